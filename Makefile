@@ -1,0 +1,66 @@
+# Everything a person or CI does here. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.requirements
+SANDBOX ?= 0
+TRANSFERS ?= 200
+# Enough for a laptop; fixed for the life of the data (`make clean-data` to change it).
+PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check lint format clean-data bench-engine lock
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make the virtual environment with everything pinned
+
+$(STAMP): requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON) 3.11 or newer (or set PYTHON=...)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "too old: `$(PYTHON) --version`; 3.11 or newer is needed (or set PYTHON=...)" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "missing: Python's venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "setup: virtual environment in $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+run: $(STAMP) ## run the hub on this machine until Ctrl-C; SANDBOX=1 adds two simulated DFSPs
+	@case "$(SANDBOX)" in 0) sandbox= ;; 1) sandbox=--sandbox ;; *) echo "SANDBOX is 0 or 1" >&2; exit 2 ;; esac; \
+	CLEARINGHUB_PARTITIONS=$(PARTITIONS) CLEARINGHUB_LOG_FORMAT=$${CLEARINGHUB_LOG_FORMAT:-console} exec $(BIN)/python -m clearinghub all $$sandbox
+
+demo: $(STAMP) ## send TRANSFERS=200 transfers through a running hub and check the books
+	@exec $(BIN)/python -m clearinghub demo --transfers $(TRANSFERS)
+
+test: lint ## lint, then every test (real Kafka)
+	$(BIN)/python -m pytest
+
+check: lint ## lint, then tidy, packaging, unit and property tests: seconds, no broker
+	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/unit tests/property
+
+lint: $(STAMP) ## format, lint, types
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## let ruff format and fix what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-engine: $(STAMP) ## measure the engine alone
+	$(BIN)/python -m bench.engine
+
+clean-data: ## forget the local broker's data and the tables; refuses while the hub runs
+	@for file in run/*.pid; do \
+		if test -f "$$file" && kill -0 "`cat $$file`" 2>/dev/null; then \
+			echo "still running: $$file; stop the hub first" >&2; exit 1; fi; done
+	rm -rf data run
+
+lock: ## resolve pyproject.toml's pins anew into requirements.lock
+	@folder=`mktemp -d` && trap 'rm -rf "$$folder"' EXIT && \
+	$(PYTHON) -m venv "$$folder/venv" && \
+	$(PYTHON) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(p["dependencies"] + p["optional-dependencies"]["dev"]))' > "$$folder/direct" && \
+	"$$folder/venv/bin/pip" install --quiet --disable-pip-version-check -r "$$folder/direct" && \
+	{ echo "# All versions, made by \`make lock\` from pyproject.toml."; "$$folder/venv/bin/pip" freeze --disable-pip-version-check; } > requirements.lock

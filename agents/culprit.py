@@ -1,0 +1,29 @@
+"""A record whose handler raised is on the dead letter; whoever sent it hears 2001 (design 4)."""
+
+from __future__ import annotations
+
+from agents.shell import LedgerContext, Notifier
+from clearinghub.domain.rejections import ErrorCode, ErrorInformation, Rejection
+from clearinghub.engine.record import Handler, Record, View
+from clearinghub.messages import VERSION, ReplyMessage, decode, encode
+
+_FAILED = Rejection(ErrorCode.INTERNAL_SERVER_ERROR)
+
+
+def make_on_culprit(context: LedgerContext) -> Handler:
+    """Tells the sender of a DFSP's message by callback, the ingress of a command by reply; others have no sender."""
+
+    def on_culprit(record: Record, view: View) -> None:
+        line, _body = decode(record.value)
+        if line["kind"] in ("prepare", "fulfil", "get"):
+            notifier = Notifier(record, view, line["id"], line["trace"], context.hub_name)
+            notifier.error(line["source"], ErrorInformation.of(_FAILED))
+        elif line["kind"] == "command":
+            reply: ReplyMessage = {
+                "v": VERSION, "kind": "reply", "correlation_id": line["correlation_id"], "reply_to": line["reply_to"],
+                "result": None,
+                "error": {"code": _FAILED.code, "description": _FAILED.description, "status": _FAILED.status},
+            }  # fmt: skip
+            view.emit("reply", line["reply_to"], encode(reply))
+
+    return on_culprit

@@ -1,0 +1,68 @@
+"""Transfers that are due: the sweep finds them and writes to topic `timeout`, whose agent unwinds them (fspiop 3.8).
+
+The sweep runs by the worker's clock and only reminds; the decision is the agent's, by the reminder's own time, on the
+partition where fulfils are decided too: commit or timeout, never both.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agents.shell import LedgerContext, Notifier, release_payer, store_transfer
+from clearinghub.domain.timeout import Expired, decide_timeout
+from clearinghub.engine.record import Handler, Record, Sweep, SweepView, View
+from clearinghub.messages import VERSION, TimeoutMessage, decode, encode
+from tables.transfers import DUE, FINISHED, TRANSFERS, at
+
+SWEEP_COUNT_MAX: Final = 1_000
+REMIND_AGAIN_AFTER_MS: Final = 30_000
+
+
+def make_on_timeout(context: LedgerContext) -> Handler:
+    """The handler of topic `timeout`."""
+
+    def on_timeout(record: Record, view: View) -> None:
+        line, _body = decode(record.value)
+        outcome = decide_timeout(view.get(TRANSFERS, line["id"]), record.timestamp_ms)
+        if not isinstance(outcome, Expired):
+            return
+        transfer = outcome.transfer
+        assert transfer.error is not None
+        store_transfer(view, transfer)
+        notifier = Notifier(record, view, transfer.transfer_id, None, context.hub_name)
+        notifier.error(transfer.payer, transfer.error)
+        if outcome.was_reserved:
+            release_payer(view, transfer, record.timestamp_ms)
+            notifier.error(transfer.payee, transfer.error)
+
+    return on_timeout
+
+
+def make_due_sweep() -> Sweep:
+    """Remind of each due transfer, and again only after a while: the reminder may still be on its way."""
+    reminded: dict[int, dict[str, int]] = {}
+
+    def sweep(view: SweepView, now_ms: int) -> None:
+        due = view.scan(TRANSFERS, DUE, at(DUE, now_ms), SWEEP_COUNT_MAX)
+        before = reminded.get(view.partition, {})
+        now = reminded[view.partition] = {}
+        for transfer_id in due:
+            last_ms = before.get(transfer_id)
+            if last_ms is not None and now_ms - last_ms < REMIND_AGAIN_AFTER_MS:
+                now[transfer_id] = last_ms
+                continue
+            now[transfer_id] = now_ms
+            message: TimeoutMessage = {"v": VERSION, "kind": "timeout", "id": transfer_id}
+            view.emit_to_partition("timeout", view.partition, transfer_id, encode(message))
+
+    return sweep
+
+
+def make_retention_sweep(retention_ms: int) -> Sweep:
+    """Finished transfers answer duplicates and GETs for a time, then leave the table; their topic keeps them."""
+
+    def sweep(view: SweepView, now_ms: int) -> None:
+        for transfer_id in view.scan(TRANSFERS, FINISHED, at(FINISHED, now_ms - retention_ms), SWEEP_COUNT_MAX):
+            view.delete(TRANSFERS, transfer_id)
+
+    return sweep

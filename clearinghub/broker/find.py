@@ -1,0 +1,119 @@
+"""Find a broker or start one, in the order of design 2: the one that is set, Docker, this machine's JVM."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Final, Protocol
+
+from clearinghub.broker.docker import DockerBroker, docker_answers
+from clearinghub.broker.errors import BrokerUnavailableError
+from clearinghub.broker.local import LocalBroker
+from clearinghub.broker.probe import wait_until_answers
+from clearinghub.config import Settings
+
+SET_BROKER_TIMEOUT_S: Final = 30
+
+
+class Broker(Protocol):
+    """A broker that clients can use."""
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port`, or a list of them."""
+
+    @property
+    def started(self) -> bool:
+        """Whether we started it, and so end it."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether we started it and it has ended by itself."""
+
+    def start(self) -> str:
+        """Start it, again if it has ended. Gives the bootstrap."""
+
+    def stop(self) -> None:
+        """End it if we started it."""
+
+
+class ExternalBroker:
+    """A broker that somebody else runs."""
+
+    started = False
+    ended = False
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+
+    def start(self) -> str:
+        """Wait until it answers.
+
+        Raises:
+            BrokerUnavailableError: it does not, or the list makes no sense.
+        """
+        try:
+            answers = wait_until_answers(self.bootstrap, SET_BROKER_TIMEOUT_S)
+        except ValueError:
+            raise BrokerUnavailableError(f"KAFKA_BOOTSTRAP={self.bootstrap} is no list of host:port.") from None
+        if not answers:
+            raise BrokerUnavailableError(
+                f"No broker answers at KAFKA_BOOTSTRAP={self.bootstrap} (waited {SET_BROKER_TIMEOUT_S} s)."
+            )
+        return self.bootstrap
+
+    def stop(self) -> None:
+        """Not ours to end."""
+
+
+def find_or_start_broker(settings: Settings) -> Broker:
+    """A broker that answers. Blocks; starting one takes about ten seconds, the first time about a minute.
+
+    Raises:
+        BrokerUnavailableError: there is none and none can be started; the sentence is for the operator.
+    """
+    if settings.kafka_bootstrap:
+        broker: Broker = ExternalBroker(settings.kafka_bootstrap)
+    elif docker_answers():
+        broker = DockerBroker()
+    else:
+        return _start_local(settings)
+    broker.start()
+    return broker
+
+
+def find_running_broker(settings: Settings) -> str | None:
+    """The bootstrap of a broker that is set or that we started before; never starts one. None if there is none."""
+    if settings.kafka_bootstrap:
+        return settings.kafka_bootstrap
+    running = local_broker(settings).find_running()
+    if running is None and docker_answers():
+        running = DockerBroker().find_running()
+    return running
+
+
+def local_broker(settings: Settings) -> LocalBroker:
+    """This machine's own broker, with its data under the data folder."""
+    return LocalBroker(settings.data_dir / "kafka", pid_file=settings.run_dir / "kafka.pid", port=None)
+
+
+def _start_local(settings: Settings) -> LocalBroker:
+    missing = [name for name in ("java", "mvn") if shutil.which(name) is None]
+    if "java" in missing:
+        raise BrokerUnavailableError(_what_to_install(missing))
+    broker = local_broker(settings)
+    try:
+        broker.start()
+    except BrokerUnavailableError as error:
+        if missing:
+            raise BrokerUnavailableError(f"{error}\n{_what_to_install(missing)}") from error
+        raise
+    return broker
+
+
+def _what_to_install(missing: list[str]) -> str:
+    return (
+        "No Kafka broker. Looked for: KAFKA_BOOTSTRAP (not set); a Docker daemon (none answers); "
+        f"a local broker on this machine's JVM (missing: {', '.join(missing)}).\n"
+        "Do one of these: set KAFKA_BOOTSTRAP=host:port; start Docker; or install Java 17+ and Maven "
+        "(Debian: apt-get install openjdk-17-jre-headless maven)."
+    )

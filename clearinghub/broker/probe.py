@@ -1,0 +1,76 @@
+"""Is a broker there, and is it ready for clients?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+import time
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+CONNECT_TIMEOUT_S: Final = 1.0
+REQUEST_TIMEOUT_MS: Final = 2_000
+POLL_INTERVAL_S: Final = 0.2
+
+
+def addresses(bootstrap: str) -> list[tuple[str, int]]:
+    """The hosts and ports of a bootstrap list `host:port[,host:port...]`; the port may be left out (9092)."""
+    found = []
+    for part in filter(None, (piece.strip() for piece in bootstrap.split(","))):
+        host, separator, port = part.rpartition(":")
+        found.append((host.strip("[]"), int(port)) if separator else (part, 9092))
+    return found
+
+
+def port_answers(host: str, port: int) -> bool:
+    """Whether anything accepts a connection there."""
+    try:
+        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
+
+
+def broker_answers(bootstrap: str) -> bool:
+    """Whether a broker there speaks Kafka and has joined its cluster. Blocks for about three seconds at most.
+
+    A node opens its port some time before it takes part in its cluster, so an open port alone says nothing. Works from
+    inside a running event loop too, hence the thread.
+    """
+    if not any(port_answers(host, port) for host, port in addresses(bootstrap)):
+        return False
+    answers: list[bool] = []
+    asking = threading.Thread(target=lambda: answers.append(asyncio.run(_has_brokers(bootstrap))))
+    asking.start()
+    asking.join()
+    return answers == [True]
+
+
+def wait_until_answers(bootstrap: str, timeout_s: float) -> bool:
+    """Ask until a broker answers or the time is over."""
+    deadline = time.monotonic() + timeout_s
+    while not broker_answers(bootstrap):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_INTERVAL_S)
+    return True
+
+
+async def _has_brokers(bootstrap: str) -> bool:
+    # The client logs each failed try as an error; here a failed try is an answer.
+    logger = logging.getLogger("aiokafka")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    try:
+        await admin.start()
+        return bool((await admin.describe_cluster())["brokers"])
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    finally:
+        await admin.close()
+        logger.setLevel(level)

@@ -1,0 +1,78 @@
+"""Settings: read once from the environment at the start, frozen, handed down; nobody else reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting of every role. Environment names are the field names in capitals behind `CLEARINGHUB_`."""
+
+    model_config = SettingsConfigDict(env_prefix="CLEARINGHUB_", frozen=True, extra="ignore")
+
+    hub_name: str = Field("Hub", min_length=2, max_length=30)
+    kafka_bootstrap: str = Field(
+        "", validation_alias=AliasChoices("kafka_bootstrap", "CLEARINGHUB_KAFKA_BOOTSTRAP", "KAFKA_BOOTSTRAP")
+    )
+    application_id: str = "clearinghub"
+    topic_prefix: str = ""
+    partitions: int = Field(12, ge=1, le=1024)
+    replication_factor: int = Field(1, ge=1, le=7)
+    data_dir: Path = Path("data")
+    run_dir: Path = Path("run")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    bind_host: str = "127.0.0.1"
+    fspiop_port: int = Field(4000, ge=0, le=65535)
+    admin_port: int = Field(4001, ge=0, le=65535)
+    ledger_port: int = Field(4002, ge=0, le=65535)
+    callbacks_port: int = Field(4003, ge=0, le=65535)
+    ledger_url: str = ""  # how the ingress reaches this ledger worker; default http://127.0.0.1:<ledger_port>
+    instance: str = "0"  # stable name of this process among its role's replicas (StatefulSet ordinal)
+
+    # Protocol (fspiop 1.2): accepted versions, and what messages of the hub itself carry.
+    content_versions: tuple[str, ...] = ("1.0", "1.1", "2.0")
+    accept_versions: tuple[str, ...] = ("1", "1.0", "1.1", "2", "2.0")
+    content_version_default: str = "1.1"
+    body_bytes_max: int = Field(5_242_880, ge=1024)
+    completed_timestamp_ahead_ms_max: int = 200
+    completed_timestamp_age_ms_max: int = 300_000
+    on_us_transfers: bool = False
+    confirm_to_payee: bool = True
+    currencies_extra: tuple[str, ...] = ()
+
+    # Ingress: a request is answered only behind its record on the broker.
+    record_timeout_ms: int = Field(5_000, ge=100)
+    records_waiting_max: int = Field(5_000, ge=1)
+
+    # Engine (design 4 and 5).
+    standby_replicas: int = Field(0, ge=0)
+    round_records_max: int = Field(500, ge=1)
+    round_interval_ms: int = Field(10, ge=0)
+    batch_backlog_records_max: int = Field(2_000, ge=1)
+    session_timeout_ms: int = Field(10_000, ge=1_000)
+    sweep_interval_ms: int = Field(1_000, ge=100)
+    transfer_retention_s: int = Field(7 * 86_400, ge=60)
+    command_timeout_ms: int = Field(5_000, ge=100)
+    stop_timeout_ms: int = Field(10_000, ge=1_000)
+
+    # Callbacks (design 9).
+    callback_timeout_ms: int = Field(20_000, ge=100)
+    callback_retries_max: int = Field(6, ge=0)
+    callback_retry_first_ms: int = Field(200, ge=1)
+    callback_retry_longest_ms: int = Field(30_000, ge=1)
+    callback_in_flight_per_receiver_max: int = Field(64, ge=1)
+    callback_queue_per_receiver_max: int = Field(10_000, ge=1)
+    callback_pending_max: int = Field(20_000, ge=1)  # of all receivers together: what the process holds in memory
+    callback_wait_ms_max: int = Field(60_000, ge=100)  # from taken to first or next attempt; then the dead letter
+    callback_breaker_failures: int = Field(10, ge=1)
+    callback_breaker_open_ms: int = Field(5_000, ge=1)
+
+    def topic(self, name: str) -> str:
+        """The broker's name of a topic of topics.yaml."""
+        return self.topic_prefix + name

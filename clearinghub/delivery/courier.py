@@ -1,0 +1,83 @@
+"""One attempt at one callback: what to send, and what the answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from clearinghub.config import Settings
+from clearinghub.delivery.notification import Notification
+from clearinghub.delivery.reason import Reason, ReasonCode
+from clearinghub.delivery.request import CallbackRequest, build_request
+from clearinghub.delivery.retry import is_worth_repeating
+from clearinghub.delivery.transport import DestinationError, Transport
+from clearinghub.ports import Participants
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver took it: any 2xx (fspiop 1.7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The receiver could not take it now: its status, or None and what went wrong."""
+
+    status: int | None
+    detail: str = ""
+
+
+Outcome = Delivered | Failed | Reason
+"""How an attempt ended; a `Reason` when no further one can end better."""
+
+DELIVERED: Final = Delivered()
+
+_log = structlog.get_logger()
+
+
+class Courier:
+    """Knows participants' endpoints, the hub's name and version, and the transport. Never raises."""
+
+    def __init__(
+        self, settings: Settings, participants: Participants, transport: Transport, clock: Callable[[], int]
+    ) -> None:
+        """`clock` gives milliseconds since the epoch, for the Date header."""
+        self._hub_name = settings.hub_name
+        self._content_version = settings.content_version_default
+        self._participants = participants
+        self._transport = transport
+        self._clock = clock
+
+    def prepare(self, notification: Notification) -> CallbackRequest | Reason:
+        """The request of this attempt, or why there can be none."""
+        try:
+            return build_request(
+                notification,
+                self._participants,
+                hub_name=self._hub_name,
+                content_version=self._content_version,
+                now_ms=self._clock(),
+            )
+        except Exception as error:  # noqa: BLE001 - a bug must cost one callback, not its receiver's worker
+            return self._bug(notification, error)
+
+    async def send(self, notification: Notification, request: CallbackRequest) -> Outcome:
+        """Send the request and judge the answer."""
+        try:
+            status = await self._transport.send(notification.method, request.url, request.headers, notification.body)
+        except DestinationError as error:
+            return Failed(None, str(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._bug(notification, error)
+        if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers
+            return DELIVERED
+        if is_worth_repeating(status):
+            return Failed(status)
+        return Reason(ReasonCode.REFUSED, status=status)
+
+    def _bug(self, notification: Notification, error: Exception) -> Reason:
+        _log.exception("callback-bug", notification_id=notification.notification_id, exc_info=error)
+        return Reason(ReasonCode.INTERNAL_ERROR, repr(error))

@@ -1,0 +1,94 @@
+"""One callback to deliver, as it stands on topic `notification`: its line and its body's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clearinghub.messages import VERSION, MalformedMessageError, decode, encode
+
+KIND: Final = "notification"
+METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A callback to one receiver; the fields are those of `messages.NotificationMessage`, `transfer_id` its `id`."""
+
+    notification_id: str
+    transfer_id: str
+    receiver: str
+    source: str
+    method: str
+    resource: str
+    endpoint: str
+    path: str
+    variables: Mapping[str, str]
+    headers: Mapping[str, str]
+    trace: str | None
+    body: bytes
+
+    @classmethod
+    def parse(cls, value: bytes) -> Notification:
+        """The notification in a record's value.
+
+        Raises:
+            MalformedMessageError: the value is no notification of this version.
+        """
+        line, body = decode(value)
+        if line.get("kind") != KIND:
+            raise MalformedMessageError(f"kind {line.get('kind')!r}")
+        notification = cls(
+            notification_id=_text(line, "notification_id"),
+            transfer_id=_text(line, "id"),
+            receiver=_text(line, "receiver"),
+            source=_text(line, "source"),
+            method=_text(line, "method"),
+            resource=_text(line, "resource"),
+            endpoint=_text(line, "endpoint"),
+            path=_text(line, "path"),
+            variables=_texts(line, "variables"),
+            headers=_texts(line, "headers"),
+            trace=None if line.get("trace") is None else _text(line, "trace"),
+            body=body,
+        )
+        if notification.method not in METHODS:
+            raise MalformedMessageError(f"method {notification.method!r}")
+        return notification
+
+    def as_value(self) -> bytes:
+        """The record's value that `parse` reads back: what a dead letter keeps so that it can be replayed."""
+        line = {
+            "v": VERSION,
+            "kind": KIND,
+            "notification_id": self.notification_id,
+            "id": self.transfer_id,
+            "receiver": self.receiver,
+            "source": self.source,
+            "method": self.method,
+            "resource": self.resource,
+            "endpoint": self.endpoint,
+            "path": self.path,
+            "variables": self.variables,
+            "headers": self.headers,
+            "trace": self.trace,
+        }
+        return encode(line, self.body)
+
+
+def _text(line: Mapping[str, Any], name: str) -> str:
+    value = line.get(name)
+    if not isinstance(value, str):
+        raise MalformedMessageError(f"{name} is no text")
+    return value
+
+
+def _texts(line: Mapping[str, Any], name: str) -> dict[str, str]:
+    value = line.get(name)
+    if not isinstance(value, dict):
+        raise MalformedMessageError(f"{name} is no object")
+    for text in value.values():
+        if not isinstance(text, str):
+            raise MalformedMessageError(f"{name} holds what is no text")
+    return value

@@ -1,0 +1,1 @@
+"""The hub's rules: pure functions of (state, message, time). Imports the standard library and itself only."""

@@ -1,0 +1,128 @@
+"""What can be wrong, as values: the FSPIOP error catalogue and the rejection that carries one of its codes.
+
+Codes, texts and HTTP statuses follow the FSPIOP API Definition v1.1, section 7.6, with the statuses that Mojaloop's
+services answer. A business refusal is a `Rejection` that is returned; an exception always means a bug or broken I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+DESCRIPTION_LENGTH_MAX: Final = 128  # API Definition v1.1, ErrorDescription
+
+
+class ErrorCode(Enum):
+    """One member per FSPIOP error: its code, its text, and the HTTP status of a synchronous answer."""
+
+    COMMUNICATION_ERROR = ("1000", "Communication error", 503)
+    DESTINATION_COMMUNICATION_ERROR = ("1001", "Destination communication error", 503)
+    SERVER_ERROR = ("2000", "Generic server error", 500)
+    INTERNAL_SERVER_ERROR = ("2001", "Internal server error", 500)
+    NOT_IMPLEMENTED = ("2002", "Not implemented", 501)
+    SERVICE_UNAVAILABLE = ("2003", "Service currently unavailable", 503)
+    SERVER_TIMED_OUT = ("2004", "Server timed out", 504)
+    SERVER_BUSY = ("2005", "Server busy", 503)
+    CLIENT_ERROR = ("3000", "Generic client error", 400)
+    UNACCEPTABLE_VERSION = ("3001", "Unacceptable version requested", 406)
+    UNKNOWN_URI = ("3002", "Unknown URI", 404)
+    ADD_PARTY_INFO_ERROR = ("3003", "Add Party information error", 400)
+    DELETE_PARTY_INFO_ERROR = ("3040", "Delete Party information error", 400)
+    VALIDATION_ERROR = ("3100", "Generic validation error", 400)
+    MALFORMED_SYNTAX = ("3101", "Malformed syntax", 400)
+    MISSING_ELEMENT = ("3102", "Missing mandatory element", 400)
+    TOO_MANY_ELEMENTS = ("3103", "Too many elements", 400)
+    TOO_LARGE_PAYLOAD = ("3104", "Too large payload", 400)
+    INVALID_SIGNATURE = ("3105", "Invalid signature", 400)
+    MODIFIED_REQUEST = ("3106", "Modified request", 400)
+    MISSING_EXTENSION = ("3107", "Missing mandatory extension parameter", 400)
+    ID_NOT_FOUND = ("3200", "Generic ID not found", 400)
+    DESTINATION_FSP_ERROR = ("3201", "Destination FSP Error", 400)
+    PAYER_FSP_ID_NOT_FOUND = ("3202", "Payer FSP ID not found", 400)
+    PAYEE_FSP_ID_NOT_FOUND = ("3203", "Payee FSP ID not found", 400)
+    PARTY_NOT_FOUND = ("3204", "Party not found", 400)
+    QUOTE_ID_NOT_FOUND = ("3205", "Quote ID not found", 400)
+    TRANSACTION_REQUEST_ID_NOT_FOUND = ("3206", "Transaction request ID not found", 400)
+    TRANSACTION_ID_NOT_FOUND = ("3207", "Transaction ID not found", 400)
+    TRANSFER_ID_NOT_FOUND = ("3208", "Transfer ID not found", 400)
+    BULK_QUOTE_ID_NOT_FOUND = ("3209", "Bulk quote ID not found", 400)
+    BULK_TRANSFER_ID_NOT_FOUND = ("3210", "Bulk transfer ID not found", 400)
+    EXPIRED_ERROR = ("3300", "Generic expired error", 400)
+    TRANSACTION_REQUEST_EXPIRED = ("3301", "Transaction request expired", 400)
+    QUOTE_EXPIRED = ("3302", "Quote expired", 400)
+    TRANSFER_EXPIRED = ("3303", "Transfer expired", 400)
+    PAYER_ERROR = ("4000", "Generic Payer error", 400)
+    PAYER_INSUFFICIENT_LIQUIDITY = ("4001", "Payer FSP insufficient liquidity", 400)
+    PAYER_REJECTION = ("4100", "Generic Payer rejection", 400)
+    PAYER_LIMIT_ERROR = ("4200", "Payer limit error", 400)
+    PAYER_PERMISSION_ERROR = ("4300", "Payer permission error", 400)
+    PAYER_BLOCKED = ("4400", "Generic Payer blocked error", 400)
+    PAYEE_ERROR = ("5000", "Generic Payee error", 400)
+    PAYEE_INSUFFICIENT_LIQUIDITY = ("5001", "Payee FSP insufficient liquidity", 400)
+    PAYEE_REJECTION = ("5100", "Generic Payee rejection", 400)
+    PAYEE_LIMIT_ERROR = ("5200", "Payee limit error", 400)
+    PAYEE_PERMISSION_ERROR = ("5300", "Payee permission error", 400)
+    PAYEE_BLOCKED = ("5400", "Generic Payee blocked error", 400)
+    SETTLEMENT_ERROR = ("6000", "Generic Settlement Error", 400)
+
+    def __init__(self, code: str, text: str, http_status: int) -> None:
+        self.code = code
+        self.text = text
+        self.http_status = http_status
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A refusal: why, in FSPIOP's words. `detail` is the specific message behind the code's text, or None."""
+
+    error: ErrorCode
+    detail: str | None = None
+    http_status: int | None = None  # only where an answer departs from the code's usual status
+
+    @property
+    def code(self) -> str:
+        """The four digits that go over the wire."""
+        return self.error.code
+
+    @property
+    def description(self) -> str:
+        """`<text> - <detail>`, or the bare text; cut to 128 characters (fspiop 2.1)."""
+        text = self.error.text if self.detail is None else f"{self.error.text} - {self.detail}"
+        return text[:DESCRIPTION_LENGTH_MAX]
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of a synchronous answer."""
+        return self.http_status if self.http_status is not None else self.error.http_status
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInformation:
+    """An FSPIOP errorInformation as on the wire; `extensions` is the extensionList as parsed JSON, or None."""
+
+    code: str
+    description: str
+    extensions: object = None
+
+    @classmethod
+    def of(cls, rejection: Rejection, extensions: object = None) -> ErrorInformation:
+        """What a rejection looks like on the wire."""
+        return cls(rejection.code, rejection.description, extensions)
+
+    def as_json(self) -> dict[str, object]:
+        """The ErrorInformationObject of the API Definition, ready for a JSON encoder."""
+        inner: dict[str, object] = {"errorCode": self.code, "errorDescription": self.description}
+        if self.extensions is not None:
+            inner["extensionList"] = self.extensions
+        return {"errorInformation": inner}
+
+
+_KNOWN_CODES: Final = frozenset(member.code for member in ErrorCode)
+_SCHEME_CODE: Final = re.compile(r"(10|20|3[0-4]|4[0-4]|5[0-4]|60|7[0-3])[0-9]{2}")
+
+
+def is_defined_error_code(code: str) -> bool:
+    """True for a code of the specification or of one of its groups, which schemes may fill (fspiop 2.2)."""
+    return code in _KNOWN_CODES or _SCHEME_CODE.fullmatch(code) is not None

@@ -1,0 +1,58 @@
+"""How an engine is set up: its inputs with their handlers, its tables, its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clearinghub.engine.record import Handler, Sweep, TableSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input topic and what decides its records. Inputs are taken in the order in which they are listed."""
+
+    topic: str
+    handler: Handler
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Everything an engine needs to know; it reads no environment.
+
+    `output_partitions` gives each output topic's partition count. `topic_prefix` stands before every name on the
+    broker. `on_round` hears after each round (partition, records, seconds); `on_dead_letter` after each culprit.
+    """
+
+    application_id: str
+    bootstrap: str
+    partitions: int
+    inputs: tuple[Input, ...]
+    tables: tuple[TableSpec[Any], ...]
+    output_partitions: Mapping[str, int]
+    dead_letter_topic: str
+    data_dir: Path
+    topic_prefix: str = ""
+    instance: str = "0"
+    worker_url: str = "http://127.0.0.1:4002"
+    round_records_max: int = 500
+    round_interval_ms: int = 10
+    backlog_records_max: int = 2_000
+    session_timeout_ms: int = 10_000
+    standby_replicas: int = 0
+    on_open: Sweep | None = None  # runs in a partition's first round, in its transaction
+    sweeps: tuple[Sweep, ...] = ()
+    sweep_interval_ms: int = 1_000
+    on_round: Callable[[int, int, float], None] = field(default=lambda _partition, _records, _seconds: None)
+    on_culprit: Handler | None = None  # what to say about a record whose handler raised; its changes are forgotten
+    on_dead_letter: Callable[[str], None] = field(default=lambda _topic: None)
+
+    def changelog(self, table: str) -> str:
+        """The broker's name of a table's changelog."""
+        return f"{self.application_id}-{table}-changelog"
+
+    def transactional_id(self, partition: int) -> str:
+        """One per partition, the same for whoever owns it: that is what fences the one before."""
+        return f"{self.application_id}-{partition}"

@@ -1,0 +1,132 @@
+"""A round's overlay: what a partition would look like if the round were committed, and what it would send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from aiokafka.partitioner import murmur2
+
+from clearinghub.engine.record import TableSpec
+from clearinghub.engine.store import LedgerStore, TableChanges
+
+Row = TypeVar("Row")
+_ABSENT: Final = object()
+_PARTITION_CACHE_MAX: Final = 10_000
+
+
+class Emission(NamedTuple):
+    """A record to send: the topic as in topics.yaml, its partition, key and value."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+
+
+class Partitioner:
+    """Kafka's default partitioner, remembering keys: participants are few and come in every record."""
+
+    def __init__(self, output_partitions: Mapping[str, int]) -> None:
+        self._output_partitions = output_partitions
+        self._hashes: dict[str, int] = {}
+
+    def __call__(self, topic: str, key: str) -> int:
+        hashed = self._hashes.get(key)
+        if hashed is None:
+            if len(self._hashes) >= _PARTITION_CACHE_MAX:
+                self._hashes.clear()
+            hashed = self._hashes[key] = murmur2(key.encode()) & 0x7FFFFFFF
+        return hashed % self._output_partitions[topic]
+
+
+class Overlay:
+    """The changes of a round over the tables of one partition; implements `View` and `SweepView`.
+
+    Rows are kept decoded, so that a hot row is read once and encoded once a round however often it changes. A record
+    whose handler raises is undone by `forget`; `keep` makes its changes part of the round.
+    """
+
+    def __init__(
+        self, partition: int, partitions: int, stores: Mapping[str, LedgerStore], partitioner: Partitioner
+    ) -> None:
+        self.partition = partition
+        self.partitions = partitions
+        self.emissions: list[Emission] = []
+        self._stores = stores
+        self._partitioner = partitioner
+        self._rows: dict[tuple[str, str], Any] = {}
+        self._changed: dict[tuple[str, str], TableSpec[Any]] = {}
+        self._undo: list[tuple[tuple[str, str], Any, bool]] = []
+        self._kept_emissions = 0
+
+    def get(self, table: TableSpec[Row], key: str) -> Row | None:
+        """The row as this round sees it."""
+        place = (table.name, key)
+        row = self._rows.get(place, _ABSENT)
+        if row is _ABSENT:
+            data = self._stores[table.name].row(self.partition, key.encode())
+            row = self._rows[place] = None if data is None else table.decode(data)
+        return cast("Row | None", row)
+
+    def put(self, table: TableSpec[Row], key: str, row: Row) -> None:
+        """Set a row."""
+        self._set(table, key, row)
+
+    def delete(self, table: TableSpec[Row], key: str) -> None:
+        """Remove a row."""
+        self._set(table, key, None)
+
+    def _set(self, table: TableSpec[Any], key: str, row: Any) -> None:
+        place = (table.name, key)
+        self._undo.append((place, self._rows.get(place, _ABSENT), place in self._changed))
+        self._rows[place] = row
+        self._changed[place] = table
+
+    def emit(self, topic: str, key: str, value: bytes) -> None:
+        """Send a record to the partition of its key."""
+        self.emissions.append(Emission(topic, self._partitioner(topic, key), key.encode(), value))
+
+    def emit_to_partition(self, topic: str, partition: int, key: str, value: bytes) -> None:
+        """Send a record to a partition chosen by the caller."""
+        self.emissions.append(Emission(topic, partition, key.encode(), value))
+
+    def scan(self, table: TableSpec[Row], start: bytes, end: bytes, count_max: int) -> list[str]:
+        """Keys in the order of the table's index, as last committed."""
+        return self._stores[table.name].scan(self.partition, start, end, count_max)
+
+    def keep(self) -> None:
+        """What the last record did belongs to the round."""
+        self._undo.clear()
+        self._kept_emissions = len(self.emissions)
+
+    def forget(self) -> None:
+        """What the last record did never happened."""
+        for place, row, was_changed in reversed(self._undo):
+            if row is _ABSENT:
+                self._rows.pop(place, None)
+            else:
+                self._rows[place] = row
+            if not was_changed:
+                self._changed.pop(place, None)
+        self._undo.clear()
+        del self.emissions[self._kept_emissions :]
+
+    @property
+    def is_empty(self) -> bool:
+        """True when there is nothing to write and nothing to send."""
+        return not self._changed and not self.emissions
+
+    def changes(self) -> dict[str, TableChanges]:
+        """The changed rows by table, once per key, encoded."""
+        by_table: dict[str, TableChanges] = {}
+        for place, table in self._changed.items():
+            row = self._rows[place]
+            changes = by_table.get(table.name)
+            if changes is None:
+                changes = by_table[table.name] = TableChanges({}, [])
+            if row is None:
+                changes.rows[place[1].encode()] = None
+            else:
+                changes.set(table, place[1], row, table.encode(row))
+        return by_table

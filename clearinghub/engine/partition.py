@@ -1,0 +1,235 @@
+"""One partition of the ledger at work: rounds of group commit, one transaction each (design 4).
+
+A round takes what waits on the partition's inputs, in the inputs' order, so that work in flight comes before new work;
+decides record by record on an overlay over the tables; and closes:
+
+1. the changed rows go to the tables' changelogs, once per key, with everything the handlers emitted;
+2. the inputs' offsets join the same transaction, and it is committed;
+3. the rows and the changelogs' offsets are written to RocksDB, one write per table.
+
+A crash before the end of 2 leaves nothing, after it everything: RocksDB catches up from the changelog, and is never
+ahead of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+import structlog
+from aiokafka import TopicPartition
+
+from clearinghub.engine.exceptions import ContiguityError, PartitionLostError
+from clearinghub.engine.overlay import Overlay, Partitioner
+from clearinghub.engine.record import Record, SweepView
+
+if TYPE_CHECKING:
+    from clearinghub.engine.batch import Batch
+    from clearinghub.engine.config import EngineConfig
+    from clearinghub.engine.store import LedgerStore
+    from clearinghub.engine.transaction import Outgoing, PartitionProducer
+
+log = structlog.get_logger(__name__)
+Answer = TypeVar("Answer")
+
+
+class Partition:
+    """One partition's inbox, its loop of rounds, and its answers to queries."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        number: int,
+        epoch: int,
+        producer: PartitionProducer,
+        stores: Mapping[str, LedgerStore],
+        next_offsets: Mapping[str, int],
+        on_failure: Callable[[int, BaseException], None],
+    ) -> None:
+        self.number = number
+        self.epoch = epoch
+        self._config = config
+        self._producer = producer
+        self._stores = stores
+        self._on_failure = on_failure
+        self._tables = {table.name: table for table in config.tables}
+        self._partitioner = Partitioner(config.output_partitions)
+        self._handlers = {one.topic: one.handler for one in config.inputs}
+        self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
+        self._next_offsets = dict(next_offsets)
+        self._wake = asyncio.Event()
+        self._lock = asyncio.Lock()  # held from a round's first decision until RocksDB has it
+        self._closing = False
+        self._opened = False
+        self._task: asyncio.Task[None] | None = None
+        self._round_started_at = 0.0
+        self._swept_at = 0.0
+
+    def start(self) -> None:
+        """Begin to take batches: the tables are recovered and the inputs stand at their committed offsets."""
+        self._wake.set()
+        self._task = asyncio.create_task(self._run(), name=f"partition-{self.number}")
+
+    def accept(self, topic: str, batch: Batch) -> None:
+        """Put a batch into the inbox; called by the topic's agent. A batch of an earlier assignment is void."""
+        if batch.epoch != self.epoch or self._closing:
+            return
+        self._inbox[topic].append(batch)
+        self._wake.set()
+
+    async def close(self, timeout_s: float) -> None:
+        """Let the round under way end, if it does so in time, and take no other."""
+        self._closing = True
+        self._wake.set()
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            _done, pending = await asyncio.wait({task}, timeout=timeout_s)
+            if pending:
+                task.cancel()
+                await asyncio.wait({task}, timeout=timeout_s)
+        await self._producer.stop()
+
+    async def read(self, question: Callable[[SweepView], Answer]) -> Answer:
+        """Answer a query from what is committed, between two rounds.
+
+        Raises:
+            PartitionLostError: the partition is being given up.
+        """
+        async with self._lock:
+            if self._closing:
+                raise PartitionLostError(f"partition {self.number} is closing")
+            return question(self._overlay())
+
+    def _overlay(self) -> Overlay:
+        return Overlay(self.number, self._config.partitions, self._stores, self._partitioner)
+
+    async def _run(self) -> None:
+        try:
+            while not self._closing:
+                await self._wait_for_work()
+                async with self._lock:
+                    if not self._closing:
+                        await self._round()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, this partition must not go on from here
+            self._closing = True
+            self._on_failure(self.number, error)
+
+    async def _wait_for_work(self) -> None:
+        """Until something waits or a sweep is due, and not sooner than an interval behind the last round's start."""
+        sweep_in_s = max(0.0, self._swept_at + self._config.sweep_interval_ms / 1000 - time.monotonic())
+        try:
+            async with asyncio.timeout(sweep_in_s if self._config.sweeps else None):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        rest_s = self._round_started_at + self._config.round_interval_ms / 1000 - time.monotonic()
+        if rest_s > 0:
+            await asyncio.sleep(rest_s)
+
+    async def _round(self) -> None:
+        self._wake.clear()
+        self._round_started_at = started = time.monotonic()
+        overlay = self._overlay()
+        self._sweep(overlay, started)
+        count, offsets = self._decide(overlay)
+        if overlay.is_empty and not offsets:
+            return
+        await self._commit(overlay, offsets)
+        if any(self._inbox.values()):
+            self._wake.set()
+        self._config.on_round(self.number, count, time.monotonic() - started)
+
+    def _sweep(self, overlay: Overlay, now_s: float) -> None:
+        if not self._opened and self._config.on_open is not None:
+            self._config.on_open(overlay, int(time.time() * 1000))
+            overlay.keep()
+        self._opened = True
+        if not self._config.sweeps or now_s - self._swept_at < self._config.sweep_interval_ms / 1000:
+            return
+        self._swept_at = now_s
+        for sweep in self._config.sweeps:
+            sweep(overlay, int(time.time() * 1000))
+        overlay.keep()
+
+    def _decide(self, overlay: Overlay) -> tuple[int, dict[TopicPartition, int]]:
+        """Take up to a round's records from the inbox, in the inputs' order, and let their handlers decide."""
+        count = 0
+        offsets: dict[TopicPartition, int] = {}
+        for topic, batches in self._inbox.items():
+            while batches and count < self._config.round_records_max:
+                batch = self._take(batches, self._config.round_records_max - count)
+                self._check_contiguity(topic, batch)
+                for record in batch.records:
+                    self._decide_one(topic, record, overlay)
+                count += len(batch.records)
+                offsets[TopicPartition(batch.topic, batch.partition)] = batch.end
+        return count, offsets
+
+    @staticmethod
+    def _take(batches: deque[Batch], count_max: int) -> Batch:
+        batch = batches[0]
+        if len(batch.records) > count_max:
+            return batch.split(count_max)
+        batch.taken = True
+        return batches.popleft()
+
+    def _check_contiguity(self, topic: str, batch: Batch) -> None:
+        expected = self._next_offsets[topic]
+        if batch.begin != expected:
+            raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
+        self._next_offsets[topic] = batch.end
+
+    def _decide_one(self, topic: str, consumed: Any, overlay: Overlay) -> None:
+        record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value)
+        try:
+            self._handlers[topic](record, overlay)
+        except Exception as error:
+            overlay.forget()
+            log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)
+            key = (record.key or b"").decode(errors="replace")
+            overlay.emit(self._config.dead_letter_topic, key, dead_letter(record, error))
+            overlay.keep()
+            self._config.on_dead_letter(topic)
+            self._tell_of_culprit(record, overlay)
+        overlay.keep()
+
+    def _tell_of_culprit(self, record: Record, overlay: Overlay) -> None:
+        """The record is on the dead letter whatever happens here: it may be too broken to tell whose it was."""
+        if self._config.on_culprit is None:
+            return
+        try:
+            self._config.on_culprit(record, overlay)
+        except Exception:
+            overlay.forget()
+            log.exception("culprit-untold", topic=record.topic, partition=self.number, offset=record.offset)
+
+    async def _commit(self, overlay: Overlay, offsets: dict[TopicPartition, int]) -> None:
+        config = self._config
+        changes = overlay.changes()
+        outgoing: list[Outgoing] = [
+            (config.changelog(table), self.number, key, value)
+            for table, changed in changes.items()
+            for key, value in changed.rows.items()
+        ]
+        prefix = config.topic_prefix
+        outgoing.extend((prefix + topic, partition, key, value) for topic, partition, key, value in overlay.emissions)
+        last_offsets = await self._producer.commit(outgoing, offsets)
+        # The transaction is committed: from here the round is a fact, and RocksDB only follows.
+        for table, changed in changes.items():
+            offset = last_offsets[config.changelog(table), self.number]
+            self._stores[table].apply(self._tables[table], self.number, changed, offset)
+
+
+def dead_letter(record: Record, error: BaseException) -> bytes:
+    """A record that made the code raise, whole, with where it came from and what was raised."""
+    about = {
+        "v": 1, "kind": "dead-letter", "topic": record.topic, "partition": record.partition, "offset": record.offset,
+        "timestampMs": record.timestamp_ms, "error": repr(error)[:1000],
+    }  # fmt: skip
+    return orjson.dumps(about) + b"\n" + record.value

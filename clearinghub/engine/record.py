@@ -1,0 +1,77 @@
+"""What the engine hands to a handler: a record of Kafka, and the partition's view that the handler reads and changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+Row = TypeVar("Row")
+
+
+class Record(NamedTuple):
+    """One record of an input topic. `topic` is its name in topics.yaml, without the deployment's prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec(Generic[Row]):
+    """A table's declaration: its name and how a row becomes bytes.
+
+    `index` gives, for a key and its row, entries under which the row can be found in order, each with whether it is to
+    be there at all. Whatever the row's history, its entries must be among those that its last row gives. The index is
+    local to the partition, in the same store and the same write as the rows, and rebuilt with them.
+    """
+
+    name: str
+    encode: Callable[[Row], bytes]
+    decode: Callable[[bytes], Row]
+    index: Callable[[str, Row], Iterable[tuple[bytes, bool]]] | None = None
+
+
+class View(Protocol):
+    """One partition's state during one round, with all that the round has changed so far.
+
+    Nothing that a handler does here is kept unless the round's transaction commits; if the handler raises, all it did
+    for that record is forgotten and the record goes to the dead letter.
+    """
+
+    @property
+    def partition(self) -> int:
+        """The partition's number."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the ledger has."""
+
+    def get(self, table: TableSpec[Row], key: str) -> Row | None:
+        """The row under `key`, or None."""
+
+    def put(self, table: TableSpec[Row], key: str, row: Row) -> None:
+        """Set the row under `key`."""
+
+    def delete(self, table: TableSpec[Row], key: str) -> None:
+        """Remove the row under `key`, if there is one."""
+
+    def emit(self, topic: str, key: str, value: bytes) -> None:
+        """Write a record to another topic (named as in topics.yaml) in this round's transaction."""
+
+    def emit_to_partition(self, topic: str, partition: int, key: str, value: bytes) -> None:
+        """Like `emit`, to a partition chosen here: the next stop of the ring."""
+
+
+class SweepView(View, Protocol):
+    """The view of a sweep: it also finds rows in the order of an index, as committed before this round."""
+
+    def scan(self, table: TableSpec[Row], start: bytes, end: bytes, count_max: int) -> list[str]:
+        """Keys of rows with an index entry in [start, end), in order, at most `count_max`."""
+
+
+Handler = Callable[[Record, View], None]
+Sweep = Callable[[SweepView, int], None]  # the second argument is the time in milliseconds

@@ -1,0 +1,207 @@
+"""Recovery: bring the local copies level with their changelogs, then let the partitions work.
+
+Faust says which changelog partitions are this worker's (and for which it is a standby); reading them is done here with
+a consumer of its own, in large batches: one write to RocksDB for thousands of rows, and the end is known exactly, where
+Faust's own reader waits two cycles of five seconds when a changelog ends in a transaction's marker (it always does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
+from faust.types import TP
+from mode import Service
+
+from clearinghub.engine.store import LedgerTable, TableChanges
+
+if TYPE_CHECKING:
+    from clearinghub.engine.config import EngineConfig
+    from clearinghub.engine.record import TableSpec
+
+log = structlog.get_logger(__name__)
+
+RECOVERY_RECORDS_MAX: Final = 10_000
+RECOVERY_FETCH_TIMEOUT_MS: Final = 200
+STANDBY_FETCH_TIMEOUT_MS: Final = 1_000
+
+
+class ChangelogReader:
+    """Reads changelog partitions into their tables' stores."""
+
+    def __init__(self, config: EngineConfig, tables: Mapping[TP, LedgerTable]) -> None:
+        self._tables = tables
+        self._specs: dict[str, TableSpec[Any]] = {table.name: table for table in config.tables}
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=config.bootstrap,
+            client_id=f"{config.application_id}-{config.instance}-recovery",
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=8 * 1024 * 1024,
+            fetch_max_wait_ms=100,
+            check_crcs=False,
+        )
+
+    async def start(self) -> None:
+        """Connect and stand behind what each local copy already has."""
+        await self._consumer.start()
+        partitions = [TopicPartition(*tp) for tp in self._tables]
+        self._consumer.assign(partitions)
+        beginnings = await self._consumer.beginning_offsets(partitions)
+        self._ends = await self._consumer.end_offsets(partitions)  # read_committed: the last stable offsets
+        for tp, table in self._tables.items():
+            place = TopicPartition(*tp)
+            if table.offset(tp) >= self._ends[place]:
+                log.warning("local-copy-ahead", changelog=tp.topic, partition=tp.partition, local=table.offset(tp),
+                            changelog_end=self._ends[place], remedy="rebuilt from the changelog")  # fmt: skip
+                table.data.wipe(tp.partition)
+            self._consumer.seek(place, max(table.offset(tp) + 1, beginnings[place]))
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        await self._consumer.stop()
+
+    async def catch_up(self) -> int:
+        """Read to the ends known at the start; the number of rows read."""
+        rows = 0
+        behind = {place for place, end in self._ends.items() if await self._consumer.position(place) < end}
+        self._consumer.pause(*(set(self._ends) - behind))
+        while behind:
+            rows += await self.read_once(RECOVERY_FETCH_TIMEOUT_MS)
+            done = {place for place in behind if await self._consumer.position(place) >= self._ends[place]}
+            if done:
+                self._consumer.pause(*done)
+                behind -= done
+        return rows
+
+    async def read_once(self, timeout_ms: int) -> int:
+        """Apply one fetch; the number of rows."""
+        fetched = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=RECOVERY_RECORDS_MAX)
+        rows = 0
+        for place, records in fetched.items():
+            self._apply(TP(place.topic, place.partition), records)
+            rows += len(records)
+            await asyncio.sleep(0)
+        return rows
+
+    def _apply(self, tp: TP, records: list[Any]) -> None:
+        table = self._tables[tp]
+        spec = self._specs[table.name]
+        latest: dict[bytes, bytes | None] = {record.key: record.value for record in records}
+        changes = TableChanges({}, [])
+        for key, value in latest.items():
+            if value is None:
+                changes.rows[key] = None
+            elif spec.index is None:
+                changes.rows[key] = value
+            else:
+                changes.set(spec, key.decode(), spec.decode(value), value)
+        table.data.apply(spec, tp.partition, changes, records[-1].offset)
+
+
+class LedgerRecovery(Recovery):  # type: ignore[misc]
+    """Faust's recovery service with its own way of reading; see the module."""
+
+    _standby_reader: ChangelogReader | None = None
+    _standby_task: asyncio.Task[None] | None = None
+
+    @Service.task
+    async def _restart_recovery(self) -> None:
+        while not self.should_stop:
+            if await self.wait_for_stopped(self.signal_recovery_start):
+                return
+            self.signal_recovery_start.clear()
+            try:
+                await self._recover(self._generation_id)
+            except Exception as error:
+                log.exception("recovery-failed")
+                await self.app.crash(error)
+
+    async def _recover(self, generation_id: int) -> None:
+        self._set_recovery_started()
+        await self._stop_standby()
+        started = time.monotonic()
+        rows = await self._read_active()
+        ended = time.monotonic()
+        self._set_recovery_ended()
+        if generation_id != self.app.consumer_generation_id or self.signal_recovery_start.is_set():
+            log.info("recovery-superseded", generation=generation_id)
+            return
+        await self.app.consumer.perform_seek()
+        if generation_id != self.app.consumer_generation_id:
+            return
+        self.app.start_partitions()
+        self._resume()
+        self._start_standby()
+        log.info("recovered", rows=rows, seconds=round(ended - started, 3),
+                 ready_after_ms=round((time.monotonic() - ended) * 1000))  # fmt: skip
+
+    async def _read_active(self) -> int:
+        tables = {tp: self.tp_to_table[tp] for tp in self.active_tps}
+        if not tables:
+            return 0
+        reader = ChangelogReader(self.app.engine_config, tables)
+        try:
+            await reader.start()
+            return await reader.catch_up()
+        finally:
+            await reader.stop()
+
+    def _resume(self) -> None:
+        app = self.app
+        self.completed.set()
+        app.flow_control.resume()
+        app.consumer.resume_flow()
+        self.add_future(app._fetcher.maybe_start())  # noqa: SLF001 - as Faust's own recovery does
+        self.tables.on_actives_ready()
+        self.tables.on_standbys_ready()
+        app.on_rebalance_end()
+
+    def _start_standby(self) -> None:
+        tables = {tp: self.tp_to_table[tp] for tp in self.standby_tps}
+        if tables:
+            self._standby_reader = ChangelogReader(self.app.engine_config, tables)
+            self._standby_task = asyncio.create_task(self._follow(self._standby_reader), name="standby")
+
+    async def _follow(self, reader: ChangelogReader) -> None:
+        await reader.start()
+        while True:
+            await reader.read_once(STANDBY_FETCH_TIMEOUT_MS)
+
+    async def _stop_standby(self) -> None:
+        task, self._standby_task = self._standby_task, None
+        reader, self._standby_reader = self._standby_reader, None
+        if task is not None and reader is not None:
+            task.cancel()
+            await asyncio.wait({task})
+            await reader.stop()
+
+    async def on_stop(self) -> None:
+        """Stop following."""
+        await self._stop_standby()
+
+    @Service.task
+    async def _slurp_changelogs(self) -> None:
+        """Faust's reader of changelogs: not used."""
+
+    @Service.task
+    async def _publish_stats(self) -> None:
+        """Faust's progress of its own reader: not used."""
+
+
+class LedgerTableManager(TableManager):  # type: ignore[misc]
+    """Faust's table manager with our recovery."""
+
+    @property
+    def recovery(self) -> LedgerRecovery:
+        """The recovery service."""
+        if self._recovery is None:
+            self._recovery = LedgerRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery

@@ -1,0 +1,184 @@
+"""The role `callbacks`: topic `notification` in, HTTP to DFSPs out; at least once, offsets behind what is settled."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import orjson
+import structlog
+from aiokafka.errors import KafkaError
+from aiohttp.web import Application
+from faust.types import TP
+
+from agents.notification import NotificationAgent
+from clearinghub import __version__
+from clearinghub.config import Settings
+from clearinghub.delivery.deliverer import Deliverer
+from clearinghub.delivery.notification import Notification
+from clearinghub.delivery.offsets import OffsetTracker
+from clearinghub.delivery.reason import Reason
+from clearinghub.delivery.transport import HttpTransport
+from clearinghub.engine.app import EngineApp
+from clearinghub.engine.batch import Batch
+from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.record import Record, View
+from clearinghub.hub.serving import Listener, until_stopped
+from clearinghub.kafka.recorder import KafkaRecorder
+from clearinghub.kafka.view import ParticipantsView
+from clearinghub.signals import stop_event
+from web.operations import add_operations_routes
+
+log = structlog.get_logger(__name__)
+
+COMMIT_INTERVAL_S: Final = 0.5
+
+
+def _no_handler(_record: Record, _view: View) -> None:
+    raise AssertionError("callbacks have no rounds")
+
+
+class CallbacksApp(EngineApp):
+    """The engine without tables: its one agent feeds the deliverer, and offsets follow what is settled.
+
+    Each assignment has a tracker and an agent of its own: what was begun under the last one may still be delivered, but
+    counts no more, for it is read again from the committed offsets.
+    """
+
+    def __init__(self, config: EngineConfig, make_agent: Callable[[OffsetTracker], NotificationAgent]) -> None:
+        super().__init__(config)
+        self._make_agent = make_agent
+        self._tracker = OffsetTracker()
+        self._agent = make_agent(self._tracker)
+
+    def start_partitions(self) -> None:
+        """A new assignment, at its committed offsets."""
+        self._tracker = OffsetTracker()
+        self._agent = self._make_agent(self._tracker)
+        super().start_partitions()
+
+    async def on_batch(self, name: str, batch: Batch) -> None:
+        """Hand the batch over; waits only for room."""
+        batch.taken = True
+        if batch.epoch != self.consumer.epoch:
+            return
+        records = [
+            Record(name, batch.partition, one.offset, one.timestamp, one.key, one.value) for one in batch.records
+        ]
+        await self._agent.take(records, batch.end)
+
+    async def commit_settled(self) -> None:
+        """Commit what is settled."""
+        tracker = self._tracker
+        offsets = tracker.committable()
+        prefix = self.engine_config.topic_prefix
+        by_partition = {TP(prefix + topic, partition): offset for (topic, partition), offset in offsets.items()}
+        if offsets and await self.consumer.commit_offsets(by_partition):
+            tracker.committed(offsets)
+
+    async def keep_committing(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(COMMIT_INTERVAL_S)
+            try:
+                await self.commit_settled()
+            except KafkaError:
+                log.exception("commit-failed")
+
+
+def callbacks_config(settings: Settings) -> EngineConfig:
+    """The engine of the callbacks."""
+    return EngineConfig(
+        application_id=f"{settings.application_id}-callbacks",
+        bootstrap=settings.kafka_bootstrap,
+        partitions=settings.partitions,
+        inputs=(Input("notification", _no_handler),),
+        tables=(),
+        output_partitions={},
+        dead_letter_topic="dead-letter",
+        data_dir=settings.data_dir / f"callbacks-{settings.instance}",
+        topic_prefix=settings.topic_prefix,
+        instance=settings.instance,
+        worker_url=f"http://127.0.0.1:{settings.callbacks_port}",
+        backlog_records_max=settings.batch_backlog_records_max,
+        session_timeout_ms=settings.session_timeout_ms,
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _dead_letter(about: dict[str, object], value: bytes) -> bytes:
+    return orjson.dumps({"v": 1, "kind": "dead-letter", "timestampMs": _now_ms(), **about}) + b"\n" + value
+
+
+class CallbacksHealth:
+    """UP when the group has given this process its partitions and the participants are known."""
+
+    def __init__(self, app: EngineApp, participants: ParticipantsView) -> None:
+        self._app = app
+        self._participants = participants
+
+    async def services(self) -> dict[str, bool]:
+        """`broker` is the group, `participantEndpointService` the participants (fspiop 12)."""
+        return {"broker": self._app.is_ready, "participantEndpointService": self._participants.is_caught_up}
+
+
+async def run_callbacks(settings: Settings) -> None:
+    """Deliver until told to stop."""
+    stop = stop_event()
+    participants = ParticipantsView(settings)
+    recorder = KafkaRecorder(settings)
+    await participants.start()
+    await recorder.start()
+
+    async def give_up(notification: Notification, reason: Reason) -> None:
+        about: dict[str, object] = {
+            "topic": "notification", "error": reason.code, "detail": reason.detail, "status": reason.status,
+            "attempts": reason.attempts, "receiver": notification.receiver,
+        }  # fmt: skip
+        await recorder.record("dead-letter", notification.receiver, _dead_letter(about, notification.as_value()))
+
+    async def set_aside(record: Record, problem: str) -> None:
+        about: dict[str, object] = {
+            "topic": record.topic, "partition": record.partition, "offset": record.offset, "error": problem,
+        }  # fmt: skip
+        key = (record.key or b"").decode(errors="replace")
+        await recorder.record("dead-letter", key, _dead_letter(about, record.value))
+
+    transport = HttpTransport(settings.callback_timeout_ms)
+    deliverer = Deliverer(settings, participants, transport, give_up, _now_ms)
+    app = CallbacksApp(
+        callbacks_config(settings), lambda tracker: NotificationAgent(deliverer, tracker, set_aside)
+    )
+    surface = Application()
+    add_operations_routes(surface, CallbacksHealth(app, participants), __version__)
+    listener = Listener(surface, settings.bind_host, settings.callbacks_port)
+    app.finalize()
+    committing: asyncio.Task[None] | None = None
+    try:
+        await app.start()
+        await listener.start()
+        committing = asyncio.create_task(app.keep_committing(), name="commit")
+        await until_stopped(stop, app.failed)
+    finally:
+        log.info("stopping")
+        await _stop(app, deliverer, committing)
+        await listener.stop()
+        await transport.close()
+        await recorder.stop()
+        await participants.stop()
+
+
+async def _stop(app: CallbacksApp, deliverer: Deliverer, committing: asyncio.Task[None] | None) -> None:
+    """Take nothing new, let deliveries under way end within bounds, commit behind them, leave."""
+    app.consumer.stop_flow()
+    await deliverer.close()
+    if committing is not None:
+        committing.cancel()
+        await asyncio.wait({committing})
+        await app.commit_settled()
+    await app.stop()

@@ -1,0 +1,64 @@
+"""The role `ingress`: HTTP in, records out; stateless but for its copies of compacted topics."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from clearinghub.config import Settings
+from clearinghub.hub.serving import Listener, until_stopped
+from clearinghub.kafka.commands import KafkaCommandClient
+from clearinghub.kafka.ledger_reader import HttpLedgerReader
+from clearinghub.kafka.recorder import KafkaRecorder
+from clearinghub.kafka.view import ParticipantsView
+from clearinghub.signals import stop_event
+from web.admin.app import build_admin_app
+from web.fspiop.app import build_fspiop_app
+
+log = structlog.get_logger(__name__)
+
+
+class IngressHealth:
+    """UP when requests can be recorded, and the ledger answers for every partition."""
+
+    def __init__(
+        self, settings: Settings, recorder: KafkaRecorder, participants: ParticipantsView, ledger: HttpLedgerReader
+    ) -> None:
+        self._partitions = settings.partitions
+        self._recorder = recorder
+        self._participants = participants
+        self._ledger = ledger
+
+    async def services(self) -> dict[str, bool]:
+        """`broker` takes records; `datastore` is the ledger as seen from here."""
+        datastore = self._participants.is_caught_up and await self._ledger.answers_for_all(self._partitions)
+        return {"datastore": datastore, "broker": await self._recorder.is_up()}
+
+
+async def run_ingress(settings: Settings) -> None:
+    """Take requests until told to stop."""
+    stop = stop_event()
+    recorder = KafkaRecorder(settings)
+    participants = ParticipantsView(settings)
+    ledger = HttpLedgerReader(settings)
+    commands = KafkaCommandClient(settings, recorder)
+    health = IngressHealth(settings, recorder, participants, ledger)
+    started = [recorder, participants, ledger, commands]
+    for one in started:
+        await one.start()
+    listeners = [
+        Listener(build_fspiop_app(settings, recorder, health), settings.bind_host, settings.fspiop_port),
+        Listener(
+            build_admin_app(settings, commands, participants, ledger, health), settings.bind_host, settings.admin_port
+        ),
+    ]
+    try:
+        for listener in listeners:
+            await listener.start()
+        await until_stopped(stop, asyncio.Event())
+    finally:
+        log.info("stopping")
+        await asyncio.gather(*(listener.stop() for listener in listeners))
+        for one in reversed(started):
+            await one.stop()

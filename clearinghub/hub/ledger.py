@@ -1,0 +1,150 @@
+"""The role `ledger`: the agents and tables, their rounds, and the queries they answer."""
+
+from __future__ import annotations
+
+import orjson
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from agents.command import make_on_command
+from agents.credit import on_credit
+from agents.culprit import make_on_culprit
+from agents.fulfil import make_on_fulfil
+from agents.lookup import make_on_lookup
+from agents.prepare import make_on_prepare
+from agents.shell import LedgerContext
+from agents.timeout import make_due_sweep, make_on_timeout, make_retention_sweep
+from clearinghub.config import Settings
+from clearinghub.engine.app import EngineApp
+from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.exceptions import PartitionLostError
+from clearinghub.engine.record import Sweep, SweepView
+from clearinghub.hub.serving import Listener, until_stopped
+from clearinghub.kafka.view import ParticipantsView
+from clearinghub.signals import stop_event
+from clearinghub.topology import load_topology
+from tables.counters import COUNTERS
+from tables.participants import PARTICIPANTS
+from tables.positions import POSITIONS
+from tables.transfers import TRANSFERS
+from tables.windows import WINDOWS
+from web.ledger.app import PartitionElsewhereError, build_ledger_app
+
+log = structlog.get_logger(__name__)
+
+ROUNDS = Histogram(
+    "clearinghub_round_seconds", "A round from its first decision to RocksDB",
+    buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)  # fmt: skip
+ROUND_RECORDS = Histogram(
+    "clearinghub_round_records", "Records decided in a round", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+)
+DEAD_LETTERS = Counter("clearinghub_ledger_dead_letters_total", "Records that made the code raise", ["topic"])
+BACKLOG = Gauge("clearinghub_ledger_backlog", "Fetched records that wait for their round", ["topic"])
+PARTITIONS = Gauge("clearinghub_ledger_partitions", "Partitions at work in this worker")
+
+
+def ledger_config(settings: Settings, context: LedgerContext) -> EngineConfig:
+    """The engine of the ledger: inputs in the order in which a round takes them, work in flight before new work."""
+    on_fulfil = make_on_fulfil(context)
+    topics = load_topology().topics
+    return EngineConfig(
+        application_id=settings.application_id,
+        bootstrap=settings.kafka_bootstrap,
+        partitions=settings.partitions,
+        inputs=(
+            Input("credit", on_credit),
+            Input("fulfil", on_fulfil),
+            Input("timeout", make_on_timeout(context)),
+            Input("command", make_on_command(context.hub_name)),
+            Input("lookup", make_on_lookup(context, on_fulfil)),
+            Input("prepare", make_on_prepare(context)),
+        ),
+        tables=(TRANSFERS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS),
+        output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
+        dead_letter_topic="dead-letter",
+        data_dir=settings.data_dir / f"ledger-{settings.instance}",
+        topic_prefix=settings.topic_prefix,
+        instance=settings.instance,
+        worker_url=worker_url(settings),
+        round_records_max=settings.round_records_max,
+        round_interval_ms=settings.round_interval_ms,
+        backlog_records_max=settings.batch_backlog_records_max,
+        session_timeout_ms=settings.session_timeout_ms,
+        standby_replicas=settings.standby_replicas,
+        on_open=make_announcement(worker_url(settings)),
+        sweeps=(make_due_sweep(), make_retention_sweep(settings.transfer_retention_s * 1000)),
+        sweep_interval_ms=settings.sweep_interval_ms,
+        on_round=_on_round,
+        on_culprit=make_on_culprit(context),
+        on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
+    )
+
+
+def worker_url(settings: Settings) -> str:
+    """Where the other roles reach this worker."""
+    return settings.ledger_url or f"http://127.0.0.1:{settings.ledger_port}"
+
+
+def make_announcement(url: str) -> Sweep:
+    """Say, in a partition's first transaction, who answers for it: a worker that was fenced cannot say so."""
+    value = orjson.dumps({"v": 1, "url": url})
+
+    def announce(view: SweepView, _now_ms: int) -> None:
+        view.emit("workers", str(view.partition), value)
+
+    return announce
+
+
+def _on_round(_partition: int, records: int, seconds: float) -> None:
+    ROUNDS.observe(seconds)
+    ROUND_RECORDS.observe(records)
+
+
+class LedgerHealth:
+    """UP only when the tables are recovered and every assigned partition is at work (fspiop 12)."""
+
+    def __init__(self, app: EngineApp) -> None:
+        self._app = app
+
+    async def services(self) -> dict[str, bool]:
+        """`datastore` is the tables, `broker` the group."""
+        for tp, count in self._app.consumer.backlog().items():
+            BACKLOG.labels(f"{tp.topic}-{tp.partition}").set(count)
+        PARTITIONS.set(len(self._app.ready_partitions))
+        return {"datastore": self._app.is_ready, "broker": bool(self._app.consumer.assignment()) or self._app.is_ready}
+
+
+async def run_ledger(settings: Settings) -> None:
+    """Work until told to stop.
+
+    Raises:
+        RoleFailedError: a partition failed; the supervisor starts the role again, and it recovers.
+    """
+    stop = stop_event()
+    participants = ParticipantsView(settings)
+    await participants.start()
+    context = LedgerContext(
+        settings.hub_name, participants, settings.on_us_transfers, confirm_to_payee=settings.confirm_to_payee
+    )
+    app = EngineApp(ledger_config(settings, context))
+
+    async def position_rows(partition: int, participant: str) -> list[bytes]:
+        store = app.store(POSITIONS.name)
+        prefix = f"{participant}/".encode()
+        try:
+            return await app.read(partition, lambda _view: list(store.rows_with_prefix(partition, prefix)))
+        except PartitionLostError as error:
+            raise PartitionElsewhereError from error
+
+    listener = Listener(build_ledger_app(position_rows, LedgerHealth(app)), settings.bind_host, settings.ledger_port)
+    app.finalize()
+    try:
+        await app.start()
+        await listener.start()
+        await until_stopped(stop, app.failed)
+    finally:
+        log.info("stopping")
+        await app.stop()
+        await listener.stop()
+        await participants.stop()

@@ -1,0 +1,99 @@
+"""Commands to the ledger and their answers: topic `command` there, topic `reply` back (design 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from clearinghub.config import Settings
+from clearinghub.messages import VERSION, CommandMessage, decode, encode
+from clearinghub.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
+
+log = structlog.get_logger(__name__)
+
+COMMANDS_WAITING_MAX: Final = 1_000
+
+
+class KafkaCommandClient:
+    """Sends commands under this process's own name and reads the answers to it."""
+
+    def __init__(self, settings: Settings, recorder: Recorder) -> None:
+        self._settings = settings
+        self._recorder = recorder
+        self._name = f"ingress-{uuid.uuid4()}"
+        self._place = TopicPartition(settings.topic("reply"), 0)
+        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen for answers from now on."""
+        consumer = self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+        )
+        await consumer.start()
+        consumer.assign([self._place])
+        await consumer.seek_to_end(self._place)
+        await consumer.position(self._place)
+        self._task = asyncio.create_task(self._listen(consumer), name="replies")
+
+    async def stop(self) -> None:
+        """Stop listening; who still waits is told that nobody answered."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        if self._consumer is not None:
+            await self._consumer.stop()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(CommandTimeoutError())
+
+    async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
+        """Run a command; see `clearinghub.ports.CommandClient`."""
+        if len(self._waiting) >= COMMANDS_WAITING_MAX:
+            raise RecorderBusyError
+        correlation_id = str(uuid.uuid4())
+        command: CommandMessage = {
+            "v": VERSION, "kind": "command", "name": name, "participant": participant, "correlation_id": correlation_id,
+            "reply_to": self._name, "args": args, "trace": None,
+        }  # fmt: skip
+        future = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._recorder.record("command", participant, encode(command))
+            async with asyncio.timeout(self._settings.command_timeout_ms / 1000):
+                reply = await future
+        except TimeoutError as error:
+            log.warning("command-unanswered", name=name, participant=participant, correlation_id=correlation_id)
+            raise CommandTimeoutError from error
+        finally:
+            del self._waiting[correlation_id]
+        if reply["error"] is not None:
+            error_line = reply["error"]
+            raise CommandRejectedError(error_line["code"], error_line["description"], error_line["status"])
+        return reply["result"]
+
+    async def _listen(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            try:
+                fetched = await consumer.getmany(timeout_ms=1_000)
+            except KafkaError:
+                log.exception("replies-read-failed")
+                await asyncio.sleep(1.0)
+                continue
+            for record in fetched.get(self._place, ()):
+                if record.key == self._name.encode():
+                    self._answer(record.value)
+
+    def _answer(self, value: bytes) -> None:
+        line, _body = decode(value)
+        future = self._waiting.get(line["correlation_id"])
+        if future is not None and not future.done():
+            future.set_result(line)

@@ -1,0 +1,82 @@
+"""Interactive queries: the ledger worker that owns a participant's partition answers from its tables (design 8)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from urllib.parse import quote
+
+import aiohttp
+import structlog
+
+from clearinghub.config import Settings
+from clearinghub.domain.position import Position
+from clearinghub.engine.overlay import Partitioner
+from clearinghub.kafka.view import CompactedView, decode_worker_url
+from clearinghub.ports import LedgerUnavailableError
+from tables.codec import decode_position
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS: Final = 8  # a partition that moves is answered for again within seconds
+ATTEMPT_PAUSE_S: Final = 0.25
+HTTP_OK: Final = 200
+QUERY_TIMEOUT_S: Final = 5.0
+
+
+class HttpLedgerReader:
+    """Asks the worker that announced itself for the partition, and asks again while the partition moves."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._workers = CompactedView(settings, "workers", decode_worker_url)
+        self._partition_of = Partitioner({"command": settings.partitions})
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Learn who answers for what."""
+        await self._workers.start()
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=QUERY_TIMEOUT_S))
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        await self._workers.stop()
+        if self._session is not None:
+            await self._session.close()
+
+    async def positions(self, participant: str) -> list[Position]:
+        """All accounts of a participant; see `clearinghub.ports.LedgerReader`."""
+        partition = self._partition_of("command", participant)
+        for _attempt in range(ATTEMPTS):
+            rows = await self._ask(partition, participant)
+            if rows is not None:
+                return [decode_position(row) for row in rows]
+            await asyncio.sleep(ATTEMPT_PAUSE_S)
+        raise LedgerUnavailableError(f"partition {partition}")
+
+    async def answers_for_all(self, partitions: int) -> bool:
+        """True when every partition's worker says that it is at work."""
+        urls = {self._workers.values.get(str(partition)) for partition in range(partitions)}
+        if None in urls or self._session is None:
+            return False
+        return all(await asyncio.gather(*(self._is_healthy(url) for url in urls if url is not None)))
+
+    async def _is_healthy(self, url: str) -> bool:
+        assert self._session is not None
+        try:
+            async with self._session.get(f"{url}/health") as answer:
+                return answer.status == HTTP_OK
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def _ask(self, partition: int, participant: str) -> list[bytes] | None:
+        url = self._workers.values.get(str(partition))
+        if url is None or self._session is None:
+            return None
+        try:
+            async with self._session.get(f"{url}/partitions/{partition}/positions/{quote(participant)}") as answer:
+                if answer.status != HTTP_OK:
+                    return None
+                return (await answer.read()).splitlines()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("ledger-query-failed", partition=partition, worker=url, error=repr(error))
+            return None

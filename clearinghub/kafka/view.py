@@ -1,0 +1,125 @@
+"""Compacted topics of one partition, kept whole in memory by every process that needs them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+import orjson
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from clearinghub.config import Settings
+from clearinghub.domain.participant import Participant, decode_participant
+
+log = structlog.get_logger(__name__)
+Value = TypeVar("Value")
+
+REACH_TIMEOUT_S: Final = 5.0
+FETCH_TIMEOUT_MS: Final = 1_000
+
+
+class CompactedView(Generic[Value]):
+    """The last value of each key, followed as it changes; committed records only."""
+
+    def __init__(self, settings: Settings, topic: str, decode: Callable[[bytes], Value]) -> None:
+        self.values: dict[str, Value] = {}
+        self.is_caught_up = False
+        self._settings = settings
+        self._place = TopicPartition(settings.topic(topic), 0)
+        self._decode = decode
+        self._changed = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def start(self) -> None:
+        """Read everything that is there, then follow."""
+        consumer = self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        consumer.assign([self._place])
+        end = (await consumer.end_offsets([self._place]))[self._place]
+        beginning = (await consumer.beginning_offsets([self._place]))[self._place]
+        consumer.seek(self._place, beginning)
+        while await consumer.position(self._place) < end:
+            await self._read(consumer)
+        self.is_caught_up = True
+        self._task = asyncio.create_task(self._follow(consumer), name=f"view-{self._place.topic}")
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def wait_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for a condition over `values`; False when it did not come in time."""
+        try:
+            async with asyncio.timeout(timeout_s), self._changed:
+                await self._changed.wait_for(condition)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            try:
+                await self._read(consumer)
+            except KafkaError:
+                log.exception("view-read-failed", topic=self._place.topic)
+                await asyncio.sleep(1.0)
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        fetched = await consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS)
+        for record in fetched.get(self._place, ()):
+            self._take(record.key.decode(), record.value)
+        if fetched:
+            async with self._changed:
+                self._changed.notify_all()
+
+    def _take(self, key: str, value: bytes | None) -> None:
+        if value is None:
+            self.values.pop(key, None)
+            return
+        try:
+            self.values[key] = self._decode(value)
+        except (ValueError, KeyError, TypeError):
+            log.exception("view-record-unreadable", topic=self._place.topic, key=key)
+
+
+class ParticipantsView(CompactedView[Participant]):
+    """The participants, as every process knows them; see `clearinghub.ports.Participants`."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, "participants", decode_participant)
+
+    def get(self, name: str) -> Participant | None:
+        """The participant of that name, or None."""
+        return self.values.get(name)
+
+    def all(self) -> list[Participant]:
+        """All participants in order of creation."""
+        return sorted(self.values.values(), key=lambda one: (one.created_at_ms, one.participant_id))
+
+    async def reach(self, name: str, version: int) -> None:
+        """Wait, within bounds, until this process knows at least that version of a participant."""
+
+        def reached() -> bool:
+            known = self.values.get(name)
+            return known is not None and known.version >= version
+
+        if not await self.wait_until(reached, REACH_TIMEOUT_S):
+            log.warning("participant-version-not-reached", participant=name, version=version)
+
+
+def decode_worker_url(value: bytes) -> str:
+    """The URL in a record of topic `workers`."""
+    return str(orjson.loads(value)["url"])

@@ -1,0 +1,164 @@
+"""The records on Kafka: one line of JSON that the hub needs, then the bytes that it only passes on.
+
+A value is `<JSON object>\\n<original body>`. The first line is small and parsed by every reader; the body is what the
+sender wrote, forwarded untouched, so that its signature stays valid (fspiop 1.7). The JSON encoder never writes a raw
+newline, hence the first one ends the line. Every line carries `v`, the version of its shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypedDict, cast
+
+import orjson
+
+VERSION: Final = 1
+
+
+class PrepareMessage(TypedDict):
+    """POST /transfers as the ingress accepted it, on topic `prepare`, keyed by the payer."""
+
+    v: int
+    kind: str  # "prepare"
+    id: str
+    source: str  # FSPIOP-Source
+    payer: str
+    payee: str
+    amount: int  # 1/10,000 of the unit
+    currency: str
+    condition: str
+    expires_at_ms: int
+    hash: str
+    extensions: Any
+    headers: dict[str, str]  # lower-case names, as they came
+    trace: str | None
+
+
+class FulfilMessage(TypedDict):
+    """PUT /transfers/{id} or its /error, on topic `fulfil`, keyed by FSPIOP-Destination (else by the source)."""
+
+    v: int
+    kind: str  # "fulfil"
+    id: str
+    action: str  # "commit" | "reserve" | "reject" | "abort"
+    source: str
+    destination: str | None
+    fulfilment: str | None
+    completed: str | None  # completedTimestamp as it came
+    error_code: str | None
+    error_description: str | None
+    hash: str
+    extensions: Any
+    headers: dict[str, str]
+    trace: str | None
+    hops: int  # partitions of the ring already asked; 0 from the ingress
+
+
+class GetMessage(TypedDict):
+    """GET /transfers/{id}, on topic `lookup`, keyed by the requester; walks the ring (design 3)."""
+
+    v: int
+    kind: str  # "get"
+    id: str
+    source: str
+    headers: dict[str, str]
+    trace: str | None
+    hops: int
+
+
+class TimeoutMessage(TypedDict):
+    """A transfer that is due, on topic `timeout`, keyed by the payer; written by the ledger's sweep."""
+
+    v: int
+    kind: str  # "timeout"
+    id: str
+
+
+class CreditMessage(TypedDict):
+    """A movement of one account that cannot be refused, on topic `credit`, keyed by the participant."""
+
+    v: int
+    kind: str  # "credit"
+    id: str  # the transfer that caused it
+    participant: str
+    currency: str
+    account_type: str
+    change: int  # signed, 1/10,000 of the unit
+    entry: str  # ledger entry type: "PRINCIPLE_VALUE", "RECORD_FUNDS_IN", ...
+    window: int | None
+    trace: str | None
+
+
+class CommandMessage(TypedDict):
+    """An admin command, on topic `command`, keyed by the participant; `args` by name, see agents/command.py."""
+
+    v: int
+    kind: str  # "command"
+    name: str
+    participant: str
+    correlation_id: str
+    reply_to: str  # instance id of the ingress that waits
+    args: dict[str, Any]
+    trace: str | None
+
+
+class ReplyMessage(TypedDict):
+    """A command's outcome, on topic `reply`, keyed by `reply_to`. `error` is None on success."""
+
+    v: int
+    kind: str  # "reply"
+    correlation_id: str
+    reply_to: str
+    result: Any
+    error: dict[str, Any] | None  # {"code": "3000", "description": "...", "status": 400}
+
+
+class NotificationMessage(TypedDict):
+    """One callback to deliver, on topic `notification`, keyed by the receiver; the body follows the line.
+
+    `source` is the FSPIOP-Source of the callback. When it is the hub, headers are built anew and signed; otherwise the
+    original ones in `headers` are forwarded (fspiop 1.7). `endpoint` is the receiver's endpoint type, whose URL template
+    is rendered with `variables`. `path` is the service path of this hop (FSPIOP-URI).
+    """
+
+    v: int
+    kind: str  # "notification"
+    notification_id: str
+    id: str  # the transfer, for order and logs
+    receiver: str
+    source: str
+    method: str  # "POST" | "PUT" | "PATCH"
+    resource: str  # "transfers"
+    endpoint: str  # e.g. "FSPIOP_CALLBACK_URL_TRANSFER_PUT"
+    path: str
+    variables: dict[str, str]
+    headers: dict[str, str]
+    trace: str | None
+
+
+class MalformedMessageError(Exception):
+    """A record of our own topics that cannot be read: a bug or a foreign writer."""
+
+
+def encode(line: Any, body: bytes = b"") -> bytes:
+    """The record's value: the line as JSON, a newline, the body."""
+    return orjson.dumps(line) + b"\n" + body
+
+
+def decode(value: bytes) -> tuple[dict[str, Any], bytes]:
+    """Split a record's value into its line and its body.
+
+    Raises:
+        MalformedMessageError: no line, or it is no JSON object of this version.
+    """
+    line, separator, body = value.partition(b"\n")
+    if not separator:
+        raise MalformedMessageError("no line end")
+    try:
+        parsed = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise MalformedMessageError(str(error)) from error
+    if not isinstance(parsed, dict):
+        raise MalformedMessageError("not an object")
+    if parsed.get("v") != VERSION:
+        raise MalformedMessageError(f"version {parsed.get('v')!r}")
+    return cast("dict[str, Any]", parsed), body

@@ -1,0 +1,87 @@
+"""What the edges need of the hub, as protocols: the web knows these, never Kafka."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from clearinghub.domain.participant import Participant
+from clearinghub.domain.position import Position
+
+
+class RecorderUnavailableError(Exception):
+    """The broker did not take the record in time: nothing was accepted (503, 2003)."""
+
+
+class RecorderBusyError(Exception):
+    """More is in flight than the hub allows; the caller should come again (503, 2005)."""
+
+
+class CommandTimeoutError(Exception):
+    """The ledger did not answer in time; the command is recorded and may still take effect (504, 2004)."""
+
+
+class CommandRejectedError(Exception):
+    """The ledger refused a command, for the reason given."""
+
+    def __init__(self, code: str, description: str, status: int) -> None:
+        super().__init__(f"{code} {description}")
+        self.code = code
+        self.description = description
+        self.status = status
+
+
+class LedgerUnavailableError(Exception):
+    """No ledger worker answers for the partition now (503, 2003)."""
+
+
+class Recorder(Protocol):
+    """Writes to the hub's input topics."""
+
+    async def record(self, topic: str, key: str, value: bytes) -> None:
+        """Write one record and wait until the broker has it on all replicas.
+
+        Raises:
+            RecorderUnavailableError: the broker cannot be reached or did not confirm in time.
+            RecorderBusyError: too many records are waiting for the broker.
+        """
+
+
+class CommandClient(Protocol):
+    """Sends commands to the ledger and waits for their answers."""
+
+    async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
+        """Run a command and give its result (JSON types).
+
+        Raises:
+            CommandRejectedError: the ledger refused.
+            CommandTimeoutError: no answer in time.
+            RecorderUnavailableError: the command was not even recorded.
+        """
+
+
+class Participants(Protocol):
+    """This process's own whole copy of the participants."""
+
+    def get(self, name: str) -> Participant | None:
+        """The participant of that name (case-sensitive), or None."""
+
+    def all(self) -> list[Participant]:
+        """All participants, the hub among them, in order of creation."""
+
+
+class LedgerReader(Protocol):
+    """Asks the ledger worker that owns a participant's partition."""
+
+    async def positions(self, participant: str) -> list[Position]:
+        """All accounts of the participant as they stand now.
+
+        Raises:
+            LedgerUnavailableError: nobody answers for that partition.
+        """
+
+
+class Health(Protocol):
+    """Tells what this process depends on and whether it is there."""
+
+    async def services(self) -> dict[str, bool]:
+        """Name -> up, e.g. {"broker": True, "datastore": True}."""

@@ -1,0 +1,125 @@
+"""A client of the hub's admin API, as an operator's tool would use it (fspiop 5)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from clearinghub.sandbox.money import units
+
+REQUEST_TIMEOUT_S: Final = 15
+SHOWN_LENGTH_MAX: Final = 300
+UNAVAILABLE: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+
+
+class AdminError(Exception):
+    """The admin API refused, or answered something that cannot be read; the text tells what."""
+
+
+class HubNotReadyError(AdminError):
+    """The admin API cannot be reached, or the ledger behind it does not answer yet; asking again may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of the admin API; `content` is parsed JSON with fractions as Decimal, None if the body is empty."""
+
+    status: int
+    content: Any
+
+    @property
+    def ok(self) -> bool:
+        """True for 2xx."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    @property
+    def text(self) -> str:
+        """Status and content for an error message."""
+        return f"{self.status} {self.content}"[:SHOWN_LENGTH_MAX]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBalance:
+    """One account as the admin API shows it; the value is an integer of 1/10,000."""
+
+    account_id: int
+    account_type: str
+    currency: str
+    value_units: int
+
+
+class AdminClient:
+    """Use it as an async context manager. All methods raise HubNotReadyError while the hub cannot answer."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._session = ClientSession(timeout=ClientTimeout(total=REQUEST_TIMEOUT_S))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def post(self, path: str, body: Any) -> Reply:
+        """POST; a refusal is given back, not raised."""
+        return await self._request("POST", path, body)
+
+    async def get(self, path: str) -> Any:
+        """The content of a resource, or None if the hub does not know it (HTTP 400 and 404, fspiop 2.1).
+
+        Raises:
+            AdminError: any other refusal.
+        """
+        reply = await self._request("GET", path)
+        if reply.ok:
+            return reply.content
+        if reply.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
+            return None
+        raise AdminError(f"GET {self.url}{path} was answered {reply.text}")
+
+    async def accounts(self, participant: str) -> list[AccountBalance]:
+        """All accounts of a participant; none if there is no such participant.
+
+        Raises:
+            AdminError: the answer is no list of accounts.
+        """
+        content = await self.get(f"/participants/{participant}/accounts")
+        try:
+            return [
+                AccountBalance(
+                    int(account["id"]), account["ledgerAccountType"], account["currency"], units(account["value"])
+                )
+                for account in content or []
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise AdminError(f"accounts of {participant} cannot be read: {error!r} in {content}") from error
+
+    async def account(self, participant: str, currency: str, account_type: str) -> AccountBalance | None:
+        """The participant's account of that currency and type, or None."""
+        for account in await self.accounts(participant):
+            if (account.currency, account.account_type) == (currency, account_type):
+                return account
+        return None
+
+    async def _request(self, method: str, path: str, body: Any = None) -> Reply:
+        try:
+            async with self._session.request(method, self.url + path, json=body) as response:
+                text = await response.text()
+        except (ClientError, TimeoutError) as error:
+            raise HubNotReadyError(f"{method} {self.url}{path} got no answer: {error!r}") from error
+        try:
+            reply = Reply(response.status, json.loads(text, parse_float=Decimal) if text else None)
+        except ValueError:
+            reply = Reply(response.status, text)
+        if reply.status in UNAVAILABLE:
+            raise HubNotReadyError(f"{method} {self.url}{path} was answered {reply.text}")
+        return reply

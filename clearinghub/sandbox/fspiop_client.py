@@ -1,0 +1,93 @@
+"""The client half of a simulated DFSP: requests to the hub, each noted as a hop when sent and when answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from time import perf_counter_ns
+from typing import Any, Final
+
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+from clearinghub.sandbox.callback import Answer, Direction, Hop
+from clearinghub.sandbox.wire import TransferOrder, callback_headers, error_body, fulfil_body, request_headers
+
+REQUEST_TIMEOUT_S: Final = 30
+CONNECTIONS_MAX: Final = 128
+
+
+class FspiopClient:
+    """Sends one DFSP's messages about transfers to the hub.
+
+    Every method gives the hub's synchronous answer, whatever its status, and raises aiohttp.ClientError or TimeoutError
+    if there is none.
+    """
+
+    def __init__(self, name: str, hub_url: str, observe: Callable[[Hop], None]) -> None:
+        self._name = name
+        self._hub_url = hub_url.rstrip("/")
+        self._observe = observe
+        # aiohttp would add `Accept: */*` by itself, which FSPIOP forbids on PUT.
+        self._session = ClientSession(
+            skip_auto_headers=("Accept",),
+            timeout=ClientTimeout(total=REQUEST_TIMEOUT_S),
+            connector=TCPConnector(limit=CONNECTIONS_MAX),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def post_transfer(self, order: TransferOrder) -> Answer:
+        """POST /transfers."""
+        headers = request_headers(self._name, order.payee)
+        what = f"POST /transfers {order.shown_amount}"
+        return await self._send("POST", "/transfers", order.transfer_id, headers, order.body(), what)
+
+    async def get_transfer(self, transfer_id: str) -> Answer:
+        """GET /transfers/{id}; what it asks for comes as a callback."""
+        headers = request_headers(self._name)
+        return await self._send("GET", f"/transfers/{transfer_id}", transfer_id, headers, None, "GET /transfers/…")
+
+    async def put_fulfil(self, transfer_id: str, payer: str, fulfilment: str, state: str) -> Answer:
+        """PUT /transfers/{id}; `state` is COMMITTED or RESERVED."""
+        headers = callback_headers(self._name, payer)
+        body = fulfil_body(fulfilment, state)
+        what = f"PUT /transfers/… {state}"
+        return await self._send("PUT", f"/transfers/{transfer_id}", transfer_id, headers, body, what)
+
+    async def put_error(self, transfer_id: str, payer: str, code: str, description: str) -> Answer:
+        """PUT /transfers/{id}/error."""
+        headers = callback_headers(self._name, payer)
+        body = error_body(code, description)
+        what = f"PUT /transfers/…/error {code}"
+        return await self._send("PUT", f"/transfers/{transfer_id}/error", transfer_id, headers, body, what)
+
+    async def _send(
+        self, method: str, path: str, transfer_id: str, headers: Mapping[str, str], body: bytes | None, what: str
+    ) -> Answer:
+        sent_at_ns = perf_counter_ns()
+        self._observe(Hop(self._name, Direction.TO_HUB, transfer_id, what, sent_at_ns))
+        async with self._session.request(method, self._hub_url + path, headers=headers, data=body) as response:
+            content = _parsed(await response.read())
+            answer = Answer(response.status, content, sent_at_ns, perf_counter_ns())
+        told = f"{_phrase(answer.status)} {answer.error_code}".rstrip()
+        self._observe(Hop(self._name, Direction.FROM_HUB, transfer_id, told, answer.answered_at_ns))
+        return answer
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    """An answer's JSON object; empty for anything else, since a proxy in between may answer with a page."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

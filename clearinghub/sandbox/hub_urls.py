@@ -1,0 +1,81 @@
+"""Where the hub of these settings is reached, and whether it is up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Self
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from clearinghub.config import Settings
+
+PROBE_TIMEOUT_S: Final = 5
+PROBE_INTERVAL_S: Final = 0.5
+EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - recognised, not bound to
+
+
+class HubDownError(Exception):
+    """The hub did not become healthy in time; the text tells what was missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubUrls:
+    """Base URLs of the hub's two listeners, without a slash at the end."""
+
+    fspiop: str
+    admin: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The URLs on this machine."""
+        host = "127.0.0.1" if settings.bind_host in EVERYWHERE else settings.bind_host
+        return cls(f"http://{host}:{settings.fspiop_port}", f"http://{host}:{settings.admin_port}")
+
+    async def wait_until_healthy(self, timeout_s: float, tell: Callable[[str], None]) -> None:
+        """Return once /health is OK on both; `tell` hears what is being waited for.
+
+        Raises:
+            HubDownError: it was not within `timeout_s`.
+        """
+        missing = "the hub"
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                ClientSession(timeout=ClientTimeout(total=PROBE_TIMEOUT_S)) as session,
+            ):
+                for url in (self.fspiop, self.admin):
+                    while True:
+                        problem = await _problem(session, f"{url}/health")
+                        if problem is None:
+                            break
+                        missing = f"{url}/health: {problem}"
+                        tell(missing)
+                        await asyncio.sleep(PROBE_INTERVAL_S)
+        except TimeoutError:
+            raise HubDownError(f"the hub is not healthy after {timeout_s:.0f} s - {missing}") from None
+
+
+async def _problem(session: ClientSession, url: str) -> str | None:
+    """What keeps the health check at `url` from being OK, or None."""
+    try:
+        async with session.get(url) as response:
+            text = await response.text()
+    except TimeoutError:
+        return "no answer"
+    except ClientError:
+        return "nobody listens yet"
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        return f"HTTP {response.status}, not a health report"
+    if response.status == HTTPStatus.OK and content.get("status") == "OK":
+        return None
+    services = [service for service in content.get("services") or [] if isinstance(service, dict)]
+    down = [str(service.get("name")) for service in services if service.get("status") != "OK"]
+    return f"{', '.join(down)} not up" if down else f"HTTP {response.status}, status {content.get('status')}"

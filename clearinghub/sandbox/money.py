@@ -1,0 +1,30 @@
+"""Amounts as the simulated DFSPs and their operator read and show them; integers of 1/10,000 of the currency unit."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT, format_amount
+
+
+def units(amount: Decimal | int | str) -> int:
+    """An amount in currency units, of either sign, as an integer of 1/10,000.
+
+    Raises:
+        ValueError: not a number, or finer than four decimals.
+    """
+    try:
+        scaled = Decimal(amount) * UNITS_PER_CURRENCY_UNIT
+        whole = int(scaled)
+    except (InvalidOperation, OverflowError, ValueError) as error:
+        raise ValueError(f"{amount!r} is no amount") from error
+    if whole != scaled:
+        raise ValueError(f"{amount} is finer than four decimals")
+    return whole
+
+
+def shown_amount(amount_units: int) -> str:
+    """An amount for people: thousands are set apart by commas, `-1,234.5`."""
+    sign = "-" if amount_units < 0 else ""
+    whole, point, fraction = format_amount(abs(amount_units)).partition(".")
+    return f"{sign}{int(whole):,}{point}{fraction}"

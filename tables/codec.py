@@ -1,0 +1,57 @@
+"""How rows become bytes: JSON, so that a person can read a changelog; first element the version of the shape."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import orjson
+
+from clearinghub.domain.position import Position
+from clearinghub.domain.rejections import ErrorInformation
+from clearinghub.domain.transfer import STATE_BY_LABEL, Transfer
+
+TRANSFER_VERSION = 1
+POSITION_VERSION = 1
+_POSITION_FIELDS = tuple(field.name for field in fields(Position))
+
+
+def encode_transfer(row: Transfer) -> bytes:
+    """A transfer's row as bytes."""
+    error = None if row.error is None else [row.error.code, row.error.description, row.error.extensions]
+    history = [[state.label, at_ms] for state, at_ms in row.history]
+    return orjson.dumps(
+        [
+            TRANSFER_VERSION, row.transfer_id, row.payer, row.payee, row.amount, row.currency, row.condition,
+            row.expires_at_ms, history, row.prepare_hash, row.fulfil_hash, row.error_hash, row.fulfilment,
+            row.completed_timestamp, row.window, error, row.extensions, row.fulfil_extensions, row.kind,
+        ]
+    )  # fmt: skip
+
+
+def decode_transfer(data: bytes) -> Transfer:
+    """The transfer in a row's bytes. Raises ValueError for a shape of another version."""
+    row: list[Any] = orjson.loads(data)
+    if row[0] != TRANSFER_VERSION:
+        raise ValueError(f"transfer row of version {row[0]!r}")
+    (_, transfer_id, payer, payee, amount, currency, condition, expires_at_ms, history, prepare_hash, fulfil_hash,
+     error_hash, fulfilment, completed, window, error, extensions, fulfil_extensions, kind) = row  # fmt: skip
+    states = tuple((STATE_BY_LABEL[label], at_ms) for label, at_ms in history)
+    return Transfer(
+        transfer_id, payer, payee, amount, currency, condition, expires_at_ms, states[-1][0], states, prepare_hash,
+        fulfil_hash, error_hash, fulfilment, completed, window,
+        None if error is None else ErrorInformation(*error), extensions, fulfil_extensions, kind,
+    )  # fmt: skip
+
+
+def encode_position(row: Position) -> bytes:
+    """An account's row as bytes."""
+    return orjson.dumps([POSITION_VERSION, *(getattr(row, name) for name in _POSITION_FIELDS)])
+
+
+def decode_position(data: bytes) -> Position:
+    """The account in a row's bytes. Raises ValueError for a shape of another version."""
+    row: list[Any] = orjson.loads(data)
+    if row[0] != POSITION_VERSION:
+        raise ValueError(f"position row of version {row[0]!r}")
+    return Position(*row[1:])

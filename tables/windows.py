@@ -1,0 +1,17 @@
+"""Table `windows`: which settlement window a partition's commits belong to now."""
+
+from __future__ import annotations
+
+import orjson
+
+from clearinghub.engine.record import TableSpec, View
+
+WINDOWS: TableSpec[int] = TableSpec("windows", orjson.dumps, orjson.loads)
+OPEN = "open"
+FIRST_WINDOW = 1  # open from the start (fspiop 9.2)
+
+
+def open_window(view: View) -> int:
+    """The number of the partition's open window."""
+    number = view.get(WINDOWS, OPEN)
+    return FIRST_WINDOW if number is None else number

@@ -1,0 +1,57 @@
+"""What every test may use: a real broker, found as the hub itself finds one, and names that no other test uses."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clearinghub.broker import LocalBroker
+from clearinghub.broker.docker import docker_answers
+
+# A node alone cannot keep the transactions' own topic on three replicas.
+ONE_NODE = {
+    "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+    "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+    "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+    "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
+}
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`host:port` of a broker for the whole run: KAFKA_BOOTSTRAP, else a container, else one on this machine's JVM."""
+    if configured := os.environ.get("KAFKA_BOOTSTRAP"):
+        yield configured
+    elif docker_answers():
+        yield from _in_container()
+    else:
+        yield from _on_this_machine(tmp_path_factory.mktemp("kafka"))
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A prefix for topics and application ids that no other test uses."""
+    return f"t{uuid.uuid4().hex[:8]}-"
+
+
+def _in_container() -> Iterator[str]:
+    # Imported here: it is slow to import and warns on machines without Docker.
+    from testcontainers.community.kafka import KafkaContainer  # noqa: PLC0415
+
+    container = KafkaContainer().with_kraft()
+    for name, value in ONE_NODE.items():
+        container.with_env(name, value)
+    with container:
+        yield container.get_bootstrap_server()
+
+
+def _on_this_machine(folder: Path) -> Iterator[str]:
+    broker = LocalBroker(folder / "data", pid_file=folder / "kafka.pid")
+    try:
+        yield broker.start()
+    finally:
+        broker.stop(timeout_s=5)

@@ -1,0 +1,132 @@
+"""Nothing lost and nothing twice, whatever happens to the workers (design 4 and 5). Real Kafka, real RocksDB."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.engine.harness import Outputs, Worker, check_tables, create_toy_topics, order, producing, send_orders
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+
+KILLS = 12
+RECORDS = 100_000
+SEED = 20_260_101
+
+
+async def test_kills_at_random_points(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """12 kills with -9 in 100,000 records; then the tables from the same data and from none."""
+    chance = random.Random(SEED)
+    numbers = range(RECORDS)
+    await create_toy_topics(kafka_bootstrap, topic_prefix)
+    sending = asyncio.create_task(send_orders(kafka_bootstrap, topic_prefix, numbers, rate_per_s=4_000))
+    kills = 0
+    async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
+        worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
+        while kills < KILLS:
+            await worker.ready()
+            await asyncio.sleep(chance.uniform(0.0, 1.5))
+            worker.kill()
+            kills += 1
+            await outputs.read(timeout_ms=0)
+            worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
+        await sending
+        await outputs.read_until(RECORDS, within_s=180)
+        assert 0 == await worker.stop()
+
+    outputs.check(numbers)
+    await check_tables(kafka_bootstrap, topic_prefix, tmp_path / "kept", numbers)
+    await check_tables(kafka_bootstrap, topic_prefix, tmp_path / "empty", numbers)
+    print(f"\nkill test: {kills} kills with -9, {RECORDS} records, lost 0, twice 0")
+
+
+async def test_paused_worker_is_fenced(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """A worker paused past the session timeout is replaced; when it goes on, its writes are refused."""
+    numbers = range(30_000)
+    await create_toy_topics(kafka_bootstrap, topic_prefix)
+    async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
+        first = Worker(kafka_bootstrap, topic_prefix, tmp_path / "first", "first")
+        await first.ready()
+        second = Worker(kafka_bootstrap, topic_prefix, tmp_path / "second", "second")
+        await second.ready()
+        sending = asyncio.create_task(send_orders(kafka_bootstrap, topic_prefix, numbers, rate_per_s=2_000))
+        await asyncio.sleep(3)
+        first.pause()
+        reports = len(second.ready_lines())
+        await second.ready(reports + 1)
+        assert {0, 1, 2, 3} == second.ready_lines()[-1]
+        await asyncio.sleep(2)
+        first.go_on()
+        await sending
+        await outputs.read_until(len(numbers), within_s=120)
+        assert 0 == await second.stop()
+        await first.stop()
+
+    outputs.check(numbers)
+    await check_tables(kafka_bootstrap, topic_prefix, tmp_path / "empty", numbers)
+
+
+async def test_scaling_under_load(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """1 worker, 3 workers, 1 worker, while orders keep coming."""
+    numbers = range(40_000)
+    await create_toy_topics(kafka_bootstrap, topic_prefix)
+    async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
+        workers = [Worker(kafka_bootstrap, topic_prefix, tmp_path / "0", "0")]
+        await workers[0].ready()
+        sending = asyncio.create_task(send_orders(kafka_bootstrap, topic_prefix, numbers, rate_per_s=1_500))
+        for name in ("1", "2"):
+            await asyncio.sleep(2)
+            workers.append(Worker(kafka_bootstrap, topic_prefix, tmp_path / name, name))
+            await workers[-1].ready()
+        await asyncio.sleep(4)
+        assert 3 == len([worker for worker in workers if worker.ready_lines()[-1]]), "each worker has partitions"
+        for worker in workers[1:]:
+            await asyncio.sleep(2)
+            assert 0 == await worker.stop()
+        await sending
+        await outputs.read_until(len(numbers), within_s=120)
+        assert 0 == await workers[0].stop()
+
+    outputs.check(numbers)
+    await check_tables(kafka_bootstrap, topic_prefix, tmp_path / "empty", numbers)
+
+
+async def test_record_that_raises(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """It goes to the dead letter with its error, changes nothing, and the partition goes on behind it."""
+    await create_toy_topics(kafka_bootstrap, topic_prefix)
+    numbers = range(2_000)
+    async with producing(kafka_bootstrap) as producer:
+        for number in numbers:
+            account, value = order(number)
+            await producer.send(topic_prefix + "in", value, key=account.encode())
+            if number % 100 == 50:
+                _account, poison = order(number, id=f"{number + 1_000_000:08d}", poison=True)
+                await producer.send(topic_prefix + "in", poison, key=account.encode())
+    worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
+    async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
+        await outputs.read_until(len(numbers), within_s=60)
+    assert 0 == await worker.stop()
+
+    outputs.check(numbers)
+    dead = await read_all(kafka_bootstrap, topic_prefix + "dead")
+    assert 20 == len(dead)
+    assert all(b"PoisonError" in value for value in dead)
+    await check_tables(kafka_bootstrap, topic_prefix, tmp_path / "empty", numbers)
+
+
+async def read_all(bootstrap: str, topic: str) -> list[bytes]:
+    """Every committed value of a topic."""
+    from aiokafka import AIOKafkaConsumer  # noqa: PLC0415
+
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
+    )
+    await consumer.start()
+    try:
+        fetched = await consumer.getmany(timeout_ms=3_000)
+        return [record.value for records in fetched.values() for record in records]
+    finally:
+        await consumer.stop()

@@ -1,0 +1,94 @@
+"""The command line: what it refuses, and with which code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from clearinghub import __version__
+from clearinghub.__main__ import EXIT_NO_BROKER, EXIT_OK, EXIT_WRONG_SETTINGS, main
+from clearinghub.signals import stop_event
+
+
+@pytest.fixture(autouse=True)
+def restored_sigterm() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(autouse=True)
+def no_broker(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    for name in ("KAFKA_BOOTSTRAP", "CLEARINGHUB_KAFKA_BOOTSTRAP"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLEARINGHUB_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+    monkeypatch.setenv("CLEARINGHUB_RUN_DIR", str(tmp_path_factory.mktemp("run")))
+
+
+def test_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert EXIT_OK == main(["version"])
+    assert f"{__version__}\n" == capsys.readouterr().out
+
+
+def test_prints_the_map_of_topics(capsys: pytest.CaptureFixture[str]) -> None:
+    assert EXIT_OK == main(["topics", "--markdown"])
+    assert "| `prepare` | payer |" in capsys.readouterr().out
+
+
+def test_names_a_wrong_setting(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("CLEARINGHUB_PARTITIONS", "many")
+
+    assert EXIT_WRONG_SETTINGS == main(["ledger"])
+    assert "setting partitions: Input should be a valid integer" in capsys.readouterr().err
+
+
+def test_refuses_unknown_options() -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["ledger", "--fast"])
+
+    assert EXIT_WRONG_SETTINGS == refused.value.code
+
+
+def test_says_how_to_get_a_broker(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+    assert EXIT_NO_BROKER == main(["broker"])
+    said = capsys.readouterr().err
+    assert "KAFKA_BOOTSTRAP (not set)" in said
+    assert "missing: java, mvn" in said
+    assert "openjdk-17-jre-headless maven" in said
+
+
+def test_says_that_a_list_of_brokers_makes_no_sense(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "localhost:kafka")
+
+    assert EXIT_NO_BROKER == main(["broker"])
+    assert "KAFKA_BOOTSTRAP=localhost:kafka is no list of host:port" in capsys.readouterr().err
+
+
+def test_refuses_to_run_without_assertions() -> None:
+    done = subprocess.run(
+        [sys.executable, "-O", "-m", "clearinghub", "version"], capture_output=True, text=True, check=False
+    )
+
+    assert EXIT_WRONG_SETTINGS == done.returncode
+    assert "refuses to run under python -O" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_sets_the_stop_event(number: signal.Signals) -> None:
+    stop = stop_event()
+
+    os.kill(os.getpid(), number)
+    await asyncio.wait_for(stop.wait(), 1)
+
+    asyncio.get_running_loop().remove_signal_handler(number)
+    assert stop.is_set()

@@ -1,0 +1,149 @@
+"""The FSPIOP surface over real HTTP, with a recorder that remembers, and the messages that a good DFSP sends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from clearinghub.config import Settings
+from web.fspiop.app import build_fspiop_app
+
+NOW_MS = 1_700_000_000_000
+TRANSFER_ID = "b51ec534-ee48-4575-b6a9-ead2955b8069"
+CONTENT_TYPE = "application/vnd.interoperability.transfers+json;version=1.1"
+ACCEPT = "application/vnd.interoperability.transfers+json;version=1"
+DATE = "Tue, 23 May 2017 21:12:31 GMT"
+HEADERS = {
+    "Accept": ACCEPT,
+    "Content-Type": CONTENT_TYPE,
+    "Date": DATE,
+    "FSPIOP-Source": "payerfsp",
+    "FSPIOP-Destination": "payeefsp",
+}
+CALLBACK_HEADERS = {
+    "Content-Type": CONTENT_TYPE,
+    "Date": DATE,
+    "FSPIOP-Source": "payeefsp",
+    "FSPIOP-Destination": "payerfsp",
+}
+PREPARE = {
+    "transferId": TRANSFER_ID,
+    "payeeFsp": "payeefsp",
+    "payerFsp": "payerfsp",
+    "amount": {"currency": "USD", "amount": "123.45"},
+    "ilpPacket": "AYIBgQAAAAAAAASwNGxldmVsb25lLmRmc3AxLm1lci45",
+    "condition": "f5sqb7tBTWPd5Y8BDFdMm9BJR_MNI4isf8p8n4D5pHA",
+    "expiration": "2023-11-15T00:13:20.000Z",
+    "extensionList": {"extension": [{"key": "k", "value": "v"}]},
+}
+FULFIL = {"fulfilment": "WLctttbu2HvTsa1XWvUoGRcQozHsqeu9Ahl2JW9Bsu8", "transferState": "COMMITTED"}
+ERROR = {"errorInformation": {"errorCode": "5100", "errorDescription": "Payee rejected"}}
+NO_DEFAULTS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+@dataclass
+class FakeRecorder:
+    """Remembers what it is given; `fails_with` is raised instead."""
+
+    records: list[tuple[str, str, bytes]] = field(default_factory=list)
+    fails_with: Exception | None = None
+
+    async def record(self, topic: str, key: str, value: bytes) -> None:
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.records.append((topic, key, value))
+
+
+@dataclass
+class FakeHealth:
+    """Says what it is told to say."""
+
+    up: dict[str, bool] = field(default_factory=lambda: {"broker": True, "datastore": True})
+
+    async def services(self) -> dict[str, bool]:
+        return self.up
+
+
+@dataclass
+class Answer:
+    """What a DFSP gets back."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def error(self) -> tuple[int, str, str]:
+        """Status, errorCode and errorDescription."""
+        assert self.headers["Content-Type"] == "application/json; charset=utf-8"
+        information = json.loads(self.body)["errorInformation"]
+        return self.status, information["errorCode"], information["errorDescription"]
+
+
+@dataclass
+class Dfsp:
+    """A DFSP with a connection to the hub."""
+
+    http: TestClient[Any, Any]
+    recorder: FakeRecorder
+    health: FakeHealth
+
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str | None] | None = None, data: Any = None
+    ) -> Answer:
+        """Send a request that is good but for what is given; a header of None is left out."""
+        usual = HEADERS if method in ("POST", "GET", "DELETE") else CALLBACK_HEADERS
+        sent = {name: value for name, value in {**usual, **(headers or {})}.items() if value is not None}
+        async with self.http.request(method, path, headers=sent, data=data, skip_auto_headers=NO_DEFAULTS) as response:
+            return Answer(response.status, await response.read(), response.headers)
+
+    async def post(self, headers: Mapping[str, str | None] | None = None, **changes: Any) -> Answer:
+        """POST /transfers with a good body, but for `changes`; a change of None leaves the field out."""
+        body = {name: value for name, value in {**PREPARE, **changes}.items() if value is not None}
+        return await self.send("POST", "/transfers", headers, json.dumps(body).encode())
+
+
+@asynccontextmanager
+async def a_dfsp(**settings: Any) -> AsyncIterator[Dfsp]:
+    """A DFSP before a hub with these settings, whose clock stands at NOW_MS."""
+    recorder, health = FakeRecorder(), FakeHealth()
+    app = build_fspiop_app(Settings(**settings), recorder, health, now_ms=lambda: NOW_MS)
+    async with TestClient(TestServer(app)) as http:
+        yield Dfsp(http, recorder, health)
+
+
+async def send_raw(dfsp: Dfsp, request: bytes, *, half_close: bool = False, until: bytes = b"") -> bytes:
+    """Send bytes as no client library would; give the answer, whole or `until` something in it.
+
+    `half_close`: tell the hub that nothing more will come.
+    """
+    server = dfsp.http.server
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    writer.write(request)
+    if half_close:
+        writer.write_eof()
+    async with asyncio.timeout(10):
+        answer = await (reader.readuntil(until) if until else reader.read())
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+def raw_prepare(*extra: tuple[bytes, bytes], body: bytes | None = None) -> bytes:
+    """A good POST /transfers as bytes, with headers added as they are; the connection is closed after it."""
+    content = json.dumps(PREPARE).encode() if body is None else body
+    usual = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+    lines = [
+        b"POST /transfers HTTP/1.1",
+        b"Host: hub",
+        b"Connection: close",
+        b"Content-Length: %d" % len(content),
+        *(name + b": " + value for name, value in [*usual, *extra]),
+    ]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + content

@@ -1,0 +1,73 @@
+"""GET /health and GET /metrics (fspiop 12)."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from clearinghub import __version__
+from tests.web.fspiop_client import Dfsp
+
+SERIES = 'clearinghub_http_request_seconds_count{{method="{}",route="{}",status="{}"}}'
+
+
+async def test_a_hub_that_is_well_says_so(dfsp: Dfsp) -> None:
+    answer = await dfsp.send("GET", "/health")
+
+    assert 200 == answer.status
+    assert "application/json; charset=utf-8" == answer.headers["Content-Type"]
+    report = json.loads(answer.body)
+    assert report.pop("uptime") >= 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", report.pop("startTime"))
+    assert {
+        "status": "OK",
+        "versionNumber": __version__,
+        "services": [{"name": "broker", "status": "OK"}, {"name": "datastore", "status": "OK"}],
+    } == report
+
+
+@pytest.mark.parametrize("down", ["broker", "datastore"])
+async def test_a_hub_that_misses_something_is_down(dfsp: Dfsp, down: str) -> None:
+    dfsp.health.up[down] = False
+
+    answer = await dfsp.send("GET", "/health")
+
+    assert 502 == answer.status
+    report = json.loads(answer.body)
+    assert "DOWN" == report["status"]
+    assert {"broker": "OK", "datastore": "OK", down: "DOWN"} == {
+        service["name"]: service["status"] for service in report["services"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "series"),
+    [
+        ("POST", "/transfers", ("POST", "/transfers", 202)),
+        ("GET", "/transfers/1", ("GET", "/transfers/{ID}", 400)),
+        ("GET", "/nowhere", ("GET", "other", 404)),
+        ("PROPFIND", "/nowhere", ("other", "other", 404)),
+    ],
+)
+async def test_requests_are_counted_by_route(dfsp: Dfsp, method: str, path: str, series: tuple[str, str, int]) -> None:
+    name = SERIES.format(*series)
+    before = await value_of(dfsp, name)
+
+    if method == "POST":
+        await dfsp.post()
+    else:
+        await dfsp.send(method, path)
+
+    assert before + 1 == await value_of(dfsp, name)
+
+
+async def value_of(dfsp: Dfsp, name: str) -> float:
+    answer = await dfsp.send("GET", "/metrics")
+    assert 200 == answer.status
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    for line in answer.body.decode().splitlines():
+        if line.startswith(name):
+            return float(line.removeprefix(name))
+    return 0.0

@@ -1,0 +1,1 @@
+"""What talks HTTP to the hub's surroundings: DFSPs (fspiop), operators (admin), machines (operations)."""

@@ -1,0 +1,37 @@
+"""The FSPIOP surface as an application: what DFSPs talk to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from aiohttp.web import Application
+
+from clearinghub import __version__
+from clearinghub.config import Settings
+from clearinghub.ports import Health, Recorder
+from web.errors import make_error_middleware
+from web.fspiop.routes import add_fspiop_routes
+from web.fspiop.transfers import TransfersResource
+from web.operations import add_operations_routes, make_metrics_middleware
+
+
+def system_now_ms() -> int:
+    """The system's clock, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def build_fspiop_app(
+    settings: Settings, recorder: Recorder, health: Health, now_ms: Callable[[], int] = system_now_ms
+) -> Application:
+    """The application, ready to be served.
+
+    `now_ms` judges completedTimestamp only (fspiop 3.1); all else about time is the ledger's.
+    """
+    app = Application(
+        client_max_size=settings.body_bytes_max,
+        middlewares=[make_metrics_middleware(), make_error_middleware()],
+    )
+    add_fspiop_routes(app, TransfersResource(settings, recorder, now_ms))
+    add_operations_routes(app, health, __version__)
+    return app

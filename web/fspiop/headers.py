@@ -1,0 +1,180 @@
+"""A request's headers: read once, checked in the reference's order (fspiop 1.2), and cut down to what goes on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Final, NoReturn
+
+from aiohttp.web import Request
+
+from clearinghub.config import Settings
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from web.errors import PAYLOAD_TOO_LARGE, ApiError
+from web.fspiop.versions import accepted_versions, content_version, extension_list, is_readable_media_type
+
+# What belongs to the sender's connection to the hub, not to the message: hop-by-hop headers (RFC 9110, 7.6.1), what the
+# hub's own client writes anew, the encoding of a body that is decoded by now, and the sender's credentials, which the
+# receiver must never see.
+_NOT_FORWARDED: Final = frozenset(
+    {
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    }
+)
+_ACCEPT_REQUIRED: Final = frozenset({"GET", "POST", "DELETE"})
+_IMF_DATE: Final = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class HeaderRules:
+    """The checks of one resource's headers, e.g. of `transfers`, by the versions that the scheme supports."""
+
+    def __init__(self, resource: str, settings: Settings) -> None:
+        self._resource = resource
+        self._accept_versions = frozenset(settings.accept_versions)
+        self._content_versions = frozenset(settings.content_versions)
+        self._accept_extensions = extension_list(settings.accept_versions)
+        self._content_extensions = extension_list(settings.content_versions)
+        self._body_bytes_max = settings.body_bytes_max
+
+    def read(self, request: Request) -> dict[str, str]:
+        """The request's headers, names in lower case, once they have passed all checks.
+
+        Raises:
+            ApiError: the first thing wrong with them.
+        """
+        headers = _lower_case(request)
+        _check_client(headers)
+        self._check_accept(request.method, headers.get("accept"))
+        _check_date(headers.get("date"))
+        if (request.content_length or 0) > self._body_bytes_max:
+            raise ApiError(PAYLOAD_TOO_LARGE)
+        self._check_content_type(headers.get("content-type"))
+        _check_source(headers.get("fspiop-source"))
+        return headers
+
+    def _check_accept(self, method: str, accept: str | None) -> None:
+        if accept is None:
+            if method in _ACCEPT_REQUIRED:
+                _missing("Accept is required")
+            return
+        versions = accepted_versions(self._resource, accept)
+        if versions is None:
+            _malformed("Invalid accept header")
+        if method in _ACCEPT_REQUIRED and versions.isdisjoint(self._accept_versions):
+            detail = "The Client requested an unsupported version, see extension list for supported version(s)."
+            raise ApiError(Rejection(ErrorCode.UNACCEPTABLE_VERSION, detail), self._accept_extensions)
+
+    def _check_content_type(self, content_type: str | None) -> None:
+        if content_type is None:
+            _missing("Content-type is required")
+        version = content_version(self._resource, content_type)
+        if version is None:
+            readable = is_readable_media_type(content_type)
+            _malformed("Invalid content-type header" if readable else "Unsupported Media Type")
+        if version not in self._content_versions:
+            detail = "Client supplied a protocol version which is not supported by the server"
+            raise ApiError(Rejection(ErrorCode.UNACCEPTABLE_VERSION, detail), self._content_extensions)
+
+
+def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that go on with the message: to the ledger, and to the other DFSP (fspiop 1.7)."""
+    return {name: value for name, value in headers.items() if name not in _NOT_FORWARDED}
+
+
+def trace_of(headers: Mapping[str, str]) -> str | None:
+    """The W3C trace context of the request, or None when there is none or it is not well-formed."""
+    traceparent = headers.get("traceparent")
+    if traceparent is None or _TRACEPARENT.fullmatch(traceparent) is None:
+        return None
+    return traceparent
+
+
+@lru_cache(maxsize=1024)  # all requests of one second carry the same text
+def is_http_date(text: str) -> bool:
+    """True for an IMF date of RFC 7231 that exists, weekday included, e.g. `Tue, 23 May 2017 21:12:31 GMT`."""
+    if _IMF_DATE.fullmatch(text) is None or text[8:11] not in _MONTHS:
+        return False
+    month = _MONTHS.index(text[8:11]) + 1
+    try:
+        moment = datetime(int(text[12:16]), month, int(text[5:7]), int(text[17:19]), int(text[20:22]), int(text[23:25]))  # noqa: DTZ001 - judged, not used
+    except ValueError:
+        return False
+    return _WEEKDAYS[moment.weekday()] == text[:3]
+
+
+def _lower_case(request: Request) -> dict[str, str]:
+    """All headers by lower-case name. One that is sent twice is joined, so that no two readers see different ones."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        lower = name.lower()
+        if not value.isascii() and not _is_text(value):
+            _malformed(f"Invalid {lower} header")
+        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    return headers
+
+
+def _is_text(value: str) -> bool:
+    """False for bytes that were not UTF-8: aiohttp hands them over as surrogates, which no record can carry."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_client(headers: Mapping[str, str]) -> None:
+    """The gateway says in x-client-id who is connected: that must be the source, or the proxy that speaks for it."""
+    client = headers.get("x-client-id")
+    if not client:
+        return
+    source = headers.get("fspiop-source")
+    proxy = headers.get("fspiop-proxy")
+    if proxy:
+        if proxy != client or proxy == source:
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, "Invalid fspiop-proxy header"))
+    elif source != client:
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, "Invalid fspiop-source header"))
+
+
+def _check_date(date: str | None) -> None:
+    if date is None:
+        _missing("Missing required date header")
+    if not is_http_date(date):
+        _malformed("Invalid date header")
+
+
+def _check_source(source: str | None) -> None:
+    """Declared as required by the API's schema, hence with the schema's text, behind the checks above."""
+    if source is None:
+        _missing("/header must have required property 'fspiop-source'")
+    if not source:
+        detail = "/header/fspiop-source must NOT have fewer than 1 characters"
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+
+
+def _missing(detail: str) -> NoReturn:
+    raise ApiError(Rejection(ErrorCode.MISSING_ELEMENT, detail))
+
+
+def _malformed(detail: str) -> NoReturn:
+    raise ApiError(Rejection(ErrorCode.MALFORMED_SYNTAX, detail))

@@ -1,0 +1,167 @@
+"""/transfers: what a DFSP may say of a transfer, and the record that it becomes (fspiop 3.1).
+
+Each handler is: headers, model, message, record, answer. The answer comes only after the broker has the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from aiohttp.web import Request, Response
+
+from clearinghub.config import Settings
+from clearinghub.domain.currencies import currencies_with
+from clearinghub.domain.money import amount_fault, parse_amount
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.messages import VERSION, FulfilMessage, GetMessage, PrepareMessage, encode
+from clearinghub.ports import Recorder
+from web.errors import ApiError
+from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
+from web.fspiop.models import check_path_id, date_time_ms, error_information, transfer_fulfil, transfer_prepare
+from web.json_body import read_json_body
+
+# Any other state is an attempt to commit; the ledger judges it by its fulfilment.
+_ACTIONS: Final[Mapping[str, str]] = {"ABORTED": "reject", "RESERVED": "reserve"}
+_COMMIT: Final = "commit"
+_IN_THE_FUTURE: Final = Rejection(
+    ErrorCode.VALIDATION_ERROR, "completedTimestamp fails because future timestamp was provided"
+)
+_TOO_OLD: Final = Rejection(
+    ErrorCode.VALIDATION_ERROR,
+    "completedTimestamp fails because provided timestamp exceeded the maximum timeout duration",
+)
+
+
+class TransfersResource:
+    """The handlers of /transfers."""
+
+    def __init__(self, settings: Settings, recorder: Recorder, now_ms: Callable[[], int]) -> None:
+        self._rules = HeaderRules("transfers", settings)
+        self._currencies = currencies_with(settings.currencies_extra)
+        self._completed_ahead_ms_max = settings.completed_timestamp_ahead_ms_max
+        self._completed_age_ms_max = settings.completed_timestamp_age_ms_max
+        self._recorder = recorder
+        self._now_ms = now_ms
+
+    async def post_transfer(self, request: Request) -> Response:
+        """POST /transfers: a payer's DFSP asks for a transfer."""
+        headers = self._rules.read(request)
+        body = await read_json_body(request)
+        transfer = transfer_prepare(body.parsed, self._currencies)
+        payer = transfer["payerFsp"]
+        line: PrepareMessage = {
+            "v": VERSION,
+            "kind": "prepare",
+            "id": transfer["transferId"],
+            "source": headers["fspiop-source"],
+            "payer": payer,
+            "payee": transfer["payeeFsp"],
+            "amount": _amount(transfer["amount"]["amount"]),
+            "currency": transfer["amount"]["currency"],
+            "condition": transfer["condition"],
+            "expires_at_ms": date_time_ms(transfer["expiration"]),
+            "hash": body.hash,
+            "extensions": transfer.get("extensionList"),
+            "headers": forwarded_headers(headers),
+            "trace": trace_of(headers),
+        }
+        await self._recorder.record("prepare", payer, encode(line, body.raw))
+        return Response(status=202)
+
+    async def put_transfer(self, request: Request) -> Response:
+        """PUT /transfers/{ID}: a payee's DFSP says how the transfer went."""
+        headers = self._rules.read(request)
+        transfer_id = check_path_id(request.match_info["ID"])
+        body = await read_json_body(request)
+        transfer = transfer_fulfil(body.parsed)
+        completed = transfer.get("completedTimestamp")
+        if completed is not None and not headers.get("fspiop-proxy"):
+            self._check_completed(date_time_ms(completed))
+        line = _fulfil_line(transfer_id, _ACTIONS.get(transfer["transferState"], _COMMIT), headers, body.hash)
+        line["fulfilment"] = transfer.get("fulfilment")
+        line["completed"] = completed
+        line["extensions"] = transfer.get("extensionList")
+        await self._record_fulfil(line, body.raw)
+        return Response(status=200)
+
+    async def put_transfer_error(self, request: Request) -> Response:
+        """PUT /transfers/{ID}/error: a payee's DFSP gives the transfer up."""
+        headers = self._rules.read(request)
+        transfer_id = check_path_id(request.match_info["ID"])
+        body = await read_json_body(request)
+        error = error_information(body.parsed)
+        line = _fulfil_line(transfer_id, "abort", headers, body.hash)
+        line["error_code"] = error["errorCode"]
+        line["error_description"] = error["errorDescription"]
+        line["extensions"] = error.get("extensionList")
+        await self._record_fulfil(line, body.raw)
+        return Response(status=200)
+
+    async def get_transfer(self, request: Request) -> Response:
+        """GET /transfers/{ID}: a DFSP asks where a transfer stands; the answer is a callback."""
+        headers = self._rules.read(request)
+        source = headers["fspiop-source"]
+        line: GetMessage = {
+            "v": VERSION,
+            "kind": "get",
+            "id": check_path_id(request.match_info["ID"]),
+            "source": source,
+            "headers": forwarded_headers(headers),
+            "trace": trace_of(headers),
+            "hops": 0,
+        }
+        await self._recorder.record("lookup", source, encode(line))
+        return Response(status=202)
+
+    async def patch_transfer(self, request: Request) -> Response:
+        """PATCH /transfers/{ID} goes from a hub to a DFSP only (fspiop 1.6)."""
+        self._rules.read(request)
+        check_path_id(request.match_info["ID"])
+        raise ApiError(Rejection(ErrorCode.NOT_IMPLEMENTED))
+
+    def _check_completed(self, completed_ms: int) -> None:
+        now_ms = self._now_ms()
+        if completed_ms > now_ms + self._completed_ahead_ms_max:
+            raise ApiError(_IN_THE_FUTURE)
+        if completed_ms < now_ms - self._completed_age_ms_max:
+            raise ApiError(_TOO_OLD)
+
+    async def _record_fulfil(self, line: FulfilMessage, raw: bytes) -> None:
+        await self._recorder.record("fulfil", line["destination"] or line["source"], encode(line, raw))
+
+
+def _fulfil_line(transfer_id: str, action: str, headers: Mapping[str, str], body_hash: str) -> FulfilMessage:
+    """What all answers to a transfer have in common."""
+    return {
+        "v": VERSION,
+        "kind": "fulfil",
+        "id": transfer_id,
+        "action": action,
+        "source": headers["fspiop-source"],
+        "destination": headers.get("fspiop-destination") or None,
+        "fulfilment": None,
+        "completed": None,
+        "error_code": None,
+        "error_description": None,
+        "hash": body_hash,
+        "extensions": None,
+        "headers": forwarded_headers(headers),
+        "trace": trace_of(headers),
+        "hops": 0,
+    }
+
+
+def _amount(text: str) -> int:
+    """An Amount as an integer of 1/10,000.
+
+    The schema allows 18 digits before the point, the ledger holds 14, and a record's integers are of 64 bits. The
+    reference accepts such an amount and refuses it by callback; as it cannot be carried that far, it is refused here,
+    with the callback's text.
+    """
+    fault = amount_fault(text)
+    if fault is not None:
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, fault))
+    amount = parse_amount(text)
+    assert amount is not None  # the schema's pattern is parse_amount's
+    return amount

@@ -1,0 +1,93 @@
+"""What operators and their machines ask of every role: is it there, and how does it do (fspiop 12)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import orjson
+from aiohttp.typedefs import Handler, Middleware
+from aiohttp.web import Application, HTTPException, Request, Response, StreamResponse, middleware
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
+
+from clearinghub.domain.timestamps import timestamp_text
+from clearinghub.ports import Health
+from web.errors import CONTENT_TYPE
+
+_UP_STATUS: Final = 200
+_DOWN_STATUS: Final = 502
+_SECONDS: Final = Histogram(
+    "clearinghub_http_request_seconds",
+    "Time from a request's headers to its answer",
+    ("method", "route", "status"),
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+# A client may invent methods and paths; each would be a time series for ever.
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_OTHER: Final = "other"
+
+
+def add_operations_routes(
+    app: Application, health: Health, version: str, registry: CollectorRegistry = REGISTRY
+) -> None:
+    """Serve GET /health and GET /metrics; `version` is the hub's, for `versionNumber`.
+
+    Health is 200 with status OK when everything the process depends on is there, else 502 with status DOWN.
+    """
+    started_at = time.monotonic()
+    start_time = timestamp_text(time.time_ns() // 1_000_000)
+
+    async def get_health(_request: Request) -> Response:
+        services = await health.services()
+        up = all(services.values())
+        report = {
+            "status": _status(up=up),
+            "uptime": round(time.monotonic() - started_at, 3),
+            "startTime": start_time,
+            "versionNumber": version,
+            "services": [{"name": name, "status": _status(up=is_up)} for name, is_up in services.items()],
+        }
+        return Response(
+            status=_UP_STATUS if up else _DOWN_STATUS,
+            body=orjson.dumps(report),
+            headers={"Content-Type": CONTENT_TYPE},
+        )
+
+    async def get_metrics(_request: Request) -> Response:
+        return Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app.router.add_get("/health", get_health)
+    app.router.add_get("/metrics", get_metrics)
+
+
+def make_metrics_middleware() -> Middleware:
+    """Measure each request by method, route and status. The outermost middleware, so that it sees errors' answers."""
+    # Histogram.labels() takes a lock and joins strings; there are only a few dozen combinations.
+    observers: dict[tuple[str, str, int], Callable[[float], None]] = {}
+
+    def observe(request: Request, status: int, seconds: float) -> None:
+        resource = request.match_info.route.resource
+        method = request.method if request.method in _METHODS else _OTHER
+        labels = (method, resource.canonical if resource is not None else _OTHER, status)
+        observer = observers.get(labels)
+        if observer is None:
+            observer = observers[labels] = _SECONDS.labels(*labels).observe
+        observer(seconds)
+
+    @middleware
+    async def measure(request: Request, handler: Handler) -> StreamResponse:
+        began_at = time.perf_counter()
+        try:
+            response = await handler(request)
+        except HTTPException as error:
+            observe(request, error.status, time.perf_counter() - began_at)
+            raise
+        observe(request, response.status, time.perf_counter() - began_at)
+        return response
+
+    return measure
+
+
+def _status(*, up: bool) -> str:
+    return "OK" if up else "DOWN"
