@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
-SANDBOX ?= 0
+SANDBOX ?= 1
 TRANSFERS ?= 200
 # Enough for a laptop; fixed for the life of the data (`make clean-data` to change it).
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
@@ -27,7 +27,7 @@ $(STAMP): requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
 
-run: $(STAMP) ## run the hub on this machine until Ctrl-C; SANDBOX=1 adds two simulated DFSPs
+run: $(STAMP) ## run the hub and two simulated DFSPs on this machine until Ctrl-C; SANDBOX=0: the hub alone
 	@case "$(SANDBOX)" in 0) sandbox= ;; 1) sandbox=--sandbox ;; *) echo "SANDBOX is 0 or 1" >&2; exit 2 ;; esac; \
 	CLEARINGHUB_PARTITIONS=$(PARTITIONS) CLEARINGHUB_LOG_FORMAT=$${CLEARINGHUB_LOG_FORMAT:-console} exec $(BIN)/python -m clearinghub all $$sandbox
 

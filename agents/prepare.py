@@ -1,8 +1,9 @@
-"""POST /transfers at the payer's partition: decide, hold the payer's position, forward to the payee (fspiop 3.2, 3.3)."""
+"""POST /transfers at the payer's partition: decide, hold its position, forward to the payee (fspiop 3.2, 3.3)."""
 
 from __future__ import annotations
 
 from agents.shell import PRINCIPLE_VALUE, TRANSFER_POST, LedgerContext, Notifier, store_position, store_transfer
+from clearinghub.domain.lookup import transfer_body
 from clearinghub.domain.prepare import (
     Ignored,
     Modified,
@@ -15,7 +16,6 @@ from clearinghub.domain.prepare import (
     Reserved,
     decide_prepare,
 )
-from clearinghub.domain.lookup import transfer_body
 from clearinghub.domain.rejections import ErrorInformation
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.messages import decode

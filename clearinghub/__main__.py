@@ -47,7 +47,11 @@ ROLE_ENTRIES: Final = {
     "callbacks": ("clearinghub.hub", "run_callbacks"),
 }
 # Tools with options of their own: run(settings, arguments) -> exit code.
-TOOL_ENTRIES: Final = {"sandbox": "clearinghub.sandbox.main", "demo": "clearinghub.demo"}
+TOOL_ENTRIES: Final = {
+    "sandbox": "clearinghub.sandbox.main",
+    "demo": "clearinghub.demo",
+    "replay": "clearinghub.replay",
+}
 
 
 class NoBrokerError(Exception):
@@ -66,7 +70,11 @@ def parser() -> argparse.ArgumentParser:
     roles.add_parser("broker", help="only the broker: find it or start it, and stay")
     topics = roles.add_parser("topics", help="create missing topics, or show the map")
     topics.add_argument("--markdown", action="store_true", help="print topics.yaml as a table, touch no broker")
-    for tool, purpose in (("sandbox", "two simulated DFSPs on a running hub"), ("demo", "many transfers, checked")):
+    for tool, purpose in (
+        ("sandbox", "two simulated DFSPs on a running hub"),
+        ("demo", "many transfers, checked"),
+        ("replay", "send callbacks that were given up once more"),
+    ):
         roles.add_parser(tool, help=purpose, add_help=False)
     roles.add_parser("version", help="print the version")
     return top

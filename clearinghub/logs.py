@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import Processor
 
 from clearinghub.config import Settings
@@ -45,10 +46,17 @@ def set_up_logs(settings: Settings, role: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    # A request that is no HTTP is the client's mistake: aiohttp answers 400 and would log a stack for it.
+    logging.getLogger("aiohttp.server").addFilter(_without_client_mistakes)
     for name in QUIET_LIBRARIES:
         library = logging.getLogger(name)
         library.handlers = []
         library.setLevel(max(level, logging.WARNING))
+
+
+def _without_client_mistakes(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
 
 
 def _rendering(settings: Settings, role: str) -> list[Processor]:

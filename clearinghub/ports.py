@@ -68,6 +68,9 @@ class Participants(Protocol):
     def all(self) -> list[Participant]:
         """All participants, the hub among them, in order of creation."""
 
+    async def reach(self, name: str, version: int) -> None:
+        """Wait, for a bounded time, until this copy has the participant in that version or a later one."""
+
 
 class LedgerReader(Protocol):
     """Asks the ledger worker that owns a participant's partition."""

@@ -103,6 +103,7 @@ async def _keep_broker(broker: Broker) -> None:
             say("the broker ended by itself; starting it again")
             with contextlib.suppress(BrokerUnavailableError):  # said again at the next look
                 await asyncio.to_thread(broker.start)
+                say(f"broker at {broker.bootstrap} again")
 
 
 def _check_free(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Table `participants`: name -> Participant, on the participant's partition; each change also goes to the compacted topic."""
+"""Table `participants`: name -> Participant, on the participant's partition; each change is also published."""
 
 from __future__ import annotations
 

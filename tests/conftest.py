@@ -8,9 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from clearinghub.broker import LocalBroker
 from clearinghub.broker.docker import docker_answers
+
+# No deadlines: on a busy machine they measure the neighbours. CI repeats itself; `night` looks further.
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("night", deadline=None, max_examples=5_000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 # A node alone cannot keep the transactions' own topic on three replicas.
 ONE_NODE = {

@@ -62,7 +62,7 @@ class Auditor:
         reconciliation_units = await self._seen(self._hub_name, RECONCILIATION)
         change_units = None if reconciliation_units is None else reconciliation_units - self._reconciliation_units
         expected_units = books.balance(self._hub_name, RECONCILIATION)
-        return [*lines, AuditLine(self._hub_name, f"{RECONCILIATION} (change)", expected_units, change_units)]
+        return [*lines, AuditLine(f"{self._hub_name} (change)", RECONCILIATION, expected_units, change_units)]
 
     async def _seen(self, name: str, account_type: str) -> int | None:
         try:

@@ -16,15 +16,17 @@ from clearinghub.sandbox.ilp import is_fulfilled
 
 @dataclass(slots=True)
 class Verdict:
-    """What became of one transfer. `ending` is the end state that GET told the payer; no problems, no difference.
+    """What became of one transfer. `ending` is the end state that GET told the payer; without problems, all is right.
 
-    `repeats` counts callbacks that came more often than they had to: allowed, since delivery is at least once.
+    `callbacks` counts those of both sides, `repeats` those that came more often than they had to: allowed, since
+    delivery is at least once.
     """
 
     played: Played
     ending: str
     problems: list[str] = field(default_factory=list)
     repeats: int = 0
+    callbacks: int = 0
     latency_ns: int | None = None
 
 
@@ -47,6 +49,7 @@ def judge(played: Played, dfsps: Mapping[str, SimulatedDfsp], labels: Labels) ->
         if _ending(callbacks) != expected.ending:
             verdict.problems.append(f"{role} was told {_ending(callbacks)} on GET, not {expected.ending}")
         verdict.problems += [f"{role}: {problem}" for problem in _content_problems(callbacks, played)]
+    verdict.callbacks = len(by_payer) + len(by_payee)
     verdict.latency_ns = _latency_ns(played, by_payer)
     return verdict
 

@@ -17,13 +17,13 @@ class Kind(Enum):
     """What a transfer is sent to show; the value is its name in the report."""
 
     COMMITTED = "committed"
-    RESERVED = "committed, payee reserved"
+    RESERVED = "reserved, committed"
     REJECTED = "rejected by the payee"
     OVER_CAP = "over the net debit cap"
     OVER_FUNDS = "over the funds"
-    TIMED_OUT = "payee silent, timed out"
-    REPEATED = "sent again, same body"
-    CHANGED = "sent again, other body"
+    TIMED_OUT = "timed out"
+    REPEATED = "repeated unchanged"
+    CHANGED = "repeated changed, 3106"
     BAD_FULFILMENT = "invalid fulfilment"
 
 

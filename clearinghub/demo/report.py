@@ -25,7 +25,7 @@ def print_transfers(console: Console, verdicts: Sequence[Verdict]) -> None:
     table = Table(title="Transfers", title_justify="left")
     table.add_column("kind")
     table.add_column("count", justify="right")
-    table.add_column("expected at the end")
+    table.add_column("expected")
     table.add_column("seen by GET")
     table.add_column("ok", justify="center")
     for kind in Kind:
@@ -46,9 +46,8 @@ def print_accounts(console: Console, lines: Sequence[AuditLine], currency: str) 
     table.add_column("seen", justify="right")
     table.add_column("ok", justify="center")
     for line in lines:
-        seen = shown_amount(line.seen_units) if line.seen_units is not None else "nothing"
         mark = OK if line.ok else NOT_OK
-        table.add_row(line.participant, line.account_type, shown_amount(line.expected_units), seen, mark)
+        table.add_row(line.participant, line.account_type, shown_amount(line.expected_units), _seen(line), mark)
     console.print(table)
 
 
@@ -61,7 +60,7 @@ def print_latencies(console: Console, verdicts: Sequence[Verdict]) -> None:
         f"{name} {percentile(latencies_ns, percent) / NANOSECONDS_PER_MS:.0f} ms"
         for name, percent in (("p50", 50), ("p95", 95), ("max", 100))
     )
-    console.print(f"Committed in   {told}   (payer's POST sent to its PUT received)", highlight=False)
+    console.print(f"Committed in   {told} (payer's POST to its PUT)", highlight=False)
 
 
 def print_problems(console: Console, verdicts: Sequence[Verdict], lines: Sequence[AuditLine], other: list[str]) -> int:
@@ -72,12 +71,28 @@ def print_problems(console: Console, verdicts: Sequence[Verdict], lines: Sequenc
         for problem in verdict.problems
     ]
     problems += other
-    problems += [f"{line.participant} {line.account_type}: differs" for line in lines if not line.ok]
+    problems += [
+        f"{line.participant} {line.account_type}: expected {shown_amount(line.expected_units)}, seen {_seen(line)}"
+        for line in lines
+        if not line.ok
+    ]
     for problem in problems[:PROBLEMS_SHOWN_MAX]:
         console.print(f"✗ {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
     if len(problems) > PROBLEMS_SHOWN_MAX:
         console.print(f"… and {len(problems) - PROBLEMS_SHOWN_MAX} more", style="red")
     return len(problems)
+
+
+def print_success(console: Console, verdicts: Sequence[Verdict]) -> None:
+    """That nothing differs, and how much was looked at."""
+    callbacks = sum(verdict.callbacks for verdict in verdicts)
+    console.print(
+        f"✓ All {len(verdicts)} transfers ended as they had to on both sides ({callbacks:,} callbacks).\n"
+        "✓ Every account is right to the last 1/10,000.",
+        style="green",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def print_repeats(console: Console, verdicts: Sequence[Verdict]) -> None:
@@ -92,3 +107,7 @@ def percentile(ascending: Sequence[int], percent: int) -> int:
     assert ascending
     rank = -(-len(ascending) * percent // 100)
     return ascending[max(rank, 1) - 1]
+
+
+def _seen(line: AuditLine) -> str:
+    return shown_amount(line.seen_units) if line.seen_units is not None else "nothing"

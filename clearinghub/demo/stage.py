@@ -20,7 +20,7 @@ from clearinghub.sandbox.dfsp import SimulatedDfsp
 from clearinghub.sandbox.wire import TransferOrder, new_transfer_id
 
 IN_FLIGHT_MAX: Final = 16
-WAIT_S: Final = 20.0  # for any one callback
+WAIT_S: Final = 15.0  # for any one callback
 LIFETIME_S: Final = 60
 SHORT_LIFETIME_S: Final = 2  # of those that are to time out
 LABEL_OF_UNKNOWN: Final = "ERROR 3208 from hub"
@@ -113,9 +113,13 @@ class Stage:
     async def _request(self, played: Played, what: str, request: Awaitable[Answer]) -> Answer | None:
         """The hub's answer if it is 202; else the problem is noted."""
         try:
-            async with asyncio.timeout(self._left_s()):
+            async with asyncio.timeout_at(self._deadline_s):
                 answer = await request
-        except (ClientError, TimeoutError) as error:
+        except TimeoutError:
+            late = asyncio.get_running_loop().time() >= self._deadline_s
+            played.problems.append(f"{what}: out of time" if late else f"{what} got no answer in time")
+            return None
+        except ClientError as error:
             played.problems.append(f"{what} got no answer: {error!r}")
             return None
         if answer.status != HTTPStatus.ACCEPTED:

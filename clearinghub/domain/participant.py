@@ -39,8 +39,21 @@ class SettlementModel:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerAccountType:
+    """A kind of account that the scheme has defined beside the built-in ones (fspiop 5.3)."""
+
+    name: str
+    description: str
+    active: bool
+    settleable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Participant:
-    """A participant, whole: what every process of the hub keeps of it. `models` is empty but for the hub's own."""
+    """A participant, whole: what every process of the hub keeps of it.
+
+    `models` and `account_types` are the scheme's; only the hub's own row has any.
+    """
 
     participant_id: int
     name: str
@@ -50,6 +63,7 @@ class Participant:
     accounts: tuple[Account, ...] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict)
     models: tuple[SettlementModel, ...] = ()
+    account_types: tuple[LedgerAccountType, ...] = ()
     version: int = 0  # counts changes; tells an older record from a newer one
 
     def account(self, currency: str, account_type: str) -> Account | None:
@@ -67,16 +81,27 @@ class Participant:
         return None
 
 
+def participant_fields(row: Participant) -> dict[str, Any]:
+    """The row as JSON types, with `v`, the version of its shape."""
+    return {"v": ROW_VERSION, **asdict(row)}
+
+
+def participant_of(fields: Mapping[str, Any]) -> Participant:
+    """The participant in JSON types. Raises ValueError for a shape of another version."""
+    if fields.get("v") != ROW_VERSION:
+        raise ValueError("participant record of another version")
+    plain = {name: value for name, value in fields.items() if name != "v"}
+    plain["accounts"] = tuple(Account(**account) for account in fields["accounts"])
+    plain["models"] = tuple(SettlementModel(**model) for model in fields["models"])
+    plain["account_types"] = tuple(LedgerAccountType(**kind) for kind in fields["account_types"])
+    return Participant(**plain)
+
+
 def encode_participant(row: Participant) -> bytes:
-    """The record's bytes: a JSON object with `v`, the version of its shape."""
-    return json.dumps({"v": ROW_VERSION, **asdict(row)}, separators=(",", ":")).encode()
+    """The record's bytes: a JSON object."""
+    return json.dumps(participant_fields(row), separators=(",", ":")).encode()
 
 
 def decode_participant(data: bytes) -> Participant:
     """The participant in a record's bytes. Raises ValueError for a shape of another version."""
-    fields: dict[str, Any] = json.loads(data)
-    if fields.pop("v", None) != ROW_VERSION:
-        raise ValueError("participant record of another version")
-    fields["accounts"] = tuple(Account(**account) for account in fields["accounts"])
-    fields["models"] = tuple(SettlementModel(**model) for model in fields["models"])
-    return Participant(**fields)
+    return participant_of(json.loads(data))

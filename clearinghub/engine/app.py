@@ -15,7 +15,7 @@ from faust.types import TP
 
 from clearinghub.engine.batch import Batch, BatchSchema
 from clearinghub.engine.consumer import BatchConsumer
-from clearinghub.engine.exceptions import PartitionLostError
+from clearinghub.engine.exceptions import FAUST_LOGGER, PartitionLostError
 from clearinghub.engine.partition import Partition
 from clearinghub.engine.recovery import LedgerTableManager
 from clearinghub.engine.store import LedgerStore, LedgerTable
@@ -33,6 +33,8 @@ CLOSE_TIMEOUT_S: Final = 3.0
 
 class PartitionTransactions(TransactionManager):  # type: ignore[misc]
     """Where Faust would manage transactions by the output's partition: here they belong to the input's partition."""
+
+    logger = FAUST_LOGGER
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let the rounds under way end, and stop."""
@@ -66,9 +68,11 @@ class EngineApp(faust.App):  # type: ignore[misc]
     """A Faust worker whose agents hand batches to partitions; see design 4 in ARCHITECTURE.md."""
 
     BootStrategy = _Boot
+    logger = FAUST_LOGGER
 
     def __init__(self, config: EngineConfig) -> None:
         transactional = bool(config.tables)
+        config.data_dir.mkdir(parents=True, exist_ok=True)
         super().__init__(
             config.application_id,
             broker=f"kafka://{config.bootstrap}".replace(",", ";"),

@@ -46,12 +46,12 @@ class Batch:
         return head
 
 
-class BatchSchema(faust.Schema):
+class BatchSchema(faust.Schema):  # type: ignore[misc]
     """Passes a batch through untouched: its records are decoded by their handlers."""
 
-    def loads_key(self, app: AppT, message: Message, **_kwargs: Any) -> None:
+    def loads_key(self, _app: AppT, _message: Message, **_kwargs: Any) -> None:
         """A batch has no key of its own."""
 
-    def loads_value(self, app: AppT, message: Message, **_kwargs: Any) -> Any:
+    def loads_value(self, _app: AppT, message: Message, **_kwargs: Any) -> Any:
         """The batch itself."""
         return message.value

@@ -24,6 +24,7 @@ from faust.transport.consumer import Consumer, ensure_TP, ensure_TPset
 from faust.types import TP, ConsumerMessage
 
 from clearinghub.engine.batch import Batch
+from clearinghub.engine.exceptions import FAUST_LOGGER
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 class BatchConsumer(Consumer):  # type: ignore[misc]
     """The consumer of an engine's app."""
 
+    logger = FAUST_LOGGER
     consumer_stopped_errors = (KafkaError,)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -7,6 +7,13 @@ EngineError
 
 from __future__ import annotations
 
+import logging
+from typing import Final
+
+# Faust names a service's logger after the module of its class, which for a subclass of ours would be ours; its notes on
+# each service's starting and stopping belong with the library's.
+FAUST_LOGGER: Final = logging.getLogger("faust.engine")
+
 
 class EngineError(Exception):
     """Root of the engine's errors."""

@@ -32,6 +32,7 @@ class Partitioner:
         self._hashes: dict[str, int] = {}
 
     def __call__(self, topic: str, key: str) -> int:
+        """The partition of a key in a topic."""
         hashed = self._hashes.get(key)
         if hashed is None:
             if len(self._hashes) >= _PARTITION_CACHE_MAX:

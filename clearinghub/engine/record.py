@@ -1,4 +1,4 @@
-"""What the engine hands to a handler: a record of Kafka, and the partition's view that the handler reads and changes."""
+"""What the engine hands to a handler: a record of Kafka, and the view that the handler reads and changes."""
 
 from __future__ import annotations
 

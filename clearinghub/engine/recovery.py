@@ -19,6 +19,7 @@ from faust.tables.recovery import Recovery
 from faust.types import TP
 from mode import Service
 
+from clearinghub.engine.exceptions import FAUST_LOGGER
 from clearinghub.engine.store import LedgerTable, TableChanges
 
 if TYPE_CHECKING:
@@ -109,10 +110,11 @@ class ChangelogReader:
 class LedgerRecovery(Recovery):  # type: ignore[misc]
     """Faust's recovery service with its own way of reading; see the module."""
 
+    logger = FAUST_LOGGER
     _standby_reader: ChangelogReader | None = None
     _standby_task: asyncio.Task[None] | None = None
 
-    @Service.task
+    @Service.task  # type: ignore[untyped-decorator]
     async def _restart_recovery(self) -> None:
         while not self.should_stop:
             if await self.wait_for_stopped(self.signal_recovery_start):
@@ -187,11 +189,11 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
         """Stop following."""
         await self._stop_standby()
 
-    @Service.task
+    @Service.task  # type: ignore[untyped-decorator]
     async def _slurp_changelogs(self) -> None:
         """Faust's reader of changelogs: not used."""
 
-    @Service.task
+    @Service.task  # type: ignore[untyped-decorator]
     async def _publish_stats(self) -> None:
         """Faust's progress of its own reader: not used."""
 
@@ -199,9 +201,13 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
 class LedgerTableManager(TableManager):  # type: ignore[misc]
     """Faust's table manager with our recovery."""
 
+    logger = FAUST_LOGGER
+    _ledger_recovery: LedgerRecovery | None = None
+
     @property
     def recovery(self) -> LedgerRecovery:
         """The recovery service."""
-        if self._recovery is None:
-            self._recovery = LedgerRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
-        return self._recovery
+        if self._ledger_recovery is None:
+            self._ledger_recovery = LedgerRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+            self._recovery = self._ledger_recovery
+        return self._ledger_recovery

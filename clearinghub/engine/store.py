@@ -39,7 +39,7 @@ class TableChanges(NamedTuple):
                 self.entries.append((entry, row_key if present else None))
 
 
-class LedgerStore(RocksDBStore):
+class LedgerStore(RocksDBStore):  # type: ignore[misc]
     """A table's partitions in RocksDB, each behind or level with its changelog, never ahead of it."""
 
     def row(self, partition: int, key: bytes) -> bytes | None:
@@ -95,7 +95,7 @@ class LedgerStore(RocksDBStore):
         shutil.rmtree(self.partition_path(partition), ignore_errors=True)
 
 
-class LedgerTable(faust.Table[bytes, bytes]):
+class LedgerTable(faust.Table[bytes, bytes]):  # type: ignore[misc]
     """A Faust table on a LedgerStore: declared, assigned and recovered by Faust, written by rounds."""
 
     def _new_store_by_url(self, url: Any) -> Any:

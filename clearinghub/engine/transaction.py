@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
@@ -80,8 +80,8 @@ class PartitionProducer:
     ) -> dict[tuple[str, int], int]:
         producer = self._producer
         await producer.begin_transaction()
-        pending: list[asyncio.Future[object]] = []
-        last: dict[tuple[str, int], tuple[asyncio.Future[object], int]] = {}
+        pending: list[asyncio.Future[Any]] = []
+        last: dict[tuple[str, int], tuple[asyncio.Future[Any], int]] = {}
         for (topic, partition), records in _by_partition(outgoing).items():
             for batch in self._batches(records):
                 count = batch.record_count()
@@ -92,12 +92,12 @@ class PartitionProducer:
             pending.append(asyncio.ensure_future(self._send_offsets(offsets)))
         await asyncio.gather(*pending)
         await producer.commit_transaction()
-        return {place: sent.result().offset + count - 1 for place, (sent, count) in last.items()}  # type: ignore[attr-defined]
+        return {place: sent.result().offset + count - 1 for place, (sent, count) in last.items()}
 
     async def _send_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         await self._producer.send_offsets_to_transaction(dict(offsets), self._config.application_id)
 
-    def _batches(self, records: list[tuple[bytes, bytes | None]]) -> Iterable[object]:
+    def _batches(self, records: list[tuple[bytes, bytes | None]]) -> Iterable[Any]:
         timestamp_ms = int(time.time() * 1000)
         batch = self._producer.create_batch()
         for key, value in records:

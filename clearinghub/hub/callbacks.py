@@ -9,8 +9,8 @@ from typing import Final
 
 import orjson
 import structlog
-from aiokafka.errors import KafkaError
 from aiohttp.web import Application
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from agents.notification import NotificationAgent
@@ -151,9 +151,7 @@ async def run_callbacks(settings: Settings) -> None:
 
     transport = HttpTransport(settings.callback_timeout_ms)
     deliverer = Deliverer(settings, participants, transport, give_up, _now_ms)
-    app = CallbacksApp(
-        callbacks_config(settings), lambda tracker: NotificationAgent(deliverer, tracker, set_aside)
-    )
+    app = CallbacksApp(callbacks_config(settings), lambda tracker: NotificationAgent(deliverer, tracker, set_aside))
     surface = Application()
     add_operations_routes(surface, CallbacksHealth(app, participants), __version__)
     listener = Listener(surface, settings.bind_host, settings.callbacks_port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 import structlog
 
@@ -17,6 +18,12 @@ from web.admin.app import build_admin_app
 from web.fspiop.app import build_fspiop_app
 
 log = structlog.get_logger(__name__)
+
+
+class _Started(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 class IngressHealth:
@@ -44,7 +51,7 @@ async def run_ingress(settings: Settings) -> None:
     ledger = HttpLedgerReader(settings)
     commands = KafkaCommandClient(settings, recorder)
     health = IngressHealth(settings, recorder, participants, ledger)
-    started = [recorder, participants, ledger, commands]
+    started: list[_Started] = [recorder, participants, ledger, commands]
     for one in started:
         await one.start()
     listeners = [

@@ -6,7 +6,7 @@ import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from agents.command import make_on_command
+from agents.command import on_command
 from agents.credit import on_credit
 from agents.culprit import make_on_culprit
 from agents.fulfil import make_on_fulfil
@@ -56,7 +56,7 @@ def ledger_config(settings: Settings, context: LedgerContext) -> EngineConfig:
             Input("credit", on_credit),
             Input("fulfil", on_fulfil),
             Input("timeout", make_on_timeout(context)),
-            Input("command", make_on_command(context.hub_name)),
+            Input("command", on_command),
             Input("lookup", make_on_lookup(context, on_fulfil)),
             Input("prepare", make_on_prepare(context)),
         ),

@@ -11,6 +11,7 @@ from aiohttp.web import Application, AppRunner, TCPSite
 log = structlog.get_logger(__name__)
 
 KEEP_ALIVE_S: Final = 75.0
+HEADER_BYTES_MAX: Final = 64 * 1024  # fspiop 1.1
 BACKLOG: Final = 1_024
 SHUTDOWN_TIMEOUT_S: Final = 3.0
 
@@ -24,7 +25,12 @@ class Listener:
 
     def __init__(self, app: Application, host: str, port: int) -> None:
         self._runner = AppRunner(
-            app, access_log=None, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=SHUTDOWN_TIMEOUT_S
+            app,
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE_S,
+            shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+            max_field_size=HEADER_BYTES_MAX,
+            max_line_size=HEADER_BYTES_MAX,
         )
         self._host = host
         self._port = port

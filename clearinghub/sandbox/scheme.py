@@ -11,7 +11,7 @@ from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT, format_amount
 from clearinghub.sandbox.admin_client import AccountBalance, AdminClient, AdminError, HubNotReadyError
 
 POLL_INTERVAL_S: Final = 0.1
-RETRY_INTERVAL_S: Final = 1.0
+RETRY_INTERVAL_S: Final = 0.5
 HUB_ACCOUNT_TYPES: Final = ("HUB_MULTILATERAL_SETTLEMENT", "HUB_RECONCILIATION")
 
 
@@ -156,9 +156,10 @@ class _Step:
             try:
                 if await self._is_done():
                     return
-                if not self._accepted:
+                if self._accepted:
+                    await asyncio.sleep(POLL_INTERVAL_S)
+                else:
                     await self._post()
-                await asyncio.sleep(POLL_INTERVAL_S)
             except HubNotReadyError as error:
                 self.state = str(error)
                 await asyncio.sleep(RETRY_INTERVAL_S)

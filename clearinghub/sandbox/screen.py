@@ -23,7 +23,7 @@ def print_scheme(
     console.print("  [bold]Clearing hub sandbox[/bold]", highlight=False)
     for dfsp in dfsps:
         console.print(
-            f"  {dfsp.name:<12} http://{dfsp.host}:{dfsp.port}  net debit cap {shown_amount(net_debit_cap_units)} "
+            f"  {dfsp.name:<12} http://{dfsp.host}:{dfsp.port}  cap {shown_amount(net_debit_cap_units)} "
             f"{currency}, funds {shown_amount(funds_units)} {currency}",
             highlight=False,
             soft_wrap=True,

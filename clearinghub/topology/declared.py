@@ -11,6 +11,7 @@ import yaml
 
 TOPICS_FILE: Final = Path(__file__).resolve().parents[2] / "topics.yaml"
 HOUR_MS: Final = 3_600_000
+RECORD_BYTES_MAX: Final = 8 * 1024 * 1024  # a body of 5 MiB (fspiop 1.1), its line, and a batch's overhead
 DAY_MS: Final = 24 * HOUR_MS
 CLEANUPS: Final = ("delete", "compact")
 TIMESTAMPS: Final = ("append", "create")
@@ -89,7 +90,7 @@ def changelog_topic(application_id: str, table: Table) -> Topic:
 
 def topic_configs(topic: Topic, replication_factor: int) -> dict[str, str]:
     """The broker's settings for a topic."""
-    configs = {"cleanup.policy": topic.cleanup}
+    configs = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(RECORD_BYTES_MAX)}
     if topic.cleanup == "compact":
         # Small segments and an early cleaner keep recovery short; a day for tombstones outlives any reader's pause.
         configs |= {

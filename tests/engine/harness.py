@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -19,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.overlay import Partitioner
+from clearinghub.engine.record import SweepView, TableSpec
 from tests.engine.toy import ACCOUNTS, BALANCES, COUNTS, PARTITIONS, TABLES, toy_config
 
 REPOSITORY = Path(__file__).parents[2]
@@ -169,6 +171,11 @@ class Outputs:
                 assert balance == reported, f"{account} at {number}"
 
 
+def row_of(table: TableSpec[int], key: str, view: SweepView) -> int | None:
+    """A row, as a question to a partition."""
+    return view.get(table, key)
+
+
 async def check_tables(bootstrap: str, prefix: str, data_dir: Path, numbers: Sequence[int]) -> float:
     """Recover into `data_dir` and compare every row with the orders; the seconds that recovery took."""
     app = EngineApp(toy_config(bootstrap, prefix, data_dir, instance="check"))
@@ -185,12 +192,12 @@ async def check_tables(bootstrap: str, prefix: str, data_dir: Path, numbers: Seq
         balances[f"account-{number % ACCOUNTS}"] += number % 7 + 1
     try:
         for account, balance in balances.items():
-            stored = await app.read(partition_of("in", account), lambda view, key=account: view.get(BALANCES, key))
+            stored = await app.read(partition_of("in", account), partial(row_of, BALANCES, account))
             assert balance == stored, account
         for partition in range(PARTITIONS):
             keys = [f"{n:08d}" for n in numbers if partition_of("in", f"account-{n % ACCOUNTS}") == partition]
-            counts = await app.read(partition, lambda view, keys=keys: [view.get(COUNTS, key) for key in keys])
-            assert set(counts) <= {1}, "an order counted twice, or not at all"
+            counts = {await app.read(partition, partial(row_of, COUNTS, key)) for key in keys}
+            assert counts <= {1}, "an order counted twice, or not at all"
     finally:
         await app.stop()
     return took_s

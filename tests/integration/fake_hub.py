@@ -1,4 +1,4 @@
-"""A tiny hub in memory for tests of the simulated DFSPs, the sandbox and the demo: one process, one lock, no durability.
+"""A tiny hub in memory, for tests of the simulated DFSPs, the sandbox and the demo.
 
 It keeps positions, limits and the transfer's states as the wire describes them (fspiop 3), so that a run against it can
 be exactly right; a `defect` makes it wrong in one way that the demo must notice.
@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 from aiohttp import ClientSession
-from aiohttp.web import Application, AppRunner, Request, Response, TCPSite, json_response
+from aiohttp.web import (
+    Application,
+    AppRunner,
+    Request,
+    Response,
+    TCPSite,
+    json_response,
+)
 
-from clearinghub.domain.money import format_amount
 from clearinghub.sandbox.ilp import is_fulfilled
 from clearinghub.sandbox.money import units
+from tests.integration.fake_hub_admin import HUB, Dfsp, FakeAdmin
 
-HUB = "Hub"
 CONTENT_TYPE = "application/vnd.interoperability.transfers+json;version=1.1"
 
 
@@ -29,14 +35,6 @@ class Defect(Enum):
     FORGETS_CONFIRMATION = "forgets-confirmation"
     IGNORES_CAP = "ignores-cap"
     REWRITES_BODY = "rewrites-body"
-
-
-@dataclass
-class Dfsp:
-    accounts: dict[tuple[str, str], int] = field(default_factory=dict)
-    ids: dict[tuple[str, str], int] = field(default_factory=dict)
-    caps: dict[str, int] = field(default_factory=dict)
-    endpoints: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -57,11 +55,10 @@ class FakeHub:
 
     def __init__(self, defect: Defect | None = None) -> None:
         self.defect = defect
-        self.dfsps: dict[str, Dfsp] = {HUB: Dfsp()}
-        self.models: list[dict[str, Any]] = []
+        self.admin = FakeAdmin()
         self.transfers: dict[str, Kept] = {}
         self.requests: list[tuple[str, str, dict[str, str]]] = []
-        self.admin_writes: list[str] = []
+        self.down: list[str] = []  # services, as /health tells
         self.fspiop_port = 0
         self.admin_port = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,14 +72,8 @@ class FakeHub:
         fspiop.router.add_get("/transfers/{id}", self._on_get)
         fspiop.router.add_put("/transfers/{id}", self._on_put)
         fspiop.router.add_put("/transfers/{id}/error", self._on_put_error)
-        admin = Application()
+        admin = self.admin.application()
         admin.router.add_get("/health", self._health)
-        admin.router.add_post("/participants", self._create)
-        admin.router.add_get("/settlementModels", self._get_models)
-        admin.router.add_post("/settlementModels", self._create_model)
-        admin.router.add_get("/participants/{name}/{what}", self._read)
-        admin.router.add_post("/participants/{name}/{what}", self._write)
-        admin.router.add_post("/participants/{name}/accounts/{id}", self._funds_in)
         self.fspiop_port = await self._listen(fspiop)
         self.admin_port = await self._listen(admin)
 
@@ -93,6 +84,10 @@ class FakeHub:
         for runner in self._runners:
             await runner.cleanup()
         await self._session.close()
+
+    @property
+    def dfsps(self) -> dict[str, Dfsp]:
+        return self.admin.dfsps
 
     @property
     def url(self) -> str:
@@ -112,7 +107,9 @@ class FakeHub:
         task.add_done_callback(self._tasks.discard)
 
     async def _health(self, request: Request) -> Response:
-        return json_response({"status": "OK"})
+        services = [{"name": name, "status": "DOWN"} for name in self.down]
+        state = "DOWN" if self.down else "OK"
+        return json_response({"status": state, "services": services}, status=502 if self.down else 200)
 
     # FSPIOP
 
@@ -230,67 +227,3 @@ class FakeHub:
         headers = {"Content-Type": CONTENT_TYPE, "FSPIOP-Source": source, "FSPIOP-Destination": to}
         async with self._session.request(method, url, data=body, headers=headers):
             pass
-
-    # Admin
-
-    async def _create(self, request: Request) -> Response:
-        body = await request.json()
-        self.admin_writes.append(f"participant {body['name']}")
-        dfsp = self.dfsps.setdefault(body["name"], Dfsp())
-        for account_type in ("POSITION", "SETTLEMENT"):
-            self._open(dfsp, body["currency"], account_type)
-        return json_response({"name": body["name"]}, status=201)
-
-    def _open(self, dfsp: Dfsp, currency: str, account_type: str) -> None:
-        dfsp.accounts[currency, account_type] = 0
-        dfsp.ids[currency, account_type] = sum(len(each.ids) for each in self.dfsps.values()) + 1
-
-    async def _get_models(self, request: Request) -> Response:
-        return json_response(self.models)
-
-    async def _create_model(self, request: Request) -> Response:
-        body = await request.json()
-        self.admin_writes.append(f"model {body['name']}")
-        self.models.append({**body, "isActive": True})
-        return Response(status=201)
-
-    async def _read(self, request: Request) -> Response:
-        dfsp = self.dfsps.get(request.match_info["name"])
-        if dfsp is None:
-            return json_response({"errorInformation": {"errorCode": "3200"}}, status=400)
-        match request.match_info["what"]:
-            case "accounts":
-                text = ",".join(
-                    f'{{"id":{dfsp.ids[key]},"currency":"{key[0]}","ledgerAccountType":"{key[1]}",'
-                    f'"value":{format_amount(value)}}}'
-                    for key, value in dfsp.accounts.items()
-                )
-                return Response(text=f"[{text}]", content_type="application/json")
-            case "limits":
-                cap = dfsp.caps.get(request.query["currency"])
-                return json_response([] if cap is None else [{"limit": {"value": cap // 10_000}}])
-            case _:
-                wanted = request.query["type"]
-                value = dfsp.endpoints.get(wanted)
-                return json_response({} if value is None else {"type": wanted, "value": value})
-
-    async def _write(self, request: Request) -> Response:
-        dfsp = self.dfsps[request.match_info["name"]]
-        body = await request.json()
-        self.admin_writes.append(f"{request.match_info['what']} {request.match_info['name']}")
-        match request.match_info["what"]:
-            case "accounts":
-                self._open(dfsp, body["currency"], body["type"])
-            case "initialPositionAndLimits":
-                dfsp.caps[body["currency"]] = units(body["limit"]["value"])
-            case _:
-                dfsp.endpoints[body["type"]] = body["value"]
-        return Response(status=201)
-
-    async def _funds_in(self, request: Request) -> Response:
-        body = await request.json()
-        self.admin_writes.append(f"funds {request.match_info['name']}")
-        currency, amount = body["amount"]["currency"], units(body["amount"]["amount"])
-        self.dfsps[request.match_info["name"]].accounts[currency, "SETTLEMENT"] -= amount
-        self.dfsps[HUB].accounts[currency, "HUB_RECONCILIATION"] += amount
-        return Response(status=202)

@@ -14,7 +14,8 @@ from clearinghub.sandbox.behaviour import Behaviour
 from clearinghub.sandbox.callback import CallbackKind, Direction, Hop
 from clearinghub.sandbox.curl_line import curl_line
 from clearinghub.sandbox.dfsp import SimulatedDfsp
-from tests.integration.fake_hub import Dfsp, FakeHub
+from tests.integration.fake_hub import FakeHub
+from tests.integration.fake_hub_admin import Dfsp
 
 TEN = 100_000
 

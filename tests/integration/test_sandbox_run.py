@@ -13,6 +13,7 @@ from clearinghub import demo
 from clearinghub.config import Settings
 from clearinghub.sandbox import main as sandbox
 from tests.integration.fake_hub import Defect, FakeHub
+from tests.integration.fake_hub_admin import Fault
 
 ANY_PORTS = ["--payer-port", "0", "--payee-port", "0"]
 
@@ -36,18 +37,61 @@ async def test_first_transfer_is_shown(hub: FakeHub, capsys: pytest.CaptureFixtu
     assert code == 0
     for text in ("POST /transfers 10 USD", "202 Accepted", "PUT /transfers/… COMMITTED", "+10", "-10", "9,990"):
         assert text in shown
-    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert max(len(line) for line in shown.splitlines()) <= 80
 
 
 async def test_second_start_creates_nothing_but_endpoints(hub: FakeHub) -> None:
     await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
-    hub.admin_writes.clear()
+    hub.admin.writes.clear()
 
     code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
 
     assert code == 0
-    assert {"endpoints payerbank", "endpoints payeewallet"} == set(hub.admin_writes)
+    assert len(hub.admin.writes) == 6
+    assert all(write.startswith("endpoints ") for write in hub.admin.writes)
     assert hub.dfsps["payerbank"].accounts["USD", "POSITION"] == 200_000
+
+
+async def test_ledger_that_is_not_ready_is_asked_again(hub: FakeHub) -> None:
+    hub.admin.faults = [Fault.NOT_TAKEN, Fault.ANSWER_LOST, Fault.NOT_TAKEN, Fault.ANSWER_LOST, Fault.ANSWER_LOST]
+
+    code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+
+    assert code == 0
+    assert len(hub.admin.writes) == len(set(hub.admin.writes)) == 15
+    assert hub.dfsps["payerbank"].accounts["USD", "SETTLEMENT"] == -1_000_000_000
+
+
+async def test_refused_step_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.admin.refuses_participants = True
+
+    code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+
+    assert code == 1
+    shown = capsys.readouterr().out.replace("\n", " ")
+    assert "participant payerbank with USD: POST" in shown
+    assert "6000" in shown
+
+
+async def test_refused_transfer_is_told(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+    await sandbox.run(settings_of(hub), ["--once", "--no-transfer", *ANY_PORTS])
+    hub.dfsps["payerbank"].caps["USD"] = 0
+
+    code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+
+    assert code == 1
+    shown = capsys.readouterr().out
+    assert "PUT /transfers/…/error 4200" in shown
+    assert "The transfer was not committed" in shown
+
+
+async def test_unhealthy_service_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.down = ["broker"]
+
+    code = await sandbox.run(settings_of(hub), ["--wait", "1"])
+
+    assert code == 3
+    assert "/health: broker not up" in capsys.readouterr().out
 
 
 async def test_it_stays_until_told_to_stop(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,6 +123,7 @@ async def test_taken_port_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[s
     assert f"payerbank cannot listen on 127.0.0.1:{hub.fspiop_port}" in capsys.readouterr().out.replace("\n", " ")
 
 
+@pytest.mark.slow
 async def test_demo_finds_a_right_hub_right(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     code = await demo.run(settings_of(hub), ["--transfers", "60", "--seed", "7"])
 
@@ -88,23 +133,21 @@ async def test_demo_finds_a_right_hub_right(hub: FakeHub, capsys: pytest.Capture
     assert len(hub.transfers) == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("defect", "told"),
     [
-        (Defect.CREDITS_TOO_LITTLE, "POSITION: differs"),
+        (Defect.CREDITS_TOO_LITTLE, "POSITION: expected "),
         (Defect.IGNORES_CAP, "payer missed ERROR 4200 from hub"),
         (Defect.REWRITES_BODY, "the POST was not forwarded byte by byte"),
+        (Defect.FORGETS_CONFIRMATION, "payee missed PUT COMMITTED from hub"),
     ],
 )
-async def test_demo_finds_a_wrong_hub_wrong(
-    defect: Defect, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("clearinghub.demo.stage.WAIT_S", 3.0)
-    monkeypatch.setattr("clearinghub.demo.main.AUDIT_TIMEOUT_S", 2.0)
+async def test_demo_finds_a_wrong_hub_wrong(defect: Defect, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     hub = FakeHub(defect)
     await hub.start()
     try:
-        code = await demo.run(settings_of(hub), ["--transfers", "30", "--seed", "7"])
+        code = await demo.run(settings_of(hub), ["--transfers", "30", "--seed", "7", "--timeout", "6"])
     finally:
         await hub.stop()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import BaseRunner
 
 from clearinghub.config import Settings
 from web.fspiop.app import build_fspiop_app
@@ -109,12 +110,19 @@ class Dfsp:
         return await self.send("POST", "/transfers", headers, json.dumps(body).encode())
 
 
+class HubServer(TestServer):
+    """As the roles serve: a request runs to its end when its client hangs up, unlike the usual test server's."""
+
+    async def _make_runner(self, **kwargs: Any) -> BaseRunner:
+        return await super()._make_runner(**{**kwargs, "handler_cancellation": False})
+
+
 @asynccontextmanager
 async def a_dfsp(**settings: Any) -> AsyncIterator[Dfsp]:
     """A DFSP before a hub with these settings, whose clock stands at NOW_MS."""
     recorder, health = FakeRecorder(), FakeHealth()
     app = build_fspiop_app(Settings(**settings), recorder, health, now_ms=lambda: NOW_MS)
-    async with TestClient(TestServer(app)) as http:
+    async with TestClient(HubServer(app)) as http:
         yield Dfsp(http, recorder, health)
 
 

@@ -1,0 +1,41 @@
+"""The toy's job as Faust's own tutorial would write it: the yardstick of `bench.engine`, not a part of the hub."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import faust
+from mode import Worker
+
+from tests.engine.toy import PARTITIONS
+
+
+def main() -> None:
+    """The process's entry; arguments as the toy's."""
+    bootstrap, prefix, data_dir, _instance = sys.argv[1:5]
+    app = faust.App(
+        prefix + "plain", broker=f"kafka://{bootstrap}", store="rocksdb://", datadir=data_dir, web_enabled=False,
+        topic_partitions=PARTITIONS, consumer_auto_offset_reset="earliest", value_serializer="json",
+        key_serializer="raw",
+    )  # fmt: skip
+    source = app.topic(prefix + "in", key_type=bytes, partitions=PARTITIONS)
+    output = app.topic(prefix + "out", key_type=bytes, partitions=PARTITIONS)
+    balances = app.Table("balances", default=int, partitions=PARTITIONS)
+    counts = app.Table("counts", default=int, partitions=PARTITIONS)
+
+    @app.agent(source)  # type: ignore[untyped-decorator]
+    async def add(orders: Any) -> None:
+        async for order in orders:
+            account = order["account"]
+            balances[account] += order["amount"]
+            counts[order["id"]] += 1
+            await output.send(key=account.encode(), value={"id": order["id"], "balance": balances[account]})
+
+    app.finalize()
+    app.in_worker = True
+    Worker(app, loglevel="ERROR").execute_from_commandline()
+
+
+if __name__ == "__main__":
+    main()

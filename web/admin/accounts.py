@@ -1,0 +1,119 @@
+"""Accounts, and the funds that go in and out of them (fspiop 5.1, 5.2)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import structlog
+from aiohttp.web import Request, Response
+
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.domain.scheme import HUB_ACCOUNT_TYPES, is_ledger_account_type
+from web.admin.bodies import (
+    ABORT_FUNDS_OUT,
+    ACTIVE,
+    COMMIT_FUNDS_OUT,
+    FUNDS_OUT_COMPLETION,
+    RECORD_FUNDS_IN,
+    RESERVE_FUNDS_OUT,
+    account_id_in_path,
+    name_in_path,
+    read_body,
+    transfer_id_in_path,
+)
+from web.admin.context import AdminContext, json_response
+from web.admin.shapes import account_shape, participant_shape
+from web.errors import ApiError
+
+_COMMANDS: Final = {
+    RECORD_FUNDS_IN: "record-funds-in",
+    RESERVE_FUNDS_OUT: "reserve-funds-out",
+    COMMIT_FUNDS_OUT: "commit-funds-out",
+    ABORT_FUNDS_OUT: "abort-funds-out",
+}
+
+_MISMATCH: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Participant/account mismatch")
+
+_log = structlog.get_logger(__name__)
+
+
+class AccountsResource:
+    """Below /participants/{name}/accounts."""
+
+    def __init__(self, context: AdminContext) -> None:
+        self._context = context
+
+    async def get_accounts(self, request: Request) -> Response:
+        """A participant's accounts with what they hold."""
+        participant = self._context.find(name_in_path(request))
+        return json_response([account_shape(one) for one in await self._context.positions(participant.name)])
+
+    async def post_accounts(self, request: Request) -> Response:
+        """One more account of the hub."""
+        name = name_in_path(request)
+        body = (await read_body(request, self._context.bodies.hub_account)).fields
+        fault = self._hub_account_fault(name, body["currency"], body["type"])
+        if fault is not None:
+            raise ApiError(Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, fault))
+        args = {"currency": body["currency"], "account_type": body["type"]}
+        hub = await self._context.change("open-hub-account", name, args)
+        return json_response(participant_shape(hub, request), status=201)
+
+    async def put_account(self, request: Request) -> Response:
+        """Switch a POSITION account on or off."""
+        name, account_id = name_in_path(request), account_id_in_path(request)
+        active = (await read_body(request, ACTIVE)).fields["isActive"]
+        others = (one for one in self._context.participants.all() if one.name != name)
+        if self._context.participants.get(name) and any(one.account_by_id(account_id) for one in others):
+            raise ApiError(_MISMATCH)
+        await self._context.change("set-account-active", name, {"account_id": account_id, "active": active})
+        return Response(status=200)
+
+    async def post_funds(self, request: Request) -> Response:
+        """Record funds in, or reserve funds out."""
+        name, account_id = name_in_path(request), account_id_in_path(request)
+        body, body_hash = await read_body(request, self._context.bodies.funds)
+        asked = {
+            "transfer_id": body["transferId"],
+            "account_id": account_id,
+            "amount": body["amount"]["amount"],
+            "currency": body["amount"]["currency"],
+            "hash": body_hash,
+            "external_reference": body["externalReference"],
+            "extensions": body.get("extensionList"),
+        }
+        return await self._funds(name, body, body["transferId"], {"request": asked})
+
+    async def put_funds(self, request: Request) -> Response:
+        """Commit or abort reserved funds out."""
+        name, account_id = name_in_path(request), account_id_in_path(request)
+        transfer_id = transfer_id_in_path(request)
+        body = (await read_body(request, FUNDS_OUT_COMPLETION)).fields
+        return await self._funds(name, body, transfer_id, {"account_id": account_id, "transfer_id": transfer_id})
+
+    async def _funds(self, name: str, body: dict[str, Any], transfer_id: str, args: dict[str, Any]) -> Response:
+        """Accepted, whatever becomes of it: aborted, repeated and misdirected requests show in the log and in GETs."""
+        result = await self._context.execute(_COMMANDS[body["action"]], name, args)
+        _log.info(
+            "funds-recorded" if result["state"] is not None else "funds-ignored",
+            participant=name,
+            transfer=transfer_id,
+            action=body["action"],
+            state=result["state"],
+            outcome=result["reason"],
+            reason=body["reason"],
+        )
+        return Response(status=202)
+
+    def _hub_account_fault(self, name: str, currency: str, account_type: str) -> str | None:
+        """Why that account cannot be opened, in the reference's order, or None."""
+        participant = self._context.participants.get(name)
+        if participant is None and name != self._context.hub_name:
+            return "Participant was not found."
+        if not is_ledger_account_type(self._context.hub, account_type):
+            return "Ledger account type was not found."
+        if participant is not None and participant.account(currency, account_type) is not None:
+            return "Hub account has already been registered."
+        if name != self._context.hub_name:
+            return "Endpoint is reserved for creation of Hub account types only."
+        return None if account_type in HUB_ACCOUNT_TYPES else "The requested hub operator account type is not allowed."

@@ -1,0 +1,73 @@
+"""The admin surface as an application: what the scheme's operators and their tools talk to."""
+
+from __future__ import annotations
+
+from aiohttp.web import Application
+
+from clearinghub import __version__
+from clearinghub.config import Settings
+from clearinghub.ports import CommandClient, Health, LedgerReader, Participants
+from web.admin.accounts import AccountsResource
+from web.admin.context import AdminContext
+from web.admin.enums import EnumsResource
+from web.admin.limits import LimitsResource
+from web.admin.models import ModelsResource
+from web.admin.participants import ParticipantsResource
+from web.errors import make_error_middleware
+from web.operations import add_operations_routes, make_metrics_middleware
+
+
+def build_admin_app(
+    settings: Settings,
+    commands: CommandClient,
+    participants: Participants,
+    ledger: LedgerReader,
+    health: Health,
+) -> Application:
+    """The application, ready to be served. It authenticates nobody: it is for a network of operators only."""
+    app = Application(
+        client_max_size=settings.body_bytes_max,
+        middlewares=[make_metrics_middleware(), make_error_middleware()],
+    )
+    _add_routes(app, AdminContext(settings, commands, participants, ledger))
+    add_operations_routes(app, health, __version__)
+    return app
+
+
+def _add_routes(app: Application, context: AdminContext) -> None:
+    """All paths of the surface but those for operations; a fixed path before the one with a name in its place."""
+    participants = ParticipantsResource(context)
+    limits = LimitsResource(context)
+    accounts = AccountsResource(context)
+    models = ModelsResource(context)
+    enums = EnumsResource(context)
+    add = app.router.add_route
+
+    add("GET", "/participants", participants.get_participants)
+    add("POST", "/participants", participants.post_participants)
+    add("GET", "/participants/limits", limits.get_limits_of_all)
+    add("GET", "/participants/{name}", participants.get_participant)
+    add("PUT", "/participants/{name}", participants.put_participant)
+    add("GET", "/participants/{name}/endpoints", participants.get_endpoints)
+    add("POST", "/participants/{name}/endpoints", participants.post_endpoints)
+
+    add("POST", "/participants/{name}/initialPositionAndLimits", limits.post_initial_limit)
+    add("GET", "/participants/{name}/limits", limits.get_limits)
+    add("PUT", "/participants/{name}/limits", limits.put_limits)
+    add("GET", "/participants/{name}/positions", limits.get_positions)
+
+    add("GET", "/participants/{name}/accounts", accounts.get_accounts)
+    add("POST", "/participants/{name}/accounts", accounts.post_accounts)
+    add("PUT", "/participants/{name}/accounts/{id}", accounts.put_account)
+    add("POST", "/participants/{name}/accounts/{id}", accounts.post_funds)
+    add("PUT", "/participants/{name}/accounts/{id}/transfers/{transferId}", accounts.put_funds)
+
+    add("GET", "/settlementModels", models.get_models)
+    add("POST", "/settlementModels", models.post_models)
+    add("GET", "/settlementModels/{name}", models.get_model)
+    add("PUT", "/settlementModels/{name}", models.put_model)
+    add("GET", "/ledgerAccountTypes", models.get_account_types)
+    add("POST", "/ledgerAccountTypes", models.post_account_types)
+
+    add("GET", "/enums", enums.get_enums)
+    add("GET", "/enums/{id}", enums.get_enum)

@@ -1,0 +1,92 @@
+"""What the admin API's handlers share: the ports, commands that are seen by who sent them, and participants found."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+import structlog
+from aiohttp.web import Response
+
+from clearinghub.config import Settings
+from clearinghub.domain.participant import Participant, participant_of
+from clearinghub.domain.position import Position
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.ports import CommandClient, LedgerReader, Participants
+from web.admin.bodies import Bodies
+from web.errors import CONTENT_TYPE, ApiError
+
+QUERIES_MAX: Final = 16  # a listing of all participants asks the ledger for one after the other, so many at a time
+
+_NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "Participant does not exist")
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AdminContext:
+    """The ports of the admin API. All methods let the ports' errors through to the error middleware."""
+
+    settings: Settings
+    commands: CommandClient
+    participants: Participants
+    ledger: LedgerReader
+    bodies: Bodies = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bodies", Bodies(self.settings.currencies_extra))
+
+    @property
+    def hub_name(self) -> str:
+        """The hub's own name."""
+        return self.settings.hub_name
+
+    @property
+    def hub(self) -> Participant | None:
+        """The hub's row, or None before its first account."""
+        return self.participants.get(self.hub_name)
+
+    async def execute(self, name: str, participant: str, args: dict[str, Any]) -> dict[str, Any]:
+        """Run a command; gives its result."""
+        result: dict[str, Any] = await self.commands.execute(name, participant, {"hub_name": self.hub_name, **args})
+        _log.info("command-done", command=name, participant=participant)
+        return result
+
+    async def change(self, name: str, participant: str, args: dict[str, Any]) -> Participant:
+        """Run a command that changes a participant; the next request to this process sees the change."""
+        result = await self.execute(name, participant, args)
+        changed = participant_of(result["participant"])
+        await self.participants.reach(changed.name, changed.version)
+        return changed
+
+    def find(self, name: str) -> Participant:
+        """The participant of that name.
+
+        Raises:
+            ApiError: there is none (3200).
+        """
+        participant = self.participants.get(name)
+        if participant is None:
+            raise ApiError(_NOT_FOUND)
+        return participant
+
+    async def positions(self, name: str) -> list[Position]:
+        """A participant's accounts as they stand now, in the order in which they were opened."""
+        return sorted(await self.ledger.positions(name), key=lambda position: position.account_id)
+
+    async def positions_of_all(self) -> list[tuple[Participant, list[Position]]]:
+        """Every participant with its accounts, in order of creation."""
+        turns = asyncio.Semaphore(QUERIES_MAX)
+
+        async def of(participant: Participant) -> tuple[Participant, list[Position]]:
+            async with turns:
+                return participant, await self.positions(participant.name)
+
+        return await asyncio.gather(*(of(participant) for participant in self.participants.all()))
+
+
+def json_response(content: object, status: int = 200) -> Response:
+    """An answer with a body."""
+    return Response(status=status, body=orjson.dumps(content), headers={"Content-Type": CONTENT_TYPE})

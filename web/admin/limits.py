@@ -1,0 +1,91 @@
+"""Limits and positions (fspiop 4.3, 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp.web import Request, Response
+
+from clearinghub.domain.position import Position
+from clearinghub.domain.scheme import POSITION
+from web.admin.bodies import NET_DEBIT_CAP, name_in_path, read_body, read_query
+from web.admin.context import AdminContext, json_response
+from web.admin.shapes import limit_shape, number, position_shape
+
+
+class LimitsResource:
+    """/participants/limits, and below /participants/{name}: limits, initialPositionAndLimits, positions."""
+
+    def __init__(self, context: AdminContext) -> None:
+        self._context = context
+
+    async def post_initial_limit(self, request: Request) -> Response:
+        """Set a cap and a position for the first time, which opens the accounts of the currency for transfers."""
+        name = name_in_path(request)
+        body = (await read_body(request, self._context.bodies.initial_limit)).fields
+        args = {
+            "currency": body["currency"],
+            "net_debit_cap": body["limit"]["value"],
+            "initial_position": body.get("initialPosition", 0),
+        }
+        await self._context.change("set-initial-limit", name, args)
+        return Response(status=201)
+
+    async def put_limits(self, request: Request) -> Response:
+        """Replace a cap."""
+        name = name_in_path(request)
+        body = (await read_body(request, self._context.bodies.limit)).fields
+        limit = body["limit"]
+        args = {
+            "currency": body["currency"],
+            "net_debit_cap": limit["value"],
+            "alarm_percent": limit["alarmPercentage"],
+        }
+        await self._context.change("adjust-limit", name, args)
+        return json_response({"currency": body["currency"], "limit": {**limit, "value": number(limit["value"])}})
+
+    async def get_limits(self, request: Request) -> Response:
+        """A participant's caps."""
+        name = name_in_path(request)
+        query = read_query(request, self._context.bodies.limits_query)
+        self._context.find(name)
+        return json_response([limit_shape(one) for one in _capped(await self._context.positions(name), query)])
+
+    async def get_limits_of_all(self, request: Request) -> Response:
+        """All participants' caps."""
+        query = read_query(request, self._context.bodies.limits_query)
+        limits = [
+            {"name": participant.name, **limit_shape(one)}
+            for participant, positions in await self._context.positions_of_all()
+            for one in _capped(positions, query)
+        ]
+        return json_response(limits)
+
+    async def get_positions(self, request: Request) -> Response:
+        """The positions of an active participant's active accounts; or the one in a currency, or an empty object."""
+        name = name_in_path(request)
+        currency = read_query(request, self._context.bodies.positions_query).get("currency")
+        participant = self._context.find(name)
+        positions = await self._context.positions(name) if participant.active else []
+        shown = [
+            position_shape(one)
+            for one in positions
+            if one.account_type == POSITION and one.active and currency in (None, one.currency)
+        ]
+        if currency is None:
+            return json_response(shown)
+        return json_response(shown[0] if shown else {})
+
+
+def _capped(positions: Iterable[Position], query: dict[str, Any]) -> list[Position]:
+    """The POSITION accounts that have a cap, of the currency and type asked for."""
+    if query.get("type", NET_DEBIT_CAP) != NET_DEBIT_CAP:
+        return []
+    return [
+        one
+        for one in positions
+        if one.account_type == POSITION
+        and one.net_debit_cap is not None
+        and query.get("currency", one.currency) == one.currency
+    ]

@@ -1,0 +1,91 @@
+"""Settlement models and kinds of accounts (fspiop 5.3)."""
+
+from __future__ import annotations
+
+from aiohttp.web import Request, Response
+
+from clearinghub.domain.participant import Participant
+from clearinghub.domain.scheme import accounts_missing, find_model, ledger_account_types
+from web.admin.bodies import ACTIVE, LEDGER_ACCOUNT_TYPE, read_body
+from web.admin.context import AdminContext, json_response
+from web.admin.participants import RESOURCE_NOT_FOUND
+from web.admin.shapes import account_type_shape, model_shape
+from web.errors import ApiError
+
+
+class ModelsResource:
+    """/settlementModels and /ledgerAccountTypes."""
+
+    def __init__(self, context: AdminContext) -> None:
+        self._context = context
+
+    async def get_models(self, _request: Request) -> Response:
+        """The active models."""
+        hub = self._context.hub
+        models = () if hub is None else hub.models
+        return json_response([model_shape(model) for model in models if model.active])
+
+    async def get_model(self, request: Request) -> Response:
+        """One model, active or not."""
+        model = find_model(self._context.hub, request.match_info["name"])
+        if model is None:
+            raise ApiError(RESOURCE_NOT_FOUND)
+        return json_response(model_shape(model))
+
+    async def post_models(self, request: Request) -> Response:
+        """A new model; participants that hold its currency already are given the accounts that it needs."""
+        body = (await read_body(request, self._context.bodies.settlement_model)).fields
+        model = {
+            "name": body["name"],
+            "granularity": body["settlementGranularity"],
+            "interchange": body["settlementInterchange"],
+            "delay": body["settlementDelay"],
+            "currency": body.get("currency"),
+            "require_liquidity_check": body["requireLiquidityCheck"],
+            "ledger_account_type": body["ledgerAccountType"],
+            "settlement_account_type": body["settlementAccountType"],
+            "auto_position_reset": body["autoPositionReset"],
+        }
+        args = {"model": model}
+        await self._back_fill(await self._context.change("add-settlement-model", self._context.hub_name, args))
+        return Response(status=201)
+
+    async def put_model(self, request: Request) -> Response:
+        """Switch a model on or off. Switching on opens the accounts that are missing, as a new model does."""
+        name = request.match_info["name"]
+        active = (await read_body(request, ACTIVE)).fields["isActive"]
+        args = {"name": name, "active": active}
+        hub = await self._context.change("set-settlement-model-active", self._context.hub_name, args)
+        if active:
+            await self._back_fill(hub)
+        model = find_model(hub, name)
+        assert model is not None
+        return json_response(model_shape(model))
+
+    async def get_account_types(self, _request: Request) -> Response:
+        """The active kinds of accounts."""
+        kinds = ledger_account_types(self._context.hub)
+        return json_response([account_type_shape(kind) for kind in kinds if kind.active])
+
+    async def post_account_types(self, request: Request) -> Response:
+        """A new kind of account."""
+        body = (await read_body(request, LEDGER_ACCOUNT_TYPE)).fields
+        kind = {
+            "name": body["name"],
+            "description": body["description"],
+            "active": body["isActive"],
+            "settleable": body["isSettleable"],
+        }
+        await self._context.change("add-ledger-account-type", self._context.hub_name, {"account_type": kind})
+        return Response(status=201)
+
+    async def _back_fill(self, hub: Participant) -> None:
+        """A command for each participant that lacks an account; it opens only what is still missing.
+
+        If one gets no answer, the operator's request fails with that and may be finished by switching the model on.
+        """
+        for participant in self._context.participants.all():
+            missing = accounts_missing(hub, participant) if participant.name != hub.name else ()
+            if missing:
+                args = {"accounts": [list(pair) for pair in missing]}
+                await self._context.change("open-accounts", participant.name, args)

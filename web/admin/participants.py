@@ -1,0 +1,87 @@
+"""Participants and their endpoints (fspiop 5.1)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp.web import Request, Response
+
+from clearinghub.delivery.templates import check_endpoint
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.domain.scheme import account_types_for
+from web.admin.bodies import ACTIVE, ENDPOINT, name_in_path, read_body, read_query
+from web.admin.context import AdminContext, json_response
+from web.admin.shapes import participant_shape
+from web.errors import ApiError
+
+RESOURCE_NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "The requested resource could not be found.")
+_HUB_IS_NO_DFSP: Final = Rejection(ErrorCode.CLIENT_ERROR, "The name is the hub's own")
+_SAME_NAME: Final = Rejection(ErrorCode.CLIENT_ERROR, "The name differs from a participant's only in case")
+
+
+class ParticipantsResource:
+    """/participants, /participants/{name}, /participants/{name}/endpoints."""
+
+    def __init__(self, context: AdminContext) -> None:
+        self._context = context
+
+    async def get_participants(self, request: Request) -> Response:
+        """All participants, or all that are proxies, or all that are none."""
+        wanted = read_query(request, self._context.bodies.participants_query).get("isProxy")
+        found = [one for one in self._context.participants.all() if wanted in (None, one.is_proxy)]
+        return json_response([participant_shape(one, request) for one in found])
+
+    async def get_participant(self, request: Request) -> Response:
+        """One participant."""
+        participant = self._context.participants.get(name_in_path(request))
+        if participant is None:
+            raise ApiError(RESOURCE_NOT_FOUND)
+        return json_response(participant_shape(participant, request))
+
+    async def post_participants(self, request: Request) -> Response:
+        """A new participant, or one more currency for one that exists; whole, or not at all."""
+        body = (await read_body(request, self._context.bodies.participant)).fields
+        self._check_name(body["name"])
+        account_types = account_types_for(self._context.hub, body["currency"])
+        if isinstance(account_types, Rejection):
+            raise ApiError(account_types)
+        args = {
+            "currency": body["currency"],
+            "account_types": list(account_types),
+            "is_proxy": body.get("isProxy", False),
+        }
+        participant = await self._context.change("register-participant", body["name"], args)
+        return json_response(participant_shape(participant, request), status=201)
+
+    async def put_participant(self, request: Request) -> Response:
+        """Switch a participant on or off."""
+        name = name_in_path(request)
+        body = (await read_body(request, ACTIVE)).fields
+        participant = await self._context.change("set-active", name, {"active": body["isActive"]})
+        return json_response(participant_shape(participant, request))
+
+    async def get_endpoints(self, request: Request) -> Response:
+        """All endpoints; or the one of a type, or an empty object if there is none."""
+        endpoints = self._context.find(name_in_path(request)).endpoints
+        wanted = request.query.get("type")
+        if wanted:
+            value = endpoints.get(wanted)
+            return json_response({} if value is None else {"type": wanted, "value": value})
+        return json_response([{"type": kind, "value": value} for kind, value in endpoints.items()])
+
+    async def post_endpoints(self, request: Request) -> Response:
+        """Set the endpoint of a type."""
+        name = name_in_path(request)
+        body = (await read_body(request, ENDPOINT)).fields
+        fault = check_endpoint(body["type"], body["value"])
+        if fault is not None:
+            raise ApiError(fault)
+        await self._context.change("set-endpoint", name, {"type": body["type"], "value": body["value"]})
+        return Response(status=201)
+
+    def _check_name(self, name: str) -> None:
+        """Fulfils are compared with the payee regardless of case (fspiop 3.4), so two must not differ in it only."""
+        if name.lower() == self._context.hub_name.lower():
+            raise ApiError(_HUB_IS_NO_DFSP)
+        if any(one.name != name and one.name.lower() == name.lower() for one in self._context.participants.all()):
+            raise ApiError(_SAME_NAME)

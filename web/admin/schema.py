@@ -1,0 +1,193 @@
+"""Checks of the admin API's input, in the words of Joi, with which the reference validates (fspiop 1.3).
+
+The first fault is told: an object's own keys in the schema's order, then keys that it does not know. Text from outside
+becomes the value that the hub works with: numbers are integers of 1/10,000 (`money`), never floats.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+from clearinghub.domain.money import AMOUNT_LIMIT, UNITS_PER_CURRENCY_UNIT, parse_decimal
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from web.errors import ApiError
+
+Check = Callable[[object, str], Any]
+"""Gives the value as the hub wants it. Raises ApiError whose text names the label."""
+
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ULID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_NUMBER_LENGTH_MAX: Final = 64
+_WHOLE_DIGITS_MAX: Final = 14  # of the ledger's 18, four are behind the point
+_TRUE: Final = frozenset({"true", "1"})
+_FALSE: Final = frozenset({"false", "0", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of an object; `label` is what messages call it, its path unless given."""
+
+    check: Check
+    required: bool = True
+    label: str | None = None
+
+
+Keys = Mapping[str, Key]
+
+
+def check_object(value: object, keys: Keys, path: str = "") -> dict[str, Any]:
+    """The checked keys of an object; optional ones that are absent stay absent."""
+    if not isinstance(value, dict):
+        _refuse(ErrorCode.VALIDATION_ERROR, path or "value", "must be of type object")
+    checked: dict[str, Any] = {}
+    for name, key in keys.items():
+        label = key.label or _join(path, name)
+        if name in value:
+            checked[name] = key.check(value[name], label)
+        elif key.required:
+            _refuse(ErrorCode.MISSING_ELEMENT, label, "is required")
+    for name in value:
+        if name not in keys:
+            _refuse(ErrorCode.VALIDATION_ERROR, _join(path, name), "is not allowed")
+    return checked
+
+
+def object_of(keys: Keys) -> Check:
+    """An object within the object."""
+    return lambda value, label: check_object(value, keys, label)
+
+
+def list_of(keys: Keys, count_max: int) -> Check:
+    """A list of objects, at least one."""
+
+    def check(value: object, label: str) -> list[dict[str, Any]]:
+        if not isinstance(value, list):
+            _refuse(ErrorCode.VALIDATION_ERROR, label, "must be an array")
+        if not value:
+            _refuse(ErrorCode.VALIDATION_ERROR, label, "must contain at least 1 items")
+        if len(value) > count_max:
+            _refuse(ErrorCode.VALIDATION_ERROR, label, f"must contain less than or equal to {count_max} items")
+        return [check_object(item, keys, f"{label}[{index}]") for index, item in enumerate(value)]
+
+    return check
+
+
+def text(*, length_min: int = 1, length_max: int | None = None, pattern: str | None = None) -> Check:
+    """A string; `pattern` must match all of it."""
+    compiled = None if pattern is None else re.compile(pattern)
+
+    def check(value: object, label: str) -> str:
+        if not isinstance(value, str):
+            _refuse(ErrorCode.MALFORMED_SYNTAX, label, "must be a string")
+        if not value:
+            _refuse(ErrorCode.MALFORMED_SYNTAX, label, "is not allowed to be empty")
+        if len(value) < length_min:
+            _refuse(ErrorCode.MALFORMED_SYNTAX, label, f"length must be at least {length_min} characters long")
+        if length_max is not None and len(value) > length_max:
+            fault = f"length must be less than or equal to {length_max} characters long"
+            _refuse(ErrorCode.MALFORMED_SYNTAX, label, fault)
+        if compiled is not None and compiled.fullmatch(value) is None:
+            fault = f'with value "{value}" fails to match the required pattern: /^{pattern}$/'
+            _refuse(ErrorCode.MALFORMED_SYNTAX, label, fault)
+        return value
+
+    return check
+
+
+def one_of(values: Sequence[str], allowed: Collection[str] | None = None) -> Check:
+    """One of the values; `allowed` is the same as a set, where they are many."""
+    known = frozenset(values) if allowed is None else allowed
+    listed = f"[{', '.join(values)}]"
+    fault = f"must be {listed}" if len(values) == 1 else f"must be one of {listed}"
+
+    def check(value: object, label: str) -> str:
+        if not isinstance(value, str) or value not in known:
+            _refuse(ErrorCode.MALFORMED_SYNTAX, label, fault)
+        return value
+
+    return check
+
+
+def boolean(value: object, label: str) -> bool:
+    """A flag, or its text."""
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a boolean")
+    return value
+
+
+def loose_boolean(value: object, label: str) -> bool:
+    """A flag as the reference takes it for `isProxy`: also 0, 1, their texts, an empty text, and null."""
+    if value is None or value in (0, 1):
+        return bool(value)
+    if not isinstance(value, str) or value.lower() not in _TRUE | _FALSE:
+        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a boolean")
+    return value.lower() in _TRUE
+
+
+def money(*, at_least: int | None = None) -> Check:
+    """A number, or its text, that the ledger can hold; as an integer of 1/10,000."""
+
+    def check(value: object, label: str) -> int:
+        number = _number(value, label)
+        units = parse_decimal(number, at_least=1 - AMOUNT_LIMIT)
+        if units is None:
+            too_large = number.adjusted() >= _WHOLE_DIGITS_MAX
+            fault = "must be a safe number" if too_large else "must have no more than 4 decimal places"
+            _refuse(ErrorCode.VALIDATION_ERROR, label, fault)
+        if at_least is not None and units < at_least:
+            _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a positive number")
+        return units
+
+    return check
+
+
+def percentage(value: object, label: str) -> int:
+    """A whole number of per cent, 0 to 100; the ledger keeps no fractions of one."""
+    units = parse_decimal(_number(value, label), at_least=1 - AMOUNT_LIMIT)
+    if units is None or units % UNITS_PER_CURRENCY_UNIT:
+        _refuse(ErrorCode.MALFORMED_SYNTAX, label, "must be an integer")
+    percent = units // UNITS_PER_CURRENCY_UNIT
+    if percent < 0:
+        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be greater than or equal to 0")
+    if percent > 100:  # noqa: PLR2004 - per cent
+        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be less than or equal to 100")
+    return percent
+
+
+def transfer_id(value: object, label: str) -> str:
+    """A UUID or a ULID. FSPIOP knows lower-case UUIDs only, and a DFSP shall find the transfer: so it is stored."""
+    if not isinstance(value, str):
+        _refuse(ErrorCode.MALFORMED_SYNTAX, label, "must be a string")
+    if _UUID.fullmatch(value):
+        return value.lower()
+    if not _ULID.fullmatch(value):
+        _refuse(ErrorCode.MALFORMED_SYNTAX, label, "must be a valid GUID")
+    return value
+
+
+def _number(value: object, label: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a number")
+    if isinstance(value, int) and abs(value) >= AMOUNT_LIMIT:
+        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a safe number")  # before str(): it may be very long
+    written = str(value)
+    if len(written) > _NUMBER_LENGTH_MAX:
+        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a safe number")
+    if _NUMBER.fullmatch(written) is None:
+        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a number")
+    return Decimal(written)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _refuse(error: ErrorCode, label: str, fault: str) -> NoReturn:
+    raise ApiError(Rejection(error, f'"{label}" {fault}'))
