@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Any, Final
 
 import orjson
@@ -18,7 +19,10 @@ from structlog.typing import Processor
 from clearinghub.config import Settings
 
 # aiokafka builds its debug records even when nobody prints them: 12% of the ledger's CPU (design 5).
-QUIET_LIBRARIES: Final = ("aiokafka", "faust", "mode", "aiohttp", "asyncio")
+QUIET_LIBRARIES: Final = ("faust", "mode", "aiohttp", "asyncio")
+# Its warnings are of what it retries by itself, several a second while transactions follow each other closely.
+QUIETER_LIBRARIES: Final = ("aiokafka",)
+COMPLAINT_INTERVAL_S: Final = 10.0
 
 
 def set_up_logs(settings: Settings, role: str) -> None:
@@ -37,6 +41,7 @@ def set_up_logs(settings: Settings, role: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(_OnceInAWhile())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
@@ -48,10 +53,28 @@ def set_up_logs(settings: Settings, role: str) -> None:
     root.setLevel(level)
     # A request that is no HTTP is the client's mistake: aiohttp answers 400 and would log a stack for it.
     logging.getLogger("aiohttp.server").addFilter(_without_client_mistakes)
-    for name in QUIET_LIBRARIES:
-        library = logging.getLogger(name)
-        library.handlers = []
-        library.setLevel(max(level, logging.WARNING))
+    for names, least in ((QUIET_LIBRARIES, logging.WARNING), (QUIETER_LIBRARIES, logging.ERROR)):
+        for name in names:
+            library = logging.getLogger(name)
+            library.handlers = []
+            library.setLevel(max(level, least))
+
+
+class _OnceInAWhile(logging.Filter):
+    """Passes the same complaint of the Kafka client once in a while: without a broker it makes twenty a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next_at_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(QUIETER_LIBRARIES):
+            return True
+        now_s = time.monotonic()
+        if now_s < self._next_at_s.get(record.msg, 0.0):
+            return False
+        self._next_at_s[record.msg] = now_s + COMPLAINT_INTERVAL_S  # message templates: a bounded number
+        return True
 
 
 def _without_client_mistakes(record: logging.LogRecord) -> bool:

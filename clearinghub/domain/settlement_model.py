@@ -1,4 +1,4 @@
-"""How the scheme's settlement models and kinds of accounts come to be and change, on the hub's partition (fspiop 5.3)."""
+"""How settlement models and kinds of accounts come to be and change, on the hub's partition (fspiop 5.3)."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import rocksdict
 from faust.stores.rocksdb import Store as RocksDBStore
 from faust.types import TP
 
+from clearinghub.engine.exceptions import FAUST_LOGGER
 from clearinghub.engine.record import TableSpec
 
 INDEX_PREFIX: Final = b"\x00index\x00"  # no row key begins with a zero byte
@@ -41,6 +42,8 @@ class TableChanges(NamedTuple):
 
 class LedgerStore(RocksDBStore):  # type: ignore[misc]
     """A table's partitions in RocksDB, each behind or level with its changelog, never ahead of it."""
+
+    logger = FAUST_LOGGER
 
     def row(self, partition: int, key: bytes) -> bytes | None:
         """The row's bytes, or None."""
@@ -97,6 +100,8 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
 
 class LedgerTable(faust.Table[bytes, bytes]):  # type: ignore[misc]
     """A Faust table on a LedgerStore: declared, assigned and recovered by Faust, written by rounds."""
+
+    logger = FAUST_LOGGER
 
     def _new_store_by_url(self, url: Any) -> Any:
         return LedgerStore(

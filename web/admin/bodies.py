@@ -17,6 +17,7 @@ from web.admin.schema import (
     Check,
     Key,
     Keys,
+    Place,
     boolean,
     check_object,
     list_of,
@@ -170,7 +171,7 @@ def account_id_in_path(request: Request) -> int:
 def transfer_id_in_path(request: Request) -> str:
     """A transfer's id in the path."""
     try:
-        return str(transfer_id(request.match_info["transferId"], "transferId"))
+        return str(transfer_id(request.match_info["transferId"], Place("transferId", "transferId")))
     except ApiError as error:
         raise ApiError(Rejection(ErrorCode.MALFORMED_SYNTAX, "'transferId' URI path parameter")) from error
 

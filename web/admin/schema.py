@@ -10,14 +10,24 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from clearinghub.domain.money import AMOUNT_LIMIT, UNITS_PER_CURRENCY_UNIT, parse_decimal
 from clearinghub.domain.rejections import ErrorCode, Rejection
 from web.errors import ApiError
 
-Check = Callable[[object, str], Any]
-"""Gives the value as the hub wants it. Raises ApiError whose text names the label."""
+
+class Place(NamedTuple):
+    """Where a value stands: its path, and what messages call it."""
+
+    path: str
+    label: str
+
+
+ROOT: Final = Place("", "value")
+
+Check = Callable[[object, Place], Any]
+"""Gives the value as the hub wants it. Raises ApiError whose text names the place's label."""
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -40,39 +50,39 @@ class Key:
 Keys = Mapping[str, Key]
 
 
-def check_object(value: object, keys: Keys, path: str = "") -> dict[str, Any]:
+def check_object(value: object, keys: Keys, place: Place = ROOT) -> dict[str, Any]:
     """The checked keys of an object; optional ones that are absent stay absent."""
     if not isinstance(value, dict):
-        _refuse(ErrorCode.VALIDATION_ERROR, path or "value", "must be of type object")
+        _refuse(ErrorCode.VALIDATION_ERROR, place, "must be of type object")
     checked: dict[str, Any] = {}
     for name, key in keys.items():
-        label = key.label or _join(path, name)
+        below = _below(place, name, key.label)
         if name in value:
-            checked[name] = key.check(value[name], label)
+            checked[name] = key.check(value[name], below)
         elif key.required:
-            _refuse(ErrorCode.MISSING_ELEMENT, label, "is required")
+            _refuse(ErrorCode.MISSING_ELEMENT, below, "is required")
     for name in value:
         if name not in keys:
-            _refuse(ErrorCode.VALIDATION_ERROR, _join(path, name), "is not allowed")
+            _refuse(ErrorCode.VALIDATION_ERROR, _below(place, name), "is not allowed")
     return checked
 
 
 def object_of(keys: Keys) -> Check:
     """An object within the object."""
-    return lambda value, label: check_object(value, keys, label)
+    return lambda value, place: check_object(value, keys, place)
 
 
 def list_of(keys: Keys, count_max: int) -> Check:
     """A list of objects, at least one."""
 
-    def check(value: object, label: str) -> list[dict[str, Any]]:
+    def check(value: object, place: Place) -> list[dict[str, Any]]:
         if not isinstance(value, list):
-            _refuse(ErrorCode.VALIDATION_ERROR, label, "must be an array")
+            _refuse(ErrorCode.VALIDATION_ERROR, place, "must be an array")
         if not value:
-            _refuse(ErrorCode.VALIDATION_ERROR, label, "must contain at least 1 items")
+            _refuse(ErrorCode.VALIDATION_ERROR, place, "must contain at least 1 items")
         if len(value) > count_max:
-            _refuse(ErrorCode.VALIDATION_ERROR, label, f"must contain less than or equal to {count_max} items")
-        return [check_object(item, keys, f"{label}[{index}]") for index, item in enumerate(value)]
+            _refuse(ErrorCode.VALIDATION_ERROR, place, f"must contain less than or equal to {count_max} items")
+        return [check_object(item, keys, _at(place, index)) for index, item in enumerate(value)]
 
     return check
 
@@ -81,19 +91,19 @@ def text(*, length_min: int = 1, length_max: int | None = None, pattern: str | N
     """A string; `pattern` must match all of it."""
     compiled = None if pattern is None else re.compile(pattern)
 
-    def check(value: object, label: str) -> str:
+    def check(value: object, place: Place) -> str:
         if not isinstance(value, str):
-            _refuse(ErrorCode.MALFORMED_SYNTAX, label, "must be a string")
+            _refuse(ErrorCode.MALFORMED_SYNTAX, place, "must be a string")
         if not value:
-            _refuse(ErrorCode.MALFORMED_SYNTAX, label, "is not allowed to be empty")
+            _refuse(ErrorCode.MALFORMED_SYNTAX, place, "is not allowed to be empty")
         if len(value) < length_min:
-            _refuse(ErrorCode.MALFORMED_SYNTAX, label, f"length must be at least {length_min} characters long")
+            _refuse(ErrorCode.MALFORMED_SYNTAX, place, f"length must be at least {length_min} characters long")
         if length_max is not None and len(value) > length_max:
             fault = f"length must be less than or equal to {length_max} characters long"
-            _refuse(ErrorCode.MALFORMED_SYNTAX, label, fault)
+            _refuse(ErrorCode.MALFORMED_SYNTAX, place, fault)
         if compiled is not None and compiled.fullmatch(value) is None:
             fault = f'with value "{value}" fails to match the required pattern: /^{pattern}$/'
-            _refuse(ErrorCode.MALFORMED_SYNTAX, label, fault)
+            _refuse(ErrorCode.MALFORMED_SYNTAX, place, fault)
         return value
 
     return check
@@ -105,89 +115,95 @@ def one_of(values: Sequence[str], allowed: Collection[str] | None = None) -> Che
     listed = f"[{', '.join(values)}]"
     fault = f"must be {listed}" if len(values) == 1 else f"must be one of {listed}"
 
-    def check(value: object, label: str) -> str:
+    def check(value: object, place: Place) -> str:
         if not isinstance(value, str) or value not in known:
-            _refuse(ErrorCode.MALFORMED_SYNTAX, label, fault)
+            _refuse(ErrorCode.MALFORMED_SYNTAX, place, fault)
         return value
 
     return check
 
 
-def boolean(value: object, label: str) -> bool:
+def boolean(value: object, place: Place) -> bool:
     """A flag, or its text."""
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     if not isinstance(value, bool):
-        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a boolean")
+        _refuse(ErrorCode.VALIDATION_ERROR, place, "must be a boolean")
     return value
 
 
-def loose_boolean(value: object, label: str) -> bool:
+def loose_boolean(value: object, place: Place) -> bool:
     """A flag as the reference takes it for `isProxy`: also 0, 1, their texts, an empty text, and null."""
     if value is None or value in (0, 1):
         return bool(value)
     if not isinstance(value, str) or value.lower() not in _TRUE | _FALSE:
-        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a boolean")
+        _refuse(ErrorCode.VALIDATION_ERROR, place, "must be a boolean")
     return value.lower() in _TRUE
 
 
 def money(*, at_least: int | None = None) -> Check:
     """A number, or its text, that the ledger can hold; as an integer of 1/10,000."""
 
-    def check(value: object, label: str) -> int:
-        number = _number(value, label)
+    def check(value: object, place: Place) -> int:
+        number = _number(value, place)
         units = parse_decimal(number, at_least=1 - AMOUNT_LIMIT)
         if units is None:
             too_large = number.adjusted() >= _WHOLE_DIGITS_MAX
             fault = "must be a safe number" if too_large else "must have no more than 4 decimal places"
-            _refuse(ErrorCode.VALIDATION_ERROR, label, fault)
+            _refuse(ErrorCode.VALIDATION_ERROR, place, fault)
         if at_least is not None and units < at_least:
-            _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a positive number")
+            _refuse(ErrorCode.VALIDATION_ERROR, place, "must be a positive number")
         return units
 
     return check
 
 
-def percentage(value: object, label: str) -> int:
+def percentage(value: object, place: Place) -> int:
     """A whole number of per cent, 0 to 100; the ledger keeps no fractions of one."""
-    units = parse_decimal(_number(value, label), at_least=1 - AMOUNT_LIMIT)
+    units = parse_decimal(_number(value, place), at_least=1 - AMOUNT_LIMIT)
     if units is None or units % UNITS_PER_CURRENCY_UNIT:
-        _refuse(ErrorCode.MALFORMED_SYNTAX, label, "must be an integer")
+        _refuse(ErrorCode.MALFORMED_SYNTAX, place, "must be an integer")
     percent = units // UNITS_PER_CURRENCY_UNIT
     if percent < 0:
-        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be greater than or equal to 0")
+        _refuse(ErrorCode.VALIDATION_ERROR, place, "must be greater than or equal to 0")
     if percent > 100:  # noqa: PLR2004 - per cent
-        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be less than or equal to 100")
+        _refuse(ErrorCode.VALIDATION_ERROR, place, "must be less than or equal to 100")
     return percent
 
 
-def transfer_id(value: object, label: str) -> str:
+def transfer_id(value: object, place: Place) -> str:
     """A UUID or a ULID. FSPIOP knows lower-case UUIDs only, and a DFSP shall find the transfer: so it is stored."""
     if not isinstance(value, str):
-        _refuse(ErrorCode.MALFORMED_SYNTAX, label, "must be a string")
+        _refuse(ErrorCode.MALFORMED_SYNTAX, place, "must be a string")
     if _UUID.fullmatch(value):
         return value.lower()
     if not _ULID.fullmatch(value):
-        _refuse(ErrorCode.MALFORMED_SYNTAX, label, "must be a valid GUID")
+        _refuse(ErrorCode.MALFORMED_SYNTAX, place, "must be a valid GUID")
     return value
 
 
-def _number(value: object, label: str) -> Decimal:
+def _number(value: object, place: Place) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a number")
+        _refuse(ErrorCode.VALIDATION_ERROR, place, "must be a number")
     if isinstance(value, int) and abs(value) >= AMOUNT_LIMIT:
-        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a safe number")  # before str(): it may be very long
+        _refuse(ErrorCode.VALIDATION_ERROR, place, "must be a safe number")  # before str(): it may be very long
     written = str(value)
     if len(written) > _NUMBER_LENGTH_MAX:
-        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a safe number")
+        _refuse(ErrorCode.VALIDATION_ERROR, place, "must be a safe number")
     if _NUMBER.fullmatch(written) is None:
-        _refuse(ErrorCode.VALIDATION_ERROR, label, "must be a number")
+        _refuse(ErrorCode.VALIDATION_ERROR, place, "must be a number")
     return Decimal(written)
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def _below(place: Place, name: str, label: str | None = None) -> Place:
+    path = f"{place.path}.{name}" if place.path else name
+    return Place(path, label or path)
 
 
-def _refuse(error: ErrorCode, label: str, fault: str) -> NoReturn:
-    raise ApiError(Rejection(error, f'"{label}" {fault}'))
+def _at(place: Place, index: int) -> Place:
+    path = f"{place.path}[{index}]"
+    return Place(path, path)
+
+
+def _refuse(error: ErrorCode, place: Place, fault: str) -> NoReturn:
+    raise ApiError(Rejection(error, f'"{place.label}" {fault}'))

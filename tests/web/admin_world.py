@@ -1,0 +1,205 @@
+"""The admin surface over real HTTP, with the ledger's own agents behind it, one partition in memory each."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from agents.command import on_command
+from agents.credit import on_credit
+from clearinghub.config import Settings
+from clearinghub.domain.position import Position
+from clearinghub.messages import VERSION, encode
+from clearinghub.ports import CommandRejectedError
+from tables.positions import POSITIONS
+from tests.fakes import Emitted, FakeParticipants, MemoryView, Offsets
+from web.admin.app import build_admin_app
+
+PARTITIONS = 4
+NOW_MS = 1_700_000_000_000
+MODEL = {
+    "name": "DEFERREDNETUSD",
+    "settlementGranularity": "NET",
+    "settlementInterchange": "MULTILATERAL",
+    "settlementDelay": "DEFERRED",
+    "currency": "USD",
+    "requireLiquidityCheck": True,
+    "ledgerAccountType": "POSITION",
+    "settlementAccountType": "SETTLEMENT",
+    "autoPositionReset": True,
+}
+LIMIT = {"currency": "USD", "limit": {"type": "NET_DEBIT_CAP", "value": 1000}, "initialPosition": 0}
+FUNDS_ID = "b51ec534-ee48-4575-b6a9-ead2955b8069"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an operator gets back; fractions in JSON as Decimal."""
+
+    status: int
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text, parse_float=Decimal)
+
+    @property
+    def error(self) -> tuple[int, str, str]:
+        """Status, code and description."""
+        information = self.json["errorInformation"]
+        return self.status, information["errorCode"], information["errorDescription"]
+
+
+@dataclass
+class LedgerInMemory:
+    """CommandClient and LedgerReader at once: runs the agents at the place of the broker, in the order of arrival."""
+
+    participants: FakeParticipants
+    views: list[MemoryView] = field(default_factory=lambda: [MemoryView(n, PARTITIONS) for n in range(PARTITIONS)])
+    commands: list[tuple[str, str]] = field(default_factory=list)
+    fails_with: Exception | None = None
+    failing: dict[str, Exception] = field(default_factory=dict)
+    now_ms: int = NOW_MS
+
+    async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
+        if self.fails_with is not None:
+            raise self.fails_with
+        if name in self.failing:
+            raise self.failing[name]
+        self.commands.append((name, participant))
+        self.now_ms += 1
+        line = {
+            "v": VERSION,
+            "kind": "command",
+            "name": name,
+            "participant": participant,
+            "correlation_id": str(len(self.commands)),
+            "reply_to": "0",
+            "args": args,
+            "trace": None,
+        }
+        view = self._view(participant)
+        on_command(Offsets("command", view.partition).record(encode(line), self.now_ms, participant), view)
+        emitted = view.take()
+        self._deliver(emitted)
+        (reply,) = (one.line for one in emitted if one.topic == "reply")
+        if reply["error"] is not None:
+            raise CommandRejectedError(**reply["error"])
+        return reply["result"]
+
+    def fails_from(self, name: str, error: Exception) -> dict[str, Exception]:
+        """From now on that command fails; until what is given back is cleared."""
+        self.failing[name] = error
+        return self.failing
+
+    async def positions(self, participant: str) -> list[Position]:
+        if self.fails_with is not None:
+            raise self.fails_with
+        return [row for row in self._view(participant).rows(POSITIONS).values() if row.participant == participant]
+
+    def _view(self, key: str) -> MemoryView:
+        return self.views[zlib.crc32(key.encode()) % PARTITIONS]
+
+    def _deliver(self, emitted: list[Emitted]) -> None:
+        for one in emitted:
+            if one.topic == "participants":
+                self.participants.take(one.value)
+            elif one.topic == "credit":
+                on_credit(Offsets("credit").record(one.value, self.now_ms, one.key), self._view(one.key))
+
+
+@dataclass
+class HealthySurroundings:
+    """All is up."""
+
+    async def services(self) -> dict[str, bool]:
+        return {"broker": True, "datastore": True}
+
+
+class Operator:
+    """Someone at the admin API, with short cuts to what a test needs first."""
+
+    def __init__(self, client: TestClient[Any, Any], ledger: LedgerInMemory) -> None:
+        self.client = client
+        self.ledger = ledger
+
+    async def send(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        if body is not None:
+            options["json"] = body
+        async with self.client.request(method, path, **options) as response:
+            return Answer(response.status, await response.text())
+
+    async def get(self, path: str) -> Answer:
+        return await self.send("GET", path)
+
+    async def post(self, path: str, body: Any) -> Answer:
+        return await self.send("POST", path, body)
+
+    async def put(self, path: str, body: Any) -> Answer:
+        return await self.send("PUT", path, body)
+
+    async def hub_accounts(self, currency: str = "USD") -> None:
+        for kind in ("HUB_MULTILATERAL_SETTLEMENT", "HUB_RECONCILIATION"):
+            answer = await self.post("/participants/Hub/accounts", {"currency": currency, "type": kind})
+            assert 201 == answer.status, answer.text
+
+    async def currency(self) -> None:
+        """The hub's accounts and a model for USD."""
+        await self.hub_accounts()
+        answer = await self.post("/settlementModels", MODEL)
+        assert (201, "") == (answer.status, answer.text)
+
+    async def dfsp(self, name: str = "dfsp", *, limit: bool = True) -> None:
+        """A DFSP with USD, and a limit of 1000 unless not wanted."""
+        answer = await self.post("/participants", {"name": name, "currency": "USD"})
+        assert 201 == answer.status, answer.text
+        if limit:
+            answer = await self.post(f"/participants/{name}/initialPositionAndLimits", LIMIT)
+            assert (201, "") == (answer.status, answer.text)
+
+    async def account(self, kind: str, name: str = "dfsp", currency: str = "USD") -> dict[str, Any]:
+        accounts = (await self.get(f"/participants/{name}/accounts")).json
+        (found,) = (one for one in accounts if (one["ledgerAccountType"], one["currency"]) == (kind, currency))
+        result: dict[str, Any] = found
+        return result
+
+    async def funds(self, action: str, amount: Any, transfer_id: str = FUNDS_ID, changes: Any = None) -> Answer:
+        """Record funds on the SETTLEMENT account."""
+        account_id = (await self.account("SETTLEMENT"))["id"]
+        return await self.post(
+            f"/participants/dfsp/accounts/{account_id}", funds(action, amount, transfer_id) | (changes or {})
+        )
+
+    async def balances(self) -> tuple[Any, Any]:
+        """The DFSP's funds and the hub's mirror of them."""
+        settlement = await self.account("SETTLEMENT")
+        return settlement["value"], (await self.account("HUB_RECONCILIATION", "Hub"))["value"]
+
+
+def funds(action: str, amount: Any, transfer_id: str = FUNDS_ID) -> dict[str, Any]:
+    """The body that records funds."""
+    return {
+        "transferId": transfer_id,
+        "externalReference": "bank-7",
+        "action": action,
+        "reason": "test",
+        "amount": {"amount": amount, "currency": "USD"},
+        "extensionList": {"extension": [{"key": "k", "value": "v"}]},
+    }
+
+
+@asynccontextmanager
+async def an_operator(**settings: Any) -> AsyncIterator[Operator]:
+    """An operator at a hub that nobody has set up yet."""
+    participants = FakeParticipants()
+    ledger = LedgerInMemory(participants)
+    app = build_admin_app(Settings(**settings), ledger, participants, ledger, HealthySurroundings())
+    async with TestClient(TestServer(app)) as client:
+        yield Operator(client, ledger)
