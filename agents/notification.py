@@ -20,6 +20,10 @@ from clearinghub.messages import MalformedMessageError
 WINDOW_POLL_S: Final = 0.02
 """How often to look whether a full window of offsets has moved."""
 
+RECORDS_AT_ONCE: Final = 8
+"""Deliveries begun before others may run. A whole batch begun at once makes every turn of the loop as long as all of its
+requests take to send, and the next fetch needs about ten turns."""
+
 _log = structlog.get_logger()
 
 
@@ -51,6 +55,8 @@ class NotificationAgent:
             partition = (record.topic, record.partition)
             while self._tracker.full(partition):  # noqa: ASYNC110 - rare, and many callbacks settle between looks
                 await asyncio.sleep(WINDOW_POLL_S)
+            if index % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1:
+                await asyncio.sleep(0)
             behind = next_offset if index == last else records[index + 1].offset
             await self._take(record, partition, behind)
 

@@ -86,7 +86,7 @@ class Notifier:
             "trace": self._trace,
         }
         self._count += 1
-        self._view.emit("notification", receiver, encode(line, body))
+        self._view.emit_to_partition("notification", self._view.partition, receiver, encode(line, body))
 
 
 _PATHS: Final = {TRANSFER_POST: "/transfers", TRANSFER_PUT: "/transfers/{}", TRANSFER_ERROR: "/transfers/{}/error"}
@@ -125,7 +125,7 @@ def store_transfer(view: View, transfer: Transfer) -> None:
     """Store a transfer; when it has reached its end, publish it on topic `transfers`."""
     view.put(TRANSFERS, transfer.transfer_id, transfer)
     if transfer.state.is_final:
-        view.emit("transfers", transfer.transfer_id, orjson.dumps(_final_record(transfer)))
+        view.emit_to_partition("transfers", view.partition, transfer.transfer_id, orjson.dumps(_final_record(transfer)))
 
 
 def _final_record(transfer: Transfer) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     # Engine (design 4 and 5).
     standby_replicas: int = Field(0, ge=0)
     round_records_max: int = Field(500, ge=1)
-    round_interval_ms: int = Field(10, ge=0)
+    round_interval_ms: int = Field(30, ge=0)
     batch_backlog_records_max: int = Field(2_000, ge=1)
     session_timeout_ms: int = Field(10_000, ge=1_000)
     sweep_interval_ms: int = Field(1_000, ge=100)

@@ -1,6 +1,6 @@
-"""The records on Kafka: one line of JSON that the hub needs, then the bytes that it only passes on.
+r"""The records on Kafka: one line of JSON that the hub needs, then the bytes that it only passes on.
 
-A value is `<JSON object>\\n<original body>`. The first line is small and parsed by every reader; the body is what the
+A value is `<JSON object>\n<original body>`. The first line is small and parsed by every reader; the body is what the
 sender wrote, forwarded untouched, so that its signature stays valid (fspiop 1.7). The JSON encoder never writes a raw
 newline, hence the first one ends the line. Every line carries `v`, the version of its shape.
 """
@@ -115,9 +115,9 @@ class ReplyMessage(TypedDict):
 class NotificationMessage(TypedDict):
     """One callback to deliver, on topic `notification`, keyed by the receiver; the body follows the line.
 
-    `source` is the FSPIOP-Source of the callback. When it is the hub, headers are built anew and signed; otherwise the
-    original ones in `headers` are forwarded (fspiop 1.7). `endpoint` is the receiver's endpoint type, whose URL template
-    is rendered with `variables`. `path` is the service path of this hop (FSPIOP-URI).
+    `source` is the FSPIOP-Source of the callback. When it is the hub, headers are built anew; otherwise the original
+    ones in `headers` are forwarded (fspiop 1.7). `endpoint` is the receiver's endpoint type, whose URL template is
+    rendered with `variables`. `path` is the service path of this hop (FSPIOP-URI).
     """
 
     v: int

@@ -76,9 +76,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
     # Values of the domain, and none of its decisions: these are the ledger's.
     "web/": (
         "clearinghub.__version__", "clearinghub.config", "clearinghub.delivery.templates",
-        "clearinghub.domain.scheme", "clearinghub.domain.transfer", "clearinghub.domain.currencies", "clearinghub.domain.money",
-        "clearinghub.domain.participant", "clearinghub.domain.position", "clearinghub.domain.rejections",
-        "clearinghub.domain.timestamps", "clearinghub.messages", "clearinghub.ports",
+        "clearinghub.domain.currencies", "clearinghub.domain.money", "clearinghub.domain.participant",
+        "clearinghub.domain.position", "clearinghub.domain.rejections", "clearinghub.domain.scheme",
+        "clearinghub.domain.timestamps", "clearinghub.domain.transfer", "clearinghub.messages", "clearinghub.ports",
     ),
 }  # fmt: skip
 MAY_IMPORT_HUB = ("clearinghub/__main__.py", "clearinghub/hub/", "tests/", "bench/")

@@ -17,6 +17,7 @@ from clearinghub.engine.batch import Batch, BatchSchema
 from clearinghub.engine.consumer import BatchConsumer
 from clearinghub.engine.exceptions import FAUST_LOGGER, PartitionLostError
 from clearinghub.engine.partition import Partition
+from clearinghub.engine.record import INPUTS, OFFSETS
 from clearinghub.engine.recovery import LedgerTableManager
 from clearinghub.engine.store import LedgerStore, LedgerTable
 from clearinghub.engine.transaction import PartitionProducer
@@ -111,7 +112,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
                     config.changelog(spec.name), partitions=config.partitions, compacting=True, internal=True
                 ),
             )
-            for spec in config.tables
+            for spec in config.all_tables
         }
         for one in config.inputs:
             self._declare_agent(one.topic)
@@ -161,6 +162,17 @@ class EngineApp(faust.App):  # type: ignore[misc]
         log.info("partitions-ready", partitions=sorted(self._partitions))
         for callback in self.on_ready:
             callback()
+
+    def decided_offsets(self) -> dict[TP, int] | None:
+        """How far each assigned input was decided, from the recovered tables; None for an app without tables."""
+        if not self._ledger_tables:
+            return None
+        offsets: dict[TP, int] = {}
+        for number in self.assigned_partitions():
+            data = self._ledger_tables[OFFSETS.name].data.row(number, INPUTS.encode())
+            for topic, offset in (OFFSETS.decode(data) if data is not None else {}).items():
+                offsets[TP(self.engine_config.topic_prefix + topic, number)] = offset
+        return offsets
 
     def _next_offsets(self, number: int) -> dict[str, int]:
         """Where each input of a partition begins: what the first batch is checked against."""

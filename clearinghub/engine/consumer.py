@@ -4,7 +4,7 @@ What it does differently from Faust's own, and why (design 5):
 
 - A batch carries where it begins and ends, so that whoever takes it can see that nothing is missing before it.
 - Nothing is fetched between an assignment and the seek to the committed offsets: every assigned partition is paused in
-  the client itself until `perform_seek` has returned, and a fetch that began under the last assignment is cancelled
+  the client itself until `seek_inputs` has returned, and a fetch that began under the last assignment is cancelled
   before: one that spans the seek would take records at the new positions and be thrown away with the old ones.
 - The changelogs stay paused for good: recovery reads them itself, and a partition that is fetched but never consumed
   holds up the fetches of all others on the same broker.
@@ -190,14 +190,21 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     # -- positions
 
-    async def perform_seek(self) -> None:
-        """Put every input at its committed offset (else at its beginning), and let it be fetched from there."""
+    async def seek_inputs(self, decided: Mapping[TP, int] | None) -> None:
+        """Put every input where its tables say, or where the group has committed; else at its beginning.
+
+        `decided` is None for an app without tables, whose offsets are the group's. With tables they are rows of these:
+        what the group knows of them is for people who look at its lag (ADR 7).
+        """
         inputs = [TopicPartition(*tp) for tp in self.assignment() if not self._is_changelog_tp(tp)]
         self.seek_offsets = {}
         if not inputs:
             return
         await self._cancel_fetch()
-        committed = await asyncio.gather(*(self.client.committed(tp) for tp in inputs))
+        if decided is None:
+            committed = await asyncio.gather(*(self.client.committed(tp) for tp in inputs))
+        else:
+            committed = [decided.get(ensure_TP(tp)) for tp in inputs]
         unknown = [tp for tp, offset in zip(inputs, committed, strict=True) if offset is None]
         beginnings = await self.client.beginning_offsets(unknown) if unknown else {}
         for tp, offset in zip(inputs, committed, strict=True):
@@ -226,9 +233,11 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         return await self.commit_offsets(offsets)
 
+    async def perform_seek(self) -> None:
+        """Faust's way of seeking: not used, recovery calls `seek_inputs`."""
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """See `perform_seek`, which Faust would call through this."""
-        await self.perform_seek()
+        """Faust's way of seeking: not used, recovery calls `seek_inputs`."""
         return {}
 
     async def _seek(self, partition: TP, offset: int) -> None:

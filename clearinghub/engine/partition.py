@@ -3,8 +3,8 @@
 A round takes what waits on the partition's inputs, in the inputs' order, so that work in flight comes before new work;
 decides record by record on an overlay over the tables; and closes:
 
-1. the changed rows go to the tables' changelogs, once per key, with everything the handlers emitted;
-2. the inputs' offsets join the same transaction, and it is committed;
+1. how far each input was decided becomes a row like any other, of table `offsets` (ADR 7);
+2. the changed rows go to the tables' changelogs, once per key, with everything the handlers emitted, as one transaction;
 3. the rows and the changelogs' offsets are written to RocksDB, one write per table.
 
 A crash before the end of 2 leaves nothing, after it everything: RocksDB catches up from the changelog, and is never
@@ -17,21 +17,23 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 import structlog
-from aiokafka import TopicPartition
 
 from clearinghub.engine.exceptions import ContiguityError, PartitionLostError
 from clearinghub.engine.overlay import Overlay, Partitioner
-from clearinghub.engine.record import Record, SweepView
+from clearinghub.engine.record import INPUTS, OFFSETS, Record, SweepView
 
 if TYPE_CHECKING:
     from clearinghub.engine.batch import Batch
     from clearinghub.engine.config import EngineConfig
     from clearinghub.engine.store import LedgerStore
     from clearinghub.engine.transaction import Outgoing, PartitionProducer
+
+BUSY_ROUND_RECORDS: Final = 10  # a round of so many keeps the whole interval to the next
+RECORDS_AT_ONCE: Final = 20  # decided before other partitions, the fetch and the heartbeat may run
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
@@ -56,7 +58,7 @@ class Partition:
         self._producer = producer
         self._stores = stores
         self._on_failure = on_failure
-        self._tables = {table.name: table for table in config.tables}
+        self._tables = {table.name: table for table in config.all_tables}
         self._partitioner = Partitioner(config.output_partitions)
         self._handlers = {one.topic: one.handler for one in config.inputs}
         self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
@@ -67,6 +69,7 @@ class Partition:
         self._opened = False
         self._task: asyncio.Task[None] | None = None
         self._round_started_at = 0.0
+        self._last_count = 0
         self._swept_at = 0.0
 
     def start(self) -> None:
@@ -121,14 +124,19 @@ class Partition:
             self._on_failure(self.number, error)
 
     async def _wait_for_work(self) -> None:
-        """Until something waits or a sweep is due, and not sooner than an interval behind the last round's start."""
+        """Until something waits or a sweep is due; under load not sooner than an interval behind the last round's start.
+
+        The interval makes rounds large where there is much to do. Where the last round had few records it shrinks with
+        them: a single transfer, which needs two rounds, does not wait.
+        """
         sweep_in_s = max(0.0, self._swept_at + self._config.sweep_interval_ms / 1000 - time.monotonic())
         try:
             async with asyncio.timeout(sweep_in_s if self._config.sweeps else None):
                 await self._wake.wait()
         except TimeoutError:
             return
-        rest_s = self._round_started_at + self._config.round_interval_ms / 1000 - time.monotonic()
+        busy = min(1.0, self._last_count / BUSY_ROUND_RECORDS)
+        rest_s = self._round_started_at + busy * self._config.round_interval_ms / 1000 - time.monotonic()
         if rest_s > 0:
             await asyncio.sleep(rest_s)
 
@@ -137,10 +145,13 @@ class Partition:
         self._round_started_at = started = time.monotonic()
         overlay = self._overlay()
         self._sweep(overlay, started)
-        count, offsets = self._decide(overlay)
-        if overlay.is_empty and not offsets:
+        count = await self._decide(overlay)
+        if count:
+            overlay.put(OFFSETS, INPUTS, dict(self._next_offsets))
+        self._last_count = count
+        if overlay.is_empty:
             return
-        await self._commit(overlay, offsets)
+        await self._commit(overlay)
         if any(self._inbox.values()):
             self._wake.set()
         self._config.on_round(self.number, count, time.monotonic() - started)
@@ -157,19 +168,20 @@ class Partition:
             sweep(overlay, int(time.time() * 1000))
         overlay.keep()
 
-    def _decide(self, overlay: Overlay) -> tuple[int, dict[TopicPartition, int]]:
+    async def _decide(self, overlay: Overlay) -> int:
         """Take up to a round's records from the inbox, in the inputs' order, and let their handlers decide."""
         count = 0
-        offsets: dict[TopicPartition, int] = {}
         for topic, batches in self._inbox.items():
             while batches and count < self._config.round_records_max:
                 batch = self._take(batches, self._config.round_records_max - count)
                 self._check_contiguity(topic, batch)
-                for record in batch.records:
+                for number, record in enumerate(batch.records):
                     self._decide_one(topic, record, overlay)
+                    if number % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1:
+                        await asyncio.sleep(0)
                 count += len(batch.records)
-                offsets[TopicPartition(batch.topic, batch.partition)] = batch.end
-        return count, offsets
+                self._config.on_batch(topic, time.time() - batch.records[0].timestamp / 1000)
+        return count
 
     @staticmethod
     def _take(batches: deque[Batch], count_max: int) -> Batch:
@@ -209,7 +221,7 @@ class Partition:
             overlay.forget()
             log.exception("culprit-untold", topic=record.topic, partition=self.number, offset=record.offset)
 
-    async def _commit(self, overlay: Overlay, offsets: dict[TopicPartition, int]) -> None:
+    async def _commit(self, overlay: Overlay) -> None:
         config = self._config
         changes = overlay.changes()
         outgoing: list[Outgoing] = [
@@ -219,7 +231,7 @@ class Partition:
         ]
         prefix = config.topic_prefix
         outgoing.extend((prefix + topic, partition, key, value) for topic, partition, key, value in overlay.emissions)
-        last_offsets = await self._producer.commit(outgoing, offsets)
+        last_offsets = await self._producer.commit(outgoing)
         # The transaction is committed: from here the round is a fact, and RocksDB only follows.
         for table, changed in changes.items():
             offset = last_offsets[config.changelog(table), self.number]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+
+import orjson
 
 Row = TypeVar("Row")
 
@@ -72,6 +74,10 @@ class SweepView(View, Protocol):
     def scan(self, table: TableSpec[Row], start: bytes, end: bytes, count_max: int) -> list[str]:
         """Keys of rows with an index entry in [start, end), in order, at most `count_max`."""
 
+
+# How far each input of a partition was decided, written in the round's own transaction as a row like any other.
+OFFSETS: Final[TableSpec[dict[str, int]]] = TableSpec("offsets", orjson.dumps, orjson.loads)
+INPUTS: Final = "inputs"
 
 Handler = Callable[[Record, View], None]
 Sweep = Callable[[SweepView, int], None]  # the second argument is the time in milliseconds

@@ -38,7 +38,7 @@ class ChangelogReader:
 
     def __init__(self, config: EngineConfig, tables: Mapping[TP, LedgerTable]) -> None:
         self._tables = tables
-        self._specs: dict[str, TableSpec[Any]] = {table.name: table for table in config.tables}
+        self._specs: dict[str, TableSpec[Any]] = {table.name: table for table in config.all_tables}
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}-recovery",
@@ -136,7 +136,7 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
         if generation_id != self.app.consumer_generation_id or self.signal_recovery_start.is_set():
             log.info("recovery-superseded", generation=generation_id)
             return
-        await self.app.consumer.perform_seek()
+        await self.app.consumer.seek_inputs(self.app.decided_offsets())
         if generation_id != self.app.consumer_generation_id:
             return
         self.app.start_partitions()

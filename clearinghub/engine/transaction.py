@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from clearinghub.engine.exceptions import PartitionLostError
@@ -29,7 +29,6 @@ class PartitionProducer:
     """Writes for one partition of the ledger, under the transactional id that all its owners share."""
 
     def __init__(self, config: EngineConfig, partition: int) -> None:
-        self._config = config
         self._producer = AIOKafkaProducer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}",
@@ -54,10 +53,8 @@ class PartitionProducer:
         """Close the connections; an open transaction is ended by the next owner."""
         await self._producer.stop()
 
-    async def commit(
-        self, outgoing: Iterable[Outgoing], offsets: Mapping[TopicPartition, int]
-    ) -> dict[tuple[str, int], int]:
-        """Send everything, with the inputs' offsets, as one transaction.
+    async def commit(self, outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], int]:
+        """Send everything as one transaction.
 
         Returns:
             The offset of the last record sent to each (topic, partition).
@@ -67,7 +64,7 @@ class PartitionProducer:
             KafkaError: the outcome is not known; the caller must recover from the broker before it goes on.
         """
         try:
-            return await self._commit(outgoing, offsets)
+            return await self._commit(outgoing)
         except (ProducerFenced, InvalidProducerEpoch) as error:
             raise PartitionLostError(repr(error)) from error
         except KafkaError as error:
@@ -75,9 +72,7 @@ class PartitionProducer:
                 raise PartitionLostError(repr(error)) from error
             raise
 
-    async def _commit(
-        self, outgoing: Iterable[Outgoing], offsets: Mapping[TopicPartition, int]
-    ) -> dict[tuple[str, int], int]:
+    async def _commit(self, outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], int]:
         producer = self._producer
         await producer.begin_transaction()
         pending: list[asyncio.Future[Any]] = []
@@ -88,14 +83,9 @@ class PartitionProducer:
                 sent = await producer.send_batch(batch, topic, partition=partition)
                 pending.append(sent)
                 last[topic, partition] = (sent, count)
-        if offsets:
-            pending.append(asyncio.ensure_future(self._send_offsets(offsets)))
         await asyncio.gather(*pending)
         await producer.commit_transaction()
         return {place: sent.result().offset + count - 1 for place, (sent, count) in last.items()}
-
-    async def _send_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
-        await self._producer.send_offsets_to_transaction(dict(offsets), self._config.application_id)
 
     def _batches(self, records: list[tuple[bytes, bytes | None]]) -> Iterable[Any]:
         timestamp_ms = int(time.time() * 1000)

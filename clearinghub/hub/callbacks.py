@@ -12,6 +12,7 @@ import structlog
 from aiohttp.web import Application
 from aiokafka.errors import KafkaError
 from faust.types import TP
+from prometheus_client import Histogram
 
 from agents.notification import NotificationAgent
 from clearinghub import __version__
@@ -25,7 +26,7 @@ from clearinghub.engine.app import EngineApp
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.record import Record, View
-from clearinghub.hub.serving import Listener, until_stopped
+from clearinghub.hub.serving import AGE_BUCKETS_S, Listener, until_stopped
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.signals import stop_event
@@ -33,6 +34,11 @@ from web.operations import add_operations_routes
 
 log = structlog.get_logger(__name__)
 
+AGES = Histogram(
+    "clearinghub_notification_age_seconds",
+    "From a notification's writing to its being taken, the oldest of each batch",
+    buckets=AGE_BUCKETS_S,
+)
 COMMIT_INTERVAL_S: Final = 0.5
 
 
@@ -67,6 +73,7 @@ class CallbacksApp(EngineApp):
         records = [
             Record(name, batch.partition, one.offset, one.timestamp, one.key, one.value) for one in batch.records
         ]
+        AGES.observe(time.time() - records[0].timestamp_ms / 1000)
         await self._agent.take(records, batch.end)
 
     async def commit_settled(self) -> None:

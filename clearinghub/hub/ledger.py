@@ -19,7 +19,7 @@ from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.exceptions import PartitionLostError
 from clearinghub.engine.record import Sweep, SweepView
-from clearinghub.hub.serving import Listener, until_stopped
+from clearinghub.hub.serving import AGE_BUCKETS_S, Listener, until_stopped
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.signals import stop_event
 from clearinghub.topology import load_topology
@@ -38,6 +38,12 @@ ROUNDS = Histogram(
 )  # fmt: skip
 ROUND_RECORDS = Histogram(
     "clearinghub_round_records", "Records decided in a round", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+)
+AGES = Histogram(
+    "clearinghub_record_age_seconds",
+    "From a record's writing to its decision, the oldest of each batch",
+    ["topic"],
+    buckets=AGE_BUCKETS_S,
 )
 DEAD_LETTERS = Counter("clearinghub_ledger_dead_letters_total", "Records that made the code raise", ["topic"])
 BACKLOG = Gauge("clearinghub_ledger_backlog", "Fetched records that wait for their round", ["topic"])
@@ -75,6 +81,7 @@ def ledger_config(settings: Settings, context: LedgerContext) -> EngineConfig:
         on_open=make_announcement(worker_url(settings)),
         sweeps=(make_due_sweep(), make_retention_sweep(settings.transfer_retention_s * 1000)),
         sweep_interval_ms=settings.sweep_interval_ms,
+        on_batch=_on_batch,
         on_round=_on_round,
         on_culprit=make_on_culprit(context),
         on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
@@ -94,6 +101,10 @@ def make_announcement(url: str) -> Sweep:
         view.emit("workers", str(view.partition), value)
 
     return announce
+
+
+def _on_batch(topic: str, age_s: float) -> None:
+    AGES.labels(topic).observe(age_s)
 
 
 def _on_round(_partition: int, records: int, seconds: float) -> None:

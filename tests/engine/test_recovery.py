@@ -8,8 +8,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-from aiokafka import TopicPartition
-
 from clearinghub.engine.transaction import PartitionProducer
 from tests.engine.harness import Worker, create_toy_topics
 from tests.engine.toy import COUNTS, PARTITIONS, toy_config
@@ -33,7 +31,7 @@ async def test_recovery_of_200_000_rows(kafka_bootstrap: str, topic_prefix: str,
         await producer.start()
         for start in range(0, ROWS // PARTITIONS, ROWS_OF_A_ROUND):
             keys = [f"{partition}-{start + number:07d}".encode() for number in range(ROWS_OF_A_ROUND)]
-            await producer.commit([(changelog, partition, key, ROW) for key in keys], dict[TopicPartition, int]())
+            await producer.commit([(changelog, partition, key, ROW) for key in keys])
         await producer.stop()
 
     await asyncio.gather(*(write(partition) for partition in range(PARTITIONS)))

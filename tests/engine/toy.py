@@ -22,7 +22,7 @@ from clearinghub.engine.record import Record, TableSpec, View
 
 PARTITIONS = 4
 ACCOUNTS = 40
-TABLES = ("balances", "counts")
+TABLES = ("balances", "counts", "offsets")
 BALANCES: TableSpec[int] = TableSpec("balances", orjson.dumps, orjson.loads)
 COUNTS: TableSpec[int] = TableSpec("counts", orjson.dumps, orjson.loads)
 

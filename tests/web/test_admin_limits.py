@@ -188,7 +188,7 @@ async def test_a_limit_that_does_not_exist(operator: Operator) -> None:
     ).error
     assert NOT_THERE == (await operator.put("/participants/nobody/limits", changed())).error
     assert (400, "3102", 'Missing mandatory element - "limit.alarmPercentage" is required') == (
-        await operator.put("/participants/dfsp/limits", LIMIT | {"limit": LIMIT["limit"]} | {})
+        await operator.put("/participants/dfsp/limits", LIMIT)
     ).error
 
 

@@ -101,21 +101,25 @@ async def test_every_type_of_endpoint_is_taken(operator: Operator, kind: str) ->
     assert 201 == (await operator.post("/participants/Hub/endpoints", {"type": kind, "value": value})).status
 
 
-HOSTILE = (
+HOSTILE: tuple[Any, ...] = (
     None, True, 0, -1, 1.5, 10**30, 1e300, "", " ", "x" * 10_000, "\x00", "\u202e", "é", "ZZZ", "1e9999", "NaN", "-",
     [], [[]], [None], {}, {"a": {"a": {}}}, {"": ""},
 )  # fmt: skip
-ACCOUNTS = "/participants/dfsp/accounts"
-BODIES = [
+ACCOUNTS = "/participants/dfsp/accounts"  # and below it `POSITION` or `SETTLEMENT`, for its id
+BODIES: list[tuple[str, str, Any]] = [
     ("POST", "/participants", {"name": "new", "currency": "USD", "isProxy": False}),
     ("PUT", "/participants/dfsp", {"isActive": True}),
     ("POST", "/participants/dfsp/endpoints", {"type": "FSPIOP_CALLBACK_URL_QUOTES", "value": "http://a"}),
     ("POST", "/participants/dfsp/initialPositionAndLimits", LIMIT),
-    ("PUT", "/participants/dfsp/limits", {**LIMIT, "limit": {**LIMIT["limit"], "alarmPercentage": 10}}),  # type: ignore[dict-item]
+    (
+        "PUT",
+        "/participants/dfsp/limits",
+        {"currency": "USD", "limit": {"type": "NET_DEBIT_CAP", "value": 1, "alarmPercentage": 10}},
+    ),
     ("POST", "/participants/Hub/accounts", {"currency": "USD", "type": "HUB_FEE"}),
-    ("PUT", f"{ACCOUNTS}/1", {"isActive": True}),
-    ("POST", f"{ACCOUNTS}/1", funds("recordFundsIn", 1)),
-    ("PUT", f"{ACCOUNTS}/1/transfers/{FUNDS_ID}", {"action": "recordFundsOutCommit", "reason": "r"}),
+    ("PUT", f"{ACCOUNTS}/POSITION", {"isActive": True}),
+    ("POST", f"{ACCOUNTS}/SETTLEMENT", funds("recordFundsIn", 1)),
+    ("PUT", f"{ACCOUNTS}/SETTLEMENT/transfers/{FUNDS_ID}", {"action": "recordFundsOutCommit", "reason": "r"}),
     ("POST", "/settlementModels", {**MODEL, "name": "X1"}),
     ("PUT", "/settlementModels/DEFERREDNETUSD", {"isActive": True}),
     ("POST", "/ledgerAccountTypes", {"name": "X1", "description": "d", "isActive": True, "isSettleable": True}),
@@ -138,7 +142,10 @@ async def test_nothing_from_outside_is_a_bug_inside(operator: Operator, method: 
     await operator.currency()
     await operator.dfsp()
 
-    for sent in spoilt(body):
+    for kind in ("POSITION", "SETTLEMENT"):
+        path = path.replace(kind, str((await operator.account(kind))["id"]))
+
+    for sent in (body, *spoilt(body)):
         answer = await operator.send(method, path, data=json.dumps(sent), headers={"Content-Type": "application/json"})
         if answer.status >= 400:
             status, code, text = answer.error

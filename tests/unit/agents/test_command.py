@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from agents.command import COMMANDS, on_command
-from clearinghub.domain.participant import Participant, decode_participant, participant_of
-from clearinghub.domain.position import Position
-from clearinghub.domain.transfer import State
-from clearinghub.messages import VERSION, encode
+from agents.command import COMMANDS
+from clearinghub.domain.participant import participant_of
 from tables.participants import PARTICIPANTS
-from tables.positions import POSITIONS
-from tables.transfers import TRANSFERS
-from tests.fakes import MemoryView, Offsets
+from tests.unit.agents.commands import LIMIT, NOW_MS, REGISTER, Ledger, funded_ledger, funds
 
-NOW_MS = 1_700_000_000_000
 MODEL = {
     "name": "DEFERREDNETUSD",
     "granularity": "NET",
@@ -29,59 +22,6 @@ MODEL = {
     "settlement_account_type": "SETTLEMENT",
     "auto_position_reset": True,
 }
-REGISTER: dict[str, Any] = {"currency": "USD", "account_types": ["POSITION", "SETTLEMENT"], "is_proxy": False}
-LIMIT: dict[str, Any] = {"currency": "USD", "net_debit_cap": 10_000_000, "initial_position": 0}
-
-
-class Ledger:
-    """One partition that is sent commands."""
-
-    def __init__(self, partition: int = 2, partitions: int = 4) -> None:
-        self.view = MemoryView(partition, partitions)
-        self._offsets = Offsets("command", partition)
-
-    def reply_to(self, name: str, participant: str = "dfsp", /, **args: Any) -> dict[str, Any]:
-        """Send a command; gives the reply's line. What was emitted before is forgotten."""
-        self.view.take()
-        line = {
-            "v": VERSION,
-            "kind": "command",
-            "name": name,
-            "participant": participant,
-            "correlation_id": "c-1",
-            "reply_to": "ingress-0",
-            "args": {"hub_name": "Hub", **args},
-            "trace": "00-trace",
-        }
-        on_command(self._offsets.record(encode(line), NOW_MS, participant), self.view)
-        (reply,) = self.view.on("reply")
-        assert "ingress-0" == reply.key
-        return reply.line
-
-    def done(self, name: str, participant: str = "dfsp", /, **args: Any) -> Any:
-        reply = self.reply_to(name, participant, **args)
-        assert reply["error"] is None
-        return reply["result"]
-
-    def refused(self, name: str, participant: str = "dfsp", /, **args: Any) -> dict[str, Any]:
-        reply = self.reply_to(name, participant, **args)
-        assert reply["result"] is None
-        assert [] == [one.topic for one in self.view.emitted if one.topic != "reply"], "a refusal changes nothing"
-        error: dict[str, Any] = reply["error"]
-        return error
-
-    def position(self, account_type: str, participant: str = "dfsp") -> Position:
-        return self.view.rows(POSITIONS)[f"{participant}/USD/{account_type}"]
-
-    def published(self) -> list[Participant]:
-        return [decode_participant(one.value) for one in self.view.on("participants")]
-
-    def movements(self) -> list[tuple[str, int, int, str, str]]:
-        lines = [json.loads(one.value) for one in self.view.on("positions")]
-        return [
-            (line["accountType"], line["change"], line["value"], line["transferId"], line["entryType"])
-            for line in lines
-        ]
 
 
 @pytest.fixture
@@ -91,26 +31,7 @@ def ledger() -> Ledger:
 
 @pytest.fixture
 def funded() -> Ledger:
-    """A DFSP with a limit and 100 units of funds."""
-    ledger = Ledger()
-    ledger.done("register-participant", **REGISTER)
-    ledger.done("set-initial-limit", **LIMIT)
-    ledger.done("record-funds-in", request=funds("in-1"))
-    return ledger
-
-
-def funds(transfer_id: str, amount: int = 1_000_000, **changes: Any) -> dict[str, Any]:
-    # Ids of partition 2 of 4: 3, 7, 11; the participant's, the POSITION's, the SETTLEMENT's.
-    request = {
-        "transfer_id": transfer_id,
-        "account_id": 11,
-        "amount": amount,
-        "currency": "USD",
-        "hash": f"hash-{transfer_id}",
-        "external_reference": "bank-7",
-        "extensions": None,
-    }
-    return request | changes
+    return funded_ledger()
 
 
 def test_a_participant_is_stored_published_and_answered(ledger: Ledger) -> None:
@@ -260,91 +181,3 @@ def test_nobody_is_there(ledger: Ledger, name: str, args: dict[str, Any]) -> Non
 def test_a_command_of_a_newer_ingress(ledger: Ledger) -> None:
     assert {"code": "2002", "description": "Not implemented - fly", "status": 501} == ledger.refused("fly")
     assert "fly" not in COMMANDS
-
-
-def test_funds_in(funded: Ledger) -> None:
-    assert [("SETTLEMENT", -1_000_000, -1_000_000, "in-1", "RECORD_FUNDS_IN")] == funded.movements()
-    assert [
-        {
-            "v": 1,
-            "kind": "credit",
-            "id": "in-1",
-            "participant": "Hub",
-            "currency": "USD",
-            "account_type": "HUB_RECONCILIATION",
-            "change": 1_000_000,
-            "entry": "RECORD_FUNDS_IN",
-            "window": None,
-            "trace": "00-trace",
-        }
-    ] == [one.line for one in funded.view.on("credit")]
-    assert ["Hub"] == [one.key for one in funded.view.on("credit")]
-    assert ["in-1"] == [one.key for one in funded.view.on("transfers")]
-    assert State.COMMITTED is funded.view.rows(TRANSFERS)["in-1"].state
-
-
-def test_funds_in_again_change_nothing(funded: Ledger) -> None:
-    assert {"state": None, "reason": "repeated"} == funded.done("record-funds-in", request=funds("in-1"))
-    assert ["reply"] == [one.topic for one in funded.view.emitted]
-    assert -1_000_000 == funded.position("SETTLEMENT").value
-
-
-def test_funds_out_reserved_and_committed(funded: Ledger) -> None:
-    assert {"state": "RESERVED", "reason": None} == funded.done("reserve-funds-out", request=funds("out-1", 400_000))
-    assert [("SETTLEMENT", 400_000, -600_000, "out-1", "RECORD_FUNDS_OUT")] == funded.movements()
-    assert [] == funded.view.on("credit")
-
-    done = funded.done("commit-funds-out", account_id=11, transfer_id="out-1")
-
-    assert {"state": "COMMITTED", "reason": None} == done
-    assert [] == funded.movements()
-    assert [-400_000] == [one.line["change"] for one in funded.view.on("credit")]
-
-    again = funded.done("commit-funds-out", account_id=11, transfer_id="out-1")
-
-    assert {"state": None, "reason": "already COMMITTED"} == again
-    assert ["reply"] == [one.topic for one in funded.view.emitted]
-
-
-def test_funds_out_reserved_and_aborted(funded: Ledger) -> None:
-    funded.done("reserve-funds-out", request=funds("out-1", 400_000))
-
-    assert {"state": "ABORTED_REJECTED", "reason": None} == funded.done(
-        "abort-funds-out", account_id=11, transfer_id="out-1"
-    )
-    assert [("SETTLEMENT", -400_000, -1_000_000, "out-1", "RECORD_FUNDS_OUT")] == funded.movements()
-    assert [] == funded.view.on("credit")
-
-
-def test_more_than_there_is(funded: Ledger) -> None:
-    assert {
-        "state": "ABORTED_REJECTED",
-        "reason": "Payer FSP insufficient liquidity - Aborted due to insufficient funds",
-    } == funded.done("reserve-funds-out", request=funds("out-1", 1_000_001))
-    assert [] == funded.movements()
-    assert State.ABORTED_REJECTED is funded.view.rows(TRANSFERS)["out-1"].state
-
-
-@pytest.mark.parametrize("change", [{"account_id": 7}, {"account_id": 99}, {"currency": "EUR"}])
-def test_accounts_that_take_no_funds(funded: Ledger, change: dict[str, Any]) -> None:
-    for name in ("record-funds-in", "reserve-funds-out"):
-        assert ("2001", 500) == (
-            (error := funded.refused(name, request=funds("new", **change)))["code"],
-            error["status"],
-        )
-
-
-def test_the_books_balance(funded: Ledger) -> None:
-    """The hub's reconciliation account mirrors the funds, but for what is reserved to go out (fspiop 4.2)."""
-    reconciliation = 1_000_000
-    for name, args in (
-        ("reserve-funds-out", {"request": funds("out-1", 300_000)}),
-        ("reserve-funds-out", {"request": funds("out-2", 200_000)}),
-        ("commit-funds-out", {"account_id": 11, "transfer_id": "out-1"}),
-        ("abort-funds-out", {"account_id": 11, "transfer_id": "out-2"}),
-        ("record-funds-in", {"request": funds("in-2", 5)}),
-    ):
-        funded.done(name, **args)
-        reconciliation += sum(one.line["change"] for one in funded.view.on("credit"))
-
-    assert 700_005 == reconciliation == -funded.position("SETTLEMENT").value

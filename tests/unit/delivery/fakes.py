@@ -68,6 +68,9 @@ class Endpoints:
     def all(self) -> list[Participant]:
         return [participant for name in self._templates if (participant := self.get(name)) is not None]
 
+    async def reach(self, name: str, version: int) -> None:
+        """They never change."""
+
 
 class ScriptedTransport:
     """Answers with the host's script, then with 200; `hold` keeps a host's answers back until released."""

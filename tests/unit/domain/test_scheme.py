@@ -117,8 +117,10 @@ def test_combinations(combination: tuple[str, str, str]) -> None:
     else:
         assert (
             "3000",
-            ("Generic client error - Invalid settlement model definition - delay-granularity-interchange combination"
-            " is not supported"),
+            (
+                "Generic client error - Invalid settlement model definition - delay-granularity-interchange combination"
+                " is not supported"
+            ),
             400,
         ) == refused(outcome)
 
