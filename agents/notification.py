@@ -21,7 +21,7 @@ WINDOW_POLL_S: Final = 0.02
 """How often to look whether a full window of offsets has moved."""
 
 RECORDS_AT_ONCE: Final = 8
-"""Deliveries begun before others may run. A whole batch begun at once makes every turn of the loop as long as all of its
+"""Deliveries begun before others may run. A whole batch begun at once makes every turn of the loop as long as all its
 requests take to send, and the next fetch needs about ten turns."""
 
 _log = structlog.get_logger()

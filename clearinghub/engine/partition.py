@@ -4,7 +4,7 @@ A round takes what waits on the partition's inputs, in the inputs' order, so tha
 decides record by record on an overlay over the tables; and closes:
 
 1. how far each input was decided becomes a row like any other, of table `offsets` (ADR 7);
-2. the changed rows go to the tables' changelogs, once per key, with everything the handlers emitted, as one transaction;
+2. the changed rows go to the changelogs, once per key, with everything the handlers emitted, as one transaction;
 3. the rows and the changelogs' offsets are written to RocksDB, one write per table.
 
 A crash before the end of 2 leaves nothing, after it everything: RocksDB catches up from the changelog, and is never
@@ -124,7 +124,7 @@ class Partition:
             self._on_failure(self.number, error)
 
     async def _wait_for_work(self) -> None:
-        """Until something waits or a sweep is due; under load not sooner than an interval behind the last round's start.
+        """Until something waits or a sweep is due; under load an interval behind the last round's start at the soonest.
 
         The interval makes rounds large where there is much to do. Where the last round had few records it shrinks with
         them: a single transfer, which needs two rounds, does not wait.

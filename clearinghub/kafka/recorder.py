@@ -1,10 +1,10 @@
 """Writes to the input topics; a request is answered only behind this (design 3).
 
 Who is told 503 must be able to rely on it: nothing was accepted. aiokafka's idempotent producer never gives a record up
-by itself, it sends it whenever the broker is back. So when a confirmation does not come in time, the producer is abandoned
-with everything that still waits in it, all its callers are told, and another one is connected in the background; until
-it is, requests are refused at once. Only a record that the broker had taken in the very moment of its death may turn up
-later; the same request sent again then meets the ledger's duplicate check.
+by itself, it sends it whenever the broker is back. So when a confirmation does not come in time, the producer is
+abandoned with everything that still waits in it, all its callers are told, and another one is connected in the
+background; until it is, requests are refused at once. Only a record that the broker had taken in the very moment of its
+death may turn up later; the same request sent again then meets the ledger's duplicate check.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from clearinghub.engine.transaction import PartitionProducer
 from tests.engine.harness import Worker, create_toy_topics
 from tests.engine.toy import COUNTS, PARTITIONS, toy_config
