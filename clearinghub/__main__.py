@@ -23,7 +23,7 @@ from clearinghub.broker import BrokerUnavailableError, find_or_start_broker, fin
 from clearinghub.config import Settings
 from clearinghub.logs import set_up_logs
 from clearinghub.run_all import CannotStartError, run_all, say
-from clearinghub.signals import stop_event
+from clearinghub.signals import RoleFailedError, stop_event
 from clearinghub.supervisor import ChildLostError
 from clearinghub.topology import (
     TopicCreationError,
@@ -101,7 +101,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BrokerUnavailableError, NoBrokerError) as error:
         say(str(error))
         return EXIT_NO_BROKER
-    except (CannotStartError, ChildLostError, TopologyError, TopologyMismatchError, TopicCreationError) as error:
+    except (
+        CannotStartError,
+        ChildLostError,
+        RoleFailedError,
+        TopicCreationError,
+        TopologyError,
+        TopologyMismatchError,
+    ) as error:
         say(str(error))
         return EXIT_FAILED
     except KafkaError as error:

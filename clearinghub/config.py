@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -46,6 +46,13 @@ class Settings(BaseSettings):
     confirm_to_payee: bool = True
     currencies_extra: tuple[str, ...] = ()
 
+    # Signatures (fspiop 10.1, docs/security.md). Order counts: each switch stands before the path that it needs.
+    jws_validate: bool = False  # refuse messages that their source has not signed
+    jws_keys_dir: Path | None = Field(None, validate_default=True)  # NAME.pem of each participant
+    jws_keys_interval_ms: int = Field(1_000, ge=100)  # how soon a changed file counts
+    jws_sign: bool = False  # sign what the hub itself says
+    jws_private_key_file: Path | None = Field(None, validate_default=True)
+
     # Ingress: a request is answered only behind its record on the broker.
     record_timeout_ms: int = Field(5_000, ge=100)
     records_waiting_max: int = Field(5_000, ge=1)
@@ -72,6 +79,16 @@ class Settings(BaseSettings):
     callback_wait_ms_max: int = Field(60_000, ge=100)  # from taken to first or next attempt; then the dead letter
     callback_breaker_failures: int = Field(10, ge=1)
     callback_breaker_open_ms: int = Field(5_000, ge=1)
+
+    @field_validator("jws_keys_dir", "jws_private_key_file", mode="before")
+    @classmethod
+    def _needed_by_its_switch(cls, value: object, info: ValidationInfo) -> object:
+        switch = "jws_validate" if info.field_name == "jws_keys_dir" else "jws_sign"
+        if value not in (None, ""):
+            return value
+        if info.data.get(switch):
+            raise ValueError(f"is needed when {switch} is on")
+        return None
 
     def topic(self, name: str) -> str:
         """The broker's name of a topic of topics.yaml."""

@@ -60,6 +60,16 @@ def set_up_logs(settings: Settings, role: str) -> None:
             library.setLevel(max(level, least))
 
 
+# Without the frames' variables: they hold bodies of messages.
+_TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    return structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
+
+
 class _OnceInAWhile(logging.Filter):
     """Passes the same complaint of the Kafka client once in a while: without a broker it makes twenty a second."""
 
@@ -87,8 +97,8 @@ def _rendering(settings: Settings, role: str) -> list[Processor]:
         return {"role": role, "instance": settings.instance, **event}
 
     if settings.log_format == "console":
-        return [add_origin, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
-    return [add_origin, structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(serializer=_json)]
+        return [add_origin, _console()]
+    return [add_origin, _TRACEBACKS, structlog.processors.JSONRenderer(serializer=_json)]
 
 
 def _json(event: Any, **_options: Any) -> str:

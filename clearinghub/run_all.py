@@ -12,9 +12,9 @@ from typing import Final
 import uvloop
 
 from clearinghub.broker import Broker, BrokerUnavailableError, find_or_start_broker
+from clearinghub.client.hub_urls import HubDownError, HubUrls
 from clearinghub.config import Settings
 from clearinghub.pidfile import running_pid
-from clearinghub.sandbox.hub_urls import HubDownError, HubUrls
 from clearinghub.signals import stop_event
 from clearinghub.supervisor import RestartBudget, Supervisor
 from clearinghub.topology import ensure_topics, load_topology

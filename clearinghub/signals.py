@@ -1,9 +1,16 @@
-"""How a role is told to stop: SIGTERM from its supervisor, SIGINT from a terminal."""
+"""How a role ends: SIGTERM from its supervisor, SIGINT from a terminal, or a failure that it cannot go on with."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+
+
+class RoleFailedError(Exception):
+    """Something a role cannot go on without has failed and was logged; its supervisor starts it again."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped after a failure; see the log above")
 
 
 def stop_event() -> asyncio.Event:
@@ -13,3 +20,17 @@ def stop_event() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, event.set)
     return event
+
+
+async def until_stopped(stop: asyncio.Event, failed: asyncio.Event) -> None:
+    """Wait for the order to stop, or for a failure.
+
+    Raises:
+        RoleFailedError: the failure came first.
+    """
+    waits = {asyncio.create_task(stop.wait()), asyncio.create_task(failed.wait())}
+    _done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    if failed.is_set() and not stop.is_set():
+        raise RoleFailedError

@@ -65,7 +65,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "clearinghub/messages.py": (),
     "clearinghub/config.py": (),
     "clearinghub/ports.py": ("clearinghub.domain",),
-    "clearinghub/delivery/": ("clearinghub.config", "clearinghub.domain", "clearinghub.messages", "clearinghub.ports"),
+    "clearinghub/delivery/": (
+        "clearinghub.config", "clearinghub.domain", "clearinghub.jws", "clearinghub.messages", "clearinghub.ports",
+    ),
+    "clearinghub/jws/": ("clearinghub.config",),
     "clearinghub/sandbox/": ("clearinghub.config", "clearinghub.domain"),
     "clearinghub/demo/": ("clearinghub.config", "clearinghub.domain", "clearinghub.sandbox"),
     "tables/": ("clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages"),
@@ -78,7 +81,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "clearinghub.__version__", "clearinghub.config", "clearinghub.delivery.templates",
         "clearinghub.domain.currencies", "clearinghub.domain.money", "clearinghub.domain.participant",
         "clearinghub.domain.position", "clearinghub.domain.rejections", "clearinghub.domain.scheme",
-        "clearinghub.domain.timestamps", "clearinghub.domain.transfer", "clearinghub.messages", "clearinghub.ports",
+        "clearinghub.domain.timestamps", "clearinghub.domain.transfer", "clearinghub.jws.signature",
+        "clearinghub.messages", "clearinghub.ports",
     ),
 }  # fmt: skip
 MAY_IMPORT_HUB = ("clearinghub/__main__.py", "clearinghub/hub/", "tests/", "bench/")

@@ -31,10 +31,7 @@ async def read_json_body(request: Request) -> JsonBody:
         ApiError: it is not a JSON object (3101).
         HTTPRequestEntityTooLarge: it is longer than the application's `client_max_size`.
     """
-    try:
-        raw = await request.read()
-    except RequestPayloadError as error:  # e.g. compressed, and broken
-        raise ApiError(_NOT_JSON) from error
+    raw = await read_body(request)
     try:
         parsed = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -42,6 +39,19 @@ async def read_json_body(request: Request) -> JsonBody:
     if not isinstance(parsed, dict):
         raise ApiError(_NOT_AN_OBJECT)
     return JsonBody(raw, parsed, body_hash(parsed))
+
+
+async def read_body(request: Request) -> bytes:
+    """The request's body as it came, however often it is asked for.
+
+    Raises:
+        ApiError: it cannot be read to its end, e.g. because it is compressed, and broken (3101).
+        HTTPRequestEntityTooLarge: as above.
+    """
+    try:
+        return await request.read()
+    except RequestPayloadError as error:
+        raise ApiError(_NOT_JSON) from error
 
 
 def body_hash(parsed: dict[str, Any]) -> str:

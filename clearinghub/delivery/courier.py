@@ -14,6 +14,7 @@ from clearinghub.delivery.reason import Reason, ReasonCode
 from clearinghub.delivery.request import CallbackRequest, build_request
 from clearinghub.delivery.retry import is_worth_repeating
 from clearinghub.delivery.transport import DestinationError, Transport
+from clearinghub.jws.signature import Signer
 from clearinghub.ports import Participants
 
 
@@ -42,14 +43,20 @@ class Courier:
     """Knows participants' endpoints, the hub's name and version, and the transport. Never raises."""
 
     def __init__(
-        self, settings: Settings, participants: Participants, transport: Transport, clock: Callable[[], int]
+        self,
+        settings: Settings,
+        participants: Participants,
+        transport: Transport,
+        clock: Callable[[], int],
+        signer: Signer | None = None,
     ) -> None:
-        """`clock` gives milliseconds since the epoch, for the Date header."""
+        """`clock` gives milliseconds since the epoch, for the Date header; `signer` signs the hub's own callbacks."""
         self._hub_name = settings.hub_name
         self._content_version = settings.content_version_default
         self._participants = participants
         self._transport = transport
         self._clock = clock
+        self._signer = signer
 
     def prepare(self, notification: Notification) -> CallbackRequest | Reason:
         """The request of this attempt, or why there can be none."""
@@ -60,6 +67,7 @@ class Courier:
                 hub_name=self._hub_name,
                 content_version=self._content_version,
                 now_ms=self._clock(),
+                signer=self._signer,
             )
         except Exception as error:  # noqa: BLE001 - a bug must cost one callback, not its receiver's worker
             return self._bug(notification, error)

@@ -25,6 +25,7 @@ from clearinghub.delivery.reason import Reason, ReasonCode
 from clearinghub.delivery.request import CallbackRequest
 from clearinghub.delivery.retry import backoff_ms
 from clearinghub.delivery.transport import Transport
+from clearinghub.jws.signature import Signer
 from clearinghub.ports import Participants
 
 ROOM_POLL_S: Final = 0.02
@@ -48,6 +49,7 @@ class Deliverer:
         clock: Callable[[], int],
         *,
         jitter: Callable[[], float] = random.random,
+        signer: Signer | None = None,
     ) -> None:
         """Call within a running event loop.
 
@@ -58,9 +60,10 @@ class Deliverer:
             dead_letter: writes a callback that is given up; repeated until it raises nothing.
             clock: milliseconds since the epoch, for the Date header.
             jitter: gives [0, 1), for the spread of the retries.
+            signer: signs what the hub itself says, if that is on.
         """
         self._settings = settings
-        self._courier = Courier(settings, participants, transport, clock)
+        self._courier = Courier(settings, participants, transport, clock, signer)
         self._dead_letter = dead_letter
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()

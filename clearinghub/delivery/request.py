@@ -8,6 +8,8 @@ from clearinghub.delivery.headers import UnsafeHeader, outbound_headers
 from clearinghub.delivery.notification import Notification
 from clearinghub.delivery.reason import Reason, ReasonCode
 from clearinghub.delivery.templates import Unrenderable, render_url
+from clearinghub.jws.signature import HEADER as SIGNATURE_HEADER
+from clearinghub.jws.signature import Signer
 from clearinghub.ports import Participants
 
 
@@ -20,12 +22,20 @@ class CallbackRequest:
 
 
 def build_request(
-    notification: Notification, participants: Participants, *, hub_name: str, content_version: str, now_ms: int
+    notification: Notification,
+    participants: Participants,
+    *,
+    hub_name: str,
+    content_version: str,
+    now_ms: int,
+    signer: Signer | None = None,
 ) -> CallbackRequest | Reason:
     """The request, or why there can be none.
 
     The endpoint is looked up at every attempt: a DFSP that moves registers its new URL and gets what waits for it.
     A participant that is not active gets its callbacks all the same: its open transfers must end.
+    The hub signs what it says itself, anew at every attempt since the date is under the signature. What it forwards
+    keeps its sender's signature, or its lack of one: the hub vouches for nobody's words but its own (fspiop 10.1).
     """
     participant = participants.get(notification.receiver)
     if participant is None:
@@ -39,4 +49,6 @@ def build_request(
     headers = outbound_headers(notification, hub_name=hub_name, content_version=content_version, now_ms=now_ms)
     if isinstance(headers, UnsafeHeader):
         return Reason(ReasonCode.UNSAFE_HEADER, headers.name)
+    if signer is not None and notification.source == hub_name:
+        headers[SIGNATURE_HEADER] = signer.sign(headers, notification.body)
     return CallbackRequest(url, headers)

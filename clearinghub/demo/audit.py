@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from clearinghub.client.admin import AdminClient, AdminError
 from clearinghub.demo.books import POSITION, RECONCILIATION, SETTLEMENT, Books
-from clearinghub.sandbox.admin_client import AdminClient, AdminError
 
 POLL_INTERVAL_S: Final = 0.1
 QUIET_S: Final = 0.5  # right must stay right

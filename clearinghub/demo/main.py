@@ -13,6 +13,8 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from clearinghub.client.admin import AdminClient, AdminError
+from clearinghub.client.hub_urls import HubDownError, HubUrls
 from clearinghub.config import Settings
 from clearinghub.demo.audit import Auditor
 from clearinghub.demo.books import RECONCILIATION, Books
@@ -28,9 +30,7 @@ from clearinghub.demo.report import (
     print_transfers,
 )
 from clearinghub.demo.stage import Played, Stage
-from clearinghub.sandbox.admin_client import AdminClient, AdminError
 from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.hub_urls import HubDownError, HubUrls
 from clearinghub.sandbox.scheme import Scheme, SchemeError
 
 CURRENCY: Final = "XTS"  # ISO 4217's code for tests

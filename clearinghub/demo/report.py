@@ -9,10 +9,10 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from clearinghub.client.money import shown_amount
 from clearinghub.demo.audit import AuditLine
 from clearinghub.demo.check import Verdict
 from clearinghub.demo.kinds import EXPECTED, Kind
-from clearinghub.sandbox.money import shown_amount
 
 PROBLEMS_SHOWN_MAX: Final = 20
 NANOSECONDS_PER_MS: Final = 1_000_000

@@ -139,12 +139,17 @@ def _funds_out_fault(stored: Transfer | None, account: Account, participant: str
         return "no such funds out"
     if (stored.payer, stored.currency) != (participant, account.currency):
         return "of another account"
-    return None if stored.state is State.RESERVED else f"already {stored.state.label}"
+    return None if stored.state is State.RESERVED else _already(stored)
+
+
+def _already(stored: Transfer) -> str:
+    """So a client that lost an answer and repeats its request learns how the first one ended."""
+    return f"already {stored.state.label}"
 
 
 def _repeated(request: FundsRequest, stored: Transfer, kind: str) -> Unchanged:
     same = (stored.prepare_hash, stored.payer, stored.kind) == (request.hash, request.participant, kind)
-    return Unchanged("repeated" if same else "another request has this transferId")
+    return Unchanged(_already(stored) if same else "another request has this transferId")
 
 
 def _first_row(request: FundsRequest, kind: str, now_ms: int) -> Transfer:

@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
 
 CLOSE_TIMEOUT_S: Final = 3.0
+LOST_SESSIONS_MAX: Final = 2  # how many session timeouts to wait for the group's word on a partition that was fenced
 
 
 class PartitionTransactions(TransactionManager):  # type: ignore[misc]
@@ -196,8 +197,19 @@ class EngineApp(faust.App):  # type: ignore[misc]
         if isinstance(error, PartitionLostError):
             # Fenced: a new owner is at work. The group will tell us so; until then this partition takes nothing.
             log.warning("partition-lost", partition=number, reason=str(error))
+            patience_s = LOST_SESSIONS_MAX * self.engine_config.session_timeout_ms / 1000
+            self.loop.call_later(patience_s, self._fail_if_still_lost, self._partitions.get(number), error)
             return
         log.error("partition-failed", partition=number, error=repr(error), exc_info=error)
+        self._fail(error)
+
+    def _fail_if_still_lost(self, partition: Partition | None, error: BaseException) -> None:
+        """Nobody took the partition away from us, and yet somebody writes in its name: stop and begin anew."""
+        if partition is not None and self._partitions.get(partition.number) is partition:
+            log.error("partition-lost-but-assigned", partition=partition.number)
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
         self.failure = error
         self.failed.set()
 

@@ -7,14 +7,19 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from clearinghub.engine.exceptions import PartitionLostError
 
 if TYPE_CHECKING:
     from clearinghub.engine.config import EngineConfig
 
+log = structlog.get_logger(__name__)
+
+FENCED: Final = (ProducerFenced, InvalidProducerEpoch)
+STOP_TIMEOUT_S: Final = 2.0
 BATCH_BYTES_MAX: Final = 512 * 1024
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024  # one record may hold a body of 5 MiB (fspiop 1.1)
 # After a commit the broker may answer CONCURRENT_TRANSACTIONS for some milliseconds; the client's default of 100 would
@@ -29,10 +34,11 @@ class PartitionProducer:
     """Writes for one partition of the ledger, under the transactional id that all its owners share."""
 
     def __init__(self, config: EngineConfig, partition: int) -> None:
+        self._transactional_id = config.transactional_id(partition)
         self._producer = AIOKafkaProducer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}",
-            transactional_id=config.transactional_id(partition),
+            transactional_id=self._transactional_id,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             acks="all",
             enable_idempotence=True,
@@ -50,8 +56,12 @@ class PartitionProducer:
             raise
 
     async def stop(self) -> None:
-        """Close the connections; an open transaction is ended by the next owner."""
-        await self._producer.stop()
+        """Close the connections, within bounds; an open transaction is ended by the next owner."""
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._producer.stop()
+        except TimeoutError:  # it waits for a broker that is away
+            log.warning("producer-not-stopped", transactional_id=self._transactional_id)
 
     async def commit(self, outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], int]:
         """Send everything as one transaction.
@@ -65,25 +75,34 @@ class PartitionProducer:
         """
         try:
             return await self._commit(outgoing)
-        except (ProducerFenced, InvalidProducerEpoch) as error:
-            raise PartitionLostError(repr(error)) from error
-        except KafkaError as error:
-            if isinstance(error.__cause__, ProducerFenced | InvalidProducerEpoch):
+        except (KafkaError, IllegalOperation) as error:
+            if isinstance(error, FENCED) or isinstance(self._fatal_error(), FENCED):
                 raise PartitionLostError(repr(error)) from error
             raise
+
+    def _fatal_error(self) -> BaseException | None:
+        """What ended the client's sender; a call made after that fails with an error which does not tell."""
+        task = self._producer._sender.sender_task  # noqa: SLF001 - not offered otherwise
+        ended = task is not None and task.done() and not task.cancelled()
+        return task.exception() if ended else None
 
     async def _commit(self, outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], int]:
         producer = self._producer
         await producer.begin_transaction()
-        pending: list[asyncio.Future[Any]] = []
         last: dict[tuple[str, int], tuple[asyncio.Future[Any], int]] = {}
-        for (topic, partition), records in _by_partition(outgoing).items():
-            for batch in self._batches(records):
-                count = batch.record_count()
-                sent = await producer.send_batch(batch, topic, partition=partition)
-                pending.append(sent)
-                last[topic, partition] = (sent, count)
-        await asyncio.gather(*pending)
+        pending: list[asyncio.Future[Any]] = []
+        try:
+            for (topic, partition), records in _by_partition(outgoing).items():
+                for batch in self._batches(records):
+                    count = batch.record_count()
+                    sent = await producer.send_batch(batch, topic, partition=partition)
+                    pending.append(sent)
+                    last[topic, partition] = (sent, count)
+            await asyncio.gather(*pending)
+        except BaseException:
+            for sent in pending:  # nobody will ask them any more
+                sent.cancel()
+            raise
         await producer.commit_transaction()
         return {place: sent.result().offset + count - 1 for place, (sent, count) in last.items()}
 

@@ -26,10 +26,11 @@ from clearinghub.engine.app import EngineApp
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.record import Record, View
-from clearinghub.hub.serving import AGE_BUCKETS_S, Listener, until_stopped
+from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
+from clearinghub.jws.from_settings import signer_of
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
-from clearinghub.signals import stop_event
+from clearinghub.signals import stop_event, until_stopped
 from web.operations import add_operations_routes
 
 log = structlog.get_logger(__name__)
@@ -137,6 +138,7 @@ class CallbacksHealth:
 async def run_callbacks(settings: Settings) -> None:
     """Deliver until told to stop."""
     stop = stop_event()
+    signer = signer_of(settings)
     participants = ParticipantsView(settings)
     recorder = KafkaRecorder(settings)
     await participants.start()
@@ -157,7 +159,7 @@ async def run_callbacks(settings: Settings) -> None:
         await recorder.record("dead-letter", key, _dead_letter(about, record.value))
 
     transport = HttpTransport(settings.callback_timeout_ms)
-    deliverer = Deliverer(settings, participants, transport, give_up, _now_ms)
+    deliverer = Deliverer(settings, participants, transport, give_up, _now_ms, signer=signer)
     app = CallbacksApp(callbacks_config(settings), lambda tracker: NotificationAgent(deliverer, tracker, set_aside))
     surface = Application()
     add_operations_routes(surface, CallbacksHealth(app, participants), __version__)

@@ -8,14 +8,16 @@ from typing import Protocol
 import structlog
 
 from clearinghub.config import Settings
-from clearinghub.hub.serving import Listener, until_stopped
+from clearinghub.hub.serving import Listener
+from clearinghub.jws.from_settings import verifier_of
 from clearinghub.kafka.commands import KafkaCommandClient
 from clearinghub.kafka.ledger_reader import HttpLedgerReader
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
-from clearinghub.signals import stop_event
+from clearinghub.signals import stop_event, until_stopped
 from web.admin.app import build_admin_app
 from web.fspiop.app import build_fspiop_app
+from web.fspiop.signatures import signature_check
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +48,7 @@ class IngressHealth:
 async def run_ingress(settings: Settings) -> None:
     """Take requests until told to stop."""
     stop = stop_event()
+    signatures = signature_check(verifier_of(settings), settings.hub_name)
     recorder = KafkaRecorder(settings)
     participants = ParticipantsView(settings)
     ledger = HttpLedgerReader(settings)
@@ -55,7 +58,7 @@ async def run_ingress(settings: Settings) -> None:
     for one in started:
         await one.start()
     listeners = [
-        Listener(build_fspiop_app(settings, recorder, health), settings.bind_host, settings.fspiop_port),
+        Listener(build_fspiop_app(settings, recorder, health, signatures=signatures), settings.bind_host, settings.fspiop_port),
         Listener(
             build_admin_app(settings, commands, participants, ledger, health), settings.bind_host, settings.admin_port
         ),

@@ -19,9 +19,9 @@ from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.exceptions import PartitionLostError
 from clearinghub.engine.record import Sweep, SweepView
-from clearinghub.hub.serving import AGE_BUCKETS_S, Listener, until_stopped
+from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
 from clearinghub.kafka.view import ParticipantsView
-from clearinghub.signals import stop_event
+from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS

@@ -1,8 +1,7 @@
-"""HTTP listeners of a role, and what runs around them until the role is told to stop."""
+"""HTTP listeners of a role."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import structlog
@@ -15,10 +14,6 @@ KEEP_ALIVE_S: Final = 75.0
 HEADER_BYTES_MAX: Final = 64 * 1024  # fspiop 1.1
 BACKLOG: Final = 1_024
 SHUTDOWN_TIMEOUT_S: Final = 3.0
-
-
-class RoleFailedError(Exception):
-    """Something a role cannot go on without has failed; its supervisor starts it again."""
 
 
 class Listener:
@@ -45,17 +40,3 @@ class Listener:
     async def stop(self) -> None:
         """Take no new connection, let requests under way end within bounds."""
         await self._runner.cleanup()
-
-
-async def until_stopped(stop: asyncio.Event, failed: asyncio.Event) -> None:
-    """Wait for the order to stop, or for a failure.
-
-    Raises:
-        RoleFailedError: the failure came first.
-    """
-    waits = {asyncio.create_task(stop.wait()), asyncio.create_task(failed.wait())}
-    _done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    if failed.is_set() and not stop.is_set():
-        raise RoleFailedError

@@ -10,9 +10,9 @@ from typing import Final
 
 from rich.console import Console
 
+from clearinghub.client.admin import AdminError
+from clearinghub.client.hub_urls import HubDownError
 from clearinghub.config import Settings
-from clearinghub.sandbox.admin_client import AdminError
-from clearinghub.sandbox.hub_urls import HubDownError
 from clearinghub.sandbox.playground import Playground, PortTakenError
 from clearinghub.sandbox.scheme import SchemeError
 

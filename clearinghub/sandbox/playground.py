@@ -10,12 +10,12 @@ from typing import Final
 from aiohttp import ClientError
 from rich.console import Console
 
+from clearinghub.client.admin import AdminClient, AdminError
+from clearinghub.client.hub_urls import HubUrls
 from clearinghub.config import Settings
 from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT
-from clearinghub.sandbox.admin_client import AdminClient, AdminError
 from clearinghub.sandbox.callback import Answer, Callback, CallbackKind
 from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.hub_urls import HubUrls
 from clearinghub.sandbox.journey import JourneyPrinter
 from clearinghub.sandbox.scheme import Scheme
 from clearinghub.sandbox.screen import print_invitation, print_now, print_positions, print_scheme, print_trouble

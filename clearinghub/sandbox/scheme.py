@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from uuid import uuid4
 
+from clearinghub.client.admin import AccountBalance, AdminClient, AdminError, HubNotReadyError
 from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT, format_amount
-from clearinghub.sandbox.admin_client import AccountBalance, AdminClient, AdminError, HubNotReadyError
 
 POLL_INTERVAL_S: Final = 0.1
 RETRY_INTERVAL_S: Final = 0.5

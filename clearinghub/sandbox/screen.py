@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from rich.console import Console
 from rich.table import Table
 
+from clearinghub.client.hub_urls import HubUrls
+from clearinghub.client.money import shown_amount
 from clearinghub.sandbox.behaviour import Behaviour
 from clearinghub.sandbox.curl_line import curl_line
 from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.hub_urls import HubUrls
-from clearinghub.sandbox.money import shown_amount
 from clearinghub.sandbox.wire import Terms
 
 

@@ -9,10 +9,10 @@ from email.utils import format_datetime
 from typing import Any, Final
 from uuid import uuid4
 
+from clearinghub.client.money import shown_amount
 from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT, format_amount
 from clearinghub.sandbox.behaviour import EXTENSION_KEY, Behaviour
 from clearinghub.sandbox.ilp import Payment, condition_of, encode_base64url, encode_packet, fulfilment_of
-from clearinghub.sandbox.money import shown_amount
 
 CONTENT_TYPE: Final = "application/vnd.interoperability.transfers+json;version=1.1"
 ACCEPT: Final = "application/vnd.interoperability.transfers+json;version=1"

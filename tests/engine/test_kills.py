@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from clearinghub.engine.transaction import PartitionProducer
 from tests.engine.harness import Outputs, Worker, check_tables, create_toy_topics, order, producing, send_orders
+from tests.engine.toy import toy_config
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -130,3 +132,22 @@ async def read_all(bootstrap: str, topic: str) -> list[bytes]:
         return [record.value for records in fetched.values() for record in records]
     finally:
         await consumer.stop()
+
+
+async def test_fenced_without_being_told(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """Somebody takes a partition's transactional id over, and the group knows nothing of it: the worker ends itself."""
+    await create_toy_topics(kafka_bootstrap, topic_prefix)
+    worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
+    await worker.ready()
+    intruder = PartitionProducer(toy_config(kafka_bootstrap, topic_prefix, tmp_path), 0)
+    await intruder.start()
+    await send_orders(kafka_bootstrap, topic_prefix, range(200))
+    assert 1 == await asyncio.to_thread(worker.process.wait, 40)
+    assert "partition-lost-but-assigned" in worker.said
+    await intruder.stop()
+    again = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
+    async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
+        await outputs.read_until(200, within_s=60)
+    assert 0 == await again.stop()
+
+    outputs.check(range(200))

@@ -23,8 +23,8 @@ from aiohttp.web import (
     json_response,
 )
 
+from clearinghub.client.money import units
 from clearinghub.sandbox.ilp import is_fulfilled
-from clearinghub.sandbox.money import units
 from tests.integration.fake_hub_admin import HUB, Dfsp, FakeAdmin
 
 CONTENT_TYPE = "application/vnd.interoperability.transfers+json;version=1.1"

@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp.typedefs import Handler
 from aiohttp.web import Application, Request, Response, StreamResponse, json_response, middleware
 
+from clearinghub.client.money import units
 from clearinghub.domain.money import format_amount
-from clearinghub.sandbox.money import units
 
 HUB = "Hub"
 
@@ -92,7 +92,8 @@ class FakeAdmin:
             case "accounts":
                 text = ",".join(
                     f'{{"id":{dfsp.ids[key]},"currency":"{key[0]}","ledgerAccountType":"{key[1]}",'
-                    f'"value":{format_amount(value)}}}'
+                    f'"isActive":1,"value":{format_amount(value)},"reservedValue":0,'
+                    f'"changedDate":"2026-01-01T00:00:00.000Z"}}'
                     for key, value in dfsp.accounts.items()
                 )
                 return Response(text=f"[{text}]", content_type="application/json")

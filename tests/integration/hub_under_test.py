@@ -15,9 +15,9 @@ from pathlib import Path
 
 import aiohttp
 
-from clearinghub.sandbox.admin_client import AdminClient
+from clearinghub.client.admin import AdminClient
+from clearinghub.client.hub_urls import HubUrls
 from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.hub_urls import HubUrls
 from clearinghub.sandbox.scheme import Scheme
 
 REPOSITORY = Path(__file__).parents[2]

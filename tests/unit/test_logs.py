@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import structlog
@@ -78,3 +79,17 @@ def test_the_console_form_is_for_people(capsys: pytest.CaptureFixture[str]) -> N
     structlog.get_logger().info("round-committed", records=5)
 
     assert "round-committed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_stack_shows_no_variables(capsys: pytest.CaptureFixture[str], log_format: Literal["json", "console"]) -> None:
+    set_up_logs(Settings(log_format=log_format), "ledger")
+    body = "a body that nobody may read"
+    try:
+        raise ValueError(len(body))  # noqa: TRY301 - it is caught to be logged
+    except ValueError:
+        structlog.get_logger().exception("record-raised")
+
+    said = capsys.readouterr().out
+    assert "ValueError" in said
+    assert body not in said

@@ -92,7 +92,7 @@ class AccountsResource:
         return await self._funds(name, body, transfer_id, {"account_id": account_id, "transfer_id": transfer_id})
 
     async def _funds(self, name: str, body: dict[str, Any], transfer_id: str, args: dict[str, Any]) -> Response:
-        """Accepted, whatever becomes of it: aborted, repeated and misdirected requests show in the log and in GETs."""
+        """Accepted, whatever becomes of it; that shows in GETs, in the log, and in headers of the hub's own."""
         result = await self._context.execute(_COMMANDS[body["action"]], name, args)
         _log.info(
             "funds-recorded" if result["state"] is not None else "funds-ignored",
@@ -103,7 +103,7 @@ class AccountsResource:
             outcome=result["reason"],
             reason=body["reason"],
         )
-        return Response(status=202)
+        return Response(status=202, headers=_told(result))
 
     def _hub_account_fault(self, name: str, currency: str, account_type: str) -> str | None:
         """Why that account cannot be opened, in the reference's order, or None."""
@@ -117,3 +117,9 @@ class AccountsResource:
         if name != self._context.hub_name:
             return "Endpoint is reserved for creation of Hub account types only."
         return None if account_type in HUB_ACCOUNT_TYPES else "The requested hub operator account type is not allowed."
+
+
+def _told(result: dict[str, Any]) -> dict[str, str]:
+    """The state that the transfer got, none if it was left alone, and why; clients of the reference do not look."""
+    told = {"X-Funds-State": result["state"], "X-Funds-Reason": result["reason"]}
+    return {name: value for name, value in told.items() if value is not None}

@@ -12,6 +12,7 @@ from clearinghub.config import Settings
 from clearinghub.ports import Health, Recorder
 from web.errors import make_error_middleware
 from web.fspiop.routes import add_fspiop_routes
+from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
 from web.operations import add_operations_routes, make_metrics_middleware
 
@@ -22,16 +23,21 @@ def system_now_ms() -> int:
 
 
 def build_fspiop_app(
-    settings: Settings, recorder: Recorder, health: Health, now_ms: Callable[[], int] = system_now_ms
+    settings: Settings,
+    recorder: Recorder,
+    health: Health,
+    now_ms: Callable[[], int] = system_now_ms,
+    signatures: SignatureCheck = NO_SIGNATURES,
 ) -> Application:
     """The application, ready to be served.
 
-    `now_ms` judges completedTimestamp only (fspiop 3.1); all else about time is the ledger's.
+    `now_ms` judges completedTimestamp only (fspiop 3.1); all else about time is the ledger's. `signatures` judges who
+    has written a message, between its headers and its body.
     """
     app = Application(
         client_max_size=settings.body_bytes_max,
         middlewares=[make_metrics_middleware(), make_error_middleware()],
     )
-    add_fspiop_routes(app, TransfersResource(settings, recorder, now_ms))
+    add_fspiop_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
     add_operations_routes(app, health, __version__)
     return app

@@ -13,6 +13,7 @@ from aiohttp.web import Request
 from clearinghub.config import Settings
 from clearinghub.domain.rejections import ErrorCode, Rejection
 from web.errors import PAYLOAD_TOO_LARGE, ApiError
+from web.fspiop.signatures import SignatureCheck
 from web.fspiop.versions import accepted_versions, content_version, extension_list, is_readable_media_type
 
 # What belongs to the sender's connection to the hub, not to the message: hop-by-hop headers (RFC 9110, 7.6.1), what the
@@ -48,16 +49,20 @@ _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f
 class HeaderRules:
     """The checks of one resource's headers, e.g. of `transfers`, by the versions that the scheme supports."""
 
-    def __init__(self, resource: str, settings: Settings) -> None:
+    def __init__(self, resource: str, settings: Settings, signatures: SignatureCheck) -> None:
         self._resource = resource
+        self._signatures = signatures
         self._accept_versions = frozenset(settings.accept_versions)
         self._content_versions = frozenset(settings.content_versions)
         self._accept_extensions = extension_list(settings.accept_versions)
         self._content_extensions = extension_list(settings.content_versions)
         self._body_bytes_max = settings.body_bytes_max
 
-    def read(self, request: Request) -> dict[str, str]:
-        """The request's headers, names in lower case, once they have passed all checks.
+    async def read(self, request: Request) -> dict[str, str]:
+        """The request's headers, names in lower case, once they and the signature have passed all checks.
+
+        The signature is the last of them: who reads headers here cannot forget it, and nothing behind it, the body's
+        parsing included, sees a request that its source has not signed.
 
         Raises:
             ApiError: the first thing wrong with them.
@@ -70,6 +75,7 @@ class HeaderRules:
             raise ApiError(PAYLOAD_TOO_LARGE)
         self._check_content_type(headers.get("content-type"))
         _check_source(headers.get("fspiop-source"))
+        await self._signatures.check(request, headers)
         return headers
 
     def _check_accept(self, method: str, accept: str | None) -> None:

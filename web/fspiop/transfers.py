@@ -19,6 +19,7 @@ from clearinghub.ports import Recorder
 from web.errors import ApiError
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
 from web.fspiop.models import check_path_id, date_time_ms, error_information, transfer_fulfil, transfer_prepare
+from web.fspiop.signatures import SignatureCheck
 from web.json_body import read_json_body
 
 # Any other state is an attempt to commit; the ledger judges it by its fulfilment.
@@ -36,8 +37,10 @@ _TOO_OLD: Final = Rejection(
 class TransfersResource:
     """The handlers of /transfers."""
 
-    def __init__(self, settings: Settings, recorder: Recorder, now_ms: Callable[[], int]) -> None:
-        self._rules = HeaderRules("transfers", settings)
+    def __init__(
+        self, settings: Settings, recorder: Recorder, now_ms: Callable[[], int], signatures: SignatureCheck
+    ) -> None:
+        self._rules = HeaderRules("transfers", settings, signatures)
         self._currencies = currencies_with(settings.currencies_extra)
         self._completed_ahead_ms_max = settings.completed_timestamp_ahead_ms_max
         self._completed_age_ms_max = settings.completed_timestamp_age_ms_max
@@ -46,7 +49,7 @@ class TransfersResource:
 
     async def post_transfer(self, request: Request) -> Response:
         """POST /transfers: a payer's DFSP asks for a transfer."""
-        headers = self._rules.read(request)
+        headers = await self._rules.read(request)
         body = await read_json_body(request)
         transfer = transfer_prepare(body.parsed, self._currencies)
         payer = transfer["payerFsp"]
@@ -71,7 +74,7 @@ class TransfersResource:
 
     async def put_transfer(self, request: Request) -> Response:
         """PUT /transfers/{ID}: a payee's DFSP says how the transfer went."""
-        headers = self._rules.read(request)
+        headers = await self._rules.read(request)
         transfer_id = check_path_id(request.match_info["ID"])
         body = await read_json_body(request)
         transfer = transfer_fulfil(body.parsed)
@@ -87,7 +90,7 @@ class TransfersResource:
 
     async def put_transfer_error(self, request: Request) -> Response:
         """PUT /transfers/{ID}/error: a payee's DFSP gives the transfer up."""
-        headers = self._rules.read(request)
+        headers = await self._rules.read(request)
         transfer_id = check_path_id(request.match_info["ID"])
         body = await read_json_body(request)
         error = error_information(body.parsed)
@@ -100,7 +103,7 @@ class TransfersResource:
 
     async def get_transfer(self, request: Request) -> Response:
         """GET /transfers/{ID}: a DFSP asks where a transfer stands; the answer is a callback."""
-        headers = self._rules.read(request)
+        headers = await self._rules.read(request)
         source = headers["fspiop-source"]
         line: GetMessage = {
             "v": VERSION,
@@ -116,7 +119,7 @@ class TransfersResource:
 
     async def patch_transfer(self, request: Request) -> Response:
         """PATCH /transfers/{ID} goes from a hub to a DFSP only (fspiop 1.6)."""
-        self._rules.read(request)
+        await self._rules.read(request)
         check_path_id(request.match_info["ID"])
         raise ApiError(Rejection(ErrorCode.NOT_IMPLEMENTED))
 

@@ -38,7 +38,7 @@ def test_funds_in(funded: Ledger) -> None:
 
 
 def test_funds_in_again_change_nothing(funded: Ledger) -> None:
-    assert {"state": None, "reason": "repeated"} == funded.done("record-funds-in", request=funds("in-1"))
+    assert {"state": None, "reason": "already COMMITTED"} == funded.done("record-funds-in", request=funds("in-1"))
     assert ["reply"] == [one.topic for one in funded.view.emitted]
     assert -1_000_000 == funded.position("SETTLEMENT").value
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clearinghub.client.money import shown_amount, units
 from clearinghub.demo.books import POSITION, RECONCILIATION, SETTLEMENT, Books
 from clearinghub.demo.kinds import EXPECTED, Kind
 from clearinghub.demo.main import options
 from clearinghub.demo.plan import TRANSFERS_MAX, TRANSFERS_MIN, Case, make_plan
 from clearinghub.domain.money import format_amount
-from clearinghub.sandbox.money import shown_amount, units
 
 sizes = st.integers(TRANSFERS_MIN, TRANSFERS_MAX)
 seeds = st.integers(0, 2**32)

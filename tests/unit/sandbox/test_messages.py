@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clearinghub.client.hub_urls import HubUrls
 from clearinghub.config import Settings
 from clearinghub.sandbox.behaviour import Behaviour, chosen_behaviour
 from clearinghub.sandbox.callback import Callback, CallbackKind
 from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.hub_urls import HubUrls
 from clearinghub.sandbox.ilp import decode_base64url, decode_packet, is_fulfilled
 from clearinghub.sandbox.wire import http_date, timestamp
 

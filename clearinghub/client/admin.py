@@ -1,17 +1,24 @@
-"""A client of the hub's admin API, as an operator's tool would use it (fspiop 5)."""
+"""A client of the hub's admin API (fspiop 5): requests, answers, and what can go wrong with them.
+
+    AdminError             the request came to nothing; the text tells why
+      HubNotReadyError     nobody answered, or the ledger behind the API does not yet: asking again may help
+      RefusedError         the hub said no, with FSPIOP's code and description
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
+from pydantic import ValidationError
 
-from clearinghub.sandbox.money import units
+from clearinghub.client.shapes import BALANCES, AccountBalance
 
 REQUEST_TIMEOUT_S: Final = 15
 SHOWN_LENGTH_MAX: Final = 300
@@ -26,12 +33,24 @@ class HubNotReadyError(AdminError):
     """The admin API cannot be reached, or the ledger behind it does not answer yet; asking again may help."""
 
 
+class RefusedError(AdminError):
+    """The hub said no. `code` is FSPIOP's error code, empty where the answer had none; `request` is `METHOD /path`."""
+
+    def __init__(self, request: str, status: int, code: str, description: str) -> None:
+        super().__init__(f"{code} {description} ({request}, HTTP {status})".strip())
+        self.request = request
+        self.status = status
+        self.code = code
+        self.description = description
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer of the admin API; `content` is parsed JSON with fractions as Decimal, None if the body is empty."""
 
     status: int
     content: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -43,23 +62,22 @@ class Reply:
         """Status and content for an error message."""
         return f"{self.status} {self.content}"[:SHOWN_LENGTH_MAX]
 
-
-@dataclass(frozen=True, slots=True)
-class AccountBalance:
-    """One account as the admin API shows it; the value is an integer of 1/10,000."""
-
-    account_id: int
-    account_type: str
-    currency: str
-    value_units: int
+    @property
+    def error(self) -> tuple[str, str]:
+        """Code and description of the errorInformation; the code is empty if the content is none."""
+        try:
+            information = self.content["errorInformation"]
+            return str(information["errorCode"]), str(information.get("errorDescription", ""))
+        except (AttributeError, KeyError, TypeError):
+            return "", self.text
 
 
 class AdminClient:
     """Use it as an async context manager. All methods raise HubNotReadyError while the hub cannot answer."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, timeout_s: int = REQUEST_TIMEOUT_S) -> None:
         self.url = url.rstrip("/")
-        self._session = ClientSession(timeout=ClientTimeout(total=REQUEST_TIMEOUT_S))
+        self._session = ClientSession(timeout=ClientTimeout(total=timeout_s))
 
     async def __aenter__(self) -> Self:
         return self
@@ -68,6 +86,17 @@ class AdminClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._session.close()
+
+    async def call(self, method: str, path: str, body: Any = None) -> Reply:
+        """A request that must be accepted.
+
+        Raises:
+            RefusedError: it was not.
+        """
+        reply = await self._request(method, path, body)
+        if not reply.ok:
+            raise RefusedError(f"{method} {path}", reply.status, *reply.error)
+        return reply
 
     async def post(self, path: str, body: Any) -> Reply:
         """POST; a refusal is given back, not raised."""
@@ -94,13 +123,8 @@ class AdminClient:
         """
         content = await self.get(f"/participants/{participant}/accounts")
         try:
-            return [
-                AccountBalance(
-                    int(account["id"]), account["ledgerAccountType"], account["currency"], units(account["value"])
-                )
-                for account in content or []
-            ]
-        except (KeyError, TypeError, ValueError) as error:
+            return BALANCES.validate_python(content or [])
+        except ValidationError as error:
             raise AdminError(f"accounts of {participant} cannot be read: {error!r} in {content}") from error
 
     async def account(self, participant: str, currency: str, account_type: str) -> AccountBalance | None:
@@ -112,14 +136,16 @@ class AdminClient:
 
     async def _request(self, method: str, path: str, body: Any = None) -> Reply:
         try:
-            async with self._session.request(method, self.url + path, json=body) as response:
+            async with self._session.request(method, self.url + path, json=body, allow_redirects=False) as response:
                 text = await response.text()
-        except (ClientError, TimeoutError) as error:
+        except TimeoutError as error:
+            raise HubNotReadyError(f"{method} {self.url}{path} got no answer in time") from error
+        except (ClientError, UnicodeDecodeError) as error:
             raise HubNotReadyError(f"{method} {self.url}{path} got no answer: {error!r}") from error
         try:
-            reply = Reply(response.status, json.loads(text, parse_float=Decimal) if text else None)
+            reply = Reply(response.status, json.loads(text, parse_float=Decimal) if text else None, response.headers)
         except ValueError:
-            reply = Reply(response.status, text)
+            reply = Reply(response.status, text, response.headers)
         if reply.status in UNAVAILABLE:
             raise HubNotReadyError(f"{method} {self.url}{path} was answered {reply.text}")
         return reply
