@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
 SANDBOX ?= 1
 TRANSFERS ?= 200
+LEDGERS ?= 1
 # Enough for a laptop; fixed for the life of the data (`make clean-data` to change it).
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check lint format clean-data bench-engine lock
+.PHONY: help setup run demo test conformance check lint format clean-data bench-engine lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -36,6 +37,9 @@ demo: $(STAMP) ## send TRANSFERS=200 transfers through a running hub and check t
 
 test: lint ## lint, then every test (real Kafka)
 	$(BIN)/python -m pytest
+
+conformance: $(STAMP) ## Mojaloop's own hub tests on clean data; LEDGERS=2: the ledger in two processes
+	@exec $(BIN)/python -m tests.conformance.run --ledgers $(LEDGERS)
 
 check: lint ## lint, then tidy, packaging, unit and property tests: seconds, no broker
 	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/unit tests/property

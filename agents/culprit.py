@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import structlog
+
 from agents.shell import LedgerContext, Notifier
 from clearinghub.domain.rejections import ErrorCode, ErrorInformation, Rejection
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.messages import VERSION, ReplyMessage, decode, encode
+
+log = structlog.get_logger(__name__)
 
 _FAILED = Rejection(ErrorCode.INTERNAL_SERVER_ERROR)
 
@@ -15,6 +19,7 @@ def make_on_culprit(context: LedgerContext) -> Handler:
 
     def on_culprit(record: Record, view: View) -> None:
         line, _body = decode(record.value)
+        log.error("record-set-aside", kind=line["kind"], transfer=line.get("id"), trace=line.get("trace"))
         if line["kind"] in ("prepare", "fulfil", "get"):
             notifier = Notifier(record, view, line["id"], line["trace"], context.hub_name)
             notifier.error(line["source"], ErrorInformation.of(_FAILED))

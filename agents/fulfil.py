@@ -10,6 +10,7 @@ import re
 from typing import Any, Final
 
 import orjson
+import structlog
 
 from agents.shell import (
     TRANSFER_ERROR,
@@ -38,6 +39,8 @@ from clearinghub.messages import VERSION, CreditMessage, decode, encode
 from tables.transfers import TRANSFERS
 from tables.windows import open_window
 
+log = structlog.get_logger(__name__)
+
 _VERSION_PARAMETER: Final = re.compile(r"version=([0-9.]+)")
 
 
@@ -54,6 +57,7 @@ def make_on_fulfil(context: LedgerContext) -> Handler:
             return
         request = _request(line, body)
         outcome = decide_fulfil(request, stored, open_window(view), record.timestamp_ms)
+        log.debug("fulfil-decided", transfer=line["id"], outcome=type(outcome).__name__, trace=line["trace"])
         notifier = Notifier(record, view, transfer_id, line["trace"], context.hub_name)
         match outcome:
             case Committed(transfer, reserve):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from agents.shell import PRINCIPLE_VALUE, TRANSFER_POST, LedgerContext, Notifier, store_position, store_transfer
 from clearinghub.domain.lookup import transfer_body
 from clearinghub.domain.prepare import (
@@ -23,6 +25,8 @@ from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
 
+log = structlog.get_logger(__name__)
+
 
 def make_on_prepare(context: LedgerContext) -> Handler:
     """The handler of topic `prepare`."""
@@ -42,6 +46,7 @@ def make_on_prepare(context: LedgerContext) -> Handler:
             policy,
             record.timestamp_ms,
         )
+        log.debug("prepare-decided", transfer=line["id"], outcome=type(outcome).__name__, trace=line["trace"])
         notifier = Notifier(record, view, request.transfer_id, line["trace"], context.hub_name)
         match outcome:
             case Reserved(transfer, position):

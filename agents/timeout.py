@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
+import structlog
+
 from agents.shell import LedgerContext, Notifier, release_payer, store_transfer
 from clearinghub.domain.timeout import Expired, decide_timeout
 from clearinghub.engine.record import Handler, Record, Sweep, SweepView, View
 from clearinghub.messages import VERSION, TimeoutMessage, decode, encode
 from tables.transfers import DUE, FINISHED, TRANSFERS, at
+
+log = structlog.get_logger(__name__)
 
 SWEEP_COUNT_MAX: Final = 1_000
 REMIND_AGAIN_AFTER_MS: Final = 30_000
@@ -27,6 +31,7 @@ def make_on_timeout(context: LedgerContext) -> Handler:
         if not isinstance(outcome, Expired):
             return
         transfer = outcome.transfer
+        log.debug("transfer-expired", transfer=transfer.transfer_id, was_reserved=outcome.was_reserved)
         assert transfer.error is not None
         store_transfer(view, transfer)
         notifier = Notifier(record, view, transfer.transfer_id, None, context.hub_name)

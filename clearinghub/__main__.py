@@ -54,6 +54,8 @@ TOOL_ENTRIES: Final = {
     "sandbox": "clearinghub.sandbox.main",
     "demo": "clearinghub.demo",
     "replay": "clearinghub.replay",
+    "admin": "clearinghub.admin_cli",
+    "apply": "clearinghub.apply",
     "keys": "clearinghub.jws.generate",
 }
 
@@ -78,6 +80,8 @@ def parser() -> argparse.ArgumentParser:
         ("sandbox", "two simulated DFSPs on a running hub"),
         ("demo", "many transfers, checked"),
         ("replay", "send callbacks that were given up once more"),
+        ("admin", "what operators do daily: participants, limits, positions, funds"),
+        ("apply", "make a running hub what a scheme's file says"),
         ("keys", "make keys for message signatures"),
     ):
         roles.add_parser(tool, help=purpose, add_help=False)

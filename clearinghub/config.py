@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     ledger_port: int = Field(4002, ge=0, le=65535)
     callbacks_port: int = Field(4003, ge=0, le=65535)
     ledger_url: str = ""  # how the ingress reaches this ledger worker; default http://127.0.0.1:<ledger_port>
+    admin_url: str = ""  # where operators' commands find the admin API; default http://<bind_host>:<admin_port>
     instance: str = "0"  # stable name of this process among its role's replicas (StatefulSet ordinal)
 
     # Protocol (fspiop 1.2): accepted versions, and what messages of the hub itself carry.

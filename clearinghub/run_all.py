@@ -14,6 +14,7 @@ import uvloop
 from clearinghub.broker import Broker, BrokerUnavailableError, find_or_start_broker
 from clearinghub.client.hub_urls import HubDownError, HubUrls
 from clearinghub.config import Settings
+from clearinghub.jws.from_settings import signer_of, verifier_of
 from clearinghub.pidfile import running_pid
 from clearinghub.signals import stop_event
 from clearinghub.supervisor import RestartBudget, Supervisor
@@ -40,8 +41,11 @@ def run_all(settings: Settings, *, with_sandbox: bool) -> None:
         CannotStartError: an earlier start still runs, or a port is taken.
         BrokerUnavailableError: no broker can be had.
         ChildLostError: a role keeps dying, or the sandbox ended.
+        KeyFileError: a role would not start for want of its key.
     """
     _check_free(settings)
+    signer_of(settings)
+    verifier_of(settings)
     say("looking for a Kafka broker (the first local one takes about a minute)")
     broker = find_or_start_broker(settings)
     say(f"broker at {broker.bootstrap}{' (started here)' if broker.started else ''}")

@@ -69,7 +69,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "clearinghub.config", "clearinghub.domain", "clearinghub.jws", "clearinghub.messages", "clearinghub.ports",
     ),
     "clearinghub/jws/": ("clearinghub.config",),
-    "clearinghub/sandbox/": ("clearinghub.config", "clearinghub.domain"),
+    "clearinghub/sandbox/": ("clearinghub.config", "clearinghub.domain", "clearinghub.jws"),
     "clearinghub/demo/": ("clearinghub.config", "clearinghub.domain", "clearinghub.sandbox"),
     "tables/": ("clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages"),
     "agents/": (

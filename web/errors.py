@@ -90,9 +90,9 @@ def make_error_middleware() -> Middleware:
             return _http_error(request, error)
         except Exception as error:  # noqa: BLE001 - a bug of any kind must still be answered
             if isinstance(error, ConnectionError) and request.transport is None:
-                _log.info("client-gone", method=request.method, path=request.path)
+                _log.info("client-gone", **_about(request))
                 return Response(status=_CLIENT_GONE_STATUS)
-            _log.exception("request-failed", method=request.method, path=request.path)
+            _log.exception("request-failed", **_about(request))
             return error_response(_BUG, ErrorCode.INTERNAL_SERVER_ERROR.http_status)
 
     return errors_as_json
@@ -104,20 +104,22 @@ def _refuse(request: Request, rejection: Rejection, extensions: object = None, *
 
 
 def _log_refusal(request: Request, code: str, description: str, status: int) -> None:
-    _log.info(
-        "request-refused",
-        method=request.method,
-        path=request.path,
-        source=request.headers.get("FSPIOP-Source"),
-        status=status,
-        code=code,
-        description=description,
-    )
+    _log.info("request-refused", **_about(request), status=status, code=code, description=description)
+
+
+def _about(request: Request) -> dict[str, str | None]:
+    """What a log line says of a request: enough to find it at the other side too."""
+    return {
+        "method": request.method,
+        "path": request.path,
+        "source": request.headers.get("FSPIOP-Source"),
+        "trace": request.headers.get("traceparent"),
+    }
 
 
 def _hub_fault(request: Request, error: Exception) -> Response:
     rejection = next(rejection for kind, rejection in _HUB_FAULTS.items() if isinstance(error, kind))
-    _log.warning("request-not-taken", method=request.method, path=request.path, code=rejection.code, reason=str(error))
+    _log.warning("request-not-taken", **_about(request), code=rejection.code, reason=str(error))
     busy = isinstance(error, RecorderBusyError)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if busy else {}
     return error_response(ErrorInformation.of(rejection), rejection.status, headers)

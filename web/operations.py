@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import orjson
@@ -29,9 +29,13 @@ _OTHER: Final = "other"
 
 
 def add_operations_routes(
-    app: Application, health: Health, version: str, registry: CollectorRegistry = REGISTRY
+    app: Application,
+    health: Health,
+    version: str,
+    registry: CollectorRegistry = REGISTRY,
+    base_paths: Sequence[str] = ("",),
 ) -> None:
-    """Serve GET /health and GET /metrics; `version` is the hub's, for `versionNumber`.
+    """Serve GET /health and GET /metrics below each of `base_paths`; `version` is the hub's, for `versionNumber`.
 
     Health is 200 with status OK when everything the process depends on is there, else 502 with status DOWN.
     """
@@ -57,8 +61,9 @@ def add_operations_routes(
     async def get_metrics(_request: Request) -> Response:
         return Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app.router.add_get("/health", get_health)
-    app.router.add_get("/metrics", get_metrics)
+    for base_path in base_paths:
+        app.router.add_get(f"{base_path}/health", get_health)
+        app.router.add_get(f"{base_path}/metrics", get_metrics)
 
 
 def make_metrics_middleware() -> Middleware:

@@ -1,13 +1,14 @@
 """A client of the hub's admin API (fspiop 5): requests, answers, and what can go wrong with them.
 
-    AdminError             the request came to nothing; the text tells why
-      HubNotReadyError     nobody answered, or the ledger behind the API does not yet: asking again may help
-      RefusedError         the hub said no, with FSPIOP's code and description
+- AdminError: the request came to nothing; the text tells why
+  - HubNotReadyError: nobody answered, or the ledger behind the API does not yet; asking again may help
+  - RefusedError: the hub said no, with FSPIOP's code and description
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,7 +16,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout
 from pydantic import ValidationError
 
 from clearinghub.client.shapes import BALANCES, AccountBalance
@@ -141,11 +142,20 @@ class AdminClient:
         except TimeoutError as error:
             raise HubNotReadyError(f"{method} {self.url}{path} got no answer in time") from error
         except (ClientError, UnicodeDecodeError) as error:
-            raise HubNotReadyError(f"{method} {self.url}{path} got no answer: {error!r}") from error
+            raise HubNotReadyError(f"{method} {self.url}{path} got no answer: {_cause(error)}") from error
         try:
             reply = Reply(response.status, json.loads(text, parse_float=Decimal) if text else None, response.headers)
         except ValueError:
             reply = Reply(response.status, text, response.headers)
         if reply.status in UNAVAILABLE:
-            raise HubNotReadyError(f"{method} {self.url}{path} was answered {reply.text}")
+            raise HubNotReadyError(
+                f"{method} {self.url}{path} was answered HTTP {reply.status} {' '.join(reply.error)}"
+            )
         return reply
+
+
+def _cause(error: Exception) -> str:
+    """Why there is no answer, for a person."""
+    if isinstance(error, ClientConnectorError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error) or repr(error)

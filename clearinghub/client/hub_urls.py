@@ -59,6 +59,11 @@ class HubUrls:
             raise HubDownError(f"the hub is not healthy after {timeout_s:.0f} s - {missing}") from None
 
 
+def admin_url(settings: Settings) -> str:
+    """Where operators' commands find the admin API."""
+    return settings.admin_url or HubUrls.of(settings).admin
+
+
 async def _problem(session: ClientSession, url: str) -> str | None:
     """What keeps the health check at `url` from being OK, or None."""
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -32,6 +34,9 @@ ABORT_FUNDS_OUT: Final = "recordFundsOutAbort"
 # What the ledger made of a request for funds, which the API answers with 202 in any case (fspiop 5.2).
 STATE_HEADER: Final = "X-Funds-State"
 REASON_HEADER: Final = "X-Funds-Reason"
+_ALREADY: Final = "already "  # how the reason begins where the request had its effect before
+
+QUERIES_MAX: Final = 8  # at a time; each asks the ledger
 
 Content = TypeVar("Content")
 
@@ -61,13 +66,15 @@ class Funds:
 
 @dataclass(frozen=True, slots=True)
 class FundsAnswer:
-    """What the ledger did: the state that the transfer got, or None if it was left alone; `reason` says why.
+    """What the ledger did: the state that the transfer has, and why it has it or was left alone.
 
-    A hub that does not tell (fspiop 5.2 asks for nothing but 202) gives both as None.
+    `repeated` is True if it had the state before, from the same request. A hub that does not tell (fspiop 5.2 asks for
+    nothing but 202) gives neither state nor reason.
     """
 
     state: str | None
     reason: str | None
+    repeated: bool = False
 
 
 class Operations:
@@ -200,6 +207,22 @@ class Operations:
         return _parsed(await self._admin.call("GET", path), kind)
 
 
+async def of_each(names: Iterable[str], ask: Callable[[str], Awaitable[Content]]) -> dict[str, Content]:
+    """Each name with the answer to it, some questions at a time; the first failure ends it."""
+    turns = asyncio.Semaphore(QUERIES_MAX)
+
+    async def in_turn(name: str) -> tuple[str, Content]:
+        async with turns:
+            return name, await ask(name)
+
+    tasks = [asyncio.create_task(in_turn(name)) for name in names]
+    try:
+        return dict(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 def _path(name: str) -> str:
     return f"/participants/{quote(name, safe='')}"
 
@@ -214,4 +237,7 @@ def _parsed(reply: Reply, kind: TypeAdapter[Content]) -> Content:
 
 
 def _funds_answer(reply: Reply) -> FundsAnswer:
-    return FundsAnswer(reply.headers.get(STATE_HEADER), reply.headers.get(REASON_HEADER))
+    state, reason = reply.headers.get(STATE_HEADER), reply.headers.get(REASON_HEADER)
+    if state is None and reason is not None and reason.startswith(_ALREADY):
+        return FundsAnswer(reason.removeprefix(_ALREADY), None, repeated=True)
+    return FundsAnswer(state, reason)

@@ -53,7 +53,7 @@ class Participant(Shape):
 
     name: str
     active: bool = Field(alias="isActive")
-    is_proxy: bool = Field(False, alias="isProxy")
+    is_proxy: bool = Field(default=False, alias="isProxy")
     created_at: str = Field(alias="created")
     accounts: tuple[Account, ...]
 

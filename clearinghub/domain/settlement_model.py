@@ -14,7 +14,7 @@ from clearinghub.domain.scheme import find_model, is_ledger_account_type, ledger
 MODELS_MAX: Final = 500
 ACCOUNT_TYPES_MAX: Final = 100
 
-_COMBINATIONS: Final = frozenset(
+COMBINATIONS: Final = frozenset(
     {
         ("IMMEDIATE", "GROSS", "BILATERAL"),
         ("DEFERRED", "GROSS", "BILATERAL"),
@@ -79,7 +79,7 @@ def set_model_active(hub: Participant, name: str, *, active: bool) -> Participan
 
 def _model_fault(hub: Participant, asked: ModelDefinition) -> Rejection | None:
     """The first thing wrong with a model, in the reference's order, or None."""
-    if (asked.delay, asked.granularity, asked.interchange) not in _COMBINATIONS:
+    if (asked.delay, asked.granularity, asked.interchange) not in COMBINATIONS:
         return Rejection(
             ErrorCode.CLIENT_ERROR,
             "Invalid settlement model definition - delay-granularity-interchange combination is not supported",

@@ -129,7 +129,9 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
                 continue
             epoch = self.epoch
             self._release_held()
-            begins = {tp: self._position(tp) for tp in self.assignment()}
+            # Asked before each fetch, not remembered: the client may have jumped (records lost to retention), and who
+            # takes the batch must see it.
+            begins = {tp: self._position(tp) for tp in self.seek_offsets}
             timeout_ms = FETCH_TIMEOUT_PAUSED_MS if self._held else FETCH_TIMEOUT_MS
             fetching = self._fetching = asyncio.create_task(
                 self.client.getmany(timeout_ms=timeout_ms, max_records=FETCH_RECORDS_MAX)
@@ -141,8 +143,8 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             if epoch != self.epoch or not self.flow_active:
                 continue  # these positions are void: the next assignment seeks anew
             for partition, records in fetched.items():
-                tp = ensure_TP(partition)
-                await self._hand_over(tp, begins.get(tp), records)
+                tp = TP(partition.topic, partition.partition)
+                await self._hand_over(tp, begins[tp], records)
             await asyncio.sleep(0)
 
     async def _cancel_fetch(self) -> None:

@@ -58,7 +58,11 @@ async def run_ingress(settings: Settings) -> None:
     for one in started:
         await one.start()
     listeners = [
-        Listener(build_fspiop_app(settings, recorder, health, signatures=signatures), settings.bind_host, settings.fspiop_port),
+        Listener(
+            build_fspiop_app(settings, recorder, health, signatures=signatures),
+            settings.bind_host,
+            settings.fspiop_port,
+        ),
         Listener(
             build_admin_app(settings, commands, participants, ledger, health), settings.bind_host, settings.admin_port
         ),

@@ -43,13 +43,14 @@ async def run(_settings: Settings, arguments: Sequence[str]) -> int:
         KeyFileError: it cannot be written.
     """
     chosen = options().parse_args(arguments)
-    private, public = write_key_pair(chosen.dir, chosen.name, _new_key(chosen.type, chosen.bits))
+    private, public = write_key_pair(chosen.dir, chosen.name, new_key(chosen.type, chosen.bits))
     print(f"{private}  private: for {chosen.name} alone")  # noqa: T201 - the answer
     print(f"{public}  public: for everybody who verifies what {chosen.name} signs")  # noqa: T201 - the answer
     return EXIT_OK
 
 
-def _new_key(kind: str, bits: int) -> PrivateKey:
+def new_key(kind: str, bits: int = RSA_BITS_MIN) -> PrivateKey:
+    """A fresh key; `kind` is `rsa` or `ec`, `bits` those of an RSA key."""
     if kind == "ec":
         return ec.generate_private_key(ec.SECP256R1())
     return rsa.generate_private_key(_PUBLIC_EXPONENT, bits)

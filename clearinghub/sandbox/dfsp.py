@@ -10,18 +10,30 @@ from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, Final, Self
 
+import structlog
 from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 
+from clearinghub.jws.signature import Signer, Verifier
 from clearinghub.sandbox.behaviour import Behaviour, chosen_behaviour
 from clearinghub.sandbox.callback import Answer, Callback, CallbackKind, Direction, Hop
 from clearinghub.sandbox.fspiop_client import FspiopClient
 from clearinghub.sandbox.ilp import fulfilment_of
 from clearinghub.sandbox.inbox import Inbox
 from clearinghub.sandbox.payee import answer_transfer
-from clearinghub.sandbox.wire import LIFETIME_S, Terms, TransferOrder, agree_terms, new_transfer_id, timestamp
+from clearinghub.sandbox.wire import (
+    LIFETIME_S,
+    Terms,
+    TransferOrder,
+    agree_terms,
+    error_body,
+    new_transfer_id,
+    timestamp,
+)
 
 BODY_BYTES_MAX: Final = 5_242_880  # fspiop 1.1
 STOP_TIMEOUT_S: Final = 1.0
+
+log = structlog.get_logger()
 
 
 class SimulatedDfsp:
@@ -29,7 +41,8 @@ class SimulatedDfsp:
 
     Every callback is kept and can be awaited with `wait_for`. A transfer that the hub forwards is answered as `always`
     says, or else as the transfer itself asks (behaviour.py). `observe` is told every hop at once. While `outage_status`
-    is set, callbacks are answered with that status, counted in `turned_away` and not kept.
+    is set, callbacks are answered with that status, counted in `turned_away` and not kept. With a `signer` it signs
+    all it sends; with a `verifier` it answers 3105 to what is not signed by its source, and does not keep it.
     """
 
     def __init__(
@@ -41,6 +54,8 @@ class SimulatedDfsp:
         port: int = 0,
         always: Behaviour | None = None,
         observe: Callable[[Hop], None] | None = None,
+        signer: Signer | None = None,
+        verifier: Verifier | None = None,
     ) -> None:
         self.name = name
         self.host = host
@@ -51,6 +66,8 @@ class SimulatedDfsp:
         self._hub_url = hub_url
         self._secret = f"secret of {name}".encode()
         self._observe = observe if observe is not None else _ignore
+        self._signer = signer
+        self._verifier = verifier
         self._inbox = Inbox(name)
         self._answers: set[asyncio.Task[None]] = set()
         self._runner: AppRunner | None = None
@@ -85,7 +102,7 @@ class SimulatedDfsp:
             raise
         self._runner = runner
         self.port = runner.addresses[0][1]
-        self._client = FspiopClient(self.name, self._hub_url, self._observe)
+        self._client = FspiopClient(self.name, self._hub_url, self._observe, self._signer)
 
     async def stop(self) -> None:
         """Stop listening and drop what was still to be answered."""
@@ -182,11 +199,17 @@ class SimulatedDfsp:
             self.turned_away += 1
             return Response(status=self.outage_status)
         body = await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if self._verifier is not None:
+            fault = self._verifier.fault(request.method, request.rel_url.raw_path_qs, headers, body)
+            if fault is not None:
+                log.warning("callback-not-trusted", dfsp=self.name, path=request.path, reason=fault.reason)
+                error = error_body("3105", f"Invalid signature - {fault.reason}")
+                return Response(status=HTTPStatus.BAD_REQUEST, body=error, content_type="application/json")
         content = _json_object(body)
         if content is None:
             return Response(status=HTTPStatus.BAD_REQUEST)
         transfer_id = request.match_info.get("id") or str(content.get("transferId"))
-        headers = {name.lower(): value for name, value in request.headers.items()}
         callback = Callback(kind, transfer_id, headers, body, content, arrived_at_ns)
         self._inbox.put(callback)
         self._observe(Hop(self.name, Direction.FROM_HUB, transfer_id, callback.shown, arrived_at_ns, callback))

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
+from clearinghub.jws.signature import HEADER, Signer
 from clearinghub.sandbox.callback import Answer, Direction, Hop
 from clearinghub.sandbox.wire import TransferOrder, callback_headers, error_body, fulfil_body, request_headers
 
@@ -24,10 +25,11 @@ class FspiopClient:
     if there is none.
     """
 
-    def __init__(self, name: str, hub_url: str, observe: Callable[[Hop], None]) -> None:
+    def __init__(self, name: str, hub_url: str, observe: Callable[[Hop], None], signer: Signer | None = None) -> None:
         self._name = name
         self._hub_url = hub_url.rstrip("/")
         self._observe = observe
+        self._signer = signer
         # aiohttp would add `Accept: */*` by itself, which FSPIOP forbids on PUT.
         self._session = ClientSession(
             skip_auto_headers=("Accept",),
@@ -67,6 +69,8 @@ class FspiopClient:
     async def _send(
         self, method: str, path: str, transfer_id: str, headers: Mapping[str, str], body: bytes | None, what: str
     ) -> Answer:
+        if self._signer is not None:
+            headers = signed(self._signer, method, path, headers, body or b"")
         sent_at_ns = perf_counter_ns()
         self._observe(Hop(self._name, Direction.TO_HUB, transfer_id, what, sent_at_ns))
         async with self._session.request(method, self._hub_url + path, headers=headers, data=body) as response:
@@ -75,6 +79,13 @@ class FspiopClient:
         told = f"{_phrase(answer.status)} {answer.error_code}".rstrip()
         self._observe(Hop(self._name, Direction.FROM_HUB, transfer_id, told, answer.answered_at_ns))
         return answer
+
+
+def signed(signer: Signer, method: str, path: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+    """The headers with what a signature needs, and the signature."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    lower |= {"fspiop-uri": path, "fspiop-http-method": method}
+    return lower | {HEADER: signer.sign(lower, body)}
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

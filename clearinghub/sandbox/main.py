@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -32,6 +33,12 @@ def options(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--payer-port", type=int, default=14001, help="where the payer listens (%(default)s)")
     parser.add_argument("--payee-port", type=int, default=14002, help="where the payee listens (%(default)s)")
     parser.add_argument("--wait", type=int, default=120, metavar="S", help="for the hub, at most (%(default)s s)")
+    parser.add_argument(
+        "--jws-keys",
+        type=Path,
+        metavar="DIR",
+        help="sign and verify: DIR holds both DFSPs' NAME.key and everybody's NAME.pem, the hub's among them",
+    )
     return parser.parse_args(args)
 
 
@@ -44,7 +51,12 @@ async def run(settings: Settings, args: Sequence[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, this_task.cancel)
     playground = Playground(
-        settings, console, payer_port=chosen.payer_port, payee_port=chosen.payee_port, wait_s=chosen.wait
+        settings,
+        console,
+        payer_port=chosen.payer_port,
+        payee_port=chosen.payee_port,
+        wait_s=chosen.wait,
+        jws_keys_dir=chosen.jws_keys,
     )
     try:
         is_good = await playground.run(send_first=not chosen.no_transfer, stay=not chosen.once)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from aiohttp import ClientError
@@ -14,6 +15,9 @@ from clearinghub.client.admin import AdminClient, AdminError
 from clearinghub.client.hub_urls import HubUrls
 from clearinghub.config import Settings
 from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT
+from clearinghub.jws.key_directory import KeyDirectory
+from clearinghub.jws.key_files import read_private_key
+from clearinghub.jws.signature import Signer, Verifier
 from clearinghub.sandbox.callback import Answer, Callback, CallbackKind
 from clearinghub.sandbox.dfsp import SimulatedDfsp
 from clearinghub.sandbox.journey import JourneyPrinter
@@ -32,6 +36,7 @@ CONFIRMATION_TIMEOUT_S: Final = 3.0
 CREDIT_TIMEOUT_S: Final = 5.0  # the payee's credit follows the commit in another partition
 CREDIT_POLL_INTERVAL_S: Final = 0.02
 POSITIONS_DELAY_S: Final = 0.3
+KEYS_INTERVAL_MS: Final = 1_000
 
 
 class PortTakenError(Exception):
@@ -42,8 +47,16 @@ class Playground:
     """Sets the scheme up, sends the first transfer, then shows whatever else comes by."""
 
     def __init__(
-        self, settings: Settings, console: Console, *, payer_port: int, payee_port: int, wait_s: float
+        self,
+        settings: Settings,
+        console: Console,
+        *,
+        payer_port: int,
+        payee_port: int,
+        wait_s: float,
+        jws_keys_dir: Path | None = None,
     ) -> None:
+        """With `jws_keys_dir` messages are signed and verified; raises KeyFileError for a key that cannot be used."""
         self._console = console
         self._hub_name = settings.hub_name
         self._wait_s = wait_s
@@ -51,8 +64,17 @@ class Playground:
         self._urls = HubUrls.of(settings)
         self._positions_due = asyncio.Event()
         journeys = JourneyPrinter(console, PAYER, PAYEE, self._positions_due.set)
-        self._payer = SimulatedDfsp(PAYER, self._urls.fspiop, port=payer_port, observe=journeys.observe)
-        self._payee = SimulatedDfsp(PAYEE, self._urls.fspiop, port=payee_port, observe=journeys.observe)
+        self._payer, self._payee = (
+            SimulatedDfsp(
+                name,
+                self._urls.fspiop,
+                port=port,
+                observe=journeys.observe,
+                signer=None if jws_keys_dir is None else Signer(read_private_key(jws_keys_dir / f"{name}.key")),
+                verifier=None if jws_keys_dir is None else Verifier(KeyDirectory(jws_keys_dir, KEYS_INTERVAL_MS)),
+            )
+            for name, port in ((PAYER, payer_port), (PAYEE, payee_port))
+        )
 
     async def run(self, *, send_first: bool, stay: bool) -> bool:
         """False if the first transfer did not commit. With `stay` it returns only by being cancelled.

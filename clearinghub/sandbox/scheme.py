@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from uuid import uuid4
 
-from clearinghub.client.admin import AccountBalance, AdminClient, AdminError, HubNotReadyError
+from clearinghub.client.admin import AdminClient, AdminError, HubNotReadyError
+from clearinghub.client.shapes import AccountBalance
 from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT, format_amount
 
 POLL_INTERVAL_S: Final = 0.1

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -115,7 +115,11 @@ async def running_hub(bootstrap: str, prefix: str, folder: Path, **settings: obj
 
 @asynccontextmanager
 async def scheme_of(
-    hub: HubUnderTest, *names: str, cap_units: int = 100_000, funds_units: int = 1_000_000
+    hub: HubUnderTest,
+    *names: str,
+    cap_units: int = 100_000,
+    funds_units: int = 1_000_000,
+    make_dfsp: Callable[[str, str], SimulatedDfsp] = SimulatedDfsp,
 ) -> AsyncIterator[tuple[Scheme, list[SimulatedDfsp]]]:
     """A currency with DFSPs that have funds and limits and real HTTP servers."""
     async with AsyncExitStack() as stack:
@@ -124,7 +128,7 @@ async def scheme_of(
         await scheme.ensure_currency()
         dfsps = []
         for name in names:
-            dfsp = await stack.enter_async_context(SimulatedDfsp(name, hub.urls.fspiop))
+            dfsp = await stack.enter_async_context(make_dfsp(name, hub.urls.fspiop))
             await scheme.ensure_dfsp(name, cap_units, dfsp.endpoints)
             await scheme.ensure_funds(name, funds_units)
             dfsps.append(dfsp)

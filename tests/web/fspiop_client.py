@@ -14,6 +14,7 @@ from aiohttp.web import BaseRunner
 
 from clearinghub.config import Settings
 from web.fspiop.app import build_fspiop_app
+from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 
 NOW_MS = 1_700_000_000_000
 TRANSFER_ID = "b51ec534-ee48-4575-b6a9-ead2955b8069"
@@ -118,10 +119,10 @@ class HubServer(TestServer):
 
 
 @asynccontextmanager
-async def a_dfsp(**settings: Any) -> AsyncIterator[Dfsp]:
+async def a_dfsp(signatures: SignatureCheck = NO_SIGNATURES, **settings: Any) -> AsyncIterator[Dfsp]:
     """A DFSP before a hub with these settings, whose clock stands at NOW_MS."""
     recorder, health = FakeRecorder(), FakeHealth()
-    app = build_fspiop_app(Settings(**settings), recorder, health, now_ms=lambda: NOW_MS)
+    app = build_fspiop_app(Settings(**settings), recorder, health, now_ms=lambda: NOW_MS, signatures=signatures)
     async with TestClient(HubServer(app)) as http:
         yield Dfsp(http, recorder, health)
 

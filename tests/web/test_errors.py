@@ -151,6 +151,7 @@ async def test_a_mistake_is_one_line_in_the_log_without_the_body(dfsp: Dfsp) -> 
             "method": "POST",
             "path": "/transfers",
             "source": "payerfsp",
+            "trace": None,
             "status": 400,
             "code": "3100",
             "description": (

@@ -8,8 +8,10 @@ import re
 import pytest
 
 from clearinghub import __version__
+from tests.web.admin_world import Operator
 from tests.web.fspiop_client import Dfsp
 
+SETTLEMENT_BASE_PATH = "/v2"
 SERIES = 'clearinghub_http_request_seconds_count{{method="{}",route="{}",status="{}"}}'
 
 
@@ -40,6 +42,15 @@ async def test_a_hub_that_misses_something_is_down(dfsp: Dfsp, down: str) -> Non
     assert {"broker": "OK", "datastore": "OK", down: "DOWN"} == {
         service["name"]: service["status"] for service in report["services"]
     }
+
+
+async def test_health_and_metrics_are_where_clients_of_the_settlement_api_look(operator: Operator) -> None:
+    report = await operator.get(f"{SETTLEMENT_BASE_PATH}/health")
+    metrics = await operator.get(f"{SETTLEMENT_BASE_PATH}/metrics")
+
+    assert (200, "OK") == (report.status, report.json["status"])
+    assert {"broker", "datastore"} == {service["name"] for service in report.json["services"]}
+    assert 200 == metrics.status
 
 
 @pytest.mark.parametrize(

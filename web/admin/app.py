@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp.web import Application
 
 from clearinghub import __version__
@@ -15,6 +17,8 @@ from web.admin.models import ModelsResource
 from web.admin.participants import ParticipantsResource
 from web.errors import make_error_middleware
 from web.operations import add_operations_routes, make_metrics_middleware
+
+SETTLEMENT_BASE_PATH: Final = "/v2"  # of the reference's settlement API, whose clients look for its health below it
 
 
 def build_admin_app(
@@ -30,7 +34,7 @@ def build_admin_app(
         middlewares=[make_metrics_middleware(), make_error_middleware()],
     )
     _add_routes(app, AdminContext(settings, commands, participants, ledger))
-    add_operations_routes(app, health, __version__)
+    add_operations_routes(app, health, __version__, base_paths=("", SETTLEMENT_BASE_PATH))
     return app
 
 

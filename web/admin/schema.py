@@ -1,7 +1,8 @@
 """Checks of the admin API's input, in the words of Joi, with which the reference validates (fspiop 1.3).
 
 The first fault is told: an object's own keys in the schema's order, then keys that it does not know. Text from outside
-becomes the value that the hub works with: numbers are integers of 1/10,000 (`money`), never floats.
+becomes the value that the hub works with: numbers are integers of 1/10,000 (`money`), never floats. Each check says as
+JSON Schema, in the dialect of OpenAPI 3.0, what it takes; a test compares that with web/openapi/admin.yaml.
 """
 
 from __future__ import annotations
@@ -26,14 +27,29 @@ class Place(NamedTuple):
 
 ROOT: Final = Place("", "value")
 
-Check = Callable[[object, Place], Any]
-"""Gives the value as the hub wants it. Raises ApiError whose text names the place's label."""
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Gives the value as the hub wants it. Raises ApiError whose text names the place's label.
+
+    `takes` is what it takes, as JSON Schema.
+    """
+
+    read: Callable[[object, Place], Any]
+    takes: Mapping[str, Any]
+
+    def __call__(self, value: object, place: Place) -> Any:
+        """The value, read."""
+        return self.read(value, place)
+
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ULID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _NUMBER_LENGTH_MAX: Final = 64
 _WHOLE_DIGITS_MAX: Final = 14  # of the ledger's 18, four are behind the point
+_MONEY_MAX: Final = 10**_WHOLE_DIGITS_MAX - 1  # a whole number, for JSON Schema's numbers are floats to many readers
+_FLAG_TEXT: Final = "[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]"
 _TRUE: Final = frozenset({"true", "1"})
 _FALSE: Final = frozenset({"false", "0", ""})
 
@@ -67,9 +83,19 @@ def check_object(value: object, keys: Keys, place: Place = ROOT) -> dict[str, An
     return checked
 
 
+def described(keys: Keys) -> dict[str, Any]:
+    """What `check_object` takes, as JSON Schema."""
+    return {
+        "type": "object",
+        "required": [name for name, key in keys.items() if key.required],
+        "properties": {name: key.check.takes for name, key in keys.items()},
+        "additionalProperties": False,
+    }
+
+
 def object_of(keys: Keys) -> Check:
     """An object within the object."""
-    return lambda value, place: check_object(value, keys, place)
+    return Check(lambda value, place: check_object(value, keys, place), described(keys))
 
 
 def list_of(keys: Keys, count_max: int) -> Check:
@@ -84,7 +110,7 @@ def list_of(keys: Keys, count_max: int) -> Check:
             _refuse(ErrorCode.VALIDATION_ERROR, place, f"must contain less than or equal to {count_max} items")
         return [check_object(item, keys, _at(place, index)) for index, item in enumerate(value)]
 
-    return check
+    return Check(check, {"type": "array", "minItems": 1, "maxItems": count_max, "items": described(keys)})
 
 
 def text(*, length_min: int = 1, length_max: int | None = None, pattern: str | None = None) -> Check:
@@ -106,7 +132,12 @@ def text(*, length_min: int = 1, length_max: int | None = None, pattern: str | N
             _refuse(ErrorCode.MALFORMED_SYNTAX, place, fault)
         return value
 
-    return check
+    takes: dict[str, Any] = {"type": "string", "minLength": length_min}
+    if length_max is not None:
+        takes["maxLength"] = length_max
+    if pattern is not None:
+        takes["pattern"] = f"^{pattern}$"
+    return Check(check, takes)
 
 
 def one_of(values: Sequence[str], allowed: Collection[str] | None = None) -> Check:
@@ -120,11 +151,10 @@ def one_of(values: Sequence[str], allowed: Collection[str] | None = None) -> Che
             _refuse(ErrorCode.MALFORMED_SYNTAX, place, fault)
         return value
 
-    return check
+    return Check(check, {"type": "string", "enum": list(values)})
 
 
-def boolean(value: object, place: Place) -> bool:
-    """A flag, or its text."""
+def _boolean(value: object, place: Place) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     if not isinstance(value, bool):
@@ -132,13 +162,29 @@ def boolean(value: object, place: Place) -> bool:
     return value
 
 
-def loose_boolean(value: object, place: Place) -> bool:
-    """A flag as the reference takes it for `isProxy`: also 0, 1, their texts, an empty text, and null."""
+boolean: Final = Check(_boolean, {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": f"^({_FLAG_TEXT})$"}]})
+"""A flag, or its text."""
+
+
+def _loose_boolean(value: object, place: Place) -> bool:
     if value is None or value in (0, 1):
         return bool(value)
     if not isinstance(value, str) or value.lower() not in _TRUE | _FALSE:
         _refuse(ErrorCode.VALIDATION_ERROR, place, "must be a boolean")
     return value.lower() in _TRUE
+
+
+loose_boolean: Final = Check(
+    _loose_boolean,
+    {
+        "anyOf": [
+            {"type": "boolean", "nullable": True},
+            {"type": "integer", "enum": [0, 1]},
+            {"type": "string", "pattern": f"^({_FLAG_TEXT}|[01]?)$"},
+        ]
+    },
+)
+"""A flag as the reference takes it for `isProxy`: also 0, 1, their texts, an empty text, and null."""
 
 
 def money(*, at_least: int | None = None) -> Check:
@@ -155,11 +201,22 @@ def money(*, at_least: int | None = None) -> Check:
             _refuse(ErrorCode.VALIDATION_ERROR, place, "must be a positive number")
         return units
 
-    return check
+    return Check(check, _money_taken(at_least))
 
 
-def percentage(value: object, place: Place) -> int:
-    """A whole number of per cent, 0 to 100; the ledger keeps no fractions of one."""
+def _money_taken(at_least: int | None) -> dict[str, Any]:
+    smallest = {None: -_MONEY_MAX, 0: 0, 1: 0.0001}[at_least]
+    lead = {None: "-?", 0: "", 1: "(?=.*[1-9])"}[at_least]
+    written = rf"^{lead}(0|[1-9][0-9]{{0,{_WHOLE_DIGITS_MAX - 1}}})(\.[0-9]{{1,4}})?$"
+    return {
+        "anyOf": [
+            {"type": "number", "minimum": smallest, "maximum": _MONEY_MAX, "multipleOf": 0.0001},
+            {"type": "string", "pattern": written},
+        ]
+    }
+
+
+def _percentage(value: object, place: Place) -> int:
     units = parse_decimal(_number(value, place), at_least=1 - AMOUNT_LIMIT)
     if units is None or units % UNITS_PER_CURRENCY_UNIT:
         _refuse(ErrorCode.MALFORMED_SYNTAX, place, "must be an integer")
@@ -171,8 +228,19 @@ def percentage(value: object, place: Place) -> int:
     return percent
 
 
-def transfer_id(value: object, place: Place) -> str:
-    """A UUID or a ULID. FSPIOP knows lower-case UUIDs only, and a DFSP shall find the transfer: so it is stored."""
+percentage: Final = Check(
+    _percentage,
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 0, "maximum": 100},
+            {"type": "string", "pattern": "^(100|[1-9]?[0-9])$"},
+        ]
+    },
+)
+"""A whole number of per cent, 0 to 100; the ledger keeps no fractions of one."""
+
+
+def _transfer_id(value: object, place: Place) -> str:
     if not isinstance(value, str):
         _refuse(ErrorCode.MALFORMED_SYNTAX, place, "must be a string")
     if _UUID.fullmatch(value):
@@ -180,6 +248,10 @@ def transfer_id(value: object, place: Place) -> str:
     if not _ULID.fullmatch(value):
         _refuse(ErrorCode.MALFORMED_SYNTAX, place, "must be a valid GUID")
     return value
+
+
+transfer_id: Final = Check(_transfer_id, {"type": "string", "pattern": f"^({_UUID.pattern}|{_ULID.pattern})$"})
+"""A UUID or a ULID. FSPIOP knows lower-case UUIDs only, and a DFSP shall find the transfer: so it is stored."""
 
 
 def _number(value: object, place: Place) -> Decimal:

@@ -1,0 +1,100 @@
+"""The hub that the kit runs against: its roles as processes on clean data, on KAFKA_BOOTSTRAP or a broker of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from clearinghub.broker import LocalBroker
+from tests.conformance.kit import ROOT
+from tests.integration.hub_under_test import PARTITIONS, HubUnderTest, free_port
+
+SHARED_WITHIN_S: Final = 60.0
+POLL_INTERVAL_S: Final = 0.5
+ANSWER_WITHIN_S: Final = 5.0
+KEYS_TIMEOUT_S: Final = 60
+
+
+class HubStartError(Exception):
+    """The hub did not come up; the text has the end of its logs."""
+
+
+@contextmanager
+def running_broker(folder: Path) -> Iterator[str]:
+    """`host:port` of the broker of KAFKA_BOOTSTRAP, or of one on this machine's JVM that ends with the block."""
+    configured = os.environ.get("KAFKA_BOOTSTRAP")
+    if configured:
+        yield configured
+        return
+    with LocalBroker(folder / "kafka", pid_file=folder / "kafka.pid") as broker:
+        yield broker.bootstrap
+
+
+@contextmanager
+def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnderTest]:
+    """All roles, healthy, on topics that nobody else uses; the ledger in so many processes, each with partitions.
+
+    The hub signs what it says itself, as a scheme's hub does: the collections look for the signature.
+
+    Raises:
+        HubStartError: they did not come up.
+    """
+    prefix = f"conformance-{uuid.uuid4().hex[:8]}-"
+    key_file = _make_key(folder)
+    hub = HubUnderTest(bootstrap, prefix, folder, jws_sign=True, jws_private_key_file=key_file)
+    ports = [hub.ports["ledger"]]
+    try:
+        hub.start("ledger")
+        for number in range(1, ledgers):
+            ports.append(free_port())
+            hub.start("ledger", f"ledger-{number}", instance=number, ledger_port=ports[-1])
+        hub.start("callbacks")
+        hub.start("ingress")
+        try:
+            asyncio.run(hub.healthy())
+            _wait_until_shared(ports)
+        except Exception as error:
+            logs = "\n".join(f"--- {name}\n{hub.logs(name)}" for name in hub.processes)
+            raise HubStartError(f"{error}\n{logs}") from error
+        yield hub
+    finally:
+        hub.close()
+
+
+def _make_key(folder: Path) -> Path:
+    command = [sys.executable, "-m", "clearinghub", "keys", "generate", "Hub", "--dir", str(folder / "keys")]
+    subprocess.run(command, cwd=ROOT, timeout=KEYS_TIMEOUT_S, check=True, stdout=subprocess.DEVNULL)
+    return folder / "keys" / "Hub.key"
+
+
+def _wait_until_shared(ledger_ports: list[int]) -> None:
+    """Wait until every partition has one worker, and every worker a partition."""
+    deadline = time.monotonic() + SHARED_WITHIN_S
+    while True:
+        owned = [[one for one in range(PARTITIONS) if _answers_for(port, one)] for port in ledger_ports]
+        if all(owned) and sorted(chain.from_iterable(owned)) == list(range(PARTITIONS)):
+            return
+        if time.monotonic() > deadline:
+            raise HubStartError(f"the ledger's processes have these partitions after {SHARED_WITHIN_S:.0f} s: {owned}")
+        time.sleep(POLL_INTERVAL_S)
+
+
+def _answers_for(port: int, partition: int) -> bool:
+    """Whether that ledger worker has the partition."""
+    url = f"http://127.0.0.1:{port}/partitions/{partition}/positions/nobody"
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_WITHIN_S) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,146 @@
+"""Mojaloop's own hub tests against this hub, on clean data: `make conformance`.
+
+What does not apply is what EXCLUDED.md says, and nothing else. Everything started here ends with it.
+Exit codes: 0 all that applies passes; 1 it does not; 2 wrong options or a wrong EXCLUDED.md; 3 the kit, a tool or the
+broker is missing, or something did not come up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from clearinghub.broker import BrokerUnavailableError
+from tests.conformance.exclusions import ExclusionError, read_exclusions
+from tests.conformance.hub import HubStartError, running_broker, running_hub
+from tests.conformance.kit import ROOT, KitError, kit_source, prepare_kit, require_free_ports, require_tools
+from tests.conformance.plan import Collection, read_plan
+from tests.conformance.report import WIDTH, Report
+from tests.conformance.scoring import Assertion, Result, judge, outdated, read_assertions, read_weak
+from tests.conformance.toolkit import Toolkit, ToolkitError
+
+EXIT_PASSED: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_WRONG: Final = 2
+EXIT_CANNOT_RUN: Final = 3
+# The open set as it applies takes about 5 minutes on two busy cores.
+RUN_S_MAX: Final = 18 * 60
+LEDGERS_MAX: Final = 4
+OUT_DEFAULT: Final = ROOT / "run" / "conformance"
+
+
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance.run", description="Mojaloop's own hub tests.")
+    parser.add_argument(
+        "--ledgers", type=int, default=1, choices=range(1, LEDGERS_MAX + 1), help="processes of the ledger (default 1)"
+    )
+    parser.add_argument("--out", type=Path, default=OUT_DEFAULT, help="for reports and logs (default %(default)s)")
+    parser.add_argument(
+        "--everything", action="store_true", help="run what EXCLUDED.md leaves out too, to see which rows may go"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, report, give the exit code."""
+    chosen = options().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a time limit from outside clears up too
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    try:
+        report = run(chosen.out.resolve(), chosen.ledgers, console, everything=chosen.everything)
+    except ExclusionError as error:
+        console.print(str(error), markup=False, highlight=False)
+        return EXIT_WRONG
+    except (KitError, HubStartError, ToolkitError, BrokerUnavailableError) as error:
+        console.print(str(error), markup=False, highlight=False)
+        return EXIT_CANNOT_RUN
+    except KeyboardInterrupt:
+        console.print("interrupted; all that was started has been stopped")
+        return EXIT_CANNOT_RUN
+    report.show(console)
+    console.print(f"reports: {chosen.out}", highlight=False)
+    return EXIT_PASSED if report.passed else EXIT_FAILED
+
+
+def run(out: Path, ledgers: int, console: Console, *, everything: bool) -> Report:
+    """Prepare the kit, start a hub, run what applies and judge it; the reports are in `out`.
+
+    Raises:
+        KitError, HubStartError, ToolkitError, BrokerUnavailableError: it cannot be run.
+        ExclusionError: EXCLUDED.md names what is not there.
+    """
+
+    def tell(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    source = kit_source()
+    require_tools()
+    tell("preparing the kit (the first time takes some minutes)")
+    kit = prepare_kit(source)
+    plan = read_plan(kit, read_exclusions())
+    chosen = [one for one in plan if one.applies or everything]
+    require_free_ports(kit)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    began_at = time.monotonic()
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clearinghub-conformance-")))
+        tell("starting the hub on clean data")
+        bootstrap = stack.enter_context(running_broker(scratch))
+        hub = stack.enter_context(running_hub(bootstrap, out / "hub", ledgers))
+        toolkit = Toolkit(kit, out / "kit", scratch / "kit")
+        stack.callback(toolkit.stop)
+        tell(f"running {len(chosen)} collections")
+        toolkit.run(hub.urls, chosen, RUN_S_MAX, tell)
+    report = judge_all(kit, out / "kit", plan, chosen, ledgers, time.monotonic() - began_at)
+    report.write(out)
+    return report
+
+
+def judge_all(
+    kit: Path, reports: Path, plan: Sequence[Collection], chosen: Sequence[Collection], ledgers: int, seconds: float
+) -> Report:
+    """Judge what was run."""
+    weak = read_weak(kit)
+    found = {one.order: read_assertions(reports / f"{one.order:03}.assertions.json", one, weak) for one in chosen}
+    results = [judge(one, found[one.order]) for one in chosen]
+    every: list[Assertion] = [assertion for assertions in found.values() for assertion in assertions or ()]
+    return Report(
+        results=[one for one in results if one.collection.applies],
+        not_run=[one.file for one in plan if not one.applies],
+        outdated=outdated(every),
+        faults=_differences(results, json.loads((reports / "score.json").read_text())["files"]),
+        ledgers=ledgers,
+        seconds=seconds,
+    )
+
+
+def _differences(results: Sequence[Result], files: Sequence[dict[str, object]]) -> list[str]:
+    """Where nothing is excluded, the kit's own score.json must say the same as we do."""
+    scores = {score["file"]: score for score in files}
+    faults = []
+    for one in results:
+        score = scores.get(one.collection.file)
+        if one.excluded or score is None:
+            continue
+        ours = (one.effective.passed, one.effective.total, one.discriminating.passed, one.discriminating.total)
+        kits = tuple(score[name] for name in ("effectivePassed", "effective", "discriminatingPassed", "discriminating"))
+        if ours != kits:
+            faults.append(f"{one.collection.file}: counted {ours} here, {kits} in the kit's score.json")
+    return faults
+
+
+if __name__ == "__main__":
+    sys.exit(main())

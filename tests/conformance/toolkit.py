@@ -1,0 +1,94 @@
+"""One run of the kit, by its own scripts: from the hub's addresses and a list of collections to a folder of reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from clearinghub.client.hub_urls import HubUrls
+from tests.conformance.plan import Collection
+
+# The longest collection took 40 s; a toolkit that hangs must not take the others' time.
+COLLECTION_MS_MAX: Final = 240_000
+STOP_TIMEOUT_S: Final = 30
+HUB_ENV: Final = """\
+HUB_FSPIOP={urls.fspiop}
+HUB_ADMIN={urls.admin}
+HUB_SETTLEMENT={urls.admin}/v2
+HUB_NAME=Hub
+API_VERSION=1.1
+"""
+
+
+class ToolkitError(Exception):
+    """The kit's programs did not start, or did not end in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    """The kit in `kit`, writing to `out`; what its servers need of their own is in `servers`, a fresh folder."""
+
+    kit: Path
+    out: Path
+    servers: Path
+
+    def run(
+        self, urls: HubUrls, collections: Sequence[Collection], limit_s: float, tell: Callable[[str], None]
+    ) -> None:
+        """Run them in order; `tell` hears each line of the kit. The reports are in `out`.
+
+        Raises:
+            ToolkitError: its servers did not come up, or the run took longer than `limit_s`.
+        """
+        self.out.mkdir(parents=True, exist_ok=True)
+        hub_env = self.out / "hub.env"
+        hub_env.write_text(HUB_ENV.format(urls=urls))
+        plan = self.out / "acceptance.json"
+        plan.write_text(json.dumps({"list": [one.entry for one in collections]}, indent=1))
+        process = subprocess.Popen(
+            [str(self.kit / "run_acceptance.sh"), str(hub_env), str(self.out), "all"],
+            env=self._environment() | {"TTK_ACCEPTANCE": str(plan), "TTK_RUN_TIMEOUT_MS": str(COLLECTION_MS_MAX)},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        late = threading.Event()
+
+        def end_late() -> None:
+            late.set()
+            os.killpg(process.pid, signal.SIGKILL)
+
+        timer = threading.Timer(limit_s, end_late)
+        timer.start()
+        try:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line.rstrip())
+                tell(lines[-1])
+            process.wait()
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if late.is_set():
+            raise ToolkitError(f"the kit did not end within {limit_s:.0f} s")
+        if not (self.out / "score.json").is_file():
+            raise ToolkitError("the kit's servers did not come up:\n" + "\n".join(lines[-15:]))
+
+    def stop(self) -> None:
+        """End its servers, by the ids that it has noted."""
+        subprocess.run(
+            [str(self.kit / "run_ttk.sh"), "--stop"], env=self._environment(), timeout=STOP_TIMEOUT_S, check=True,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {"TTK_RUN_DIR": str(self.servers)}

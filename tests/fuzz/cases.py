@@ -1,0 +1,152 @@
+"""The requests: invented by schemathesis from web/openapi/, and steered to what the hub knows.
+
+Left alone, a request names participants, accounts and transfers that do not exist, and an invalid body stands below
+headers that are wrong already. So most requests have the sound parts replaced by ones that lead further.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import APIOperation, BaseSchema, Case, GenerationMode
+from schemathesis.core.parameters import ParameterLocation
+
+from tests.fuzz.hub import CURRENCIES, DFSPS
+
+DESCRIPTIONS = Path(__file__).parents[2] / "web" / "openapi"
+MEDIA_TYPE = "application/vnd.interoperability.transfers+json;version=1.1"
+NAMES = (*DFSPS, "Hub", "gamma", "delta")
+ENDPOINTS = (
+    ("FSPIOP_CALLBACK_URL_TRANSFER_POST", "http://127.0.0.1:9/transfers"),
+    ("FSPIOP_CALLBACK_URL_TRANSFER_PUT", "http://127.0.0.1:9/transfers/{{transferId}}"),
+    ("NET_DEBIT_CAP_ADJUSTMENT_EMAIL", "some@example.com"),
+)
+CONDITION = "f5sqb7tBTWPd5Y8BDFdMm9BJR_MNI4isf8p8n4D5pHA"
+FULFILMENT = "WLctttbu2HvTsa1XWvUoGRcQozHsqeu9Ahl2JW9Bsu8"
+STEERED_OF_TEN = 8
+
+
+def described(name: str) -> BaseSchema:
+    """The description of a surface."""
+    return schemathesis.openapi.from_path(DESCRIPTIONS / f"{name}.yaml")
+
+
+def operations(schema: BaseSchema) -> list[APIOperation[Any, Any, Any, Any]]:
+    """All that it describes."""
+    return [result.ok() for result in schema.get_all_operations()]
+
+
+def corner_cases(
+    schema: BaseSchema, operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode
+) -> Iterator[Case]:
+    """One case for each edge of each constraint; with NEGATIVE also methods that the path does not have."""
+    config = schema.config.generation_for(operation=operation)
+    yield from schema.iter_coverage_cases(operation, generation_modes=[mode], generation_config=config)
+
+
+def random_cases(
+    operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, count_max: int, number: int
+) -> list[Case]:
+    """Up to that many, by the number; fewer if there are no more."""
+    cases: list[Case] = []
+
+    @seed(number)
+    @settings(
+        max_examples=count_max, phases=[Phase.generate], database=None, deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(operation.as_strategy(generation_mode=mode))
+    def collect(case: Case) -> None:
+        cases.append(case)
+
+    try:
+        collect()
+    except Unsatisfiable:
+        return []  # e.g. nothing can be wrong with a request that has neither parameters nor a body
+    return cases
+
+
+@dataclass
+class Steering:
+    """Replaces the sound parts of cases, by a random sequence of its own."""
+
+    random: Random
+    account_ids: list[int]
+    transfer_ids: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.transfer_ids = [self._uuid() for _ in range(12)]
+
+    def steer(self, case: Case) -> Case:
+        """The case with its sound parts replaced, as far as they are; mostly."""
+        sound = {location for location in ParameterLocation if self._is_sound(case, location)}
+        steered = self.random.randrange(10) < STEERED_OF_TEN
+        if case.headers and ParameterLocation.HEADER in sound:
+            self._steer_headers(case, steered=steered)
+        if not steered:
+            return case
+        if case.path_parameters and ParameterLocation.PATH in sound:
+            for name in case.path_parameters:
+                case.path_parameters[name] = self._path_value(case, name)
+        if isinstance(case.body, dict) and ParameterLocation.BODY in sound:
+            self._steer_body(case.body)
+        return case
+
+    @staticmethod
+    def _is_sound(case: Case, location: ParameterLocation) -> bool:
+        component = case.meta.components.get(location) if case.meta is not None else None
+        return component is not None and component.mode is GenerationMode.POSITIVE
+
+    def _steer_headers(self, case: Case, *, steered: bool) -> None:
+        headers = case.headers
+        if "Date" in headers:  # always: a pattern cannot tell which days there are
+            headers["Date"] = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        if steered and "FSPIOP-Source" in headers:
+            headers["FSPIOP-Source"], headers["FSPIOP-Destination"] = self.random.sample(DFSPS, 2)
+
+    def _path_value(self, case: Case, name: str) -> str:
+        if name == "id":
+            return "settlementDelay" if case.path.startswith("/enums") else str(self.random.choice(self.account_ids))
+        if name == "name":
+            models = [f"DEFERREDNET{currency}" for currency in CURRENCIES]
+            return self.random.choice(models if case.path.startswith("/settlementModels") else NAMES)
+        return self.random.choice(self.transfer_ids)
+
+    def _steer_body(self, body: dict[str, Any]) -> None:
+        values: dict[str, Any] = {
+            "transferId": self.random.choice(self.transfer_ids),
+            "currency": self.random.choice(CURRENCIES),
+            "condition": CONDITION,
+            "fulfilment": FULFILMENT,
+            "expiration": _timestamp(time.time() + self.random.choice((-5, 1, 3, 60))),
+            "completedTimestamp": _timestamp(time.time()),
+            "ledgerAccountType": "POSITION",
+            "settlementDelay": "DEFERRED",
+        }
+        if "payerFsp" in body:
+            values["payerFsp"], values["payeeFsp"] = self.random.sample(DFSPS, 2)
+            body["amount"] = {"currency": values["currency"], "amount": str(self.random.randint(1, 1_000))}
+        elif set(body) == {"type", "value"}:
+            values["type"], values["value"] = self.random.choice(ENDPOINTS)
+        elif set(body) == {"type", "currency"}:
+            values["type"] = self.random.choice(("HUB_FEE", "HUB_RECONCILIATION", "POSITION"))
+        elif "name" in body and "currency" in body and "settlementDelay" not in body:
+            values["name"] = self.random.choice(NAMES)
+        body.update({name: value for name, value in values.items() if name in body})
+
+    def _uuid(self) -> str:
+        digits = f"{self.random.getrandbits(128):032x}"
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
+
+
+def _timestamp(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
