@@ -10,7 +10,7 @@ LEDGERS ?= 1
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance check lint format clean-data bench-engine lock
+.PHONY: help setup run demo test conformance check lint format clean-data bench-engine bench-jws lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ lint: $(STAMP) ## format, lint, types
 format: $(STAMP) ## let ruff format and fix what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench-jws: $(STAMP) ## measure what a signature costs
+	$(BIN)/python -m bench.jws
 
 bench-engine: $(STAMP) ## measure the engine alone
 	$(BIN)/python -m bench.engine

@@ -92,7 +92,7 @@ def _participant(name: str, declared: DeclaredParticipant, live: LiveState) -> I
 def _holding(name: str, currency: str, declared: DeclaredHolding, there: LiveHolding) -> Iterator[Step]:
     is_active = there.position_active
     if declared.net_debit_cap_units is not None:
-        pass
+        is_active = is_active or there.limit is None  # the first cap opens the account
         if _limit_differs(declared, there):
             yield SetLimit(name, currency, there.limit, declared.net_debit_cap_units, declared.alarm_percent)
     if declared.is_active is not None and declared.is_active != is_active:
@@ -109,7 +109,7 @@ def _funds(name: str, declared: DeclaredParticipant, known: LiveParticipant) -> 
     """Funds of a participant that is active: one that is not takes none, and will be topped up when it is."""
     for currency, holding in declared.currencies.items():
         there = known.holdings.get(currency, _NO_HOLDING)
-        if holding.funds_at_least_units is not None and there.funds_units < holding.funds_at_least_units:
+        if holding.funds_at_least_units is not None and there.funds_units <= holding.funds_at_least_units:
             yield TopUpFunds(name, currency, there.funds_units, holding.funds_at_least_units)
 
 

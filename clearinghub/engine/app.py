@@ -209,6 +209,12 @@ class EngineApp(faust.App):  # type: ignore[misc]
             log.error("partition-lost-but-assigned", partition=partition.number)
             self._fail(error)
 
+    def _crash(self, reason: BaseException) -> None:
+        """A service below has crashed (the fetcher, an agent): Faust tells each of its parents so."""
+        super()._crash(reason)
+        log.error("service-crashed", error=repr(reason), exc_info=reason)
+        self._fail(reason)
+
     def _fail(self, error: BaseException) -> None:
         self.failure = error
         self.failed.set()

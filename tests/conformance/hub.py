@@ -1,4 +1,4 @@
-"""The hub that the kit runs against: its roles as processes on clean data, on KAFKA_BOOTSTRAP or a broker of its own."""
+"""The hub that the kit runs against: its roles as processes on clean data, on KAFKA_BOOTSTRAP or their own broker."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ EXIT_CANNOT_RUN: Final = 3
 # The open set as it applies takes about 5 minutes on two busy cores.
 RUN_S_MAX: Final = 18 * 60
 LEDGERS_MAX: Final = 4
-OUT_DEFAULT: Final = ROOT / "run" / "conformance"
+OUT_DEFAULT: Final = ROOT / "reports" / "conformance"
 
 
 def options() -> argparse.ArgumentParser:
@@ -99,7 +99,8 @@ def run(out: Path, ledgers: int, console: Console, *, everything: bool) -> Repor
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clearinghub-conformance-")))
         tell("starting the hub on clean data")
         bootstrap = stack.enter_context(running_broker(scratch))
-        hub = stack.enter_context(running_hub(bootstrap, out / "hub", ledgers))
+        stack.callback(_keep_logs, scratch / "hub", out / "hub")
+        hub = stack.enter_context(running_hub(bootstrap, scratch / "hub", ledgers))
         toolkit = Toolkit(kit, out / "kit", scratch / "kit")
         stack.callback(toolkit.stop)
         tell(f"running {len(chosen)} collections")
@@ -125,6 +126,13 @@ def judge_all(
         ledgers=ledgers,
         seconds=seconds,
     )
+
+
+def _keep_logs(hub: Path, out: Path) -> None:
+    """Of the hub, the logs alone stay: neither its data nor its key."""
+    out.mkdir(exist_ok=True)
+    for log in hub.glob("*.log"):
+        shutil.copy(log, out)
 
 
 def _differences(results: Sequence[Result], files: Sequence[dict[str, object]]) -> list[str]:

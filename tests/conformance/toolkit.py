@@ -18,6 +18,7 @@ from tests.conformance.plan import Collection
 # The longest collection took 40 s; a toolkit that hangs must not take the others' time.
 COLLECTION_MS_MAX: Final = 240_000
 STOP_TIMEOUT_S: Final = 30
+LINES_SHOWN_MAX: Final = 15
 HUB_ENV: Final = """\
 HUB_FSPIOP={urls.fspiop}
 HUB_ADMIN={urls.admin}
@@ -45,7 +46,7 @@ class Toolkit:
         """Run them in order; `tell` hears each line of the kit. The reports are in `out`.
 
         Raises:
-            ToolkitError: its servers did not come up, or the run took longer than `limit_s`.
+            ToolkitError: it ended without a score, or took longer than `limit_s`.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         hub_env = self.out / "hub.env"
@@ -81,7 +82,8 @@ class Toolkit:
         if late.is_set():
             raise ToolkitError(f"the kit did not end within {limit_s:.0f} s")
         if not (self.out / "score.json").is_file():
-            raise ToolkitError("the kit's servers did not come up:\n" + "\n".join(lines[-15:]))
+            shown = "\n".join(lines[-LINES_SHOWN_MAX:])
+            raise ToolkitError(f"the kit ended with code {process.returncode} and without a score:\n{shown}")
 
     def stop(self) -> None:
         """End its servers, by the ids that it has noted."""
