@@ -13,7 +13,7 @@ from tests.engine.toy import PARTITIONS
 
 def main() -> None:
     """The process's entry; arguments as the toy's."""
-    bootstrap, prefix, data_dir, _instance = sys.argv[1:5]
+    bootstrap, prefix, data_dir = sys.argv[1:4]
     app = faust.App(
         prefix + "plain", broker=f"kafka://{bootstrap}", store="rocksdb://", datadir=data_dir, web_enabled=False,
         topic_partitions=PARTITIONS, consumer_auto_offset_reset="earliest", value_serializer="json",

@@ -76,12 +76,15 @@ async def send_orders(bootstrap: str, prefix: str, numbers: Sequence[int], rate_
 class Worker:
     """A toy worker as a process, and what it said."""
 
-    def __init__(self, bootstrap: str, prefix: str, data_dir: Path, instance: str = "0") -> None:
+    def __init__(
+        self, bootstrap: str, prefix: str, data_dir: Path, instance: str = "0", standby_replicas: int = 0
+    ) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         self._output = data_dir / f"worker-{instance}-{time.monotonic_ns()}.log"
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.engine.toy", bootstrap, prefix, str(data_dir), instance],
+                [sys.executable, "-m", "tests.engine.toy", bootstrap, prefix, str(data_dir), instance,
+                 str(standby_replicas)],
                 cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
 

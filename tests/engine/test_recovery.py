@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from clearinghub.engine.transaction import PartitionProducer
-from tests.engine.harness import Worker, create_toy_topics
+from tests.engine.harness import Outputs, Worker, create_toy_topics, send_orders
 from tests.engine.toy import COUNTS, PARTITIONS, toy_config
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -19,6 +19,12 @@ ROWS = 200_000
 ROWS_OF_A_ROUND = 500
 ROW = orjson.dumps("r" * 400)
 READY_AFTER_MS_MAX = 2_000
+RECOVERED = re.compile(r"ready_after_ms=(\d+)\s+rows=(\d+)\s+seconds=([\d.]+)")
+
+
+def recoveries(worker: Worker) -> list[tuple[int, int, float]]:
+    """What a worker said of each of its recoveries: milliseconds to ready behind the last row, rows, seconds."""
+    return [(int(ready), int(rows), float(seconds)) for ready, rows, seconds in RECOVERED.findall(worker.said)]
 
 
 async def test_recovery_of_200_000_rows(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
@@ -41,10 +47,36 @@ async def test_recovery_of_200_000_rows(kafka_bootstrap: str, topic_prefix: str,
     await asyncio.sleep(0.5)
     assert 0 == await worker.stop()
 
-    report = re.search(r"ready_after_ms=(\d+)\s+rows=(\d+)\s+seconds=([\d.]+)", worker.said)
-    assert report is not None, worker.said
-    ready_after_ms, rows, seconds = int(report[1]), int(report[2]), float(report[3])
+    ready_after_ms, rows, seconds = recoveries(worker)[0]
     print(f"\nrecovery: {rows} rows of {len(ROW)} bytes in {seconds:.2f} s = {rows / seconds:,.0f} rows/s, "
           f"ready {ready_after_ms} ms behind the last")  # fmt: skip
     assert ROWS == rows
     assert ready_after_ms <= READY_AFTER_MS_MAX
+
+
+async def test_standby_takes_over_with_little_to_read(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """With a standby replica each worker follows the other's partitions; who survives has nearly all rows already."""
+    numbers = range(20_000)
+    await create_toy_topics(kafka_bootstrap, topic_prefix)
+    workers = []
+    for name in ("first", "second"):
+        workers.append(Worker(kafka_bootstrap, topic_prefix, tmp_path / name, name, standby_replicas=1))
+        await workers[-1].ready()
+    first, second = workers
+    await asyncio.sleep(2)
+    async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
+        await send_orders(kafka_bootstrap, topic_prefix, numbers)
+        await outputs.read_until(len(numbers), within_s=60)
+        await asyncio.sleep(3)
+        reports = len(second.ready_lines())
+        first.kill()
+        await second.ready(reports + 1)
+        assert set(range(PARTITIONS)) == second.ready_lines()[-1]
+        more = range(len(numbers), len(numbers) + 1_000)
+        await send_orders(kafka_bootstrap, topic_prefix, more)
+        await outputs.read_until(len(numbers) + len(more), within_s=60)
+    assert 0 == await second.stop()
+
+    outputs.check(range(len(numbers) + len(more)))
+    _ready_after_ms, rows, _seconds = recoveries(second)[-1]
+    assert rows < len(numbers) // 20, f"{rows} rows were still to be read"

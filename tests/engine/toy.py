@@ -1,7 +1,7 @@
 """A toy ledger on the engine: adds amounts to accounts and writes each new balance out. Knows no payment.
 
-Run as a process, so that it can be killed: `python -m tests.engine.toy BOOTSTRAP PREFIX DATA_DIR INSTANCE`.
-It prints `ready <partitions>` whenever it has partitions at work.
+Run as a process, so that it can be killed:
+`python -m tests.engine.toy BOOTSTRAP PREFIX DATA_DIR INSTANCE STANDBY_REPLICAS`. It prints `ready <partitions>` whenever it has partitions at work.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def on_add(record: Record, view: View) -> None:
     view.emit("out", account, orjson.dumps({"id": order["id"], "account": account, "balance": balance}))
 
 
-def toy_config(bootstrap: str, prefix: str, data_dir: Path, instance: str = "0") -> EngineConfig:
+def toy_config(
+    bootstrap: str, prefix: str, data_dir: Path, instance: str = "0", standby_replicas: int = 0
+) -> EngineConfig:
     """The toy's engine."""
     return EngineConfig(
         application_id=prefix + "toy",
@@ -59,6 +61,7 @@ def toy_config(bootstrap: str, prefix: str, data_dir: Path, instance: str = "0")
         topic_prefix=prefix,
         instance=instance,
         session_timeout_ms=6_000,
+        standby_replicas=standby_replicas,
     )
 
 
@@ -81,9 +84,9 @@ async def run(config: EngineConfig) -> int:
 def main() -> None:
     """The process's entry."""
     logging.basicConfig(level=logging.WARNING)
-    bootstrap, prefix, data_dir, instance = sys.argv[1:5]
+    bootstrap, prefix, data_dir, instance, standby_replicas = sys.argv[1:6]
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.exit(runner.run(run(toy_config(bootstrap, prefix, Path(data_dir), instance))))
+        sys.exit(runner.run(run(toy_config(bootstrap, prefix, Path(data_dir), instance, int(standby_replicas)))))
 
 
 if __name__ == "__main__":
