@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from clearinghub.delivery.headers import ALARM_RESOURCE
+from clearinghub.delivery.notification import ALARM_RESOURCE
 from clearinghub.delivery.templates import ALARM_URL_TYPE
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.position import Position
@@ -65,7 +65,7 @@ class Alarms:
             self._tell_breach(breach)
 
     def _tell_breach(self, breach: ThresholdBreach) -> None:
-        about = {
+        about: dict[str, Any] = {
             "participant": breach.participant,
             "currency": breach.currency,
             "position": breach.position,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from agents.alarms import Alarms
 from agents.shell import store_position, store_transfer
 from clearinghub.domain import registration
 from clearinghub.domain.funds import (
@@ -52,6 +53,7 @@ class _Command:
     now_ms: int
     key: str
     trace: str | None
+    alarms: Alarms
 
     @property
     def stored(self) -> Participant | None:
@@ -85,7 +87,9 @@ def on_command(record: Record, view: View) -> None:
     """The handler of topic `command`."""
     line, _body = decode(record.value)
     key = f"{record.topic}-{record.partition}-{record.offset}"
-    command = _Command(line["participant"], line["args"], view, record.timestamp_ms, key, line["trace"])
+    args, trace = line["args"], line["trace"]
+    alarms = Alarms(record, view, args.get("hub_name", ""), trace)
+    command = _Command(line["participant"], args, view, record.timestamp_ms, key, trace, alarms)
     handler = COMMANDS.get(line["name"])
     # An ingress may be newer than this worker while the hub is being upgraded.
     answer = Rejection(ErrorCode.NOT_IMPLEMENTED, line["name"]) if handler is None else handler(command)
@@ -128,6 +132,8 @@ def _keep_position(command: _Command, position: Position) -> None:
         command.view.put(
             POSITIONS, position_key(position.participant, position.currency, position.account_type), position
         )
+    if before is not None:
+        command.alarms.limit_changed(before, position)
 
 
 def _register_participant(command: _Command) -> _Answer:

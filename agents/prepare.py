@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from agents.alarms import Alarms
 from agents.shell import PRINCIPLE_VALUE, TRANSFER_POST, LedgerContext, Notifier, store_position, store_transfer
 from clearinghub.domain.lookup import transfer_body
 from clearinghub.domain.prepare import (
@@ -38,10 +39,11 @@ def make_on_prepare(context: LedgerContext) -> Handler:
             line["id"], line["source"], line["payer"], line["payee"], line["amount"], line["currency"],
             line["condition"], line["expires_at_ms"], line["hash"], line["extensions"],
         )  # fmt: skip
+        payer = payer_standing(view, request.payer, request.currency)
         outcome = decide_prepare(
             request,
             view.get(TRANSFERS, request.transfer_id),
-            payer_standing(view, request.payer, request.currency),
+            payer,
             payee_standing(context, request.payee, request.currency),
             policy,
             record.timestamp_ms,
@@ -53,6 +55,10 @@ def make_on_prepare(context: LedgerContext) -> Handler:
                 store_position(view, position, request.amount, request.transfer_id, PRINCIPLE_VALUE)
                 store_transfer(view, transfer)
                 notifier.forward(request.payee, request.source, "POST", TRANSFER_POST, line["headers"], body)
+                if position.alarm_percent:
+                    assert payer.position is not None
+                    alarms = Alarms(record, view, context.hub_name, line["trace"])
+                    alarms.position_raised(payer.position, position, request.transfer_id)
             case Refused(transfer, rejection):
                 store_transfer(view, transfer)
                 notifier.error(request.source, ErrorInformation.of(rejection, request.extensions))

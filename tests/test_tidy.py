@@ -69,11 +69,19 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "clearinghub.config", "clearinghub.domain", "clearinghub.jws", "clearinghub.messages", "clearinghub.ports",
     ),
     "clearinghub/jws/": ("clearinghub.config",),
-    "clearinghub/sandbox/": ("clearinghub.config", "clearinghub.domain", "clearinghub.jws"),
-    "clearinghub/demo/": ("clearinghub.config", "clearinghub.domain", "clearinghub.sandbox"),
+    "clearinghub/client/": ("clearinghub.config", "clearinghub.delivery.templates", "clearinghub.domain"),
+    "clearinghub/sandbox/": ("clearinghub.client", "clearinghub.config", "clearinghub.domain", "clearinghub.jws"),
+    "clearinghub/demo/": ("clearinghub.client", "clearinghub.config", "clearinghub.domain", "clearinghub.sandbox"),
+    "clearinghub/admin_cli/": (
+        "clearinghub.client", "clearinghub.config", "clearinghub.delivery.templates", "clearinghub.domain",
+    ),
+    "clearinghub/apply/": (
+        "clearinghub.admin_cli", "clearinghub.client", "clearinghub.config", "clearinghub.delivery.templates",
+        "clearinghub.domain",
+    ),
     "tables/": ("clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages"),
     "agents/": (
-        "agents.shell", "clearinghub.delivery", "clearinghub.domain", "clearinghub.engine.record",
+        "agents.alarms", "agents.shell", "clearinghub.delivery", "clearinghub.domain", "clearinghub.engine.record",
         "clearinghub.messages", "clearinghub.ports", "tables",
     ),
     # Values of the domain, and none of its decisions: these are the ledger's.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from clearinghub.admin_cli.screen import Answer, Column, flag, money
+from clearinghub.client.names import short_endpoint_type
 from clearinghub.client.shapes import SETTLEMENT, AccountBalance, Endpoint, Limit, Participant, SettlementModel
 from clearinghub.domain.money import format_amount
 
@@ -13,21 +14,21 @@ _ACCOUNT_COLUMNS: Final = (
     Column("participant"),
     Column("id", is_number=True),
     Column("type"),
-    Column("currency"),
+    Column("ccy"),
     Column("active"),
     Column("value", is_number=True),
     Column("reserved", is_number=True),
 )
 _LIMIT_COLUMNS: Final = (
     Column("participant"),
-    Column("currency"),
+    Column("ccy"),
     Column("net debit cap", is_number=True),
     Column("alarm at %", is_number=True),
 )
 _ENDPOINT_COLUMNS: Final = (Column("participant"), Column("type"), Column("value"))
 _POSITION_COLUMNS: Final = (
     Column("participant"),
-    Column("currency"),
+    Column("ccy"),
     Column("active"),
     Column("position", is_number=True),
     Column("net debit cap", is_number=True),
@@ -35,7 +36,7 @@ _POSITION_COLUMNS: Final = (
     Column("room", is_number=True),
 )
 _PARTICIPANT_COLUMNS: Final = tuple(map(Column, ("participant", "active", "proxy", "currencies", "created")))
-_MODEL_COLUMNS: Final = tuple(map(Column, ("model", "currency", "delay", "granularity", "interchange", "settles")))
+_MODEL_COLUMNS: Final = tuple(map(Column, ("model", "ccy", "delay", "granularity", "interchange", "settles")))
 
 
 class Standing:
@@ -141,7 +142,7 @@ def endpoint_document(name: str, endpoint: Endpoint) -> dict[str, Any]:
 def endpoints_answer(found: Iterable[tuple[str, Sequence[Endpoint]]], title: str | None = None) -> Answer:
     """Endpoints by participant."""
     pairs = [(name, endpoint) for name, endpoints in found for endpoint in endpoints]
-    rows = [(name, endpoint.endpoint_type, endpoint.value) for name, endpoint in pairs]
+    rows = [(name, short_endpoint_type(endpoint.endpoint_type), endpoint.value) for name, endpoint in pairs]
     return Answer([endpoint_document(name, endpoint) for name, endpoint in pairs], _ENDPOINT_COLUMNS, rows, title=title)
 
 
@@ -153,7 +154,7 @@ def positions_answer(standings: Sequence[Standing]) -> Answer:
 def models_answer(models: Sequence[SettlementModel]) -> Answer:
     """Settlement models."""
     rows = [
-        (one.name, one.currency or "all others", one.delay, one.granularity, one.interchange, one.ledger_account_type)
+        (one.name, one.currency or "others", one.delay, one.granularity, one.interchange, one.ledger_account_type)
         for one in models
     ]
     return Answer([one.document() for one in models], _MODEL_COLUMNS, rows)

@@ -65,7 +65,7 @@ def print_answer(answer: Answer, *, as_json: bool) -> None:
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
     """Cells are text as it is, without markup; long ones are folded, never cut."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    made = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title=title, title_justify="left", title_style="bold")
     for column in columns:
         made.add_column(column.heading, justify="right" if column.is_number else "left", overflow="fold")
     for row in rows:

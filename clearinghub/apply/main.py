@@ -57,7 +57,10 @@ def options() -> argparse.ArgumentParser:
 
 async def run(settings: Settings, arguments: Sequence[str]) -> int:
     """The whole of it; gives the exit code."""
-    chosen = options().parse_args(arguments)
+    return await ending(_run(settings, options().parse_args(arguments)))
+
+
+async def _run(settings: Settings, chosen: argparse.Namespace) -> int:
     try:
         read = read_document(chosen.file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -70,7 +73,7 @@ async def run(settings: Settings, arguments: Sequence[str]) -> int:
     if scheme is None:
         _tell_faults(chosen.file, read, faults)
         return EXIT_WRONG_USAGE
-    return await ending(_Apply(settings, chosen, read, scheme).run())
+    return await _Apply(settings, chosen, read, scheme).run()
 
 
 class _Apply:

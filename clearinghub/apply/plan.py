@@ -109,7 +109,7 @@ def _funds(name: str, declared: DeclaredParticipant, known: LiveParticipant) -> 
     """Funds of a participant that is active: one that is not takes none, and will be topped up when it is."""
     for currency, holding in declared.currencies.items():
         there = known.holdings.get(currency, _NO_HOLDING)
-        if holding.funds_at_least_units is not None and there.funds_units <= holding.funds_at_least_units:
+        if holding.funds_at_least_units is not None and there.funds_units < holding.funds_at_least_units:
             yield TopUpFunds(name, currency, there.funds_units, holding.funds_at_least_units)
 
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from clearinghub.apply.declared import DeclaredModel
 from clearinghub.client.money import shown_amount
+from clearinghub.client.names import short_endpoint_type
 from clearinghub.client.shapes import LimitValue
 
 
@@ -129,7 +130,9 @@ class SetEndpoint:
 
     def shown(self) -> Shown:
         """In words."""
-        return Shown("endpoint", f"{self.participant} {self.endpoint_type}", self.before, self.value)
+        return Shown(
+            "endpoint", f"{self.participant} {short_endpoint_type(self.endpoint_type)}", self.before, self.value
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +168,4 @@ def _switch(kind: str, subject: str, *, active: bool) -> Shown:
 
 
 def _limit(cap_units: int, alarm_percent: int | None) -> str:
-    return shown_amount(cap_units) + ("" if alarm_percent is None else f", alarm at {alarm_percent} %")
+    return shown_amount(cap_units) + ("" if alarm_percent is None else f", alarm at {alarm_percent}%")

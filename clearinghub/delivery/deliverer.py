@@ -88,7 +88,7 @@ class Deliverer:
             delivery.settled.cancel()
             return delivery.settled
         self._open.add(delivery)
-        lane = self._lanes.of(notification.receiver)
+        lane = self._lanes.of(notification.lane)
         overloaded = lane.pending >= self._settings.callback_queue_per_receiver_max
         if overloaded:
             self._bury(lane, delivery, Reason(ReasonCode.RECEIVER_OVERLOADED))

@@ -9,7 +9,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
 
-from clearinghub.delivery.notification import Notification
+from clearinghub.delivery.notification import ALARM_RESOURCE, Notification
 
 # Of this connection, not of the message (RFC 9110, 7.6.1), or set by the HTTP client itself. `content-encoding`: the
 # ingress has decoded the body. Credentials are meant for the hub and must not reach another DFSP.
@@ -71,8 +71,10 @@ def outbound_headers(
 
 
 def _built(notification: Notification, content_version: str, now_ms: int) -> dict[str, str]:
+    is_alarm = notification.resource == ALARM_RESOURCE
+    fspiop_type = f"application/vnd.interoperability.{notification.resource}+json;version={content_version}"
     headers = {
-        "content-type": f"application/vnd.interoperability.{notification.resource}+json;version={content_version}",
+        "content-type": "application/json" if is_alarm else fspiop_type,
         "date": _http_date(now_ms // 1000),
         "fspiop-source": notification.source,
         "fspiop-destination": notification.receiver,

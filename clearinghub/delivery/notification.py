@@ -10,6 +10,8 @@ from clearinghub.messages import VERSION, MalformedMessageError, decode, encode
 
 KIND: Final = "notification"
 METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+ALARM_RESOURCE: Final = "alarms"
+"""What the hub tells a participant's operators: plain JSON, no resource of the API Definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class Notification:
     headers: Mapping[str, str]
     trace: str | None
     body: bytes
+
+    @property
+    def lane(self) -> str:
+        """Whose queue and breaker it goes through: those of payments must not suffer from an alarm's dead endpoint."""
+        return f"{self.receiver} {ALARM_RESOURCE}" if self.resource == ALARM_RESOURCE else self.receiver
 
     @classmethod
     def parse(cls, value: bytes) -> Notification:

@@ -16,7 +16,7 @@ _WHOLE: Final = 100  # per cent
 
 @dataclass(frozen=True, slots=True)
 class ThresholdBreach:
-    """A position has reached `percent` of its cap. `position` is what is held, `limit` the cap, in 1/10,000 of the unit.
+    """A position has reached `percent` of its cap. `position` is what is held, `limit` the cap, in 1/10,000 units.
 
     `transfer_id` is the transfer whose reservation did it, or None when the cap was lowered onto the position.
     """

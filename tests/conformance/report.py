@@ -14,7 +14,8 @@ from rich.table import Table
 from tests.conformance.exclusions import COLLECTIONS, Exclusion
 from tests.conformance.scoring import Count, Result
 
-WIDTH: Final = 132
+WIDTH: Final = 150
+NAME_LENGTH_MAX: Final = 50
 PROBLEMS_SHOWN_MAX: Final = 20
 
 
@@ -38,11 +39,11 @@ class Report:
         """A line for each collection."""
         table = Table(title="Mojaloop's own hub tests", caption=self._caption(), caption_justify="left")
         table.add_column("#", justify="right")
-        table.add_column("collection", overflow="fold")
-        table.add_column("group")
+        table.add_column("collection", no_wrap=True, max_width=NAME_LENGTH_MAX)
+        table.add_column("group", no_wrap=True)
         for name in ("cases", "assertions", "effective", "discriminating", "excluded"):
-            table.add_column(name, justify="right")
-        table.add_column("")
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
         for one in self.results:
             name = Path(one.collection.file).stem
             table.add_row(str(one.collection.order), name, one.collection.entry["group"], *_cells([one]))

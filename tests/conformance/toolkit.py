@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -13,12 +15,15 @@ from pathlib import Path
 from typing import Final
 
 from clearinghub.client.hub_urls import HubUrls
+from tests.conformance.exclusions import COLLECTIONS
 from tests.conformance.plan import Collection
 
 # The longest collection took 40 s; a toolkit that hangs must not take the others' time.
 COLLECTION_MS_MAX: Final = 240_000
 STOP_TIMEOUT_S: Final = 30
 LINES_SHOWN_MAX: Final = 15
+# What run_acceptance.sh prints behind each. Its own verdict is of the whole file, what does not apply included.
+_COLLECTION_ENDED: Final = re.compile(r"(\d+) rc=.*?(collections/.*\.json)$")
 HUB_ENV: Final = """\
 HUB_FSPIOP={urls.fspiop}
 HUB_ADMIN={urls.admin}
@@ -43,7 +48,7 @@ class Toolkit:
     def run(
         self, urls: HubUrls, collections: Sequence[Collection], limit_s: float, tell: Callable[[str], None]
     ) -> None:
-        """Run them in order; `tell` hears each line of the kit. The reports are in `out`.
+        """Run them in order; `tell` hears of each that has ended. The reports are in `out`.
 
         Raises:
             ToolkitError: it ended without a score, or took longer than `limit_s`.
@@ -63,22 +68,26 @@ class Toolkit:
 
         def end_late() -> None:
             late.set()
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended just now
+                os.killpg(process.pid, signal.SIGKILL)
 
         timer = threading.Timer(limit_s, end_late)
         timer.start()
+        lines: list[str] = []
         try:
             assert process.stdout is not None
-            lines = []
             for line in process.stdout:
                 lines.append(line.rstrip())
-                tell(lines[-1])
+                ended = _COLLECTION_ENDED.match(line)
+                if ended is not None:
+                    tell(f"{ended[1]:>3} {ended[2].removeprefix(COLLECTIONS)}")
             process.wait()
         finally:
             timer.cancel()
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+            (self.out / "console.log").write_text("\n".join(lines))
         if late.is_set():
             raise ToolkitError(f"the kit did not end within {limit_s:.0f} s")
         if not (self.out / "score.json").is_file():

@@ -1,7 +1,8 @@
 """A toy ledger on the engine: adds amounts to accounts and writes each new balance out. Knows no payment.
 
 Run as a process, so that it can be killed:
-`python -m tests.engine.toy BOOTSTRAP PREFIX DATA_DIR INSTANCE STANDBY_REPLICAS`. It prints `ready <partitions>` whenever it has partitions at work.
+`python -m tests.engine.toy BOOTSTRAP PREFIX DATA_DIR INSTANCE STANDBY_REPLICAS`.
+It prints `ready <partitions>` whenever it has partitions at work.
 """
 
 from __future__ import annotations

@@ -7,20 +7,24 @@ headers that are wrong already. So most requests have the sound parts replaced b
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, BaseSchema, Case, GenerationMode
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.core.result import Ok
 
-from tests.fuzz.hub import CURRENCIES, DFSPS
+from tests.fuzz.hub import CURRENCIES, DFSPS, Account
+
+AnyCase: TypeAlias = Case[Any]
+AnyOperation: TypeAlias = APIOperation[Any, Any, Any, Any]
 
 DESCRIPTIONS = Path(__file__).parents[2] / "web" / "openapi"
 MEDIA_TYPE = "application/vnd.interoperability.transfers+json;version=1.1"
@@ -40,24 +44,20 @@ def described(name: str) -> BaseSchema:
     return schemathesis.openapi.from_path(DESCRIPTIONS / f"{name}.yaml")
 
 
-def operations(schema: BaseSchema) -> list[APIOperation[Any, Any, Any, Any]]:
+def operations(schema: BaseSchema) -> list[AnyOperation]:
     """All that it describes."""
-    return [result.ok() for result in schema.get_all_operations()]
+    return [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
 
 
-def corner_cases(
-    schema: BaseSchema, operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode
-) -> Iterator[Case]:
+def corner_cases(schema: BaseSchema, operation: AnyOperation, mode: GenerationMode) -> Iterator[AnyCase]:
     """One case for each edge of each constraint; with NEGATIVE also methods that the path does not have."""
     config = schema.config.generation_for(operation=operation)
     yield from schema.iter_coverage_cases(operation, generation_modes=[mode], generation_config=config)
 
 
-def random_cases(
-    operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, count_max: int, number: int
-) -> list[Case]:
+def random_cases(operation: AnyOperation, mode: GenerationMode, count_max: int, number: int) -> list[AnyCase]:
     """Up to that many, by the number; fewer if there are no more."""
-    cases: list[Case] = []
+    cases: list[AnyCase] = []
 
     @seed(number)
     @settings(
@@ -65,7 +65,7 @@ def random_cases(
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(operation.as_strategy(generation_mode=mode))
-    def collect(case: Case) -> None:
+    def collect(case: AnyCase) -> None:
         cases.append(case)
 
     try:
@@ -80,13 +80,13 @@ class Steering:
     """Replaces the sound parts of cases, by a random sequence of its own."""
 
     random: Random
-    account_ids: list[int]
+    accounts: Sequence[Account]
     transfer_ids: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.transfer_ids = [self._uuid() for _ in range(12)]
 
-    def steer(self, case: Case) -> Case:
+    def steer(self, case: AnyCase) -> AnyCase:
         """The case with its sound parts replaced, as far as they are; mostly."""
         sound = {location for location in ParameterLocation if self._is_sound(case, location)}
         steered = self.random.randrange(10) < STEERED_OF_TEN
@@ -94,37 +94,41 @@ class Steering:
             self._steer_headers(case, steered=steered)
         if not steered:
             return case
+        account = self.random.choice(self.accounts)
         if case.path_parameters and ParameterLocation.PATH in sound:
             for name in case.path_parameters:
-                case.path_parameters[name] = self._path_value(case, name)
+                case.path_parameters[name] = self._path_value(case, name, account)
         if isinstance(case.body, dict) and ParameterLocation.BODY in sound:
-            self._steer_body(case.body)
+            self._steer_body(case.body, account)
         return case
 
     @staticmethod
-    def _is_sound(case: Case, location: ParameterLocation) -> bool:
+    def _is_sound(case: AnyCase, location: ParameterLocation) -> bool:
         component = case.meta.components.get(location) if case.meta is not None else None
         return component is not None and component.mode is GenerationMode.POSITIVE
 
-    def _steer_headers(self, case: Case, *, steered: bool) -> None:
+    def _steer_headers(self, case: AnyCase, *, steered: bool) -> None:
         headers = case.headers
         if "Date" in headers:  # always: a pattern cannot tell which days there are
             headers["Date"] = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
         if steered and "FSPIOP-Source" in headers:
             headers["FSPIOP-Source"], headers["FSPIOP-Destination"] = self.random.sample(DFSPS, 2)
 
-    def _path_value(self, case: Case, name: str) -> str:
+    def _path_value(self, case: AnyCase, name: str, account: Account) -> str:
+        if case.path.startswith("/enums"):
+            return "settlementDelay"
+        if case.path.startswith("/settlementModels"):
+            return f"DEFERREDNET{self.random.choice(CURRENCIES)}"
         if name == "id":
-            return "settlementDelay" if case.path.startswith("/enums") else str(self.random.choice(self.account_ids))
+            return str(account.account_id)
         if name == "name":
-            models = [f"DEFERREDNET{currency}" for currency in CURRENCIES]
-            return self.random.choice(models if case.path.startswith("/settlementModels") else NAMES)
+            return account.name if "id" in case.path_parameters else self.random.choice(NAMES)
         return self.random.choice(self.transfer_ids)
 
-    def _steer_body(self, body: dict[str, Any]) -> None:
+    def _steer_body(self, body: dict[str, Any], account: Account) -> None:
         values: dict[str, Any] = {
             "transferId": self.random.choice(self.transfer_ids),
-            "currency": self.random.choice(CURRENCIES),
+            "currency": account.currency,
             "condition": CONDITION,
             "fulfilment": FULFILMENT,
             "expiration": _timestamp(time.time() + self.random.choice((-5, 1, 3, 60))),
@@ -141,6 +145,8 @@ class Steering:
             values["type"] = self.random.choice(("HUB_FEE", "HUB_RECONCILIATION", "POSITION"))
         elif "name" in body and "currency" in body and "settlementDelay" not in body:
             values["name"] = self.random.choice(NAMES)
+        elif "action" in body and "amount" in body:
+            body["amount"] = {"currency": account.currency, "amount": self.random.choice((0.5, "12.25", 10**12))}
         body.update({name: value for name, value in values.items() if name in body})
 
     def _uuid(self) -> str:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -24,6 +24,14 @@ CAP_UNITS = 1_000_000_000
 FUNDS_UNITS = 10_000_000_000
 QUIET_S = 0.1
 QUIET_WITHIN_S = 30.0
+
+
+class Account(NamedTuple):
+    """An account, and whose it is."""
+
+    name: str
+    account_id: int
+    currency: str
 
 
 class FuzzedHub:
@@ -49,9 +57,13 @@ class FuzzedHub:
             self._runner.run(self._consumer.stop())
         self._hub.close()
 
-    def account_ids(self) -> list[int]:
-        """The ids of all accounts."""
-        return [account["id"] for one in self._get("/participants") for account in one["accounts"]]
+    def accounts(self) -> list[Account]:
+        """All accounts."""
+        return [
+            Account(one["name"], account["id"], account["currency"])
+            for one in self._get("/participants")
+            for account in one["accounts"]
+        ]
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that the admin API shows of the scheme."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import requests
-from schemathesis import Case, CheckContext, GenerationMode, Response
-from schemathesis.checks import load_all_checks, not_a_server_error
+from schemathesis import CheckContext, GenerationMode, Response
 from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.specs.openapi import checks
+
+from tests.fuzz.cases import AnyCase
 
 TIMEOUT_S = 40
 SHOWN_MAX = 25
@@ -22,7 +25,7 @@ STATUS_NOT_IMPLEMENTED = 501
 _MALFORMED = re.compile(r"310[123]\b|3100 Generic validation error - [/\"]|3001\b")
 
 
-def no_unexpected_server_error(_context: CheckContext, response: Response, case: Case) -> None:
+def no_unexpected_server_error(_context: CheckContext, response: Response, case: AnyCase) -> None:
     """5xx only where described: PATCH is not implemented, and the reference's refusals with 2001 name their reason."""
     if response.status_code < STATUS_BUG or (case.method == "PATCH" and response.status_code == STATUS_NOT_IMPLEMENTED):
         return
@@ -32,7 +35,7 @@ def no_unexpected_server_error(_context: CheckContext, response: Response, case:
     raise Failure(operation=case.operation.label, title="Server error", message=f"{response.status_code} {description}")
 
 
-def described_is_understood(_context: CheckContext, response: Response, case: Case) -> None:
+def described_is_understood(_context: CheckContext, response: Response, case: AnyCase) -> None:
     """A request as described may be refused for what it asks, but not for its form."""
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE or response.status_code < 400:
         return
@@ -69,15 +72,29 @@ class Judge:
     """Sends cases and judges the answers; faults of one kind are counted, and the first is kept whole."""
 
     base_url: str
+    sent_max: int
     sent: int = 0
+    started_at: float = field(default_factory=time.monotonic)
     statuses: dict[int, int] = field(default_factory=dict)
     faults: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     session: requests.Session = field(default_factory=requests.Session)
 
-    def send(self, case: Case) -> Response | None:
+    def __post_init__(self) -> None:
+        self.session.headers.clear()  # its own `Accept` would take the place of the case's
+
+    def __str__(self) -> str:
+        statuses = ", ".join(f"{status}: {number}" for status, number in sorted(self.statuses.items()))
+        return f"{self.sent} requests in {time.monotonic() - self.started_at:.0f} s, answers {statuses}"
+
+    @property
+    def is_done(self) -> bool:
+        """True once it has sent what it should."""
+        return self.sent >= self.sent_max
+
+    def send(self, case: AnyCase) -> Response | None:
         """Send a case; None when no client could send it, or there was no answer."""
         try:
-            response = case.call(base_url=self.base_url, session=self.session, timeout=TIMEOUT_S)
+            response = case.call(self.base_url, self.session, headers=_headers(case), timeout=TIMEOUT_S)
         except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL, UnicodeError):
             return None
         except requests.exceptions.RequestException as error:
@@ -90,21 +107,22 @@ class Judge:
             self.blame(case, failure.title, f"{response.status_code} {response.text[:300]}\n{failure.message}")
         return response
 
-    def blame(self, case: Case, title: str, text: str) -> None:
+    def blame(self, case: AnyCase, title: str, text: str) -> None:
         """Keep a fault."""
         mode = case.meta.generation.mode.name if case.meta is not None else "?"
         self.faults.setdefault((case.operation.label, title), []).append(f"{mode} {_curl(case)}\n{text}")
 
-    def report(self) -> str:
-        """All kinds of faults, each with its count and its first case; empty when there is none."""
+    def must_be_content(self) -> None:
+        """Fail with all kinds of faults, each with its count and its first case."""
         shown = [
             f"{label}: {title}, {len(texts)} times\n{texts[0]}\n"
             for (label, title), texts in list(self.faults.items())[:SHOWN_MAX]
         ]
-        return "\n".join(shown)
+        if shown:
+            pytest.fail("\n".join(shown), pytrace=False)
 
     @staticmethod
-    def _failures(case: Case, response: Response) -> Iterator[Failure]:
+    def _failures(case: AnyCase, response: Response) -> Iterator[Failure]:
         try:
             case.validate_response(response, checks=CHECKS)
         except FailureGroup as group:
@@ -113,7 +131,12 @@ class Judge:
             yield failure
 
 
-def _curl(case: Case) -> str:
+def _headers(case: AnyCase) -> dict[str, Any]:
+    """Without the `Accept: */*` that requests adds to what has none, and that FSPIOP refuses."""
+    return {} if "accept" in {name.lower() for name in case.headers or {}} else {"Accept": None}
+
+
+def _curl(case: AnyCase) -> str:
     try:
         return case.as_curl_command()[:1500]
     except Exception as error:  # noqa: BLE001 - a request that cannot be shown must not hide its fault

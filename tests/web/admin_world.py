@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import zlib
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from agents.credit import on_credit
 from clearinghub.config import Settings
 from clearinghub.domain.position import Position
 from clearinghub.messages import VERSION, encode
-from clearinghub.ports import CommandRejectedError
+from clearinghub.ports import CommandRejectedError, CommandTimeoutError
 from tables.positions import POSITIONS
 from tests.fakes import Emitted, FakeParticipants, MemoryView, Offsets
 from web.admin.app import build_admin_app
@@ -66,11 +67,17 @@ class LedgerInMemory:
     commands: list[tuple[str, str]] = field(default_factory=list)
     fails_with: Exception | None = None
     failing: dict[str, Exception] = field(default_factory=dict)
+    loses_answer_to: str | None = None
+    stalls_at: str | None = None
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
     now_ms: int = NOW_MS
 
     async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
         if self.fails_with is not None:
             raise self.fails_with
+        self.asked[name] = args
+        if name == self.stalls_at:
+            await asyncio.Event().wait()
         if name in self.failing:
             raise self.failing[name]
         self.commands.append((name, participant))
@@ -89,6 +96,8 @@ class LedgerInMemory:
         on_command(Offsets("command", view.partition).record(encode(line), self.now_ms, participant), view)
         emitted = view.take()
         self._deliver(emitted)
+        if name == self.loses_answer_to:
+            raise CommandTimeoutError(name)
         (reply,) = (one.line for one in emitted if one.topic == "reply")
         if reply["error"] is not None:
             raise CommandRejectedError(**reply["error"])

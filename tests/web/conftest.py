@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from tests.web.admin_world import Operator, an_operator
+from tests.web.cli import Terminal
 from tests.web.fspiop_client import Dfsp, a_dfsp
 
 
@@ -20,3 +22,11 @@ async def dfsp() -> AsyncIterator[Dfsp]:
 async def operator() -> AsyncIterator[Operator]:
     async with an_operator() as one:
         yield one
+
+
+@pytest.fixture
+def terminal(operator: Operator, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
+    # The hub is in the same process here, and its log must not stand between what a command prints.
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    yield Terminal(operator, capsys)
+    structlog.reset_defaults()

@@ -53,7 +53,7 @@ def test_an_empty_hub_gets_all_in_order() -> None:
         ("settlement-model", "DEFERREDNETUSD", None, "DEFERRED NET MULTILATERAL, USD"),
         ("participant", "bank USD", None, "registered"),
         ("net-debit-cap", "bank USD", None, "100"),
-        ("endpoint", f"bank {POST}", None, "http://bank/transfers"),
+        ("endpoint", "bank TRANSFER_POST", None, "http://bank/transfers"),
         ("funds", "bank USD", "0", "500"),
     ] == [(one.kind, one.subject, one.before, one.after) for one in (step.shown() for step in plan.steps)]
 

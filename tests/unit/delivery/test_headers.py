@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from clearinghub.delivery.headers import UnsafeHeader, outbound_headers
-from clearinghub.delivery.notification import Notification
+from clearinghub.delivery.notification import ALARM_RESOURCE, Notification
 from tests.unit.delivery.fakes import PLAIN
 
 NOW_MS = 1_700_000_000_123
@@ -142,3 +142,11 @@ def test_a_header_that_would_break_the_request_apart_is_reported(name: str, valu
 
 def test_a_path_with_a_line_break_is_reported() -> None:
     assert UnsafeHeader("fspiop-uri") == outbound(replace(PLAIN, path="/transfers/1\r\nx: y"))
+
+
+def test_an_alarm_is_plain_json() -> None:
+    headers = headers_of(replace(PLAIN, resource=ALARM_RESOURCE, method="POST", path="/"))
+
+    assert ("application/json", "POST", "Hub") == (
+        headers["content-type"], headers["fspiop-http-method"], headers["fspiop-source"],
+    )  # fmt: skip

@@ -1,0 +1,57 @@
+"""The operators' command line, at the admin surface over real HTTP."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from clearinghub import admin_cli, apply
+from clearinghub.config import Settings
+from tests.web.admin_world import Operator
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The document; there must be one and nothing else."""
+        return json.loads(self.out)
+
+
+class Terminal:
+    """Runs commands as the operator would, without a process for each."""
+
+    def __init__(self, operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+        self.operator = operator
+        self.settings = Settings(admin_url=str(operator.client.make_url("/")))
+        self._capsys = capsys
+
+    async def admin(self, *arguments: str) -> Ended:
+        return await self.run("admin", *arguments)
+
+    async def apply(self, *arguments: str) -> Ended:
+        return await self.run("apply", *arguments)
+
+    async def run(self, tool: str, *arguments: str) -> Ended:
+        self._capsys.readouterr()
+        try:
+            code = await {"admin": admin_cli.run, "apply": apply.run}[tool](self.settings, arguments)
+        except SystemExit as refused_by_argparse:
+            code = int(refused_by_argparse.code or 0)
+        written = self._capsys.readouterr()
+        return Ended(code, written.out, written.err)
+
+    async def done(self, *arguments: str) -> Any:
+        """The document of a command that must succeed."""
+        ended = await self.admin(*arguments, "--json")
+        assert (0, "") == (ended.code, ended.err)
+        return ended.json

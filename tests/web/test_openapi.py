@@ -1,0 +1,225 @@
+"""web/openapi/ against the code: the same routes, the same models, the same patterns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp.web import Application
+from pydantic import TypeAdapter
+
+from clearinghub.config import Settings
+from clearinghub.domain.currencies import CURRENCIES
+from clearinghub.domain.rejections import DESCRIPTION_LENGTH_MAX
+from tests.fakes import FakeParticipants
+from tests.web.admin_world import MODEL, HealthySurroundings, LedgerInMemory, Operator
+from tests.web.fspiop_client import FakeHealth, FakeRecorder
+from web.admin import bodies
+from web.admin.app import build_admin_app
+from web.admin.schema import Keys, described, transfer_id
+from web.fspiop import models
+from web.fspiop.app import build_fspiop_app
+
+FOLDER = Path(__file__).parents[2] / "web" / "openapi"
+FSPIOP: Mapping[str, Any] = yaml.safe_load((FOLDER / "fspiop-transfers.yaml").read_text())
+ADMIN: Mapping[str, Any] = yaml.safe_load((FOLDER / "admin.yaml").read_text())
+# What says nothing about which values there are.
+PROSE = frozenset({"title", "description", "example", "$defs"})
+METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
+BODIES = bodies.Bodies(())
+
+
+def routes(app: Application) -> set[tuple[str, str]]:
+    """Every route but HEAD, which follows from GET."""
+    found = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource is not None}
+    return {(method, path) for method, path in found if method != "HEAD"}
+
+
+def operations(description: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    for path, item in description["paths"].items():
+        for method in METHODS & set(item):
+            yield method.upper(), path, item[method]
+
+
+def resolved(node: Any, whole: Mapping[str, Any], *, name: str = "") -> Any:
+    """A schema with what it refers to in its place, without prose, and with nothing but order to choose left."""
+    if isinstance(node, list):
+        items = [resolved(item, whole) for item in node]
+        return sorted(items) if name in ("required", "enum") else items
+    if not isinstance(node, dict):
+        return node.removeprefix("(?-u)") if name == "pattern" else node
+    if "$ref" in node:
+        target: Any = whole
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        return resolved(target, whole)
+    if name == "properties":
+        return {key: resolved(value, whole) for key, value in node.items()}
+    return {key: resolved(value, whole, name=key) for key, value in node.items() if key not in PROSE}
+
+
+def schema_of(description: Mapping[str, Any], name: str) -> Any:
+    return resolved(description["components"]["schemas"][name], description)
+
+
+def test_every_fspiop_route_is_described_and_no_other() -> None:
+    app = build_fspiop_app(Settings(), FakeRecorder(), FakeHealth())
+
+    assert routes(app) == {(method, path) for method, path, _ in operations(FSPIOP)}
+
+
+def test_every_admin_route_is_described_and_no_other() -> None:
+    participants = FakeParticipants()
+    ledger = LedgerInMemory(participants)
+    app = build_admin_app(Settings(), ledger, participants, ledger, HealthySurroundings())
+
+    assert routes(app) == {(method, path) for method, path, _ in operations(ADMIN)}
+
+
+def without_currencies(schema: Any) -> Any:
+    """The models leave the codes to the scheme's settings."""
+    currency = schema["properties"]["amount"]["properties"]["currency"]
+    assert sorted(CURRENCIES) == currency.pop("enum")
+    return schema
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        models.TransferPrepare,
+        models.TransferFulfil,
+        models.ErrorInformationObject,
+        models.ErrorInformationBody,
+        models.ExtensionList,
+        models.Extension,
+    ],
+)
+def test_fspiop_models(model: Any) -> None:
+    generated = TypeAdapter(model).json_schema()
+    schema = schema_of(FSPIOP, model.__name__)
+
+    assert resolved(generated, generated) == (
+        without_currencies(schema) if "amount" in schema["properties"] else schema
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CorrelationId", "FspId", "AmountText", "DateTime", "IlpPacket", "IlpHash", "ErrorCodeText", "ErrorDescription"],
+)
+def test_fspiop_primitives(name: str) -> None:
+    assert resolved(TypeAdapter(getattr(models, name)).json_schema(), {}) == schema_of(FSPIOP, name)
+
+
+def test_fspiop_versions() -> None:
+    patterns = {
+        name: re.compile(parameter["schema"]["pattern"])
+        for name, parameter in FSPIOP["components"]["parameters"].items()
+        if "pattern" in parameter["schema"]
+    }
+    media = "application/vnd.interoperability.transfers+json;version="
+
+    for candidate in ("0", "1", "1.0", "1.1", "1.2", "2", "2.0", "2.1", "3"):
+        settings = Settings()
+        for name, supported in (("Accept", settings.accept_versions), ("Content-Type", settings.content_versions)):
+            assert (candidate in supported) == bool(patterns[name].search(media + candidate)), (name, candidate)
+
+
+ADMIN_BODIES: list[tuple[str, str, Keys]] = [
+    ("POST", "/participants", BODIES.participant),
+    ("PUT", "/participants/{name}", bodies.ACTIVE),
+    ("POST", "/participants/{name}/endpoints", bodies.ENDPOINT),
+    ("POST", "/participants/{name}/initialPositionAndLimits", BODIES.initial_limit),
+    ("PUT", "/participants/{name}/limits", BODIES.limit),
+    ("POST", "/participants/{name}/accounts", BODIES.hub_account),
+    ("PUT", "/participants/{name}/accounts/{id}", bodies.ACTIVE),
+    ("POST", "/participants/{name}/accounts/{id}", BODIES.funds),
+    ("PUT", "/participants/{name}/accounts/{id}/transfers/{transferId}", bodies.FUNDS_OUT_COMPLETION),
+    ("POST", "/settlementModels", BODIES.settlement_model),
+    ("PUT", "/settlementModels/{name}", bodies.ACTIVE),
+    ("POST", "/ledgerAccountTypes", bodies.LEDGER_ACCOUNT_TYPE),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "keys"), ADMIN_BODIES, ids=lambda value: value if value else "")
+def test_admin_bodies(method: str, path: str, keys: Keys) -> None:
+    content = ADMIN["paths"][path][method.lower()]["requestBody"]["content"]
+
+    assert ["application/json"] == list(content)
+    assert resolved(described(keys), {}) == resolved(content["application/json"]["schema"], ADMIN)
+
+
+def test_no_admin_body_is_forgotten() -> None:
+    with_body = {(method, path) for method, path, operation in operations(ADMIN) if "requestBody" in operation}
+
+    assert with_body == {(method, path) for method, path, _ in ADMIN_BODIES}
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("/participants", BODIES.participants_query),
+        ("/participants/limits", BODIES.limits_query),
+        ("/participants/{name}/limits", BODIES.limits_query),
+        ("/participants/{name}/positions", BODIES.positions_query),
+    ],
+)
+def test_admin_queries(path: str, keys: Keys) -> None:
+    parameters = [resolved(one, ADMIN) for one in ADMIN["paths"][path]["get"]["parameters"]]
+
+    assert {name: resolved(key.check.takes, {}) for name, key in keys.items()} == {
+        one["name"]: one["schema"] for one in parameters
+    }
+    assert {name for name, key in keys.items() if key.required} == {
+        one["name"] for one in parameters if "required" in one
+    }
+
+
+def test_admin_ids() -> None:
+    assert resolved(transfer_id.takes, {}) == schema_of(ADMIN, "TransferId")
+    assert sorted(CURRENCIES) == schema_of(ADMIN, "Currency")["enum"]
+
+
+@pytest.mark.parametrize("description", [FSPIOP, ADMIN], ids=["fspiop", "admin"])
+def test_every_error_is_an_error_information(description: Mapping[str, Any]) -> None:
+    for method, path, operation in operations(description):
+        for status, response in operation["responses"].items():
+            if status < "400" or path.endswith("/health"):
+                continue
+            schema = resolved(response, description)["content"]["application/json"]["schema"]
+            information = schema["properties"]["errorInformation"]
+            assert (["errorInformation"], ["errorCode", "errorDescription"]) == (
+                schema["required"],
+                information["required"],
+            ), (method, path, status)
+            assert DESCRIPTION_LENGTH_MAX == information["properties"]["errorDescription"]["maxLength"]
+
+
+async def test_what_the_admin_api_shows_has_the_described_keys(operator: Operator) -> None:
+    await operator.currency()
+    await operator.dfsp()
+    await operator.post("/participants/dfsp/endpoints", {"type": "FSPIOP_CALLBACK_URL_QUOTES", "value": "http://a"})
+
+    for path, described_at, name in (
+        ("/participants/dfsp", "/participants/{name}", "Participant"),
+        ("/participants/dfsp/accounts", "/participants/{name}/accounts", "Account"),
+        ("/participants/dfsp/endpoints", None, "Endpoint"),
+        ("/participants/dfsp/limits", "/participants/{name}/limits", "CurrencyLimit"),
+        ("/participants/limits", "/participants/limits", "ParticipantLimit"),
+        ("/participants/dfsp/positions?currency=USD", None, "Position"),
+        (f"/settlementModels/{MODEL['name']}", "/settlementModels/{name}", "SettlementModel"),
+        ("/ledgerAccountTypes", "/ledgerAccountTypes", "LedgerAccountType"),
+    ):
+        shown = (await operator.get(path)).json
+        one = shown[0] if isinstance(shown, list) else shown
+        schema = schema_of(ADMIN, name)
+        assert (sorted(one), schema["required"]) == (sorted(schema["properties"]), sorted(one)), path
+        if described_at is not None:
+            answer = ADMIN["paths"][described_at]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+            assert schema == resolved(answer.get("items", answer), ADMIN), path
+    tables = (await operator.get("/enums")).json
+    assert sorted(tables) == schema_of(ADMIN, "Enums")["required"]
