@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from agents.alarms import Alarms
@@ -53,14 +55,14 @@ def make_on_prepare(context: LedgerContext) -> Handler:
         match outcome:
             case Reserved(transfer, position):
                 store_position(view, position, request.amount, request.transfer_id, PRINCIPLE_VALUE)
-                store_transfer(view, transfer)
+                store_transfer(view, replace(transfer, prepare_offset=record.offset))
                 notifier.forward(request.payee, request.source, "POST", TRANSFER_POST, line["headers"], body)
                 if position.alarm_percent:
                     assert payer.position is not None
                     alarms = Alarms(record, view, context.hub_name, line["trace"])
                     alarms.position_raised(payer.position, position, request.transfer_id)
             case Refused(transfer, rejection):
-                store_transfer(view, transfer)
+                store_transfer(view, replace(transfer, prepare_offset=record.offset))
                 notifier.error(request.source, ErrorInformation.of(rejection, request.extensions))
             case Modified(rejection):
                 notifier.error(request.source, ErrorInformation.of(rejection))

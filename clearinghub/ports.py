@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from clearinghub.domain.participant import Participant
 from clearinghub.domain.position import Position
+from clearinghub.domain.statement import Statement
 
 
 class RecorderUnavailableError(Exception):
@@ -32,6 +33,10 @@ class CommandRejectedError(Exception):
 
 class LedgerUnavailableError(Exception):
     """No ledger worker answers for the partition now (503, 2003)."""
+
+
+class StatementTooLongError(Exception):
+    """Too many records would have to be read for a statement."""
 
 
 class Recorder(Protocol):
@@ -80,6 +85,38 @@ class LedgerReader(Protocol):
 
         Raises:
             LedgerUnavailableError: nobody answers for that partition.
+        """
+
+
+class PacketReader(Protocol):
+    """Finds what a transfer's parties agreed on."""
+
+    async def ilp_packet(self, transfer_id: str) -> str | None:
+        """The ilpPacket of a transfer as its payer sent it; None for an unknown one, or one that is kept no more.
+
+        Raises:
+            LedgerUnavailableError: it could not be looked for.
+        """
+
+
+class StatementReader(Protocol):
+    """Reads the history of accounts."""
+
+    async def statement(
+        self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int
+    ) -> Statement:
+        """What moved an account from `from_ms` to just before `to_ms`, milliseconds since 1970.
+
+        Args:
+            position: the account as it stood when the request came; what it holds if nothing has moved it since.
+            from_ms: the first millisecond of the period.
+            to_ms: the first one behind it.
+            after: only changes with a higher number; 0 for all.
+            lines_max: give no more lines than that.
+
+        Raises:
+            LedgerUnavailableError: the history cannot be read now.
+            StatementTooLongError: too much was booked in or since that period.
         """
 
 

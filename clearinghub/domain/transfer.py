@@ -115,6 +115,7 @@ class Transfer:
     extensions: object = None
     fulfil_extensions: object = None
     kind: str = TRANSFER_KIND
+    prepare_offset: int | None = None  # where on its partition of topic `prepare` the message itself is kept
 
     @property
     def changed_at_ms(self) -> int:

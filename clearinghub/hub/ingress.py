@@ -12,6 +12,7 @@ from clearinghub.hub.serving import Listener
 from clearinghub.jws.from_settings import verifier_of
 from clearinghub.kafka.commands import KafkaCommandClient
 from clearinghub.kafka.ledger_reader import HttpLedgerReader
+from clearinghub.kafka.prepares import KafkaPacketReader
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.signals import stop_event, until_stopped
@@ -64,7 +65,9 @@ async def run_ingress(settings: Settings) -> None:
             settings.fspiop_port,
         ),
         Listener(
-            build_admin_app(settings, commands, participants, ledger, health), settings.bind_host, settings.admin_port
+            build_admin_app(settings, commands, participants, ledger, KafkaPacketReader(settings, ledger), health),
+            settings.bind_host,
+            settings.admin_port,
         ),
     ]
     try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -31,6 +34,7 @@ from tables.windows import WINDOWS
 from web.ledger.app import PartitionElsewhereError, build_ledger_app
 
 log = structlog.get_logger(__name__)
+Answer = TypeVar("Answer")
 
 ROUNDS = Histogram(
     "clearinghub_round_seconds", "A round from its first decision to RocksDB",
@@ -126,6 +130,30 @@ class LedgerHealth:
         return {"datastore": self._app.is_ready, "broker": bool(self._app.consumer.assignment()) or self._app.is_ready}
 
 
+class Rows:
+    """The tables' rows, as committed; see `web.ledger.app.LedgerRows`."""
+
+    def __init__(self, app: EngineApp) -> None:
+        self._app = app
+
+    async def positions(self, partition: int, participant: str) -> list[bytes]:
+        """A participant's accounts."""
+        store = self._app.store(POSITIONS.name)
+        prefix = f"{participant}/".encode()
+        return await self._read(partition, lambda: list(store.rows_with_prefix(partition, prefix)))
+
+    async def transfer(self, partition: int, transfer_id: str) -> bytes | None:
+        """A transfer."""
+        store = self._app.store(TRANSFERS.name)
+        return await self._read(partition, lambda: store.row(partition, transfer_id.encode()))
+
+    async def _read(self, partition: int, question: Callable[[], Answer]) -> Answer:
+        try:
+            return await self._app.read(partition, lambda _view: question())
+        except PartitionLostError as error:
+            raise PartitionElsewhereError from error
+
+
 async def run_ledger(settings: Settings) -> None:
     """Work until told to stop.
 
@@ -140,15 +168,7 @@ async def run_ledger(settings: Settings) -> None:
     )
     app = EngineApp(ledger_config(settings, context))
 
-    async def position_rows(partition: int, participant: str) -> list[bytes]:
-        store = app.store(POSITIONS.name)
-        prefix = f"{participant}/".encode()
-        try:
-            return await app.read(partition, lambda _view: list(store.rows_with_prefix(partition, prefix)))
-        except PartitionLostError as error:
-            raise PartitionElsewhereError from error
-
-    listener = Listener(build_ledger_app(position_rows, LedgerHealth(app)), settings.bind_host, settings.ledger_port)
+    listener = Listener(build_ledger_app(Rows(app), LedgerHealth(app)), settings.bind_host, settings.ledger_port)
     app.finalize()
     try:
         await app.start()

@@ -11,10 +11,11 @@ import structlog
 
 from clearinghub.config import Settings
 from clearinghub.domain.position import Position
+from clearinghub.domain.transfer import Transfer
 from clearinghub.engine.overlay import Partitioner
 from clearinghub.kafka.view import CompactedView, decode_worker_url
 from clearinghub.ports import LedgerUnavailableError
-from tables.codec import decode_position
+from tables.codec import decode_position, decode_transfer
 
 log = structlog.get_logger(__name__)
 
@@ -47,9 +48,22 @@ class HttpLedgerReader:
         """All accounts of a participant; see `clearinghub.ports.LedgerReader`."""
         partition = self._partition_of("command", participant)
         for _attempt in range(ATTEMPTS):
-            rows = await self._ask(partition, participant)
+            rows = await self._ask(partition, f"positions/{quote(participant)}")
             if rows is not None:
-                return [decode_position(row) for row in rows]
+                return [decode_position(row) for row in rows.splitlines()]
+            await asyncio.sleep(ATTEMPT_PAUSE_S)
+        raise LedgerUnavailableError(f"partition {partition}")
+
+    async def transfer(self, partition: int, transfer_id: str) -> Transfer | None:
+        """A partition's row of a transfer, or None.
+
+        Raises:
+            LedgerUnavailableError: nobody answers for the partition.
+        """
+        for _attempt in range(ATTEMPTS):
+            row = await self._ask(partition, f"transfers/{quote(transfer_id, safe='')}")
+            if row is not None:
+                return decode_transfer(row) if row else None
             await asyncio.sleep(ATTEMPT_PAUSE_S)
         raise LedgerUnavailableError(f"partition {partition}")
 
@@ -68,15 +82,13 @@ class HttpLedgerReader:
         except (aiohttp.ClientError, TimeoutError):
             return False
 
-    async def _ask(self, partition: int, participant: str) -> list[bytes] | None:
+    async def _ask(self, partition: int, what: str) -> bytes | None:
         url = self._workers.values.get(str(partition))
         if url is None or self._session is None:
             return None
         try:
-            async with self._session.get(f"{url}/partitions/{partition}/positions/{quote(participant)}") as answer:
-                if answer.status != HTTP_OK:
-                    return None
-                return (await answer.read()).splitlines()
+            async with self._session.get(f"{url}/partitions/{partition}/{what}") as answer:
+                return await answer.read() if answer.status == HTTP_OK else None
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("ledger-query-failed", partition=partition, worker=url, error=repr(error))
             return None

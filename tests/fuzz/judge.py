@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,7 +76,7 @@ class Judge:
     sent_max: int
     sent: int = 0
     started_at: float = field(default_factory=time.monotonic)
-    statuses: dict[int, int] = field(default_factory=dict)
+    answers: Counter[str] = field(default_factory=Counter)
     faults: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     session: requests.Session = field(default_factory=requests.Session)
 
@@ -83,8 +84,8 @@ class Judge:
         self.session.headers.clear()  # its own `Accept` would take the place of the case's
 
     def __str__(self) -> str:
-        statuses = ", ".join(f"{status}: {number}" for status, number in sorted(self.statuses.items()))
-        return f"{self.sent} requests in {time.monotonic() - self.started_at:.0f} s, answers {statuses}"
+        answers = ", ".join(f"{answer}: {number}" for answer, number in sorted(self.answers.items()))
+        return f"{self.sent} requests in {time.monotonic() - self.started_at:.0f} s; {answers}"
 
     @property
     def is_done(self) -> bool:
@@ -102,7 +103,7 @@ class Judge:
             self.blame(case, "No answer", repr(error))
             return None
         self.sent += 1
-        self.statuses[response.status_code] = self.statuses.get(response.status_code, 0) + 1
+        self.answers[f"{response.status_code} {error_of(response)[0]}".rstrip()] += 1
         for failure in self._failures(case, response):
             self.blame(case, failure.title, f"{response.status_code} {response.text[:300]}\n{failure.message}")
         return response

@@ -69,6 +69,7 @@ async def test_life_of_payments(played: Played) -> None:
     await refused_for_the_limit(played)
     await duplicates(played)
     await lookups(played)
+    await what_was_agreed(played)
     await strangers(played)
 
 
@@ -174,6 +175,17 @@ async def lookups(played: Played) -> None:
     unknown = str(uuid.uuid4())
     await played.third.get_transfer(unknown)
     await told(played.third, unknown, "ERROR 3208")
+
+
+async def what_was_agreed(played: Played) -> None:
+    """The admin API shows the Transaction of the transfer's packet, wherever the transfer is; 3200 for no transfer."""
+    order = played.payee.order(played.third, UNIT, CURRENCY)
+    await played.payee.post_transfer(order)
+    await told(played.payee, order.transfer_id, "PUT COMMITTED")
+    transaction = await played.scheme.admin.get(f"/transactions/{order.transfer_id}")
+    assert {"amount": "1", "currency": CURRENCY} == transaction["amount"]
+    status, answer = await request("GET", f"{played.hub.urls.admin}/transactions/{uuid.uuid4()}", None, {})
+    assert (400, "3200") == (status, json.loads(answer)["errorInformation"]["errorCode"])
 
 
 async def strangers(played: Played) -> None:

@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass
 class LedgerInMemory:
-    """CommandClient and LedgerReader at once: runs the agents at the place of the broker, in the order of arrival."""
+    """CommandClient, LedgerReader and PacketReader: runs the agents in the broker's place, in the order of arrival."""
 
     participants: FakeParticipants
     views: list[MemoryView] = field(default_factory=lambda: [MemoryView(n, PARTITIONS) for n in range(PARTITIONS)])
@@ -71,6 +71,12 @@ class LedgerInMemory:
     stalls_at: str | None = None
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)
     now_ms: int = NOW_MS
+    packets: dict[str, str] = field(default_factory=dict)
+
+    async def ilp_packet(self, transfer_id: str) -> str | None:
+        if self.fails_with is not None:
+            raise self.fails_with
+        return self.packets.get(transfer_id)
 
     async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
         if self.fails_with is not None:
@@ -209,6 +215,6 @@ async def an_operator(**settings: Any) -> AsyncIterator[Operator]:
     """An operator at a hub that nobody has set up yet."""
     participants = FakeParticipants()
     ledger = LedgerInMemory(participants)
-    app = build_admin_app(Settings(**settings), ledger, participants, ledger, HealthySurroundings())
+    app = build_admin_app(Settings(**settings), ledger, participants, ledger, ledger, HealthySurroundings())
     async with TestClient(TestServer(app)) as client:
         yield Operator(client, ledger)

@@ -27,7 +27,6 @@ from tests.web.fspiop_client import (
     ERROR,
     FULFIL,
     NOW_MS,
-    PREPARE,
     TRANSFER_ID,
     Answer,
     Dfsp,
@@ -196,7 +195,7 @@ async def fund(operator: Operator, name: str, amount: int, transfer_id: str, act
         "externalReference": "bank",
         "action": action,
         "reason": "test",
-        "amount": {"amount": amount, "currency": PREPARE["amount"]["currency"]},
+        "amount": {"amount": amount, "currency": "USD"},
     }
     answer = await operator.post(f"/participants/{name}/accounts/{account['id']}", body)
     assert 202 == answer.status, answer.text

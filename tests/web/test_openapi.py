@@ -75,7 +75,7 @@ def test_every_fspiop_route_is_described_and_no_other() -> None:
 def test_every_admin_route_is_described_and_no_other() -> None:
     participants = FakeParticipants()
     ledger = LedgerInMemory(participants)
-    app = build_admin_app(Settings(), ledger, participants, ledger, HealthySurroundings())
+    app = build_admin_app(Settings(), ledger, participants, ledger, ledger, HealthySurroundings())
 
     assert routes(app) == {(method, path) for method, path, _ in operations(ADMIN)}
 
@@ -145,7 +145,7 @@ ADMIN_BODIES: list[tuple[str, str, Keys]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "keys"), ADMIN_BODIES, ids=lambda value: value if value else "")
+@pytest.mark.parametrize(("method", "path", "keys"), ADMIN_BODIES, ids=lambda value: value or "")
 def test_admin_bodies(method: str, path: str, keys: Keys) -> None:
     content = ADMIN["paths"][path][method.lower()]["requestBody"]["content"]
 

@@ -15,25 +15,44 @@ class PartitionElsewhereError(Exception):
     """The worker does not have the partition (any more); the asker should look again who has."""
 
 
-class PositionRows(Protocol):
-    """Where the answers come from."""
+class LedgerRows(Protocol):
+    """Where the answers come from. Both raise PartitionElsewhereError."""
 
-    async def __call__(self, partition: int, participant: str) -> list[bytes]:
-        """The rows of a participant's accounts, as stored. Raises PartitionElsewhereError."""
+    async def positions(self, partition: int, participant: str) -> list[bytes]:
+        """The rows of a participant's accounts, as stored."""
+
+    async def transfer(self, partition: int, transfer_id: str) -> bytes | None:
+        """The row of a transfer, as stored."""
 
 
-def build_ledger_app(position_rows: PositionRows, health: Health) -> Application:
+def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
     """The worker's HTTP surface."""
 
     async def get_positions(request: Request) -> Response:
         try:
-            partition = int(request.match_info["partition"])
-            rows = await position_rows(partition, request.match_info["participant"])
+            found = await rows.positions(int(request.match_info["partition"]), request.match_info["participant"])
         except PartitionElsewhereError:
-            return Response(status=421, text="this worker does not have the partition")
-        return Response(body=b"\n".join(rows), content_type="application/x-ndjson")
+            return _elsewhere()
+        return Response(body=b"\n".join(found), content_type="application/x-ndjson")
+
+    async def get_transfer(request: Request) -> Response:
+        """The row, or nothing at all: that there is none is an answer too."""
+        try:
+            row = await rows.transfer(int(request.match_info["partition"]), request.match_info["id"])
+        except PartitionElsewhereError:
+            return _elsewhere()
+        return Response(body=row or b"", content_type="application/json")
 
     app = Application()
-    app.add_routes([get(r"/partitions/{partition:\d+}/positions/{participant}", get_positions)])
+    app.add_routes(
+        [
+            get(r"/partitions/{partition:\d+}/positions/{participant}", get_positions),
+            get(r"/partitions/{partition:\d+}/transfers/{id}", get_transfer),
+        ]
+    )
     add_operations_routes(app, health, __version__)
     return app
+
+
+def _elsewhere() -> Response:
+    return Response(status=421, text="this worker does not have the partition")

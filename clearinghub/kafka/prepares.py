@@ -1,0 +1,52 @@
+"""Prepare messages as they came, read back from topic `prepare`: the ledger keeps where each is, not its body."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from clearinghub.config import Settings
+from clearinghub.kafka.ledger_reader import HttpLedgerReader
+from clearinghub.messages import decode
+from clearinghub.ports import LedgerUnavailableError
+
+READ_TIMEOUT_S: Final = 5.0
+
+
+class KafkaPacketReader:
+    """Finds a transfer by asking every partition's worker, then reads its message at the place that they name."""
+
+    def __init__(self, settings: Settings, ledger: HttpLedgerReader) -> None:
+        self._settings = settings
+        self._ledger = ledger
+
+    async def ilp_packet(self, transfer_id: str) -> str | None:
+        """The ilpPacket of a transfer; see `clearinghub.ports.PacketReader`."""
+        partitions = range(self._settings.partitions)
+        found = await asyncio.gather(*(self._ledger.transfer(partition, transfer_id) for partition in partitions))
+        for partition, transfer in zip(partitions, found, strict=True):
+            if transfer is not None and transfer.prepare_offset is not None:
+                return await self._packet_at(partition, transfer.prepare_offset)
+        return None
+
+    async def _packet_at(self, partition: int, offset: int) -> str | None:
+        place = TopicPartition(self._settings.topic("prepare"), partition)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False)
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                await consumer.start()
+                consumer.assign([place])
+                if offset < (await consumer.beginning_offsets([place]))[place]:
+                    return None  # the topic's retention is over
+                consumer.seek(place, offset)
+                record = await consumer.getone()
+        except TimeoutError as error:
+            raise LedgerUnavailableError(f"{place.topic}/{partition} at {offset}") from error
+        finally:
+            await consumer.stop()
+        _line, body = decode(record.value)
+        packet = orjson.loads(body)["ilpPacket"]
+        return str(packet) if record.offset == offset else None

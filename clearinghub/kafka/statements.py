@@ -1,0 +1,134 @@
+"""Account statements, from the append-only history of all position changes, topic `positions` (fspiop 4.1).
+
+A period is cut by the time at which the ledger booked a change, the record's own. In a partition these times only grow,
+so the lines of a period are a run without a gap, and two periods that meet share the balance where they meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import orjson
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from clearinghub.config import Settings
+from clearinghub.domain.position import Position
+from clearinghub.domain.statement import Statement, StatementLine
+from clearinghub.engine.overlay import Partitioner
+from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
+
+READERS_MAX: Final = 4  # at a time; each is a connection, and a core while it reads
+RECORDS_READ_MAX: Final = 1_000_000  # of all participants on the partition; some seconds
+TIMEOUT_S: Final = 30.0
+FETCH_TIMEOUT_MS: Final = 100
+FETCH_BYTES_MAX: Final = 4 * 1024 * 1024
+
+
+class KafkaStatementReader:
+    """Reads the partition of one participant, from the period's first record."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._partition_of = Partitioner({"positions": settings.partitions})
+        self._turns = asyncio.Semaphore(READERS_MAX)
+
+    async def statement(
+        self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int
+    ) -> Statement:
+        """A statement; see `clearinghub.ports.StatementReader`."""
+        place = TopicPartition(
+            self._settings.topic("positions"), self._partition_of("positions", position.participant)
+        )
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=FETCH_BYTES_MAX,
+            fetch_max_wait_ms=FETCH_TIMEOUT_MS,
+        )
+        try:
+            async with asyncio.timeout(TIMEOUT_S), self._turns:
+                try:
+                    await consumer.start()
+                    consumer.assign([place])
+                    return await _Reading(consumer, place, position).read(from_ms, to_ms, after, lines_max)
+                finally:
+                    await consumer.stop()
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise LedgerUnavailableError(f"positions of {position.participant}: {error!r}") from error
+
+
+class _Reading:
+    """One statement in the making."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, place: TopicPartition, position: Position) -> None:
+        self._consumer = consumer
+        self._place = place
+        self._position = position
+        self._kept_from_ms: int | None = None
+
+    async def read(self, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
+        end = (await self._consumer.end_offsets([self._place]))[self._place]
+        start = await self._offset_at(from_ms, end)
+        stop = await self._offset_at(to_ms, end)
+        await self._note_what_is_gone(start)
+        lines: list[StatementLine] = []
+        async for offset, line in self._lines(start, end):
+            if line.change_number <= after:
+                continue
+            if offset >= stop or len(lines) == lines_max:
+                # The first change behind the period: it knows the balance before it, if the period has no line.
+                opening = _before(lines[0] if lines else line)
+                return Statement(opening, tuple(lines), offset >= stop, self._kept_from_ms)
+            lines.append(line)
+        opening = _before(lines[0]) if lines else self._position.value
+        return Statement(opening, tuple(lines), is_whole=True, kept_from_ms=self._kept_from_ms)
+
+    async def _offset_at(self, at_ms: int, end: int) -> int:
+        """The first record of that time or later."""
+        found = (await self._consumer.offsets_for_times({self._place: max(at_ms, 0)}))[self._place]
+        return end if found is None else min(found.offset, end)
+
+    async def _note_what_is_gone(self, start: int) -> None:
+        beginning = (await self._consumer.beginning_offsets([self._place]))[self._place]
+        if start == beginning > 0:
+            found = (await self._consumer.offsets_for_times({self._place: 0}))[self._place]
+            self._kept_from_ms = None if found is None else found.timestamp
+
+    async def _lines(self, start: int, end: int) -> AsyncIterator[tuple[int, StatementLine]]:
+        """The account's changes with their offsets."""
+        key = self._position.participant.encode()
+        account_id = self._position.account_id
+        async for record in self._records(start, end):
+            if record.key != key:  # before its value is parsed: most are of others
+                continue
+            row = orjson.loads(record.value)
+            if row["accountId"] == account_id:
+                yield record.offset, StatementLine(
+                    row["changeNumber"],
+                    record.timestamp,
+                    row["transferId"],
+                    row["entryType"],
+                    row["change"],
+                    row["value"],
+                )
+
+    async def _records(self, start: int, end: int) -> AsyncIterator[ConsumerRecord]:
+        self._consumer.seek(self._place, start)
+        count = 0
+        while await self._consumer.position(self._place) < end:
+            fetched = await self._consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS)
+            for record in fetched.get(self._place, ()):
+                if record.offset >= end:
+                    return
+                yield record
+                count += 1
+                if count > RECORDS_READ_MAX:
+                    raise StatementTooLongError
+
+
+def _before(line: StatementLine) -> int:
+    return line.value - line.change

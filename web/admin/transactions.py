@@ -1,0 +1,30 @@
+"""GET /transactions/{id}: the Transaction that the parties agreed on, as the transfer's ILP packet carries it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp.web import Request, Response
+
+from clearinghub.domain.ilp import transaction_of
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.ports import PacketReader
+from web.admin.context import json_response
+from web.errors import ApiError
+
+_NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "The requested resource could not be found")
+
+
+class TransactionsResource:
+    """What is kept of transfers beside their outcome."""
+
+    def __init__(self, packets: PacketReader) -> None:
+        self._packets = packets
+
+    async def get_transaction(self, request: Request) -> Response:
+        """GET /transactions/{id} -> the Transaction object; 3200 where there is none to show (fspiop 5.3)."""
+        packet = await self._packets.ilp_packet(request.match_info["id"])
+        transaction = None if packet is None else transaction_of(packet)
+        if transaction is None:
+            raise ApiError(_NOT_FOUND)
+        return json_response(transaction)
