@@ -5,12 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
 SANDBOX ?= 1
 TRANSFERS ?= 200
+REQUESTS ?= 20000
+SEED ?=
 LEDGERS ?= 1
 # Enough for a laptop; fixed for the life of the data (`make clean-data` to change it).
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance check lint format clean-data bench-engine bench-jws lock
+.PHONY: help setup run demo test conformance fuzz check lint format clean-data bench-engine bench-jws lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -40,6 +42,9 @@ test: lint ## lint, then every test (real Kafka)
 
 conformance: $(STAMP) ## Mojaloop's own hub tests on clean data; LEDGERS=2: the ledger in two processes
 	@exec $(BIN)/python -m tests.conformance.run --ledgers $(LEDGERS)
+
+fuzz: $(STAMP) ## requests of every route, good and bad, at a hub of its own; REQUESTS=20000 SEED=1
+	FUZZ_REQUESTS=$(REQUESTS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -s tests/fuzz
 
 check: lint ## lint, then tidy, packaging, unit and property tests: seconds, no broker
 	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/unit tests/property

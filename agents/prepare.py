@@ -67,7 +67,8 @@ def make_on_prepare(context: LedgerContext) -> Handler:
             case Modified(rejection):
                 notifier.error(request.source, ErrorInformation.of(rejection))
             case Resent(transfer):
-                notifier.put(request.source, transfer_body(transfer))
+                # Never to whoever repeats the payer's words: the body has the fulfilment (fspiop 3.2).
+                notifier.put(transfer.payer, transfer_body(transfer))
             case Ignored():
                 pass
 

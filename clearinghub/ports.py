@@ -102,9 +102,7 @@ class PacketReader(Protocol):
 class StatementReader(Protocol):
     """Reads the history of accounts."""
 
-    async def statement(
-        self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int
-    ) -> Statement:
+    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
         """What moved an account from `from_ms` to just before `to_ms`, milliseconds since 1970.
 
         Args:

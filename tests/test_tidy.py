@@ -87,9 +87,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
     # Values of the domain, and none of its decisions: these are the ledger's.
     "web/": (
         "clearinghub.__version__", "clearinghub.config", "clearinghub.delivery.templates",
-        "clearinghub.domain.currencies", "clearinghub.domain.ilp", "clearinghub.domain.money", "clearinghub.domain.participant",
-        "clearinghub.domain.position", "clearinghub.domain.rejections", "clearinghub.domain.scheme",
-        "clearinghub.domain.timestamps", "clearinghub.domain.transfer", "clearinghub.jws.signature",
+        "clearinghub.domain.currencies", "clearinghub.domain.ilp", "clearinghub.domain.money",
+        "clearinghub.domain.participant", "clearinghub.domain.position", "clearinghub.domain.rejections",
+        "clearinghub.domain.scheme", "clearinghub.domain.statement", "clearinghub.domain.timestamps",
+        "clearinghub.domain.transfer", "clearinghub.jws.signature",
         "clearinghub.messages", "clearinghub.ports",
     ),
 }  # fmt: skip

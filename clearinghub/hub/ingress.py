@@ -14,6 +14,7 @@ from clearinghub.kafka.commands import KafkaCommandClient
 from clearinghub.kafka.ledger_reader import HttpLedgerReader
 from clearinghub.kafka.prepares import KafkaPacketReader
 from clearinghub.kafka.recorder import KafkaRecorder
+from clearinghub.kafka.statements import KafkaStatementReader
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.signals import stop_event, until_stopped
 from web.admin.app import build_admin_app
@@ -65,7 +66,15 @@ async def run_ingress(settings: Settings) -> None:
             settings.fspiop_port,
         ),
         Listener(
-            build_admin_app(settings, commands, participants, ledger, KafkaPacketReader(settings, ledger), health),
+            build_admin_app(
+                settings,
+                commands,
+                participants,
+                ledger,
+                KafkaPacketReader(settings, ledger),
+                KafkaStatementReader(settings),
+                health,
+            ),
             settings.bind_host,
             settings.admin_port,
         ),

@@ -1,7 +1,8 @@
 """Account statements, from the append-only history of all position changes, topic `positions` (fspiop 4.1).
 
-A period is cut by the time at which the ledger booked a change, the record's own. In a partition these times only grow,
-so the lines of a period are a run without a gap, and two periods that meet share the balance where they meet.
+A period is cut by the time at which the ledger booked a change, the record's own. Its lines are a run without a gap,
+from the first that is not too early to the first that is too late. So two periods that meet share the balance where
+they meet, even if the clocks of two ledger workers differ.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
 READERS_MAX: Final = 4  # at a time; each is a connection, and a core while it reads
 RECORDS_READ_MAX: Final = 1_000_000  # of all participants on the partition; some seconds
 TIMEOUT_S: Final = 30.0
+CLOCK_SLACK_MS: Final = 10_000  # the ends of transactions have the broker's time, records the ledger's
 FETCH_TIMEOUT_MS: Final = 100
 FETCH_BYTES_MAX: Final = 4 * 1024 * 1024
 
@@ -35,13 +37,9 @@ class KafkaStatementReader:
         self._partition_of = Partitioner({"positions": settings.partitions})
         self._turns = asyncio.Semaphore(READERS_MAX)
 
-    async def statement(
-        self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int
-    ) -> Statement:
+    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
         """A statement; see `clearinghub.ports.StatementReader`."""
-        place = TopicPartition(
-            self._settings.topic("positions"), self._partition_of("positions", position.participant)
-        )
+        place = TopicPartition(self._settings.topic("positions"), self._partition_of("positions", position.participant))
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             isolation_level="read_committed",
@@ -73,22 +71,32 @@ class _Reading:
     async def read(self, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
         end = (await self._consumer.end_offsets([self._place]))[self._place]
         start = await self._offset_at(from_ms, end)
-        stop = await self._offset_at(to_ms, end)
+        stop = await self._offset_at(to_ms + CLOCK_SLACK_MS, end)
         await self._note_what_is_gone(start)
         lines: list[StatementLine] = []
-        async for offset, line in self._lines(start, end):
-            if line.change_number <= after:
-                continue
-            if offset >= stop or len(lines) == lines_max:
-                # The first change behind the period: it knows the balance before it, if the period has no line.
-                opening = _before(lines[0] if lines else line)
-                return Statement(opening, tuple(lines), offset >= stop, self._kept_from_ms)
-            lines.append(line)
-        opening = _before(lines[0]) if lines else self._position.value
-        return Statement(opening, tuple(lines), is_whole=True, kept_from_ms=self._kept_from_ms)
+        earlier: StatementLine | None = None
+        async for line in self._lines(start, stop):
+            if line.change_number <= after or (line.at_ms < from_ms and not lines):
+                earlier = line
+            elif line.at_ms >= to_ms:
+                return self._statement(_before(line), lines)
+            elif len(lines) == lines_max:
+                return self._statement(_before(line), lines, is_whole=False)
+            else:
+                lines.append(line)
+        if lines or earlier is not None:
+            return self._statement(earlier.value if earlier is not None else 0, lines)
+        async for line in self._lines(stop, end):  # the first change behind the period knows the balance before it
+            return self._statement(_before(line), lines)
+        return self._statement(self._position.value, lines)
+
+    def _statement(self, balance: int, lines: list[StatementLine], *, is_whole: bool = True) -> Statement:
+        """`balance` is what the account held, should there be no line to tell it."""
+        opening = _before(lines[0]) if lines else balance
+        return Statement(opening, tuple(lines), is_whole, self._kept_from_ms)
 
     async def _offset_at(self, at_ms: int, end: int) -> int:
-        """The first record of that time or later."""
+        """The first record or end of a transaction of that time or later."""
         found = (await self._consumer.offsets_for_times({self._place: max(at_ms, 0)}))[self._place]
         return end if found is None else min(found.offset, end)
 
@@ -98,8 +106,8 @@ class _Reading:
             found = (await self._consumer.offsets_for_times({self._place: 0}))[self._place]
             self._kept_from_ms = None if found is None else found.timestamp
 
-    async def _lines(self, start: int, end: int) -> AsyncIterator[tuple[int, StatementLine]]:
-        """The account's changes with their offsets."""
+    async def _lines(self, start: int, end: int) -> AsyncIterator[StatementLine]:
+        """The account's changes."""
         key = self._position.participant.encode()
         account_id = self._position.account_id
         async for record in self._records(start, end):
@@ -107,7 +115,7 @@ class _Reading:
                 continue
             row = orjson.loads(record.value)
             if row["accountId"] == account_id:
-                yield record.offset, StatementLine(
+                yield StatementLine(
                     row["changeNumber"],
                     record.timestamp,
                     row["transferId"],

@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from rich.console import Console
@@ -56,7 +57,6 @@ def options() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, report, give the exit code."""
     chosen = options().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a time limit from outside clears up too
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     try:
         report = run(chosen.out.resolve(), chosen.ledgers, console, everything=chosen.everything)
@@ -72,6 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report.show(console)
     console.print(f"reports: {chosen.out}", highlight=False)
     return EXIT_PASSED if report.passed else EXIT_FAILED
+
+
+def _interrupt_once(_number: int, _frame: FrameType | None) -> None:
+    """A time limit from outside signals make, which signals us too: the second must not disturb the clearing up."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    raise KeyboardInterrupt
 
 
 def run(out: Path, ledgers: int, console: Console, *, everything: bool) -> Report:
@@ -151,4 +158,6 @@ def _differences(results: Sequence[Result], files: Sequence[dict[str, object]]) 
 
 
 if __name__ == "__main__":
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, _interrupt_once)
     sys.exit(main())

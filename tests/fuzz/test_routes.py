@@ -10,7 +10,7 @@ from itertools import count
 from random import Random
 
 import pytest
-from schemathesis import BaseSchema, GenerationMode
+from schemathesis import GenerationMode
 
 from tests.fuzz.cases import AnyCase, Steering, corner_cases, described, operations, random_cases
 from tests.fuzz.hub import FuzzedHub, fuzzed_hub
@@ -40,12 +40,13 @@ def hub(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield running
 
 
-def cases(schema: BaseSchema, mode: GenerationMode, seed: int) -> Iterator[AnyCase]:
+def cases(surface: str, mode: GenerationMode) -> Iterator[AnyCase]:
     """The corners once, then random ones without end."""
-    for operation in operations(schema):
-        yield from corner_cases(schema, operation, mode)
-    for number in count(seed):
-        for operation in operations(schema):
+    by_example, whole = described(surface, mode)
+    for operation in operations(by_example):
+        yield from corner_cases(by_example, operation, mode)
+    for number in count(SEED):
+        for operation in operations(whole):
             yield from random_cases(operation, mode, CASES_AT_ONCE, number)
 
 
@@ -59,7 +60,7 @@ def test_an_invalid_request_is_refused_and_changes_nothing(hub: FuzzedHub, surfa
     judge, steering = judge_of(hub, surface), Steering(Random(SEED), hub.accounts())
     shown, written = hub.snapshot(), hub.quiet(*INPUTS, *OUTPUTS)
 
-    for case in cases(described(surface), GenerationMode.NEGATIVE, SEED):
+    for case in cases(surface, GenerationMode.NEGATIVE):
         if judge.is_done:
             break
         judge.send(steering.steer(case))
@@ -77,7 +78,7 @@ def test_a_request_as_described_is_answered_as_described(hub: FuzzedHub, surface
     watched = WATCHED[surface]
     settled = False
 
-    for number, case in enumerate(cases(described(surface), GenerationMode.POSITIVE, SEED)):
+    for number, case in enumerate(cases(surface, GenerationMode.POSITIVE)):
         if judge.is_done:
             break
         before = None

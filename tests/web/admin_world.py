@@ -17,6 +17,7 @@ from agents.command import on_command
 from agents.credit import on_credit
 from clearinghub.config import Settings
 from clearinghub.domain.position import Position
+from clearinghub.domain.statement import Statement, StatementLine
 from clearinghub.messages import VERSION, encode
 from clearinghub.ports import CommandRejectedError, CommandTimeoutError
 from tables.positions import POSITIONS
@@ -59,6 +60,27 @@ class Answer:
 
 
 @dataclass
+class HistoryInMemory:
+    """StatementReader over what the agents wrote to topic `positions`, each record with its time."""
+
+    rows: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    kept_from_ms: int | None = None
+    fails_with: Exception | None = None
+
+    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
+        if self.fails_with is not None:
+            raise self.fails_with
+        own = [
+            StatementLine(row["changeNumber"], at_ms, row["transferId"], row["entryType"], row["change"], row["value"])
+            for at_ms, row in self.rows
+            if row["accountId"] == position.account_id and at_ms >= from_ms and row["changeNumber"] > after
+        ]
+        opening = own[0].value - own[0].change if own else position.value
+        lines = [line for line in own if line.at_ms < to_ms]
+        return Statement(opening, tuple(lines[:lines_max]), len(lines) <= lines_max, self.kept_from_ms)
+
+
+@dataclass
 class LedgerInMemory:
     """CommandClient, LedgerReader and PacketReader: runs the agents in the broker's place, in the order of arrival."""
 
@@ -72,6 +94,7 @@ class LedgerInMemory:
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)
     now_ms: int = NOW_MS
     packets: dict[str, str] = field(default_factory=dict)
+    history: HistoryInMemory = field(default_factory=HistoryInMemory)
 
     async def ilp_packet(self, transfer_id: str) -> str | None:
         if self.fails_with is not None:
@@ -126,6 +149,8 @@ class LedgerInMemory:
         for one in emitted:
             if one.topic == "participants":
                 self.participants.take(one.value)
+            elif one.topic == "positions":
+                self.history.rows.append((self.now_ms, json.loads(one.value)))
             elif one.topic == "credit":
                 on_credit(Offsets("credit").record(one.value, self.now_ms, one.key), self._view(one.key))
 
@@ -215,6 +240,8 @@ async def an_operator(**settings: Any) -> AsyncIterator[Operator]:
     """An operator at a hub that nobody has set up yet."""
     participants = FakeParticipants()
     ledger = LedgerInMemory(participants)
-    app = build_admin_app(Settings(**settings), ledger, participants, ledger, ledger, HealthySurroundings())
+    app = build_admin_app(
+        Settings(**settings), ledger, participants, ledger, ledger, ledger.history, HealthySurroundings()
+    )
     async with TestClient(TestServer(app)) as client:
         yield Operator(client, ledger)

@@ -18,7 +18,7 @@ from clearinghub.domain.rejections import DESCRIPTION_LENGTH_MAX
 from tests.fakes import FakeParticipants
 from tests.web.admin_world import MODEL, HealthySurroundings, LedgerInMemory, Operator
 from tests.web.fspiop_client import FakeHealth, FakeRecorder
-from web.admin import bodies
+from web.admin import bodies, statement
 from web.admin.app import build_admin_app
 from web.admin.schema import Keys, described, transfer_id
 from web.fspiop import models
@@ -75,7 +75,7 @@ def test_every_fspiop_route_is_described_and_no_other() -> None:
 def test_every_admin_route_is_described_and_no_other() -> None:
     participants = FakeParticipants()
     ledger = LedgerInMemory(participants)
-    app = build_admin_app(Settings(), ledger, participants, ledger, ledger, HealthySurroundings())
+    app = build_admin_app(Settings(), ledger, participants, ledger, ledger, ledger.history, HealthySurroundings())
 
     assert routes(app) == {(method, path) for method, path, _ in operations(ADMIN)}
 
@@ -166,6 +166,7 @@ def test_no_admin_body_is_forgotten() -> None:
         ("/participants/limits", BODIES.limits_query),
         ("/participants/{name}/limits", BODIES.limits_query),
         ("/participants/{name}/positions", BODIES.positions_query),
+        ("/participants/{name}/accounts/{id}/statement", statement.QUERY),
     ],
 )
 def test_admin_queries(path: str, keys: Keys) -> None:

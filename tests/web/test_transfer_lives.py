@@ -143,6 +143,18 @@ async def test_a_rejection_by_put_changes_nothing_and_uses_the_fulfil_up(exchang
     assert (0, 0) == await exchange.positions()
 
 
+@pytest.mark.parametrize("source", [PAYER, STRANGER])
+async def test_a_repeated_prepare_tells_the_payer_whoever_repeats_it(exchange: Exchange, source: str) -> None:
+    await a_reserved_transfer(exchange)
+    await exchange.put()
+    exchange.heard()
+
+    await exchange.post(source)
+
+    (told,) = exchange.heard()
+    assert (PAYER, "PUT", "COMMITTED") == (told.receiver, told.method, told.body["transferState"])
+
+
 async def shown(exchange: Exchange, source: str = PAYER) -> Any:
     """What a DFSP is told of the funds' transfer, without its time and its reference."""
     await exchange.get(source, FUNDS_ID)

@@ -8,13 +8,14 @@ from aiohttp.web import Application
 
 from clearinghub import __version__
 from clearinghub.config import Settings
-from clearinghub.ports import CommandClient, Health, LedgerReader, PacketReader, Participants
+from clearinghub.ports import CommandClient, Health, LedgerReader, PacketReader, Participants, StatementReader
 from web.admin.accounts import AccountsResource
 from web.admin.context import AdminContext
 from web.admin.enums import EnumsResource
 from web.admin.limits import LimitsResource
 from web.admin.models import ModelsResource
 from web.admin.participants import ParticipantsResource
+from web.admin.statement import StatementResource
 from web.admin.transactions import TransactionsResource
 from web.errors import make_error_middleware
 from web.operations import add_operations_routes, make_metrics_middleware
@@ -28,6 +29,7 @@ def build_admin_app(
     participants: Participants,
     ledger: LedgerReader,
     packets: PacketReader,
+    statements: StatementReader,
     health: Health,
 ) -> Application:
     """The application, ready to be served. It authenticates nobody: it is for a network of operators only."""
@@ -35,7 +37,10 @@ def build_admin_app(
         client_max_size=settings.body_bytes_max,
         middlewares=[make_metrics_middleware(), make_error_middleware()],
     )
-    _add_routes(app, AdminContext(settings, commands, participants, ledger))
+    context = AdminContext(settings, commands, participants, ledger)
+    _add_routes(app, context)
+    statement = StatementResource(context, statements)
+    app.router.add_route("GET", "/participants/{name}/accounts/{id}/statement", statement.get_statement)
     app.router.add_get("/transactions/{id}", TransactionsResource(packets).get_transaction, allow_head=False)
     add_operations_routes(app, health, __version__, base_paths=("", SETTLEMENT_BASE_PATH))
     return app

@@ -1,0 +1,1 @@
+"""`clearinghub audit`: the books checked from the topics alone, by rules of their own and none of the ledger's code."""

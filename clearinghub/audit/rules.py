@@ -1,0 +1,99 @@
+"""What must hold of the books, and what was found of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+SHOWN_MAX: Final = 1_000  # violations kept of each rule; all are counted
+
+
+class Rule(Enum):
+    """A rule: its name, and what it says."""
+
+    RUNNING_BALANCE = (
+        "running-balance",
+        "Every change of an account continues it: value = previous value + change, and its number is one more, from 1.",
+    )
+    ASKED_FOR = (
+        "asked-for",
+        "Every change belongs to a transfer or to funds that were asked for, or is an initial position.",
+    )
+    ONE_END = ("one-final-state", "A transfer has at most one final state.")
+    AS_ASKED = (
+        "final-as-asked",
+        "A final state names the payer, payee, amount and currency that were asked for.",
+    )
+    ANSWERED = ("committed-as-answered", "A COMMITTED transfer was answered by its payee with a fulfil.")
+    COMMITTED = (
+        "committed",
+        "A COMMITTED transfer is its payer's +amount and its payee's -amount and nothing else; funds likewise.",
+    )
+    ABORTED = (
+        "aborted",
+        "An ABORTED, EXPIRED or INVALID transfer nets to zero on its payer and touches nobody else; funds likewise.",
+    )
+    IN_FLIGHT = (
+        "in-flight",
+        "A transfer that is reserved and not final is +amount on its payer and nothing else; funds out likewise.",
+    )
+    FUNDS = ("within-funds", "No reservation took a position above the payer's funds at that time.")
+    CAP = ("within-cap", "No reservation took a position above the payer's net debit cap at that time.")
+    POSITIONS = (
+        "positions-balance",
+        "In a currency all POSITION accounts together are the amounts in flight and the initial positions.",
+    )
+    RECONCILIATION = (
+        "reconciliation-balance",
+        "In a currency HUB_RECONCILIATION is minus all SETTLEMENT accounts, but for funds reserved to go out.",
+    )
+    READABLE = ("readable", "Every record of the ledger can be read.")
+
+    def __init__(self, label: str, sentence: str) -> None:
+        self.label = label
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """`subject` breaks a rule: a transfer's id, an account, or a currency."""
+
+    subject: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often a rule was looked at, and how often it was broken; `left_out` says why if it could not be checked."""
+
+    checked: int = 0
+    violations: int = 0
+    shown: list[Violation] = field(default_factory=list)
+    left_out: str | None = None
+
+
+class Findings:
+    """What was found of each rule."""
+
+    def __init__(self) -> None:
+        self.tallies = {rule: Tally() for rule in Rule}
+
+    @property
+    def violations(self) -> int:
+        """Of all rules."""
+        return sum(tally.violations for tally in self.tallies.values())
+
+    def check(self, rule: Rule, subject: str, fault: str | None) -> None:
+        """The rule was looked at; `fault` is what is wrong, or None."""
+        tally = self.tallies[rule]
+        tally.checked += 1
+        if fault is None:
+            return
+        tally.violations += 1
+        if len(tally.shown) < SHOWN_MAX:
+            tally.shown.append(Violation(subject, fault))
+
+    def leave_out(self, rule: Rule, reason: str) -> None:
+        """The rule cannot be checked."""
+        self.tallies[rule].left_out = reason

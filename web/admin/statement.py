@@ -1,0 +1,128 @@
+"""GET /participants/{name}/accounts/{id}/statement?from&to: what moved an account; the hub's own addition."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from aiohttp.web import Request, Response
+
+from clearinghub.domain.position import Position
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.domain.statement import Statement, StatementLine
+from clearinghub.domain.timestamps import timestamp_text
+from clearinghub.ports import StatementReader, StatementTooLongError
+from web.admin.bodies import account_id_in_path, name_in_path, read_query
+from web.admin.context import AdminContext, json_response
+from web.admin.schema import Check, Key, Keys, text
+from web.admin.shapes import number
+from web.errors import ApiError
+
+LINES_MAX: Final = 1_000
+PERIOD_DEFAULT_MS: Final = 24 * 3_600_000
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_MOMENT: Final = text(
+    pattern=(
+        r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,3})?"
+        r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
+    )
+)
+_COUNT: Final = text(pattern=r"(0|[1-9][0-9]{0,17})")
+QUERY: Final[Keys] = {
+    "from": Key(_MOMENT, required=False),
+    "to": Key(_MOMENT, required=False),
+    "after": Key(Check(lambda value, place: int(_COUNT(value, place)), _COUNT.takes), required=False),
+}
+
+_ACCOUNT_NOT_FOUND: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Account not found")
+_MISMATCH: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Participant/account mismatch")
+_NO_SUCH_DAY: Final = Rejection(ErrorCode.VALIDATION_ERROR, "There is no such day")
+_BACKWARDS: Final = Rejection(ErrorCode.VALIDATION_ERROR, "The period ends before it begins")
+_TOO_LONG: Final = Rejection(
+    ErrorCode.VALIDATION_ERROR, "Too much was booked in or since the period; ask for a shorter or a later one"
+)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class StatementResource:
+    """Below one account."""
+
+    def __init__(self, context: AdminContext, statements: StatementReader, clock: Callable[[], int] = _now_ms) -> None:
+        """`clock` gives milliseconds since the epoch: where a period ends that has no end."""
+        self._context = context
+        self._statements = statements
+        self._clock = clock
+
+    async def get_statement(self, request: Request) -> Response:
+        """The balance before a period, what was booked in it, and the balance behind it."""
+        name, account_id = name_in_path(request), account_id_in_path(request)
+        query = read_query(request, QUERY)
+        to_ms = _milliseconds(query["to"]) if "to" in query else self._clock()
+        from_ms = _milliseconds(query["from"]) if "from" in query else max(to_ms - PERIOD_DEFAULT_MS, 0)
+        if from_ms > to_ms:
+            raise ApiError(_BACKWARDS)
+        # Before the history is read: what is in no record of it from then on, the account still holds.
+        account = await self._account(name, account_id)
+        try:
+            statement = await self._statements.statement(account, from_ms, to_ms, query.get("after", 0), LINES_MAX)
+        except StatementTooLongError as error:
+            raise ApiError(_TOO_LONG) from error
+        return json_response(_shape(account, statement, from_ms, to_ms))
+
+    async def _account(self, name: str, account_id: int) -> Position:
+        self._context.find(name)
+        for position in await self._context.positions(name):
+            if position.account_id == account_id:
+                return position
+        others = (one for one in self._context.participants.all() if one.name != name)
+        raise ApiError(_MISMATCH if any(one.account_by_id(account_id) for one in others) else _ACCOUNT_NOT_FOUND)
+
+
+def _milliseconds(moment: str) -> int:
+    """A checked timestamp as milliseconds since 1970; what is earlier or later than anything can be, as the limit."""
+    try:
+        at_ms = (datetime.fromisoformat(moment) - _EPOCH) // timedelta(milliseconds=1)
+    except ValueError as error:
+        raise ApiError(_NO_SUCH_DAY) from error
+    return min(max(at_ms, 0), _LAST_MS)
+
+
+def _shape(account: Position, statement: Statement, from_ms: int, to_ms: int) -> dict[str, Any]:
+    shape: dict[str, Any] = {
+        "participant": account.participant,
+        "accountId": account.account_id,
+        "ledgerAccountType": account.account_type,
+        "currency": account.currency,
+        "from": timestamp_text(from_ms),
+        "to": timestamp_text(to_ms),
+        "openingBalance": number(statement.opening),
+        "lines": [_line_shape(line) for line in statement.lines],
+        "closingBalance": number(statement.closing),
+    }
+    if statement.kept_from_ms is not None:
+        shape["keptFrom"] = timestamp_text(statement.kept_from_ms)
+    if not statement.is_whole:
+        last = statement.lines[-1]
+        # From the last line's own time on, so that what was read is not read again.
+        rest = urlencode({"from": timestamp_text(last.at_ms), "to": timestamp_text(to_ms), "after": last.change_number})
+        shape["next"] = f"/participants/{account.participant}/accounts/{account.account_id}/statement?{rest}"
+    return shape
+
+
+def _line_shape(line: StatementLine) -> dict[str, Any]:
+    return {
+        "changeNumber": line.change_number,
+        "at": timestamp_text(line.at_ms),
+        "transferId": line.transfer_id,
+        "entryType": line.entry_type,
+        "change": number(line.change),
+        "value": number(line.value),
+    }
