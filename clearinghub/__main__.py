@@ -55,6 +55,7 @@ TOOL_ENTRIES: Final = {
     "demo": "clearinghub.demo",
     "replay": "clearinghub.replay",
     "admin": "clearinghub.admin_cli",
+    "audit": "clearinghub.audit.main",
     "apply": "clearinghub.apply",
     "keys": "clearinghub.jws.generate",
 }
@@ -82,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
         ("replay", "send callbacks that were given up once more"),
         ("admin", "what operators do daily: participants, limits, positions, funds"),
         ("apply", "make a running hub what a scheme's file says"),
+        ("audit", "check the ledger's books from the topics alone"),
         ("keys", "make keys for message signatures"),
     ):
         roles.add_parser(tool, help=purpose, add_help=False)

@@ -72,6 +72,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "clearinghub/client/": ("clearinghub.config", "clearinghub.delivery.templates", "clearinghub.domain"),
     "clearinghub/sandbox/": ("clearinghub.client", "clearinghub.config", "clearinghub.domain", "clearinghub.jws"),
     "clearinghub/demo/": ("clearinghub.client", "clearinghub.config", "clearinghub.domain", "clearinghub.sandbox"),
+    # Independent of what it checks: no decision of the domain, no agent, no table, not even its way of writing amounts.
+    "clearinghub/audit/": ("clearinghub.broker", "clearinghub.config", "clearinghub.messages"),
     "clearinghub/admin_cli/": (
         "clearinghub.client", "clearinghub.config", "clearinghub.delivery.templates", "clearinghub.domain",
     ),

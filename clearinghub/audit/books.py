@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from clearinghub.audit.accounts import Accounts
-from clearinghub.audit.life import Life, Standing, judge
+from clearinghub.audit.life import Life, Move, Standing, due_moves, judge
 from clearinghub.audit.money import shown
 from clearinghub.audit.records import (
     INITIAL_POSITION,
@@ -112,7 +112,7 @@ class Books:
     def close(self, cut_ms: int) -> Closing:
         """Judge what is left, and balance the books."""
         standings: Counter[Standing] = Counter()
-        in_flight: list[Life] = []
+        due: list[Move] = []
         pending = self.pending(cut_ms)
         ids = {id(life) for life in pending}
         for life in self._transfers.open():
@@ -121,11 +121,10 @@ class Books:
             verdict = judge(life, self._hub_name)
             for rule, fault in verdict.looked_at:
                 self.findings.check(rule, life.transfer_id, fault)
-            if verdict.standing is Standing.IN_FLIGHT:
-                in_flight.append(life)
+            due += due_moves(life)
             if verdict.standing is not Standing.UNDECIDED or life.asked[0].kind == TRANSFER:
                 standings[verdict.standing] += 1
-        balances = self._balances(in_flight, pending)
+        balances = self._balances(due, [move for life in pending for move in life.moves])
         for balance in balances:
             self.findings.check(balance.rule, balance.currency, _imbalance(balance))
         self._leave_out()
@@ -142,7 +141,7 @@ class Books:
         is_young = cut_ms - life.last_ms < self._settle_ms
         return is_young and judge(life, self._hub_name).standing is Standing.AMISS
 
-    def _balances(self, in_flight: list[Life], pending: list[Life]) -> tuple[Balance, ...]:
+    def _balances(self, due: list[Move], pending: list[Move]) -> tuple[Balance, ...]:
         if not self._is_whole:
             return ()
         balances = []
@@ -152,7 +151,7 @@ class Books:
                 (Rule.RECONCILIATION, (SETTLEMENT, RECONCILIATION), 0),
             ):
                 total = self._accounts.total(currency, types)
-                held, moving = _moved(in_flight, currency, types), _moved(pending, currency, types)
+                held, moving = _moved(due, currency, types), _moved(pending, currency, types)
                 balances.append(Balance(rule, currency, total, held, moving, initial))
         return tuple(balances)
 
@@ -215,10 +214,10 @@ class Books:
             self._dead.add((about["topic"], about["partition"], about["offset"]))
 
 
-def _moved(lives: Iterable[Life], currency: str, account_types: tuple[str, ...]) -> int:
-    """By how much these transfers have moved accounts of these types."""
+def _moved(moves: Iterable[Move], currency: str, account_types: tuple[str, ...]) -> int:
+    """By how much these moves move accounts of these types."""
     ends = tuple(f"/{currency}/{account_type}" for account_type in account_types)
-    return sum(change for life in lives for account, change in life.moves if account.endswith(ends))
+    return sum(change for account, change in moves if account.endswith(ends))
 
 
 def _imbalance(balance: Balance) -> str | None:

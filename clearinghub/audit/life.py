@@ -112,6 +112,12 @@ def judge(life: Life, hub_name: str) -> Verdict:
     return _verdict(looked_at, Standing.FINISHED)
 
 
+def due_moves(life: Life) -> list[Move]:
+    """What the accounts must hold for it at the cut: nothing for what is final, the amount for what is reserved."""
+    terms = _terms(life)
+    return _held(terms) if terms is not None and life.ending is None and life.moves else []
+
+
 def _verdict(looked_at: list[tuple[Rule, str | None]], standing: Standing) -> Verdict:
     is_well = all(fault is None for _rule, fault in looked_at)
     return Verdict(standing if is_well else Standing.AMISS, tuple(looked_at))

@@ -43,7 +43,17 @@ class _Place:
         self.begin = 0
         self.end = 0
         self.next = 0
-        self.waiting: deque[ConsumerRecord] = deque()
+        self.waiting: deque[ConsumerRecord] = deque()  # some may lie behind the cut
+
+    @property
+    def has_record(self) -> bool:
+        """Whether the next record is there."""
+        return bool(self.waiting) and self.waiting[0].offset < self.end
+
+    @property
+    def is_read(self) -> bool:
+        """Whether all before the cut was read."""
+        return self.next >= self.end or (bool(self.waiting) and self.waiting[0].offset >= self.end)
 
 
 class TopicsReader:
@@ -117,7 +127,7 @@ class TopicsReader:
             await self._fill([places[index] for index in indexes])
             for index in indexes:
                 place = places[index]
-                if place.waiting:
+                if place.has_record:
                     heapq.heappush(heads, (place.waiting[0].timestamp, RANKS.get(place.name, 0), index))
 
         await refill(range(len(places)))
@@ -127,25 +137,28 @@ class TopicsReader:
             record = place.waiting.popleft()
             place.next = record.offset + 1
             yield Entry(place.name, record.partition, record.offset, record.timestamp, record.value or b"")
-            if place.waiting:
+            if place.has_record:
                 heapq.heappush(heads, (place.waiting[0].timestamp, RANKS.get(place.name, 0), index))
             else:
                 await refill([index])
 
     async def _fill(self, places: Sequence[_Place]) -> None:
         """Give every place a waiting record, unless it is at its end."""
-        lacking = [place for place in places if not place.waiting and place.next < place.end]
+        lacking = [place for place in places if not place.has_record and not place.is_read]
         self._consumer.resume(*(place.at for place in lacking))
         while lacking:
             fetched = await self._consumer.getmany(
                 *(place.at for place in lacking), timeout_ms=FETCH_TIMEOUT_MS, max_records=RECORDS_AT_ONCE
             )
             for place in lacking:
-                place.waiting.extend(one for one in fetched.get(place.at, ()) if one.offset < place.end)
+                place.waiting.extend(fetched.get(place.at, ()))
                 if not place.waiting and await self._consumer.position(place.at) >= place.end:
                     place.next = place.end  # aborted records and markers are all that was left
                     self._consumer.pause(place.at)  # or every fetch would wait for more of it
-            lacking = [place for place in lacking if not place.waiting and place.next < place.end]
+            lacking = [place for place in lacking if not place.has_record and not place.is_read]
+        for place in places:
+            if place.is_read:
+                place.next = place.end
 
     async def _first_kept_ms(self, names: Sequence[str]) -> int:
         cut = {place.at: 0 for place in self._places if place.name in names and place.begin > 0}

@@ -15,7 +15,7 @@ from tests.conformance.exclusions import COLLECTIONS, Exclusion
 from tests.conformance.scoring import Count, Result
 
 WIDTH: Final = 150
-NAME_LENGTH_MAX: Final = 50
+NAME_LENGTH_MAX: Final = 46
 PROBLEMS_SHOWN_MAX: Final = 20
 
 
@@ -38,7 +38,7 @@ class Report:
     def table(self) -> Table:
         """A line for each collection."""
         table = Table(title="Mojaloop's own hub tests", caption=self._caption(), caption_justify="left")
-        table.add_column("#", justify="right")
+        table.add_column("#", justify="right", min_width=2)
         table.add_column("collection", no_wrap=True, max_width=NAME_LENGTH_MAX)
         table.add_column("group", no_wrap=True)
         for name in ("cases", "assertions", "effective", "discriminating", "excluded"):

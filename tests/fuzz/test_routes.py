@@ -25,7 +25,7 @@ SURFACES = {"fspiop-transfers": 0.3, "admin": 0.7}  # and their shares of the re
 CASES_AT_ONCE = 100  # of an operation, before the next one's turn; fewer cost more each
 WATCHED_EVERY = 4  # asking the broker takes longer than the request
 INPUTS = ("prepare", "fulfil", "lookup", "command")
-OUTPUTS = ("participants", "positions", "transfers", "notification", "credit", "timeout")
+OUTPUTS = ("participants", "positions", "transfers", "notification", "credit", "timeout", "events")
 # What must not grow with a request that is refused: what the ledger writes before it answers, and what the ingress
 # records. The rest is behind messages that were accepted before.
 WATCHED = {"admin": ("participants", "positions", "transfers"), "fspiop-transfers": ("prepare", "fulfil")}

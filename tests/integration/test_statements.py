@@ -71,7 +71,9 @@ async def history(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[Hist
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
     await admin.start()
-    await admin.create_topics([NewTopic(settings.topic("positions"), PARTITIONS, 1)])
+    # Kept for ever: the times below are years ago, and the broker looks for what is over every five minutes.
+    kept = {"retention.ms": "-1"}
+    await admin.create_topics([NewTopic(settings.topic("positions"), PARTITIONS, 1, topic_configs=kept)])
     await producer.start()
     try:
         history = History(settings, producer)

@@ -1,0 +1,145 @@
+"""The audit's reader on real topics: order, cuts that move on, aborted transactions, a beginning that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+
+from clearinghub.audit.reader import FIRST, KEPT_MARGIN_MS, MERGED, TopicsMissingError, TopicsReader
+from clearinghub.config import Settings
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
+START_MS = 1_700_000_000_000
+COUNT = 900
+
+
+@pytest.fixture
+async def settings(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[Settings]:
+    """All topics, empty, of two partitions each."""
+    settings = Settings(kafka_bootstrap=kafka_bootstrap, topic_prefix=topic_prefix)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(settings.topic(name), 2, 1) for name in (*FIRST, *MERGED)])
+    yield settings
+    await admin.close()
+
+
+@pytest.fixture
+async def reader(settings: Settings) -> AsyncIterator[TopicsReader]:
+    reader = TopicsReader(settings)
+    await reader.start()
+    yield reader
+    await reader.stop()
+
+
+@pytest.fixture
+async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
+        yield producer
+
+
+async def write(producer: AIOKafkaProducer, settings: Settings, topic: str, partition: int, at_ms: int) -> None:
+    await producer.send(settings.topic(topic), str(at_ms).encode(), partition=partition, timestamp_ms=START_MS + at_ms)
+
+
+async def seen(reader: TopicsReader) -> list[tuple[str, int]]:
+    """What lies before the cut: topics and times."""
+    return [(entry.topic, int(entry.value)) async for entry in reader.entries()]
+
+
+async def test_records_come_in_the_order_of_time(
+    settings: Settings, reader: TopicsReader, producer: AIOKafkaProducer
+) -> None:
+    for at_ms in range(COUNT):
+        await write(producer, settings, MERGED[at_ms % len(MERGED)], at_ms // 7 % 2, at_ms)
+    await write(producer, settings, "events", 0, 5_000_000)
+    await producer.flush()
+    total = await reader.extend()
+    records = await seen(reader)
+
+    assert [("events", 5_000_000), *((MERGED[at_ms % len(MERGED)], at_ms) for at_ms in range(COUNT))] == records
+    assert COUNT + 1 == total == reader.done
+
+
+async def test_a_cause_comes_before_what_follows_from_it_in_the_same_millisecond(
+    settings: Settings, reader: TopicsReader, producer: AIOKafkaProducer
+) -> None:
+    for topic in MERGED:
+        await write(producer, settings, topic, 0, 7)
+    await producer.flush()
+    await reader.extend()
+
+    assert list(reversed(MERGED)) == [topic for topic, _at_ms in await seen(reader)]
+
+
+async def test_a_cut_moves_on_and_loses_nothing(
+    settings: Settings, reader: TopicsReader, producer: AIOKafkaProducer
+) -> None:
+    """Records come faster than they are read: those behind the cut wait for the next one."""
+    await write(producer, settings, "positions", 0, 1)
+    await producer.flush()
+    await reader.extend()
+    for at_ms in range(2, 300):
+        await write(producer, settings, "positions", at_ms % 2, at_ms)
+    await producer.flush()
+
+    assert [("positions", 1)] == await seen(reader)
+    assert [] == await seen(reader)
+    await reader.extend()
+    assert [("positions", at_ms) for at_ms in range(2, 300)] == await seen(reader)
+    assert [] == await seen(reader)
+
+
+async def test_open_and_aborted_transactions(settings: Settings, reader: TopicsReader) -> None:
+    """What is aborted never happened; what is open is behind the cut, and so is all that follows it."""
+    async with AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap, transactional_id=settings.topic("audit")
+    ) as ledger:
+        async with ledger.transaction():
+            await write(ledger, settings, "positions", 0, 1)
+        await ledger.begin_transaction()
+        await write(ledger, settings, "positions", 0, 2)
+        await ledger.flush()
+        await ledger.abort_transaction()
+        async with ledger.transaction():
+            await write(ledger, settings, "positions", 0, 3)
+        await ledger.begin_transaction()
+        await write(ledger, settings, "positions", 0, 4)
+        await ledger.flush()
+        await reader.extend()
+        assert [("positions", 1), ("positions", 3)] == await seen(reader)
+        await ledger.commit_transaction()
+        await reader.extend()
+        assert [("positions", 4)] == await seen(reader)
+
+
+async def test_what_is_no_longer_kept(settings: Settings, producer: AIOKafkaProducer) -> None:
+    for at_ms in range(10):
+        await write(producer, settings, "prepare", 0, at_ms)
+        await write(producer, settings, "positions", 1, at_ms)
+    await producer.flush()
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    await admin.delete_records({TopicPartition(settings.topic("prepare"), 0): RecordsToDelete(before_offset=6)})
+    await admin.close()
+    reader = TopicsReader(settings)
+    await reader.start()
+    try:
+        kept = await reader.kept()
+        await reader.extend()
+        assert (0, START_MS + 6 + KEPT_MARGIN_MS) == (kept.books_ms, kept.asks_ms)
+        assert 14 == len(await seen(reader))
+    finally:
+        await reader.stop()
+
+
+async def test_topics_that_are_not_there(settings: Settings) -> None:
+    reader = TopicsReader(settings.model_copy(update={"topic_prefix": "nobodys-"}))
+    try:
+        with pytest.raises(TopicsMissingError, match="nobodys-"):
+            await reader.start()
+    finally:
+        await reader.stop()
