@@ -24,6 +24,7 @@ SHARED_WITHIN_S: Final = 60.0
 POLL_INTERVAL_S: Final = 0.5
 ANSWER_WITHIN_S: Final = 5.0
 KEYS_TIMEOUT_S: Final = 60
+AUDIT_TIMEOUT_S: Final = 120
 
 
 class HubStartError(Exception):
@@ -70,6 +71,19 @@ def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnder
         yield hub
     finally:
         hub.close()
+
+
+def audit_books(hub: HubUnderTest, report: Path) -> list[str]:
+    """Check the ledger's books from the topics alone, as an operator would; what is wrong, and `report` in full."""
+    command = [sys.executable, "-m", "clearinghub", "audit"]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=hub.environment, timeout=AUDIT_TIMEOUT_S, check=False, capture_output=True, text=True
+        )
+    except subprocess.TimeoutExpired:
+        return [f"the audit of the books did not end within {AUDIT_TIMEOUT_S} s"]
+    report.write_text(done.stdout + done.stderr)
+    return [f"the audit of the books ended with code {done.returncode}: see {report}"] if done.returncode else []
 
 
 def _make_key(folder: Path) -> Path:

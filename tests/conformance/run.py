@@ -1,6 +1,7 @@
 """Mojaloop's own hub tests against this hub, on clean data: `make conformance`.
 
-What does not apply is what EXCLUDED.md says, and nothing else. Everything started here ends with it.
+What does not apply is what EXCLUDED.md says, and nothing else. The ledger's books must be right at the end, too.
+Everything started here ends with it.
 Exit codes: 0 all that applies passes; 1 it does not; 2 wrong options or a wrong EXCLUDED.md; 3 the kit, a tool or the
 broker is missing, or something did not come up.
 """
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -24,7 +26,7 @@ from rich.console import Console
 
 from clearinghub.broker import BrokerUnavailableError
 from tests.conformance.exclusions import ExclusionError, read_exclusions
-from tests.conformance.hub import HubStartError, running_broker, running_hub
+from tests.conformance.hub import HubStartError, audit_books, running_broker, running_hub
 from tests.conformance.kit import ROOT, KitError, kit_source, prepare_kit, require_free_ports, require_tools
 from tests.conformance.plan import Collection, read_plan
 from tests.conformance.report import WIDTH, Report
@@ -112,7 +114,10 @@ def run(out: Path, ledgers: int, console: Console, *, everything: bool) -> Repor
         stack.callback(toolkit.stop)
         tell(f"running {len(chosen)} collections")
         toolkit.run(hub.urls, chosen, RUN_S_MAX, tell)
+        tell("auditing the books")
+        faults = audit_books(hub, out / "audit.txt")
     report = judge_all(kit, out / "kit", plan, chosen, ledgers, time.monotonic() - began_at)
+    report = replace(report, faults=[*report.faults, *faults])
     report.write(out)
     return report
 

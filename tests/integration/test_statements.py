@@ -20,6 +20,7 @@ from clearinghub.ports import LedgerUnavailableError
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
 PARTITIONS = 2
 START_MS = 1_700_000_000_000
+MARKERS_WITHIN_S = 10.0
 ACCOUNT = Position("dfsp", "XTS", "POSITION", 7, value=999)
 
 
@@ -128,6 +129,9 @@ async def test_what_was_aborted_never_happened(history: History, kafka_bootstrap
     async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap, transactional_id=history.topic) as ledger:
         await history.book_in_transactions(ledger, now_ms)
 
+    deadline = time.monotonic() + MARKERS_WITHIN_S  # a commit is answered before its markers are written
+    while not (await history.period(4_000, now_ms + 1)).lines and time.monotonic() < deadline:
+        pass
     assert (26, [4], 30, True) == brief(await history.period(4_000, now_ms + 1))
     assert (0, [10, 20, -5, 1, 4], 30, True) == brief(await history.period(0, now_ms + 60_000))
     assert (26, [], 26, True) == brief(await history.period(4_000, now_ms))
