@@ -15,6 +15,8 @@ from clearinghub.broker import Broker, BrokerUnavailableError, find_or_start_bro
 from clearinghub.client.hub_urls import HubDownError, HubUrls
 from clearinghub.config import Settings
 from clearinghub.jws.from_settings import signer_of, verifier_of
+from clearinghub.jws.generate import new_key
+from clearinghub.jws.key_files import write_key_pair
 from clearinghub.pidfile import running_pid
 from clearinghub.signals import stop_event
 from clearinghub.supervisor import RestartBudget, Supervisor
@@ -65,6 +67,7 @@ async def _run(settings: Settings, broker: Broker, *, with_sandbox: bool) -> Non
     created = await ensure_topics(with_broker, load_topology())
     say(f"{len(created)} topics created" if created else "all topics are there")
     environment = os.environ | {"CLEARINGHUB_KAFKA_BOOTSTRAP": broker.bootstrap, "KAFKA_BOOTSTRAP": broker.bootstrap}
+    environment |= _signing(settings)
     supervisor = Supervisor(settings.run_dir, settings.stop_timeout_ms / 1000, say)
     watching = asyncio.create_task(_keep_broker(broker))
     announcing: asyncio.Task[None] | None = None
@@ -80,6 +83,21 @@ async def _run(settings: Settings, broker: Broker, *, with_sandbox: bool) -> Non
         for task in filter(None, (watching, announcing)):
             task.cancel()
         await supervisor.stop()
+
+
+def _signing(settings: Settings) -> dict[str, str]:
+    """On one machine the hub signs what it says with a key made at the first start, unless the settings say otherwise.
+
+    Clients made for Mojaloop expect a signature on every callback of the hub's own.
+    """
+    if "jws_sign" in settings.model_fields_set:
+        return {}
+    folder = settings.data_dir / "keys"
+    private_key = folder / f"{settings.hub_name}.key"
+    if not private_key.exists():
+        private_key, public_key = write_key_pair(folder, settings.hub_name, new_key("ec"))
+        say(f"made a key to sign with; DFSPs verify with {public_key}")
+    return {"CLEARINGHUB_JWS_SIGN": "true", "CLEARINGHUB_JWS_PRIVATE_KEY_FILE": str(private_key)}
 
 
 def _command(role: str) -> list[str]:

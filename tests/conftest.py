@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from clearinghub.broker import LocalBroker
@@ -37,6 +39,17 @@ def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield from _in_container()
     else:
         yield from _on_this_machine(tmp_path_factory.mktemp("kafka"))
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """What a test does to the process's logging ends with it: a role's main sets all of it up."""
+    root = logging.getLogger()
+    before = (root.handlers, root.level)
+    yield
+    root.handlers, root.level = before
+    if structlog.is_configured():
+        structlog.reset_defaults()
 
 
 @pytest.fixture
