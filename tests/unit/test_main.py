@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from clearinghub import __version__
 from clearinghub.__main__ import EXIT_NO_BROKER, EXIT_OK, EXIT_WRONG_SETTINGS, main
@@ -21,6 +23,16 @@ def restored_sigterm() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """A role sets the logs of its process up; the tests behind must not inherit them."""
+    root = logging.getLogger()
+    before = (root.handlers, root.level)
+    yield
+    root.handlers, root.level = before
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)
