@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from agents.shell import LedgerContext, Notifier
+from agents.notifier import TransferNotifier
+from agents.shell import LedgerContext
 from clearinghub.domain.rejections import ErrorCode, ErrorInformation, Rejection
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.messages import VERSION, ReplyMessage, decode, encode
@@ -21,7 +22,7 @@ def make_on_culprit(context: LedgerContext) -> Handler:
         line, _body = decode(record.value)
         log.error("record-set-aside", kind=line["kind"], transfer=line.get("id"), trace=line.get("trace"))
         if line["kind"] in ("prepare", "fulfil", "get"):
-            notifier = Notifier(record, view, line["id"], line["trace"], context.hub_name)
+            notifier = TransferNotifier(record, view, line["id"], line["trace"], context.hub_name)
             notifier.error(line["source"], ErrorInformation.of(_FAILED))
         elif line["kind"] == "command":
             reply: ReplyMessage = {

@@ -12,11 +12,9 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from agents.notifier import TRANSFER_ERROR, TRANSFER_PUT, TransferNotifier
 from agents.shell import (
-    TRANSFER_ERROR,
-    TRANSFER_PUT,
     LedgerContext,
-    Notifier,
     release_payer,
     store_transfer,
 )
@@ -58,7 +56,7 @@ def make_on_fulfil(context: LedgerContext) -> Handler:
         request = _request(line, body)
         outcome = decide_fulfil(request, stored, open_window(view), record.timestamp_ms)
         log.debug("fulfil-decided", transfer=line["id"], outcome=type(outcome).__name__, trace=line["trace"])
-        notifier = Notifier(record, view, transfer_id, line["trace"], context.hub_name)
+        notifier = TransferNotifier(record, view, transfer_id, line["trace"], context.hub_name)
         match outcome:
             case Committed(transfer, reserve):
                 store_transfer(view, transfer)
@@ -110,7 +108,13 @@ def _credit_payee(view: View, transfer: Transfer, trace: str | None) -> None:
 
 
 def _tell_committed(
-    context: LedgerContext, notifier: Notifier, transfer: Transfer, line: dict[str, Any], body: bytes, *, reserve: bool
+    context: LedgerContext,
+    notifier: TransferNotifier,
+    transfer: Transfer,
+    line: dict[str, Any],
+    body: bytes,
+    *,
+    reserve: bool,
 ) -> None:
     if reserve:
         notifier.put(transfer.payer, committed_body(transfer))
@@ -123,7 +127,7 @@ def _tell_committed(
 
 def _tell_aborted(
     context: LedgerContext,
-    notifier: Notifier,
+    notifier: TransferNotifier,
     transfer: Transfer,
     line: dict[str, Any],
     body: bytes,
@@ -139,7 +143,7 @@ def _tell_aborted(
         notifier.error(transfer.payee, transfer.error)
 
 
-def _tell_invalid(notifier: Notifier, transfer: Transfer, now_ms: int, *, reserve: bool) -> None:
+def _tell_invalid(notifier: TransferNotifier, transfer: Transfer, now_ms: int, *, reserve: bool) -> None:
     assert transfer.error is not None
     notifier.error(transfer.payer, transfer.error)
     notifier.error(transfer.payee, transfer.error)
@@ -147,7 +151,7 @@ def _tell_invalid(notifier: Notifier, transfer: Transfer, now_ms: int, *, reserv
         notifier.patch(transfer.payee, aborted_patch_body(now_ms, transfer.error))
 
 
-def _tell_again(notifier: Notifier, transfer: Transfer, sender: str, *, reserve: bool) -> None:
+def _tell_again(notifier: TransferNotifier, transfer: Transfer, sender: str, *, reserve: bool) -> None:
     """A repeated message: the sender hears where the transfer stands; RESERVED as after the first time (fspiop 3.4)."""
     if not reserve:
         notifier.put(sender, transfer_body(transfer))

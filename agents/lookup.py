@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agents.shell import LedgerContext, Notifier
+from agents.notifier import TransferNotifier
+from agents.shell import LedgerContext
 from clearinghub.domain.lookup import Found, NotFound, NotParty, Silent, decide_get, transfer_body
 from clearinghub.domain.rejections import ErrorInformation
 from clearinghub.engine.record import Handler, Record, View
@@ -24,7 +25,7 @@ def make_on_lookup(context: LedgerContext, on_fulfil: Handler) -> Handler:
             view.emit_to_partition("lookup", (view.partition + 1) % view.partitions, line["id"], onward)
             return
         requester = line["source"]
-        notifier = Notifier(record, view, line["id"], line["trace"], context.hub_name)
+        notifier = TransferNotifier(record, view, line["id"], line["trace"], context.hub_name)
         match decide_get(stored, requester, requester_exists=context.participants.get(requester) is not None):
             case Found(transfer):
                 notifier.put(requester, transfer_body(transfer))

@@ -7,7 +7,8 @@ from dataclasses import replace
 import structlog
 
 from agents.alarms import Alarms
-from agents.shell import PRINCIPLE_VALUE, TRANSFER_POST, LedgerContext, Notifier, store_position, store_transfer
+from agents.notifier import TRANSFER_POST, TransferNotifier
+from agents.shell import PRINCIPLE_VALUE, LedgerContext, store_position, store_transfer
 from clearinghub.domain.lookup import transfer_body
 from clearinghub.domain.prepare import (
     Ignored,
@@ -51,7 +52,7 @@ def make_on_prepare(context: LedgerContext) -> Handler:
             record.timestamp_ms,
         )
         log.debug("prepare-decided", transfer=line["id"], outcome=type(outcome).__name__, trace=line["trace"])
-        notifier = Notifier(record, view, request.transfer_id, line["trace"], context.hub_name)
+        notifier = TransferNotifier(record, view, request.transfer_id, line["trace"], context.hub_name)
         match outcome:
             case Reserved(transfer, position):
                 store_position(view, position, request.amount, request.transfer_id, PRINCIPLE_VALUE)

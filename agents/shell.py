@@ -1,4 +1,4 @@
-"""What the ledger's agents share: telling DFSPs, moving positions, and publishing what is final."""
+"""What the ledger's agents share: moving positions, and publishing what is final."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from typing import Any, Final
 import orjson
 
 from clearinghub.domain.position import Position
-from clearinghub.domain.rejections import ErrorInformation
 from clearinghub.domain.timestamps import timestamp_text
 from clearinghub.domain.transfer import Transfer
-from clearinghub.engine.record import Record, View
-from clearinghub.messages import VERSION, NotificationMessage, encode
+from clearinghub.engine.record import View
+from clearinghub.messages import VERSION
 from clearinghub.ports import Participants
 from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
 
-TRANSFER_POST: Final = "FSPIOP_CALLBACK_URL_TRANSFER_POST"
-TRANSFER_PUT: Final = "FSPIOP_CALLBACK_URL_TRANSFER_PUT"
-TRANSFER_ERROR: Final = "FSPIOP_CALLBACK_URL_TRANSFER_ERROR"
 PRINCIPLE_VALUE: Final = "PRINCIPLE_VALUE"
 
 
@@ -31,65 +27,6 @@ class LedgerContext:
     participants: Participants
     on_us_transfers: bool = False
     confirm_to_payee: bool = True
-
-
-class Notifier:
-    """Emits the callbacks of one record; their ids are derived, so that a replay emits the same."""
-
-    def __init__(self, record: Record, view: View, transfer_id: str, trace: str | None, hub_name: str) -> None:
-        self._record = record
-        self._view = view
-        self._transfer_id = transfer_id
-        self._trace = trace
-        self._hub_name = hub_name
-        self._count = 0
-
-    def forward(
-        self, receiver: str, source: str, method: str, endpoint: str, headers: dict[str, str], body: bytes
-    ) -> None:
-        """Pass a DFSP's own message on: its headers, its signature, its bytes (fspiop 1.7)."""
-        self._emit(receiver, source, method, endpoint, headers, body)
-
-    def put(self, receiver: str, body: dict[str, object]) -> None:
-        """The hub's own PUT /transfers/{id}."""
-        self._emit(receiver, self._hub_name, "PUT", TRANSFER_PUT, {}, orjson.dumps(body))
-
-    def confirm(self, receiver: str, endpoint: str, body: bytes) -> None:
-        """Tell the payee what it told the hub, as the hub's own PUT with the same body (fspiop 3.6)."""
-        self._emit(receiver, self._hub_name, "PUT", endpoint, {}, body)
-
-    def patch(self, receiver: str, body: dict[str, object]) -> None:
-        """The hub's own PATCH /transfers/{id}, which uses the endpoint of PUT (fspiop 3.6)."""
-        self._emit(receiver, self._hub_name, "PATCH", TRANSFER_PUT, {}, orjson.dumps(body))
-
-    def error(self, receiver: str, error: ErrorInformation) -> None:
-        """The hub's own PUT /transfers/{id}/error."""
-        self._emit(receiver, self._hub_name, "PUT", TRANSFER_ERROR, {}, orjson.dumps(error.as_json()))
-
-    def _emit(
-        self, receiver: str, source: str, method: str, endpoint: str, headers: dict[str, str], body: bytes
-    ) -> None:
-        record = self._record
-        line: NotificationMessage = {
-            "v": VERSION,
-            "kind": "notification",
-            "notification_id": f"{record.topic}-{record.partition}-{record.offset}-{self._count}",
-            "id": self._transfer_id,
-            "receiver": receiver,
-            "source": source,
-            "method": method,
-            "resource": "transfers",
-            "endpoint": endpoint,
-            "path": _PATHS[endpoint].format(self._transfer_id),
-            "variables": {"transferId": self._transfer_id},
-            "headers": headers,
-            "trace": self._trace,
-        }
-        self._count += 1
-        self._view.emit_to_partition("notification", self._view.partition, receiver, encode(line, body))
-
-
-_PATHS: Final = {TRANSFER_POST: "/transfers", TRANSFER_PUT: "/transfers/{}", TRANSFER_ERROR: "/transfers/{}/error"}
 
 
 def store_position(view: View, position: Position, change: int, transfer_id: str, entry_type: str) -> None:

@@ -10,7 +10,8 @@ from typing import Final
 
 import structlog
 
-from agents.shell import LedgerContext, Notifier, release_payer, store_transfer
+from agents.notifier import TransferNotifier
+from agents.shell import LedgerContext, release_payer, store_transfer
 from clearinghub.domain.timeout import Expired, decide_timeout
 from clearinghub.engine.record import Handler, Record, Sweep, SweepView, View
 from clearinghub.messages import VERSION, TimeoutMessage, decode, encode
@@ -34,7 +35,7 @@ def make_on_timeout(context: LedgerContext) -> Handler:
         log.debug("transfer-expired", transfer=transfer.transfer_id, was_reserved=outcome.was_reserved)
         assert transfer.error is not None
         store_transfer(view, transfer)
-        notifier = Notifier(record, view, transfer.transfer_id, None, context.hub_name)
+        notifier = TransferNotifier(record, view, transfer.transfer_id, None, context.hub_name)
         notifier.error(transfer.payer, transfer.error)
         if outcome.was_reserved:
             release_payer(view, transfer, record.timestamp_ms)

@@ -7,7 +7,8 @@ newline, hence the first one ends the line. Every line carries `v`, the version 
 
 from __future__ import annotations
 
-from typing import Any, Final, TypedDict, cast
+from collections.abc import Mapping
+from typing import Any, Final, NotRequired, TypedDict, cast
 
 import orjson
 
@@ -112,6 +113,15 @@ class ReplyMessage(TypedDict):
     error: dict[str, Any] | None  # {"code": "3000", "description": "...", "status": 400}
 
 
+class FailureMessage(TypedDict):
+    """Whom the hub tells by PUT .../error, as itself, when a callback finds no endpoint, no answer or a refusal."""
+
+    receiver: str
+    endpoint: str  # the receiver's endpoint type for errors
+    path: str  # e.g. "/quotes/{id}/error"
+    variables: Mapping[str, str]
+
+
 class NotificationMessage(TypedDict):
     """One callback to deliver, on topic `notification`, keyed by the receiver; the body follows the line.
 
@@ -123,16 +133,17 @@ class NotificationMessage(TypedDict):
     v: int
     kind: str  # "notification"
     notification_id: str
-    id: str  # the transfer, for order and logs
+    id: str  # the transfer or whatever it is about, for order and logs
     receiver: str
     source: str
-    method: str  # "POST" | "PUT" | "PATCH"
-    resource: str  # "transfers"
+    method: str  # "GET", "POST", "PUT", "PATCH" or "DELETE"
+    resource: str  # "transfers", "parties", ...
     endpoint: str  # e.g. "FSPIOP_CALLBACK_URL_TRANSFER_PUT"
     path: str
-    variables: dict[str, str]
-    headers: dict[str, str]
+    variables: Mapping[str, str]
+    headers: Mapping[str, str]
     trace: str | None
+    failure: NotRequired[FailureMessage]
 
 
 class MalformedMessageError(Exception):

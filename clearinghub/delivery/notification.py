@@ -9,7 +9,7 @@ from typing import Any, Final
 from clearinghub.messages import VERSION, MalformedMessageError, decode, encode
 
 KIND: Final = "notification"
-METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 ALARM_RESOURCE: Final = "alarms"
 """What the hub tells a participant's operators: plain JSON, no resource of the API Definition."""
 

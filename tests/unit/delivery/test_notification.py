@@ -26,7 +26,7 @@ def test_the_body_is_kept_byte_by_byte_with_its_line_breaks() -> None:
     [
         {"v": 2},
         {"kind": "prepare"},
-        {"method": "DELETE"},
+        {"method": "HEAD"},
         {"receiver": None},
         {"path": 7},
         {"headers": []},
