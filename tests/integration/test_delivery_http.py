@@ -14,10 +14,11 @@ import pytest
 from aiohttp.test_utils import TestServer
 from aiohttp.web import Application, Request, Response
 
+from clearinghub.delivery.connection import ANSWER_BYTES_MAX
 from clearinghub.delivery.deliverer import Deliverer
 from clearinghub.delivery.notification import Notification
 from clearinghub.delivery.reason import Reason, ReasonCode
-from clearinghub.delivery.transport import ANSWER_BYTES_MAX, DestinationError, HttpTransport
+from clearinghub.delivery.transport import HttpTransport
 from tests.unit.delivery.fakes import PLAIN, Endpoints, Graveyard, notification, settings
 
 NOW_MS = 1_700_000_000_000
@@ -290,11 +291,3 @@ async def test_whatever_follows_the_status_the_status_counts(answer: bytes) -> N
             assert 200 == await transport.send("PUT", base + "/", {"x-a": "1"}, b"{}")
         await transport.close()
     assert {"host", "x-a", "content-length"} == set(parsed(requests[-1])[1])
-
-
-async def test_nonsense_instead_of_http_is_an_error_of_the_destination() -> None:
-    transport = HttpTransport(timeout_ms=1_000)
-    async with raw_server(b"SSH-2.0-OpenSSH_9.6\r\n\r\n") as (base, _):
-        with pytest.raises(DestinationError, match="broken"):
-            await transport.send("PUT", base + "/", {}, b"{}")
-        await transport.close()
