@@ -8,11 +8,16 @@ TRANSFERS ?= 200
 REQUESTS ?= 20000
 SEED ?=
 LEDGERS ?= 1
+SCENARIOS ?= default
+DURATION ?=
+OUT ?=
+HUB ?= own
+BENCH_OPTIONS ?=
 # Enough for a laptop; fixed for the life of the data (`make clean-data` to change it).
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz check lint format clean-data bench-engine bench-jws lock
+.PHONY: help setup run demo test conformance fuzz check lint format clean-data bench bench-engine bench-jws lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -57,6 +62,10 @@ lint: $(STAMP) ## format, lint, types
 format: $(STAMP) ## let ruff format and fix what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## load on a hub of its own, a report in bench/out/; SCENARIOS="rest hot" DURATION=60 OUT=... HUB=running
+	@exec $(BIN)/python -m bench.load $(SCENARIOS) $(if $(DURATION),--duration $(DURATION)) $(if $(OUT),--out $(OUT)) \
+		$(if $(HUB),--hub $(HUB)) $(BENCH_OPTIONS)
 
 bench-jws: $(STAMP) ## measure what a signature costs
 	$(BIN)/python -m bench.jws
