@@ -1,0 +1,100 @@
+"""What the generator prints is read: its figures, its seconds, and every error by its code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.load.errors import BenchError
+from bench.load.generator import Target, command_of, kind_of, read_figures, read_series, source_folder
+from bench.load.scenarios import Choice, chosen_scenarios
+
+# A line of the generator's -out, shortened where it only repeats itself.
+REPORT = {
+    "label": "open-200", "mode": "open", "rate": 200, "concurrency": 1, "hot": 0, "warmup_s": 10, "duration_s": 30,
+    "completed": 5_990, "completed_per_s": 199.667, "sent_in_window": 6_000, "sent_per_s": 200,
+    "latency_ms": {"n": 5_990, "mean": 31.2, "p50": 30.1, "p95": 44.9, "p99": 61.5, "max": 90.4, "min": 9.1},
+    "latency_from_schedule_ms": {"n": 5_990, "p50": 30.4, "p95": 45.1, "p99": 62.0, "max": 91.0},
+    "post_202_ms": {"n": 0},
+    "errors": {"post": 7, "put_fulfil": 1, "error_callbacks": 2, "timeouts": 3, "late_after_timeout": 1,
+               "unknown_callbacks": 0, "duplicate_puts": 0},
+    "inflight_at_window_end": 6, "not_completed_after_drain": 0, "total_sent": 8_001, "total_completed": 7_988,
+    "cpu_cores": {"ledger": 0.31}, "system": {"steal_cores": 0.01}, "per_second": [200, 199], "max_inflight": 12,
+}  # fmt: skip
+
+
+def test_figures_are_read_from_the_last_report() -> None:
+    earlier = REPORT | {"completed": 1}
+
+    figures = read_figures(f"{json.dumps(earlier)}\n{json.dumps(REPORT)}\n")
+
+    assert 5_990 == figures.completed
+    assert 30.4 == figures.latency.p50, "open loop: from the schedule"
+    assert figures.post_202_ms.p50 is None
+    assert 7_994 == figures.accepted
+    assert 3 == figures.unfinished, "of 7,994 accepted 7,988 completed, 2 failed and 1 ended late"
+    assert 7 + 1 + 2 + 3 == figures.failed
+
+
+def test_closed_loop_has_no_schedule() -> None:
+    closed = {key: value for key, value in REPORT.items() if key != "latency_from_schedule_ms"}
+
+    assert 30.1 == read_figures(json.dumps(closed)).latency.p50
+
+
+@pytest.mark.parametrize("output", ["", "preflight ok", "{}", "[1]"])
+def test_what_is_no_report_is_said(output: str) -> None:
+    with pytest.raises(BenchError, match="cannot be read"):
+        read_figures(output)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ('POST 503 {"errorInformation":{"errorCode":"2003"}}', "POST 503"),
+        ('POST error: Post "http://127.0.0.1:4000/transfers": EOF', "POST without an answer"),
+        ("PUT fulfil: 503 {} <nil>", "PUT 503"),
+        ('PUT fulfil: 0  Put "http://127.0.0.1:4000/transfers/1": EOF', "PUT without an answer"),
+        ('error callback /a/transfers/1/error {"errorInformation":{"errorCode":"3303"}}', "error callback 3303"),
+        ("error callback /a/transfers/1/error nonsense", "error callback without a code"),
+        ('PUT callback state "ABORTED"', "callback of another state"),
+        ("timeout 0f2a", "timeout"),
+        ("preflight ok 14.2 ms", None),
+        ("http: superfluous response.WriteHeader call", None),
+    ],
+)
+def test_errors_by_code(line: str, kind: str | None) -> None:
+    assert kind == kind_of(line + "\n")
+
+
+def test_seconds_are_read_and_half_a_line_is_not(tmp_path: Path) -> None:
+    second = {
+        "at_s": 1.5, "completed": 3, "latency_ms": {"n": 3, "p50": 9.5}, "in_flight": 2, "sent_total": 7,
+        "refused_total": 1,
+    }  # fmt: skip
+    path = tmp_path / "series.jsonl"
+    path.write_text(f'{json.dumps(second)}\n{json.dumps(second | {"at_s": 2.5})}\n{{"at_s": 3.')
+
+    assert [1.5, 2.5] == [one.at_s for one in read_series(path)]
+    assert [] == read_series(tmp_path / "none")
+
+
+def test_the_command_says_load_and_whom_to_watch(tmp_path: Path) -> None:
+    (hot,) = chosen_scenarios(["hot"], Choice(duration_s=60))
+    target = Target("http://a", "http://b", "127.0.0.1:1", {"ledger": [7, 8], "kafka": [9], "callbacks": []})
+
+    command = command_of(Path("loadgen"), hot, 0.0, target, tmp_path)
+
+    told = dict(zip(command[1::2], command[2::2], strict=True))
+    assert ("300", "0", "0.7", "60") == (told["-c"], told["-rate"], told["-hot"], told["-duration"])
+    assert ("http://a", "http://b") == (told["-hub"], told["-hub-put"])
+    assert "ledger=7+8,kafka=9" == told["-pids"]
+
+
+def test_a_missing_generator_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LOADGEN_SOURCE", str(tmp_path))
+
+    with pytest.raises(BenchError, match=r"main\.go, go\.mod, provision\.py.*LOADGEN_SOURCE"):
+        source_folder()
