@@ -125,10 +125,10 @@ def _measure(chosen: argparse.Namespace, scenarios: Sequence[Scenario], folder: 
         problem = None
         try:
             bench.run(scenarios, what, chosen.first_warmup, chosen.audit)
-        except BenchError as error:
+        except (BenchError, KeyboardInterrupt) as error:
             if not bench.results.measured:
                 raise
-            problem = error
+            problem = error if isinstance(error, BenchError) else BenchError("interrupted")
         return bench.results, problem
 
 

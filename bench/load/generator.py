@@ -29,6 +29,8 @@ PAYEES: Final = ("payeefsp1", "payeefsp2", "payeefsp3", "payeefsp4")  # its own 
 OBSERVER: Final = Path(__file__).with_name("observer") / "series.go"
 BUILD_TIMEOUT_S: Final = 300
 PROVISION_TIMEOUT_S: Final = 120
+PROVISION_TRIES_MAX: Final = 3
+PROVISION_PAUSE_S: Final = 5
 STARTED: Final = re.compile(r"preflight ok")
 # The generator's lines about errors; what they are counted as.
 LINES: Final = (
@@ -92,11 +94,15 @@ def provision(admin_url: str, callbacks_url: str, log: Path) -> None:
         BenchError: they could not be; the log says more.
     """
     command = [sys.executable, str(source_folder() / "provision.py"), "--api", admin_url, "--callbacks", callbacks_url]
-    with log.open("wb") as output:
-        done = subprocess.run(  # noqa: S603 - a fixed command
-            command, stdout=output, stderr=subprocess.STDOUT, timeout=PROVISION_TIMEOUT_S, check=False
-        )
-    if done.returncode:
+    for _ in range(PROVISION_TRIES_MAX):  # a hub that has just begun may say 503; what is there already is left
+        with log.open("wb") as output:
+            done = subprocess.run(  # noqa: S603 - a fixed command
+                command, stdout=output, stderr=subprocess.STDOUT, timeout=PROVISION_TIMEOUT_S, check=False
+            )
+        if not done.returncode:
+            break
+        time.sleep(PROVISION_PAUSE_S)
+    else:
         raise BenchError(f"The participants could not be set up at {admin_url}: see {log}")
     for name in PAYEES:
         url = f"{callbacks_url}/{name}/confirmations/{{{{transferId}}}}"
