@@ -5,6 +5,8 @@ Latency is in ms, memory in MB of 10^6 bytes, CPU in seconds of one core; names 
 
 from __future__ import annotations
 
+import math
+
 from pydantic import BaseModel
 
 SUPERVISOR = "supervisor"
@@ -130,8 +132,9 @@ class Measured(BaseModel):
         return self.scenario if self.part is None else f"{self.scenario} {self.part + 1}"
 
     def cpu_ms(self, role: str) -> float:
-        """CPU of a role per transfer that completed."""
-        return self.window.cpu_s.get(role, 0.0) * 1_000 / max(self.figures.completed, 1)
+        """CPU of a role per transfer that completed; not a number where none did."""
+        completed = self.figures.completed
+        return self.window.cpu_s.get(role, 0.0) * 1_000 / completed if completed else math.nan
 
     @property
     def hub_cpu_ms(self) -> float:

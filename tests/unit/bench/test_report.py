@@ -36,6 +36,13 @@ def test_cost_is_cpu_over_what_completed() -> None:
     assert 0.0 == one.cpu_ms("ingress")
 
 
+def test_nothing_completed_has_no_cost_and_is_shown(tmp_path: Path) -> None:
+    run = run_of(measured("closed-10", completed=0, completed_per_s=0.0, latency_ms={"n": 0}))
+
+    assert "| closed-10 (closed 10, 10 s) | 0.0 | - | - | - | - | 0 | 0 |" in markdown(run, checks_of(run), [])
+    assert {"latency.png", "cpu.png"} == set(draw(run, tmp_path))
+
+
 def test_the_best_rate_is_a_closed_loop_behind_the_warm_up() -> None:
     assert 100.0 == best_of(whole_run().measured)
     assert best_of([measured("open-5", rate=5)]) is None
