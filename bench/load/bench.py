@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -80,11 +81,11 @@ class Bench:
                 raise BenchError(f"{scenario.name} needs a best rate, and nothing was completed.")
             self._measure(replace(scenario, rate=round(scenario.of_best * best, 0)))
         elif scenario.fill_to:
-            part = 0
-            while self._accepted() < scenario.fill_to:
+            for part in count():
                 if not self._measure(scenario, part).figures.completed:
                     raise BenchError(f"{scenario.name}: nothing was completed in part {part + 1}.")
-                part += 1
+                if self._accepted() >= scenario.fill_to:
+                    break
         else:
             self._measure(scenario)
 

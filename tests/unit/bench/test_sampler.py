@@ -92,7 +92,7 @@ def test_ended_children_count_and_a_gone_process_keeps_its_figures() -> None:
             for one in (whole, alone):
                 one.look()
                 assert one.memory_mb > 1
-            assert whole.cpu_s >= alone.cpu_s + 0.4
+            assert whole.cpu_s >= alone.cpu_s + 0.35  # it is counted in ticks of 10 ms
         finally:
             process.kill()
     before = whole.cpu_s
