@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     # Ingress: a request is answered only behind its record on the broker.
     record_timeout_ms: int = Field(5_000, ge=100)
     records_waiting_max: int = Field(5_000, ge=1)
+    requests_begun_max: int = Field(500, ge=1)  # POST and GET without an answer yet; more get 503, 2005
+    # All new work is let in until records wait so long to be decided; from `none` on nothing new is (503, 2005).
+    overload_full_ms: int = Field(500, ge=1)
+    overload_none_ms: int = Field(2_500, ge=2)
 
     # Engine (design 4 and 5).
     standby_replicas: int = Field(0, ge=0)
@@ -90,6 +94,13 @@ class Settings(BaseSettings):
         if info.data.get(switch):
             raise ValueError(f"is needed when {switch} is on")
         return None
+
+    @field_validator("overload_none_ms")
+    @classmethod
+    def _above_full(cls, value: int, info: ValidationInfo) -> int:
+        if value <= info.data.get("overload_full_ms", 0):
+            raise ValueError("must be above overload_full_ms")
+        return value
 
     def topic(self, name: str) -> str:
         """The broker's name of a topic of topics.yaml."""

@@ -43,6 +43,9 @@ RETRY_AFTER_S: Final = 1  # what is in flight now is done, or given up, within a
 PAYLOAD_TOO_LARGE: Final = Rejection(ErrorCode.TOO_LARGE_PAYLOAD, "Payload size is too large")
 _CLIENT_GONE_STATUS: Final = 499  # for the metrics, in nginx's words; nobody is there to read it
 _BUG: Final = ErrorInformation.of(Rejection(ErrorCode.INTERNAL_SERVER_ERROR))
+_RETRY_LATER: Final = {"Retry-After": str(RETRY_AFTER_S)}
+_BUSY: Final = orjson.dumps(ErrorInformation.of(Rejection(ErrorCode.SERVER_BUSY)).as_json())
+_BUSY_HEADERS: Final = {**_RETRY_LATER, "Content-Type": CONTENT_TYPE}
 _HUB_FAULTS: Final[Mapping[type[Exception], Rejection]] = {
     RecorderUnavailableError: Rejection(ErrorCode.SERVICE_UNAVAILABLE),
     RecorderBusyError: Rejection(ErrorCode.SERVER_BUSY),
@@ -70,6 +73,11 @@ def error_response(information: ErrorInformation, status: int, headers: Mapping[
         body=orjson.dumps(information.as_json()),
         headers={**(headers or {}), "Content-Type": CONTENT_TYPE},
     )
+
+
+def busy_response() -> Response:
+    """The answer to what cannot be begun now: 503, 2005, to be repeated later."""
+    return Response(status=ErrorCode.SERVER_BUSY.http_status, body=_BUSY, headers=_BUSY_HEADERS)
 
 
 def make_error_middleware() -> Middleware:
@@ -121,7 +129,7 @@ def _hub_fault(request: Request, error: Exception) -> Response:
     rejection = next(rejection for kind, rejection in _HUB_FAULTS.items() if isinstance(error, kind))
     _log.warning("request-not-taken", **_about(request), code=rejection.code, reason=str(error))
     busy = isinstance(error, RecorderBusyError)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if busy else {}
+    headers = _RETRY_LATER if busy else {}
     return error_response(ErrorInformation.of(rejection), rejection.status, headers)
 
 

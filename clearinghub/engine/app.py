@@ -226,6 +226,11 @@ class EngineApp(faust.App):  # type: ignore[misc]
         """The partitions that work and answer now."""
         return set(self._partitions)
 
+    def waiting_since_ms(self) -> dict[int, int]:
+        """By partition: when the oldest record that waits for its round was written, milliseconds since 1970."""
+        since = {number: partition.waiting_since_ms for number, partition in self._partitions.items()}
+        return {number: since_ms for number, since_ms in since.items() if since_ms is not None}
+
     @property
     def is_ready(self) -> bool:
         """True when the group has settled and every assigned partition is at work."""

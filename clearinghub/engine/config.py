@@ -23,8 +23,8 @@ class EngineConfig:
     """Everything an engine needs to know; it reads no environment.
 
     `output_partitions` gives each output topic's partition count. `topic_prefix` stands before every name on the
-    broker. `on_batch` hears of each batch taken (topic, seconds since its first record was written), `on_round` after
-    each round (partition, records, seconds), `on_dead_letter` after each culprit.
+    broker. `on_batch` hears of each batch taken (topic, partition, seconds since its first record was written),
+    `on_round` after each round (partition, records, seconds), `on_dead_letter` after each culprit.
     """
 
     application_id: str
@@ -47,7 +47,7 @@ class EngineConfig:
     sweeps: tuple[Sweep, ...] = ()
     sweep_interval_ms: int = 1_000
     on_round: Callable[[int, int, float], None] = field(default=lambda _partition, _records, _seconds: None)
-    on_batch: Callable[[str, float], None] = field(default=lambda _topic, _age_s: None)
+    on_batch: Callable[[str, int, float], None] = field(default=lambda _topic, _partition, _age_s: None)
     on_culprit: Handler | None = None  # what to say about a record whose handler raised; its changes are forgotten
     on_dead_letter: Callable[[str], None] = field(default=lambda _topic: None)
 

@@ -84,6 +84,12 @@ class Partition:
         self._inbox[topic].append(batch)
         self._wake.set()
 
+    @property
+    def waiting_since_ms(self) -> int | None:
+        """When the oldest record of the inbox was written, milliseconds since 1970; None when nothing waits."""
+        firsts = [batches[0].records[0].timestamp for batches in self._inbox.values() if batches]
+        return min(firsts) if firsts else None
+
     async def close(self, timeout_s: float) -> None:
         """Let the round under way end, if it does so in time, and take no other."""
         self._closing = True
@@ -180,7 +186,7 @@ class Partition:
                     if number % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1:
                         await asyncio.sleep(0)
                 count += len(batch.records)
-                self._config.on_batch(topic, time.time() - batch.records[0].timestamp / 1000)
+                self._config.on_batch(topic, self.number, time.time() - batch.records[0].timestamp / 1000)
         return count
 
     @staticmethod

@@ -28,6 +28,7 @@ from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.record import Record, View
 from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
 from clearinghub.jws.from_settings import signer_of
+from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.signals import stop_event, until_stopped
@@ -54,8 +55,15 @@ class CallbacksApp(EngineApp):
     counts no more, for it is read again from the committed offsets.
     """
 
-    def __init__(self, config: EngineConfig, make_agent: Callable[[OffsetTracker], NotificationAgent]) -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        make_agent: Callable[[OffsetTracker], NotificationAgent],
+        on_wait: Callable[[int, int], None],
+    ) -> None:
+        """`on_wait` hears, by partition, how long (milliseconds) the oldest record of each batch has waited."""
         super().__init__(config)
+        self._on_wait = on_wait
         self._make_agent = make_agent
         self._tracker = OffsetTracker()
         self._agent = make_agent(self._tracker)
@@ -74,7 +82,9 @@ class CallbacksApp(EngineApp):
         records = [
             Record(name, batch.partition, one.offset, one.timestamp, one.key, one.value) for one in batch.records
         ]
-        AGES.observe(time.time() - records[0].timestamp_ms / 1000)
+        age_ms = _now_ms() - records[0].timestamp_ms
+        AGES.observe(age_ms / 1000)
+        self._on_wait(batch.partition, age_ms)
         await self._agent.take(records, batch.end)
 
     async def commit_settled(self) -> None:
@@ -160,7 +170,10 @@ async def run_callbacks(settings: Settings) -> None:
 
     transport = HttpTransport(settings.callback_timeout_ms)
     deliverer = Deliverer(settings, participants, transport, give_up, _now_ms, signer=signer)
-    app = CallbacksApp(callbacks_config(settings), lambda tracker: NotificationAgent(deliverer, tracker, set_aside))
+    load = LoadReporter(settings, "callbacks", dict)
+    app = CallbacksApp(
+        callbacks_config(settings), lambda tracker: NotificationAgent(deliverer, tracker, set_aside), load.note
+    )
     surface = Application()
     add_operations_routes(surface, CallbacksHealth(app, participants), __version__)
     listener = Listener(surface, settings.bind_host, settings.callbacks_port)
@@ -168,11 +181,13 @@ async def run_callbacks(settings: Settings) -> None:
     committing: asyncio.Task[None] | None = None
     try:
         await app.start()
+        await load.start()
         await listener.start()
         committing = asyncio.create_task(app.keep_committing(), name="commit")
         await until_stopped(stop, app.failed)
     finally:
         log.info("stopping")
+        await load.stop()
         await _stop(app, deliverer, committing)
         await listener.stop()
         await transport.close()

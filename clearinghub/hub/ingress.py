@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 import structlog
 
+from clearinghub.admission import Admission
 from clearinghub.config import Settings
+from clearinghub.engine.overlay import Partitioner
 from clearinghub.hub.serving import Listener
 from clearinghub.jws.from_settings import verifier_of
 from clearinghub.kafka.commands import KafkaCommandClient
 from clearinghub.kafka.ledger_reader import HttpLedgerReader
+from clearinghub.kafka.load import LoadView
 from clearinghub.kafka.prepares import KafkaPacketReader
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.statements import KafkaStatementReader
@@ -22,6 +26,8 @@ from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import signature_check
 
 log = structlog.get_logger(__name__)
+
+FSP_ID_LENGTH_MAX: Final = 32
 
 
 class _Started(Protocol):
@@ -47,6 +53,12 @@ class IngressHealth:
         return {"datastore": datastore, "broker": await self._recorder.is_up()}
 
 
+def make_admits(settings: Settings, door: Admission) -> Callable[[str], bool]:
+    """Whether a DFSP may begin something new now, by its name: its transfers are decided on its partition."""
+    partition_of = Partitioner({"prepare": settings.partitions})
+    return lambda source: door.admits(partition_of("prepare", source[:FSP_ID_LENGTH_MAX]))
+
+
 async def run_ingress(settings: Settings) -> None:
     """Take requests until told to stop."""
     stop = stop_event()
@@ -55,13 +67,15 @@ async def run_ingress(settings: Settings) -> None:
     participants = ParticipantsView(settings)
     ledger = HttpLedgerReader(settings)
     commands = KafkaCommandClient(settings, recorder)
+    load = LoadView(settings, lambda: recorder.waiting_ms)
+    door = Admission(load.waiting_ms, settings.overload_full_ms, settings.overload_none_ms)
     health = IngressHealth(settings, recorder, participants, ledger)
-    started: list[_Started] = [recorder, participants, ledger, commands]
+    started: list[_Started] = [recorder, participants, ledger, commands, load]
     for one in started:
         await one.start()
     listeners = [
         Listener(
-            build_fspiop_app(settings, recorder, health, signatures=signatures),
+            build_fspiop_app(settings, recorder, health, signatures=signatures, admits=make_admits(settings, door)),
             settings.bind_host,
             settings.fspiop_port,
         ),

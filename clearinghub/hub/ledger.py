@@ -23,6 +23,7 @@ from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.exceptions import PartitionLostError
 from clearinghub.engine.record import Sweep, SweepView
 from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
+from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
@@ -54,10 +55,22 @@ BACKLOG = Gauge("clearinghub_ledger_backlog", "Fetched records that wait for the
 PARTITIONS = Gauge("clearinghub_ledger_partitions", "Partitions at work in this worker")
 
 
-def ledger_config(settings: Settings, context: LedgerContext) -> EngineConfig:
-    """The engine of the ledger: inputs in the order in which a round takes them, work in flight before new work."""
+def ledger_config(
+    settings: Settings,
+    context: LedgerContext,
+    on_wait: Callable[[int, int], None] = lambda _partition, _waited_ms: None,
+) -> EngineConfig:
+    """The engine of the ledger: inputs in the order in which a round takes them, work in flight before new work.
+
+    `on_wait` hears, by partition, how long (milliseconds) the oldest record of each batch has waited.
+    """
     on_fulfil = make_on_fulfil(context)
     topics = load_topology().topics
+
+    def on_batch(topic: str, partition: int, age_s: float) -> None:
+        AGES.labels(topic).observe(age_s)
+        on_wait(partition, int(age_s * 1000))
+
     return EngineConfig(
         application_id=settings.application_id,
         bootstrap=settings.kafka_bootstrap,
@@ -85,7 +98,7 @@ def ledger_config(settings: Settings, context: LedgerContext) -> EngineConfig:
         on_open=make_announcement(worker_url(settings)),
         sweeps=(make_due_sweep(), make_retention_sweep(settings.transfer_retention_s * 1000)),
         sweep_interval_ms=settings.sweep_interval_ms,
-        on_batch=_on_batch,
+        on_batch=on_batch,
         on_round=_on_round,
         on_culprit=make_on_culprit(context),
         on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
@@ -105,10 +118,6 @@ def make_announcement(url: str) -> Sweep:
         view.emit("workers", str(view.partition), value)
 
     return announce
-
-
-def _on_batch(topic: str, age_s: float) -> None:
-    AGES.labels(topic).observe(age_s)
 
 
 def _on_round(_partition: int, records: int, seconds: float) -> None:
@@ -166,16 +175,19 @@ async def run_ledger(settings: Settings) -> None:
     context = LedgerContext(
         settings.hub_name, participants, settings.on_us_transfers, confirm_to_payee=settings.confirm_to_payee
     )
-    app = EngineApp(ledger_config(settings, context))
+    load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
+    app = EngineApp(ledger_config(settings, context, load.note))
 
     listener = Listener(build_ledger_app(Rows(app), LedgerHealth(app)), settings.bind_host, settings.ledger_port)
     app.finalize()
     try:
         await app.start()
+        await load.start()
         await listener.start()
         await until_stopped(stop, app.failed)
     finally:
         log.info("stopping")
+        await load.stop()
         await app.stop()
         await listener.stop()
         await participants.stop()

@@ -10,7 +10,8 @@ death may turn up later; the same request sent again then meets the ledger's dup
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+import time
+from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -18,7 +19,9 @@ from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from clearinghub.config import Settings
+from clearinghub.engine.overlay import Partitioner
 from clearinghub.ports import RecorderBusyError, RecorderUnavailableError
+from clearinghub.topology import load_topology
 
 log = structlog.get_logger(__name__)
 
@@ -32,15 +35,36 @@ HEALTH_TIMEOUT_S: Final = 2.0
 SENDER_END_TIMEOUT_S: Final = 1.0
 
 
+class _Lane:
+    """The records of one partition that wait for the broker."""
+
+    __slots__ = ("confirmed", "failed", "partition", "sending_since_s", "topic", "waiting", "waiting_since_s")
+
+    def __init__(self, topic: str, broker_topic: str, partition: int) -> None:
+        self.topic = broker_topic
+        self.partition = partition
+        self.waiting: list[tuple[bytes, bytes, asyncio.Future[None]]] = []
+        self.waiting_since_s = 0.0  # when the first of them came
+        self.sending_since_s: float | None = None  # when the first record of the batch under way came
+        self.confirmed = RECORDED.labels(topic, "written")
+        self.failed = RECORDED.labels(topic, "failed")
+
+
 class KafkaRecorder:
     """An idempotent producer that waits for all replicas; bounded in time and in number."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._timeout_s = settings.record_timeout_ms / 1000
+        self._partition_of = Partitioner(
+            {name: topic.partition_count(settings.partitions) for name, topic in load_topology().topics.items()}
+        )
         self._waiting = 0
+        self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._sending: set[asyncio.Task[None]] = set()
         self._producer: AIOKafkaProducer | None = None
         self._reconnecting: asyncio.Task[None] | None = None
+        WAITING.set_function(lambda: self._waiting)
 
     async def start(self) -> None:
         """Connect."""
@@ -51,6 +75,8 @@ class KafkaRecorder:
         if self._reconnecting is not None:
             self._reconnecting.cancel()
             await asyncio.wait({self._reconnecting})
+        if self._sending:
+            await asyncio.wait(self._sending)
         if self._producer is not None:
             await self._producer.stop()
 
@@ -59,23 +85,66 @@ class KafkaRecorder:
         if self._waiting >= self._settings.records_waiting_max:
             RECORDED.labels(topic, "busy").inc()
             raise RecorderBusyError
-        producer = self._producer
-        if producer is None:
-            RECORDED.labels(topic, "failed").inc()
+        partition = self._partition_of(topic, key)
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = _Lane(topic, self._settings.topic(topic), partition)
+        if self._producer is None:
+            lane.failed.inc()
             raise RecorderUnavailableError
+        loop = asyncio.get_running_loop()
+        confirmed: asyncio.Future[None] = loop.create_future()
+        if not lane.waiting:
+            lane.waiting_since_s = time.monotonic()
+        lane.waiting.append((key.encode(), value, confirmed))
+        if lane.sending_since_s is None:
+            lane.sending_since_s = lane.waiting_since_s
+            sending = loop.create_task(self._send(lane))
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
         self._waiting += 1
-        WAITING.set(self._waiting)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await producer.send_and_wait(self._settings.topic(topic), value, key=key.encode())
-        except (KafkaError, TimeoutError) as error:
-            RECORDED.labels(topic, "failed").inc()
-            self._abandon(producer, error)
-            raise RecorderUnavailableError from error
+            await confirmed
         finally:
             self._waiting -= 1
-            WAITING.set(self._waiting)
-        RECORDED.labels(topic, "written").inc()
+
+    @property
+    def waiting_ms(self) -> int:
+        """How long the oldest record waits for the broker."""
+        since = [lane.sending_since_s for lane in self._lanes.values() if lane.sending_since_s is not None]
+        return int((time.monotonic() - min(since)) * 1000) if since else 0
+
+    async def _send(self, lane: _Lane) -> None:
+        """Send what waits on a lane, and what comes in meanwhile, until nothing is left."""
+        while lane.waiting and (producer := self._producer) is not None:
+            lane.sending_since_s = lane.waiting_since_s
+            batch, waiters = self._next_batch(lane, producer)
+            try:
+                async with asyncio.timeout(lane.sending_since_s + self._timeout_s - time.monotonic()):
+                    await (await producer.send_batch(batch, lane.topic, partition=lane.partition))
+            except (KafkaError, TimeoutError) as error:
+                _fail(lane, waiters)
+                self._abandon(producer, error)
+                continue
+            lane.confirmed.inc(len(waiters))
+            for confirmed in waiters:
+                if not confirmed.done():  # its request may have been given up
+                    confirmed.set_result(None)
+        lane.sending_since_s = None
+
+    @staticmethod
+    def _next_batch(lane: _Lane, producer: AIOKafkaProducer) -> tuple[Any, list[asyncio.Future[None]]]:
+        batch = producer.create_batch()
+        timestamp_ms = time.time_ns() // 1_000_000
+        waiters: list[asyncio.Future[None]] = []
+        for key, value, confirmed in lane.waiting:
+            if batch.append(key=key, value=value, timestamp=timestamp_ms) is None:
+                break
+            waiters.append(confirmed)
+        del lane.waiting[: len(waiters)]
+        lane.waiting_since_s = time.monotonic()
+        batch.close()
+        return batch, waiters
 
     async def is_up(self) -> bool:
         """Ask the broker for its metadata; False when none answers in time."""
@@ -111,6 +180,9 @@ class KafkaRecorder:
             return  # another caller of the same producer was first
         log.warning("broker-unavailable", error=repr(error), waiting=self._waiting)
         self._producer = None
+        for lane in self._lanes.values():
+            waiting, lane.waiting = lane.waiting, []
+            _fail(lane, [confirmed for _, _, confirmed in waiting])
         self._reconnecting = asyncio.create_task(self._replace(producer), name="recorder-reconnect")
 
     async def _replace(self, producer: AIOKafkaProducer) -> None:
@@ -127,3 +199,10 @@ class KafkaRecorder:
             except (KafkaError, OSError):
                 await asyncio.sleep(RECONNECT_INTERVAL_S)
         log.info("broker-available-again")
+
+
+def _fail(lane: _Lane, waiters: list[asyncio.Future[None]]) -> None:
+    lane.failed.inc(len(waiters))
+    for confirmed in waiters:
+        if not confirmed.done():
+            confirmed.set_exception(RecorderUnavailableError())

@@ -11,6 +11,7 @@ from clearinghub import __version__
 from clearinghub.config import Settings
 from clearinghub.ports import Health, Recorder
 from web.errors import make_error_middleware
+from web.fspiop.admission import make_admission_middleware
 from web.fspiop.routes import add_fspiop_routes
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
@@ -28,15 +29,20 @@ def build_fspiop_app(
     health: Health,
     now_ms: Callable[[], int] = system_now_ms,
     signatures: SignatureCheck = NO_SIGNATURES,
+    admits: Callable[[str], bool] = lambda _source: True,
 ) -> Application:
     """The application, ready to be served.
 
     `now_ms` judges completedTimestamp only (fspiop 3.1); all else about time is the ledger's. `signatures` judges who
-    has written a message, between its headers and its body.
+    has written a message, between its headers and its body. `admits` tells whether a DFSP may begin something new now.
     """
     app = Application(
         client_max_size=settings.body_bytes_max,
-        middlewares=[make_metrics_middleware(), make_error_middleware()],
+        middlewares=[
+            make_admission_middleware(admits, settings.requests_begun_max),
+            make_metrics_middleware(),
+            make_error_middleware(),
+        ],
     )
     add_fspiop_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
     add_operations_routes(app, health, __version__)

@@ -1,0 +1,177 @@
+"""How long records wait, told over a real broker; and the recorder's batches on it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from clearinghub.config import Settings
+from clearinghub.kafka.load import LoadReporter, LoadView
+from clearinghub.kafka.recorder import KafkaRecorder
+from clearinghub.ports import RecorderBusyError, RecorderUnavailableError
+from clearinghub.topology import ensure_topics, load_topology
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+async def settings(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Settings:
+    made = Settings(
+        kafka_bootstrap=kafka_bootstrap,
+        topic_prefix=topic_prefix,
+        application_id=f"{topic_prefix}hub",
+        partitions=3,
+        data_dir=tmp_path,
+    )
+    await ensure_topics(made, load_topology())
+    return made
+
+
+async def until(view: LoadView, partition: int, low_ms: int, high_ms: int) -> None:
+    """Wait until what the view says of the partition lies between."""
+    async with asyncio.timeout(10):
+        while not low_ms <= view.waiting_ms(partition) <= high_ms:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_wait_is_heard_where_it_is_told_and_forgotten(settings: Settings) -> None:
+    reporter = LoadReporter(settings, "ledger", dict)
+    view = LoadView(settings, lambda: 0)
+    await view.start()
+    await reporter.start()
+    try:
+        reporter.note(1, 3_000)
+        reporter.note(1, 9_000)
+        reporter.note(2, 50)  # not worth telling
+        await until(view, 1, 9_000, 9_000)
+        assert view.waiting_ms(2) < 1_000  # this process' own lag at most
+        await until(view, 1, 0, 1_000)
+    finally:
+        await reporter.stop()
+        await view.stop()
+
+
+async def test_what_nobody_takes_is_told_too(settings: Settings) -> None:
+    since_ms = time.time_ns() // 1_000_000 - 60_000
+    reporter = LoadReporter(settings, "ledger", lambda: {0: since_ms})
+    view = LoadView(settings, lambda: 0)
+    await view.start()
+    await reporter.start()
+    try:
+        await until(view, 0, 60_000, 75_000)
+    finally:
+        await reporter.stop()
+        await view.stop()
+
+
+async def test_nonsense_on_the_topic_is_passed_over(settings: Settings, kafka_bootstrap: str) -> None:
+    view = LoadView(settings, lambda: 0)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
+    await view.start()
+    await producer.start()
+    try:
+        for value in (b"{", b"[]", b'{"waitedMs": 7}', b'{"waitedMs": {"x": 1}}', b'{"waitedMs": {"0": 7000}}'):
+            await producer.send_and_wait(settings.topic("load"), value, key=b"ledger-0")
+        await until(view, 0, 7_000, 7_000)
+    finally:
+        await producer.stop()
+        await view.stop()
+
+
+async def test_what_waits_here_counts_for_every_partition(settings: Settings) -> None:
+    view = LoadView(settings, lambda: 4_000)
+    await view.start()
+    try:
+        await until(view, 2, 4_000, 4_000)
+    finally:
+        await view.stop()
+
+
+@pytest.fixture
+async def recorder(settings: Settings) -> AsyncIterator[KafkaRecorder]:
+    made = KafkaRecorder(settings)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def read(settings: Settings, topic: str, count: int) -> list[tuple[bytes, bytes]]:
+    """All records of a topic, partition by partition, keys and values."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(settings.topic(topic), one) for one in range(settings.partitions)])
+        found: list[tuple[int, bytes, bytes]] = []
+        async with asyncio.timeout(20):
+            while len(found) < count:
+                for place, records in (await consumer.getmany(timeout_ms=500)).items():
+                    found += [(place.partition, one.key or b"", one.value or b"") for one in records]
+        return [(key, value) for _, key, value in sorted(found, key=lambda one: one[0])]
+    finally:
+        await consumer.stop()
+
+
+async def test_every_confirmed_record_is_there_once_and_in_its_keys_order(
+    settings: Settings, recorder: KafkaRecorder
+) -> None:
+    values = {
+        f"payer{key}": [b"%d" % number + b"x" * (number * 997 % 90_000) for number in range(60)] for key in range(5)
+    }
+
+    await asyncio.gather(
+        *(recorder.record("prepare", key, value) for key, numbered in values.items() for value in numbered)
+    )
+
+    found = await read(settings, "prepare", 300)
+    assert values == {key: [value for of, value in found if of == key.encode()] for key in values}
+    assert 0 == recorder.waiting_ms
+
+
+async def test_more_than_may_wait_is_refused(settings: Settings) -> None:
+    small = KafkaRecorder(settings.model_copy(update={"records_waiting_max": 3}))
+    await small.start()
+    try:
+        outcomes = await asyncio.gather(
+            *(small.record("prepare", "payer", b"1") for _ in range(5)), return_exceptions=True
+        )
+        assert 2 == sum(isinstance(one, RecorderBusyError) for one in outcomes)
+        await small.record("prepare", "payer", b"1")
+    finally:
+        await small.stop()
+
+
+async def test_a_request_that_is_given_up_takes_nobody_along(settings: Settings, recorder: KafkaRecorder) -> None:
+    given_up = asyncio.create_task(recorder.record("prepare", "payer", b"1"))
+    others = [asyncio.create_task(recorder.record("prepare", "payer", b"2")) for _ in range(20)]
+    await asyncio.sleep(0)
+    given_up.cancel()
+
+    assert [None] * 20 == await asyncio.gather(*others)
+    assert len(await read(settings, "prepare", 20)) >= 20
+
+
+async def test_a_broker_that_does_not_confirm_in_time_costs_all_that_wait_and_nobody_later(settings: Settings) -> None:
+    hasty = KafkaRecorder(settings.model_copy(update={"record_timeout_ms": 100}))
+    await hasty.start()
+    try:
+        hasty._timeout_s = 0.0001
+        outcomes = await asyncio.gather(
+            *(hasty.record("prepare", f"payer{one}", b"1") for one in range(30)), return_exceptions=True
+        )
+        assert all(isinstance(one, RecorderUnavailableError) for one in outcomes)
+        hasty._timeout_s = 5.0
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await hasty.record("prepare", "payer", b"2")
+                    break
+                except RecorderUnavailableError:
+                    await asyncio.sleep(0.05)
+        assert 0 == hasty.waiting_ms
+    finally:
+        await hasty.stop()

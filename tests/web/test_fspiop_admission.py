@@ -1,0 +1,80 @@
+"""Overload at the FSPIOP surface: what begins is refused, what answers is taken."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp.test_utils import TestClient
+
+from clearinghub.config import Settings
+from tests.web.fspiop_client import ERROR, FULFIL, TRANSFER_ID, Dfsp, FakeHealth, FakeRecorder, HubServer
+from web.fspiop.app import build_fspiop_app
+
+BUSY = (503, "2005", "Server busy")
+PATH = f"/transfers/{TRANSFER_ID}"
+
+
+@pytest.fixture
+async def dfsp() -> AsyncIterator[Dfsp]:
+    """A DFSP before a hub that admits nothing new of `payerfsp`."""
+    recorder, health = FakeRecorder(), FakeHealth()
+    app = build_fspiop_app(Settings(), recorder, health, admits=lambda source: source != "payerfsp")
+    async with TestClient(HubServer(app)) as http:
+        yield Dfsp(http, recorder, health)
+
+
+async def test_a_new_request_is_refused_and_told_when_to_come_again(dfsp: Dfsp) -> None:
+    for answer in (await dfsp.post(), await dfsp.send("GET", PATH)):
+        assert BUSY == answer.error
+        assert "1" == answer.headers["Retry-After"]
+    assert [] == dfsp.recorder.records
+
+
+async def test_the_next_request_on_the_connection_is_understood(dfsp: Dfsp) -> None:
+    await dfsp.post(ilpPacket="A" * 30_000)  # refused before its body was read
+
+    assert 202 == (await dfsp.post({"FSPIOP-Source": "other"}, payerFsp="other")).status
+
+
+async def test_what_answers_is_taken(dfsp: Dfsp) -> None:
+    source = {"FSPIOP-Source": "payerfsp"}
+
+    assert 200 == (await dfsp.send("PUT", PATH, source, json.dumps(FULFIL).encode())).status
+    assert 200 == (await dfsp.send("PUT", f"{PATH}/error", source, json.dumps(ERROR).encode())).status
+
+
+async def test_operators_are_always_answered(dfsp: Dfsp) -> None:
+    for path in ("/health", "/metrics"):
+        assert 200 == (await dfsp.send("GET", path, {"FSPIOP-Source": "payerfsp"})).status
+
+
+class SlowRecorder(FakeRecorder):
+    """Confirms nothing until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def record(self, topic: str, key: str, value: bytes) -> None:
+        await super().record(topic, key, value)
+        await self.go.wait()
+
+
+async def test_so_many_new_requests_may_wait_and_answers_do_not_count() -> None:
+    recorder, health = SlowRecorder(), FakeHealth()
+    app = build_fspiop_app(Settings(requests_begun_max=2), recorder, health)
+    async with TestClient(HubServer(app)) as http:
+        dfsp = Dfsp(http, recorder, health)
+        waiting = [asyncio.create_task(dfsp.post()) for _ in range(2)]
+        waiting.append(asyncio.create_task(dfsp.send("PUT", PATH, data=json.dumps(FULFIL).encode())))
+        while len(recorder.records) < 3:
+            await asyncio.sleep(0.01)
+
+        assert BUSY == (await dfsp.post()).error
+
+        recorder.go.set()
+        assert [202, 202, 200] == [answer.status for answer in await asyncio.gather(*waiting)]
+        assert 202 == (await dfsp.post()).status
