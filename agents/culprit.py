@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from agents.bulk_notifier import BulkNotifier
 from agents.notifier import TransferNotifier
 from agents.shell import LedgerContext
 from clearinghub.domain.rejections import ErrorCode, ErrorInformation, Rejection
@@ -24,6 +25,9 @@ def make_on_culprit(context: LedgerContext) -> Handler:
         if line["kind"] in ("prepare", "fulfil", "get"):
             notifier = TransferNotifier(record, view, line["id"], line["trace"], context.hub_name)
             notifier.error(line["source"], ErrorInformation.of(_FAILED))
+        elif line["kind"] in ("bulk-prepare", "bulk-fulfil", "bulk-get"):
+            bulks = BulkNotifier(record, view, line["id"], line["trace"], context)
+            bulks.error(line["source"], ErrorInformation.of(_FAILED))
         elif line["kind"] == "command":
             reply: ReplyMessage = {
                 "v": VERSION, "kind": "reply", "correlation_id": line["correlation_id"], "reply_to": line["reply_to"],

@@ -27,6 +27,9 @@ class LedgerContext:
     participants: Participants
     on_us_transfers: bool = False
     confirm_to_payee: bool = True
+    completed_ahead_ms_max: int = 200
+    completed_age_ms_max: int = 300_000
+    fsp_in_bulk_paths: bool = False
 
 
 def store_position(view: View, position: Position, change: int, transfer_id: str, entry_type: str) -> None:

@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     on_us_transfers: bool = False
     confirm_to_payee: bool = True
     currencies_extra: tuple[str, ...] = ()
+    # FSPIOP-URI of a bulk's PUTs as Mojaloop's adapter has it, /{receiver}/bulkTransfers/{id}, instead of the API's.
+    fsp_in_bulk_paths: bool = False
 
     # Signatures (fspiop 10.1, docs/security.md). Order counts: each switch stands before the path that it needs.
     jws_validate: bool = False  # refuse messages that their source has not signed

@@ -83,8 +83,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
     "tables/": ("clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages"),
     "agents/": (
-        "agents.alarms", "agents.notifier", "agents.shell", "clearinghub.delivery", "clearinghub.domain",
-        "clearinghub.engine.record", "clearinghub.messages", "clearinghub.ports", "tables",
+        "agents.alarms", "agents.bulk_notifier", "agents.notifier", "agents.one_transfer", "agents.shell",
+        "clearinghub.delivery", "clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages",
+        "clearinghub.ports", "tables",
     ),
     # Values of the domain, and none of its decisions: these are the ledger's.
     "web/": (

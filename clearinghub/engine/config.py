@@ -12,10 +12,15 @@ from clearinghub.engine.record import OFFSETS, Handler, Sweep, TableSpec
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input topic and what decides its records. Inputs are taken in the order in which they are listed."""
+    """An input topic and what decides its records. Inputs are taken in the order in which they are listed.
+
+    `is_heavy`: one record may be as large, and as much work, as hundreds of others. Few are fetched ahead; a round
+    takes one, and more only while it has little to send.
+    """
 
     topic: str
     handler: Handler
+    is_heavy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,11 @@ class EngineConfig:
     on_batch: Callable[[str, int, float], None] = field(default=lambda _topic, _partition, _age_s: None)
     on_culprit: Handler | None = None  # what to say about a record whose handler raised; its changes are forgotten
     on_dead_letter: Callable[[str], None] = field(default=lambda _topic: None)
+
+    @property
+    def heavy_topics(self) -> frozenset[str]:
+        """The broker's names of the inputs whose records are heavy."""
+        return frozenset(self.topic_prefix + one.topic for one in self.inputs if one.is_heavy)
 
     @property
     def all_tables(self) -> tuple[TableSpec[Any], ...]:

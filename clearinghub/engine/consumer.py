@@ -24,6 +24,7 @@ from faust.transport.consumer import Consumer, ensure_TP, ensure_TPset
 from faust.types import TP, ConsumerMessage
 
 from clearinghub.engine.batch import Batch
+from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.exceptions import FAUST_LOGGER
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,7 @@ FETCH_TIMEOUT_MS: Final = 1_000
 FETCH_TIMEOUT_PAUSED_MS: Final = 50  # while a partition is held back, look this often whether it has room again
 FETCH_RECORDS_MAX: Final = 4_000
 FETCH_PARTITION_BYTES_MAX: Final = 2 * 1024 * 1024
+HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (fspiop 1.1)
 CREATE_TIME: Final = 0
 
 
@@ -170,15 +172,21 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         else:
             batch = self._waiting[tp] = Batch(tp.topic, tp.partition, self.epoch, begin, end, records)
             await self.callback(self._to_message(tp, batch))
-        if len(batch.records) >= self.app.engine_config.backlog_records_max and tp not in self._held:
+        if len(batch.records) >= self._backlog_max(tp) and tp not in self._held:
             self._held.add(tp)
             self.client.pause(TopicPartition(*tp))
 
     def _release_held(self) -> None:
-        room_at = self.app.engine_config.backlog_records_max // 2
-        for tp in [tp for tp in self._held if self._waiting[tp].taken or len(self._waiting[tp].records) < room_at]:
-            self._held.discard(tp)
-            self.client.resume(TopicPartition(*tp))
+        for tp in list(self._held):
+            waiting = self._waiting[tp]
+            if waiting.taken or len(waiting.records) < self._backlog_max(tp) // 2:
+                self._held.discard(tp)
+                self.client.resume(TopicPartition(*tp))
+
+    def _backlog_max(self, tp: TP) -> int:
+        config: EngineConfig = self.app.engine_config
+        is_heavy = tp.topic in config.heavy_topics
+        return min(HEAVY_BACKLOG_RECORDS_MAX, config.backlog_records_max) if is_heavy else config.backlog_records_max
 
     def backlog(self) -> dict[TP, int]:
         """How many fetched records of each partition wait for their round."""

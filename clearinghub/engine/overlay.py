@@ -54,6 +54,7 @@ class Overlay:
         self.partition = partition
         self.partitions = partitions
         self.emissions: list[Emission] = []
+        self.emitted_bytes = 0
         self._stores = stores
         self._partitioner = partitioner
         self._rows: dict[tuple[str, str], Any] = {}
@@ -86,11 +87,12 @@ class Overlay:
 
     def emit(self, topic: str, key: str, value: bytes) -> None:
         """Send a record to the partition of its key."""
-        self.emissions.append(Emission(topic, self._partitioner(topic, key), key.encode(), value))
+        self.emit_to_partition(topic, self._partitioner(topic, key), key, value)
 
     def emit_to_partition(self, topic: str, partition: int, key: str, value: bytes) -> None:
         """Send a record to a partition chosen by the caller."""
         self.emissions.append(Emission(topic, partition, key.encode(), value))
+        self.emitted_bytes += len(value)
 
     def scan(self, table: TableSpec[Row], start: bytes, end: bytes, count_max: int) -> list[str]:
         """Keys in the order of the table's index, as last committed."""
@@ -111,6 +113,7 @@ class Overlay:
             if not was_changed:
                 self._changed.pop(place, None)
         self._undo.clear()
+        self.emitted_bytes -= sum(len(one.value) for one in self.emissions[self._kept_emissions :])
         del self.emissions[self._kept_emissions :]
 
     @property

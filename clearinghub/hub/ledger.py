@@ -9,6 +9,8 @@ import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from agents.bulk_fulfil import make_on_bulk_fulfil
+from agents.bulk_prepare import make_on_bulk_prepare
 from agents.command import on_command
 from agents.credit import on_credit
 from agents.culprit import make_on_culprit
@@ -16,7 +18,7 @@ from agents.fulfil import make_on_fulfil
 from agents.lookup import make_on_lookup
 from agents.prepare import make_on_prepare
 from agents.shell import LedgerContext
-from agents.timeout import make_due_sweep, make_on_timeout, make_retention_sweep
+from agents.timeout import make_bulk_retention_sweep, make_due_sweep, make_on_timeout, make_retention_sweep
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig, Input
@@ -27,6 +29,7 @@ from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
+from tables.bulks import BULKS
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS
@@ -81,9 +84,11 @@ def ledger_config(
             Input("timeout", make_on_timeout(context)),
             Input("command", on_command),
             Input("lookup", make_on_lookup(context, on_fulfil)),
+            Input("bulk-fulfil", make_on_bulk_fulfil(context), is_heavy=True),
             Input("prepare", make_on_prepare(context)),
+            Input("bulk-prepare", make_on_bulk_prepare(context), is_heavy=True),
         ),
-        tables=(TRANSFERS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS),
+        tables=(TRANSFERS, BULKS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS),
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
         data_dir=settings.data_dir / f"ledger-{settings.instance}",
@@ -96,7 +101,12 @@ def ledger_config(
         session_timeout_ms=settings.session_timeout_ms,
         standby_replicas=settings.standby_replicas,
         on_open=make_announcement(worker_url(settings)),
-        sweeps=(make_due_sweep(), make_retention_sweep(settings.transfer_retention_s * 1000)),
+        sweeps=(
+            make_due_sweep(),
+            make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout"),
+            make_retention_sweep(settings.transfer_retention_s * 1000),
+            make_bulk_retention_sweep(settings.transfer_retention_s * 1000),
+        ),
         sweep_interval_ms=settings.sweep_interval_ms,
         on_batch=on_batch,
         on_round=_on_round,
@@ -173,7 +183,13 @@ async def run_ledger(settings: Settings) -> None:
     participants = ParticipantsView(settings)
     await participants.start()
     context = LedgerContext(
-        settings.hub_name, participants, settings.on_us_transfers, confirm_to_payee=settings.confirm_to_payee
+        settings.hub_name,
+        participants,
+        settings.on_us_transfers,
+        confirm_to_payee=settings.confirm_to_payee,
+        completed_ahead_ms_max=settings.completed_timestamp_ahead_ms_max,
+        completed_age_ms_max=settings.completed_timestamp_age_ms_max,
+        fsp_in_bulk_paths=settings.fsp_in_bulk_paths,
     )
     load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
     app = EngineApp(ledger_config(settings, context, load.note))

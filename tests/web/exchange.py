@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from aiohttp.test_utils import TestClient
 
+from agents.bulk_fulfil import make_on_bulk_fulfil
+from agents.bulk_prepare import make_on_bulk_prepare
 from agents.culprit import make_on_culprit
 from agents.fulfil import make_on_fulfil
 from agents.lookup import make_on_lookup
@@ -20,6 +22,7 @@ from agents.timeout import make_due_sweep, make_on_timeout
 from clearinghub.config import Settings
 from clearinghub.engine.record import Handler, Record
 from clearinghub.messages import decode
+from tables.bulks import BULKS
 from tests.fakes import Emitted, MemoryView, Offsets
 from tests.web.admin_world import PARTITIONS, LedgerInMemory, Operator, an_operator
 from tests.web.fspiop_client import (
@@ -58,6 +61,7 @@ class LedgerRecorder(FakeRecorder):
     ledger: LedgerInMemory = field(kw_only=True)
     settings: Settings = field(kw_only=True)
     callbacks: list[Callback] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)  # of the callbacks, all of them
     decisions: int = 0
 
     def __post_init__(self) -> None:
@@ -66,6 +70,7 @@ class LedgerRecorder(FakeRecorder):
             self.ledger.participants,
             self.settings.on_us_transfers,
             confirm_to_payee=self.settings.confirm_to_payee,
+            fsp_in_bulk_paths=self.settings.fsp_in_bulk_paths,
         )
         on_fulfil = make_on_fulfil(context)
         self.handlers: dict[str, Handler] = {
@@ -73,6 +78,8 @@ class LedgerRecorder(FakeRecorder):
             "fulfil": on_fulfil,
             "lookup": make_on_lookup(context, on_fulfil),
             "timeout": make_on_timeout(context),
+            "bulk-prepare": make_on_bulk_prepare(context),
+            "bulk-fulfil": make_on_bulk_fulfil(context),
         }
         self.on_culprit = make_on_culprit(context)
 
@@ -85,7 +92,8 @@ class LedgerRecorder(FakeRecorder):
         self.ledger.now_ms += 1
         self.decisions += 1
         record = Record(topic, view.partition, self.decisions, self.ledger.now_ms, key.encode(), value)
-        self.handlers[topic](record, view)
+        for _step in self.handlers[topic](record, view) or ():
+            pass
         self.follow(view)
 
     def fail(self, topic: str, key: str, value: bytes) -> None:
@@ -98,12 +106,14 @@ class LedgerRecorder(FakeRecorder):
         """Remind of what is due."""
         for view in self.ledger.views:
             make_due_sweep()(view, self.ledger.now_ms)
+            make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout")(view, self.ledger.now_ms)
             self.follow(view)
 
     def follow(self, view: MemoryView) -> None:
         emitted = view.take()
         self.ledger._deliver(emitted)
         self.callbacks += self._callbacks(emitted)
+        self.lines += [one.line for one in emitted if one.topic == "notification"]
         for one in emitted:
             if one.topic in self.handlers:
                 assert one.partition is not None

@@ -1,6 +1,6 @@
 """Every error that is the answer to a request (fspiop 2.2): the whole body, by code.
 
-Those that the ledger tells later are in test_error_callbacks.py.
+Those that the ledger tells later are in test_error_callbacks.py, those of bulks in test_bulk_refusals.py.
 """
 
 from __future__ import annotations
@@ -199,7 +199,8 @@ async def test_6000_generic_settlement_error(operator: Operator) -> None:
 def test_no_code_is_forgotten() -> None:
     """3105 is tested beside the signatures that it is about."""
     here = Path(__file__).parent
-    tests = "".join((here / name).read_text() for name in ("test_error_codes.py", "test_error_callbacks.py"))
+    files = ("test_error_codes.py", "test_error_callbacks.py", "test_bulk_refusals.py")
+    tests = "".join((here / name).read_text() for name in files)
     named = {
         name
         for folder in ("agents", "clearinghub", "web")

@@ -12,7 +12,8 @@ from clearinghub.config import Settings
 from clearinghub.ports import Health, Recorder
 from web.errors import make_error_middleware
 from web.fspiop.admission import make_admission_middleware
-from web.fspiop.routes import add_fspiop_routes
+from web.fspiop.bulk_transfers import BulkTransfersResource
+from web.fspiop.routes import add_bulk_routes, add_fspiop_routes
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
 from web.operations import add_operations_routes, make_metrics_middleware
@@ -45,5 +46,6 @@ def build_fspiop_app(
         ],
     )
     add_fspiop_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
+    add_bulk_routes(app, BulkTransfersResource(settings, recorder, signatures))
     add_operations_routes(app, health, __version__)
     return app

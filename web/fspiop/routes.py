@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp.web import Application
 
+from web.fspiop.bulk_transfers import BulkTransfersResource
 from web.fspiop.transfers import TransfersResource
 
 
@@ -15,3 +16,11 @@ def add_fspiop_routes(app: Application, transfers: TransfersResource) -> None:
     app.router.add_put("/transfers/{ID}", transfers.put_transfer)
     app.router.add_patch("/transfers/{ID}", transfers.patch_transfer)
     app.router.add_put("/transfers/{ID}/error", transfers.put_transfer_error)
+
+
+def add_bulk_routes(app: Application, bulks: BulkTransfersResource) -> None:
+    """Serve /bulkTransfers."""
+    app.router.add_post("/bulkTransfers", bulks.post_bulk)
+    app.router.add_get("/bulkTransfers/{ID}", bulks.get_bulk, allow_head=False)
+    app.router.add_put("/bulkTransfers/{ID}", bulks.put_bulk)
+    app.router.add_put("/bulkTransfers/{ID}/error", bulks.put_bulk_error)
