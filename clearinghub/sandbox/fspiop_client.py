@@ -66,6 +66,27 @@ class FspiopClient:
         what = f"PUT /transfers/…/error {code}"
         return await self._send("PUT", f"/transfers/{transfer_id}/error", transfer_id, headers, body, what)
 
+    async def post_bulk(self, bulk_id: str, payee: str, body: bytes) -> Answer:
+        """POST /bulkTransfers."""
+        headers = request_headers(self._name, payee, "bulkTransfers")
+        return await self._send("POST", "/bulkTransfers", bulk_id, headers, body, "POST /bulkTransfers")
+
+    async def get_bulk(self, bulk_id: str) -> Answer:
+        """GET /bulkTransfers/{id}; what it asks for comes as a callback."""
+        headers = request_headers(self._name, None, "bulkTransfers")
+        return await self._send("GET", f"/bulkTransfers/{bulk_id}", bulk_id, headers, None, "GET /bulkTransfers/…")
+
+    async def put_bulk(self, bulk_id: str, destination: str, body: bytes) -> Answer:
+        """PUT /bulkTransfers/{id}."""
+        headers = callback_headers(self._name, destination, "bulkTransfers")
+        return await self._send("PUT", f"/bulkTransfers/{bulk_id}", bulk_id, headers, body, "PUT /bulkTransfers/…")
+
+    async def put_bulk_error(self, bulk_id: str, destination: str, code: str, description: str) -> Answer:
+        """PUT /bulkTransfers/{id}/error."""
+        headers = callback_headers(self._name, destination, "bulkTransfers")
+        path, what = f"/bulkTransfers/{bulk_id}/error", f"PUT /bulkTransfers/…/error {code}"
+        return await self._send("PUT", path, bulk_id, headers, error_body(code, description), what)
+
     async def _send(
         self, method: str, path: str, transfer_id: str, headers: Mapping[str, str], body: bytes | None, what: str
     ) -> Answer:

@@ -14,8 +14,9 @@ from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT, format_amount
 from clearinghub.sandbox.behaviour import EXTENSION_KEY, Behaviour
 from clearinghub.sandbox.ilp import Payment, condition_of, encode_base64url, encode_packet, fulfilment_of
 
-CONTENT_TYPE: Final = "application/vnd.interoperability.transfers+json;version=1.1"
-ACCEPT: Final = "application/vnd.interoperability.transfers+json;version=1"
+MEDIA_TYPE: Final = "application/vnd.interoperability.{}+json;version={}"
+CONTENT_TYPE: Final = MEDIA_TYPE.format("transfers", "1.1")
+ACCEPT: Final = MEDIA_TYPE.format("transfers", "1")
 MINOR_UNITS: Final = {"USD": 100, "EUR": 100}  # per currency unit; other currencies here count to four decimals
 LIFETIME_S: Final = 60
 
@@ -91,14 +92,16 @@ def new_transfer_id() -> str:
     return str(uuid4())
 
 
-def request_headers(source: str, destination: str | None = None) -> dict[str, str]:
+def request_headers(source: str, destination: str | None = None, resource: str = "transfers") -> dict[str, str]:
     """Headers of POST and GET: with Accept, the version wanted for the callback."""
-    return {"Accept": ACCEPT, **callback_headers(source, destination)}
+    return {"Accept": MEDIA_TYPE.format(resource, "1"), **callback_headers(source, destination, resource)}
 
 
-def callback_headers(source: str, destination: str | None = None) -> dict[str, str]:
+def callback_headers(source: str, destination: str | None = None, resource: str = "transfers") -> dict[str, str]:
     """Headers of PUT, which must not carry Accept (fspiop 1.1)."""
-    headers = {"Content-Type": CONTENT_TYPE, "Date": http_date(), "FSPIOP-Source": source}
+    headers = {
+        "Content-Type": MEDIA_TYPE.format(resource, "1.1"), "Date": http_date(), "FSPIOP-Source": source,
+    }  # fmt: skip
     if destination is not None:
         headers["FSPIOP-Destination"] = destination
     return headers

@@ -137,6 +137,14 @@ async def test_all_that_is_wrong_is_told(exchange: Exchange) -> None:
     assert [{"key": "additionalErrors0", "value": FUTURE}] == information["extensionList"]["extension"]
 
 
+async def test_a_timestamp_within_bounds_is_taken(exchange: Exchange) -> None:
+    await accepted(exchange, 1)
+
+    await put(exchange, fulfilled(1), completedTimestamp="2023-11-14T22:13:20.010Z")
+
+    assert ("COMPLETED", 0, 0, 1, 0, 0) == tally(exchange)
+
+
 async def test_a_timestamp_behind_a_proxy_is_not_judged(exchange: Exchange) -> None:
     await accepted(exchange, 1)
 
