@@ -29,7 +29,7 @@ AnyCase: TypeAlias = Case[Any]
 AnyOperation: TypeAlias = APIOperation[Any, Any, Any, Any]
 
 DESCRIPTIONS = Path(__file__).parents[2] / "web" / "openapi"
-MEDIA_TYPE = "application/vnd.interoperability.transfers+json;version=1.1"
+MEDIA_TYPE = "application/vnd.interoperability.{}+json;version=1.1"
 NAMES = (*DFSPS, "Hub", "gamma", "delta")
 ENDPOINTS = (
     ("FSPIOP_CALLBACK_URL_TRANSFER_POST", "http://127.0.0.1:9/transfers"),
@@ -93,6 +93,7 @@ class Steering:
     random: Random
     accounts: Sequence[Account]
     transfer_ids: list[str] = field(init=False)
+    line_ids: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.transfer_ids = [self._uuid() for _ in range(12)]
@@ -135,9 +136,10 @@ class Steering:
         repaired = set(wrong[:-1]) if self._mostly() else set()
         if ParameterLocation.HEADER in repaired:
             case.headers.clear()
-            case.headers.update({"Content-Type": MEDIA_TYPE, "Date": "", "FSPIOP-Source": ""})
+            media_type = MEDIA_TYPE.format(case.path.split("/")[1])  # the path begins with the resource
+            case.headers.update({"Content-Type": media_type, "Date": "", "FSPIOP-Source": ""})
             if case.method in ("GET", "POST"):
-                case.headers["Accept"] = MEDIA_TYPE
+                case.headers["Accept"] = media_type
         return repaired
 
     def _steer_headers(self, case: AnyCase, *, steered: bool) -> None:
@@ -171,7 +173,16 @@ class Steering:
         }
         if "payerFsp" in body:
             values["payerFsp"], values["payeeFsp"] = self.random.sample(DFSPS, 2)
-            body["amount"] = {"currency": values["currency"], "amount": str(self.random.randint(1, 1_000))}
+            values["bulkTransferId"] = self.random.choice(self.transfer_ids)
+            values["amount"] = self._amount(account)
+            for line in body.get("individualTransfers", ()):
+                line |= {
+                    "transferId": self._uuid(), "transferAmount": self._amount(account), "condition": CONDITION,
+                }  # fmt: skip
+            self.line_ids += [line["transferId"] for line in body.get("individualTransfers", ())]
+        elif "bulkTransferState" in body:
+            for result in body.get("individualTransferResults", ()):
+                result["transferId"] = self.random.choice(self.line_ids or self.transfer_ids)
         elif set(body) == {"type", "value"}:
             values["type"], values["value"] = self.random.choice(ENDPOINTS)
         elif set(body) == {"type", "currency"}:
@@ -181,6 +192,9 @@ class Steering:
         elif "action" in body and "amount" in body:
             body["amount"] = {"currency": account.currency, "amount": self.random.choice((0.5, "12.25", 10**12))}
         body.update({name: value for name, value in values.items() if name in body})
+
+    def _amount(self, account: Account) -> dict[str, str]:
+        return {"currency": account.currency, "amount": str(self.random.randint(1, 1_000))}
 
     def _mostly(self) -> bool:
         return self.random.randrange(10) < STEERED_OF_TEN
