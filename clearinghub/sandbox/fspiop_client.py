@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from io import BytesIO
 from time import perf_counter_ns
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from clearinghub.sandbox.wire import TransferOrder, callback_headers, error_body
 
 REQUEST_TIMEOUT_S: Final = 30
 CONNECTIONS_MAX: Final = 128
+BODY_AT_ONCE_BYTES: Final = 65_536
 
 
 class FspiopClient:
@@ -94,7 +96,9 @@ class FspiopClient:
             headers = signed(self._signer, method, path, headers, body or b"")
         sent_at_ns = perf_counter_ns()
         self._observe(Hop(self._name, Direction.TO_HUB, transfer_id, what, sent_at_ns))
-        async with self._session.request(method, self._hub_url + path, headers=headers, data=body) as response:
+        # aiohttp wants what is large as a file: it would hold up the loop.
+        data = BytesIO(body) if body is not None and len(body) > BODY_AT_ONCE_BYTES else body
+        async with self._session.request(method, self._hub_url + path, headers=headers, data=data) as response:
             content = _parsed(await response.read())
             answer = Answer(response.status, content, sent_at_ns, perf_counter_ns())
         told = f"{_phrase(answer.status)} {answer.error_code}".rstrip()

@@ -145,6 +145,9 @@ async def test_partial_bulk(kafka_bootstrap: str, topic_prefix: str, tmp_path: P
         await asyncio.to_thread(audit, hub)
 
 
+AS_ANSWERED = {"fulfilled": 80, "5105": 40, "3100": 40, "3303": 40}  # of 200
+
+
 async def test_kills_of_the_ledger(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
     """The ledger is killed with -9 at random moments while bulks run: no line is decided twice, and no bulk hangs."""
     chance = random.Random(SEED)
@@ -162,7 +165,7 @@ async def test_kills_of_the_ledger(kafka_bootstrap: str, topic_prefix: str, tmp_
                     bulk_ids.append(await send(payer, payee, orders(payer, payee, 200, MIXED, lifetime_s=40)))
                 except aiohttp.ClientError:
                     await asyncio.sleep(0.2)
-                await asyncio.sleep(chance.uniform(0.5, 1.5))
+                await asyncio.sleep(chance.uniform(0.5, 3.0))
 
         async def keep_killing() -> None:
             for _count in range(KILLS):
@@ -173,10 +176,17 @@ async def test_kills_of_the_ledger(kafka_bootstrap: str, topic_prefix: str, tmp_
             done.set()
 
         await asyncio.gather(keep_sending(), keep_killing())
-        print(f"\n{len(bulk_ids)} bulks under {KILLS} kills (BULK_SEED={SEED})")
+        total: Counter[str] = Counter()
         for bulk_id in bulk_ids:
             told = [await outcome(side, bulk_id, within_s=120) for side in (payer, payee)]
-            assert [{"fulfilled": 80, "5105": 40, "3100": 40, "3303": 40}] * 2 == [ends(one) for one in told]
-        committed = len(bulk_ids) * 80 * UNIT
+            by_payer, by_payee = [one.content["individualTransferResults"] for one in told]
+            assert by_payer == by_payee
+            assert 200 == len(by_payer)
+            # An answer that the killed ledger did not get in time is late: then all lines have expired.
+            assert ends(told[0]) in (AS_ANSWERED, {"3303": 200})
+            total += ends(told[0])
+        print(f"\n{len(bulk_ids)} bulks under {KILLS} kills (BULK_SEED={SEED}): {dict(total)}")
+        committed = total["fulfilled"] * UNIT
+        assert committed
         await eventually(scheme, {payer.name: committed, payee.name: -committed}, within_s=30)
         await asyncio.to_thread(audit, hub)

@@ -26,8 +26,8 @@ from tables.transfers import TRANSFERS
 from tests.fakes import Emitted, FakeParticipants, MemoryView, Offsets
 from tests.unit.domain.samples import CONDITION, FULFILMENT, OTHER_FULFILMENT
 
-BULK_IDS: Final = ("b0", "b1", "b2")
-LINE_IDS: Final = tuple(f"t{number}" for number in range(7))
+BULK_IDS: Final = ("b0", "b1")
+LINE_IDS: Final = tuple(f"t{number}" for number in range(12))
 SENDERS: Final = ("payer", "payee", "mallory")
 START_MS: Final = 1_700_000_000_000
 ROOM: Final = 100
@@ -82,11 +82,12 @@ History: TypeAlias = list[tuple[Message, int]]
 _mostly = st.integers(0, 9).map(lambda number: number < 9)
 _bulk_ids = st.sampled_from(BULK_IDS)
 _line_ids = st.sampled_from(LINE_IDS)
+_results = st.sampled_from((True, True, True, True, False, None))
 _posts = st.builds(
     Post,
     _bulk_ids,
     st.sampled_from(("payer",) * 9 + ("mallory",)),
-    st.lists(st.tuples(_line_ids, st.sampled_from((0, 1, 10, 40, 101))), min_size=1, max_size=4).map(tuple),
+    st.lists(st.tuples(_line_ids, st.sampled_from((0, 1, 10, 10, 10, 40, 101))), min_size=1, max_size=5).map(tuple),
     st.sampled_from((40, 80, 200)),
 )
 _puts = st.builds(
@@ -94,7 +95,7 @@ _puts = st.builds(
     _bulk_ids,
     st.sampled_from(("payee",) * 9 + SENDERS),
     st.sampled_from(("payer", "Hub", None) * 3 + ("mallory",)),
-    st.lists(st.tuples(_line_ids, st.sampled_from((True, True, True, False, None))), max_size=7).map(tuple),
+    st.lists(st.tuples(_line_ids, _results), max_size=7).map(tuple),
 )
 _messages = st.one_of(
     _posts,
@@ -105,6 +106,7 @@ _messages = st.one_of(
     st.builds(PutError, _bulk_ids, st.sampled_from(("payee",) * 9 + SENDERS), st.sampled_from(("5100", "9999"))),
     st.builds(Single, _line_ids, st.sampled_from((1, 10))),
     st.just(Sweep()),
+    st.just(Sweep()),
 )
 
 
@@ -114,25 +116,25 @@ def histories(draw: st.DrawFn) -> History:
     now_ms = START_MS
     sent: History = []
     for _ in range(draw(st.integers(1, 30))):
-        now_ms += draw(st.sampled_from((0, 10, 10, 20, 50)))
+        now_ms += draw(st.sampled_from((0, 10, 10, 20, 100)))
         message = draw(_messages)
         if sent and not draw(_mostly):
             message = draw(st.sampled_from(sent))[0]
         elif isinstance(message, Post):
             message = replace(message, expires_at_ms=now_ms + message.expires_at_ms)
         elif isinstance(message, Put) and draw(_mostly):
-            message = _about_its_lines(message, sent)
+            message = _about_its_lines(draw, message, sent)
         sent.append((message, now_ms))
     return sent
 
 
-def _about_its_lines(put: Put, sent: History) -> Put:
-    """The answer as one to lines that its bulk has: by chance it would seldom be."""
+def _about_its_lines(draw: st.DrawFn, put: Put, sent: History) -> Put:
+    """The answer as one to lines that its bulk has, some of them: by chance it would seldom be."""
     posts = [one for one, _at_ms in sent if isinstance(one, Post) and one.bulk_id == put.bulk_id]
     if not posts:
         return put
-    ids = [transfer_id for transfer_id, _amount in posts[0].lines]
-    return replace(put, lines=tuple((one, result) for one, (_id, result) in zip(ids, put.lines, strict=False)))
+    answered = [transfer_id for transfer_id, _amount in posts[0].lines if draw(st.integers(0, 3))]
+    return replace(put, lines=tuple((transfer_id, draw(_results)) for transfer_id in answered))
 
 
 class BulkWorld:
