@@ -7,6 +7,7 @@ partition that need not know the bulk, and walk the ring on this very topic (des
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -85,7 +86,9 @@ def _answer(
             results = (_result(one) for one in content.get("individualTransferResults", ()))
             yield from _end_lines(record, view, notifier, bulk, results, line, None)
         case GivenUp(bulk, error):
-            results = (LineResult(transfer_id, None, error, None) for transfer_id in bulk.transfer_ids)
+            # Its extensions are told once: with a thousand lines they would outgrow any message.
+            of_line = replace(error, extensions=None)
+            results = (LineResult(transfer_id, None, of_line, None) for transfer_id in bulk.transfer_ids)
             yield from _end_lines(record, view, notifier, bulk, results, line, error)
         case Refused(rejection):
             notifier.error(request.source, ErrorInformation.of(rejection))

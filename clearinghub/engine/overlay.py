@@ -13,6 +13,11 @@ from clearinghub.engine.store import LedgerStore, TableChanges
 Row = TypeVar("Row")
 _ABSENT: Final = object()
 _PARTITION_CACHE_MAX: Final = 10_000
+_VALUE_BYTES_MAX: Final = 7 * 1024 * 1024  # topics and producers take 8 MiB, keys and headers included
+
+
+class RecordTooLargeError(Exception):
+    """A handler emits what the broker would refuse: its record is set aside, instead of stopping the partition."""
 
 
 class Emission(NamedTuple):
@@ -90,7 +95,13 @@ class Overlay:
         self.emit_to_partition(topic, self._partitioner(topic, key), key, value)
 
     def emit_to_partition(self, topic: str, partition: int, key: str, value: bytes) -> None:
-        """Send a record to a partition chosen by the caller."""
+        """Send a record to a partition chosen by the caller.
+
+        Raises:
+            RecordTooLargeError: the broker would not take it.
+        """
+        if len(value) > _VALUE_BYTES_MAX:
+            raise RecordTooLargeError(f"{len(value)} bytes for {topic}")
         self.emissions.append(Emission(topic, partition, key.encode(), value))
         self.emitted_bytes += len(value)
 

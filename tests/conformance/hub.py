@@ -46,14 +46,17 @@ def running_broker(folder: Path) -> Iterator[str]:
 def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnderTest]:
     """All roles, healthy, on topics that nobody else uses; the ledger in so many processes, each with partitions.
 
-    The hub signs what it says itself, as a scheme's hub does: the collections look for the signature.
+    The hub signs what it says itself, as a scheme's hub does: the collections look for the signature. They also want
+    the receiver's name in the FSPIOP-URI of a bulk's PUTs, as Mojaloop's adapter has it (fspiop 1.7).
 
     Raises:
         HubStartError: they did not come up.
     """
     prefix = f"conformance-{uuid.uuid4().hex[:8]}-"
     key_file = _make_key(folder)
-    hub = HubUnderTest(bootstrap, prefix, folder, jws_sign=True, jws_private_key_file=key_file)
+    hub = HubUnderTest(
+        bootstrap, prefix, folder, jws_sign=True, jws_private_key_file=key_file, fsp_in_bulk_paths=True
+    )  # fmt: skip
     ports = [hub.ports["ledger"]]
     try:
         hub.start("ledger")

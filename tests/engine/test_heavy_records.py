@@ -131,6 +131,15 @@ async def test_what_raises_in_the_middle_leaves_nothing_but_its_dead_letter(tmp_
     assert b"in the middle" in (dead[0] or b"")
 
 
+async def test_what_the_broker_would_refuse_is_a_dead_letter_and_not_the_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, heavy_bytes=3 * 8 * 1024 * 1024)
+
+    await bench.run(1, [b""])
+
+    assert [[b"light-0"]] == bench.producer.emitted()
+    assert {} == bench.stores["balances"].rows
+
+
 async def test_a_round_takes_one_that_fills_it_and_many_that_do_not(tmp_path: Path) -> None:
     full, small = Bench(tmp_path, heavy_bytes=HEAVY_ROUND_BYTES + 3), Bench(tmp_path, heavy_bytes=300)
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.web.bulk_exchange import (
     FULFILMENT,
+    OF_PAYEE,
+    PATH,
     WRONG_FULFILMENT,
     accepted,
     bulk,
@@ -21,6 +23,7 @@ from tests.web.bulk_exchange import (
     post,
     put,
     put_error,
+    send,
     states,
     tally,
     told,
@@ -148,6 +151,18 @@ async def test_the_payee_gives_the_whole_bulk_up(exchange: Exchange) -> None:
     assert [told_error(PAYEE, "3106", "Modified request")] == heard(exchange)
     await put(exchange, fulfilled(1, 2))
     assert [told_error(PAYEE, "3100", "Generic validation error - bulk transfer is final")] == heard(exchange)
+
+
+async def test_the_extensions_of_a_bulk_s_error_are_told_once(exchange: Exchange) -> None:
+    await accepted(exchange, 1, 2)
+    extensions = {"extension": [{"key": "k", "value": "v"}]}
+    body = {"errorInformation": {"errorCode": "5100", "errorDescription": "no", "extensionList": extensions}}
+
+    await send(exchange.dfsp, "PUT", f"{PATH}/error", OF_PAYEE, body)
+
+    assert [body, body] == [one.body for one in heard(exchange)]
+    await get(exchange, PAYER)
+    assert [told(PAYER, "REJECTED", failed(1), failed(2))] == heard(exchange)
 
 
 async def test_an_error_after_a_partial_answer_ends_the_rest(exchange: Exchange) -> None:
