@@ -138,6 +138,9 @@ async def test_partial_bulk(kafka_bootstrap: str, topic_prefix: str, tmp_path: P
         told = {side.name: await outcome(side, bulk_id) for side in (payer, payee)}
         sent = {"fulfilled": 200, "5105": 100, "3100": 100, "3303": 100}
         assert {payer.name: {**sent, "4200": 50}, payee.name: sent} == {name: ends(one) for name, one in told.items()}
+        request = await payee.wait_for(bulk_id, lambda one: one.label == "POST")
+        assert ("Hub", payee.name) == (request.source, request.headers["fspiop-destination"])
+        assert "application/vnd.interoperability.bulkTransfers+json;version=1" == request.headers["accept"]
         await eventually(scheme, {payer.name: 200 * UNIT, payee.name: -200 * UNIT})
         for side in (payer, payee):
             assert 202 == (await side.client.get_bulk(bulk_id)).status
