@@ -54,7 +54,8 @@ def make_due_sweep() -> Sweep:
         now = reminded[view.partition] = {}
         for transfer_id in due:
             last_ms = before.get(transfer_id)
-            if last_ms is not None and now_ms - last_ms < REMIND_AGAIN_AFTER_MS:
+            # A reminder from the future came of a clock that was ahead, and was in vain.
+            if last_ms is not None and 0 <= now_ms - last_ms < REMIND_AGAIN_AFTER_MS:
                 now[transfer_id] = last_ms
                 continue
             now[transfer_id] = now_ms

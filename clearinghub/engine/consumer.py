@@ -3,11 +3,10 @@
 What it does differently from Faust's own, and why (design 5):
 
 - A batch carries where it begins and ends, so that whoever takes it can see that nothing is missing before it.
-- Nothing is fetched between an assignment and the seek to the committed offsets: every assigned partition is paused in
-  the client itself until `seek_inputs` has returned, and a fetch that began under the last assignment is cancelled
-  before: one that spans the seek would take records at the new positions and be thrown away with the old ones.
-- The changelogs stay paused for good: recovery reads them itself, and a partition that is fetched but never consumed
-  holds up the fetches of all others on the same broker.
+- Nothing is fetched between an assignment and the seek to the committed offsets: what is assigned is paused until
+  `seek_inputs` has returned, and a fetch begun before is cancelled: one that spans the seek would take records at the
+  new positions and be thrown away with the old ones.
+- The changelogs stay paused: recovery reads them itself, and what is fetched but never consumed holds up the rest.
 - Faust's gap tracking is bypassed: with unacknowledged streams its interval tree only grows.
 """
 
@@ -63,6 +62,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         self._held: set[TP] = set()
         self._fetching: asyncio.Task[Any] | None = None
         self.seek_offsets: dict[TP, int] = {}
+        self._ends: dict[TP, int] = {}  # where the last batch of each input ended
 
     @property
     def client(self) -> AIOKafkaConsumer:
@@ -120,8 +120,6 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     def close(self) -> None:
         """Nothing to do: `on_stop` closes the client."""
 
-    # -- fetching
-
     async def _drain_messages(self, fetcher: Any) -> None:
         while not (self.should_stop or fetcher.should_stop):
             if not self.flow_active:
@@ -129,9 +127,9 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
                 continue
             epoch = self.epoch
             self._release_held()
-            # Asked before each fetch, not remembered: the client may have jumped (records lost to retention), and who
-            # takes the batch must see it.
             begins = {tp: self._position(tp) for tp in self.seek_offsets}
+            if begins != self._ends and not await self._take_back_skips(begins, epoch):
+                continue
             timeout_ms = FETCH_TIMEOUT_PAUSED_MS if self._held else FETCH_TIMEOUT_MS
             fetching = self._fetching = asyncio.create_task(
                 self.client.getmany(timeout_ms=timeout_ms, max_records=FETCH_RECORDS_MAX)
@@ -146,6 +144,18 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
                 tp = TP(partition.topic, partition.partition)
                 await self._hand_over(tp, begins[tp], records)
             await asyncio.sleep(0)
+
+    async def _take_back_skips(self, begins: dict[TP, int | None], epoch: int) -> bool:
+        """Where a fetch gave nothing and yet moved a position, let the next batch begin where the last one ended.
+
+        So the client skips markers and aborted records; what retention deleted must show. False: all that is void.
+        """
+        moved = [TopicPartition(*tp) for tp, begin in begins.items() if begin not in (None, self._ends[tp])]
+        firsts = await self.client.beginning_offsets(moved) if moved else {}
+        for tp, end in self._ends.items() if epoch == self.epoch else ():
+            if firsts.get(TopicPartition(*tp), end + 1) <= end:
+                begins[tp] = end
+        return epoch == self.epoch and self.flow_active
 
     async def _cancel_fetch(self) -> None:
         fetching, self._fetching = self._fetching, None
@@ -164,6 +174,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         end = self._position(tp)
         assert begin is not None
         assert end is not None
+        self._ends[tp] = end
         waiting = self._waiting.get(tp)
         if waiting is not None and waiting.join(begin, end, records):
             batch = waiting
@@ -193,13 +204,12 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     # -- positions
 
     async def seek_inputs(self, decided: Mapping[TP, int] | None) -> None:
-        """Put every input where its tables say, or where the group has committed; else at its beginning.
+        """Put every input where its tables say (ADR 7), or where the group has committed; else at its beginning.
 
-        `decided` is None for an app without tables, whose offsets are the group's. With tables they are rows of these:
-        what the group knows of them is for people who look at its lag (ADR 7).
+        `decided` is None for an app without tables, whose offsets are the group's.
         """
         inputs = [TopicPartition(*tp) for tp in self.assignment() if not self._is_changelog_tp(tp)]
-        self.seek_offsets = {}
+        self.seek_offsets, self._ends = {}, {}
         if not inputs:
             return
         await self._cancel_fetch()
@@ -212,13 +222,14 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         for tp, offset in zip(inputs, committed, strict=True):
             start = self.seek_offsets[ensure_TP(tp)] = beginnings[tp] if offset is None else offset
             self.client.seek(tp, start)
+        self._ends = dict(self.seek_offsets)
         self.client.resume(*inputs)
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> bool:
         """Commit offsets outside transactions, for an app without tables; False when the group has moved on."""
-        mine = self.assignment()
+        mine = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
         try:
-            await self.client.commit({TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in mine})
+            await self.client.commit(mine)
         except (CommitFailedError, IllegalStateError) as error:
             log.warning("commit-refused", error=repr(error))
             return False

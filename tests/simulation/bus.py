@@ -64,6 +64,7 @@ class Log:
         self.place = place
         self.stamps_arrival = stamps_arrival
         self.entries: list[Entry] = []
+        self.first = 0  # what is before it is deleted
         self.stalled_until_s = 0.0
         self.listeners: dict[Any, None] = {}  # clients that read it
         self._open: dict[Transaction, int] = {}  # with the first offset of each

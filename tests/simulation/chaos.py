@@ -11,7 +11,7 @@ from tests.simulation.group import Group
 from tests.simulation.swarm import CALLBACK_CRASH_POINTS, CRASH_POINTS
 from tests.simulation.workers import LedgerMember, Member
 
-PAUSE_S = 0.8  # from one strike to the next, on average
+PAUSE_S = 0.25  # from one strike to the next, on average
 AT_ONCE = ("fencing", "recovering", "recovered")  # a process reaches these when it begins
 
 

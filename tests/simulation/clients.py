@@ -171,7 +171,7 @@ class ConsumerClient:
         self.wake(0.0)
 
     async def beginning_offsets(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(places, 0)
+        return {place: self._bus.logs[place].first for place in places}
 
     async def end_offsets(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The last stable offsets, as they are when the request arrives."""

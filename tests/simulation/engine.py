@@ -58,6 +58,7 @@ class SimulatedConsumer(BatchConsumer):
         self.app = app
         self.epoch = 0
         self.seek_offsets = {}
+        self._ends = {}
         self.flow_active = False
         self.can_resume_flow = asyncio.Event()
         self.recovery = SimulatedRecovery(app)
