@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, Final
@@ -46,6 +47,7 @@ class ProducerClient:
         self._process = process
         self._owner: str = settings["transactional_id"]
         self._epoch = -1
+        self._sent: dict[Place, deque[tuple[Batch, asyncio.Future[Any]]]] = {}
         self._sender = SimpleNamespace(sender_task=None)
         self._loop = asyncio.get_running_loop()
 
@@ -71,13 +73,16 @@ class ProducerClient:
         """Put a batch on its way; the future gives the offset of its first record."""
         self._process.reach("send")
         sent = self._loop.create_future()
-        self._loop.call_later(self._bus.swarm.request_delay_s(), self._arrive, batch, (topic, partition), sent)
+        # Whatever overtakes whatever on the way, batches for one partition are written in order.
+        self._sent.setdefault((topic, partition), deque()).append((batch, sent))
+        self._loop.call_later(self._bus.swarm.request_delay_s(), self._arrive, (topic, partition))
         return sent
 
-    def _arrive(self, batch: Batch, place: Place, sent: asyncio.Future[Any]) -> None:
+    def _arrive(self, place: Place) -> None:
         if not self._bus.is_concluded(self._owner):  # CONCURRENT_TRANSACTIONS: the client asks again
-            self._loop.call_later(CONCLUDE_S, self._arrive, batch, place, sent)
+            self._loop.call_later(CONCLUDE_S, self._arrive, place)
             return
+        batch, sent = self._sent[place].popleft()
         try:
             first = self._bus.produce(self._owner, self._epoch, place, batch.records)
         except ProducerFenced as error:

@@ -213,7 +213,7 @@ class CallbacksMember(Member):
             await self._record(notification.receiver, _dead_letter(about, notification.as_value()))
 
         async def set_aside(record: Record, problem: str) -> None:
-            about: dict[str, object] = {"topic": record.topic, "error": problem, "offset": record.offset}
+            about: dict[str, object] = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "error": problem}
             await self._record("", _dead_letter(about, record.value))
 
         class App(SimulatedCallbacks):
