@@ -208,7 +208,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
         `decided` is None for an app without tables, whose offsets are the group's.
         """
-        inputs = [TopicPartition(*tp) for tp in self.assignment() if not self._is_changelog_tp(tp)]
+        inputs = [TopicPartition(*tp) for tp in sorted(self.assignment()) if not self._is_changelog_tp(tp)]
         self.seek_offsets, self._ends = {}, {}
         if not inputs:
             return

@@ -54,9 +54,9 @@ class Auditor:
 
     def credit(self, dfsp: str, transfer_id: str, amount: int) -> bool:
         """The payee's leg has come; False if it had come before."""
-        credits = self.credits.setdefault(dfsp, {})
-        is_new = transfer_id not in credits
-        credits.setdefault(transfer_id, amount)
+        received = self.credits.setdefault(dfsp, {})
+        is_new = transfer_id not in received
+        received.setdefault(transfer_id, amount)
         return is_new
 
     def owes(self, dfsp: str) -> int:

@@ -27,8 +27,15 @@ class PartitionBooks:
         self, partition: int, partitions: int, between: Between, *, dfsps: Iterable[str], confirm_to_payee: bool,
         standing: Callable[[str], set[bool]],
     ) -> None:  # fmt: skip
-        """`dfsps` are all that have joined; `standing` gives all that a payee's standing has ever been: other partitions
-        hear of it sooner or later.
+        """Books that begin with the ledger.
+
+        Args:
+            partition: its number.
+            partitions: how many the ledger has.
+            between: reads the inputs.
+            dfsps: all that have joined.
+            confirm_to_payee: the scheme's setting of that name.
+            standing: all that a payee's standing has ever been; other partitions hear of it sooner or later.
         """
         self.partition = partition
         self.auditor = Auditor(

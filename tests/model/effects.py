@@ -1,12 +1,12 @@
 """What follows from a verdict: who is told what, which account moves, what is published. In plain tuples, by topic.
 
-    positions     (participant, account type, change, value behind it, transfer, entry)
-    transfers     (transfer, kind, COMMITTED or ABORTED, error code)
-    credit        (participant, account type, change, transfer)
-    notification  (receiver, method, transfer, what is told)
-    lookup        (partition, kind, transfer, hops)
-    reply         (correlation, error code)
-    dead-letter   (topic, partition, offset)
+positions     (participant, account type, change, value behind it, transfer, entry)
+transfers     (transfer, kind, COMMITTED or ABORTED, error code)
+credit        (participant, account type, change, transfer)
+notification  (receiver, method, transfer, what is told)
+lookup        (partition, kind, transfer, hops)
+reply         (correlation, error code)
+dead-letter   (topic, partition, offset)
 """
 
 from __future__ import annotations

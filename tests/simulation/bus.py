@@ -185,9 +185,7 @@ class Bus:
             self.counts["writes fenced"] += 1
             raise ProducerFenced(f"{owner}: epoch {epoch}, now {self._epochs[owner]}")
 
-    def produce(
-        self, owner: str, epoch: int, place: Place, records: Iterable[tuple[bytes, bytes | None, int]]
-    ) -> int:
+    def produce(self, owner: str, epoch: int, place: Place, records: Iterable[tuple[bytes, bytes | None, int]]) -> int:
         """Append a batch to the owner's transaction, begun with its first; gives the first offset."""
         self.check(owner, epoch)
         transaction = self._current.get(owner)

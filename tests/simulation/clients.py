@@ -67,7 +67,7 @@ class ProducerClient:
         self._process.reach("begin")
 
     def create_batch(self) -> Batch:
-        return Batch(self._bus.swarm.batch_records_max)
+        return Batch(self._bus.swarm.batch_records_max())
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:
         """Put a batch on its way; the future gives the offset of its first record."""

@@ -79,7 +79,7 @@ class Dfsps:
         draw, swarm = self._swarm.random, self._swarm
         payer, payee = draw.sample(self.names, 2)
         self._count += 1
-        expires_ms = self.now_ms() + draw.choice((300, 1_500, 4_000, 9_000))
+        expires_ms = self.now_ms() + draw.choice((300, 1_500, 4_000, 9_000, 9_000))
         amount = draw.choice((1, 10, 50, draw.randint(1, 100), draw.randint(1, 100) if draw.random() < 0.9 else 400))
         terms = self._terms[f"t{self._count}"] = Terms(f"t{self._count}", payer, payee, amount, expires_ms)
         self._bus.counts["transfers asked for"] += 1

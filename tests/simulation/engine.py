@@ -7,8 +7,9 @@ in Faust's order.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any
 
 from aiokafka import TopicPartition
 from faust.types import TP
@@ -20,8 +21,6 @@ from clearinghub.engine.recovery import LedgerRecovery
 from tests.simulation.clients import ConsumerClient
 from tests.simulation.disk import Disk, SimulatedStore, SimulatedTable
 from tests.simulation.loop import Process
-
-AGENT_QUEUE_MAX: Final = 10_000
 
 
 class SimulatedApp(EngineApp):
@@ -54,8 +53,11 @@ class SimulatedConsumer(BatchConsumer):
 
     should_stop = False
 
-    def __init__(self, app: SimulatedApp, client: ConsumerClient, process: Process) -> None:
+    def __init__(
+        self, app: SimulatedApp, client: ConsumerClient, process: Process, may_drop: Callable[[], bool] = lambda: False
+    ) -> None:
         self.app = app
+        self.may_drop = may_drop
         self.epoch = 0
         self.seek_offsets = {}
         self._ends = {}
@@ -73,11 +75,9 @@ class SimulatedConsumer(BatchConsumer):
 
     def start(self) -> None:
         """Begin to fetch, when the flow is let go, and to recover, when there is something assigned."""
-        loop = asyncio.get_running_loop()
-        loop.create_task(self._guarded(self._drain_messages(SimpleNamespace(should_stop=False, _stopped=None))))
-        loop.create_task(self._guarded(self.recovery.keep_recovering()))
-        for topic in self._queues:
-            loop.create_task(self._guarded(self._feed_agent(topic)))
+        works = [self._drain_messages(SimpleNamespace(should_stop=False, _stopped=None)), self.recovery.keep_recovering()]
+        works.extend(self._feed_agent(topic) for topic in self._queues)
+        self._tasks = [asyncio.get_running_loop().create_task(self._guarded(work)) for work in works]
 
     async def _guarded(self, work: Any) -> None:
         try:
@@ -89,6 +89,8 @@ class SimulatedConsumer(BatchConsumer):
         while True:
             batch = await self._queues[topic].get()
             self._process.reach("handed over")
+            if self.app.engine_config.tables and self.may_drop():
+                continue  # a fault of the library's: whoever takes the next batch must see that this one is missing
             await self.app.on_batch(self._names[topic], batch)
 
     async def callback(self, message: Any) -> None:

@@ -8,12 +8,17 @@ from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Any, Final
 
+TURNS_MAX: Final = 2_000_000  # some hundred times what a run needs
 TURN_S: Final = 1e-6  # what one turn of the loop takes: code that polls must see time pass
 START_S: Final = 1_700_000_000.0  # what the true wall clock shows when a run begins
 
 
 class NothingLeftError(Exception):
     """Everything waits, and nothing that could wake it is due: a deadlock of the run."""
+
+
+class EndlessError(Exception):
+    """The run goes round and round."""
 
 
 class CrashedError(asyncio.CancelledError):
@@ -26,6 +31,7 @@ class SimulatedLoop(BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now_s = 0.0
+        self._turns = 0
         self._selector = self
         self.set_task_factory(_make_task)
 
@@ -41,6 +47,9 @@ class SimulatedLoop(BaseEventLoop):
             self._now_s = max(self._now_s, self._scheduled[0].when())  # type: ignore[attr-defined]
         else:
             self._now_s += TURN_S
+        self._turns += 1
+        if self._turns > TURNS_MAX:
+            raise EndlessError
         return []
 
     def _process_events(self, event_list: list[Any]) -> None:

@@ -65,9 +65,7 @@ class Operators:
             self.accounts[name, account["account_type"]] = account["account_id"]
         await asyncio.gather(
             *(self.command("set-endpoint", name, type=kind, value=url.format(name)) for kind, url in ENDPOINTS.items()),
-            self.command(
-                "set-initial-limit", name, currency=wire.CURRENCY, net_debit_cap=room, initial_position=0
-            ),
+            self.command("set-initial-limit", name, currency=wire.CURRENCY, net_debit_cap=room, initial_position=0),
         )
         await self.command("record-funds-in", name, request=self._funds(name, room))
 
@@ -111,6 +109,4 @@ class Operators:
         await self.command("reserve-funds-out", name, request=request)
         ends = [self._draw.choice(("commit-funds-out", "abort-funds-out")) for _ in range(self._draw.choice((1, 2)))]
         for end in ends:
-            await self.command(
-                end, name, account_id=request["account_id"], transfer_id=request["transfer_id"]
-            )
+            await self.command(end, name, account_id=request["account_id"], transfer_id=request["transfer_id"])

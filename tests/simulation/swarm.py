@@ -8,7 +8,7 @@ from typing import Any, Final
 
 FAULTS: Final = (
     # of processes
-    "crashes", "lost disks", "rebalances", "zombies", "clock jumps",
+    "crashes", "lost disks", "rebalances", "zombies", "clock jumps", "dropped batches",
     # of the broker and the network
     "slow network", "late markers", "lost commit answers", "stalled topics", "small fetches", "small batches",
     # of DFSPs and their callbacks
@@ -43,7 +43,6 @@ class Swarm:
         self.transfers = draw.randint(20, 60)
         self.safety_s = draw.uniform(6.0, 16.0)
         self.room = draw.choice((300, 1_000, 5_000))  # each payer's cap and funds, where amounts are up to 100
-        self.batch_records_max = draw.choice((1, 2, 5)) if "small batches" in self.faults else 10_000
         self.session_s = draw.choice((1.0, 2.0, 5.0))
 
     def settings(self) -> dict[str, Any]:
@@ -99,6 +98,9 @@ class Swarm:
 
     def marker_delay_s(self) -> float:
         return self.random.uniform(0.01, 0.8) if self.happens("late markers", 0.2) else 0.0
+
+    def batch_records_max(self) -> int:
+        return self.random.choice((1, 2, 5)) if self.happens("small batches", 0.5) else 10_000
 
     def fetch_records_max(self) -> int:
         if not self.has("small fetches"):

@@ -44,6 +44,7 @@ class Member(ABC):
         self.is_deaf = False  # it hears nothing of the group, and works on
         self.crash_at: tuple[str, int] | None = None  # where its next process is to die
         self.failures: list[BaseException] = []
+        self.batches_dropped = 0
         self.app: SimulatedApp | None = None
         self.group = ""  # set by the group
         self._deciding = asyncio.Lock()
@@ -97,7 +98,10 @@ class Member(ABC):
     # -- the group's decisions
 
     async def revoke(self) -> None:
-        await self._decide(lambda: self._consumer.revoke())
+        async def let_go() -> None:
+            await self._consumer.revoke()
+
+        await self._decide(let_go)
 
     async def assign(self, partitions: list[int], generation: int) -> None:
         async def take() -> None:
@@ -123,7 +127,7 @@ class Member(ABC):
     # -- what both roles are made of
 
     async def _participants(self) -> ParticipantsView:
-        view = ParticipantsView(self.settings, partial(self._consumer_client))
+        view = ParticipantsView(self.settings, self._consumer_client)
         await view.start()
         return view
 
@@ -139,9 +143,15 @@ class Member(ABC):
             make_consumer=self._consumer_client,
         )
 
+    def _drops(self) -> bool:
+        if self.bus.swarm.happens("dropped batches", 0.01):
+            self.batches_dropped += 1
+            return True
+        return False
+
     def _run(self, app: SimulatedApp) -> None:
         client = self._consumer_client(group_id=app.engine_config.application_id)
-        self._consumer = SimulatedConsumer(app, client, self.process)
+        self._consumer = SimulatedConsumer(app, client, self.process, self._drops)
         app.consumer = self._consumer
         self.app = app
         self._consumer.start()
@@ -172,15 +182,15 @@ class LedgerMember(Member):
 
         def decide(handler: Handler, record: Record, view: View) -> None:
             process.reach("deciding")
+            self.bus.counts["records decided"] += 1
             handler(record, view)
 
         def sweep(one: Any, view: Any, now_ms: int) -> None:
             process.reach("sweeping")
             one(view, now_ms)
 
-        def round_done(_partition: int, records: int, _seconds: float) -> None:
+        def round_done(_partition: int, _records: int, _seconds: float) -> None:
             self.bus.counts["rounds"] += 1
-            self.bus.counts["records decided"] += records
             process.reach("round-done")
 
         return replace(
@@ -208,12 +218,18 @@ class CallbacksMember(Member):
         participants = await self._participants()
         process = self.process
 
+        def now_ms() -> int:
+            return int(process.wall_s() * 1000)
+
         async def give_up(notification: Notification, reason: Reason) -> None:
-            about: dict[str, object] = {"topic": "notification", "error": reason.code}
+            about: dict[str, object] = {"topic": "notification", "error": reason.code, "timestampMs": now_ms()}
             await self._record(notification.receiver, _dead_letter(about, notification.as_value()))
 
         async def set_aside(record: Record, problem: str) -> None:
-            about: dict[str, object] = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "error": problem}
+            about: dict[str, object] = {
+                "topic": record.topic, "partition": record.partition, "offset": record.offset, "error": problem,
+                "timestampMs": now_ms(),
+            }  # fmt: skip
             await self._record("", _dead_letter(about, record.value))
 
         class App(SimulatedCallbacks):
@@ -225,7 +241,7 @@ class CallbacksMember(Member):
             participants,
             self._wires.transport(process, self.settings.callback_timeout_ms / 1000),
             give_up,
-            lambda: int(process.wall_s() * 1000),
+            now_ms,
             jitter=self.bus.swarm.random.random,
         )
         config = replace(callbacks_config(self.settings), surroundings=self._surroundings())
