@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clearinghub.engine.record import OFFSETS, Handler, Sweep, TableSpec
-from clearinghub.engine.surroundings import Surroundings
+from clearinghub.engine.surroundings import REAL, Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class EngineConfig:
     on_batch: Callable[[str, int, float], None] = field(default=lambda _topic, _partition, _age_s: None)
     on_culprit: Handler | None = None  # what to say about a record whose handler raised; its changes are forgotten
     on_dead_letter: Callable[[str], None] = field(default=lambda _topic: None)
-    surroundings: Surroundings = Surroundings()
+    surroundings: Surroundings = REAL
 
     @property
     def all_tables(self) -> tuple[TableSpec[Any], ...]:

@@ -152,9 +152,8 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         """
         moved = [TopicPartition(*tp) for tp, begin in begins.items() if begin not in (None, self._ends[tp])]
         firsts = await self.client.beginning_offsets(moved) if moved else {}
-        for tp, end in self._ends.items() if epoch == self.epoch else ():
-            if firsts.get(TopicPartition(*tp), end + 1) <= end:
-                begins[tp] = end
+        ends = self._ends.items() if epoch == self.epoch else ()
+        begins.update({tp: end for tp, end in ends if firsts.get(TopicPartition(*tp), end + 1) <= end})
         return epoch == self.epoch and self.flow_active
 
     async def _cancel_fetch(self) -> None:

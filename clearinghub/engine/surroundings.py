@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -25,3 +25,6 @@ class Surroundings:
     def wall_ms(self) -> int:
         """The time in whole milliseconds since 1970."""
         return int(self.wall_s() * 1000)
+
+
+REAL: Final = Surroundings()

@@ -120,7 +120,7 @@ class PartitionBooks:
                 raise Breach(f"partition {self.partition}: no row {key} of table {table}")
             if table == "positions":
                 participant, _currency, account_type = key.split("/")
-                expected = [self.value(participant, account_type)]
+                expected: list[int | None] = [self.value(participant, account_type)]
                 if account_type == "POSITION":
                     expected.append(self.auditor.caps[participant])
                 if [row[5], row[7]][: len(expected)] != expected:

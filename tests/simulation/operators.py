@@ -90,7 +90,7 @@ class Operators:
         elif kind == "funds in":
             request = self._funds(name, draw.randint(1, room))
             await self.command("record-funds-in", name, request=request)
-            if draw.random() < 0.5:  # noqa: PLR2004
+            if draw.random() < 0.5:
                 await self.command("record-funds-in", name, request=request)
         elif kind == "funds out":
             await self._take_out(name, draw.randint(1, room))

@@ -34,7 +34,7 @@ class Swarm:
         self.random = random.Random(seed)
         self.counts = counts
         draw = self.random
-        self.faults = frozenset(fault for fault in FAULTS if draw.random() < 0.5)  # noqa: PLR2004 - each by half
+        self.faults = frozenset(fault for fault in FAULTS if draw.random() < 0.5)
         self.is_calm = True  # before the faults begin, and when all is healed
         self.partitions = draw.choice((1, 2, 3, 4))
         self.ledgers = draw.choice((1, 2, 3))
@@ -55,7 +55,7 @@ class Swarm:
             "batch_backlog_records_max": draw.choice((2, 10, 2_000)),
             "sweep_interval_ms": draw.choice((300, 1_000)),
             "session_timeout_ms": int(self.session_s * 1000),
-            "confirm_to_payee": draw.random() < 0.8,  # noqa: PLR2004
+            "confirm_to_payee": draw.random() < 0.8,
             "callback_timeout_ms": draw.choice((500, 3_000)),
             "callback_retries_max": draw.choice((2, 6)),
             "callback_retry_first_ms": draw.choice((20, 200)),

@@ -67,8 +67,8 @@ def prepare(terms: Terms, *, source: str | None = None, note: int = 0, condition
 
 
 def fulfil(
-    terms: Terms, action: str, *, source: str | None = None, destination: str | None = "", fulfilment: str | None = None,
-    note: int = 0,
+    terms: Terms, action: str, *, source: str | None = None, destination: str | None = "",
+    fulfilment: str | None = None, note: int = 0,
 ) -> Said:  # fmt: skip
     """PUT /transfers/{ID} or its /error; by default from the payee to the payer, with the right fulfilment."""
     to = terms.payer if destination == "" else destination
