@@ -9,6 +9,7 @@ from typing import Any, Final
 FAULTS: Final = (
     # of processes
     "crashes", "lost disks", "rebalances", "zombies", "clock jumps", "dropped batches",
+    "slow agents",
     # of the broker and the network
     "slow network", "late markers", "lost commit answers", "stalled topics", "small fetches", "small batches",
     # of DFSPs and their callbacks

@@ -19,6 +19,11 @@ from tests.simulation.engine import SimulatedApp, SimulatedConsumer
 from tests.simulation.loop import Process, SimulatedLoop
 from tests.simulation.swarm import Swarm
 
+
+async def comes_through(_batch: Batch) -> bool:
+    return True
+
+
 FETCH_S = 3.0  # longer than any fetch waits
 
 
@@ -89,7 +94,7 @@ def read(history: Callable[[Bus], Awaitable[None]]) -> list[tuple[int, int, list
             )
         )  # fmt: skip
         client = ConsumerClient(bus, process, {"group_id": "a"})
-        app.consumer = SimulatedConsumer(app, client, process)
+        app.consumer = SimulatedConsumer(app, client, process, comes_through)
         app.consumer.start()
         bus.generations["a"] = 1
         await app.consumer.assign([0], 1)

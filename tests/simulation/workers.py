@@ -16,6 +16,7 @@ from clearinghub.config import Settings
 from clearinghub.delivery.deliverer import Deliverer
 from clearinghub.delivery.notification import Notification
 from clearinghub.delivery.reason import Reason
+from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.engine.surroundings import Surroundings
@@ -31,6 +32,8 @@ from tests.simulation.loop import CrashedError, Process
 
 class Member(ABC):
     """One worker of a group, through all the processes that it lives in."""
+
+    drops_batches = False
 
     def __init__(self, name: str, bus: Bus, settings: Settings) -> None:
         self.name = name
@@ -143,15 +146,20 @@ class Member(ABC):
             make_consumer=self._consumer_client,
         )
 
-    def _drops(self) -> bool:
-        if self.bus.swarm.happens("dropped batches", 0.01):
+    async def _comes_through(self, batch: Batch) -> bool:
+        """Faults of the streams between consumer and agent: whoever gets the next batch must notice."""
+        swarm = self.bus.swarm
+        if swarm.happens("slow agents", 0.05):
+            await asyncio.sleep(swarm.random.uniform(0.01, 1.5))
+        if self.drops_batches and swarm.happens("dropped batches", 0.01):
+            batch.taken = True
             self.batches_dropped += 1
-            return True
-        return False
+            return False
+        return True
 
     def _run(self, app: SimulatedApp) -> None:
         client = self._consumer_client(group_id=app.engine_config.application_id)
-        self._consumer = SimulatedConsumer(app, client, self.process, self._drops)
+        self._consumer = SimulatedConsumer(app, client, self.process, self._comes_through)
         app.consumer = self._consumer
         self.app = app
         self._consumer.start()
@@ -159,6 +167,8 @@ class Member(ABC):
 
 class LedgerMember(Member):
     """A worker of the role `ledger`; see `clearinghub.hub.ledger.run_ledger`."""
+
+    drops_batches = True  # its partitions see a gap; callbacks, which rely on their client alone, would not
 
     async def _build(self) -> None:
         participants = await self._participants()
