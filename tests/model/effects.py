@@ -122,7 +122,7 @@ def _notification(seen: Seen, bodies: set[bytes]) -> Effect:
 def _told(body: dict[str, Any]) -> str:
     if "errorInformation" in body:
         return f"error {body['errorInformation']['errorCode']}"
-    return str(body["transferState"])
+    return str(body.get("transferState", "what nobody said"))
 
 
 def _lookup(seen: Seen, _bodies: set[bytes]) -> Effect:
