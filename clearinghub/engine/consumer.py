@@ -62,7 +62,8 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         self._held: set[TP] = set()
         self._fetching: asyncio.Task[Any] | None = None
         self.seek_offsets: dict[TP, int] = {}
-        self._ends: dict[TP, int] = {}  # where the last batch of each input ended
+        self._ends: dict[TP, int] = {}  # where each input's next batch begins
+        self._stood: dict[TP, int] = {}  # the position that is accounted for
 
     @property
     def client(self) -> AIOKafkaConsumer:
@@ -127,8 +128,8 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
                 continue
             epoch = self.epoch
             self._release_held()
-            begins = {tp: self._position(tp) for tp in self.seek_offsets}
-            if begins != self._ends and not await self._take_back_skips(begins, epoch):
+            positions = {tp: self._position(tp) for tp in self.seek_offsets}
+            if positions != self._stood and not await self._account_for(positions, epoch):
                 continue
             timeout_ms = FETCH_TIMEOUT_PAUSED_MS if self._held else FETCH_TIMEOUT_MS
             fetching = self._fetching = asyncio.create_task(
@@ -142,19 +143,21 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
                 continue  # these positions are void: the next assignment seeks anew
             for partition, records in fetched.items():
                 tp = TP(partition.topic, partition.partition)
-                await self._hand_over(tp, begins[tp], records)
+                await self._hand_over(tp, records)
             await asyncio.sleep(0)
 
-    async def _take_back_skips(self, begins: dict[TP, int | None], epoch: int) -> bool:
-        """Where a fetch gave nothing and yet moved a position, let the next batch begin where the last one ended.
+    async def _account_for(self, positions: Mapping[TP, int | None], epoch: int) -> bool:
+        """A fetch gave nothing and yet moved positions: over markers and aborted records, where nothing is missing.
 
-        So the client skips markers and aborted records; what retention deleted must show. False: all that is void.
+        What retention deleted is skipped likewise, and must show: the next batch begins behind it. False: all is void.
         """
-        moved = [TopicPartition(*tp) for tp, begin in begins.items() if begin not in (None, self._ends[tp])]
-        firsts = await self.client.beginning_offsets(moved) if moved else {}
-        ends = self._ends.items() if epoch == self.epoch else ()
-        begins.update({tp: end for tp, end in ends if firsts.get(TopicPartition(*tp), end + 1) <= end})
-        return epoch == self.epoch and self.flow_active
+        moved = {tp: now for tp, now in positions.items() if now is not None and now != self._stood[tp]}
+        firsts = await self.client.beginning_offsets([TopicPartition(*tp) for tp in moved]) if moved else {}
+        if epoch != self.epoch or not self.flow_active:
+            return False
+        self._stood |= moved
+        self._ends |= {tp: now for tp, now in moved.items() if firsts[TopicPartition(*tp)] > self._ends[tp]}
+        return True
 
     async def _cancel_fetch(self) -> None:
         fetching, self._fetching = self._fetching, None
@@ -164,16 +167,14 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     def _position(self, tp: TP) -> int | None:
         subscription = self.client._subscription.subscription  # noqa: SLF001 - the public way is a coroutine each
-        if subscription is None or subscription.assignment is None:
-            return None
-        state = subscription.assignment.state_value(TopicPartition(*tp))
+        assignment = None if subscription is None else subscription.assignment
+        state = None if assignment is None else assignment.state_value(TopicPartition(*tp))
         return cast("int", state.position) if state is not None and state.has_valid_position else None
 
-    async def _hand_over(self, tp: TP, begin: int | None, records: list[Any]) -> None:
-        end = self._position(tp)
-        assert begin is not None
+    async def _hand_over(self, tp: TP, records: list[Any]) -> None:
+        begin, end = self._ends[tp], self._position(tp)
         assert end is not None
-        self._ends[tp] = end
+        self._ends[tp] = self._stood[tp] = end
         waiting = self._waiting.get(tp)
         if waiting is not None and waiting.join(begin, end, records):
             batch = waiting
@@ -208,7 +209,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         `decided` is None for an app without tables, whose offsets are the group's.
         """
         inputs = [TopicPartition(*tp) for tp in sorted(self.assignment()) if not self._is_changelog_tp(tp)]
-        self.seek_offsets, self._ends = {}, {}
+        self.seek_offsets, self._ends, self._stood = {}, {}, {}
         if not inputs:
             return
         await self._cancel_fetch()
@@ -221,14 +222,14 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         for tp, offset in zip(inputs, committed, strict=True):
             start = self.seek_offsets[ensure_TP(tp)] = beginnings[tp] if offset is None else offset
             self.client.seek(tp, start)
-        self._ends = dict(self.seek_offsets)
+        self._ends, self._stood = dict(self.seek_offsets), dict(self.seek_offsets)
         self.client.resume(*inputs)
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> bool:
         """Commit offsets outside transactions, for an app without tables; False when the group has moved on."""
-        mine = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
+        mine = self.assignment()
         try:
-            await self.client.commit(mine)
+            await self.client.commit({TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in mine})
         except (CommitFailedError, IllegalStateError) as error:
             log.warning("commit-refused", error=repr(error))
             return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -67,6 +68,7 @@ class SimulatedConsumer(BatchConsumer):
         self.epoch = 0
         self.seek_offsets = {}
         self._ends = {}
+        self._stood = {}
         self.flow_active = False
         self.can_resume_flow = asyncio.Event()
         self.recovery = SimulatedRecovery(app)
@@ -81,16 +83,14 @@ class SimulatedConsumer(BatchConsumer):
 
     def start(self) -> None:
         """Begin to fetch, when the flow is let go, and to recover, when there is something assigned."""
-        works = [
-            self._drain_messages(SimpleNamespace(should_stop=False, _stopped=None)),
-            self.recovery.keep_recovering(),
-        ]
-        works.extend(self._feed_agent(topic) for topic in self._queues)
+        fetcher = SimpleNamespace(should_stop=False, _stopped=None)
+        works = [partial(self._drain_messages, fetcher), self.recovery.keep_recovering]
+        works.extend(partial(self._feed_agent, topic) for topic in self._queues)
         self._tasks = [asyncio.get_running_loop().create_task(self._guarded(work)) for work in works]
 
-    async def _guarded(self, work: Any) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except Exception as error:  # noqa: BLE001 - as Faust crashes its app when a service raises
             self.app.fail(error)
 

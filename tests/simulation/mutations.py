@@ -59,7 +59,7 @@ MUTANTS: Final = (
     Mutant("old-batches-accepted", "clearinghub/engine/partition.py", "batch.epoch != self.epoch or ", ""),
     Mutant(
         "gap-behind-aborted", "clearinghub/engine/consumer.py",
-        "if begins != self._ends and not await self._take_back_skips(begins, epoch):", "if False:",
+        "if firsts[TopicPartition(*tp)] > self._ends[tp]}", "}",
     ),
     Mutant(
         "culprit-not-forgotten", "clearinghub/engine/partition.py",
