@@ -18,18 +18,20 @@ from tests.simulation.swarm import Swarm
 
 Place = tuple[str, int]  # a topic's name on the broker, a partition
 WAKE_S: Final = 0.001
+TRANSACTION_TIMEOUT_S: Final = 60.0
 
 
 class Transaction:
     """One transaction of a transactional id. `sequence` orders those that were committed."""
 
-    __slots__ = ("committed", "entries", "epoch", "owner", "sequence", "unmarked")
+    __slots__ = ("committed", "entries", "epoch", "owner", "sequence", "timeout", "unmarked")
 
     def __init__(self, owner: str, epoch: int) -> None:
         self.owner = owner
         self.epoch = epoch
         self.committed: bool | None = None  # None while it is open
         self.sequence = -1
+        self.timeout: asyncio.TimerHandle | None = None
         self.entries: list[Entry] = []
         self.unmarked: dict[Place, None] = {}  # where a marker is still to come
 
@@ -191,6 +193,7 @@ class Bus:
         transaction = self._current.get(owner)
         if transaction is None or transaction.committed is not None:
             transaction = self._current[owner] = Transaction(owner, epoch)
+            transaction.timeout = self._loop.call_later(TRANSACTION_TIMEOUT_S, self._time_out, transaction)
         log = self.logs[place]
         first = len(log.entries)
         now_ms = self.wall_ms()
@@ -210,8 +213,15 @@ class Bus:
         self.committed.append(transaction)
         self._end(transaction, committed=True)
 
+    def _time_out(self, transaction: Transaction) -> None:
+        """Nobody has ended a transaction: the broker does, and fences who began it."""
+        if transaction.committed is None:
+            self.take_over(transaction.owner)
+
     def _end(self, transaction: Transaction, *, committed: bool) -> None:
         transaction.committed = committed
+        if transaction.timeout is not None:
+            transaction.timeout.cancel()
         for place in list(transaction.unmarked):
             delay_s = self.swarm.marker_delay_s()
             if delay_s:

@@ -116,6 +116,7 @@ MUTANTS: Final = (
         "        if pending[0][0] < offset <= window.last:\n            window.position = offset + 1\n",
     ),
     Mutant(
-        "callbacks-overtake", "clearinghub/delivery/lane.py", "if last is None:", "if last is None or True:",
+        "callbacks-overtake", "clearinghub/delivery/notification.py",
+        'transfer_id=_text(line, "id"),', 'transfer_id=_text(line, "notification_id"),',
     ),
 )  # fmt: skip
