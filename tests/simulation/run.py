@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.simulation.checks import check
+from tests.simulation.checks import check, wrong_end
 from tests.simulation.loop import EndlessError, NothingLeftError, SimulatedLoop
 from tests.simulation.swarm import Swarm
 from tests.simulation.world import World
@@ -39,7 +39,7 @@ def simulate(seed: int) -> Run:
             await world.live()
             check(world)
         except AssertionError as error:
-            run.problem = str(error) or repr(error)
+            run.problem = wrong_end(world) or str(error) or repr(error)  # what ended is the cause, not what waits
         except Exception as error:  # noqa: BLE001 - whatever it is, the seed has failed
             run.problem = repr(error)
         return world

@@ -255,7 +255,11 @@ class CallbacksMember(Member):
             jitter=self.bus.swarm.random.random,
         )
         config = replace(callbacks_config(self.settings), surroundings=self._surroundings())
-        app = App(config, lambda tracker: NotificationAgent(self._deliverer, tracker, set_aside))
+        app = App(
+            config,
+            lambda tracker: NotificationAgent(self._deliverer, tracker, set_aside),
+            lambda _partition, _waited_ms: None,
+        )
         self._run(app)
         self._committing = asyncio.get_running_loop().create_task(app.keep_committing())
 
