@@ -74,6 +74,11 @@ class CallbacksApp(EngineApp):
         self._agent = self._make_agent(self._tracker)
         super().start_partitions()
 
+    async def close_partitions(self) -> None:
+        """Forget what was settled: by the next assignment another worker may have gone on from there."""
+        self._tracker = OffsetTracker()
+        await super().close_partitions()
+
     async def on_batch(self, name: str, batch: Batch) -> None:
         """Hand the batch over; waits only for room."""
         batch.taken = True

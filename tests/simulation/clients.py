@@ -236,12 +236,13 @@ class ConsumerClient:
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit offsets; refused to a member of an earlier generation."""
         self._process.reach("commit-offsets")
-        await self._bus.request(lambda: self._commit(offsets))
+        generation = self._coordinator.generation
+        await self._bus.request(lambda: self._commit(offsets, generation))
         self._process.reach("offsets-committed")
 
-    def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def _commit(self, offsets: Mapping[TopicPartition, int], generation: int) -> None:
         assert self._group is not None
-        if self._coordinator.generation != self._bus.generations.get(self._group):
+        if generation != self._bus.generations.get(self._group):
             self._bus.counts["offset commits refused"] += 1
             raise CommitFailedError
         self._bus.group_offsets.setdefault(self._group, {}).update(offsets)
