@@ -84,7 +84,10 @@ class SimulatedConsumer(BatchConsumer):
     def start(self) -> None:
         """Begin to fetch, when the flow is let go, and to recover, when there is something assigned."""
         fetcher = SimpleNamespace(should_stop=False, _stopped=None)
-        works = [partial(self._drain_messages, fetcher), self.recovery.keep_recovering]
+        works: list[Callable[[], Awaitable[None]]] = [
+            partial(self._drain_messages, fetcher),
+            self.recovery.keep_recovering,
+        ]
         works.extend(partial(self._feed_agent, topic) for topic in self._queues)
         self._tasks = [asyncio.get_running_loop().create_task(self._guarded(work)) for work in works]
 

@@ -10,6 +10,7 @@ from typing import Any
 from faust.types import TP
 
 from clearinghub.config import Settings
+from clearinghub.delivery.offsets import OffsetTracker
 from clearinghub.hub.callbacks import callbacks_config
 from tests.simulation.disk import Disk
 from tests.simulation.loop import Process
@@ -35,8 +36,12 @@ class App(SimulatedCallbacks):
 
 async def test_what_was_settled_before_a_rebalance_is_not_committed_after_it() -> None:
     """Another worker may have had the partition in between: its offsets must not go back to where they were."""
-    trackers: list[Any] = []
-    app = App(callbacks_config(Settings(data_dir=Path("none"))), trackers.append, lambda _partition, _waited_ms: None)
+    trackers: list[OffsetTracker] = []
+
+    def make_agent(tracker: OffsetTracker) -> Any:
+        trackers.append(tracker)
+
+    app = App(callbacks_config(Settings(data_dir=Path("none"))), make_agent, lambda _partition, _waited_ms: None)
     group = app.consumer = Group()
     trackers[0].add(("notification", 2), 12, 13)
     trackers[0].done(("notification", 2), 12)
