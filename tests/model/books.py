@@ -153,7 +153,7 @@ class PartitionBooks:
         elif line["kind"] == "credit":
             self._credit(line, effects)
         else:
-            self.funds.command(line, seen.at_ms, effects)
+            self.funds.command(line, effects)
 
     def _prepare(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> None:
         transfer_id = line["id"]
@@ -254,7 +254,7 @@ class PartitionBooks:
                 raise Breach(f"partition {self.partition}: {transfer_id} credits {participant} a second time")
             self.credited[transfer_id] = -line["change"]
         else:
-            self.funds.reconcile(participant, transfer_id, line["change"])
+            self.funds.reconcile(transfer_id, line["change"])
         value = self.value(participant, account_type)
         effects.move((participant, account_type), line["change"], value, transfer_id, line["entry"])
 

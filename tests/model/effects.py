@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from tests.model.journal import Seen, body_of, line_of
+from tests.model.journal import Seen, body_of
 
 Effect = tuple[Any, ...]
 
@@ -144,4 +144,3 @@ _READERS = {
     "positions": _position, "transfers": _transfer, "credit": _credit, "notification": _notification,
     "lookup": _lookup, "reply": _reply, "dead-letter": _dead_letter,
 }  # fmt: skip
-assert line_of(b'{"v":1}\n') is not None

@@ -39,11 +39,11 @@ class Funds:
         """The SETTLEMENT accounts of this partition together."""
         return sum(self.value(name, "SETTLEMENT") for name in self._movements)
 
-    def reconcile(self, _participant: str, transfer_id: str, change: int) -> None:
+    def reconcile(self, transfer_id: str, change: int) -> None:
         """The hub's leg has come; a second one of the same transfer would count on top and show in the value."""
         self._reconciled[transfer_id] = change
 
-    def command(self, line: dict[str, Any], _at_ms: int, effects: Effects) -> None:
+    def command(self, line: dict[str, Any], effects: Effects) -> None:
         """Do what an operator asked."""
         code = _COMMANDS[line["name"]](self, line["participant"], line["args"], effects)
         effects.add("reply", line["correlation_id"], code)

@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from aiokafka.errors import KafkaError
-
 from agents.notification import NotificationAgent
 from agents.shell import LedgerContext
 from clearinghub.config import Settings
@@ -120,7 +118,7 @@ class Member(ABC):
             async with self._deciding:
                 try:
                     await decision()
-                except KafkaError as error:
+                except Exception as error:  # noqa: BLE001 - as Faust crashes its app when a service raises
                     assert self.app is not None
                     self.app.fail(error)
 
