@@ -43,6 +43,7 @@ class Notifier:
         headers: Mapping[str, str],
         body: bytes,
         failure: FailureMessage | None = None,
+        deliver_by_ms: int | None = None,
     ) -> None:
         """Emit one callback; the fields are those of `NotificationMessage`."""
         record = self._record
@@ -63,6 +64,8 @@ class Notifier:
         }
         if failure is not None:
             line["failure"] = failure
+        if deliver_by_ms is not None:
+            line["deliver_by_ms"] = deliver_by_ms
         self._count += 1
         self._view.emit_to_partition("notification", self._view.partition, receiver, encode(line, body))
 
@@ -79,6 +82,20 @@ class TransferNotifier(Notifier):
     ) -> None:
         """Pass a DFSP's own message on: its headers, its signature, its bytes (fspiop 1.7)."""
         self._send(receiver, source, method, endpoint, headers, body)
+
+    def forward_prepare(self, payee: str, source: str, headers: dict[str, str], body: bytes) -> None:
+        """Pass a prepare on to the payee; if it has no endpoint, its payer hears so (fspiop 5.4).
+
+        Of any other failure it hears nothing but the transfer's expiry: the payee may have got the prepare after all.
+        """
+        failure: FailureMessage = {
+            "receiver": source,
+            "endpoint": TRANSFER_ERROR,
+            "path": _PATHS[TRANSFER_ERROR].format(self._subject),
+            "variables": self._variables,
+            "no_endpoint_only": True,
+        }
+        self._send(payee, source, "POST", TRANSFER_POST, headers, body, failure)
 
     def put(self, receiver: str, body: dict[str, object]) -> None:
         """The hub's own PUT /transfers/{id}."""
@@ -97,10 +114,20 @@ class TransferNotifier(Notifier):
         self._send(receiver, self._hub_name, "PUT", TRANSFER_ERROR, {}, orjson.dumps(error.as_json()))
 
     def _send(
-        self, receiver: str, source: str, method: str, endpoint: str, headers: dict[str, str], body: bytes
+        self,
+        receiver: str,
+        source: str,
+        method: str,
+        endpoint: str,
+        headers: dict[str, str],
+        body: bytes,
+        failure: FailureMessage | None = None,
     ) -> None:
         path = _PATHS[endpoint].format(self._subject)
-        self.send(receiver, source, method, endpoint, path, variables=self._variables, headers=headers, body=body)
+        self.send(
+            receiver, source, method, endpoint, path,
+            variables=self._variables, headers=headers, body=body, failure=failure,
+        )  # fmt: skip
 
 
 _PATHS: Final = {TRANSFER_POST: "/transfers", TRANSFER_PUT: "/transfers/{}", TRANSFER_ERROR: "/transfers/{}/error"}

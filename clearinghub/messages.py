@@ -120,6 +120,7 @@ class FailureMessage(TypedDict):
     endpoint: str  # the receiver's endpoint type for errors
     path: str  # e.g. "/quotes/{id}/error"
     variables: Mapping[str, str]
+    no_endpoint_only: NotRequired[bool]  # True: silence about an attempt that may have arrived after all
 
 
 class NotificationMessage(TypedDict):
@@ -144,6 +145,7 @@ class NotificationMessage(TypedDict):
     headers: Mapping[str, str]
     trace: str | None
     failure: NotRequired[FailureMessage]
+    deliver_by_ms: NotRequired[int]  # worthless from then on: no attempt begins, no dead letter keeps it (ADR 12)
 
 
 class MalformedMessageError(Exception):
