@@ -66,6 +66,31 @@ class GetMessage(TypedDict):
     hops: int
 
 
+class AgreementMessage(TypedDict):
+    """What DFSPs say to each other before a transfer, on topic `agreement`, keyed by the id of what it is about.
+
+    /quotes, /bulkQuotes, /transactionRequests, /transactions and /authorizations; fields that a message does not have
+    are None or empty (domain/agreement.py says which the hub looks at).
+    """
+
+    v: int
+    kind: str  # "agreement"
+    resource: str  # "quotes", ...
+    action: str  # "ask" (POST) | "look" (GET) | "answer" (PUT) | "fail" (PUT .../error)
+    id: str
+    source: str
+    destination: str
+    path: str  # the service path, with the query if there is one
+    currency: str | None
+    supported_currencies: list[str]
+    payer_fsp: str | None
+    payee_fsp: str | None
+    expires_at_ms: int | None
+    hash: str | None
+    headers: dict[str, str]
+    trace: str | None
+
+
 class TimeoutMessage(TypedDict):
     """A transfer that is due, on topic `timeout`, keyed by the payer; written by the ledger's sweep."""
 

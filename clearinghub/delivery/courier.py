@@ -56,7 +56,7 @@ class Courier:
     ) -> None:
         """`clock` gives milliseconds since the epoch, for the Date header; `signer` signs the hub's own callbacks."""
         self._hub_name = settings.hub_name
-        self._content_version = settings.content_version_default
+        self._content_version = settings.content_version_default_of
         self._participants = participants
         self._transport = transport
         self._clock = clock
@@ -69,7 +69,7 @@ class Courier:
                 notification,
                 self._participants,
                 hub_name=self._hub_name,
-                content_version=self._content_version,
+                content_version=self._content_version(notification.resource),
                 now_ms=self._clock(),
                 signer=self._signer,
             )
