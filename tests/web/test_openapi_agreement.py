@@ -15,7 +15,7 @@ from tests.web.test_openapi import AGREEMENT, resolved
 from web.fspiop import agreement_answers, agreement_models, models
 from web.fspiop.agreement import DESCRIPTIONS
 
-PRIMITIVES = {
+PRIMITIVES: dict[str, Any] = {
     "CorrelationId": models.CorrelationId,
     "DateTime": models.DateTime,
     "AmountText": models.AmountText,

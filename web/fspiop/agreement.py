@@ -6,7 +6,6 @@ one class for all, and a description of each.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,10 +15,8 @@ from pydantic import TypeAdapter
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
-from clearinghub.domain.rejections import ErrorCode, Rejection
 from clearinghub.messages import VERSION, AgreementMessage, encode
 from clearinghub.ports import Recorder
-from web.errors import ApiError
 from web.fspiop.agreement_answers import (
     AuthorizationAnswer,
     BulkQuoteAnswer,
@@ -36,7 +33,6 @@ from web.json_body import read_json_body
 
 TOPIC: Final = "agreement"
 
-_PRINTABLE: Final = re.compile(r"[!-~]*")
 _QUOTING_SERVICE: Final = "/header must have required property 'accept'"
 _OTHER_SERVICES: Final = "Accept is required"
 
@@ -109,8 +105,6 @@ class AgreementResource:
             self.description.check_query(request, self._currencies)
         query = request.rel_url.raw_query_string
         if query and self.description.passes_query:
-            if _PRINTABLE.fullmatch(query) is None:
-                raise ApiError(Rejection(ErrorCode.MALFORMED_SYNTAX, "/query must be percent-encoded"))
             line["path"] += f"?{query}"
         return await self._record(line, b"", 202)
 

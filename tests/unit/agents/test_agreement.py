@@ -89,8 +89,7 @@ def test_each_message_has_its_method(action: str, method: str, path: str) -> Non
 
 
 def test_a_query_goes_on() -> None:
-    changes = {"resource": "authorizations", "path": "/authorizations/q-1?retriesLeft=2"}
-    [forwarded] = World().say("look", **changes)
+    [forwarded] = World().say("look", resource="authorizations", path="/authorizations/q-1?retriesLeft=2")
     assert ("/authorizations/q-1?retriesLeft=2", "FSPIOP_CALLBACK_URL_AUTHORIZATIONS") == (
         forwarded.path,
         forwarded.endpoint,
