@@ -184,9 +184,8 @@ class Deliverer:
     # One callback.
 
     def _prepare(self, delivery: Delivery) -> CallbackRequest | Reason:
-        if self._now_ms() - delivery.submitted_ms > self._settings.callback_wait_ms_max:
-            return Reason(ReasonCode.WAITED_TOO_LONG)
-        if self._is_over(delivery.notification):
+        waited_ms = self._now_ms() - delivery.submitted_ms
+        if waited_ms > self._settings.callback_wait_ms_max or self._is_over(delivery.notification):
             return Reason(ReasonCode.WAITED_TOO_LONG)
         return self._courier.prepare(delivery.notification)
 
