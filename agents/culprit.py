@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from agents.notifier import TransferNotifier
+from agents.notifier import AgreementNotifier, TransferNotifier
 from agents.shell import LedgerContext
 from clearinghub.domain.rejections import ErrorCode, ErrorInformation, Rejection
 from clearinghub.engine.record import Handler, Record, View
@@ -24,6 +24,10 @@ def make_on_culprit(context: LedgerContext) -> Handler:
         if line["kind"] in ("prepare", "fulfil", "get"):
             notifier = TransferNotifier(record, view, line["id"], line["trace"], context.hub_name)
             notifier.error(line["source"], ErrorInformation.of(_FAILED))
+        elif line["kind"] == "agreement":
+            resource, subject = line["resource"], line["id"]
+            told = AgreementNotifier(record, view, resource, subject, line["trace"], context.hub_name, 0)
+            told.error(line["source"], ErrorInformation.of(_FAILED))
         elif line["kind"] == "command":
             reply: ReplyMessage = {
                 "v": VERSION, "kind": "reply", "correlation_id": line["correlation_id"], "reply_to": line["reply_to"],

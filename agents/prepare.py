@@ -7,7 +7,7 @@ from dataclasses import replace
 import structlog
 
 from agents.alarms import Alarms
-from agents.notifier import TRANSFER_POST, TransferNotifier
+from agents.notifier import TransferNotifier
 from agents.shell import PRINCIPLE_VALUE, LedgerContext, store_position, store_transfer
 from clearinghub.domain.lookup import transfer_body
 from clearinghub.domain.prepare import (
@@ -57,7 +57,7 @@ def make_on_prepare(context: LedgerContext) -> Handler:
             case Reserved(transfer, position):
                 store_position(view, position, request.amount, request.transfer_id, PRINCIPLE_VALUE)
                 store_transfer(view, replace(transfer, prepare_offset=record.offset))
-                notifier.forward(request.payee, request.source, "POST", TRANSFER_POST, line["headers"], body)
+                notifier.forward_prepare(request.payee, request.source, line["headers"], body)
                 if position.alarm_percent:
                     assert payer.position is not None
                     alarms = Alarms(record, view, context.hub_name, line["trace"])

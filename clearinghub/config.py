@@ -46,6 +46,21 @@ class Settings(BaseSettings):
     on_us_transfers: bool = False
     confirm_to_payee: bool = True
     currencies_extra: tuple[str, ...] = ()
+    # Where a resource departs from the lists above; as JSON in the environment.
+    resource_content_versions: dict[str, tuple[str, ...]] = {
+        "transactionRequests": ("1.1", "1.0"), "authorizations": ("1.1", "1.0"),
+    }  # fmt: skip
+    resource_accept_versions: dict[str, tuple[str, ...]] = {
+        "transactionRequests": ("1", "1.0", "1.1"), "authorizations": ("1", "1.0", "1.1"),
+    }  # fmt: skip
+    resource_content_version_default: dict[str, str] = {}
+
+    # Quotes and what is relayed beside them (fspiop 7).
+    quotes: Literal["stateless", "stored"] = "stateless"
+    quote_lifetime_s: int = Field(86_400, ge=1)  # the longest, and that of a quote without expiration
+    quote_retention_s: int = Field(86_400, ge=0)  # behind its expiry
+    quote_parties_must_match: bool = False  # refuse bodies that name other FSPs than the headers do
+    forward_patience_ms: int = Field(10_000, ge=100)  # then whoever asked hears that it did not arrive (ADR 12)
 
     # Signatures (fspiop 10.1, docs/security.md). Order counts: each switch stands before the path that it needs.
     jws_validate: bool = False  # refuse messages that their source has not signed
@@ -101,6 +116,18 @@ class Settings(BaseSettings):
         if value <= info.data.get("overload_full_ms", 0):
             raise ValueError("must be above overload_full_ms")
         return value
+
+    def content_versions_of(self, resource: str) -> tuple[str, ...]:
+        """The versions in which the resource's messages may come."""
+        return self.resource_content_versions.get(resource, self.content_versions)
+
+    def accept_versions_of(self, resource: str) -> tuple[str, ...]:
+        """The versions that may be asked for in the resource's callbacks."""
+        return self.resource_accept_versions.get(resource, self.accept_versions)
+
+    def content_version_default_of(self, resource: str) -> str:
+        """The version of the hub's own messages about the resource."""
+        return self.resource_content_version_default.get(resource, self.content_version_default)
 
     def topic(self, name: str) -> str:
         """The broker's name of a topic of topics.yaml."""

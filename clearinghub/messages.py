@@ -66,6 +66,31 @@ class GetMessage(TypedDict):
     hops: int
 
 
+class AgreementMessage(TypedDict):
+    """What DFSPs say to each other before a transfer, on topic `agreement`, keyed by the id of what it is about.
+
+    /quotes, /bulkQuotes, /transactionRequests, /transactions and /authorizations; fields that a message does not have
+    are None or empty (domain/agreement.py says which the hub looks at).
+    """
+
+    v: int
+    kind: str  # "agreement"
+    resource: str  # "quotes", ...
+    action: str  # "ask" (POST) | "look" (GET) | "answer" (PUT) | "fail" (PUT .../error)
+    id: str
+    source: str
+    destination: str
+    path: str  # the service path, with the query if there is one
+    currency: str | None
+    supported_currencies: list[str]
+    payer_fsp: str | None
+    payee_fsp: str | None
+    expires_at_ms: int | None
+    hash: str | None
+    headers: dict[str, str]
+    trace: str | None
+
+
 class TimeoutMessage(TypedDict):
     """A transfer that is due, on topic `timeout`, keyed by the payer; written by the ledger's sweep."""
 
@@ -120,6 +145,7 @@ class FailureMessage(TypedDict):
     endpoint: str  # the receiver's endpoint type for errors
     path: str  # e.g. "/quotes/{id}/error"
     variables: Mapping[str, str]
+    no_endpoint_only: NotRequired[bool]  # True: silence about an attempt that may have arrived after all
 
 
 class NotificationMessage(TypedDict):
@@ -144,6 +170,7 @@ class NotificationMessage(TypedDict):
     headers: Mapping[str, str]
     trace: str | None
     failure: NotRequired[FailureMessage]
+    deliver_by_ms: NotRequired[int]  # worthless from then on: no attempt begins, no dead letter keeps it (ADR 12)
 
 
 class MalformedMessageError(Exception):

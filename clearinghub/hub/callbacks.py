@@ -18,6 +18,7 @@ from agents.notification import NotificationAgent
 from clearinghub import __version__
 from clearinghub.config import Settings
 from clearinghub.delivery.deliverer import Deliverer
+from clearinghub.delivery.failure import failure_callback, for_dead_letter
 from clearinghub.delivery.notification import Notification
 from clearinghub.delivery.offsets import OffsetTracker
 from clearinghub.delivery.reason import Reason
@@ -164,7 +165,12 @@ async def run_callbacks(settings: Settings) -> None:
             "topic": "notification", "error": reason.code, "detail": reason.detail, "status": reason.status,
             "attempts": reason.attempts, "receiver": notification.receiver,
         }  # fmt: skip
-        await recorder.record("dead-letter", notification.receiver, _dead_letter(about, notification.as_value()))
+        told = failure_callback(notification, reason, settings.hub_name)
+        if told is not None:
+            await recorder.record("notification", told.receiver, told.as_value())
+        kept = for_dead_letter(notification)
+        if kept is not None:
+            await recorder.record("dead-letter", notification.receiver, _dead_letter(about, kept.as_value()))
 
     async def set_aside(record: Record, problem: str) -> None:
         about: dict[str, object] = {

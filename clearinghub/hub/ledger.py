@@ -9,6 +9,7 @@ import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from agents.agreement import AgreementRules, make_on_agreement, make_quote_sweep
 from agents.command import on_command
 from agents.credit import on_credit
 from agents.culprit import make_on_culprit
@@ -18,6 +19,7 @@ from agents.prepare import make_on_prepare
 from agents.shell import LedgerContext
 from agents.timeout import make_due_sweep, make_on_timeout, make_retention_sweep
 from clearinghub.config import Settings
+from clearinghub.domain.agreement import Policy
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.exceptions import PartitionLostError
@@ -30,6 +32,7 @@ from clearinghub.topology import load_topology
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS
+from tables.quotes import QUOTES
 from tables.transfers import TRANSFERS
 from tables.windows import WINDOWS
 from web.ledger.app import PartitionElsewhereError, build_ledger_app
@@ -82,8 +85,9 @@ def ledger_config(
             Input("command", on_command),
             Input("lookup", make_on_lookup(context, on_fulfil)),
             Input("prepare", make_on_prepare(context)),
+            Input("agreement", make_on_agreement(context, agreement_rules(settings))),
         ),
-        tables=(TRANSFERS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS),
+        tables=(TRANSFERS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS, QUOTES),
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
         data_dir=settings.data_dir / f"ledger-{settings.instance}",
@@ -96,12 +100,26 @@ def ledger_config(
         session_timeout_ms=settings.session_timeout_ms,
         standby_replicas=settings.standby_replicas,
         on_open=make_announcement(worker_url(settings)),
-        sweeps=(make_due_sweep(), make_retention_sweep(settings.transfer_retention_s * 1000)),
+        sweeps=(
+            make_due_sweep(),
+            make_retention_sweep(settings.transfer_retention_s * 1000),
+            make_quote_sweep(settings.quote_retention_s * 1000),
+        ),
         sweep_interval_ms=settings.sweep_interval_ms,
         on_batch=on_batch,
         on_round=_on_round,
         on_culprit=make_on_culprit(context),
         on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
+    )
+
+
+def agreement_rules(settings: Settings) -> AgreementRules:
+    """What the settings say of quotes and what is relayed beside them."""
+    return AgreementRules(
+        Policy(settings.hub_name, parties_must_match=settings.quote_parties_must_match),
+        settings.forward_patience_ms,
+        quotes_stored=settings.quotes == "stored",
+        quote_lifetime_ms=settings.quote_lifetime_s * 1000,
     )
 
 

@@ -19,7 +19,7 @@ CONNECTIONS_MAX: Final = 128
 
 
 class FspiopClient:
-    """Sends one DFSP's messages about transfers to the hub.
+    """Sends one DFSP's messages to the hub.
 
     Every method gives the hub's synchronous answer, whatever its status, and raises aiohttp.ClientError or TimeoutError
     if there is none.
@@ -65,6 +65,16 @@ class FspiopClient:
         body = error_body(code, description)
         what = f"PUT /transfers/…/error {code}"
         return await self._send("PUT", f"/transfers/{transfer_id}/error", transfer_id, headers, body, what)
+
+    async def send(
+        self, method: str, path: str, subject_id: str, destination: str, content: Mapping[str, Any] | None
+    ) -> Answer:
+        """Any message about anything else: the resource is the path's first segment."""
+        resource = path.split("/")[1]
+        headers = callback_headers if method == "PUT" else request_headers
+        body = None if content is None else json.dumps(content, separators=(",", ":")).encode()
+        what = f"{method} {path.partition('?')[0]}"
+        return await self._send(method, path, subject_id, headers(self._name, destination, resource), body, what)
 
     async def _send(
         self, method: str, path: str, transfer_id: str, headers: Mapping[str, str], body: bytes | None, what: str

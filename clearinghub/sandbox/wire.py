@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,8 +15,9 @@ from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT, format_amount
 from clearinghub.sandbox.behaviour import EXTENSION_KEY, Behaviour
 from clearinghub.sandbox.ilp import Payment, condition_of, encode_base64url, encode_packet, fulfilment_of
 
-CONTENT_TYPE: Final = "application/vnd.interoperability.transfers+json;version=1.1"
-ACCEPT: Final = "application/vnd.interoperability.transfers+json;version=1"
+MEDIA_TYPE: Final = "application/vnd.interoperability.{}+json;version={}"
+CONTENT_TYPE: Final = MEDIA_TYPE.format("transfers", "1.1")
+ACCEPT: Final = MEDIA_TYPE.format("transfers", "1")
 MINOR_UNITS: Final = {"USD": 100, "EUR": 100}  # per currency unit; other currencies here count to four decimals
 LIFETIME_S: Final = 60
 
@@ -67,7 +69,7 @@ def agree_terms(
     payer: str, payee: str, amount_units: int, currency: str, payee_secret: bytes, transaction_id: str
 ) -> Terms:
     """The packet and condition that the payee DFSP would give in its answer to a quote (fspiop 10.2)."""
-    transaction = {
+    transaction: dict[str, Any] = {
         "transactionId": transaction_id,
         "quoteId": transaction_id,
         "payee": {"partyIdInfo": _party("447700900123", payee)},
@@ -75,6 +77,13 @@ def agree_terms(
         "amount": {"amount": format_amount(amount_units), "currency": currency},
         "transactionType": {"scenario": "TRANSFER", "initiator": "PAYER", "initiatorType": "CONSUMER"},
     }
+    return terms_of(transaction, payee, amount_units, currency, payee_secret)
+
+
+def terms_of(
+    transaction: Mapping[str, Any], payee: str, amount_units: int, currency: str, payee_secret: bytes
+) -> Terms:
+    """The packet that holds a Transaction (fspiop 1.5), and the condition that only this payee can fulfil."""
     minor_units = MINOR_UNITS.get(currency, UNITS_PER_CURRENCY_UNIT)
     packet = encode_packet(
         Payment(
@@ -91,14 +100,14 @@ def new_transfer_id() -> str:
     return str(uuid4())
 
 
-def request_headers(source: str, destination: str | None = None) -> dict[str, str]:
+def request_headers(source: str, destination: str | None = None, resource: str = "transfers") -> dict[str, str]:
     """Headers of POST and GET: with Accept, the version wanted for the callback."""
-    return {"Accept": ACCEPT, **callback_headers(source, destination)}
+    return {"Accept": MEDIA_TYPE.format(resource, "1"), **callback_headers(source, destination, resource)}
 
 
-def callback_headers(source: str, destination: str | None = None) -> dict[str, str]:
+def callback_headers(source: str, destination: str | None = None, resource: str = "transfers") -> dict[str, str]:
     """Headers of PUT, which must not carry Accept (fspiop 1.1)."""
-    headers = {"Content-Type": CONTENT_TYPE, "Date": http_date(), "FSPIOP-Source": source}
+    headers = {"Content-Type": MEDIA_TYPE.format(resource, "1.1"), "Date": http_date(), "FSPIOP-Source": source}
     if destination is not None:
         headers["FSPIOP-Destination"] = destination
     return headers

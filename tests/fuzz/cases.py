@@ -29,7 +29,7 @@ AnyCase: TypeAlias = Case[Any]
 AnyOperation: TypeAlias = APIOperation[Any, Any, Any, Any]
 
 DESCRIPTIONS = Path(__file__).parents[2] / "web" / "openapi"
-MEDIA_TYPE = "application/vnd.interoperability.transfers+json;version=1.1"
+MEDIA_TYPE = "application/vnd.interoperability.{}+json;version=1.1"
 NAMES = (*DFSPS, "Hub", "gamma", "delta")
 ENDPOINTS = (
     ("FSPIOP_CALLBACK_URL_TRANSFER_POST", "http://127.0.0.1:9/transfers"),
@@ -45,6 +45,7 @@ STEERED_OF_TEN = 8
 def described(name: str, mode: GenerationMode) -> tuple[BaseSchema, BaseSchema]:
     """The description of a surface, for corner cases and for random ones."""
     content = yaml.safe_load((DESCRIPTIONS / f"{name}.yaml").read_text())
+    _name_by_ascii(content, mode)
     whole = schemathesis.openapi.from_dict(content)
     if mode is GenerationMode.NEGATIVE:
         return whole, whole
@@ -53,6 +54,16 @@ def described(name: str, mode: GenerationMode) -> tuple[BaseSchema, BaseSchema]:
         if "example" in parameter:
             parameter["schema"] = {"type": "string", "enum": [parameter["example"]]}
     return schemathesis.openapi.from_dict(content), whole
+
+
+def _name_by_ascii(content: dict[str, Any], mode: GenerationMode) -> None:
+    """A name's pattern has letters and marks of all scripts, of which the fuzzer's engine has another opinion."""
+    name = content["components"]["schemas"].get("Name")
+    if name is None:
+        return
+    del name["pattern"]
+    if mode is GenerationMode.POSITIVE:
+        name["pattern"] = "^[A-Za-z0-9_.,'-]{1,128}$"
 
 
 def operations(schema: BaseSchema) -> list[AnyOperation]:
@@ -135,9 +146,10 @@ class Steering:
         repaired = set(wrong[:-1]) if self._mostly() else set()
         if ParameterLocation.HEADER in repaired:
             case.headers.clear()
-            case.headers.update({"Content-Type": MEDIA_TYPE, "Date": "", "FSPIOP-Source": ""})
+            media_type = MEDIA_TYPE.format(case.path.split("/")[1])
+            case.headers.update({"Content-Type": media_type, "Date": "", "FSPIOP-Source": "", "FSPIOP-Destination": ""})
             if case.method in ("GET", "POST"):
-                case.headers["Accept"] = MEDIA_TYPE
+                case.headers["Accept"] = media_type
         return repaired
 
     def _steer_headers(self, case: AnyCase, *, steered: bool) -> None:

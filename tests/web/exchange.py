@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from aiohttp.test_utils import TestClient
 
+from agents.agreement import make_on_agreement
 from agents.culprit import make_on_culprit
 from agents.fulfil import make_on_fulfil
 from agents.lookup import make_on_lookup
@@ -19,6 +20,7 @@ from agents.shell import LedgerContext
 from agents.timeout import make_due_sweep, make_on_timeout
 from clearinghub.config import Settings
 from clearinghub.engine.record import Handler, Record
+from clearinghub.hub.ledger import agreement_rules
 from clearinghub.messages import decode
 from tests.fakes import Emitted, MemoryView, Offsets
 from tests.web.admin_world import PARTITIONS, LedgerInMemory, Operator, an_operator
@@ -73,6 +75,7 @@ class LedgerRecorder(FakeRecorder):
             "fulfil": on_fulfil,
             "lookup": make_on_lookup(context, on_fulfil),
             "timeout": make_on_timeout(context),
+            "agreement": make_on_agreement(context, agreement_rules(self.settings)),
         }
         self.on_culprit = make_on_culprit(context)
 
@@ -114,7 +117,9 @@ class LedgerRecorder(FakeRecorder):
         for one in emitted:
             if one.topic == "notification":
                 line, body = decode(one.value)
-                yield Callback(line["receiver"], line["source"], line["method"], line["path"], json.loads(body))
+                yield Callback(
+                    line["receiver"], line["source"], line["method"], line["path"], json.loads(body) if body else None
+                )
 
 
 @dataclass

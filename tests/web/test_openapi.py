@@ -26,6 +26,7 @@ from web.fspiop.app import build_fspiop_app
 
 FOLDER = Path(__file__).parents[2] / "web" / "openapi"
 FSPIOP: Mapping[str, Any] = yaml.safe_load((FOLDER / "fspiop-transfers.yaml").read_text())
+AGREEMENT: Mapping[str, Any] = yaml.safe_load((FOLDER / "fspiop-agreement.yaml").read_text())
 ADMIN: Mapping[str, Any] = yaml.safe_load((FOLDER / "admin.yaml").read_text())
 # What says nothing about which values there are.
 PROSE = frozenset({"title", "description", "example", "$defs"})
@@ -69,7 +70,7 @@ def schema_of(description: Mapping[str, Any], name: str) -> Any:
 def test_every_fspiop_route_is_described_and_no_other() -> None:
     app = build_fspiop_app(Settings(), FakeRecorder(), FakeHealth())
 
-    assert routes(app) == {(method, path) for method, path, _ in operations(FSPIOP)}
+    assert routes(app) == {(method, path) for one in (FSPIOP, AGREEMENT) for method, path, _ in operations(one)}
 
 
 def test_every_admin_route_is_described_and_no_other() -> None:
@@ -185,7 +186,7 @@ def test_admin_ids() -> None:
     assert sorted(CURRENCIES) == schema_of(ADMIN, "Currency")["enum"]
 
 
-@pytest.mark.parametrize("description", [FSPIOP, ADMIN], ids=["fspiop", "admin"])
+@pytest.mark.parametrize("description", [FSPIOP, AGREEMENT, ADMIN], ids=["fspiop", "agreement", "admin"])
 def test_every_error_is_an_error_information(description: Mapping[str, Any]) -> None:
     for method, path, operation in operations(description):
         for status, response in operation["responses"].items():

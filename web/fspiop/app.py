@@ -12,7 +12,8 @@ from clearinghub.config import Settings
 from clearinghub.ports import Health, Recorder
 from web.errors import make_error_middleware
 from web.fspiop.admission import make_admission_middleware
-from web.fspiop.routes import add_fspiop_routes
+from web.fspiop.agreement import agreement_resources
+from web.fspiop.routes import add_agreement_routes, add_fspiop_routes
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
 from web.operations import add_operations_routes, make_metrics_middleware
@@ -45,5 +46,7 @@ def build_fspiop_app(
         ],
     )
     add_fspiop_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
+    for resource in agreement_resources(settings, recorder, signatures):
+        add_agreement_routes(app, resource)
     add_operations_routes(app, health, __version__)
     return app

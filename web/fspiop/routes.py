@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp.web import Application
 
+from web.fspiop.agreement import AgreementResource
 from web.fspiop.transfers import TransfersResource
 
 
@@ -15,3 +16,13 @@ def add_fspiop_routes(app: Application, transfers: TransfersResource) -> None:
     app.router.add_put("/transfers/{ID}", transfers.put_transfer)
     app.router.add_patch("/transfers/{ID}", transfers.patch_transfer)
     app.router.add_put("/transfers/{ID}/error", transfers.put_transfer_error)
+
+
+def add_agreement_routes(app: Application, resource: AgreementResource) -> None:
+    """Serve a resource of what is agreed on before a transfer."""
+    path = f"/{resource.description.resource}"
+    if resource.description.request is not None:
+        app.router.add_post(path, resource.post)
+    app.router.add_get(path + "/{ID}", resource.get, allow_head=False)
+    app.router.add_put(path + "/{ID}", resource.put)
+    app.router.add_put(path + "/{ID}/error", resource.put_error)
