@@ -61,7 +61,7 @@ async def run_ingress(settings: Settings) -> None:
         await one.start()
     listeners = [
         Listener(
-            build_fspiop_app(settings, recorder, health, signatures=signatures),
+            build_fspiop_app(settings, recorder, health, signatures=signatures, participants=participants),
             settings.bind_host,
             settings.fspiop_port,
         ),

@@ -9,9 +9,10 @@ from aiohttp.web import Application
 
 from clearinghub import __version__
 from clearinghub.config import Settings
-from clearinghub.ports import Health, Recorder
+from clearinghub.ports import Health, Participants, Recorder
 from web.errors import make_error_middleware
-from web.fspiop.routes import add_fspiop_routes
+from web.fspiop.parties import PartiesResource
+from web.fspiop.routes import PARTY_RESOURCES, add_fspiop_routes, add_party_routes
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
 from web.operations import add_operations_routes, make_metrics_middleware
@@ -28,6 +29,8 @@ def build_fspiop_app(
     health: Health,
     now_ms: Callable[[], int] = system_now_ms,
     signatures: SignatureCheck = NO_SIGNATURES,
+    *,
+    participants: Participants,
 ) -> Application:
     """The application, ready to be served.
 
@@ -39,5 +42,8 @@ def build_fspiop_app(
         middlewares=[make_metrics_middleware(), make_error_middleware()],
     )
     add_fspiop_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
+    add_party_routes(
+        app, *(PartiesResource(name, settings, recorder, participants, signatures) for name in PARTY_RESOURCES)
+    )
     add_operations_routes(app, health, __version__)
     return app
