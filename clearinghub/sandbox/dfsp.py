@@ -19,6 +19,7 @@ from clearinghub.sandbox.callback import Answer, Callback, CallbackKind, Directi
 from clearinghub.sandbox.fspiop_client import FspiopClient
 from clearinghub.sandbox.ilp import fulfilment_of
 from clearinghub.sandbox.inbox import Inbox
+from clearinghub.sandbox.parties import Parties
 from clearinghub.sandbox.payee import answer_transfer
 from clearinghub.sandbox.wire import (
     LIFETIME_S,
@@ -69,6 +70,7 @@ class SimulatedDfsp:
         self._signer = signer
         self._verifier = verifier
         self._inbox = Inbox(name)
+        self.parties = Parties(name, self._send_of_party)
         self._answers: set[asyncio.Task[None]] = set()
         self._runner: AppRunner | None = None
         self._client: FspiopClient | None = None
@@ -93,6 +95,7 @@ class SimulatedDfsp:
         application.router.add_put("/transfers/{id}", self._on_fulfil)
         application.router.add_patch("/transfers/{id}", self._on_notice)
         application.router.add_put("/transfers/{id}/error", self._on_error)
+        self.parties.add_routes(application)
         runner = AppRunner(application, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
         await runner.setup()
         try:
@@ -109,6 +112,7 @@ class SimulatedDfsp:
         for task in self._answers:
             task.cancel()
         await asyncio.gather(*self._answers, return_exceptions=True)
+        await self.parties.stop()
         if self._client is not None:
             await self._client.close()
         if self._runner is not None:
@@ -123,8 +127,10 @@ class SimulatedDfsp:
     @property
     def endpoints(self) -> dict[str, str]:
         """What to register with the hub: endpoint type -> URL template (fspiop 5.4)."""
-        transfers = f"http://{self.host}:{self.port}/transfers"
+        base_url = f"http://{self.host}:{self.port}"
+        transfers = f"{base_url}/transfers"
         return {
+            **self.parties.endpoints(base_url),
             "FSPIOP_CALLBACK_URL_TRANSFER_POST": transfers,
             "FSPIOP_CALLBACK_URL_TRANSFER_PUT": transfers + "/{{transferId}}",
             "FSPIOP_CALLBACK_URL_TRANSFER_ERROR": transfers + "/{{transferId}}/error",
@@ -179,6 +185,9 @@ class SimulatedDfsp:
             TimeoutError: it did not come in time; the text tells what did.
         """
         return await self._inbox.wait_for(transfer_id, matches if matches is not None else _any, count, timeout_s)
+
+    async def _send_of_party(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> int:
+        return await self.client.send_of_party(method, path, headers, body)
 
     async def _on_prepare(self, request: Request) -> Response:
         return await self._receive(request, CallbackKind.PREPARE)

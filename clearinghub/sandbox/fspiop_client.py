@@ -66,6 +66,13 @@ class FspiopClient:
         what = f"PUT /transfers/…/error {code}"
         return await self._send("PUT", f"/transfers/{transfer_id}/error", transfer_id, headers, body, what)
 
+    async def send_of_party(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> int:
+        """A message about a party, which is no hop of a transfer; gives the status."""
+        if self._signer is not None:
+            headers = signed(self._signer, method, path, headers, body or b"")
+        async with self._session.request(method, self._hub_url + path, headers=headers, data=body) as response:
+            return response.status
+
     async def _send(
         self, method: str, path: str, transfer_id: str, headers: Mapping[str, str], body: bytes | None, what: str
     ) -> Answer:
