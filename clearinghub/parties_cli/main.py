@@ -15,7 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -49,7 +50,7 @@ EXIT_STOPPED: Final = 130
 SHOWN_MAX: Final = 20
 PROGRESS_EVERY: Final = 5_000
 
-_NO_HUB: Final = (CommandTimeoutError, LedgerUnavailableError, RecorderBusyError, RecorderUnavailableError)
+_NO_HUB: Final = (KafkaError, CommandTimeoutError, LedgerUnavailableError, RecorderBusyError, RecorderUnavailableError)
 
 
 def options() -> argparse.ArgumentParser:
@@ -160,16 +161,16 @@ async def _export(settings: Settings, path: Path, console: Console) -> int:
 
 async def _partitions(settings: Settings) -> int:
     """How many the hub's topic has: what the settings here say may be another hub's."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
-    await consumer.start()
+    name = settings.topic("party")
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
     try:
-        await consumer.topics()
-        found = consumer.partitions_for_topic(settings.topic("party"))
+        (topic,) = await admin.describe_topics([name])
     finally:
-        await consumer.stop()
-    if not found:
-        raise LedgerUnavailableError(f"there is no topic {settings.topic('party')}")
-    return len(found)
+        await admin.close()
+    if topic["error_code"]:
+        raise LedgerUnavailableError(f"there is no topic {name}")
+    return len(topic["partitions"])
 
 
 def _on_broker(settings: Settings) -> Settings:
