@@ -49,8 +49,8 @@ def running_broker(folder: Path) -> Iterator[str]:
 def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnderTest]:
     """All roles, healthy, on topics that nobody else uses; the ledger in so many processes, each with partitions.
 
-    The hub signs what it says itself, as a scheme's hub does: the collections look for the signature. They also want the
-    reference's answers of /participants, and a scheme that has no oracle for ACCOUNT_ID.
+    The hub signs what it says itself, as a scheme's hub does: the collections look for the signature. They also want
+    the reference's answers of /participants, and a scheme that has no oracle for ACCOUNT_ID.
 
     Raises:
         HubStartError: they did not come up.
