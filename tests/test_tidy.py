@@ -69,6 +69,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "clearinghub.config", "clearinghub.domain", "clearinghub.jws", "clearinghub.messages", "clearinghub.ports",
     ),
     "clearinghub/jws/": ("clearinghub.config",),
+    "clearinghub/oracles/": ("clearinghub.config", "clearinghub.delivery", "clearinghub.messages"),
     "clearinghub/client/": ("clearinghub.config", "clearinghub.delivery.templates", "clearinghub.domain"),
     "clearinghub/sandbox/": ("clearinghub.client", "clearinghub.config", "clearinghub.domain", "clearinghub.jws"),
     "clearinghub/demo/": ("clearinghub.client", "clearinghub.config", "clearinghub.domain", "clearinghub.sandbox"),
@@ -76,6 +77,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "clearinghub/audit/": ("clearinghub.broker", "clearinghub.config", "clearinghub.messages"),
     "clearinghub/admin_cli/": (
         "clearinghub.client", "clearinghub.config", "clearinghub.delivery.templates", "clearinghub.domain",
+    ),
+    "clearinghub/parties_cli/": (
+        "clearinghub.broker", "clearinghub.config", "clearinghub.domain", "clearinghub.engine.overlay",
+        "clearinghub.kafka", "clearinghub.messages", "clearinghub.ports",
     ),
     "clearinghub/apply/": (
         "clearinghub.admin_cli", "clearinghub.client", "clearinghub.config", "clearinghub.delivery.templates",
@@ -85,14 +90,16 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "tests/model/": (),
     "tables/": ("clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages"),
     "agents/": (
-        "agents.alarms", "agents.notifier", "agents.shell", "clearinghub.delivery", "clearinghub.domain",
-        "clearinghub.engine.record", "clearinghub.messages", "clearinghub.ports", "tables",
+        "agents.alarms", "agents.notifier", "agents.oracle_question", "agents.party_notifier", "agents.shell",
+        "clearinghub.delivery", "clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages",
+        "clearinghub.oracles", "clearinghub.ports", "tables",
     ),
     # Values of the domain, and none of its decisions: these are the ledger's.
     "web/": (
         "clearinghub.__version__", "clearinghub.config", "clearinghub.delivery.templates",
         "clearinghub.domain.currencies", "clearinghub.domain.ilp", "clearinghub.domain.money",
-        "clearinghub.domain.participant", "clearinghub.domain.position", "clearinghub.domain.rejections",
+        "clearinghub.domain.participant", "clearinghub.domain.party", "clearinghub.domain.position",
+        "clearinghub.domain.rejections",
         "clearinghub.domain.scheme", "clearinghub.domain.statement", "clearinghub.domain.timestamps",
         "clearinghub.domain.transfer", "clearinghub.jws.signature",
         "clearinghub.messages", "clearinghub.ports",

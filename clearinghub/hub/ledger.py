@@ -15,6 +15,9 @@ from agents.credit import on_credit
 from agents.culprit import make_on_culprit
 from agents.fulfil import make_on_fulfil
 from agents.lookup import make_on_lookup
+from agents.party import make_on_party
+from agents.party_batch import make_batch_handlers
+from agents.party_import import make_on_import
 from agents.prepare import make_on_prepare
 from agents.shell import LedgerContext
 from agents.timeout import make_due_sweep, make_on_timeout, make_retention_sweep
@@ -29,8 +32,10 @@ from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
+from tables.batches import BATCHES
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS
+from tables.parties import PARTIES
 from tables.positions import POSITIONS
 from tables.quotes import QUOTES
 from tables.transfers import TRANSFERS
@@ -86,8 +91,12 @@ def ledger_config(
             Input("lookup", make_on_lookup(context, on_fulfil)),
             Input("prepare", make_on_prepare(context)),
             Input("agreement", make_on_agreement(context, agreement_rules(settings))),
+            Input(
+                "party",
+                make_on_party(context, {**make_batch_handlers(context), "party-import": make_on_import(context)}),
+            ),
         ),
-        tables=(TRANSFERS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS, QUOTES),
+        tables=(TRANSFERS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS, QUOTES, PARTIES, BATCHES),
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
         data_dir=settings.data_dir / f"ledger-{settings.instance}",
@@ -174,6 +183,11 @@ class Rows:
         store = self._app.store(TRANSFERS.name)
         return await self._read(partition, lambda: store.row(partition, transfer_id.encode()))
 
+    async def parties(self, partition: int, after: str, count_max: int) -> list[tuple[bytes, bytes]]:
+        """The built-in oracle's next rows."""
+        store = self._app.store(PARTIES.name)
+        return await self._read(partition, lambda: store.rows_after(partition, after.encode(), count_max))
+
     async def _read(self, partition: int, question: Callable[[], Answer]) -> Answer:
         try:
             return await self._app.read(partition, lambda _view: question())
@@ -191,7 +205,12 @@ async def run_ledger(settings: Settings) -> None:
     participants = ParticipantsView(settings)
     await participants.start()
     context = LedgerContext(
-        settings.hub_name, participants, settings.on_us_transfers, confirm_to_payee=settings.confirm_to_payee
+        settings.hub_name,
+        participants,
+        settings.on_us_transfers,
+        confirm_to_payee=settings.confirm_to_payee,
+        built_in_oracle_types=frozenset(settings.built_in_oracle_types),
+        participants_reference_shapes=settings.participants_reference_shapes,
     )
     load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
     app = EngineApp(ledger_config(settings, context, load.note))

@@ -20,6 +20,7 @@ from clearinghub.sandbox.callback import Answer, Callback, CallbackKind, Directi
 from clearinghub.sandbox.fspiop_client import FspiopClient
 from clearinghub.sandbox.ilp import fulfilment_of
 from clearinghub.sandbox.inbox import Inbox
+from clearinghub.sandbox.parties import Parties
 from clearinghub.sandbox.payee import answer_transfer
 from clearinghub.sandbox.wire import (
     LIFETIME_S,
@@ -71,6 +72,7 @@ class SimulatedDfsp:
         self._verifier = verifier
         self._inbox: Inbox[Callback] = Inbox(name)
         self.agreements = Agreements(name, self._secret)
+        self.parties = Parties(name, self._send_of_party)
         self._answers: set[asyncio.Task[None]] = set()
         self._runner: AppRunner | None = None
         self._client: FspiopClient | None = None
@@ -96,6 +98,7 @@ class SimulatedDfsp:
         application.router.add_patch("/transfers/{id}", self._on_notice)
         application.router.add_put("/transfers/{id}/error", self._on_error)
         application.router.add_route("*", f"/{{resource:{'|'.join(RESOURCES)}}}{{rest:(/.*)?}}", self._on_agreement)
+        self.parties.add_routes(application)
         runner = AppRunner(application, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
         await runner.setup()
         try:
@@ -114,6 +117,7 @@ class SimulatedDfsp:
             task.cancel()
         await asyncio.gather(*self._answers, return_exceptions=True)
         await self.agreements.stop()
+        await self.parties.stop()
         if self._client is not None:
             await self._client.close()
         if self._runner is not None:
@@ -128,10 +132,11 @@ class SimulatedDfsp:
     @property
     def endpoints(self) -> dict[str, str]:
         """What to register with the hub: endpoint type -> URL template (fspiop 5.4)."""
-        base = f"http://{self.host}:{self.port}"
-        transfers = f"{base}/transfers"
+        base_url = f"http://{self.host}:{self.port}"
+        transfers = f"{base_url}/transfers"
         return {
-            **{f"FSPIOP_CALLBACK_URL_{kind}": base for kind in ENDPOINT_TYPES},
+            **{f"FSPIOP_CALLBACK_URL_{kind}": base_url for kind in ENDPOINT_TYPES},
+            **self.parties.endpoints(base_url),
             "FSPIOP_CALLBACK_URL_TRANSFER_POST": transfers,
             "FSPIOP_CALLBACK_URL_TRANSFER_PUT": transfers + "/{{transferId}}",
             "FSPIOP_CALLBACK_URL_TRANSFER_ERROR": transfers + "/{{transferId}}/error",
@@ -186,6 +191,9 @@ class SimulatedDfsp:
             TimeoutError: it did not come in time; the text tells what did.
         """
         return await self._inbox.wait_for(transfer_id, matches if matches is not None else _any, count, timeout_s)
+
+    async def _send_of_party(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> int:
+        return await self.client.send_of_party(method, path, headers, body)
 
     async def _on_prepare(self, request: Request) -> Response:
         return await self._receive(request, CallbackKind.PREPARE)

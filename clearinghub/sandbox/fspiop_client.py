@@ -76,6 +76,13 @@ class FspiopClient:
         what = f"{method} {path.partition('?')[0]}"
         return await self._send(method, path, subject_id, headers(self._name, destination, resource), body, what)
 
+    async def send_of_party(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> int:
+        """A message about a party, which is no hop of a transfer; gives the status."""
+        if self._signer is not None:
+            headers = signed(self._signer, method, path, headers, body or b"")
+        async with self._session.request(method, self._hub_url + path, headers=headers, data=body) as response:
+            return response.status
+
     async def _send(
         self, method: str, path: str, transfer_id: str, headers: Mapping[str, str], body: bytes | None, what: str
     ) -> Answer:

@@ -30,6 +30,7 @@ AnyOperation: TypeAlias = APIOperation[Any, Any, Any, Any]
 
 DESCRIPTIONS = Path(__file__).parents[2] / "web" / "openapi"
 MEDIA_TYPE = "application/vnd.interoperability.{}+json;version=1.1"
+PARTIES = (("MSISDN", "27710101999"), ("EMAIL", "a@b.example"), ("ALIAS", "shop/7"), ("SHOE_SIZE", "42"))
 NAMES = (*DFSPS, "Hub", "gamma", "delta")
 ENDPOINTS = (
     ("FSPIOP_CALLBACK_URL_TRANSFER_POST", "http://127.0.0.1:9/transfers"),
@@ -123,7 +124,7 @@ class Steering:
             for name in case.path_parameters:
                 case.path_parameters[name] = self._path_value(case, name, account)
         if isinstance(case.body, dict) and ParameterLocation.BODY in sound and not is_corner:
-            self._steer_body(case.body, account)
+            self._steer_body(case, case.body, account)
         return case
 
     @staticmethod
@@ -148,7 +149,7 @@ class Steering:
             case.headers.clear()
             media_type = MEDIA_TYPE.format(case.path.split("/")[1])
             case.headers.update({"Content-Type": media_type, "Date": "", "FSPIOP-Source": "", "FSPIOP-Destination": ""})
-            if case.method in ("GET", "POST"):
+            if case.method in ("GET", "POST", "DELETE"):
                 case.headers["Accept"] = media_type
         return repaired
 
@@ -166,11 +167,14 @@ class Steering:
             return f"DEFERREDNET{self.random.choice(CURRENCIES)}"
         if name == "id":
             return str(account.account_id)
+        if name in ("Type", "ID", "SubId") and "Type" in case.path_parameters:
+            party = self.random.choice(PARTIES)
+            return {"Type": party[0], "ID": party[1], "SubId": "100"}[name]
         if name == "name":
             return account.name if "id" in case.path_parameters else self.random.choice(NAMES)
         return self.random.choice(self.transfer_ids)
 
-    def _steer_body(self, body: dict[str, Any], account: Account) -> None:
+    def _steer_body(self, case: AnyCase, body: dict[str, Any], account: Account) -> None:
         values: dict[str, Any] = {
             "transferId": self.random.choice(self.transfer_ids),
             "currency": account.currency,
@@ -184,6 +188,8 @@ class Steering:
         if "payerFsp" in body:
             values["payerFsp"], values["payeeFsp"] = self.random.sample(DFSPS, 2)
             body["amount"] = {"currency": values["currency"], "amount": str(self.random.randint(1, 1_000))}
+        elif "fspId" in body:
+            values["fspId"] = dict(case.headers or {}).get("FSPIOP-Source", DFSPS[0])
         elif set(body) == {"type", "value"}:
             values["type"], values["value"] = self.random.choice(ENDPOINTS)
         elif set(body) == {"type", "currency"}:

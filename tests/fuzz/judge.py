@@ -23,7 +23,10 @@ STATUS_BUG = 500
 STATUS_NOT_IMPLEMENTED = 501
 
 # Refusals that a request of the described shape must not get.
-_MALFORMED = re.compile(r"310[123]\b|3100 Generic validation error - [/\"]|3001\b")
+_MALFORMED = re.compile(
+    r"(?!3101 Malformed syntax - (?:invalid fspiop-source header|Invalid (?:party identifier|MSISDN|EMAIL|IBAN))\Z)"
+    r"310[123]\b|3100 Generic validation error - [/\"]|3001\b"
+)
 
 
 def no_unexpected_server_error(_context: CheckContext, response: Response, case: AnyCase) -> None:

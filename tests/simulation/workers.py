@@ -255,7 +255,7 @@ class CallbacksMember(Member):
         config = replace(callbacks_config(self.settings), surroundings=self._surroundings())
         app = App(
             config,
-            lambda tracker: NotificationAgent(self._deliverer, tracker, set_aside),
+            lambda tracker: {"notification": NotificationAgent(self._deliverer, tracker, set_aside)},
             lambda _partition, _waited_ms: None,
         )
         self._run(app)

@@ -13,6 +13,7 @@ from aiohttp.web import Application
 from clearinghub.config import Settings
 from clearinghub.jws.signature import Signer, Verifier
 from clearinghub.messages import decode
+from tests.fakes import FakeParticipants
 from tests.unit.jws.samples import FixedKeys, ec_key, rsa_key
 from tests.web.fspiop_client import (
     CALLBACK_HEADERS,
@@ -190,7 +191,7 @@ def message_routes(app: Application) -> list[tuple[str, str]]:
 
 
 async def test_no_route_is_forgotten(dfsp: Dfsp) -> None:
-    app = build_fspiop_app(Settings(), FakeRecorder(), FakeHealth(), signatures=CHECK)
+    app = build_fspiop_app(Settings(), FakeRecorder(), FakeHealth(), signatures=CHECK, participants=FakeParticipants())
     routes = message_routes(app)
     assert ("PATCH", "/transfers/{ID}") in routes
 

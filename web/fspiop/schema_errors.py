@@ -22,6 +22,7 @@ _TYPE_TEXTS: Final[Mapping[str, str]] = {
     "string_type": "must be string",
     "list_type": "must be array",
     "dict_type": "must be object",
+    "bool_type": "must be boolean",
 }
 _CONSTRAINT_TEXTS: Final[Mapping[str, str]] = {
     "string_too_short": "must NOT have fewer than {min_length} characters",
