@@ -68,7 +68,8 @@ class Deliverer:
         self._clock = clock
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
-        self._lanes = Lanes(partial(_breaker, settings))
+        breaker = partial(Breaker, settings.callback_breaker_failures, settings.callback_breaker_open_ms)
+        self._lanes = Lanes(breaker)
         self._open: set[Delivery] = set()
         self._workers: set[asyncio.Task[None]] = set()
         self._burials = DeadLetters()
@@ -89,12 +90,11 @@ class Deliverer:
             delivery.settled.cancel()
             return delivery.settled
         self._open.add(delivery)
-        lane = self._lanes.of(notification.lane)
-        overloaded = lane.pending >= self._settings.callback_queue_per_receiver_max
-        if overloaded:
-            self._bury(lane, delivery, Reason(ReasonCode.RECEIVER_OVERLOADED))
+        lane, settle = self._lanes.of(notification.lane), partial(self._settle, delivery)
+        if lane.pending >= self._settings.callback_queue_per_receiver_max:
+            self._bury(lane, delivery, Reason(ReasonCode.RECEIVER_OVERLOADED), settle)
         elif notification.deliver_by_ms is not None and not lane.breaker.ready(self._now_ms()):
-            self._bury(lane, delivery, Reason(ReasonCode.RECEIVER_DOWN))  # its sender hears so now, not in seconds
+            self._bury(lane, delivery, Reason(ReasonCode.RECEIVER_DOWN), settle)  # its sender hears so now
         else:
             lane.add(delivery)
             self._staff(lane, 1)
@@ -255,10 +255,15 @@ class Deliverer:
             delivery.settled.set_result(None)
 
     def _give_up(self, lane: Lane, delivery: Delivery, reason: Reason) -> None:
-        lane.finish(delivery)
-        self._bury(lane, delivery, reason)
+        """The next callback of its transfer waits until it is written: what is overtaken lies on the dead letter."""
+        self._bury(lane, delivery, reason, partial(self._given_up, lane, delivery))
 
-    def _bury(self, lane: Lane, delivery: Delivery, reason: Reason) -> None:
+    def _given_up(self, lane: Lane, delivery: Delivery) -> None:
+        lane.finish(delivery)
+        self._settle(delivery)
+        self._staff(lane, 1)
+
+    def _bury(self, lane: Lane, delivery: Delivery, reason: Reason, done: Callable[[], None]) -> None:
         reason = replace(reason, attempts=delivery.attempts)
         lane.metrics.dead_letter(reason.code)
         _log.warning(
@@ -271,7 +276,7 @@ class Deliverer:
             status=reason.status,
             attempt=reason.attempts,
         )
-        self._burials.put(partial(self._dead_letter, delivery.notification, reason), partial(self._settle, delivery))
+        self._burials.put(partial(self._dead_letter, delivery.notification, reason), done)
 
     # Limits.
 
@@ -293,7 +298,3 @@ class Deliverer:
     def _now_ms(self) -> int:
         """Milliseconds of the event loop's clock, which never jumps."""
         return int(self._loop.time() * 1000)
-
-
-def _breaker(settings: Settings) -> Breaker:
-    return Breaker(settings.callback_breaker_failures, settings.callback_breaker_open_ms)

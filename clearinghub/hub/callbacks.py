@@ -170,6 +170,35 @@ class CallbacksHealth:
         return {"broker": self._app.is_ready, "participantEndpointService": self._participants.is_caught_up}
 
 
+class _DeadLetters:
+    """Writes what is given up to the dead letter, and tells whom it concerns."""
+
+    def __init__(self, settings: Settings, recorder: KafkaRecorder) -> None:
+        self._hub_name = settings.hub_name
+        self._recorder = recorder
+
+    async def give_up(self, notification: Notification, reason: Reason) -> None:
+        """A callback could not be delivered."""
+        about: dict[str, object] = {
+            "topic": "notification", "error": reason.code, "detail": reason.detail, "status": reason.status,
+            "attempts": reason.attempts, "receiver": notification.receiver,
+        }  # fmt: skip
+        told = failure_callback(notification, reason, self._hub_name)
+        if told is not None:
+            await self._recorder.record("notification", told.receiver, told.as_value())
+        kept = for_dead_letter(notification)
+        if kept is not None:
+            await self._recorder.record("dead-letter", notification.receiver, _dead_letter(about, kept.as_value()))
+
+    async def set_aside(self, record: Record, problem: str) -> None:
+        """A record is no notification."""
+        about: dict[str, object] = {
+            "topic": record.topic, "partition": record.partition, "offset": record.offset, "error": problem,
+        }  # fmt: skip
+        key = (record.key or b"").decode(errors="replace")
+        await self._recorder.record("dead-letter", key, _dead_letter(about, record.value))
+
+
 async def run_callbacks(settings: Settings) -> None:
     """Deliver until told to stop."""
     stop = stop_event()
@@ -179,27 +208,9 @@ async def run_callbacks(settings: Settings) -> None:
     await participants.start()
     await recorder.start()
 
-    async def give_up(notification: Notification, reason: Reason) -> None:
-        about: dict[str, object] = {
-            "topic": "notification", "error": reason.code, "detail": reason.detail, "status": reason.status,
-            "attempts": reason.attempts, "receiver": notification.receiver,
-        }  # fmt: skip
-        told = failure_callback(notification, reason, settings.hub_name)
-        if told is not None:
-            await recorder.record("notification", told.receiver, told.as_value())
-        kept = for_dead_letter(notification)
-        if kept is not None:
-            await recorder.record("dead-letter", notification.receiver, _dead_letter(about, kept.as_value()))
-
-    async def set_aside(record: Record, problem: str) -> None:
-        about: dict[str, object] = {
-            "topic": record.topic, "partition": record.partition, "offset": record.offset, "error": problem,
-        }  # fmt: skip
-        key = (record.key or b"").decode(errors="replace")
-        await recorder.record("dead-letter", key, _dead_letter(about, record.value))
-
+    letters = _DeadLetters(settings, recorder)
     transport = HttpTransport(settings.callback_timeout_ms)
-    deliverer = Deliverer(settings, participants, transport, give_up, _now_ms, signer=signer)
+    deliverer = Deliverer(settings, participants, transport, letters.give_up, _now_ms, signer=signer)
     load = LoadReporter(settings, "callbacks", dict)
     oracles = HttpOracleClient()
     desk = OracleDesk(settings, oracles)
@@ -209,8 +220,8 @@ async def run_callbacks(settings: Settings) -> None:
 
     def make_agents(tracker: OffsetTracker) -> dict[str, DeliveryAgent]:
         return {
-            "notification": NotificationAgent(deliverer, tracker, set_aside),
-            "oracle": OracleAgent(desk, tracker, answer, set_aside),
+            "notification": NotificationAgent(deliverer, tracker, letters.set_aside),
+            "oracle": OracleAgent(desk, tracker, answer, letters.set_aside),
         }
 
     app = CallbacksApp(callbacks_config(settings), make_agents, load.note)

@@ -199,8 +199,15 @@ async def test_no_route_is_forgotten(dfsp: Dfsp) -> None:
         resource = path.split("/")[1]
         media = f"application/vnd.interoperability.{resource}+json;version=1"
         headers = {"Content-Type": f"{media}.1", **({"Accept": media} if method == "POST" else {})}
-        answer = await dfsp.send(method, path.replace("{ID}", TRANSFER_ID), headers, b"{}")
+        answer = await dfsp.send(method, _filled(path), headers, b"{}")
         assert MISSING == answer.error, f"{method} {path}"
+
+
+def _filled(path: str) -> str:
+    """A path with something in place of its parameters."""
+    for name, value in (("{ID}", TRANSFER_ID), ("{Type}", "MSISDN"), ("{SubId}", "home")):
+        path = path.replace(name, value)
+    return path
 
 
 async def test_off_means_off() -> None:
