@@ -197,7 +197,7 @@ async def test_6000_generic_settlement_error(operator: Operator) -> None:
 
 
 def test_no_code_is_forgotten() -> None:
-    """Codes of transfers and of the admin API have tests named after them, the others stand in their resource's tests."""
+    """Codes of transfers and of the admin API have tests named after them; the others stand in tests of theirs."""
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     named = {
         name
