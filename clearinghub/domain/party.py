@@ -13,8 +13,9 @@ PARTY_TYPES: Final = ("MSISDN", "EMAIL", "PERSONAL_ID", "BUSINESS", "DEVICE", "A
 IDENTIFIER_LENGTH_MAX: Final = 128
 ENTRIES_MAX: Final = 200  # of one identifier: more than a business has sub-ids, and a row that stays small
 
-# Blanks and control characters of any kind, and what a template, a shell or a page could take for its own.
-_FORBIDDEN: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029{}<>`\\]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Blanks of any kind, and what a template, a shell or a page could take for its own; sub-ids may have them.
+_FORBIDDEN: Final = re.compile(r"[\s{}<>`\\]")
 _SYNTAX: Final[Mapping[str, re.Pattern[str]]] = {
     "MSISDN": re.compile(r"\+?[0-9]{1,30}"),
     "EMAIL": re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+"),
@@ -60,9 +61,10 @@ Entries = tuple[PartyEntry, ...]
 
 def identifier_rejection(party: PartyId) -> Rejection | None:
     """Why no oracle is asked for such a party, or None. Types without a syntax of their own take any text."""
-    for text in (party.identifier, party.sub_id):
-        if text is not None and not _is_plain(text):
-            return Rejection(ErrorCode.MALFORMED_SYNTAX, "Invalid party identifier")
+    if not _is_text(party.identifier) or _FORBIDDEN.search(party.identifier) is not None:
+        return Rejection(ErrorCode.MALFORMED_SYNTAX, "Invalid party identifier")
+    if party.sub_id is not None and not _is_text(party.sub_id):
+        return Rejection(ErrorCode.MALFORMED_SYNTAX, "Invalid party sub-id")
     syntax = _SYNTAX.get(party.id_type)
     if syntax is not None and syntax.fullmatch(party.identifier) is None:
         return Rejection(ErrorCode.MALFORMED_SYNTAX, f"Invalid {party.id_type}")
@@ -110,5 +112,5 @@ def _overlap(one: PartyEntry, other: PartyEntry) -> bool:
     return one.sub_id == other.sub_id and (None in (one.currency, other.currency) or one.currency == other.currency)
 
 
-def _is_plain(text: str) -> bool:
-    return 0 < len(text) <= IDENTIFIER_LENGTH_MAX and _FORBIDDEN.search(text) is None
+def _is_text(text: str) -> bool:
+    return 0 < len(text) <= IDENTIFIER_LENGTH_MAX and _CONTROL.search(text) is None

@@ -24,7 +24,7 @@ STATUS_NOT_IMPLEMENTED = 501
 
 # Refusals that a request of the described shape must not get.
 _MALFORMED = re.compile(
-    r"(?!3101 Malformed syntax - (?:invalid fspiop-source header|Invalid (?:party identifier|MSISDN|EMAIL|IBAN))\Z)"
+    r"(?!3101 Malformed syntax - (?:invalid fspiop-source header|Invalid (?:party (?:identifier|sub-id)|MSISDN|EMAIL|IBAN)))"
     r"310[123]\b|3100 Generic validation error - [/\"]|3001\b"
 )
 

@@ -122,7 +122,7 @@ async def test_every_fsp_that_has_the_party_is_asked(dfsps: PartyDfsps) -> None:
         ("/EMAIL/me", "Invalid EMAIL"),
         ("/IBAN/44DE", "Invalid IBAN"),
         ("/ALIAS/a%60b", "Invalid party identifier"),
-        ("/ALIAS/ok/%20", "Invalid party identifier"),
+        ("/ALIAS/ok/%0A", "Invalid party sub-id"),
     ],
 )
 async def test_what_is_no_identifier(dfsps: PartyDfsps, path: str, detail: str) -> None:
@@ -185,3 +185,10 @@ async def test_a_record_that_makes_the_code_raise(dfsps: PartyDfsps) -> None:
     dfsps.exchange.ledger.fail(*dfsps.exchange.dfsp.recorder.records[-1])
 
     assert error_of(f"/parties{ID}", "2001", "Internal server error") == dfsps.exchange.heard()
+
+
+async def test_a_sub_id_may_be_any_text(dfsps: PartyDfsps) -> None:
+    for sub_id in ("%7BSubId%7D", "current%20account"):
+        await dfsps.register(f"{ID}/{sub_id}")
+        heard = await dfsps.heard("GET", f"/participants{ID}/{sub_id}")
+        assert [{"fspId": PAYEE}] == [one.body for one in heard]

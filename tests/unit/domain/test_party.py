@@ -47,7 +47,8 @@ def code(outcome: object) -> str | None:
 )  # fmt: skip
 def test_identifiers(id_type: str, identifier: str) -> None:
     assert identifier_rejection(PartyId(id_type, identifier)) is None
-    assert identifier_rejection(PartyId(id_type, identifier, "sub/1")) is None
+    for sub_id in ("sub/1", "{SubId}", "current account"):
+        assert identifier_rejection(PartyId(id_type, identifier, sub_id)) is None
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_identifiers(id_type: str, identifier: str) -> None:
 )  # fmt: skip
 def test_what_is_no_identifier(id_type: str, identifier: str) -> None:
     assert "3101" == code(identifier_rejection(PartyId(id_type, identifier)))
-    assert "3101" == code(identifier_rejection(PartyId("ALIAS", "a", " ")))
+    assert "3101" == code(identifier_rejection(PartyId("ALIAS", "a", "\n")))
 
 
 def test_the_settings_name_all_types() -> None:
