@@ -23,8 +23,9 @@ STATUS_BUG = 500
 STATUS_NOT_IMPLEMENTED = 501
 
 # Refusals that a request of the described shape must not get.
+_OF_PARTIES = r"invalid fspiop-source header|Invalid (?:party (?:identifier|sub-id)|MSISDN|EMAIL|IBAN)"
 _MALFORMED = re.compile(
-    r"(?!3101 Malformed syntax - (?:invalid fspiop-source header|Invalid (?:party (?:identifier|sub-id)|MSISDN|EMAIL|IBAN)))"
+    rf"(?!3101 Malformed syntax - (?:{_OF_PARTIES}))"
     r"310[123]\b|3100 Generic validation error - [/\"]|3001\b"
 )
 
