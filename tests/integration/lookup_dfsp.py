@@ -16,18 +16,21 @@ from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 from clearinghub.sandbox.wire import http_date
 
 CONNECTIONS_MAX = 256
+BUSY = 503
+BUSY_PAUSE_S = 0.05
 
 
 class LookupDfsp:
-    """Registers parties, looks them up, and says who its own are. While `hangs`, no request to it is answered."""
+    """Registers parties, looks them up, and says who its own are. While `answers` is not set, it hangs."""
 
     def __init__(self, name: str, hub_url: str) -> None:
         self.name = name
-        self.hangs = False
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.asked = 0
         self._hub_url = hub_url
         self._waiting: defaultdict[str, list[asyncio.Future[dict[str, Any]]]] = defaultdict(list)
-        self._answers: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         application = Application()
@@ -44,10 +47,10 @@ class LookupDfsp:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.hangs = False
-        for task in self._answers:
+        self.answers.set()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._answers, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._session.close()
         await self._runner.cleanup()
 
@@ -78,7 +81,12 @@ class LookupDfsp:
             return answer
 
     async def send(self, method: str, path: str, body: Any = None, destination: str | None = None) -> int:
-        """Send a request; gives its status."""
+        """Send a request, and again while the hub is too busy for it, as a DFSP does; gives its status."""
+        while (status := await self._send(method, path, body, destination)) == BUSY:
+            await asyncio.sleep(BUSY_PAUSE_S)
+        return status
+
+    async def _send(self, method: str, path: str, body: Any, destination: str | None) -> int:
         media = f"application/vnd.interoperability.{path.split('/')[1]}+json;version=1"
         headers = {"Content-Type": f"{media}.1", "Date": http_date(), "FSPIOP-Source": self.name}
         if method != "PUT":
@@ -98,11 +106,10 @@ class LookupDfsp:
 
     async def _on_get(self, request: Request) -> Response:
         self.asked += 1
-        while self.hangs:
-            await asyncio.sleep(0.05)
+        await self.answers.wait()
         task = asyncio.create_task(self._answer(request.path, request.headers["FSPIOP-Source"]))
-        self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return Response(status=202)
 
     async def _answer(self, path: str, source: str) -> None:

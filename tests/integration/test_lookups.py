@@ -106,7 +106,7 @@ async def slow_and_dead_ones_delay_nobody_else(discovery: Discovery, capsys: pyt
     await side_by_side(look_up, 40, 4)
     alone = await side_by_side(look_up, 120, 4)
     discovery.oracle.delay_s = 60.0
-    discovery.dead.hangs = True
+    discovery.dead.answers.clear()
     slow: list[asyncio.Task[dict[str, object]]] = []
     measured = asyncio.Event()
 
@@ -118,12 +118,14 @@ async def slow_and_dead_ones_delay_nobody_else(discovery: Discovery, capsys: pyt
             await asyncio.sleep(0.05)
 
     pestering = asyncio.create_task(pester())
-    beside = await side_by_side(look_up, 120, 4)
+    try:
+        beside = await side_by_side(look_up, 120, 4)
+    finally:
+        measured.set()
     waiting = [task for task in slow if not task.done()]
-    measured.set()
     await pestering
     answers = await asyncio.gather(*slow)
-    discovery.dead.hangs = False
+    discovery.dead.answers.set()
     discovery.oracle.delay_s = 0.0
 
     with capsys.disabled():
