@@ -94,9 +94,7 @@ def _import(hub: HubUnderTest, folder: Path, begin: int, end: int) -> float:
         file.writelines(_lines(begin, end))
     began_at = time.monotonic()
     command = [sys.executable, "-m", "clearinghub", "parties", "import", str(path)]
-    subprocess.run(  # noqa: S603 - the hub's own command
-        command, cwd=REPOSITORY, env=hub.environment, timeout=IMPORT_TIMEOUT_S, check=True
-    )
+    subprocess.run(command, cwd=REPOSITORY, env=hub.environment, timeout=IMPORT_TIMEOUT_S, check=True)
     return time.monotonic() - began_at
 
 
