@@ -7,6 +7,7 @@ SANDBOX ?= 1
 TRANSFERS ?= 200
 REQUESTS ?= 20000
 SEED ?=
+SEEDS ?= 1000
 LEDGERS ?= 1
 SCENARIOS ?= default
 DURATION ?=
@@ -17,7 +18,7 @@ BENCH_OPTIONS ?=
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz check lint format clean-data bench bench-engine bench-jws lock
+.PHONY: help setup run demo test conformance fuzz simulate mutants check lint format clean-data bench bench-engine bench-jws lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -50,6 +51,12 @@ conformance: $(STAMP) ## Mojaloop's own hub tests on clean data; LEDGERS=2: the 
 
 fuzz: $(STAMP) ## requests of every route, good and bad, at a hub of its own; REQUESTS=20000 SEED=1
 	FUZZ_REQUESTS=$(REQUESTS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -s tests/fuzz
+
+simulate: $(STAMP) ## the hub under faults of all kinds, simulated; SEEDS=1000, or SEED=123 again
+	@exec $(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
+
+mutants: $(STAMP) ## break the code in deliberate ways; each must fail a seed of the simulation
+	@exec $(BIN)/python -m tests.simulation.mutants
 
 check: lint ## lint, then tidy, packaging, unit and property tests: seconds, no broker
 	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/unit tests/property

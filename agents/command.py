@@ -27,6 +27,7 @@ from clearinghub.domain.funds import (
     reserve_funds_out,
     settlement_account,
 )
+from clearinghub.domain.oracle import change_oracles
 from clearinghub.domain.participant import LedgerAccountType, Participant, encode_participant, participant_fields
 from clearinghub.domain.position import Position
 from clearinghub.domain.registration import NOT_FOUND, Change
@@ -282,6 +283,7 @@ COMMANDS: Final[Mapping[str, Callable[[_Command], _Answer]]] = {
     "open-hub-account": _open_hub_account,
     "open-accounts": _open_accounts,
     "set-active": _set_active,
+    "change-oracles": lambda command: _keep_hub(command, change_oracles(command.hub, command.args, command.next_id)),
     "set-endpoint": _set_endpoint,
     "set-account-active": _set_account_active,
     "set-initial-limit": _set_initial_limit,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import structlog
 
 from agents.bulk_notifier import BulkNotifier
-from agents.notifier import TransferNotifier
+from agents.notifier import AgreementNotifier, TransferNotifier
+from agents.party_notifier import tell_of_failure
 from agents.shell import LedgerContext
 from clearinghub.domain.rejections import ErrorCode, ErrorInformation, Rejection
 from clearinghub.engine.record import Handler, Record, View
@@ -28,7 +29,13 @@ def make_on_culprit(context: LedgerContext) -> Handler:
         elif line["kind"] in ("bulk-prepare", "bulk-fulfil", "bulk-get"):
             bulks = BulkNotifier(record, view, line["id"], line["trace"], context)
             bulks.error(line["source"], ErrorInformation.of(_FAILED))
-        elif line["kind"] == "command":
+        elif line["kind"] == "agreement":
+            resource, subject = line["resource"], line["id"]
+            told = AgreementNotifier(record, view, resource, subject, line["trace"], context.hub_name, 0)
+            told.error(line["source"], ErrorInformation.of(_FAILED))
+        elif record.topic == "party" and line["kind"] != "party-import":
+            tell_of_failure(record, view, line, ErrorInformation.of(_FAILED), context.hub_name)
+        elif line["kind"] in ("command", "party-import"):
             reply: ReplyMessage = {
                 "v": VERSION, "kind": "reply", "correlation_id": line["correlation_id"], "reply_to": line["reply_to"],
                 "result": None,

@@ -7,7 +7,9 @@ from typing import Final
 
 import orjson
 
+from clearinghub.domain.agreement import ENDPOINTS, Action, Message
 from clearinghub.domain.rejections import ErrorInformation
+from clearinghub.domain.stored_quote import StoredAnswer
 from clearinghub.engine.record import Record, View
 from clearinghub.messages import VERSION, FailureMessage, NotificationMessage, encode
 
@@ -43,6 +45,7 @@ class Notifier:
         headers: Mapping[str, str],
         body: bytes,
         failure: FailureMessage | None = None,
+        deliver_by_ms: int | None = None,
     ) -> None:
         """Emit one callback; the fields are those of `NotificationMessage`."""
         record = self._record
@@ -63,6 +66,8 @@ class Notifier:
         }
         if failure is not None:
             line["failure"] = failure
+        if deliver_by_ms is not None:
+            line["deliver_by_ms"] = deliver_by_ms
         self._count += 1
         self._view.emit_to_partition("notification", self._view.partition, receiver, encode(line, body))
 
@@ -79,6 +84,20 @@ class TransferNotifier(Notifier):
     ) -> None:
         """Pass a DFSP's own message on: its headers, its signature, its bytes (fspiop 1.7)."""
         self._send(receiver, source, method, endpoint, headers, body)
+
+    def forward_prepare(self, payee: str, source: str, headers: dict[str, str], body: bytes) -> None:
+        """Pass a prepare on to the payee; if it has no endpoint, its payer hears so (fspiop 5.4).
+
+        Of any other failure it hears nothing but the transfer's expiry: the payee may have got the prepare after all.
+        """
+        failure: FailureMessage = {
+            "receiver": source,
+            "endpoint": TRANSFER_ERROR,
+            "path": _PATHS[TRANSFER_ERROR].format(self._subject),
+            "variables": self._variables,
+            "no_endpoint_only": True,
+        }
+        self._send(payee, source, "POST", TRANSFER_POST, headers, body, failure)
 
     def put(self, receiver: str, body: dict[str, object]) -> None:
         """The hub's own PUT /transfers/{id}."""
@@ -97,10 +116,73 @@ class TransferNotifier(Notifier):
         self._send(receiver, self._hub_name, "PUT", TRANSFER_ERROR, {}, orjson.dumps(error.as_json()))
 
     def _send(
-        self, receiver: str, source: str, method: str, endpoint: str, headers: dict[str, str], body: bytes
+        self,
+        receiver: str,
+        source: str,
+        method: str,
+        endpoint: str,
+        headers: dict[str, str],
+        body: bytes,
+        failure: FailureMessage | None = None,
     ) -> None:
         path = _PATHS[endpoint].format(self._subject)
-        self.send(receiver, source, method, endpoint, path, variables=self._variables, headers=headers, body=body)
+        self.send(
+            receiver, source, method, endpoint, path,
+            variables=self._variables, headers=headers, body=body, failure=failure,
+        )  # fmt: skip
 
 
+class AgreementNotifier(Notifier):
+    """The callbacks of what is agreed on before a transfer (fspiop 7): one endpoint type a resource, a base URL."""
+
+    def __init__(
+        self,
+        record: Record,
+        view: View,
+        resource: str,
+        subject: str,
+        trace: str | None,
+        hub_name: str,
+        deliver_by_ms: int,
+    ) -> None:
+        """What is passed on is worth nothing from `deliver_by_ms` on: its sender hears so, and asks again or gives up.
+
+        The hub's own errors have no such end: who waits for an answer is to hear that there is none.
+        """
+        super().__init__(record, view, resource, subject, trace, hub_name)
+        self._deliver_by_ms = deliver_by_ms
+        self._endpoint = ENDPOINTS[resource]
+        self._path = f"/{resource}/{subject}"
+
+    def forward(self, message: Message, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Pass a DFSP's own message on; its sender hears of it when it does not arrive, unless it was an error."""
+        failure: FailureMessage = {
+            "receiver": message.source,
+            "endpoint": self._endpoint,
+            "path": f"{self._path}/error",
+            "variables": {},
+        }
+        self.send(
+            message.destination, message.source, _METHODS[message.action], self._endpoint, path,
+            variables={}, headers=headers, body=body, deliver_by_ms=self._deliver_by_ms,
+            failure=None if message.action is Action.FAIL else failure,
+        )  # fmt: skip
+
+    def answer(self, receiver: str, source: str, answer: StoredAnswer) -> None:
+        """Send a stored answer again."""
+        path = self._path if answer.action is Action.ANSWER else f"{self._path}/error"
+        self.send(
+            receiver, source, "PUT", self._endpoint, path,
+            variables={}, headers=answer.headers, body=answer.body, deliver_by_ms=self._deliver_by_ms,
+        )  # fmt: skip
+
+    def error(self, receiver: str, error: ErrorInformation) -> None:
+        """The hub's own PUT .../error."""
+        self.send(
+            receiver, self._hub_name, "PUT", self._endpoint, f"{self._path}/error",
+            variables={}, headers={}, body=orjson.dumps(error.as_json()),
+        )  # fmt: skip
+
+
+_METHODS: Final = {Action.ASK: "POST", Action.LOOK: "GET", Action.ANSWER: "PUT", Action.FAIL: "PUT"}
 _PATHS: Final = {TRANSFER_POST: "/transfers", TRANSFER_PUT: "/transfers/{}", TRANSFER_ERROR: "/transfers/{}/error"}

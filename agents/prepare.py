@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from agents.notifier import TRANSFER_POST, TransferNotifier
+from agents.notifier import TransferNotifier
 from agents.one_transfer import prepare_one
 from agents.shell import LedgerContext
 from clearinghub.domain.lookup import transfer_body
@@ -30,7 +30,7 @@ def make_on_prepare(context: LedgerContext) -> Handler:
         notifier = TransferNotifier(record, view, request.transfer_id, line["trace"], context.hub_name)
         match outcome:
             case Reserved():
-                notifier.forward(request.payee, request.source, "POST", TRANSFER_POST, line["headers"], body)
+                notifier.forward_prepare(request.payee, request.source, line["headers"], body)
             case Refused(_, rejection):
                 notifier.error(request.source, ErrorInformation.of(rejection, request.extensions))
             case Modified(rejection):

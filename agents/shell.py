@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import orjson
 
+from clearinghub.domain.participant import Oracle
+from clearinghub.domain.party import PARTY_TYPES
 from clearinghub.domain.position import Position
 from clearinghub.domain.timestamps import timestamp_text
 from clearinghub.domain.transfer import Transfer
@@ -30,6 +32,18 @@ class LedgerContext:
     completed_ahead_ms_max: int = 200
     completed_age_ms_max: int = 300_000
     fsp_in_bulk_paths: bool = False
+    built_in_oracle_types: frozenset[str] = frozenset(PARTY_TYPES)
+    participants_reference_shapes: bool = False
+
+    @property
+    def oracles(self) -> tuple[Oracle, ...]:
+        """The external oracles that the scheme has registered."""
+        hub = self.participants.get(self.hub_name)
+        return () if hub is None else hub.oracles
+
+    def is_dfsp(self, name: str) -> bool:
+        """Whether that is a participant other than the hub, active or not."""
+        return name != self.hub_name and self.participants.get(name) is not None
 
 
 def store_position(view: View, position: Position, change: int, transfer_id: str, entry_type: str) -> None:

@@ -14,8 +14,9 @@ import structlog
 from agents.notifier import TransferNotifier
 from agents.one_transfer import expire_one
 from agents.shell import LedgerContext
+from clearinghub.bulk_messages import BulkTimeoutMessage
 from clearinghub.engine.record import Handler, Record, Sweep, SweepView, TableSpec, View
-from clearinghub.messages import VERSION, BulkTimeoutMessage, TimeoutMessage, decode, encode
+from clearinghub.messages import VERSION, TimeoutMessage, decode, encode
 from tables.bulks import BULKS
 from tables.transfers import DUE, FINISHED, TRANSFERS, at
 
@@ -55,7 +56,8 @@ def make_due_sweep(table: TableSpec[Any] = TRANSFERS, topic: str = "timeout", ki
         now = reminded[view.partition] = {}
         for key in due:
             last_ms = before.get(key)
-            if last_ms is not None and now_ms - last_ms < REMIND_AGAIN_AFTER_MS:
+            # A reminder from the future came of a clock that was ahead, and was in vain.
+            if last_ms is not None and 0 <= now_ms - last_ms < REMIND_AGAIN_AFTER_MS:
                 now[key] = last_ms
                 continue
             now[key] = now_ms

@@ -57,7 +57,7 @@ async def fill(bootstrap: str, prefix: str, records: int) -> None:
 async def measure(bootstrap: str, prefix: str, module: str, records: int) -> Result:
     """Run one worker over the load."""
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen([sys.executable, "-m", module, bootstrap, prefix, folder, "0", "0"],  # noqa: ASYNC220, S603
+        process = subprocess.Popen([sys.executable, "-m", module, bootstrap, prefix, folder, "0", "0"],  # noqa: ASYNC220
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
         watched = psutil.Process(process.pid)
         try:

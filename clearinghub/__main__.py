@@ -58,6 +58,7 @@ TOOL_ENTRIES: Final = {
     "audit": "clearinghub.audit.main",
     "apply": "clearinghub.apply",
     "keys": "clearinghub.jws.generate",
+    "parties": "clearinghub.parties_cli.main",
 }
 
 
@@ -85,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
         ("apply", "make a running hub what a scheme's file says"),
         ("audit", "check the ledger's books from the topics alone"),
         ("keys", "make keys for message signatures"),
+        ("parties", "import parties into the built-in oracle from CSV, or export them"),
     ):
         roles.add_parser(tool, help=purpose, add_help=False)
     roles.add_parser("version", help="print the version")

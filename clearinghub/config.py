@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import AliasChoices, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+PARTY_TYPES = ("MSISDN", "EMAIL", "PERSONAL_ID", "BUSINESS", "DEVICE", "ACCOUNT_ID", "IBAN", "ALIAS")
+
 
 class Settings(BaseSettings):
     """Every setting of every role. Environment names are the field names in capitals behind `CLEARINGHUB_`."""
@@ -48,6 +50,32 @@ class Settings(BaseSettings):
     currencies_extra: tuple[str, ...] = ()
     # FSPIOP-URI of a bulk's PUTs as Mojaloop's adapter has it, /{receiver}/bulkTransfers/{id}, instead of the API's.
     fsp_in_bulk_paths: bool = False
+    # Where a resource departs from the lists above; as JSON in the environment.
+    resource_content_versions: dict[str, tuple[str, ...]] = {
+        "transactionRequests": ("1.1", "1.0"), "authorizations": ("1.1", "1.0"),
+    }  # fmt: skip
+    resource_accept_versions: dict[str, tuple[str, ...]] = {
+        "transactionRequests": ("1", "1.0", "1.1"), "authorizations": ("1", "1.0", "1.1"),
+    }  # fmt: skip
+    resource_content_version_default: dict[str, str] = {}
+
+    # Quotes and what is relayed beside them (fspiop 7).
+    quotes: Literal["stateless", "stored"] = "stateless"
+    quote_lifetime_s: int = Field(86_400, ge=1)  # the longest, and that of a quote without expiration
+    quote_retention_s: int = Field(86_400, ge=0)  # behind its expiry
+    quote_parties_must_match: bool = False  # refuse bodies that name other FSPs than the headers do
+    forward_patience_ms: int = Field(10_000, ge=100)  # then whoever asked hears that it did not arrive (ADR 12)
+
+    # Parties (fspiop 6; docs/operators.md).
+    built_in_oracle_types: tuple[str, ...] = PARTY_TYPES  # asked for a type as long as no oracle is registered for it
+    participants_reference_shapes: bool = False  # answers of /participants as the reference has them, not as the API
+    oracle_timeout_ms: int = Field(3_000, ge=10)  # from the question to the answer, waiting for a turn included
+    oracle_cache_ms: int = Field(2_000, ge=0)  # how long a lookup's answer counts
+    oracle_cache_answers_max: int = Field(10_000, ge=0)
+    oracle_in_flight_max: int = Field(64, ge=1)  # of one oracle
+    oracle_waiting_max: int = Field(1_000, ge=1)  # of one oracle; more are answered 1001 at once
+    oracle_breaker_failures: int = Field(10, ge=1)
+    oracle_breaker_open_ms: int = Field(5_000, ge=1)
 
     # Signatures (fspiop 10.1, docs/security.md). Order counts: each switch stands before the path that it needs.
     jws_validate: bool = False  # refuse messages that their source has not signed
@@ -103,6 +131,18 @@ class Settings(BaseSettings):
         if value <= info.data.get("overload_full_ms", 0):
             raise ValueError("must be above overload_full_ms")
         return value
+
+    def content_versions_of(self, resource: str) -> tuple[str, ...]:
+        """The versions in which the resource's messages may come."""
+        return self.resource_content_versions.get(resource, self.content_versions)
+
+    def accept_versions_of(self, resource: str) -> tuple[str, ...]:
+        """The versions that may be asked for in the resource's callbacks."""
+        return self.resource_accept_versions.get(resource, self.accept_versions)
+
+    def content_version_default_of(self, resource: str) -> str:
+        """The version of the hub's own messages about the resource."""
+        return self.resource_content_version_default.get(resource, self.content_version_default)
 
     def topic(self, name: str) -> str:
         """The broker's name of a topic of topics.yaml."""

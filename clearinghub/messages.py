@@ -66,70 +66,36 @@ class GetMessage(TypedDict):
     hops: int
 
 
+class AgreementMessage(TypedDict):
+    """What DFSPs say to each other before a transfer, on topic `agreement`, keyed by the id of what it is about.
+
+    /quotes, /bulkQuotes, /transactionRequests, /transactions and /authorizations; fields that a message does not have
+    are None or empty (domain/agreement.py says which the hub looks at).
+    """
+
+    v: int
+    kind: str  # "agreement"
+    resource: str  # "quotes", ...
+    action: str  # "ask" (POST) | "look" (GET) | "answer" (PUT) | "fail" (PUT .../error)
+    id: str
+    source: str
+    destination: str
+    path: str  # the service path, with the query if there is one
+    currency: str | None
+    supported_currencies: list[str]
+    payer_fsp: str | None
+    payee_fsp: str | None
+    expires_at_ms: int | None
+    hash: str | None
+    headers: dict[str, str]
+    trace: str | None
+
+
 class TimeoutMessage(TypedDict):
     """A transfer that is due, on topic `timeout`, keyed by the payer; written by the ledger's sweep."""
 
     v: int
     kind: str  # "timeout"
-    id: str
-
-
-class BulkPrepareMessage(TypedDict):
-    """POST /bulkTransfers as the ingress accepted it, on topic `bulk-prepare`, keyed by the payer.
-
-    The body is the checked request alone, for most of it goes to the payee, in the hub's own words (fspiop 8.1);
-    `amounts` and `hashes` are those of its lines, in their order: a hash as POST /transfers of the line would have it.
-    """
-
-    v: int
-    kind: str  # "bulk-prepare"
-    id: str
-    source: str
-    destination: str | None
-    payer: str
-    payee: str
-    expires_at_ms: int
-    hash: str
-    amounts: list[int]  # 1/10,000 of the unit
-    hashes: list[str]
-    trace: str | None
-
-
-class BulkFulfilMessage(TypedDict):
-    """PUT /bulkTransfers/{id} or its /error, on topic `bulk-fulfil`, keyed by FSPIOP-Destination (else by the source).
-
-    The body is the checked request alone. It walks the ring on its own topic.
-    """
-
-    v: int
-    kind: str  # "bulk-fulfil"
-    id: str
-    action: str  # "fulfil" | "abort"
-    source: str
-    destination: str | None
-    completed: str | None  # completedTimestamp as it came
-    completed_ms: int | None  # None also where it is not to be judged
-    hash: str
-    trace: str | None
-    hops: int
-
-
-class BulkGetMessage(TypedDict):
-    """GET /bulkTransfers/{id}, on topic `bulk-fulfil`, keyed by the requester; walks the ring."""
-
-    v: int
-    kind: str  # "bulk-get"
-    id: str
-    source: str
-    trace: str | None
-    hops: int
-
-
-class BulkTimeoutMessage(TypedDict):
-    """A bulk that is due, on topic `bulk-fulfil`, on the payer's partition; written by the ledger's sweep."""
-
-    v: int
-    kind: str  # "bulk-timeout"
     id: str
 
 
@@ -179,6 +145,7 @@ class FailureMessage(TypedDict):
     endpoint: str  # the receiver's endpoint type for errors
     path: str  # e.g. "/quotes/{id}/error"
     variables: Mapping[str, str]
+    no_endpoint_only: NotRequired[bool]  # True: silence about an attempt that may have arrived after all
 
 
 class NotificationMessage(TypedDict):
@@ -203,6 +170,105 @@ class NotificationMessage(TypedDict):
     headers: Mapping[str, str]
     trace: str | None
     failure: NotRequired[FailureMessage]
+    deliver_by_ms: NotRequired[int]  # worthless from then on: no attempt begins, no dead letter keeps it (ADR 12)
+
+
+class PartyMessage(TypedDict):
+    """A request of /parties or /participants about one party, on topic `party`, keyed by type/identifier.
+
+    Of what is forwarded the body follows the line; of what the hub decides itself the line has all that counts.
+    """
+
+    v: int
+    kind: str  # "party"
+    resource: str  # "parties" or "participants"
+    method: str  # "GET", "POST", "PUT" or "DELETE"
+    is_error: bool  # PUT .../error
+    path: str  # as it came: it is under the sender's signature
+    source: str
+    destination: str | None
+    id_type: str
+    identifier: str
+    sub_id: str | None
+    currency: str | None
+    fsp: str | None  # fspId of the body
+    headers: dict[str, str]
+    trace: str | None
+
+
+class PartyBatchMessage(TypedDict):
+    """POST /participants, on topic `party`, keyed by the request id, whose partition gathers the results."""
+
+    v: int
+    kind: str  # "party-batch"
+    id: str  # requestId
+    source: str
+    currency: str | None
+    items: list[list[str | None]]  # type, identifier, sub-id, fspId
+    headers: dict[str, str]
+    trace: str | None
+
+
+class PartyPartMessage(TypedDict):
+    """The parties of a batch that one partition has, on topic `party` of that partition."""
+
+    v: int
+    kind: str  # "party-part"
+    batch: str  # the row of table `batches`
+    run: str  # tells a batch that was sent again from the first
+    part: str
+    home: int  # the partition that gathers
+    source: str
+    currency: str | None
+    items: list[list[Any]]  # number in the batch, type, identifier, sub-id, fspId
+
+
+class PartyPartDoneMessage(TypedDict):
+    """What came of a part, on topic `party` of the gathering partition; of items that are done nothing is said."""
+
+    v: int
+    kind: str  # "party-part-done"
+    batch: str
+    run: str
+    part: str
+    errors: list[list[Any]]  # number in the batch, code, description
+
+
+class PartyImportMessage(TypedDict):
+    """Parties from an operator's file, all of one partition, on topic `party`; the answer goes to topic `reply`."""
+
+    v: int
+    kind: str  # "party-import"
+    correlation_id: str
+    reply_to: str
+    items: list[list[str | None]]  # type, identifier, sub-id, currency, fspId
+
+
+class OracleMessage(TypedDict):
+    """A question to an external oracle, on topic `oracle`, on the asking partition; the request's body follows.
+
+    `asked` is what the hub was asked: it comes back with the answer, so that nobody has to keep it meanwhile.
+    """
+
+    v: int
+    kind: str  # "oracle"
+    oracle: int
+    step: str  # "lookup", "owner", "change" or "batch"
+    method: str
+    url: str
+    headers: dict[str, str]
+    reply_key: str  # key of the answer on topic `party`: the asking partition's
+    asked: dict[str, Any]
+
+
+class OracleAnswerMessage(TypedDict):
+    """An oracle's answer, on topic `party`, keyed as asked for; the answer's body follows."""
+
+    v: int
+    kind: str  # "oracle-answer"
+    step: str
+    status: int | None  # None: no answer in time
+    asked: dict[str, Any]
 
 
 class MalformedMessageError(Exception):

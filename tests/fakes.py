@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -44,6 +45,9 @@ class MemoryView:
 
     def delete(self, table: TableSpec[Row], key: str) -> None:
         self.tables.get(table.name, {}).pop(key, None)
+
+    def partition_of(self, topic: str, key: str) -> int:
+        return zlib.crc32(key.encode()) % self.partitions
 
     def emit(self, topic: str, key: str, value: bytes) -> None:
         self.emitted.append(Emitted(topic, key, value))

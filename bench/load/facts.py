@@ -78,7 +78,7 @@ def _kafka(hub: Hub) -> str:
 def _first_line(command: list[str]) -> str:
     """The first line that a program says, or nothing where there is none."""
     try:
-        done = subprocess.run(  # noqa: S603 - fixed commands
+        done = subprocess.run(
             command, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=False, env=os.environ
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -149,7 +149,7 @@ def _environment(bootstrap: str, data: Path, run_dir: Path, *, is_shared: bool) 
 def _process(arguments: list[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process of the hub's; ended with SIGTERM, and with everything below it if it does not go in time."""
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - the hub itself
+        process = subprocess.Popen(
             [sys.executable, "-m", "clearinghub", *arguments],
             cwd=ROOT, env=dict(environment), stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip

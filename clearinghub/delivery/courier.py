@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,9 @@ Outcome = Delivered | Failed | Reason
 
 DELIVERED: Final = Delivered()
 
+ATTEMPT_MS_MIN: Final = 1_000
+"""Even the last attempt before a callback's end gets so long: less would find a healthy receiver dead."""
+
 _log = structlog.get_logger()
 
 
@@ -52,7 +56,7 @@ class Courier:
     ) -> None:
         """`clock` gives milliseconds since the epoch, for the Date header; `signer` signs the hub's own callbacks."""
         self._hub_name = settings.hub_name
-        self._content_version = settings.content_version_default
+        self._content_version = settings.content_version_default_of
         self._participants = participants
         self._transport = transport
         self._clock = clock
@@ -65,7 +69,7 @@ class Courier:
                 notification,
                 self._participants,
                 hub_name=self._hub_name,
-                content_version=self._content_version,
+                content_version=self._content_version(notification.resource),
                 now_ms=self._clock(),
                 signer=self._signer,
             )
@@ -75,9 +79,14 @@ class Courier:
     async def send(self, notification: Notification, request: CallbackRequest) -> Outcome:
         """Send the request and judge the answer."""
         try:
-            status = await self._transport.send(notification.method, request.url, request.headers, notification.body)
+            async with asyncio.timeout(self._time_left_s(notification)):
+                status = await self._transport.send(
+                    notification.method, request.url, request.headers, notification.body
+                )
         except DestinationError as error:
             return Failed(None, str(error))
+        except TimeoutError:
+            return Failed(None, "timeout: no answer while it was worth anything")
         except Exception as error:  # noqa: BLE001 - as above
             return self._bug(notification, error)
         if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers
@@ -85,6 +94,12 @@ class Courier:
         if is_worth_repeating(status):
             return Failed(status)
         return Reason(ReasonCode.REFUSED, status=status)
+
+    def _time_left_s(self, notification: Notification) -> float | None:
+        """What the callback's own end leaves for an attempt; None if it has none. The transport has its limit too."""
+        if notification.deliver_by_ms is None:
+            return None
+        return max(notification.deliver_by_ms - self._clock(), ATTEMPT_MS_MIN) / 1000
 
     def _bug(self, notification: Notification, error: Exception) -> Reason:
         _log.exception("callback-bug", notification_id=notification.notification_id, exc_info=error)

@@ -58,16 +58,18 @@ class Deliverer:
             participants: who has which endpoints.
             transport: sends one request; closed by its owner.
             dead_letter: writes a callback that is given up; repeated until it raises nothing.
-            clock: milliseconds since the epoch, for the Date header.
+            clock: milliseconds since the epoch, for the Date header and for callbacks' own ends.
             jitter: gives [0, 1), for the spread of the retries.
             signer: signs what the hub itself says, if that is on.
         """
         self._settings = settings
         self._courier = Courier(settings, participants, transport, clock, signer)
         self._dead_letter = dead_letter
+        self._clock = clock
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
-        self._lanes = Lanes(partial(_breaker, settings))
+        breaker = partial(Breaker, settings.callback_breaker_failures, settings.callback_breaker_open_ms)
+        self._lanes = Lanes(breaker)
         self._open: set[Delivery] = set()
         self._workers: set[asyncio.Task[None]] = set()
         self._burials = DeadLetters()
@@ -88,10 +90,11 @@ class Deliverer:
             delivery.settled.cancel()
             return delivery.settled
         self._open.add(delivery)
-        lane = self._lanes.of(notification.lane)
-        overloaded = lane.pending >= self._settings.callback_queue_per_receiver_max
-        if overloaded:
-            self._bury(lane, delivery, Reason(ReasonCode.RECEIVER_OVERLOADED))
+        lane, settle = self._lanes.of(notification.lane), partial(self._settle, delivery)
+        if lane.pending >= self._settings.callback_queue_per_receiver_max:
+            self._bury(lane, delivery, Reason(ReasonCode.RECEIVER_OVERLOADED), settle)
+        elif notification.deliver_by_ms is not None and not lane.breaker.ready(self._now_ms()):
+            self._bury(lane, delivery, Reason(ReasonCode.RECEIVER_DOWN), settle)  # its sender hears so now
         else:
             lane.add(delivery)
             self._staff(lane, 1)
@@ -181,7 +184,8 @@ class Deliverer:
     # One callback.
 
     def _prepare(self, delivery: Delivery) -> CallbackRequest | Reason:
-        if self._now_ms() - delivery.submitted_ms > self._settings.callback_wait_ms_max:
+        waited_ms = self._now_ms() - delivery.submitted_ms
+        if waited_ms > self._settings.callback_wait_ms_max or self._is_over(delivery.notification):
             return Reason(ReasonCode.WAITED_TOO_LONG)
         return self._courier.prepare(delivery.notification)
 
@@ -217,15 +221,15 @@ class Deliverer:
 
     def _try_again(self, lane: Lane, delivery: Delivery, failed: Failed) -> None:
         settings = self._settings
-        if delivery.attempts > settings.callback_retries_max:
-            self._give_up(lane, delivery, Reason(ReasonCode.RETRIES_EXHAUSTED, failed.detail, failed.status))
-            return
         delay_ms = backoff_ms(
             delivery.attempts,
             first_ms=settings.callback_retry_first_ms,
             longest_ms=settings.callback_retry_longest_ms,
             random=self._jitter,
         )
+        if delivery.attempts > settings.callback_retries_max or self._is_over(delivery.notification, delay_ms):
+            self._give_up(lane, delivery, Reason(ReasonCode.RETRIES_EXHAUSTED, failed.detail, failed.status))
+            return
         lane.metrics.retries.inc()
         _log.warning(
             "callback-failed",
@@ -251,10 +255,15 @@ class Deliverer:
             delivery.settled.set_result(None)
 
     def _give_up(self, lane: Lane, delivery: Delivery, reason: Reason) -> None:
-        lane.finish(delivery)
-        self._bury(lane, delivery, reason)
+        """The next callback of its transfer waits until it is written: what is overtaken lies on the dead letter."""
+        self._bury(lane, delivery, reason, partial(self._given_up, lane, delivery))
 
-    def _bury(self, lane: Lane, delivery: Delivery, reason: Reason) -> None:
+    def _given_up(self, lane: Lane, delivery: Delivery) -> None:
+        lane.finish(delivery)
+        self._settle(delivery)
+        self._staff(lane, 1)
+
+    def _bury(self, lane: Lane, delivery: Delivery, reason: Reason, done: Callable[[], None]) -> None:
         reason = replace(reason, attempts=delivery.attempts)
         lane.metrics.dead_letter(reason.code)
         _log.warning(
@@ -267,9 +276,13 @@ class Deliverer:
             status=reason.status,
             attempt=reason.attempts,
         )
-        self._burials.put(partial(self._dead_letter, delivery.notification, reason), partial(self._settle, delivery))
+        self._burials.put(partial(self._dead_letter, delivery.notification, reason), done)
 
     # Limits.
+
+    def _is_over(self, notification: Notification, in_ms: int = 0) -> bool:
+        """Whether the callback will be worth nothing `in_ms` from now."""
+        return notification.deliver_by_ms is not None and self._clock() + in_ms >= notification.deliver_by_ms
 
     def _unhealthy(self, lane: Lane) -> bool:
         return lane.unhealthy(self._now_ms(), self._settings.callback_wait_ms_max // 2)
@@ -285,7 +298,3 @@ class Deliverer:
     def _now_ms(self) -> int:
         """Milliseconds of the event loop's clock, which never jumps."""
         return int(self._loop.time() * 1000)
-
-
-def _breaker(settings: Settings) -> Breaker:
-    return Breaker(settings.callback_breaker_failures, settings.callback_breaker_open_ms)

@@ -94,8 +94,8 @@ def _forwarded(notification: Notification, now_ms: int) -> dict[str, str]:
         headers.pop(name.strip(), None)
     for name in NOT_FORWARDED.intersection(headers):
         del headers[name]
-    if notification.method != "POST":
-        headers.pop("accept", None)  # must not be sent on callbacks (fspiop 1.1), PATCH included
+    if notification.method in ("PUT", "PATCH"):
+        headers.pop("accept", None)  # must not be sent on callbacks (fspiop 1.1)
     headers["date"] = _date(headers.get("date"), now_ms)
     _set_name(headers, "fspiop-source", notification.source)
     if "fspiop-destination" in headers or "fspiop-signature" not in headers:

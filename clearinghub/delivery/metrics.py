@@ -20,7 +20,9 @@ PENDING: Final = Gauge("clearinghub_callback_pending", "Callbacks of a receiver 
 RETRIES: Final = Counter("clearinghub_callback_retries", "Attempts that failed and are repeated.", ("receiver",))
 BREAKER: Final = Gauge("clearinghub_callback_breaker_state", "0 closed, 1 half open, 2 open.", ("receiver",))
 DEAD_LETTERS: Final = Counter(
-    "clearinghub_callback_dead_letters", "Callbacks handed to the dead letter, by reason.", ("receiver", "reason")
+    "clearinghub_callback_dead_letters",
+    "Callbacks given up, by reason: on the dead letter, or their senders told.",
+    ("receiver", "reason"),
 )
 UNREADABLE: Final = Counter("clearinghub_callback_unreadable_records", "Records that are no notification.")
 

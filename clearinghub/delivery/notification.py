@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from clearinghub.messages import VERSION, MalformedMessageError, decode, encode
@@ -12,6 +12,17 @@ KIND: Final = "notification"
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 ALARM_RESOURCE: Final = "alarms"
 """What the hub tells a participant's operators: plain JSON, no resource of the API Definition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Whom the hub tells when a callback cannot be delivered; the fields are those of `messages.FailureMessage`."""
+
+    receiver: str
+    endpoint: str
+    path: str
+    variables: Mapping[str, str]
+    no_endpoint_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,8 @@ class Notification:
     headers: Mapping[str, str]
     trace: str | None
     body: bytes
+    failure: Failure | None = None
+    deliver_by_ms: int | None = None  # milliseconds since 1970
 
     @property
     def lane(self) -> str:
@@ -59,6 +72,8 @@ class Notification:
             headers=_texts(line, "headers"),
             trace=None if line.get("trace") is None else _text(line, "trace"),
             body=body,
+            failure=_failure(line),
+            deliver_by_ms=_deliver_by_ms(line),
         )
         if notification.method not in METHODS:
             raise MalformedMessageError(f"method {notification.method!r}")
@@ -66,7 +81,7 @@ class Notification:
 
     def as_value(self) -> bytes:
         """The record's value that `parse` reads back: what a dead letter keeps so that it can be replayed."""
-        line = {
+        line: dict[str, object] = {
             "v": VERSION,
             "kind": KIND,
             "notification_id": self.notification_id,
@@ -81,7 +96,33 @@ class Notification:
             "headers": self.headers,
             "trace": self.trace,
         }
+        if self.failure is not None:
+            line["failure"] = asdict(self.failure)
+        if self.deliver_by_ms is not None:
+            line["deliver_by_ms"] = self.deliver_by_ms
         return encode(line, self.body)
+
+
+def _failure(line: Mapping[str, Any]) -> Failure | None:
+    told = line.get("failure")
+    if told is None:
+        return None
+    if not isinstance(told, dict):
+        raise MalformedMessageError("failure is no object")
+    return Failure(
+        receiver=_text(told, "receiver"),
+        endpoint=_text(told, "endpoint"),
+        path=_text(told, "path"),
+        variables=_texts(told, "variables"),
+        no_endpoint_only=told.get("no_endpoint_only") is True,
+    )
+
+
+def _deliver_by_ms(line: Mapping[str, Any]) -> int | None:
+    at_ms = line.get("deliver_by_ms")
+    if at_ms is not None and type(at_ms) is not int:
+        raise MalformedMessageError("deliver_by_ms is no integer")
+    return at_ms
 
 
 def _text(line: Mapping[str, Any], name: str) -> str:

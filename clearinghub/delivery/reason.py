@@ -15,6 +15,7 @@ class ReasonCode(StrEnum):
     UNSAFE_HEADER = "unsafe-header"  # a header that would break the request apart
     REFUSED = "refused"  # the receiver answered, and a repetition would be answered alike
     RETRIES_EXHAUSTED = "retries-exhausted"
+    RECEIVER_DOWN = "receiver-down"  # its breaker is open, and this callback is worth nothing later
     WAITED_TOO_LONG = "waited-too-long"  # the receiver could not be reached, or not fast enough
     RECEIVER_OVERLOADED = "receiver-overloaded"  # more waits for it than the hub holds for one receiver
     INTERNAL_ERROR = "internal-error"  # a bug of the hub

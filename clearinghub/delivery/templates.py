@@ -129,6 +129,17 @@ def check_endpoint(endpoint_type: str, value: str) -> Rejection | None:
     return _check_template(endpoint_type, value)
 
 
+def check_base_url(value: str) -> Rejection | None:
+    """Whether the hub would call services below this URL: None, or why not."""
+    if not value or len(value) > VALUE_LENGTH_MAX:
+        return _invalid(f"value must have 1 to {VALUE_LENGTH_MAX} characters")
+    template = _take_apart(value)
+    if isinstance(template, Unrenderable) or template.names:
+        return _invalid("value is not a URL")
+    fault = _check_url(template)
+    return fault or (_invalid("value must end with its path") if "?" in value or "#" in value else None)
+
+
 def _check_template(endpoint_type: str, value: str) -> Rejection | None:
     template = _take_apart(value)
     if isinstance(template, Unrenderable):

@@ -49,10 +49,22 @@ class LedgerAccountType:
 
 
 @dataclass(frozen=True, slots=True)
+class Oracle:
+    """A service that knows which FSP has the parties of a type (fspiop 6.1); without a currency, in all of them."""
+
+    oracle_id: int
+    id_type: str
+    url: str
+    endpoint_type: str
+    currency: str | None
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Participant:
     """A participant, whole: what every process of the hub keeps of it.
 
-    `models` and `account_types` are the scheme's; only the hub's own row has any.
+    `models`, `account_types` and `oracles` are the scheme's; only the hub's own row has any.
     """
 
     participant_id: int
@@ -65,6 +77,7 @@ class Participant:
     models: tuple[SettlementModel, ...] = ()
     account_types: tuple[LedgerAccountType, ...] = ()
     version: int = 0  # counts changes; tells an older record from a newer one
+    oracles: tuple[Oracle, ...] = ()
 
     def account(self, currency: str, account_type: str) -> Account | None:
         """The account of that currency and type, or None."""
@@ -94,6 +107,7 @@ def participant_of(fields: Mapping[str, Any]) -> Participant:
     plain["accounts"] = tuple(Account(**account) for account in fields["accounts"])
     plain["models"] = tuple(SettlementModel(**model) for model in fields["models"])
     plain["account_types"] = tuple(LedgerAccountType(**kind) for kind in fields["account_types"])
+    plain["oracles"] = tuple(Oracle(**oracle) for oracle in fields.get("oracles", ()))  # rows from before have none
     return Participant(**plain)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from clearinghub.engine.record import OFFSETS, Handler, Sweep, TableSpec
+from clearinghub.engine.surroundings import REAL, Surroundings
+
+HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (fspiop 1.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,12 @@ class EngineConfig:
     on_batch: Callable[[str, int, float], None] = field(default=lambda _topic, _partition, _age_s: None)
     on_culprit: Handler | None = None  # what to say about a record whose handler raised; its changes are forgotten
     on_dead_letter: Callable[[str], None] = field(default=lambda _topic: None)
+    surroundings: Surroundings = REAL
 
-    @property
-    def heavy_topics(self) -> frozenset[str]:
-        """The broker's names of the inputs whose records are heavy."""
-        return frozenset(self.topic_prefix + one.topic for one in self.inputs if one.is_heavy)
+    def backlog_max(self, broker_topic: str) -> int:
+        """How many fetched records of an input may wait on a partition before no more are fetched for it."""
+        is_heavy = any(one.is_heavy and self.topic_prefix + one.topic == broker_topic for one in self.inputs)
+        return min(HEAVY_BACKLOG_RECORDS_MAX, self.backlog_records_max) if is_heavy else self.backlog_records_max
 
     @property
     def all_tables(self) -> tuple[TableSpec[Any], ...]:

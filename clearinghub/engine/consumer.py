@@ -3,11 +3,10 @@
 What it does differently from Faust's own, and why (design 5):
 
 - A batch carries where it begins and ends, so that whoever takes it can see that nothing is missing before it.
-- Nothing is fetched between an assignment and the seek to the committed offsets: every assigned partition is paused in
-  the client itself until `seek_inputs` has returned, and a fetch that began under the last assignment is cancelled
-  before: one that spans the seek would take records at the new positions and be thrown away with the old ones.
-- The changelogs stay paused for good: recovery reads them itself, and a partition that is fetched but never consumed
-  holds up the fetches of all others on the same broker.
+- Nothing is fetched between an assignment and the seek to the committed offsets: what is assigned is paused until
+  `seek_inputs` has returned, and a fetch begun before is cancelled: one that spans the seek would take records at the
+  new positions and be thrown away with the old ones.
+- The changelogs stay paused: recovery reads them itself, and what is fetched but never consumed holds up the rest.
 - Faust's gap tracking is bypassed: with unacknowledged streams its interval tree only grows.
 """
 
@@ -24,7 +23,6 @@ from faust.transport.consumer import Consumer, ensure_TP, ensure_TPset
 from faust.types import TP, ConsumerMessage
 
 from clearinghub.engine.batch import Batch
-from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.exceptions import FAUST_LOGGER
 
 log = structlog.get_logger(__name__)
@@ -33,7 +31,6 @@ FETCH_TIMEOUT_MS: Final = 1_000
 FETCH_TIMEOUT_PAUSED_MS: Final = 50  # while a partition is held back, look this often whether it has room again
 FETCH_RECORDS_MAX: Final = 4_000
 FETCH_PARTITION_BYTES_MAX: Final = 2 * 1024 * 1024
-HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (fspiop 1.1)
 CREATE_TIME: Final = 0
 
 
@@ -65,6 +62,8 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         self._held: set[TP] = set()
         self._fetching: asyncio.Task[Any] | None = None
         self.seek_offsets: dict[TP, int] = {}
+        self._ends: dict[TP, int] = {}  # where each input's next batch begins
+        self._stood: dict[TP, int] = {}  # the position that is accounted for
 
     @property
     def client(self) -> AIOKafkaConsumer:
@@ -122,8 +121,6 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     def close(self) -> None:
         """Nothing to do: `on_stop` closes the client."""
 
-    # -- fetching
-
     async def _drain_messages(self, fetcher: Any) -> None:
         while not (self.should_stop or fetcher.should_stop):
             if not self.flow_active:
@@ -131,9 +128,9 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
                 continue
             epoch = self.epoch
             self._release_held()
-            # Asked before each fetch, not remembered: the client may have jumped (records lost to retention), and who
-            # takes the batch must see it.
-            begins = {tp: self._position(tp) for tp in self.seek_offsets}
+            positions = {tp: self._position(tp) for tp in self.seek_offsets}
+            if positions != self._stood and not await self._account_for(positions, epoch):
+                continue
             timeout_ms = FETCH_TIMEOUT_PAUSED_MS if self._held else FETCH_TIMEOUT_MS
             fetching = self._fetching = asyncio.create_task(
                 self.client.getmany(timeout_ms=timeout_ms, max_records=FETCH_RECORDS_MAX)
@@ -146,8 +143,21 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
                 continue  # these positions are void: the next assignment seeks anew
             for partition, records in fetched.items():
                 tp = TP(partition.topic, partition.partition)
-                await self._hand_over(tp, begins[tp], records)
+                await self._hand_over(tp, records)
             await asyncio.sleep(0)
+
+    async def _account_for(self, positions: Mapping[TP, int | None], epoch: int) -> bool:
+        """A fetch gave nothing and yet moved positions: over markers and aborted records, where nothing is missing.
+
+        What retention deleted is skipped likewise, and must show: the next batch begins behind it. False: all is void.
+        """
+        moved = {tp: now for tp, now in positions.items() if now is not None and now != self._stood[tp]}
+        firsts = await self.client.beginning_offsets([TopicPartition(*tp) for tp in moved]) if moved else {}
+        if epoch != self.epoch or not self.flow_active:
+            return False
+        self._stood |= moved
+        self._ends |= {tp: now for tp, now in moved.items() if firsts[TopicPartition(*tp)] > self._ends[tp]}
+        return True
 
     async def _cancel_fetch(self) -> None:
         fetching, self._fetching = self._fetching, None
@@ -157,36 +167,29 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     def _position(self, tp: TP) -> int | None:
         subscription = self.client._subscription.subscription  # noqa: SLF001 - the public way is a coroutine each
-        if subscription is None or subscription.assignment is None:
-            return None
-        state = subscription.assignment.state_value(TopicPartition(*tp))
+        assignment = None if subscription is None else subscription.assignment
+        state = None if assignment is None else assignment.state_value(TopicPartition(*tp))
         return cast("int", state.position) if state is not None and state.has_valid_position else None
 
-    async def _hand_over(self, tp: TP, begin: int | None, records: list[Any]) -> None:
-        end = self._position(tp)
-        assert begin is not None
+    async def _hand_over(self, tp: TP, records: list[Any]) -> None:
+        begin, end = self._ends[tp], self._position(tp)
         assert end is not None
+        self._ends[tp] = self._stood[tp] = end
         waiting = self._waiting.get(tp)
         if waiting is not None and waiting.join(begin, end, records):
             batch = waiting
         else:
             batch = self._waiting[tp] = Batch(tp.topic, tp.partition, self.epoch, begin, end, records)
             await self.callback(self._to_message(tp, batch))
-        if len(batch.records) >= self._backlog_max(tp) and tp not in self._held:
+        if len(batch.records) >= self.app.engine_config.backlog_max(tp.topic) and tp not in self._held:
             self._held.add(tp)
             self.client.pause(TopicPartition(*tp))
 
     def _release_held(self) -> None:
-        for tp in list(self._held):
-            waiting = self._waiting[tp]
-            if waiting.taken or len(waiting.records) < self._backlog_max(tp) // 2:
+        for tp, waiting in [(tp, self._waiting[tp]) for tp in self._held]:
+            if waiting.taken or len(waiting.records) < self.app.engine_config.backlog_max(tp.topic) // 2:
                 self._held.discard(tp)
                 self.client.resume(TopicPartition(*tp))
-
-    def _backlog_max(self, tp: TP) -> int:
-        config: EngineConfig = self.app.engine_config
-        is_heavy = tp.topic in config.heavy_topics
-        return min(HEAVY_BACKLOG_RECORDS_MAX, config.backlog_records_max) if is_heavy else config.backlog_records_max
 
     def backlog(self) -> dict[TP, int]:
         """How many fetched records of each partition wait for their round."""
@@ -201,13 +204,12 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     # -- positions
 
     async def seek_inputs(self, decided: Mapping[TP, int] | None) -> None:
-        """Put every input where its tables say, or where the group has committed; else at its beginning.
+        """Put every input where its tables say (ADR 7), or where the group has committed; else at its beginning.
 
-        `decided` is None for an app without tables, whose offsets are the group's. With tables they are rows of these:
-        what the group knows of them is for people who look at its lag (ADR 7).
+        `decided` is None for an app without tables, whose offsets are the group's.
         """
-        inputs = [TopicPartition(*tp) for tp in self.assignment() if not self._is_changelog_tp(tp)]
-        self.seek_offsets = {}
+        inputs = [TopicPartition(*tp) for tp in sorted(self.assignment()) if not self._is_changelog_tp(tp)]
+        self.seek_offsets, self._ends, self._stood = {}, {}, {}
         if not inputs:
             return
         await self._cancel_fetch()
@@ -220,6 +222,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         for tp, offset in zip(inputs, committed, strict=True):
             start = self.seek_offsets[ensure_TP(tp)] = beginnings[tp] if offset is None else offset
             self.client.seek(tp, start)
+        self._ends, self._stood = dict(self.seek_offsets), dict(self.seek_offsets)
         self.client.resume(*inputs)
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> bool:

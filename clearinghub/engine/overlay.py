@@ -90,6 +90,10 @@ class Overlay:
         self._rows[place] = row
         self._changed[place] = table
 
+    def partition_of(self, topic: str, key: str) -> int:
+        """The partition of a key in a topic."""
+        return self._partitioner(topic, key)
+
     def emit(self, topic: str, key: str, value: bytes) -> None:
         """Send a record to the partition of its key."""
         self.emit_to_partition(topic, self._partitioner(topic, key), key, value)

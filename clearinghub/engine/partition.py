@@ -14,7 +14,6 @@ ahead of it.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -57,6 +56,7 @@ class Partition:
         self.number = number
         self.epoch = epoch
         self._config = config
+        self._outside = config.surroundings
         self._producer = producer
         self._stores = stores
         self._on_failure = on_failure
@@ -138,20 +138,20 @@ class Partition:
         The interval makes rounds large where there is much to do. Where the last round had few records it shrinks with
         them: a single transfer, which needs two rounds, does not wait.
         """
-        sweep_in_s = max(0.0, self._swept_at + self._config.sweep_interval_ms / 1000 - time.monotonic())
+        sweep_in_s = max(0.0, self._swept_at + self._config.sweep_interval_ms / 1000 - self._outside.steady_s())
         try:
             async with asyncio.timeout(sweep_in_s if self._config.sweeps else None):
                 await self._wake.wait()
         except TimeoutError:
             return
         busy = min(1.0, self._last_count / BUSY_ROUND_RECORDS)
-        rest_s = self._round_started_at + busy * self._config.round_interval_ms / 1000 - time.monotonic()
+        rest_s = self._round_started_at + busy * self._config.round_interval_ms / 1000 - self._outside.steady_s()
         if rest_s > 0:
             await asyncio.sleep(rest_s)
 
     async def _round(self) -> None:
         self._wake.clear()
-        self._round_started_at = started = time.monotonic()
+        self._round_started_at = started = self._outside.steady_s()
         overlay = self._overlay()
         self._sweep(overlay, started)
         count = await self._decide(overlay)
@@ -163,18 +163,18 @@ class Partition:
         await self._commit(overlay)
         if any(self._inbox.values()):
             self._wake.set()
-        self._config.on_round(self.number, count, time.monotonic() - started)
+        self._config.on_round(self.number, count, self._outside.steady_s() - started)
 
     def _sweep(self, overlay: Overlay, now_s: float) -> None:
         if not self._opened and self._config.on_open is not None:
-            self._config.on_open(overlay, int(time.time() * 1000))
+            self._config.on_open(overlay, self._outside.wall_ms())
             overlay.keep()
         self._opened = True
         if not self._config.sweeps or now_s - self._swept_at < self._config.sweep_interval_ms / 1000:
             return
         self._swept_at = now_s
         for sweep in self._config.sweeps:
-            sweep(overlay, int(time.time() * 1000))
+            sweep(overlay, self._outside.wall_ms())
         overlay.keep()
 
     async def _decide(self, overlay: Overlay) -> int:
@@ -190,7 +190,7 @@ class Partition:
                     if number % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1:
                         await asyncio.sleep(0)
                 count += len(batch.records)
-                self._config.on_batch(topic, self.number, time.time() - batch.records[0].timestamp / 1000)
+                self._config.on_batch(topic, self.number, self._outside.wall_s() - batch.records[0].timestamp / 1000)
         return count
 
     def _room(self, topic: str, count: int, overlay: Overlay, *, is_first: bool) -> int:

@@ -52,6 +52,9 @@ class View(Protocol):
     def partitions(self) -> int:
         """How many partitions the ledger has."""
 
+    def partition_of(self, topic: str, key: str) -> int:
+        """The partition to which `emit` would write that key."""
+
     def get(self, table: TableSpec[Row], key: str) -> Row | None:
         """The row under `key`, or None."""
 

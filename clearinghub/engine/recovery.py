@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
@@ -39,7 +39,7 @@ class ChangelogReader:
     def __init__(self, config: EngineConfig, tables: Mapping[TP, LedgerTable]) -> None:
         self._tables = tables
         self._specs: dict[str, TableSpec[Any]] = {table.name: table for table in config.all_tables}
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = config.surroundings.make_consumer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}-recovery",
             isolation_level="read_committed",

@@ -15,6 +15,7 @@ from clearinghub.engine.exceptions import FAUST_LOGGER
 from clearinghub.engine.record import TableSpec
 
 INDEX_PREFIX: Final = b"\x00index\x00"  # no row key begins with a zero byte
+FIRST_KEY: Final = b"\x01"
 
 # Faust's defaults are 2 GiB of block cache and 3 x 64 MiB of write buffers for each partition of each table.
 ROCKSDB_OPTIONS: Final[Mapping[str, Any]] = {
@@ -91,6 +92,18 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
         while iterator.valid() and iterator.key().startswith(prefix):
             yield iterator.value()
             iterator.next()
+
+    def rows_after(self, partition: int, key: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
+        """The next rows in the order of their keys, behind `key` (empty: from the first), with their keys."""
+        rows: list[tuple[bytes, bytes]] = []
+        iterator = self._db_for_partition(partition).iter()
+        iterator.seek(max(key, FIRST_KEY))
+        while len(rows) < count_max and iterator.valid():
+            found = iterator.key()
+            if found not in (key, self.offset_key):
+                rows.append((found, iterator.value()))
+            iterator.next()
+        return rows
 
     def wipe(self, partition: int) -> None:
         """Throw the partition's copy away; it is rebuilt from the changelog."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from clearinghub.engine.exceptions import PartitionLostError
@@ -35,7 +33,8 @@ class PartitionProducer:
 
     def __init__(self, config: EngineConfig, partition: int) -> None:
         self._transactional_id = config.transactional_id(partition)
-        self._producer = AIOKafkaProducer(
+        self._outside = config.surroundings
+        self._producer = self._outside.make_producer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}",
             transactional_id=self._transactional_id,
@@ -107,7 +106,7 @@ class PartitionProducer:
         return {place: sent.result().offset + count - 1 for place, (sent, count) in last.items()}
 
     def _batches(self, records: list[tuple[bytes, bytes | None]]) -> Iterable[Any]:
-        timestamp_ms = int(time.time() * 1000)
+        timestamp_ms = self._outside.wall_ms()
         batch = self._producer.create_batch()
         for key, value in records:
             if batch.append(key=key, value=value, timestamp=timestamp_ms) is None:

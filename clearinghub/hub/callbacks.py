@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 import orjson
 import structlog
@@ -15,9 +15,11 @@ from faust.types import TP
 from prometheus_client import Histogram
 
 from agents.notification import NotificationAgent
+from agents.oracle import OracleAgent
 from clearinghub import __version__
 from clearinghub.config import Settings
 from clearinghub.delivery.deliverer import Deliverer
+from clearinghub.delivery.failure import failure_callback, for_dead_letter
 from clearinghub.delivery.notification import Notification
 from clearinghub.delivery.offsets import OffsetTracker
 from clearinghub.delivery.reason import Reason
@@ -31,6 +33,8 @@ from clearinghub.jws.from_settings import signer_of
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.oracles.client import HttpOracleClient
+from clearinghub.oracles.desk import OracleDesk
 from clearinghub.signals import stop_event, until_stopped
 from web.operations import add_operations_routes
 
@@ -48,31 +52,46 @@ def _no_handler(_record: Record, _view: View) -> None:
     raise AssertionError("callbacks have no rounds")
 
 
-class CallbacksApp(EngineApp):
-    """The engine without tables: its one agent feeds the deliverer, and offsets follow what is settled.
+class DeliveryAgent(Protocol):
+    """Takes what was read of its topic."""
 
-    Each assignment has a tracker and an agent of its own: what was begun under the last one may still be delivered, but
+    async def take(self, records: Sequence[Record], next_offset: int) -> None:
+        """Take a batch of one partition; waits only for room."""
+
+    async def close(self) -> None:
+        """Stop; what is not settled is read again."""
+
+
+class CallbacksApp(EngineApp):
+    """The engine without tables: its agents, by topic, deliver, and offsets follow what is settled.
+
+    Each assignment has a tracker and agents of its own: what was begun under the last one may still be delivered, but
     counts no more, for it is read again from the committed offsets.
     """
 
     def __init__(
         self,
         config: EngineConfig,
-        make_agent: Callable[[OffsetTracker], NotificationAgent],
+        make_agents: Callable[[OffsetTracker], Mapping[str, DeliveryAgent]],
         on_wait: Callable[[int, int], None],
     ) -> None:
-        """`on_wait` hears, by partition, how long (milliseconds) the oldest record of each batch has waited."""
+        """`on_wait` hears, by partition, how long (milliseconds) the oldest notification of each batch has waited."""
         super().__init__(config)
         self._on_wait = on_wait
-        self._make_agent = make_agent
+        self._make_agents = make_agents
         self._tracker = OffsetTracker()
-        self._agent = make_agent(self._tracker)
+        self._agents = make_agents(self._tracker)
 
     def start_partitions(self) -> None:
         """A new assignment, at its committed offsets."""
         self._tracker = OffsetTracker()
-        self._agent = self._make_agent(self._tracker)
+        self._agents = self._make_agents(self._tracker)
         super().start_partitions()
+
+    async def close_partitions(self) -> None:
+        """Forget what was settled: by the next assignment another worker may have gone on from there."""
+        self._tracker = OffsetTracker()
+        await super().close_partitions()
 
     async def on_batch(self, name: str, batch: Batch) -> None:
         """Hand the batch over; waits only for room."""
@@ -82,10 +101,16 @@ class CallbacksApp(EngineApp):
         records = [
             Record(name, batch.partition, one.offset, one.timestamp, one.key, one.value) for one in batch.records
         ]
-        age_ms = _now_ms() - records[0].timestamp_ms
-        AGES.observe(age_ms / 1000)
-        self._on_wait(batch.partition, age_ms)
-        await self._agent.take(records, batch.end)
+        if name == "notification":
+            age_ms = _now_ms() - records[0].timestamp_ms
+            AGES.observe(age_ms / 1000)
+            self._on_wait(batch.partition, age_ms)
+        await self._agents[name].take(records, batch.end)
+
+    async def close_agents(self) -> None:
+        """Let the agents of this assignment stop."""
+        for agent in self._agents.values():
+            await agent.close()
 
     async def commit_settled(self) -> None:
         """Commit what is settled."""
@@ -112,7 +137,7 @@ def callbacks_config(settings: Settings) -> EngineConfig:
         application_id=f"{settings.application_id}-callbacks",
         bootstrap=settings.kafka_bootstrap,
         partitions=settings.partitions,
-        inputs=(Input("notification", _no_handler),),
+        inputs=(Input("notification", _no_handler), Input("oracle", _no_handler)),
         tables=(),
         output_partitions={},
         dead_letter_topic="dead-letter",
@@ -145,6 +170,35 @@ class CallbacksHealth:
         return {"broker": self._app.is_ready, "participantEndpointService": self._participants.is_caught_up}
 
 
+class _DeadLetters:
+    """Writes what is given up to the dead letter, and tells whom it concerns."""
+
+    def __init__(self, settings: Settings, recorder: KafkaRecorder) -> None:
+        self._hub_name = settings.hub_name
+        self._recorder = recorder
+
+    async def give_up(self, notification: Notification, reason: Reason) -> None:
+        """A callback could not be delivered."""
+        about: dict[str, object] = {
+            "topic": "notification", "error": reason.code, "detail": reason.detail, "status": reason.status,
+            "attempts": reason.attempts, "receiver": notification.receiver,
+        }  # fmt: skip
+        told = failure_callback(notification, reason, self._hub_name)
+        if told is not None:
+            await self._recorder.record("notification", told.receiver, told.as_value())
+        kept = for_dead_letter(notification)
+        if kept is not None:
+            await self._recorder.record("dead-letter", notification.receiver, _dead_letter(about, kept.as_value()))
+
+    async def set_aside(self, record: Record, problem: str) -> None:
+        """A record is no notification."""
+        about: dict[str, object] = {
+            "topic": record.topic, "partition": record.partition, "offset": record.offset, "error": problem,
+        }  # fmt: skip
+        key = (record.key or b"").decode(errors="replace")
+        await self._recorder.record("dead-letter", key, _dead_letter(about, record.value))
+
+
 async def run_callbacks(settings: Settings) -> None:
     """Deliver until told to stop."""
     stop = stop_event()
@@ -154,26 +208,23 @@ async def run_callbacks(settings: Settings) -> None:
     await participants.start()
     await recorder.start()
 
-    async def give_up(notification: Notification, reason: Reason) -> None:
-        about: dict[str, object] = {
-            "topic": "notification", "error": reason.code, "detail": reason.detail, "status": reason.status,
-            "attempts": reason.attempts, "receiver": notification.receiver,
-        }  # fmt: skip
-        await recorder.record("dead-letter", notification.receiver, _dead_letter(about, notification.as_value()))
-
-    async def set_aside(record: Record, problem: str) -> None:
-        about: dict[str, object] = {
-            "topic": record.topic, "partition": record.partition, "offset": record.offset, "error": problem,
-        }  # fmt: skip
-        key = (record.key or b"").decode(errors="replace")
-        await recorder.record("dead-letter", key, _dead_letter(about, record.value))
-
+    letters = _DeadLetters(settings, recorder)
     transport = HttpTransport(settings.callback_timeout_ms)
-    deliverer = Deliverer(settings, participants, transport, give_up, _now_ms, signer=signer)
+    deliverer = Deliverer(settings, participants, transport, letters.give_up, _now_ms, signer=signer)
     load = LoadReporter(settings, "callbacks", dict)
-    app = CallbacksApp(
-        callbacks_config(settings), lambda tracker: NotificationAgent(deliverer, tracker, set_aside), load.note
-    )
+    oracles = HttpOracleClient()
+    desk = OracleDesk(settings, oracles)
+
+    async def answer(key: str, value: bytes) -> None:
+        await recorder.record("party", key, value)
+
+    def make_agents(tracker: OffsetTracker) -> dict[str, DeliveryAgent]:
+        return {
+            "notification": NotificationAgent(deliverer, tracker, letters.set_aside),
+            "oracle": OracleAgent(desk, tracker, answer, letters.set_aside),
+        }
+
+    app = CallbacksApp(callbacks_config(settings), make_agents, load.note)
     surface = Application()
     add_operations_routes(surface, CallbacksHealth(app, participants), __version__)
     listener = Listener(surface, settings.bind_host, settings.callbacks_port)
@@ -190,7 +241,9 @@ async def run_callbacks(settings: Settings) -> None:
         await load.stop()
         await _stop(app, deliverer, committing)
         await listener.stop()
+        await app.close_agents()
         await transport.close()
+        await oracles.close()
         await recorder.stop()
         await participants.stop()
 

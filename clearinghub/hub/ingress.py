@@ -75,7 +75,14 @@ async def run_ingress(settings: Settings) -> None:
         await one.start()
     listeners = [
         Listener(
-            build_fspiop_app(settings, recorder, health, signatures=signatures, admits=make_admits(settings, door)),
+            build_fspiop_app(
+                settings,
+                recorder,
+                health,
+                signatures=signatures,
+                admits=make_admits(settings, door),
+                participants=participants,
+            ),
             settings.bind_host,
             settings.fspiop_port,
         ),

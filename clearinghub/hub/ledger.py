@@ -9,6 +9,7 @@ import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from agents.agreement import AgreementRules, make_on_agreement, make_quote_sweep
 from agents.bulk_fulfil import make_on_bulk_fulfil
 from agents.bulk_prepare import make_on_bulk_prepare
 from agents.command import on_command
@@ -16,10 +17,14 @@ from agents.credit import on_credit
 from agents.culprit import make_on_culprit
 from agents.fulfil import make_on_fulfil
 from agents.lookup import make_on_lookup
+from agents.party import make_on_party
+from agents.party_batch import make_batch_handlers
+from agents.party_import import make_on_import
 from agents.prepare import make_on_prepare
 from agents.shell import LedgerContext
 from agents.timeout import make_bulk_retention_sweep, make_due_sweep, make_on_timeout, make_retention_sweep
 from clearinghub.config import Settings
+from clearinghub.domain.agreement import Policy
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.exceptions import PartitionLostError
@@ -29,10 +34,13 @@ from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
+from tables.batches import BATCHES
 from tables.bulks import BULKS
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS
+from tables.parties import PARTIES
 from tables.positions import POSITIONS
+from tables.quotes import QUOTES
 from tables.transfers import TRANSFERS
 from tables.windows import WINDOWS
 from web.ledger.app import PartitionElsewhereError, build_ledger_app
@@ -87,8 +95,13 @@ def ledger_config(
             Input("bulk-fulfil", make_on_bulk_fulfil(context), is_heavy=True),
             Input("prepare", make_on_prepare(context)),
             Input("bulk-prepare", make_on_bulk_prepare(context), is_heavy=True),
+            Input("agreement", make_on_agreement(context, agreement_rules(settings))),
+            Input(
+                "party",
+                make_on_party(context, {**make_batch_handlers(context), "party-import": make_on_import(context)}),
+            ),
         ),
-        tables=(TRANSFERS, BULKS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS),
+        tables=(TRANSFERS, BULKS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS, QUOTES, PARTIES, BATCHES),
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
         data_dir=settings.data_dir / f"ledger-{settings.instance}",
@@ -106,12 +119,23 @@ def ledger_config(
             make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout"),
             make_retention_sweep(settings.transfer_retention_s * 1000),
             make_bulk_retention_sweep(settings.transfer_retention_s * 1000),
+            make_quote_sweep(settings.quote_retention_s * 1000),
         ),
         sweep_interval_ms=settings.sweep_interval_ms,
         on_batch=on_batch,
         on_round=_on_round,
         on_culprit=make_on_culprit(context),
         on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
+    )
+
+
+def agreement_rules(settings: Settings) -> AgreementRules:
+    """What the settings say of quotes and what is relayed beside them."""
+    return AgreementRules(
+        Policy(settings.hub_name, parties_must_match=settings.quote_parties_must_match),
+        settings.forward_patience_ms,
+        quotes_stored=settings.quotes == "stored",
+        quote_lifetime_ms=settings.quote_lifetime_s * 1000,
     )
 
 
@@ -166,6 +190,11 @@ class Rows:
         store = self._app.store(TRANSFERS.name)
         return await self._read(partition, lambda: store.row(partition, transfer_id.encode()))
 
+    async def parties(self, partition: int, after: str, count_max: int) -> list[tuple[bytes, bytes]]:
+        """The built-in oracle's next rows."""
+        store = self._app.store(PARTIES.name)
+        return await self._read(partition, lambda: store.rows_after(partition, after.encode(), count_max))
+
     async def _read(self, partition: int, question: Callable[[], Answer]) -> Answer:
         try:
             return await self._app.read(partition, lambda _view: question())
@@ -190,6 +219,8 @@ async def run_ledger(settings: Settings) -> None:
         completed_ahead_ms_max=settings.completed_timestamp_ahead_ms_max,
         completed_age_ms_max=settings.completed_timestamp_age_ms_max,
         fsp_in_bulk_paths=settings.fsp_in_bulk_paths,
+        built_in_oracle_types=frozenset(settings.built_in_oracle_types),
+        participants_reference_shapes=settings.participants_reference_shapes,
     )
     load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
     app = EngineApp(ledger_config(settings, context, load.note))

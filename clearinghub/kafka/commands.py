@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from clearinghub.config import Settings
-from clearinghub.messages import VERSION, CommandMessage, decode, encode
+from clearinghub.messages import VERSION, CommandMessage, PartyImportMessage, decode, encode
 from clearinghub.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
 
 log = structlog.get_logger(__name__)
@@ -58,20 +58,25 @@ class KafkaCommandClient:
 
     async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
         """Run a command; see `clearinghub.ports.CommandClient`."""
+        command: CommandMessage = {
+            "v": VERSION, "kind": "command", "name": name, "participant": participant, "correlation_id": "",
+            "reply_to": "", "args": args, "trace": None,
+        }  # fmt: skip
+        return await self.ask("command", participant, command)
+
+    async def ask(self, topic: str, key: str, message: CommandMessage | PartyImportMessage) -> Any:
+        """Write a message whose answer comes on topic `reply`, and give its result; see `execute` for the errors."""
         if len(self._waiting) >= COMMANDS_WAITING_MAX:
             raise RecorderBusyError
-        correlation_id = str(uuid.uuid4())
-        command: CommandMessage = {
-            "v": VERSION, "kind": "command", "name": name, "participant": participant, "correlation_id": correlation_id,
-            "reply_to": self._name, "args": args, "trace": None,
-        }  # fmt: skip
+        correlation_id = message["correlation_id"] = str(uuid.uuid4())
+        message["reply_to"] = self._name
         future = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
         try:
-            await self._recorder.record("command", participant, encode(command))
+            await self._recorder.record(topic, key, encode(message))
             async with asyncio.timeout(self._settings.command_timeout_ms / 1000):
                 reply = await future
         except TimeoutError as error:
-            log.warning("command-unanswered", name=name, participant=participant, correlation_id=correlation_id)
+            log.warning("command-unanswered", kind=message["kind"], key=key, correlation_id=correlation_id)
             raise CommandTimeoutError from error
         finally:
             del self._waiting[correlation_id]

@@ -7,15 +7,18 @@ from typing import Final
 from urllib.parse import quote
 
 import aiohttp
+import orjson
 import structlog
 
 from clearinghub.config import Settings
+from clearinghub.domain.party import Entries
 from clearinghub.domain.position import Position
 from clearinghub.domain.transfer import Transfer
 from clearinghub.engine.overlay import Partitioner
 from clearinghub.kafka.view import CompactedView, decode_worker_url
 from clearinghub.ports import LedgerUnavailableError
 from tables.codec import decode_position, decode_transfer
+from tables.parties import decode_entries
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +67,20 @@ class HttpLedgerReader:
             row = await self._ask(partition, f"transfers/{quote(transfer_id, safe='')}")
             if row is not None:
                 return decode_transfer(row) if row else None
+            await asyncio.sleep(ATTEMPT_PAUSE_S)
+        raise LedgerUnavailableError(f"partition {partition}")
+
+    async def parties(self, partition: int, after: str) -> list[tuple[str, Entries]]:
+        """A page of a partition's parties in the order of their keys, behind the key `after`; empty at the end.
+
+        Raises:
+            LedgerUnavailableError: nobody answers for the partition.
+        """
+        for _attempt in range(ATTEMPTS):
+            page = await self._ask(partition, f"parties?after={quote(after, safe='')}")
+            if page is not None:
+                lines = (orjson.loads(line) for line in page.splitlines())
+                return [(key, decode_entries(orjson.dumps(row))) for key, row in lines]
             await asyncio.sleep(ATTEMPT_PAUSE_S)
         raise LedgerUnavailableError(f"partition {partition}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import orjson
 import structlog
@@ -24,19 +24,26 @@ FETCH_TIMEOUT_MS: Final = 1_000
 class CompactedView(Generic[Value]):
     """The last value of each key, followed as it changes; committed records only."""
 
-    def __init__(self, settings: Settings, topic: str, decode: Callable[[bytes], Value]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        decode: Callable[[bytes], Value],
+        make_consumer: Callable[..., Any] = AIOKafkaConsumer,
+    ) -> None:
         self.values: dict[str, Value] = {}
         self.is_caught_up = False
         self._settings = settings
         self._place = TopicPartition(settings.topic(topic), 0)
         self._decode = decode
+        self._make_consumer = make_consumer
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:
         """Read everything that is there, then follow."""
-        consumer = self._consumer = AIOKafkaConsumer(
+        consumer = self._consumer = self._make_consumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             isolation_level="read_committed",
             enable_auto_commit=False,
@@ -98,8 +105,8 @@ class CompactedView(Generic[Value]):
 class ParticipantsView(CompactedView[Participant]):
     """The participants, as every process knows them; see `clearinghub.ports.Participants`."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, "participants", decode_participant)
+    def __init__(self, settings: Settings, make_consumer: Callable[..., Any] = AIOKafkaConsumer) -> None:
+        super().__init__(settings, "participants", decode_participant, make_consumer)
 
     def get(self, name: str) -> Participant | None:
         """The participant of that name, or None."""

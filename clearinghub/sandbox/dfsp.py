@@ -14,12 +14,14 @@ import structlog
 from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 
 from clearinghub.jws.signature import Signer, Verifier
+from clearinghub.sandbox.agreement import ENDPOINT_TYPES, RESOURCES, Agreements, Heard
 from clearinghub.sandbox.behaviour import Behaviour, chosen_behaviour
 from clearinghub.sandbox.bulk import answer_bulk
 from clearinghub.sandbox.callback import Answer, Callback, CallbackKind, Direction, Hop
 from clearinghub.sandbox.fspiop_client import FspiopClient
 from clearinghub.sandbox.ilp import fulfilment_of
 from clearinghub.sandbox.inbox import Inbox
+from clearinghub.sandbox.parties import Parties
 from clearinghub.sandbox.payee import answer_transfer
 from clearinghub.sandbox.wire import (
     LIFETIME_S,
@@ -69,7 +71,9 @@ class SimulatedDfsp:
         self._observe = observe if observe is not None else _ignore
         self._signer = signer
         self._verifier = verifier
-        self._inbox = Inbox(name)
+        self._inbox: Inbox[Callback] = Inbox(name)
+        self.agreements = Agreements(name, self._secret)
+        self.parties = Parties(name, self._send_of_party)
         self._answers: set[asyncio.Task[None]] = set()
         self._runner: AppRunner | None = None
         self._client: FspiopClient | None = None
@@ -97,6 +101,8 @@ class SimulatedDfsp:
         application.router.add_post("/bulkTransfers", self._on_bulk)
         application.router.add_put("/bulkTransfers/{id}", self._on_fulfil)
         application.router.add_put("/bulkTransfers/{id}/error", self._on_error)
+        application.router.add_route("*", f"/{{resource:{'|'.join(RESOURCES)}}}{{rest:(/.*)?}}", self._on_agreement)
+        self.parties.add_routes(application)
         runner = AppRunner(application, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
         await runner.setup()
         try:
@@ -107,12 +113,15 @@ class SimulatedDfsp:
         self._runner = runner
         self.port = runner.addresses[0][1]
         self._client = FspiopClient(self.name, self._hub_url, self._observe, self._signer)
+        self.agreements.start(self._client)
 
     async def stop(self) -> None:
         """Stop listening and drop what was still to be answered."""
         for task in self._answers:
             task.cancel()
         await asyncio.gather(*self._answers, return_exceptions=True)
+        await self.agreements.stop()
+        await self.parties.stop()
         if self._client is not None:
             await self._client.close()
         if self._runner is not None:
@@ -127,9 +136,11 @@ class SimulatedDfsp:
     @property
     def endpoints(self) -> dict[str, str]:
         """What to register with the hub: endpoint type -> URL template (fspiop 5.4)."""
-        transfers = f"http://{self.host}:{self.port}/transfers"
-        bulks = f"http://{self.host}:{self.port}/bulkTransfers"
+        base_url = f"http://{self.host}:{self.port}"
+        transfers, bulks = f"{base_url}/transfers", f"{base_url}/bulkTransfers"
         return {
+            **{f"FSPIOP_CALLBACK_URL_{kind}": base_url for kind in ENDPOINT_TYPES},
+            **self.parties.endpoints(base_url),
             "FSPIOP_CALLBACK_URL_BULK_TRANSFER_POST": bulks,
             "FSPIOP_CALLBACK_URL_BULK_TRANSFER_PUT": bulks + "/{{id}}",
             "FSPIOP_CALLBACK_URL_BULK_TRANSFER_ERROR": bulks + "/{{id}}/error",
@@ -188,6 +199,9 @@ class SimulatedDfsp:
         """
         return await self._inbox.wait_for(transfer_id, matches if matches is not None else _any, count, timeout_s)
 
+    async def _send_of_party(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> int:
+        return await self.client.send_of_party(method, path, headers, body)
+
     async def _on_prepare(self, request: Request) -> Response:
         return await self._receive(request, CallbackKind.PREPARE, self._answer_transfer)
 
@@ -211,14 +225,22 @@ class SimulatedDfsp:
     def _answer_bulk(self, prepare: Callback) -> Coroutine[Any, Any, None]:
         return answer_bulk(self.client, prepare, self.always, self.fulfilment_of)
 
-    async def _receive(
-        self,
-        request: Request,
-        kind: CallbackKind,
-        answer: Callable[[Callback], Coroutine[Any, Any, None]] | None = None,
-    ) -> Response:
-        """Keep a callback, answer it, and let the payee in us act on it. What is no JSON object is answered 400."""
+    async def _on_agreement(self, request: Request) -> Response:
         arrived_at_ns = perf_counter_ns()
+        taken = await self._take(request)
+        if isinstance(taken, Response):
+            return taken
+        headers, body = taken
+        content = _json_object(body or b"{}")
+        if content is None:
+            return Response(status=HTTPStatus.BAD_REQUEST)
+        self.agreements.take(
+            Heard(request.method, request.path, dict(request.query), headers, body, content, arrived_at_ns)
+        )
+        return Response(status=HTTPStatus.OK if request.method == "PUT" else HTTPStatus.ACCEPTED)
+
+    async def _take(self, request: Request) -> tuple[dict[str, str], bytes] | Response:
+        """Headers by lower-case name and the body of a callback, or the answer to one that is not taken."""
         if self.outage_status is not None:
             self.turned_away += 1
             return Response(status=self.outage_status)
@@ -230,6 +252,20 @@ class SimulatedDfsp:
                 log.warning("callback-not-trusted", dfsp=self.name, path=request.path, reason=fault.reason)
                 error = error_body("3105", f"Invalid signature - {fault.reason}")
                 return Response(status=HTTPStatus.BAD_REQUEST, body=error, content_type="application/json")
+        return headers, body
+
+    async def _receive(
+        self,
+        request: Request,
+        kind: CallbackKind,
+        answer: Callable[[Callback], Coroutine[Any, Any, None]] | None = None,
+    ) -> Response:
+        """Keep a callback, answer it, and let the payee in us act on it. What is no JSON object is answered 400."""
+        arrived_at_ns = perf_counter_ns()
+        taken = await self._take(request)
+        if isinstance(taken, Response):
+            return taken
+        headers, body = taken
         content = _json_object(body)
         if content is None:
             return Response(status=HTTPStatus.BAD_REQUEST)

@@ -21,7 +21,7 @@ BODY_AT_ONCE_BYTES: Final = 65_536
 
 
 class FspiopClient:
-    """Sends one DFSP's messages about transfers to the hub.
+    """Sends one DFSP's messages to the hub.
 
     Every method gives the hub's synchronous answer, whatever its status, and raises aiohttp.ClientError or TimeoutError
     if there is none.
@@ -88,6 +88,23 @@ class FspiopClient:
         headers = callback_headers(self._name, destination, "bulkTransfers")
         path, what = f"/bulkTransfers/{bulk_id}/error", f"PUT /bulkTransfers/…/error {code}"
         return await self._send("PUT", path, bulk_id, headers, error_body(code, description), what)
+
+    async def send(
+        self, method: str, path: str, subject_id: str, destination: str, content: Mapping[str, Any] | None
+    ) -> Answer:
+        """Any message about anything else: the resource is the path's first segment."""
+        resource = path.split("/")[1]
+        headers = callback_headers if method == "PUT" else request_headers
+        body = None if content is None else json.dumps(content, separators=(",", ":")).encode()
+        what = f"{method} {path.partition('?')[0]}"
+        return await self._send(method, path, subject_id, headers(self._name, destination, resource), body, what)
+
+    async def send_of_party(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> int:
+        """A message about a party, which is no hop of a transfer; gives the status."""
+        if self._signer is not None:
+            headers = signed(self._signer, method, path, headers, body or b"")
+        async with self._session.request(method, self._hub_url + path, headers=headers, data=body) as response:
+            return response.status
 
     async def _send(
         self, method: str, path: str, transfer_id: str, headers: Mapping[str, str], body: bytes | None, what: str

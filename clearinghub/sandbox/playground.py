@@ -21,6 +21,7 @@ from clearinghub.jws.signature import Signer, Verifier
 from clearinghub.sandbox.callback import Answer, Callback, CallbackKind
 from clearinghub.sandbox.dfsp import SimulatedDfsp
 from clearinghub.sandbox.journey import JourneyPrinter
+from clearinghub.sandbox.parties import PartyLookupError
 from clearinghub.sandbox.scheme import Scheme
 from clearinghub.sandbox.screen import print_invitation, print_now, print_positions, print_scheme, print_trouble
 from clearinghub.sandbox.wire import new_transfer_id
@@ -28,6 +29,8 @@ from clearinghub.sandbox.wire import new_transfer_id
 PAYER: Final = "payerbank"
 PAYEE: Final = "payeewallet"
 CURRENCY: Final = "USD"
+PAYER_NUMBER: Final = "447700900456"  # kept for fiction, as in wire.py
+PAYEE_NUMBER: Final = "447700900123"
 AMOUNT_UNITS: Final = 10 * UNITS_PER_CURRENCY_UNIT
 NET_DEBIT_CAP_UNITS: Final = 10_000 * UNITS_PER_CURRENCY_UNIT
 FUNDS_UNITS: Final = 100_000 * UNITS_PER_CURRENCY_UNIT
@@ -113,6 +116,18 @@ class Playground:
         for dfsp in (self._payer, self._payee):
             await scheme.ensure_dfsp(dfsp.name, NET_DEBIT_CAP_UNITS, dfsp.endpoints)
             await scheme.ensure_funds(dfsp.name, FUNDS_UNITS)
+        for dfsp, number, party_name in (
+            (self._payer, PAYER_NUMBER, "Pat Payer"),
+            (self._payee, PAYEE_NUMBER, "Paz Payee"),
+        ):
+            await self._register(dfsp, number, party_name)
+
+    async def _register(self, dfsp: SimulatedDfsp, number: str, party_name: str) -> None:
+        """What the DFSP's party is to be found by; payments go without."""
+        try:
+            await dfsp.parties.register(number, party_name)
+        except (ClientError, TimeoutError, PartyLookupError) as error:
+            print_trouble(self._console, f"{party_name} was not registered: {error}")
 
     async def _send_first(self, admin: AdminClient) -> bool:
         """One transfer, shown as it goes; then the positions before and after it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -68,7 +69,7 @@ def agree_terms(
     payer: str, payee: str, amount_units: int, currency: str, payee_secret: bytes, transaction_id: str
 ) -> Terms:
     """The packet and condition that the payee DFSP would give in its answer to a quote (fspiop 10.2)."""
-    transaction = {
+    transaction: dict[str, Any] = {
         "transactionId": transaction_id,
         "quoteId": transaction_id,
         "payee": {"partyIdInfo": _party("447700900123", payee)},
@@ -76,6 +77,13 @@ def agree_terms(
         "amount": {"amount": format_amount(amount_units), "currency": currency},
         "transactionType": {"scenario": "TRANSFER", "initiator": "PAYER", "initiatorType": "CONSUMER"},
     }
+    return terms_of(transaction, payee, amount_units, currency, payee_secret)
+
+
+def terms_of(
+    transaction: Mapping[str, Any], payee: str, amount_units: int, currency: str, payee_secret: bytes
+) -> Terms:
+    """The packet that holds a Transaction (fspiop 1.5), and the condition that only this payee can fulfil."""
     minor_units = MINOR_UNITS.get(currency, UNITS_PER_CURRENCY_UNIT)
     packet = encode_packet(
         Payment(
@@ -99,9 +107,7 @@ def request_headers(source: str, destination: str | None = None, resource: str =
 
 def callback_headers(source: str, destination: str | None = None, resource: str = "transfers") -> dict[str, str]:
     """Headers of PUT, which must not carry Accept (fspiop 1.1)."""
-    headers = {
-        "Content-Type": MEDIA_TYPE.format(resource, "1.1"), "Date": http_date(), "FSPIOP-Source": source,
-    }  # fmt: skip
+    headers = {"Content-Type": MEDIA_TYPE.format(resource, "1.1"), "Date": http_date(), "FSPIOP-Source": source}
     if destination is not None:
         headers["FSPIOP-Destination"] = destination
     return headers

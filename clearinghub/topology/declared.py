@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,9 +119,16 @@ def load_topology(path: Path = TOPICS_FILE) -> Topology:
         TopologyError: the file is missing, is no YAML, or an entry is wrong; the sentence says which and why.
     """
     try:
-        document = yaml.safe_load(path.read_text())
+        text = path.read_text()
     except OSError as error:
         raise TopologyError(f"{path} cannot be read: {error.strerror}.") from error
+    return _parse(text, path)
+
+
+@lru_cache(maxsize=4)
+def _parse(text: str, path: Path) -> Topology:
+    try:
+        document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise TopologyError(f"{path} is no YAML: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("topics"), dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from clearinghub.broker import LocalBroker
+from clearinghub.domain.party import PARTY_TYPES
 from tests.conformance.kit import ROOT
 from tests.integration.hub_under_test import PARTITIONS, HubUnderTest, free_port
 
@@ -24,6 +26,7 @@ SHARED_WITHIN_S: Final = 60.0
 POLL_INTERVAL_S: Final = 0.5
 ANSWER_WITHIN_S: Final = 5.0
 KEYS_TIMEOUT_S: Final = 60
+ORACLE_TYPES: Final = json.dumps([one for one in PARTY_TYPES if one != "ACCOUNT_ID"])
 AUDIT_TIMEOUT_S: Final = 120
 
 
@@ -47,7 +50,8 @@ def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnder
     """All roles, healthy, on topics that nobody else uses; the ledger in so many processes, each with partitions.
 
     The hub signs what it says itself, as a scheme's hub does: the collections look for the signature. They also want
-    the receiver's name in the FSPIOP-URI of a bulk's PUTs, as Mojaloop's adapter has it (fspiop 1.7).
+    the reference's answers of /participants, a scheme that has no oracle for ACCOUNT_ID, and the receiver's name in the
+    FSPIOP-URI of a bulk's PUTs, as Mojaloop's adapter has it (fspiop 1.7).
 
     Raises:
         HubStartError: they did not come up.
@@ -55,7 +59,8 @@ def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnder
     prefix = f"conformance-{uuid.uuid4().hex[:8]}-"
     key_file = _make_key(folder)
     hub = HubUnderTest(
-        bootstrap, prefix, folder, jws_sign=True, jws_private_key_file=key_file, fsp_in_bulk_paths=True
+        bootstrap, prefix, folder, jws_sign=True, jws_private_key_file=key_file, fsp_in_bulk_paths=True,
+        participants_reference_shapes=True, built_in_oracle_types=ORACLE_TYPES,
     )  # fmt: skip
     ports = [hub.ports["ledger"]]
     try:

@@ -30,6 +30,7 @@ AnyOperation: TypeAlias = APIOperation[Any, Any, Any, Any]
 
 DESCRIPTIONS = Path(__file__).parents[2] / "web" / "openapi"
 MEDIA_TYPE = "application/vnd.interoperability.{}+json;version=1.1"
+PARTIES = (("MSISDN", "27710101999"), ("EMAIL", "a@b.example"), ("ALIAS", "shop/7"), ("SHOE_SIZE", "42"))
 NAMES = (*DFSPS, "Hub", "gamma", "delta")
 ENDPOINTS = (
     ("FSPIOP_CALLBACK_URL_TRANSFER_POST", "http://127.0.0.1:9/transfers"),
@@ -45,6 +46,7 @@ STEERED_OF_TEN = 8
 def described(name: str, mode: GenerationMode) -> tuple[BaseSchema, BaseSchema]:
     """The description of a surface, for corner cases and for random ones."""
     content = yaml.safe_load((DESCRIPTIONS / f"{name}.yaml").read_text())
+    _name_by_ascii(content, mode)
     whole = schemathesis.openapi.from_dict(content)
     if mode is GenerationMode.NEGATIVE:
         return whole, whole
@@ -53,6 +55,16 @@ def described(name: str, mode: GenerationMode) -> tuple[BaseSchema, BaseSchema]:
         if "example" in parameter:
             parameter["schema"] = {"type": "string", "enum": [parameter["example"]]}
     return schemathesis.openapi.from_dict(content), whole
+
+
+def _name_by_ascii(content: dict[str, Any], mode: GenerationMode) -> None:
+    """A name's pattern has letters and marks of all scripts, of which the fuzzer's engine has another opinion."""
+    name = content["components"]["schemas"].get("Name")
+    if name is None:
+        return
+    del name["pattern"]
+    if mode is GenerationMode.POSITIVE:
+        name["pattern"] = "^[A-Za-z0-9_.,'-]{1,128}$"
 
 
 def operations(schema: BaseSchema) -> list[AnyOperation]:
@@ -113,7 +125,7 @@ class Steering:
             for name in case.path_parameters:
                 case.path_parameters[name] = self._path_value(case, name, account)
         if isinstance(case.body, dict) and ParameterLocation.BODY in sound and not is_corner:
-            self._steer_body(case.body, account)
+            self._steer_body(case, case.body, account)
         return case
 
     @staticmethod
@@ -136,9 +148,9 @@ class Steering:
         repaired = set(wrong[:-1]) if self._mostly() else set()
         if ParameterLocation.HEADER in repaired:
             case.headers.clear()
-            media_type = MEDIA_TYPE.format(case.path.split("/")[1])  # the path begins with the resource
-            case.headers.update({"Content-Type": media_type, "Date": "", "FSPIOP-Source": ""})
-            if case.method in ("GET", "POST"):
+            media_type = MEDIA_TYPE.format(case.path.split("/")[1])
+            case.headers.update({"Content-Type": media_type, "Date": "", "FSPIOP-Source": "", "FSPIOP-Destination": ""})
+            if case.method in ("GET", "POST", "DELETE"):
                 case.headers["Accept"] = media_type
         return repaired
 
@@ -156,11 +168,14 @@ class Steering:
             return f"DEFERREDNET{self.random.choice(CURRENCIES)}"
         if name == "id":
             return str(account.account_id)
+        if name in ("Type", "ID", "SubId") and "Type" in case.path_parameters:
+            party = self.random.choice(PARTIES)
+            return {"Type": party[0], "ID": party[1], "SubId": "100"}[name]
         if name == "name":
             return account.name if "id" in case.path_parameters else self.random.choice(NAMES)
         return self.random.choice(self.transfer_ids)
 
-    def _steer_body(self, body: dict[str, Any], account: Account) -> None:
+    def _steer_body(self, case: AnyCase, body: dict[str, Any], account: Account) -> None:
         values: dict[str, Any] = {
             "transferId": self.random.choice(self.transfer_ids),
             "currency": account.currency,
@@ -183,6 +198,8 @@ class Steering:
         elif "bulkTransferState" in body:
             for result in body.get("individualTransferResults", ()):
                 result["transferId"] = self.random.choice(self.line_ids or self.transfer_ids)
+        elif "fspId" in body:
+            values["fspId"] = dict(case.headers or {}).get("FSPIOP-Source", DFSPS[0])
         elif set(body) == {"type", "value"}:
             values["type"], values["value"] = self.random.choice(ENDPOINTS)
         elif set(body) == {"type", "currency"}:

@@ -67,7 +67,7 @@ class FuzzedHub:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that the admin API shows of the scheme."""
-        paths = ["/participants", "/participants/limits", "/settlementModels", "/ledgerAccountTypes"]
+        paths = ["/participants", "/participants/limits", "/settlementModels", "/ledgerAccountTypes", "/oracles"]
         for one in self._get("/participants"):
             paths += [f"/participants/{one['name']}/{part}" for part in ("accounts", "endpoints", "positions")]
         return {path: self._get(path) for path in paths}

@@ -23,7 +23,11 @@ STATUS_BUG = 500
 STATUS_NOT_IMPLEMENTED = 501
 
 # Refusals that a request of the described shape must not get.
-_MALFORMED = re.compile(r"310[123]\b|3100 Generic validation error - [/\"]|3001\b")
+_OF_PARTIES = r"invalid fspiop-source header|Invalid (?:party (?:identifier|sub-id)|MSISDN|EMAIL|IBAN)"
+_MALFORMED = re.compile(
+    rf"(?!3101 Malformed syntax - (?:{_OF_PARTIES}))"
+    r"310[123]\b|3100 Generic validation error - [/\"]|3001\b"
+)
 
 
 def no_unexpected_server_error(_context: CheckContext, response: Response, case: AnyCase) -> None:

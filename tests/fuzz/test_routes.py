@@ -21,16 +21,23 @@ SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbits(32))
 LASTS_MAX_S = 1_200
 ACCEPTED = 202
 REFUSED_FROM = 400
-SURFACES = {"fspiop-transfers": 0.3, "admin": 0.7}  # and their shares of the requests, by their number of routes
+SURFACES = {
+    "fspiop-transfers": 0.2,
+    "fspiop-agreement": 0.3,
+    "fspiop-parties": 0.3,
+    "admin": 0.5,
+}  # and their shares of the requests, by their number of routes
 CASES_AT_ONCE = 100  # of an operation, before the next one's turn; fewer cost more each
 WATCHED_EVERY = 4  # asking the broker takes longer than the request
-INPUTS = ("prepare", "fulfil", "lookup", "bulk-prepare", "bulk-fulfil", "command")
-OUTPUTS = ("participants", "positions", "transfers", "notification", "credit", "timeout", "events")
+INPUTS = ("prepare", "fulfil", "lookup", "bulk-prepare", "bulk-fulfil", "command", "agreement", "party")
+OUTPUTS = ("participants", "positions", "transfers", "notification", "credit", "timeout", "events", "oracle")
 # What must not grow with a request that is refused: what the ledger writes before it answers, and what the ingress
 # records. The rest is behind messages that were accepted before.
 WATCHED = {
     "admin": ("participants", "positions", "transfers"),
     "fspiop-transfers": ("prepare", "fulfil", "bulk-prepare", "bulk-fulfil"),
+    "fspiop-agreement": ("agreement",),
+    "fspiop-parties": ("oracle",),  # what is accepted is written to `party` more than once
 }
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(LASTS_MAX_S)]

@@ -58,6 +58,8 @@ class FakeHub:
         self.admin = FakeAdmin()
         self.transfers: dict[str, Kept] = {}
         self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.parties: dict[str, str] = {}
+        self.refuses_parties = False
         self.down: list[str] = []  # services, as /health tells
         self.fspiop_port = 0
         self.admin_port = 0
@@ -70,6 +72,7 @@ class FakeHub:
         fspiop.router.add_get("/health", self._health)
         fspiop.router.add_post("/transfers", self._on_post)
         fspiop.router.add_get("/transfers/{id}", self._on_get)
+        fspiop.router.add_post("/participants/MSISDN/{id}", self._on_party)
         fspiop.router.add_put("/transfers/{id}", self._on_put)
         fspiop.router.add_put("/transfers/{id}/error", self._on_put_error)
         admin = self.admin.application()
@@ -121,6 +124,20 @@ class FakeHub:
         raw = await request.read()
         self._later(self._prepare(json.loads(raw), raw, dict(request.headers)))
         return Response(status=202)
+
+    async def _on_party(self, request: Request) -> Response:
+        if self.refuses_parties:
+            return Response(status=400)
+        identifier, fsp = request.match_info["id"], request.headers["FSPIOP-Source"]
+        self.parties[identifier] = fsp
+        template = self.dfsps[fsp].endpoints["FSPIOP_CALLBACK_URL_PARTICIPANT_PUT"]
+        url = template.replace("{{partyIdType}}", "MSISDN").replace("{{partyIdentifier}}", identifier)
+        self._later(self._tell(url, {"fspId": fsp}))
+        return Response(status=202)
+
+    async def _tell(self, url: str, content: dict[str, Any]) -> None:
+        async with self._session.put(url, json=content):
+            pass
 
     async def _on_get(self, request: Request) -> Response:
         self._note(request)

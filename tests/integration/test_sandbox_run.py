@@ -30,6 +30,23 @@ def settings_of(hub: FakeHub) -> Settings:
     return Settings(fspiop_port=hub.fspiop_port, admin_port=hub.admin_port)
 
 
+def endpoints_of(hub: FakeHub) -> int:
+    return sum(len(one.endpoints) for one in hub.dfsps.values())
+
+
+async def test_parties_are_registered(hub: FakeHub) -> None:
+    await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+
+    assert {"447700900456": "payerbank", "447700900123": "payeewallet"} == hub.parties
+
+
+async def test_a_hub_that_knows_no_parties_still_moves_money(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.refuses_parties = True
+
+    assert 0 == await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+    assert "was not registered" in capsys.readouterr().out.replace("\n", " ")
+
+
 async def test_first_transfer_is_shown(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
 
@@ -47,7 +64,7 @@ async def test_second_start_creates_nothing_but_endpoints(hub: FakeHub) -> None:
     code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
 
     assert code == 0
-    assert len(hub.admin.writes) == 6
+    assert len(hub.admin.writes) == endpoints_of(hub)
     assert all(write.startswith("endpoints ") for write in hub.admin.writes)
     assert hub.dfsps["payerbank"].accounts["USD", "POSITION"] == 200_000
 
@@ -58,7 +75,7 @@ async def test_ledger_that_is_not_ready_is_asked_again(hub: FakeHub) -> None:
     code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
 
     assert code == 0
-    assert len(hub.admin.writes) == len(set(hub.admin.writes)) == 15
+    assert len(hub.admin.writes) == len(set(hub.admin.writes)) == 9 + endpoints_of(hub)
     assert hub.dfsps["payerbank"].accounts["USD", "SETTLEMENT"] == -1_000_000_000
 
 

@@ -5,86 +5,15 @@ Three DFSPs, eight transfer IDs, and room for a few amounts: few enough that mes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
-
 from hypothesis import strategies as st
 
-from clearinghub.domain.fulfil import Action
+from tests.model.messages import Flags, Fulfil, Happening, Limits, Message, Prepare, Timeout
 
 DFSPS = ("alice", "bob", "carol")
 SENDERS = (*DFSPS, "mallory")  # the last is no participant
 TRANSFER_IDS = tuple(f"t{number}" for number in range(8))
 START_MS = 1_700_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Prepare:
-    """POST /transfers. `right_condition` False: one that is no condition at all."""
-
-    transfer_id: str
-    source: str
-    payer: str
-    payee: str
-    amount: int
-    right_condition: bool
-    expires_at_ms: int
-
-    def body(self) -> str:
-        return repr((self.payer, self.payee, self.amount, self.right_condition, self.expires_at_ms))
-
-
-@dataclass(frozen=True, slots=True)
-class Fulfil:
-    """PUT /transfers/{ID} or its /error. `right_fulfilment` None: none at all. `note` makes bodies differ."""
-
-    transfer_id: str
-    action: Action
-    source: str
-    destination: str | None
-    right_fulfilment: bool | None
-    version: str
-    error_code: str
-    note: int
-
-    def body(self) -> str:
-        return repr((self.action, self.right_fulfilment, self.error_code, self.note))
-
-
-@dataclass(frozen=True, slots=True)
-class Timeout:
-    """The sweep's reminder."""
-
-    transfer_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The operator changes what a DFSP may owe, or the DFSP its funds."""
-
-    dfsp: str
-    net_debit_cap: int | None
-    funds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """The operator stops or readmits a DFSP, or its account."""
-
-    dfsp: str
-    active: bool
-    account_active: bool
-
-
-Message: TypeAlias = Prepare | Fulfil | Timeout | Limits | Flags
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """A message, and the time that the broker stamped on it."""
-
-    message: Message
-    at_ms: int
+ACTIONS = ("commit", "reserve", "reject", "abort")
 
 
 _mostly_true = st.integers(0, 9).map(lambda number: number < 9)
@@ -127,7 +56,7 @@ def _fulfils(draw: st.DrawFn, prepares: dict[str, Prepare]) -> Fulfil:
         destination = prepare.payer
     return Fulfil(
         transfer_id=prepare.transfer_id if prepare is not None else draw(st.sampled_from(TRANSFER_IDS)),
-        action=draw(st.sampled_from((Action.COMMIT, *Action))),
+        action=draw(st.sampled_from(("commit", *ACTIONS))),
         source=source,
         destination=destination,
         right_fulfilment=draw(st.sampled_from((True, True, True, True, False, None))),

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from clearinghub.domain import fulfil, prepare, timeout
 from clearinghub.domain.transfer import TRANSITIONS, State, Transfer
-from tests.property.auditor import Auditor
-from tests.property.messages import Flags, Fulfil, Happening, Limits, histories
+from tests.model.auditor import Auditor
+from tests.model.messages import Flags, Fulfil, Happening, Limits
+from tests.property.messages import DFSPS, histories
 from tests.property.world import Outcome, World
 
 on_us = st.booleans()
@@ -49,7 +50,7 @@ def run(history: list[Happening], *, on_us_transfers: bool) -> tuple[World, list
 
 @given(histories(), on_us)
 def test_every_verdict_and_every_position_is_the_auditor_s(history: list[Happening], on_us_transfers: bool) -> None:
-    world, auditor = World(on_us_transfers=on_us_transfers), Auditor(on_us_transfers=on_us_transfers)
+    world, auditor = World(on_us_transfers=on_us_transfers), Auditor(DFSPS, on_us_transfers=on_us_transfers)
     for happening in history:
         expected = auditor.predict(happening)
 

@@ -9,7 +9,8 @@ from clearinghub.domain import fulfil, prepare, timeout
 from clearinghub.domain.position import Position
 from clearinghub.domain.rejections import ErrorInformation
 from clearinghub.domain.transfer import Transfer
-from tests.property.messages import DFSPS, Flags, Fulfil, Happening, Limits, Prepare, Timeout
+from tests.model.messages import Flags, Fulfil, Happening, Limits, Prepare, Timeout
+from tests.property.messages import DFSPS
 from tests.unit.domain.samples import CONDITION, FULFILMENT, OTHER_FULFILMENT
 
 Outcome: TypeAlias = prepare.PrepareOutcome | fulfil.FulfilOutcome | timeout.TimeoutOutcome | None
@@ -105,7 +106,7 @@ class World:
     def _fulfil_request(message: Fulfil) -> fulfil.FulfilRequest:
         return fulfil.FulfilRequest(
             transfer_id=message.transfer_id,
-            action=message.action,
+            action=fulfil.Action(message.action),
             source=message.source,
             destination=message.destination,
             fulfilment=FULFILMENTS[message.right_fulfilment],

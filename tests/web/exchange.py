@@ -11,17 +11,23 @@ from typing import Any, NamedTuple
 
 from aiohttp.test_utils import TestClient
 
+from agents.agreement import make_on_agreement
 from agents.bulk_fulfil import make_on_bulk_fulfil
 from agents.bulk_prepare import make_on_bulk_prepare
 from agents.culprit import make_on_culprit
 from agents.fulfil import make_on_fulfil
 from agents.lookup import make_on_lookup
+from agents.party import make_on_party
+from agents.party_batch import make_batch_handlers
+from agents.party_import import make_on_import
 from agents.prepare import make_on_prepare
 from agents.shell import LedgerContext
 from agents.timeout import make_due_sweep, make_on_timeout
 from clearinghub.config import Settings
 from clearinghub.engine.record import Handler, Record
+from clearinghub.hub.ledger import agreement_rules
 from clearinghub.messages import decode
+from clearinghub.oracles.question import OracleAnswer, OracleQuestion
 from tables.bulks import BULKS
 from tests.fakes import Emitted, MemoryView, Offsets
 from tests.web.admin_world import PARTITIONS, LedgerInMemory, Operator, an_operator
@@ -61,8 +67,10 @@ class LedgerRecorder(FakeRecorder):
     ledger: LedgerInMemory = field(kw_only=True)
     settings: Settings = field(kw_only=True)
     callbacks: list[Callback] = field(default_factory=list)
-    lines: list[dict[str, Any]] = field(default_factory=list)  # of the callbacks, all of them
     decisions: int = 0
+    questions: list[OracleQuestion] = field(default_factory=list)
+    answers: list[OracleAnswer] = field(default_factory=list)
+    watched: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         context = LedgerContext(
@@ -71,6 +79,8 @@ class LedgerRecorder(FakeRecorder):
             self.settings.on_us_transfers,
             confirm_to_payee=self.settings.confirm_to_payee,
             fsp_in_bulk_paths=self.settings.fsp_in_bulk_paths,
+            built_in_oracle_types=frozenset(self.settings.built_in_oracle_types),
+            participants_reference_shapes=self.settings.participants_reference_shapes,
         )
         on_fulfil = make_on_fulfil(context)
         self.handlers: dict[str, Handler] = {
@@ -80,6 +90,8 @@ class LedgerRecorder(FakeRecorder):
             "timeout": make_on_timeout(context),
             "bulk-prepare": make_on_bulk_prepare(context),
             "bulk-fulfil": make_on_bulk_fulfil(context),
+            "agreement": make_on_agreement(context, agreement_rules(self.settings)),
+            "party": make_on_party(context, {**make_batch_handlers(context), "party-import": make_on_import(context)}),
         }
         self.on_culprit = make_on_culprit(context)
 
@@ -111,20 +123,30 @@ class LedgerRecorder(FakeRecorder):
 
     def follow(self, view: MemoryView) -> None:
         emitted = view.take()
+        self.watched += (one.line for one in emitted if one.topic == "notification")
         self.ledger._deliver(emitted)
         self.callbacks += self._callbacks(emitted)
-        self.lines += [one.line for one in emitted if one.topic == "notification"]
         for one in emitted:
             if one.topic in self.handlers:
                 assert one.partition is not None
                 self.decide(self.ledger.views[one.partition], one.topic, one.key, one.value)
+            elif one.topic == "oracle":
+                self._ask(OracleQuestion.parse(one.value))
+
+    def _ask(self, question: OracleQuestion) -> None:
+        """What the callbacks role does: ask, and write the answer to topic `party`."""
+        self.questions.append(question)
+        value = question.answered(self.answers.pop(0))
+        view = self.ledger.views[zlib.crc32(question.reply_key.encode()) % PARTITIONS]
+        self.decide(view, "party", question.reply_key, value)
 
     @staticmethod
     def _callbacks(emitted: list[Emitted]) -> Iterator[Callback]:
         for one in emitted:
             if one.topic == "notification":
                 line, body = decode(one.value)
-                yield Callback(line["receiver"], line["source"], line["method"], line["path"], json.loads(body))
+                told = json.loads(body) if body else None
+                yield Callback(line["receiver"], line["source"], line["method"], line["path"], told)
 
 
 @dataclass
@@ -192,7 +214,9 @@ async def an_exchange(**settings: Any) -> AsyncIterator[Exchange]:
             await fund(operator, name, 1000, f"b51ec534-ee48-4575-b6a9-ead2955b807{number}")
         configured = Settings(**settings)
         recorder = LedgerRecorder(ledger=operator.ledger, settings=configured)
-        app = build_fspiop_app(configured, recorder, FakeHealth(), now_ms=lambda: NOW_MS)
+        app = build_fspiop_app(
+            configured, recorder, FakeHealth(), now_ms=lambda: NOW_MS, participants=operator.ledger.participants
+        )
         async with TestClient(HubServer(app)) as http:
             yield Exchange(Dfsp(http, recorder, FakeHealth()), operator, recorder)
 

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import BaseRunner
 
 from clearinghub.config import Settings
+from tests.fakes import FakeParticipants
 from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 
@@ -122,7 +123,14 @@ class HubServer(TestServer):
 async def a_dfsp(signatures: SignatureCheck = NO_SIGNATURES, **settings: Any) -> AsyncIterator[Dfsp]:
     """A DFSP before a hub with these settings, whose clock stands at NOW_MS."""
     recorder, health = FakeRecorder(), FakeHealth()
-    app = build_fspiop_app(Settings(**settings), recorder, health, now_ms=lambda: NOW_MS, signatures=signatures)
+    app = build_fspiop_app(
+        Settings(**settings),
+        recorder,
+        health,
+        now_ms=lambda: NOW_MS,
+        signatures=signatures,
+        participants=FakeParticipants(),
+    )
     async with TestClient(HubServer(app)) as http:
         yield Dfsp(http, recorder, health)
 

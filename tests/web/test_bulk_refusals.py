@@ -209,7 +209,7 @@ async def test_callbacks_name_the_bulk_s_own_endpoints(exchange: Exchange) -> No
     await put_error(exchange)
     await get(exchange, PAYER)
 
-    lines = exchange.ledger.lines
+    lines = exchange.ledger.watched
     assert ["POST", "ERROR", "ERROR", "PUT"] == [
         one["endpoint"].removeprefix("FSPIOP_CALLBACK_URL_BULK_TRANSFER_") for one in lines
     ]

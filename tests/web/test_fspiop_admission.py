@@ -10,6 +10,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from clearinghub.config import Settings
+from tests.fakes import FakeParticipants
 from tests.web.fspiop_client import ERROR, FULFIL, TRANSFER_ID, Dfsp, FakeHealth, FakeRecorder, HubServer
 from web.fspiop.app import build_fspiop_app
 
@@ -21,7 +22,9 @@ PATH = f"/transfers/{TRANSFER_ID}"
 async def dfsp() -> AsyncIterator[Dfsp]:
     """A DFSP before a hub that admits nothing new of `payerfsp`."""
     recorder, health = FakeRecorder(), FakeHealth()
-    app = build_fspiop_app(Settings(), recorder, health, admits=lambda source: source != "payerfsp")
+    app = build_fspiop_app(
+        Settings(), recorder, health, admits=lambda source: source != "payerfsp", participants=FakeParticipants()
+    )
     async with TestClient(HubServer(app)) as http:
         yield Dfsp(http, recorder, health)
 
@@ -65,7 +68,7 @@ class SlowRecorder(FakeRecorder):
 
 async def test_so_many_new_requests_may_wait_and_answers_do_not_count() -> None:
     recorder, health = SlowRecorder(), FakeHealth()
-    app = build_fspiop_app(Settings(requests_begun_max=2), recorder, health)
+    app = build_fspiop_app(Settings(requests_begun_max=2), recorder, health, participants=FakeParticipants())
     async with TestClient(HubServer(app)) as http:
         dfsp = Dfsp(http, recorder, health)
         waiting = [asyncio.create_task(dfsp.post()) for _ in range(2)]

@@ -13,6 +13,7 @@ from aiohttp.web import Application
 from clearinghub.config import Settings
 from clearinghub.jws.signature import Signer, Verifier
 from clearinghub.messages import decode
+from tests.fakes import FakeParticipants
 from tests.unit.jws.samples import FixedKeys, ec_key, rsa_key
 from tests.web.fspiop_client import (
     CALLBACK_HEADERS,
@@ -190,7 +191,7 @@ def message_routes(app: Application) -> list[tuple[str, str]]:
 
 
 async def test_no_route_is_forgotten(dfsp: Dfsp) -> None:
-    app = build_fspiop_app(Settings(), FakeRecorder(), FakeHealth(), signatures=CHECK)
+    app = build_fspiop_app(Settings(), FakeRecorder(), FakeHealth(), signatures=CHECK, participants=FakeParticipants())
     routes = message_routes(app)
     assert ("PATCH", "/transfers/{ID}") in routes
 
@@ -198,8 +199,15 @@ async def test_no_route_is_forgotten(dfsp: Dfsp) -> None:
         resource = path.split("/")[1]
         media = f"application/vnd.interoperability.{resource}+json;version=1"
         headers = {"Content-Type": f"{media}.1", **({"Accept": media} if method == "POST" else {})}
-        answer = await dfsp.send(method, path.replace("{ID}", TRANSFER_ID), headers, b"{}")
+        answer = await dfsp.send(method, _filled(path), headers, b"{}")
         assert MISSING == answer.error, f"{method} {path}"
+
+
+def _filled(path: str) -> str:
+    """A path with something in place of its parameters."""
+    for name, value in (("{ID}", TRANSFER_ID), ("{Type}", "MSISDN"), ("{SubId}", "home")):
+        path = path.replace(name, value)
+    return path
 
 
 async def test_off_means_off() -> None:

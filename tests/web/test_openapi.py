@@ -18,14 +18,16 @@ from clearinghub.domain.rejections import DESCRIPTION_LENGTH_MAX
 from tests.fakes import FakeParticipants
 from tests.web.admin_world import MODEL, HealthySurroundings, LedgerInMemory, Operator
 from tests.web.fspiop_client import FakeHealth, FakeRecorder
-from web.admin import bodies, statement
+from web.admin import bodies, oracles, statement
 from web.admin.app import build_admin_app
 from web.admin.schema import Keys, described, transfer_id
-from web.fspiop import bulk_models, models
+from web.fspiop import bulk_models, models, party_models
 from web.fspiop.app import build_fspiop_app
 
 FOLDER = Path(__file__).parents[2] / "web" / "openapi"
 FSPIOP: Mapping[str, Any] = yaml.safe_load((FOLDER / "fspiop-transfers.yaml").read_text())
+AGREEMENT: Mapping[str, Any] = yaml.safe_load((FOLDER / "fspiop-agreement.yaml").read_text())
+PARTIES: Mapping[str, Any] = yaml.safe_load((FOLDER / "fspiop-parties.yaml").read_text())
 ADMIN: Mapping[str, Any] = yaml.safe_load((FOLDER / "admin.yaml").read_text())
 # What says nothing about which values there are.
 PROSE = frozenset({"title", "description", "example", "$defs"})
@@ -67,9 +69,10 @@ def schema_of(description: Mapping[str, Any], name: str) -> Any:
 
 
 def test_every_fspiop_route_is_described_and_no_other() -> None:
-    app = build_fspiop_app(Settings(), FakeRecorder(), FakeHealth())
+    app = build_fspiop_app(Settings(), FakeRecorder(), FakeHealth(), participants=FakeParticipants())
 
-    assert routes(app) == {(method, path) for method, path, _ in operations(FSPIOP)}
+    described = {(method, path) for part in (FSPIOP, AGREEMENT, PARTIES) for method, path, _ in operations(part)}
+    assert routes(app) == described
 
 
 def test_every_admin_route_is_described_and_no_other() -> None:
@@ -121,21 +124,64 @@ def test_fspiop_primitives(name: str) -> None:
     assert resolved(TypeAdapter(getattr(models, name)).json_schema(), {}) == schema_of(FSPIOP, name)
 
 
-def test_fspiop_versions() -> None:
+def with_known_currencies(schema: Any) -> Any:
+    """The models leave the codes to the scheme's settings."""
+    if "currency" in schema["properties"]:
+        assert sorted(CURRENCIES) == schema["properties"]["currency"].pop("enum")
+    return schema
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PartyAnswer",
+        "ParticipantEntry",
+        "ParticipantAnswer",
+        "ParticipantBatch",
+        "ParticipantBatchAnswer",
+        "PartyError",
+    ],
+)
+def test_party_models(name: str) -> None:
+    generated = TypeAdapter(getattr(party_models, name)).json_schema()
+
+    assert resolved(generated, generated) == with_known_currencies(schema_of(PARTIES, name))
+
+
+@pytest.mark.parametrize("name", ["NewOracle", "OracleChange"])
+def test_oracle_models(name: str) -> None:
+    generated = TypeAdapter(getattr(oracles, name)).json_schema()
+    schema = resolved(generated, generated)
+    schema["properties"]["currency"] = {"type": "string"}  # the description's has its codes, which have a length
+    endpoint = schema["properties"]["endpoint"]["properties"]["endpointType"]
+    endpoint["enum"] = [endpoint.pop("const")]
+
+    assert schema == with_known_currencies(schema_of(ADMIN, name))
+
+
+@pytest.mark.parametrize(
+    ("description", "resource", "suffix"),
+    [
+        (FSPIOP, "transfers", ""),
+        (FSPIOP, "bulkTransfers", "-bulkTransfers"),
+        (PARTIES, "parties", "-parties"),
+        (PARTIES, "participants", "-participants"),
+    ],
+    ids=["transfers", "bulkTransfers", "parties", "participants"],
+)
+def test_fspiop_versions(description: Mapping[str, Any], resource: str, suffix: str) -> None:
     patterns = {
         name: re.compile(parameter["schema"]["pattern"])
-        for name, parameter in FSPIOP["components"]["parameters"].items()
+        for name, parameter in description["components"]["parameters"].items()
         if "pattern" in parameter["schema"]
     }
-    settings = Settings()
-    headers = (("Accept", settings.accept_versions), ("Content-Type", settings.content_versions))
+    media = f"application/vnd.interoperability.{resource}+json;version="
 
-    for resource, prefix in (("transfers", ""), ("bulkTransfers", "Bulk-")):
-        media = f"application/vnd.interoperability.{resource}+json;version="
-        for candidate in ("0", "1", "1.0", "1.1", "1.2", "2", "2.0", "2.1", "3"):
-            for name, supported in headers:
-                is_described = bool(patterns[prefix + name].search(media + candidate))
-                assert (candidate in supported) == is_described, (resource, name, candidate)
+    for candidate in ("0", "1", "1.0", "1.1", "1.2", "2", "2.0", "2.1", "3"):
+        settings = Settings()
+        for name, supported in (("Accept", settings.accept_versions), ("Content-Type", settings.content_versions)):
+            pattern = patterns[name + suffix]
+            assert (candidate in supported) == bool(pattern.search(media + candidate)), (name, candidate)
 
 
 ADMIN_BODIES: list[tuple[str, str, Keys]] = [
@@ -165,7 +211,8 @@ def test_admin_bodies(method: str, path: str, keys: Keys) -> None:
 def test_no_admin_body_is_forgotten() -> None:
     with_body = {(method, path) for method, path, operation in operations(ADMIN) if "requestBody" in operation}
 
-    assert with_body == {(method, path) for method, path, _ in ADMIN_BODIES}
+    of_models = {("POST", "/oracles"), ("PUT", "/oracles/{id}")}
+    assert with_body == {(method, path) for method, path, _ in ADMIN_BODIES} | of_models
 
 
 @pytest.mark.parametrize(
@@ -194,7 +241,9 @@ def test_admin_ids() -> None:
     assert sorted(CURRENCIES) == schema_of(ADMIN, "Currency")["enum"]
 
 
-@pytest.mark.parametrize("description", [FSPIOP, ADMIN], ids=["fspiop", "admin"])
+@pytest.mark.parametrize(
+    "description", [FSPIOP, AGREEMENT, PARTIES, ADMIN], ids=["fspiop", "agreement", "parties", "admin"]
+)
 def test_every_error_is_an_error_information(description: Mapping[str, Any]) -> None:
     for method, path, operation in operations(description):
         for status, response in operation["responses"].items():
@@ -212,6 +261,8 @@ def test_every_error_is_an_error_information(description: Mapping[str, Any]) -> 
 async def test_what_the_admin_api_shows_has_the_described_keys(operator: Operator) -> None:
     await operator.currency()
     await operator.dfsp()
+    oracle = {"oracleIdType": "MSISDN", "endpoint": {"value": "http://a", "endpointType": "URL"}}
+    await operator.post("/oracles", oracle)
     await operator.post("/participants/dfsp/endpoints", {"type": "FSPIOP_CALLBACK_URL_QUOTES", "value": "http://a"})
 
     for path, described_at, name in (
@@ -223,6 +274,7 @@ async def test_what_the_admin_api_shows_has_the_described_keys(operator: Operato
         ("/participants/dfsp/positions?currency=USD", None, "Position"),
         (f"/settlementModels/{MODEL['name']}", "/settlementModels/{name}", "SettlementModel"),
         ("/ledgerAccountTypes", "/ledgerAccountTypes", "LedgerAccountType"),
+        ("/oracles", "/oracles", "Oracle"),
     ):
         shown = (await operator.get(path)).json
         one = shown[0] if isinstance(shown, list) else shown

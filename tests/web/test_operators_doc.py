@@ -18,6 +18,8 @@ async def test_every_command_works(terminal: Terminal) -> None:
 
     for command in commands:
         tool, *arguments = shlex.split(command)
+        if tool == "parties":
+            continue  # writes to the broker: tests/integration/test_lookups.py
         arguments = [str(ROOT / one) if one.endswith(".yaml") else one for one in arguments]
         ended = await terminal.run(tool, *arguments)
         assert (0, "") == (ended.code, ended.err), command

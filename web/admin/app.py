@@ -14,6 +14,7 @@ from web.admin.context import AdminContext
 from web.admin.enums import EnumsResource
 from web.admin.limits import LimitsResource
 from web.admin.models import ModelsResource
+from web.admin.oracles import OraclesResource
 from web.admin.participants import ParticipantsResource
 from web.admin.statement import StatementResource
 from web.admin.transactions import TransactionsResource
@@ -52,6 +53,7 @@ def _add_routes(app: Application, context: AdminContext) -> None:
     limits = LimitsResource(context)
     accounts = AccountsResource(context)
     models = ModelsResource(context)
+    oracles = OraclesResource(context)
     enums = EnumsResource(context)
     add = app.router.add_route
 
@@ -80,6 +82,11 @@ def _add_routes(app: Application, context: AdminContext) -> None:
     add("PUT", "/settlementModels/{name}", models.put_model)
     add("GET", "/ledgerAccountTypes", models.get_account_types)
     add("POST", "/ledgerAccountTypes", models.post_account_types)
+
+    add("GET", "/oracles", oracles.get_oracles)
+    add("POST", "/oracles", oracles.post_oracle)
+    add("PUT", "/oracles/{id}", oracles.put_oracle)
+    add("DELETE", "/oracles/{id}", oracles.delete_oracle)
 
     add("GET", "/enums", enums.get_enums)
     add("GET", "/enums/{id}", enums.get_enum)

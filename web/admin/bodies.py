@@ -162,6 +162,11 @@ def name_in_path(request: Request) -> str:
 
 def account_id_in_path(request: Request) -> int:
     """An account's id in the path."""
+    return id_in_path(request)
+
+
+def id_in_path(request: Request) -> int:
+    """A number that the ledger has given, in the path."""
     written = request.match_info["id"]
     if _ID.fullmatch(written) is None:
         raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, "'id' URI path parameter"))

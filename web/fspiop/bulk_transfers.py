@@ -11,9 +11,10 @@ from typing import Any, Final
 import orjson
 from aiohttp.web import Request, Response
 
+from clearinghub.bulk_messages import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
-from clearinghub.messages import VERSION, BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage, encode
+from clearinghub.messages import VERSION, encode
 from clearinghub.ports import Recorder
 from web.fspiop.bulk_models import (
     BulkTransferPrepare,

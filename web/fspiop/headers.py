@@ -49,13 +49,28 @@ _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f
 class HeaderRules:
     """The checks of one resource's headers, e.g. of `transfers`, by the versions that the scheme supports."""
 
-    def __init__(self, resource: str, settings: Settings, signatures: SignatureCheck) -> None:
+    def __init__(
+        self,
+        resource: str,
+        settings: Settings,
+        signatures: SignatureCheck,
+        *,
+        accept_missing: str = "Accept is required",
+        destination_required: bool = False,
+    ) -> None:
+        """`accept_missing` is what a request without Accept is told; the reference's services differ in it."""
         self._resource = resource
+        self._accept_missing = accept_missing
+        self._destination_required = destination_required
         self._signatures = signatures
-        self._accept_versions = frozenset(settings.accept_versions)
-        self._content_versions = frozenset(settings.content_versions)
-        self._accept_extensions = extension_list(settings.accept_versions)
-        self._content_extensions = extension_list(settings.content_versions)
+        accept_versions, content_versions = (
+            settings.accept_versions_of(resource),
+            settings.content_versions_of(resource),
+        )
+        self._accept_versions = frozenset(accept_versions)
+        self._content_versions = frozenset(content_versions)
+        self._accept_extensions = extension_list(accept_versions)
+        self._content_extensions = extension_list(content_versions)
         self._body_bytes_max = settings.body_bytes_max
 
     async def read(self, request: Request) -> dict[str, str]:
@@ -74,14 +89,16 @@ class HeaderRules:
         if (request.content_length or 0) > self._body_bytes_max:
             raise ApiError(PAYLOAD_TOO_LARGE)
         self._check_content_type(headers.get("content-type"))
-        _check_source(headers.get("fspiop-source"))
+        _check_name("fspiop-source", headers.get("fspiop-source"))
+        if self._destination_required:
+            _check_name("fspiop-destination", headers.get("fspiop-destination"))
         await self._signatures.check(request, headers)
         return headers
 
     def _check_accept(self, method: str, accept: str | None) -> None:
         if accept is None:
             if method in _ACCEPT_REQUIRED:
-                _missing("Accept is required")
+                _missing(self._accept_missing)
             return
         versions = accepted_versions(self._resource, accept)
         if versions is None:
@@ -169,12 +186,12 @@ def _check_date(date: str | None) -> None:
         _malformed("Invalid date header")
 
 
-def _check_source(source: str | None) -> None:
+def _check_name(header: str, name: str | None) -> None:
     """Declared as required by the API's schema, hence with the schema's text, behind the checks above."""
-    if source is None:
-        _missing("/header must have required property 'fspiop-source'")
-    if not source:
-        detail = "/header/fspiop-source must NOT have fewer than 1 characters"
+    if name is None:
+        _missing(f"/header must have required property '{header}'")
+    if not name:
+        detail = f"/header/{header} must NOT have fewer than 1 characters"
         raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias
+from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, ValidationInfo
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
@@ -39,7 +39,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def _is_known_currency(code: str, info: ValidationInfo) -> str:
-    assert info.context is not None  # transfer_prepare hands the scheme's currencies over
+    assert info.context is not None  # `checked` hands the scheme's currencies over
     if code not in info.context:
         raise PydanticCustomError(NOT_IN_ENUMERATION, "")
     return code
@@ -54,9 +54,12 @@ IlpPacket: TypeAlias = Annotated[str, Field(min_length=1, max_length=32768, patt
 IlpHash: TypeAlias = Annotated[str, Field(max_length=48, pattern=ILP_HASH_PATTERN)]  # a condition or a fulfilment
 ErrorCodeText: TypeAlias = Annotated[str, Field(pattern=ERROR_CODE_PATTERN)]
 ErrorDescription: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
+# Said of whatever stands within another object: what does not say it takes after the object it is in.
+OPEN: Final = ConfigDict(extra="ignore")
 TransferState: TypeAlias = Literal["RECEIVED", "RESERVED", "COMMITTED", "ABORTED"]
 
 
+@with_config(OPEN)
 class Extension(TypedDict):
     """One pair of an extension list."""
 
@@ -64,12 +67,14 @@ class Extension(TypedDict):
     value: Annotated[str, Field(min_length=1, max_length=128)]
 
 
+@with_config(OPEN)
 class ExtensionList(TypedDict):
     """What two DFSPs tell each other beside the API; the hub passes it on."""
 
     extension: Annotated[list[Extension], Field(min_length=1, max_length=16)]
 
 
+@with_config(OPEN)
 class Money(TypedDict):
     """An amount and its currency."""
 
@@ -99,6 +104,7 @@ class TransferFulfil(TypedDict):
     extensionList: NotRequired[ExtensionList]
 
 
+@with_config(OPEN)
 class ErrorInformationBody(TypedDict):
     """What went wrong, as a DFSP says it."""
 
@@ -113,33 +119,34 @@ class ErrorInformationObject(TypedDict):
     errorInformation: ErrorInformationBody
 
 
+Checked = TypeVar("Checked")
+
 _PREPARE: Final = TypeAdapter(TransferPrepare)
 _FULFIL: Final = TypeAdapter(TransferFulfil)
 _ERROR: Final = TypeAdapter(ErrorInformationObject)
 
 
-def transfer_prepare(parsed: dict[str, Any], currencies: frozenset[str]) -> TransferPrepare:
-    """The checked body of a prepare. Raises ApiError for the first thing wrong with it (fspiop 1.3)."""
+def checked(model: TypeAdapter[Checked], parsed: dict[str, Any], currencies: frozenset[str]) -> Checked:
+    """The body, once it is of the model. Raises ApiError for the first thing wrong with it (fspiop 1.3)."""
     try:
-        return _PREPARE.validate_python(parsed, strict=True, context=currencies)
+        return model.validate_python(parsed, strict=True, context=currencies)
     except ValidationError as error:
         raise ApiError(first_rejection(error)) from error
+
+
+def transfer_prepare(parsed: dict[str, Any], currencies: frozenset[str]) -> TransferPrepare:
+    """The checked body of a prepare. Raises ApiError as `checked` does."""
+    return checked(_PREPARE, parsed, currencies)
 
 
 def transfer_fulfil(parsed: dict[str, Any]) -> TransferFulfil:
-    """The checked body of a fulfil. Raises ApiError for the first thing wrong with it."""
-    try:
-        return _FULFIL.validate_python(parsed, strict=True)
-    except ValidationError as error:
-        raise ApiError(first_rejection(error)) from error
+    """The checked body of a fulfil. Raises ApiError as `checked` does."""
+    return checked(_FULFIL, parsed, frozenset())
 
 
 def error_information(parsed: dict[str, Any]) -> ErrorInformationBody:
-    """The checked errorInformation of an error callback. Raises ApiError for the first thing wrong with it."""
-    try:
-        return _ERROR.validate_python(parsed, strict=True)["errorInformation"]
-    except ValidationError as error:
-        raise ApiError(first_rejection(error)) from error
+    """The checked errorInformation of an error callback. Raises ApiError as `checked` does."""
+    return checked(_ERROR, parsed, frozenset())["errorInformation"]
 
 
 def check_path_id(text: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp.web import Application
 
+from web.fspiop.agreement import AgreementResource
 from web.fspiop.bulk_transfers import BulkTransfersResource
+from web.fspiop.parties import PartiesResource
 from web.fspiop.transfers import TransfersResource
 
 
@@ -24,3 +28,36 @@ def add_bulk_routes(app: Application, bulks: BulkTransfersResource) -> None:
     app.router.add_get("/bulkTransfers/{ID}", bulks.get_bulk, allow_head=False)
     app.router.add_put("/bulkTransfers/{ID}", bulks.put_bulk)
     app.router.add_put("/bulkTransfers/{ID}/error", bulks.put_bulk_error)
+
+
+def add_agreement_routes(app: Application, resource: AgreementResource) -> None:
+    """Serve a resource of what is agreed on before a transfer."""
+    path = f"/{resource.description.resource}"
+    if resource.description.request is not None:
+        app.router.add_post(path, resource.post)
+    app.router.add_get(path + "/{ID}", resource.get, allow_head=False)
+    app.router.add_put(path + "/{ID}", resource.put)
+    app.router.add_put(path + "/{ID}/error", resource.put_error)
+
+
+PARTY_RESOURCES: Final = ("parties", "participants")
+# A sub-id may be empty: some clients render the path of one with nothing in its place.
+_PARTY_PATHS: Final = ("/{Type}/{ID:[^/]+}", "/{Type}/{ID:[^/]+}/{SubId:[^/]*}")
+
+
+def add_party_routes(app: Application, parties: PartiesResource, participants: PartiesResource) -> None:
+    """Serve /parties and /participants; the paths of errors first, for their last segment could be a sub-id."""
+    add = app.router.add_route
+    for path in _PARTY_PATHS:
+        add("PUT", f"/parties{path}/error", parties.put_error)
+        add("PUT", f"/participants{path}/error", participants.put_error)
+    add("POST", "/participants", participants.post_batch)
+    add("PUT", "/participants/{ID}", participants.put_batch)
+    add("PUT", "/participants/{ID}/error", participants.put_batch_error)
+    for path in _PARTY_PATHS:
+        add("GET", f"/parties{path}", parties.get_party)
+        add("PUT", f"/parties{path}", parties.put_party)
+        add("GET", f"/participants{path}", participants.get_participant)
+        add("POST", f"/participants{path}", participants.post_participant)
+        add("PUT", f"/participants{path}", participants.put_participant)
+        add("DELETE", f"/participants{path}", participants.delete_participant)

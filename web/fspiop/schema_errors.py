@@ -1,7 +1,8 @@
 """From pydantic's errors to the one that the API's schema validator would have named first (fspiop 1.3).
 
 The reference validates with ajv, which stops at the first error: in an object, first the required properties that are
-missing, then the properties in the schema's order, each to its depth. Codes and texts are ajv's by way of Mojaloop.
+missing, then those that must not be there, then the properties in the schema's order, each to its depth. Codes and
+texts are ajv's by way of Mojaloop.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _TYPE_TEXTS: Final[Mapping[str, str]] = {
     "string_type": "must be string",
     "list_type": "must be array",
     "dict_type": "must be object",
+    "bool_type": "must be boolean",
 }
 _CONSTRAINT_TEXTS: Final[Mapping[str, str]] = {
     "string_too_short": "must NOT have fewer than {min_length} characters",
@@ -47,6 +49,9 @@ def _first(errors: Sequence[ErrorDetails], depth: int) -> ErrorDetails:
     for error in errors:
         if error["type"] == "missing" and len(error["loc"]) == depth + 1:
             return error
+    for error in errors:
+        if error["type"] == "extra_forbidden" and len(error["loc"]) == depth + 1:
+            return error
     first = errors[0]
     if len(first["loc"]) <= depth + 1:
         return first
@@ -59,6 +64,8 @@ def _rejection(error: ErrorDetails) -> Rejection:
     if kind == "missing":
         *parent, name = error["loc"]
         return Rejection(ErrorCode.MISSING_ELEMENT, f"{_path(parent)} must have required property '{name}'")
+    if kind == "extra_forbidden":
+        return Rejection(ErrorCode.TOO_MANY_ELEMENTS, f"{_path(error['loc'][:-1])} must NOT have additional properties")
     path = _path(error["loc"])
     if kind == "literal_error" and not isinstance(error["input"], str):
         kind = "string_type"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
+import orjson
 from aiohttp.web import Application, Request, Response, get
 
 from clearinghub import __version__
 from clearinghub.ports import Health
 from web.operations import add_operations_routes
+
+PARTIES_AT_ONCE: Final = 2_000  # a page of an export; the partition's rounds wait for it some milliseconds
 
 
 class PartitionElsewhereError(Exception):
@@ -23,6 +26,9 @@ class LedgerRows(Protocol):
 
     async def transfer(self, partition: int, transfer_id: str) -> bytes | None:
         """The row of a transfer, as stored."""
+
+    async def parties(self, partition: int, after: str, count_max: int) -> list[tuple[bytes, bytes]]:
+        """The next rows of the built-in oracle behind a key, with their keys."""
 
 
 def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
@@ -43,11 +49,23 @@ def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
             return _elsewhere()
         return Response(body=row or b"", content_type="application/json")
 
+    async def get_parties(request: Request) -> Response:
+        """A line with key and row for each; fewer than asked for when there are no more."""
+        try:
+            found = await rows.parties(
+                int(request.match_info["partition"]), request.query.get("after", ""), PARTIES_AT_ONCE
+            )
+        except PartitionElsewhereError:
+            return _elsewhere()
+        lines = (b"[%b,%b]" % (orjson.dumps(key.decode()), row) for key, row in found)
+        return Response(body=b"\n".join(lines), content_type="application/x-ndjson")
+
     app = Application()
     app.add_routes(
         [
             get(r"/partitions/{partition:\d+}/positions/{participant}", get_positions),
             get(r"/partitions/{partition:\d+}/transfers/{id}", get_transfer),
+            get(r"/partitions/{partition:\d+}/parties", get_parties),
         ]
     )
     add_operations_routes(app, health, __version__)

@@ -6,10 +6,10 @@ that a movement made twice, or not at all, or with the wrong sign in the code un
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from clearinghub.domain.fulfil import Action
-from tests.property.messages import DFSPS, Flags, Fulfil, Happening, Limits, Message, Prepare
+from tests.model.messages import Flags, Fulfil, Happening, Limits, Message, Prepare
 
 SHOWN = {"held": "RESERVED", "paid": "COMMITTED", "void": "ABORTED"}
 
@@ -25,20 +25,45 @@ class Case:
 
 
 class Auditor:
-    """Follows a history message by message."""
+    """Follows a history message by message.
 
-    def __init__(self, *, on_us_transfers: bool = False) -> None:
+    With `credits_follow` the payee's leg of a commit counts when the caller says so by `credit`, as on the hub, where
+    it comes to the payee's own partition later; without it, at once.
+    """
+
+    def __init__(
+        self,
+        dfsps: Iterable[str],
+        *,
+        on_us_transfers: bool = False,
+        credits_follow: bool = False,
+        room: int | None = 100,
+        payee_is_welcome: Callable[[str], bool] | None = None,
+    ) -> None:
         self.on_us_transfers = on_us_transfers
+        self.credits_follow = credits_follow
         self.cases: dict[str, Case] = {}
-        self.caps: dict[str, int | None] = dict.fromkeys(DFSPS, 100)
-        self.funds = dict.fromkeys(DFSPS, 100)
+        self.caps: dict[str, int | None] = dict.fromkeys(dfsps, room)
+        self.funds: dict[str, int] = dict.fromkeys(self.caps, room or 0)
         self.barred: set[str] = set()
+        self.credits: dict[str, dict[str, int]] = {}
+        self._payee_is_welcome = payee_is_welcome or self._is_welcome
+
+    def _is_welcome(self, dfsp: str) -> bool:
+        return dfsp in self.caps and dfsp not in self.barred
+
+    def credit(self, dfsp: str, transfer_id: str, amount: int) -> bool:
+        """The payee's leg has come; False if it had come before."""
+        received = self.credits.setdefault(dfsp, {})
+        is_new = transfer_id not in received
+        received.setdefault(transfer_id, amount)
+        return is_new
 
     def owes(self, dfsp: str) -> int:
         """Held or paid out, less what was paid in."""
-        prepares = [(case.prepare, case.fate) for case in self.cases.values()]
-        out = sum(prepare.amount for prepare, fate in prepares if fate in ("held", "paid") and prepare.payer == dfsp)
-        return out - sum(prepare.amount for prepare, fate in prepares if fate == "paid" and prepare.payee == dfsp)
+        prepares = [case.prepare for case in self.cases.values() if case.fate in ("held", "paid")]
+        out = sum(prepare.amount for prepare in prepares if prepare.payer == dfsp)
+        return out - sum(self.credits.get(dfsp, {}).values())
 
     def in_flight(self) -> int:
         return sum(case.prepare.amount for case in self.cases.values() if case.fate == "held")
@@ -68,9 +93,9 @@ class Auditor:
         if known is not None:
             same = known.prepare.body() == message.body()
             return f"resent {SHOWN[known.fate]}" if same else "refused 3106"
-        welcome = set(DFSPS) - self.barred
         sound = (
-            {message.payer, message.payee} <= welcome
+            self._is_welcome(message.payer)
+            and self._payee_is_welcome(message.payee)
             and message.source == message.payer
             and (self.on_us_transfers or message.payer != message.payee)
             and message.amount < 10**18
@@ -89,7 +114,7 @@ class Auditor:
         return "refused 4200" if cap is None or would_owe > cap else "reserved"
 
     def _fulfil(self, message: Fulfil, now_ms: int) -> str:
-        if (message.action, message.version) == (Action.RESERVE, "1.0"):
+        if (message.action, message.version) == ("reserve", "1.0"):
             return "ignored"
         case = self.cases.get(message.transfer_id)
         if case is None:
@@ -98,7 +123,7 @@ class Auditor:
             return "refused 3100"
         if message.destination not in (None, case.prepare.payer):
             return self._void(case, "3100")
-        seen = case.error_body if message.action is Action.ABORT else case.fulfil_body
+        seen = case.error_body if message.action == "abort" else case.fulfil_body
         if seen is not None:
             if seen != message.body():
                 return "refused 3106"
@@ -106,22 +131,24 @@ class Auditor:
         return self._answer(case, message, late=now_ms >= case.prepare.expires_at_ms)
 
     def _answer(self, case: Case, message: Fulfil, *, late: bool) -> str:
-        if message.action is Action.ABORT:
+        if message.action == "abort":
             case.error_body = message.body()
         else:
             case.fulfil_body = message.body()
-        pays = message.action in (Action.COMMIT, Action.RESERVE)
+        pays = message.action in ("commit", "reserve")
         if pays and not (message.right_fulfilment and case.prepare.right_condition):
             return self._void(case, "3100")
         if case.fate != "held":
             return "refused 3100"
         if late:
             return "refused 3303"
-        if message.action is Action.REJECT:
+        if message.action == "reject":
             return "ignored"
-        if message.action is Action.ABORT:
+        if message.action == "abort":
             return self._void(case, "3100" if message.error_code == "9999" else message.error_code)
         case.fate = "paid"
+        if not self.credits_follow:
+            self.credit(case.prepare.payee, message.transfer_id, case.prepare.amount)
         return "committed"
 
     @staticmethod

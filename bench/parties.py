@@ -1,0 +1,114 @@
+"""`python -m bench.parties`: the built-in oracle with a million parties; lookups before and after, memory, recovery.
+
+Starts a hub of its own on KAFKA_BOOTSTRAP, four partitions in one ledger process, and two DFSPs. Prints lookups'
+latencies (GET /parties sent to PUT /parties received) with few parties and with many, closed loop, the same machine and
+hub; how long the import took; what the ledger holds in memory; and how long a worker without data takes to answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+from clearinghub.client.admin import AdminClient
+from clearinghub.sandbox.scheme import Scheme
+from tests.integration.hub_under_test import CURRENCY, REPOSITORY, HubUnderTest
+from tests.integration.lookup_dfsp import LookupDfsp, shown, side_by_side
+
+CAP: Final = 10_000_000
+FIRST: Final = 27_710_000_000
+FEW: Final = 1_000
+IMPORT_TIMEOUT_S: Final = 3_600
+HEALTHY_WITHIN_S: Final = 600.0
+
+
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.parties", description="The built-in oracle, loaded.")
+    parser.add_argument("--parties", type=int, default=1_000_000)
+    parser.add_argument("--lookups", type=int, default=1_000)
+    parser.add_argument("--at-once", type=int, default=10)
+    return parser
+
+
+async def run(parties: int, lookups: int, at_once: int) -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory(prefix="clearinghub-parties-") as scratch:
+        folder = Path(scratch)
+        hub = HubUnderTest(os.environ["KAFKA_BOOTSTRAP"], f"parties{uuid.uuid4().hex[:6]}-", folder)
+        try:
+            for role in ("ledger", "callbacks", "ingress"):
+                hub.start(role)
+            await hub.urls.wait_until_healthy(HEALTHY_WITHIN_S, lambda _what: None)
+            await _measure(hub, folder, parties, lookups, at_once)
+        finally:
+            hub.close()
+
+
+async def _measure(hub: HubUnderTest, folder: Path, parties: int, lookups: int, at_once: int) -> None:
+    async with AsyncExitStack() as stack:
+        admin = await stack.enter_async_context(AdminClient(hub.urls.admin))
+        scheme = Scheme(admin, "Hub", CURRENCY)
+        await scheme.ensure_currency()
+        dfsps = []
+        for name in ("payer1", "payee1"):
+            dfsps.append(await stack.enter_async_context(LookupDfsp(name, hub.urls.fspiop)))
+            await scheme.ensure_dfsp(name, CAP, dfsps[-1].endpoints)
+        payer = dfsps[0]
+        dice = random.Random(1)
+
+        async def look_up(known: int) -> str:
+            numbers = [str(FIRST + dice.randrange(known)) for _ in range(lookups)]
+            return shown(await side_by_side(lambda number: payer.look_up(numbers[number]), lookups, at_once))
+
+        _import(hub, folder, 0, FEW)
+        await look_up(FEW)
+        print(f"{FEW:,} parties: {await look_up(FEW)}; ledger {_resident_mib(hub)} MiB")
+        seconds = _import(hub, folder, FEW, parties)
+        print(f"{parties - FEW:,} more imported in {seconds:.0f} s, {(parties - FEW) / seconds:,.0f}/s")
+        await look_up(parties)
+        print(f"{parties:,} parties: {await look_up(parties)}; ledger {_resident_mib(hub)} MiB")
+        hub.kill("ledger")
+        began_at = time.monotonic()
+        hub.start("ledger", data_dir=folder / "elsewhere")
+        await hub.urls.wait_until_healthy(HEALTHY_WITHIN_S, lambda _what: None)
+        await payer.look_up(str(FIRST + parties - 1))
+        print(f"a ledger without data answers {time.monotonic() - began_at:.1f} s after its start")
+        print(f"{parties:,} parties: {await look_up(parties)}; ledger {_resident_mib(hub)} MiB")
+
+
+def _import(hub: HubUnderTest, folder: Path, begin: int, end: int) -> float:
+    path = folder / "parties.csv"
+    with path.open("w") as file:
+        file.writelines(_lines(begin, end))
+    began_at = time.monotonic()
+    command = [sys.executable, "-m", "clearinghub", "parties", "import", str(path)]
+    subprocess.run(command, cwd=REPOSITORY, env=hub.environment, timeout=IMPORT_TIMEOUT_S, check=True)
+    return time.monotonic() - began_at
+
+
+def _lines(begin: int, end: int) -> Iterator[str]:
+    yield "partyIdType,partyIdentifier,fspId\n"
+    for number in range(begin, end):
+        yield f"MSISDN,{FIRST + number},payee1\n"
+
+
+def _resident_mib(hub: HubUnderTest) -> int:
+    status = Path(f"/proc/{hub.processes['ledger'].pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) // 1024
+
+
+if __name__ == "__main__":
+    chosen = options().parse_args()
+    asyncio.run(run(chosen.parties, chosen.lookups, chosen.at_once))

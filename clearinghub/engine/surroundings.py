@@ -1,0 +1,30 @@
+"""What the engine touches outside itself: the time, and the clients of Kafka; tests hand in others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The process's clocks, in seconds, and what makes its clients.
+
+    `wall_s` counts since 1970 and may jump, `steady_s` from anywhere and never does.
+    """
+
+    wall_s: Callable[[], float] = time.time
+    steady_s: Callable[[], float] = time.monotonic
+    make_producer: Callable[..., Any] = AIOKafkaProducer
+    make_consumer: Callable[..., Any] = AIOKafkaConsumer
+
+    def wall_ms(self) -> int:
+        """The time in whole milliseconds since 1970."""
+        return int(self.wall_s() * 1000)
+
+
+REAL: Final = Surroundings()

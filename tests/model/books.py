@@ -1,0 +1,293 @@
+"""Books kept beside the ledger: each partition's rounds decided again, by other rules, from what they took and wrote.
+
+A round says in its row of table `offsets` how far it took each input; with the inputs' order that gives every record in
+the order of its decision. What must follow from each is predicted (auditor.py, effects.py) and compared with all that
+the round's transaction holds. So a record taken twice or never, a movement lost or doubled, a DFSP not told, a row
+missing in a changelog: all of them show in the round that did it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tests.model.auditor import Auditor
+from tests.model.effects import Effects, read_effects
+from tests.model.funds import Funds
+from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, line_of
+from tests.model.messages import Fulfil, Happening, Prepare, Timeout
+
+
+class PartitionBooks:
+    """The books of one partition of the ledger."""
+
+    def __init__(
+        self, partition: int, partitions: int, between: Between, *, dfsps: Iterable[str], confirm_to_payee: bool,
+        standing: Callable[[str], set[bool]],
+    ) -> None:  # fmt: skip
+        """Books that begin with the ledger.
+
+        Args:
+            partition: its number.
+            partitions: how many the ledger has.
+            between: reads the inputs.
+            dfsps: all that have joined.
+            confirm_to_payee: the scheme's setting of that name.
+            standing: all that a payee's standing has ever been; other partitions hear of it sooner or later.
+        """
+        self.partition = partition
+        self.auditor = Auditor(
+            dfsps, room=None, credits_follow=True, payee_is_welcome=lambda _payee: self._payee_is_welcome
+        )
+        self.funds = Funds(self.auditor)
+        self.decided = dict.fromkeys(INPUTS, 0)
+        self.records = 0
+        self.credited: dict[str, int] = {}
+        self._partitions = partitions
+        self._between = between
+        self._confirm_to_payee = confirm_to_payee
+        self._standing = standing
+        self._payee_is_welcome = True
+        self._rows: dict[tuple[str, str], Any] = {}
+        self._conditions: dict[str, bytes | None] = {}
+        self._dfsps = set(dfsps)
+
+    # -- rounds
+
+    def follow(self, one: Round) -> None:
+        """Decide again what a round has decided.
+
+        Raises:
+            Breach: it has written something else than what follows.
+        """
+        taken = self._taken(one)
+        bodies = {body_of(seen.value) for seen in taken if body_of(seen.value)}
+        found = read_effects(one.emitted, bodies)
+        self._check_reminders(one)
+        refused = {effect[0] for effect in found["transfers"] if effect[3] == "3100"}
+        effects = Effects(confirm_to_payee=self._confirm_to_payee)
+        for seen in taken:
+            self._decide(seen, effects, refused)
+        for topic in {*effects.by_topic, *found}:
+            expected, actual = sorted(effects.by_topic[topic], key=repr), sorted(found[topic], key=repr)
+            if expected != actual:
+                raise Breach(_difference(self.partition, topic, taken, expected, actual))
+        if effects.by_topic["notification"] != found["notification"]:
+            raise Breach(f"partition {self.partition}: callbacks are out of order: {found['notification']}")
+        self._check_provenance(one, taken)
+        self._rows.update(one.rows)
+        self._check_rows(effects.touched)
+        self.records += len(taken)
+
+    def _taken(self, one: Round) -> list[Seen]:
+        row = one.rows.get(("offsets", "inputs"))
+        if row is None:
+            if any(seen.topic not in ("timeout", "workers") for seen in one.emitted):
+                raise Breach(f"partition {self.partition}: a round wrote outputs and says not what it took")
+            return []
+        taken: list[Seen] = []
+        for topic in INPUTS:
+            end = row.get(topic, 0)
+            if end < self.decided[topic]:
+                raise Breach(f"{topic}/{self.partition}: decided up to {self.decided[topic]}, and again from {end}")
+            taken.extend(self._between(topic, self.partition, self.decided[topic], end))
+            self.decided[topic] = end
+        return taken
+
+    def _check_provenance(self, one: Round, taken: list[Seen]) -> None:
+        """Every callback's id names a record of this round."""
+        places = {f"{seen.topic}-{seen.partition}-{seen.offset}" for seen in taken}
+        for seen in one.emitted:
+            line = line_of(seen.value) if seen.topic == "notification" else None
+            if line is not None and line["notification_id"].rpartition("-")[0] not in places:
+                raise Breach(f"partition {self.partition}: callback {line['notification_id']} is of no record taken")
+
+    def _check_reminders(self, one: Round) -> None:
+        for seen in one.emitted:
+            line = line_of(seen.value) if seen.topic == "timeout" else None
+            if line is not None:
+                case = self.auditor.cases.get(line["id"])
+                if case is None or case.fate != "held":
+                    raise Breach(f"partition {self.partition}: reminded of {line['id']}, which is not held")
+
+    def _check_rows(self, touched: set[tuple[str, str]]) -> None:
+        """The changelogs must hold what the books hold."""
+        for table, key in touched:
+            row = self._rows.get((table, key))
+            if row is None:
+                raise Breach(f"partition {self.partition}: no row {key} of table {table}")
+            if table == "positions":
+                participant, _currency, account_type = key.split("/")
+                expected: list[int | None] = [self.value(participant, account_type)]
+                if account_type == "POSITION":
+                    expected.append(self.auditor.caps[participant])
+                if [row[5], row[7]][: len(expected)] != expected:
+                    raise Breach(f"partition {self.partition}: row {key} holds {row}, and must {expected}")
+            elif (case := self.auditor.cases.get(key)) is not None:
+                shown = _shown(row[8][-1][0])
+                if shown != case.fate:
+                    raise Breach(f"partition {self.partition}: row {key} is {row[8][-1][0]}, and must be {case.fate}")
+
+    def value(self, participant: str, account_type: str) -> int:
+        """What an account of this partition must hold."""
+        if account_type == "POSITION":
+            return self.auditor.owes(participant)
+        return self.funds.value(participant, account_type)
+
+    # -- records
+
+    def _decide(self, seen: Seen, effects: Effects, refused: set[str]) -> None:
+        line = line_of(seen.value)
+        if line is None or line.get("kind") not in _KINDS[seen.topic]:
+            effects.add("dead-letter", seen.topic, seen.partition, seen.offset)
+        elif line["kind"] == "prepare":
+            self._prepare(line, seen, effects, refused)
+        elif line["kind"] == "fulfil":
+            self._fulfil(line, seen, effects)
+        elif line["kind"] == "timeout":
+            self._timeout(line, seen, effects)
+        elif line["kind"] == "get":
+            self._get(line, effects)
+        elif line["kind"] == "credit":
+            self._credit(line, effects)
+        else:
+            self.funds.command(line, effects)
+
+    def _prepare(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> None:
+        transfer_id = line["id"]
+        message = Prepare(
+            transfer_id, line["source"], line["payer"], line["payee"], line["amount"], _is_hash(line["condition"]),
+            line["expires_at_ms"], line["hash"],
+        )  # fmt: skip
+        standing = self._standing(line["payee"])
+        # Where it was both, what the ledger says is right: the payee's partition is another, and its news travel.
+        self._payee_is_welcome = transfer_id not in refused if len(standing) > 1 else standing == {True}
+        is_new = transfer_id not in self.auditor.cases
+        self._conditions.setdefault(transfer_id, _decoded(line["condition"]))
+        verdict, _, detail = self.auditor.predict(Happening(message, seen.at_ms)).partition(" ")
+        if verdict == "reserved":
+            value = self.auditor.owes(line["payer"])
+            effects.move((line["payer"], "POSITION"), line["amount"], value, transfer_id, "PRINCIPLE_VALUE")
+            effects.touched.add(("transfers", transfer_id))
+            effects.tell(line["payee"], "POST", transfer_id, "forward")
+        elif verdict == "resent":
+            payer = self.auditor.cases[transfer_id].prepare.payer
+            effects.tell(payer, "PUT", transfer_id, f"hub: {detail}")
+        else:
+            if is_new:
+                effects.finish(transfer_id, "transfer", "ABORTED", detail)
+            effects.tell(line["source"], "PUT", transfer_id, f"hub: error {detail}")
+
+    def _fulfil(self, line: dict[str, Any], seen: Seen, effects: Effects) -> None:
+        transfer_id, source, reserve = line["id"], line["source"], line["action"] == "reserve"
+        case = self.auditor.cases.get(transfer_id)
+        if case is None and line["hops"] + 1 < self._partitions:
+            onward = (self.partition + 1) % self._partitions
+            effects.add("lookup", onward, "fulfil", transfer_id, line["hops"] + 1)
+            return
+        message = Fulfil(
+            transfer_id, line["action"], source, line["destination"],
+            _fulfils(line["fulfilment"], self._conditions.get(transfer_id)), "1.1",
+            line["error_code"] or "", digest=line["hash"],
+        )  # fmt: skip
+        is_from_payee = case is not None and source == case.prepare.payee
+        is_addressed = case is not None and line["destination"] in (None, case.prepare.payer)
+        is_first = case is not None and is_from_payee and is_addressed and case.fulfil_body is None
+        verdict, _, detail = self.auditor.predict(Happening(message, seen.at_ms)).partition(" ")
+        if verdict == "refused":
+            effects.tell(source, "PUT", transfer_id, f"hub: error {detail}")
+            if reserve and is_first:
+                effects.tell(source, "PATCH", transfer_id, "hub: ABORTED")
+        elif case is not None and verdict != "ignored":
+            self._end(verdict, detail, line, case.prepare, effects, by_error=line["action"] == "abort" and is_addressed)
+
+    def _end(
+        self, verdict: str, detail: str, line: dict[str, Any], prepare: Prepare, effects: Effects, *, by_error: bool
+    ) -> None:
+        transfer_id, payer, payee = line["id"], prepare.payer, prepare.payee
+        reserve = line["action"] == "reserve"
+        if verdict == "committed":
+            effects.committed(transfer_id, payer, payee, prepare.amount, reserve=reserve)
+            return
+        if verdict == "resent":
+            effects.resent(transfer_id, payer, payee, line["source"], detail, reserve=reserve)
+            return
+        self._release(prepare, effects)
+        if by_error:
+            effects.aborted(transfer_id, payer, payee, detail, forwarded=detail == line["error_code"])
+        else:
+            effects.unwound(transfer_id, payer, payee, detail, reserve=reserve)
+
+    def _timeout(self, line: dict[str, Any], seen: Seen, effects: Effects) -> None:
+        transfer_id = line["id"]
+        if self.auditor.predict(Happening(Timeout(transfer_id), seen.at_ms)) == "expired":
+            prepare = self.auditor.cases[transfer_id].prepare
+            self._release(prepare, effects)
+            effects.unwound(transfer_id, prepare.payer, prepare.payee, "3303", reserve=False)
+
+    def _release(self, prepare: Prepare, effects: Effects) -> None:
+        account = (prepare.payer, "POSITION")
+        value = self.auditor.owes(prepare.payer)
+        effects.move(account, -prepare.amount, value, prepare.transfer_id, "PRINCIPLE_VALUE")
+
+    def _get(self, line: dict[str, Any], effects: Effects) -> None:
+        transfer_id, requester = line["id"], line["source"]
+        case = self.auditor.cases.get(transfer_id)
+        if case is None and line["hops"] + 1 < self._partitions:
+            effects.add("lookup", (self.partition + 1) % self._partitions, "get", transfer_id, line["hops"] + 1)
+        elif requester not in self._dfsps:
+            return
+        elif case is None:
+            effects.tell(requester, "PUT", transfer_id, "hub: error 3208")
+        elif requester in (case.prepare.payer, case.prepare.payee):
+            state = {"held": "RESERVED", "paid": "COMMITTED", "void": "ABORTED"}[case.fate]
+            effects.tell(requester, "PUT", transfer_id, f"hub: {state}")
+        else:
+            effects.tell(requester, "PUT", transfer_id, "hub: error 3000")
+
+    def _credit(self, line: dict[str, Any], effects: Effects) -> None:
+        participant, account_type, transfer_id = line["participant"], line["account_type"], line["id"]
+        if account_type == "POSITION":
+            if not self.auditor.credit(participant, transfer_id, -line["change"]):
+                raise Breach(f"partition {self.partition}: {transfer_id} credits {participant} a second time")
+            self.credited[transfer_id] = -line["change"]
+        else:
+            self.funds.reconcile(transfer_id, line["change"])
+        value = self.value(participant, account_type)
+        effects.move((participant, account_type), line["change"], value, transfer_id, line["entry"])
+
+
+_KINDS = {
+    "prepare": ("prepare",), "fulfil": ("fulfil",), "timeout": ("timeout",), "credit": ("credit",),
+    "command": ("command",), "lookup": ("get", "fulfil"),
+}  # fmt: skip
+
+
+def _shown(label: str) -> str:
+    return {"RESERVED": "held", "COMMITTED": "paid"}.get(label, "void")
+
+
+def _decoded(text: str | None) -> bytes | None:
+    try:
+        return urlsafe_b64decode((text or "") + "=")
+    except ValueError:
+        return None
+
+
+def _is_hash(text: str) -> bool:
+    decoded = _decoded(text)
+    return decoded is not None and len(decoded) == hashlib.sha256().digest_size
+
+
+def _fulfils(fulfilment: str | None, condition: bytes | None) -> bool:
+    decoded = _decoded(fulfilment)
+    return decoded is not None and hashlib.sha256(decoded).digest() == condition
+
+
+def _difference(partition: int, topic: str, taken: list[Seen], expected: list[Any], actual: list[Any]) -> str:
+    missing = [one for one in expected if one not in actual]
+    surplus = [one for one in actual if one not in expected]
+    records = ", ".join(f"{seen.topic}@{seen.offset}" for seen in taken[:6])
+    return f"partition {partition}, round of {records}: on {topic}, missing {missing[:3]}, unexpected {surplus[:3]}"

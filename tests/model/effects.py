@@ -1,0 +1,146 @@
+"""What follows from a verdict: who is told what, which account moves, what is published. In plain tuples, by topic.
+
+positions     (participant, account type, change, value behind it, transfer, entry)
+transfers     (transfer, kind, COMMITTED or ABORTED, error code)
+credit        (participant, account type, change, transfer)
+notification  (receiver, method, transfer, what is told)
+lookup        (partition, kind, transfer, hops)
+reply         (correlation, error code)
+dead-letter   (topic, partition, offset)
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from tests.model.journal import Seen, body_of
+
+Effect = tuple[Any, ...]
+
+
+class Effects:
+    """Those of a round, as predicted."""
+
+    def __init__(self, *, confirm_to_payee: bool) -> None:
+        self.by_topic: dict[str, list[Effect]] = defaultdict(list)
+        self.touched: set[tuple[str, str]] = set()  # rows that must stand there afterwards, by table and key
+        self._confirm_to_payee = confirm_to_payee
+
+    def add(self, topic: str, *effect: Any) -> None:
+        self.by_topic[topic].append(effect)
+
+    def move(self, account: tuple[str, str], change: int, value: int, transfer_id: str, entry: str) -> None:
+        self.add("positions", *account, change, value, transfer_id, entry)
+        self.touched.add(("positions", f"{account[0]}/USD/{account[1]}"))
+
+    def tell(self, receiver: str, method: str, transfer_id: str, told: str) -> None:
+        self.add("notification", receiver, method, transfer_id, told)
+
+    def finish(self, transfer_id: str, kind: str, outcome: str, code: str | None) -> None:
+        self.add("transfers", transfer_id, kind, outcome, code)
+        self.touched.add(("transfers", transfer_id))
+
+    def committed(self, transfer_id: str, payer: str, payee: str, amount: int, *, reserve: bool) -> None:
+        self.finish(transfer_id, "transfer", "COMMITTED", None)
+        self.add("credit", payee, "POSITION", -amount, transfer_id)
+        if reserve:
+            self.tell(payer, "PUT", transfer_id, "hub: COMMITTED")
+            self.tell(payee, "PATCH", transfer_id, "hub: COMMITTED")
+            return
+        self.tell(payer, "PUT", transfer_id, "forward")
+        if self._confirm_to_payee:
+            self.tell(payee, "PUT", transfer_id, "hub: forward")
+
+    def aborted(self, transfer_id: str, payer: str, payee: str, code: str, *, forwarded: bool) -> None:
+        """By the payee's own error."""
+        self.finish(transfer_id, "transfer", "ABORTED", code)
+        self.tell(payer, "PUT", transfer_id, "forward" if forwarded else f"hub: error {code}")
+        if self._confirm_to_payee:
+            self.tell(payee, "PUT", transfer_id, f"hub: error {code}")
+
+    def unwound(self, transfer_id: str, payer: str, payee: str, code: str, *, reserve: bool) -> None:
+        """By the payee's mistake, or by the clock."""
+        self.finish(transfer_id, "transfer", "ABORTED", code)
+        self.tell(payer, "PUT", transfer_id, f"hub: error {code}")
+        self.tell(payee, "PUT", transfer_id, f"hub: error {code}")
+        if reserve:
+            self.tell(payee, "PATCH", transfer_id, "hub: ABORTED")
+
+    def resent(self, transfer_id: str, payer: str, payee: str, sender: str, state: str, *, reserve: bool) -> None:
+        if not reserve:
+            self.tell(sender, "PUT", transfer_id, f"hub: {state}")
+            return
+        if state == "COMMITTED":
+            self.tell(payer, "PUT", transfer_id, "hub: COMMITTED")
+        self.tell(payee, "PATCH", transfer_id, f"hub: {state}")
+
+
+def read_effects(emitted: Iterable[Seen], bodies: set[bytes]) -> dict[str, list[Effect]]:
+    """What a round has written, in the same tuples; `bodies` are those of the messages that it decided."""
+    found: dict[str, list[Effect]] = defaultdict(list)
+    for seen in emitted:
+        effect = _READERS[seen.topic](seen, bodies) if seen.topic in _READERS else None
+        if effect is not None:
+            found[seen.topic].append(effect)
+    return found
+
+
+def _line(seen: Seen) -> dict[str, Any]:
+    assert seen.value is not None
+    line: dict[str, Any] = json.loads(seen.value.partition(b"\n")[0])
+    return line
+
+
+def _position(seen: Seen, _bodies: set[bytes]) -> Effect:
+    line = _line(seen)
+    return (
+        line["participant"], line["accountType"], line["change"], line["value"], line["transferId"], line["entryType"],
+    )  # fmt: skip
+
+
+def _transfer(seen: Seen, _bodies: set[bytes]) -> Effect:
+    line = _line(seen)
+    outcome = "COMMITTED" if line["state"] == "COMMITTED" else "ABORTED"
+    return line["transferId"], line["kind"], outcome, line["errorCode"]
+
+
+def _credit(seen: Seen, _bodies: set[bytes]) -> Effect:
+    line = _line(seen)
+    return line["participant"], line["account_type"], line["change"], line["id"]
+
+
+def _notification(seen: Seen, bodies: set[bytes]) -> Effect:
+    line, body = _line(seen), body_of(seen.value)
+    told = "forward" if body in bodies else _told(json.loads(body))
+    by_hub = "hub: " if line["source"] == "Hub" else ""
+    return line["receiver"], line["method"], line["id"], by_hub + told
+
+
+def _told(body: dict[str, Any]) -> str:
+    if "errorInformation" in body:
+        return f"error {body['errorInformation']['errorCode']}"
+    return str(body.get("transferState", "what nobody said"))
+
+
+def _lookup(seen: Seen, _bodies: set[bytes]) -> Effect:
+    line = _line(seen)
+    return seen.partition, line["kind"], line["id"], line["hops"]
+
+
+def _reply(seen: Seen, _bodies: set[bytes]) -> Effect:
+    line = _line(seen)
+    return line["correlation_id"], None if line["error"] is None else line["error"]["code"]
+
+
+def _dead_letter(seen: Seen, _bodies: set[bytes]) -> Effect | None:
+    line = _line(seen)
+    return line["topic"], line["partition"], line["offset"]
+
+
+_READERS = {
+    "positions": _position, "transfers": _transfer, "credit": _credit, "notification": _notification,
+    "lookup": _lookup, "reply": _reply, "dead-letter": _dead_letter,
+}  # fmt: skip

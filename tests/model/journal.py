@@ -1,0 +1,67 @@
+"""What the ledger has written, as the model reads it: committed records, and the rounds that wrote them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+INPUTS: Final = ("credit", "fulfil", "timeout", "command", "lookup", "prepare")
+"""The order in which a round takes its inputs."""
+
+
+class Seen(NamedTuple):
+    """A committed record."""
+
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    key: bytes
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One transaction of a partition of the ledger, all that it wrote; `rows` by table and key."""
+
+    partition: int
+    emitted: Sequence[Seen]
+    rows: dict[tuple[str, str], Any]
+
+
+Between = Callable[[str, int, int, int], Iterable[Seen]]
+"""The committed records of a topic and partition from an offset to just before another."""
+
+
+def line_of(value: bytes | None) -> dict[str, Any] | None:
+    """The line of a message of the hub; None if it is none that can be read."""
+    if value is None or b"\n" not in value:
+        return None
+    try:
+        line = json.loads(value.partition(b"\n")[0])
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and line.get("v") == 1 else None
+
+
+def body_of(value: bytes | None) -> bytes:
+    """What follows the line."""
+    return b"" if value is None else value.partition(b"\n")[2]
+
+
+def standings(participants: Iterable[Seen]) -> dict[str, set[bool]]:
+    """Of each DFSP, whether it was welcome as a payee: all that it has been since its account was first opened."""
+    found: dict[str, set[bool]] = {}
+    for seen in participants:
+        row = json.loads(seen.value or b"{}")
+        accounts = [account["active"] for account in row["accounts"] if account["account_type"] == "POSITION"]
+        is_welcome = bool(row["active"] and accounts and accounts[0])
+        if is_welcome or row["name"] in found:
+            found.setdefault(row["name"], set()).add(is_welcome)
+    return found
+
+
+class Breach(AssertionError):  # noqa: N818 - what a check says, not an error of the check
+    """The hub has not done what it promised."""

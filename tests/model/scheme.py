@@ -1,0 +1,35 @@
+"""The whole scheme's books: what must hold over all partitions, when everything has come to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tests.model.books import PartitionBooks
+from tests.model.journal import Breach
+
+
+def check_scheme(books: Iterable[PartitionBooks]) -> None:
+    """Every transfer is over, each commit has credited its payee once, and nothing was made or lost.
+
+    Raises:
+        Breach: one of these does not hold.
+    """
+    all_books = list(books)
+    paid: dict[str, int] = {}
+    credited: dict[str, int] = {}
+    for one in all_books:
+        for transfer_id, case in one.auditor.cases.items():
+            if case.fate == "held":
+                raise Breach(f"{transfer_id} has no final state")
+            if case.fate == "paid":
+                paid[transfer_id] = case.prepare.amount
+        credited |= one.credited
+    if paid != credited:
+        raise Breach(f"paid and not credited, or credited and not paid: {set(paid.items()) ^ set(credited.items())}")
+    owed = sum(one.auditor.owes(dfsp) for one in all_books for dfsp in one.auditor.caps)
+    if owed != 0:
+        raise Breach(f"the positions add up to {owed}")
+    reconciled = sum(one.funds.value("Hub", "HUB_RECONCILIATION") for one in all_books)
+    held = -sum(one.funds.all_settlements() for one in all_books) + sum(one.funds.reserved for one in all_books)
+    if reconciled != held:
+        raise Breach(f"the scheme's bank holds {reconciled}, the DFSPs' funds are {held}")

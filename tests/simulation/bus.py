@@ -1,0 +1,247 @@
+"""Kafka as far as the hub relies on it: logs with offsets, transactions with markers, fencing, groups' offsets.
+
+Markers occupy offsets. A transaction's records can be read when its marker stands in their log and no earlier
+transaction is open there; markers may come late, and to each log at another time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from aiokafka.errors import ProducerFenced
+
+from tests.simulation.loop import START_S
+from tests.simulation.swarm import Swarm
+
+Place = tuple[str, int]  # a topic's name on the broker, a partition
+WAKE_S: Final = 0.001
+TRANSACTION_TIMEOUT_S: Final = 60.0
+
+
+class Transaction:
+    """One transaction of a transactional id. `sequence` orders those that were committed."""
+
+    __slots__ = ("committed", "entries", "epoch", "owner", "sequence", "timeout", "unmarked")
+
+    def __init__(self, owner: str, epoch: int) -> None:
+        self.owner = owner
+        self.epoch = epoch
+        self.committed: bool | None = None  # None while it is open
+        self.sequence = -1
+        self.timeout: asyncio.TimerHandle | None = None
+        self.entries: list[Entry] = []
+        self.unmarked: dict[Place, None] = {}  # where a marker is still to come
+
+
+class Entry:
+    """What stands at one offset; what a client reads of it has the names of aiokafka's ConsumerRecord."""
+
+    __slots__ = ("is_marker", "key", "offset", "place", "timestamp", "transaction", "value")
+
+    def __init__(
+        self, place: Place, offset: int, timestamp_ms: int, key: bytes | None, value: bytes | None,
+        transaction: Transaction | None, *, is_marker: bool = False,
+    ) -> None:  # fmt: skip
+        self.place = place
+        self.offset = offset
+        self.timestamp = timestamp_ms
+        self.key = key
+        self.value = value
+        self.transaction = transaction
+        self.is_marker = is_marker
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether a reader of committed records gets it, once it is stable."""
+        return not self.is_marker and (self.transaction is None or self.transaction.committed is True)
+
+
+class Log:
+    """One partition of one topic."""
+
+    def __init__(self, place: Place, *, stamps_arrival: bool) -> None:
+        self.place = place
+        self.stamps_arrival = stamps_arrival
+        self.entries: list[Entry] = []
+        self.first = 0  # what is before it is deleted
+        self.stalled_until_s = 0.0
+        self.listeners: dict[Any, None] = {}  # clients that read it
+        self._open: dict[Transaction, int] = {}  # with the first offset of each
+
+    @property
+    def stable_end(self) -> int:
+        """The first offset that a reader of committed records cannot pass."""
+        return min(self._open.values()) if self._open else len(self.entries)
+
+    def add(
+        self, timestamp_ms: int, key: bytes | None, value: bytes | None, transaction: Transaction | None,
+        *, is_marker: bool = False,
+    ) -> Entry:  # fmt: skip
+        """Append at the end."""
+        entry = Entry(self.place, len(self.entries), timestamp_ms, key, value, transaction, is_marker=is_marker)
+        self.entries.append(entry)
+        if is_marker:
+            assert transaction is not None
+            del self._open[transaction]
+        elif transaction is not None:
+            self._open.setdefault(transaction, entry.offset)
+        return entry
+
+    def read(self, position: int, count_max: int) -> tuple[list[Entry], int]:
+        """Committed records from a position on, and the position behind what was looked at."""
+        end = self.stable_end
+        records = []
+        while position < end:
+            entry = self.entries[position]
+            position += 1
+            if entry.is_committed:
+                records.append(entry)
+                if len(records) == count_max:
+                    break
+        return records, position
+
+
+class Bus:
+    """The broker. Requests come in by `request`, which lets them travel; what they do there is instantaneous."""
+
+    def __init__(self, swarm: Swarm, counts: Counter[str]) -> None:
+        self.swarm = swarm
+        self.counts = counts
+        self.logs: dict[Place, Log] = {}
+        self.wall_offset_s = 0.0
+        self.committed: list[Transaction] = []
+        self.group_offsets: dict[str, dict[Place, int]] = {}
+        self.generations: dict[str, int] = {}
+        self._random = swarm.random
+        self._epochs: dict[str, int] = {}
+        self._current: dict[str, Transaction] = {}
+        self._loop = asyncio.get_running_loop()
+
+    def create(self, topic: str, partitions: int, *, stamps_arrival: bool) -> None:
+        """A topic with its partitions."""
+        for partition in range(partitions):
+            self.logs[topic, partition] = Log((topic, partition), stamps_arrival=stamps_arrival)
+
+    def wall_ms(self) -> int:
+        """The broker's own clock."""
+        return int((START_S + self._loop.time() + self.wall_offset_s) * 1000)
+
+    # -- the network
+
+    def request(self, act: Callable[[], Any]) -> asyncio.Future[Any]:
+        """Let a request travel, have it done, and let the answer come; the sender's death stops none of it."""
+        answer = self._loop.create_future()
+
+        def arrive() -> None:
+            try:
+                result = act()
+            except Exception as error:  # noqa: BLE001 - the broker's refusal is the client's to handle
+                self._loop.call_later(self.swarm.delay_s(), _fail, answer, error)
+            else:
+                self._loop.call_later(self.swarm.delay_s(), _resolve, answer, result)
+
+        self._loop.call_later(self.swarm.request_delay_s(), arrive)
+        return answer
+
+    # -- records
+
+    def append(self, topic: str, partition: int, key: bytes | None, value: bytes) -> Entry:
+        """Write one record outside any transaction."""
+        log = self.logs[topic, partition]
+        entry = log.add(self.wall_ms(), key, value, None)
+        self._wake(log)
+        return entry
+
+    def stall(self, place: Place, seconds: float) -> None:
+        """Let nobody read a log for a time."""
+        log = self.logs[place]
+        log.stalled_until_s = self._loop.time() + seconds
+        self._loop.call_later(seconds, self._wake, log)
+
+    def _wake(self, log: Log) -> None:
+        for client in log.listeners:
+            client.wake(WAKE_S)
+
+    # -- transactions
+
+    def take_over(self, owner: str) -> int:
+        """Give a transactional id its next epoch; what the last one left open is aborted."""
+        epoch = self._epochs[owner] = self._epochs.get(owner, -1) + 1
+        transaction = self._current.get(owner)
+        if transaction is not None and transaction.committed is None:
+            self.counts["transactions aborted"] += 1
+            self._end(transaction, committed=False)
+        return epoch
+
+    def is_concluded(self, owner: str) -> bool:
+        """Whether nothing of an ended transaction is still to be marked."""
+        transaction = self._current.get(owner)
+        return transaction is None or transaction.committed is None or not transaction.unmarked
+
+    def check(self, owner: str, epoch: int) -> None:
+        """Raises ProducerFenced to anyone but the last owner."""
+        if epoch != self._epochs[owner]:
+            self.counts["writes fenced"] += 1
+            raise ProducerFenced(f"{owner}: epoch {epoch}, now {self._epochs[owner]}")
+
+    def produce(self, owner: str, epoch: int, place: Place, records: Iterable[tuple[bytes, bytes | None, int]]) -> int:
+        """Append a batch to the owner's transaction, begun with its first; gives the first offset."""
+        self.check(owner, epoch)
+        transaction = self._current.get(owner)
+        if transaction is None or transaction.committed is not None:
+            transaction = self._current[owner] = Transaction(owner, epoch)
+            transaction.timeout = self._loop.call_later(TRANSACTION_TIMEOUT_S, self._time_out, transaction)
+        log = self.logs[place]
+        first = len(log.entries)
+        now_ms = self.wall_ms()
+        for key, value, timestamp_ms in records:
+            stamp_ms = now_ms if log.stamps_arrival else timestamp_ms
+            transaction.entries.append(log.add(stamp_ms, key, value, transaction))
+        transaction.unmarked[place] = None
+        return first
+
+    def commit(self, owner: str, epoch: int) -> None:
+        """Decide the owner's transaction."""
+        self.check(owner, epoch)
+        transaction = self._current[owner]
+        assert transaction.committed is None
+        self.counts["transactions committed"] += 1
+        transaction.sequence = len(self.committed)
+        self.committed.append(transaction)
+        self._end(transaction, committed=True)
+
+    def _time_out(self, transaction: Transaction) -> None:
+        """Nobody has ended a transaction: the broker does, and fences who began it."""
+        if transaction.committed is None:
+            self.take_over(transaction.owner)
+
+    def _end(self, transaction: Transaction, *, committed: bool) -> None:
+        transaction.committed = committed
+        if transaction.timeout is not None:
+            transaction.timeout.cancel()
+        for place in list(transaction.unmarked):
+            delay_s = self.swarm.marker_delay_s()
+            if delay_s:
+                self._loop.call_later(delay_s, self._mark, transaction, place)
+            else:
+                self._mark(transaction, place)
+
+    def _mark(self, transaction: Transaction, place: Place) -> None:
+        log = self.logs[place]
+        log.add(self.wall_ms(), None, None, transaction, is_marker=True)
+        del transaction.unmarked[place]
+        self._wake(log)
+
+
+def _resolve(answer: asyncio.Future[Any], result: Any) -> None:
+    if not answer.done():
+        answer.set_result(result)
+
+
+def _fail(answer: asyncio.Future[Any], error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+        answer.exception()  # asked: the sender may be dead

@@ -1,0 +1,73 @@
+"""After a run: what the bus holds is given to the model, which judges it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiokafka.errors import KafkaError
+
+from clearinghub.engine.exceptions import ContiguityError, PartitionLostError
+from tests.model.books import PartitionBooks
+from tests.model.deliveries import Heard, check_deliveries
+from tests.model.journal import standings
+from tests.model.scheme import check_scheme
+from tests.simulation.reading import between, records_of, round_of
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+# What ends a process rightly: only the broker knows what became of its commit, or another owner has its partition.
+RIGHT_ENDS: Final = (KafkaError, PartitionLostError)
+
+
+def check(world: World) -> None:
+    """Raises AssertionError with what is wrong."""
+    ended = wrong_end(world)
+    assert ended is None, ended
+    bus = world.bus
+    dfsps = world.dfsps.names
+    known = standings(records_of(bus, "participants", 0))
+    books = [
+        PartitionBooks(
+            partition,
+            world.swarm.partitions,
+            lambda topic, number, begin, end: between(bus, topic, number, begin, end),
+            dfsps=dfsps,
+            confirm_to_payee=world.settings.confirm_to_payee,
+            standing=lambda name: known.get(name, {False}),
+        )
+        for partition in range(world.swarm.partitions)
+    ]
+    for transaction in bus.committed:
+        number = int(transaction.owner.rpartition("-")[2])
+        books[number].follow(round_of(number, transaction, world.settings.application_id))
+    check_scheme(books)
+    heard = [Heard(one.receiver, one.method, one.url.partition(".example")[2], one.body) for one in world.dfsps.heard]
+    notifications = [list(records_of(bus, "notification", number)) for number in range(world.swarm.partitions)]
+    bus.counts["callbacks"] += check_deliveries(notifications, records_of(bus, "dead-letter", 0), heard)
+    bus.counts["callbacks heard"] += len(heard)
+    _count(world, books)
+
+
+def wrong_end(world: World) -> str | None:
+    """The first process that ended of something else than what it must end of; None if there is none."""
+    for group in world.groups:
+        for member in group.members:
+            gaps = [error for error in member.failures if isinstance(error, ContiguityError)]
+            if len(gaps) > member.batches_dropped:
+                return f"{member.name} died of {gaps[0]!r}, and nothing was dropped"
+            wrong = [error for error in member.failures if not isinstance(error, (*RIGHT_ENDS, ContiguityError))]
+            if wrong:
+                return f"{member.name} died of {wrong[0]!r}"
+    return None
+
+
+def _count(world: World, books: list[PartitionBooks]) -> None:
+    counts = world.bus.counts
+    for one in books:
+        for case in one.auditor.cases.values():
+            counts[f"transfers {case.fate}"] += 1
+        counts["records decided once"] += one.records
+    counts["records decided again"] = counts["records decided"] - counts["records decided once"]
+    timeouts = (between(world.bus, "transfers", number, 0, 1 << 60) for number in range(world.swarm.partitions))
+    counts["transfers expired"] += sum(b'"3303"' in (seen.value or b"") for part in timeouts for seen in part)

@@ -1,0 +1,253 @@
+"""aiokafka's producer and consumer as the hub uses them, on the simulated bus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any, Final
+
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalOperation, KafkaError, ProducerFenced, RequestTimedOutError
+
+from tests.simulation.bus import Bus, Entry, Place
+from tests.simulation.loop import Process
+
+CONCLUDE_S: Final = 0.01  # a client asks again so soon while the broker ends its last transaction
+ANSWER_TIMEOUT_S: Final = 1.0
+
+
+class Batch:
+    """A batch under construction; aiokafka's is full at some bytes, this one at some records."""
+
+    def __init__(self, records_max: int) -> None:
+        self.records: list[tuple[bytes, bytes | None, int]] = []
+        self._records_max = records_max
+
+    def append(self, *, key: bytes, value: bytes | None, timestamp: int) -> object | None:
+        """None when there is no room."""
+        if len(self.records) >= self._records_max:
+            return None
+        self.records.append((key, value, timestamp))
+        return self
+
+    def record_count(self) -> int:
+        return len(self.records)
+
+    def close(self) -> None:
+        """No more is added."""
+
+
+class ProducerClient:
+    """A transactional producer of one process."""
+
+    def __init__(self, bus: Bus, process: Process, settings: Mapping[str, Any]) -> None:
+        self._bus = bus
+        self._process = process
+        self._owner: str = settings["transactional_id"]
+        self._epoch = -1
+        self._sent: dict[Place, deque[tuple[Batch, asyncio.Future[Any]]]] = {}
+        self._sender = SimpleNamespace(sender_task=None)
+        self._loop = asyncio.get_running_loop()
+
+    async def start(self) -> None:
+        """Take the transactional id over; done when nothing of the last owner is left open."""
+        self._process.reach("fencing")
+        self._epoch = await self._bus.request(lambda: self._bus.take_over(self._owner))
+        while not self._bus.is_concluded(self._owner):
+            await asyncio.sleep(CONCLUDE_S)
+        self._bus.check(self._owner, self._epoch)
+
+    async def stop(self) -> None:
+        """What is open stays open."""
+
+    async def begin_transaction(self) -> None:
+        """Nothing is sent yet."""
+        self._process.reach("begin")
+
+    def create_batch(self) -> Batch:
+        return Batch(self._bus.swarm.batch_records_max())
+
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:
+        """Put a batch on its way; the future gives the offset of its first record."""
+        self._process.reach("send")
+        sent = self._loop.create_future()
+        # Whatever overtakes whatever on the way, batches for one partition are written in order.
+        self._sent.setdefault((topic, partition), deque()).append((batch, sent))
+        self._loop.call_later(self._bus.swarm.request_delay_s(), self._arrive, (topic, partition))
+        return sent
+
+    def _arrive(self, place: Place) -> None:
+        if not self._bus.is_concluded(self._owner):  # CONCURRENT_TRANSACTIONS: the client asks again
+            self._loop.call_later(CONCLUDE_S, self._arrive, place)
+            return
+        batch, sent = self._sent[place].popleft()
+        try:
+            first = self._bus.produce(self._owner, self._epoch, place, batch.records)
+        except ProducerFenced as error:
+            if not sent.done():
+                sent.set_exception(self._fenced(error))
+                sent.exception()
+            return
+        if not sent.done():
+            sent.set_result(SimpleNamespace(offset=first))
+
+    async def commit_transaction(self) -> None:
+        """Commit. As with aiokafka, the answer may be lost, and then nobody here knows."""
+        self._process.reach("commit")
+        fate = self._bus.swarm.commit_fate()
+        if fate == "request lost":
+            await asyncio.sleep(ANSWER_TIMEOUT_S)
+            raise RequestTimedOutError
+        answer = self._bus.request(lambda: self._bus.commit(self._owner, self._epoch))
+        self._process.reach("commit-sent")
+        try:
+            await answer
+        except ProducerFenced as error:
+            raise self._fenced(error) from error
+        if fate == "answer lost":
+            raise RequestTimedOutError
+        self._process.reach("committed")
+
+    def _fenced(self, error: ProducerFenced) -> KafkaError:
+        """The error itself, or one that does not tell: aiokafka gives the one or the other."""
+        if self._bus.swarm.chance(0.5):
+            return error
+        ended: asyncio.Future[Any] = self._loop.create_future()
+        ended.set_exception(error)
+        ended.exception()
+        self._sender.sender_task = ended
+        return IllegalOperation("the sender has ended")
+
+
+class ConsumerClient:
+    """A consumer that is told its partitions; reads committed records."""
+
+    def __init__(self, bus: Bus, process: Process, settings: Mapping[str, Any]) -> None:
+        self._bus = bus
+        self._process = process
+        self._group: str | None = settings.get("group_id")
+        self._coordinator = SimpleNamespace(generation=0)
+        self._positions: dict[TopicPartition, int | None] = {}
+        self._paused: set[TopicPartition] = set()
+        self._waiting: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    async def start(self) -> None:
+        """Connect."""
+        self._process.reach("connect")
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        self.assign([])
+
+    def assign(self, partitions: Iterable[TopicPartition], generation: int = 0) -> None:
+        """Forget all positions and take these partitions, in this order."""
+        for place in self._positions:
+            self._bus.logs[place].listeners.pop(self, None)
+        self._positions = dict.fromkeys(partitions)
+        self._paused.clear()
+        self._coordinator.generation = generation
+        for place in self._positions:
+            self._bus.logs[place].listeners[self] = None
+
+    def assignment(self) -> set[TopicPartition]:
+        return set(self._positions)
+
+    def position_of(self, place: TopicPartition) -> int | None:
+        return self._positions.get(place)
+
+    async def position(self, place: TopicPartition) -> int:
+        position = self._positions[place]
+        assert position is not None
+        return position
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        assert place in self._positions
+        self._positions[place] = offset
+        self.wake(0.0)
+
+    def pause(self, *places: TopicPartition) -> None:
+        self._paused.update(places)
+
+    def resume(self, *places: TopicPartition) -> None:
+        self._paused.difference_update(places)
+        self.wake(0.0)
+
+    async def beginning_offsets(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return {place: self._bus.logs[place].first for place in places}
+
+    async def end_offsets(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The last stable offsets, as they are when the request arrives."""
+        self._process.reach("recovering")
+        asked = list(places)
+        ends: dict[TopicPartition, int] = await self._bus.request(
+            lambda: {place: self._bus.logs[place].stable_end for place in asked}
+        )
+        return ends
+
+    async def getmany(self, *, timeout_ms: int, max_records: int | None = None) -> dict[TopicPartition, list[Entry]]:
+        """Records of any partitions, or nothing after a while. Positions move over markers even where nothing comes."""
+        self._process.reach("fetch")
+        deadline_s = self._loop.time() + timeout_ms / 1000
+        while True:
+            fetched = self._read(max_records or 1_000)
+            rest_s = deadline_s - self._loop.time()
+            if fetched or rest_s <= 0:
+                self._process.reach("fetched")
+                return fetched
+            self._waiting = self._loop.create_future()
+            timer = self._loop.call_later(rest_s, _finish, self._waiting)
+            try:
+                await self._waiting
+            finally:
+                timer.cancel()
+                self._waiting = None
+
+    def wake(self, after_s: float) -> None:
+        """Something may be readable now."""
+        if self._waiting is not None:
+            self._loop.call_later(after_s, _finish, self._waiting)
+
+    def _read(self, records_max: int) -> dict[TopicPartition, list[Entry]]:
+        fetched: dict[TopicPartition, list[Entry]] = {}
+        now_s = self._loop.time()
+        for place, position in self._positions.items():
+            log = self._bus.logs[place]
+            if position is None or place in self._paused or position >= len(log.entries) or log.stalled_until_s > now_s:
+                continue
+            count_max = min(records_max, self._bus.swarm.fetch_records_max())
+            records, self._positions[place] = log.read(position, count_max)
+            if records:
+                fetched[place] = records
+                records_max -= len(records)
+                if not records_max:
+                    break
+        return fetched
+
+    # -- the group's offsets
+
+    async def committed(self, place: TopicPartition) -> int | None:
+        assert self._group is not None
+        offsets = self._bus.group_offsets.setdefault(self._group, {})
+        return offsets.get(place)
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit offsets; refused to a member of an earlier generation."""
+        self._process.reach("commit-offsets")
+        generation = self._coordinator.generation
+        await self._bus.request(lambda: self._commit(offsets, generation))
+        self._process.reach("offsets-committed")
+
+    def _commit(self, offsets: Mapping[TopicPartition, int], generation: int) -> None:
+        assert self._group is not None
+        if generation != self._bus.generations.get(self._group):
+            self._bus.counts["offset commits refused"] += 1
+            raise CommitFailedError
+        self._bus.group_offsets.setdefault(self._group, {}).update(offsets)
+
+
+def _finish(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)

@@ -1,0 +1,17 @@
+"""Tests of the simulation are silent: the hub under it says what any hub under such faults would say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from tests.simulation.quiet import be_quiet
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    be_quiet()
+    yield
+    structlog.reset_defaults()

@@ -1,0 +1,206 @@
+"""DFSPs: payers who ask, payees who answer, well or badly; and the wires on which the hub's callbacks reach them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from aiokafka.partitioner import murmur2
+
+from clearinghub.delivery.transport import DestinationError
+from tests.simulation import wire
+from tests.simulation.bus import Bus
+from tests.simulation.loop import START_S, Process
+from tests.simulation.wire import Said, Terms
+
+ENDPOINTS: Final = {
+    "FSPIOP_CALLBACK_URL_TRANSFER_POST": "http://{}.example/transfers",
+    "FSPIOP_CALLBACK_URL_TRANSFER_PUT": "http://{}.example/transfers/{{{{transferId}}}}",
+    "FSPIOP_CALLBACK_URL_TRANSFER_ERROR": "http://{}.example/transfers/{{{{transferId}}}}/error",
+}
+STRANGER: Final = "mallory"
+ANSWERS: Final = ("commit",) * 6 + ("reserve",) * 2 + ("abort", "reject")
+
+
+class Callback(NamedTuple):
+    """A request that reached a DFSP."""
+
+    receiver: str
+    method: str
+    url: str
+    body: bytes
+
+
+class Dfsps:
+    """All DFSPs of a run, what they have heard, and what they have yet to say."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.heard: list[Callback] = []
+        self.names = [f"dfsp{number}" for number in range(bus.swarm.dfsps)]
+        self.down_until_s: dict[str, float] = {}
+        self._bus = bus
+        self._swarm = bus.swarm
+        self._loop = asyncio.get_running_loop()
+        self._terms: dict[str, Terms] = {}
+        self._answered: dict[str, Said] = {}
+        self._busy: dict[asyncio.Task[None], None] = {}
+        self._count = 0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody means to say anything more."""
+        return not self._busy
+
+    def _do(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._busy[task] = None
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._busy[task]
+        if not task.cancelled():
+            task.result()
+
+    def now_ms(self) -> int:
+        return int((START_S + self._loop.time()) * 1000)
+
+    async def say(self, said: Said) -> None:
+        """The ingress records it, and answers when the broker has it."""
+        partition = (murmur2(said.key.encode()) & 0x7FFFFFFF) % self._swarm.partitions
+        await self._bus.request(lambda: self._bus.append(said.topic, partition, said.key.encode(), said.value))
+
+    # -- payers
+
+    def pay(self) -> None:
+        """Somebody asks for a transfer, and perhaps for more than that."""
+        draw, swarm = self._swarm.random, self._swarm
+        payer, payee = draw.sample(self.names, 2)
+        self._count += 1
+        expires_ms = self.now_ms() + draw.choice((300, 1_500, 4_000, 9_000, 9_000))
+        amount = draw.choice((1, 10, 50, draw.randint(1, 100), draw.randint(1, 100) if draw.random() < 0.9 else 400))
+        terms = self._terms[f"t{self._count}"] = Terms(f"t{self._count}", payer, payee, amount, expires_ms)
+        self._bus.counts["transfers asked for"] += 1
+        self._do(self._ask(terms))
+        if swarm.happens("lookups", 0.3):
+            asker = draw.choice((payer, payee, *self.names, STRANGER))
+            self._do(self._after(draw.uniform(0.0, 6.0), wire.get(terms.transfer_id, asker)))
+
+    async def _ask(self, terms: Terms) -> None:
+        draw, swarm = self._swarm.random, self._swarm
+        said = self._odd(terms) if swarm.happens("odd prepares", 0.15) else wire.prepare(terms)
+        await self.say(said)
+        if swarm.happens("repeated prepares", 0.25):
+            self._do(self._after(draw.choice((0.0, 0.1, 5.0)), said))
+        if swarm.happens("changed prepares", 0.15):
+            changed = replace(terms, amount=terms.amount + 1)
+            self._do(self._after(draw.choice((0.0, 0.2, 5.0)), wire.prepare(changed)))
+        if swarm.happens("strangers", 0.15):
+            action = draw.choice(("commit", "abort", "reserve", "reject"))
+            source = draw.choice((STRANGER, terms.payer, *self.names))
+            self._do(self._after(draw.uniform(0.0, 1.0), wire.fulfil(terms, action, source=source, note=9)))
+
+    def _odd(self, terms: Terms) -> Said:
+        """A prepare that must be refused."""
+        kind = self._swarm.random.choice(("source", "payee", "self", "late", "condition"))
+        if kind == "source":
+            return wire.prepare(terms, source=terms.payee)
+        if kind == "payee":
+            return wire.prepare(replace(terms, payee=STRANGER))
+        if kind == "self":
+            return wire.prepare(replace(terms, payee=terms.payer))
+        if kind == "late":
+            return wire.prepare(replace(terms, expires_at_ms=self.now_ms() - 60_000))
+        return wire.prepare(terms, condition="none")
+
+    async def _after(self, seconds: float, said: Said) -> None:
+        await asyncio.sleep(seconds)
+        await self.say(said)
+
+    # -- payees
+
+    def hear(self, callback: Callback) -> None:
+        """A callback has reached its receiver."""
+        self.heard.append(callback)
+        if callback.method != "POST":
+            return
+        transfer_id = callback.body.partition(b'"id":"')[2].partition(b'"')[0].decode()
+        terms = self._terms[transfer_id]
+        before = self._answered.get(transfer_id)
+        if before is not None:  # the hub repeats itself, and so does the payee
+            if self._swarm.chance(0.5):
+                self._do(self._after(0.01, before))
+            return
+        self._decide(terms)
+
+    def _decide(self, terms: Terms) -> None:
+        draw, swarm = self._swarm.random, self._swarm
+        if swarm.happens("silent payees", 0.15):
+            return
+        action = draw.choice(ANSWERS)
+        destination = draw.choice(("", "", "", "", None))  # None: it walks the ring
+        said = wire.fulfil(terms, action, destination=destination)
+        after_s = draw.uniform(0.0, 0.3)
+        if swarm.happens("late fulfils", 0.2):
+            after_s = max(0.0, terms.expires_at_ms - self.now_ms()) / 1000 + draw.uniform(-0.2, 2.0)
+            after_s = max(0.0, after_s)
+        if swarm.happens("wrong fulfilments", 0.15):
+            wrong = replace(terms, transfer_id="another").fulfilment
+            said = wire.fulfil(terms, "commit", fulfilment=draw.choice((wrong, "nonsense")))
+        elif swarm.happens("strangers", 0.05):
+            said = wire.fulfil(terms, action, destination=terms.payee)  # the payee itself, to the wrong payer
+        self._answered[terms.transfer_id] = said
+        self._do(self._after(after_s, said))
+        if swarm.happens("repeated fulfils", 0.25):
+            self._do(self._after(after_s + draw.choice((0.0, 0.1, 3.0)), said))
+        if swarm.happens("changed fulfils", 0.2):
+            other = wire.fulfil(terms, draw.choice(ANSWERS), note=draw.choice((0, 1)))
+            self._do(self._after(after_s + draw.choice((0.0, 0.1, 3.0)), other))
+
+    # -- callbacks
+
+    def transport(self, process: Process, timeout_s: float) -> SimulatedTransport:
+        """How a process of the callbacks reaches DFSPs."""
+        return SimulatedTransport(self, self._swarm, process, timeout_s)
+
+
+class SimulatedTransport:
+    """A `delivery.transport.Transport` on these wires."""
+
+    def __init__(self, dfsps: Dfsps, swarm: Any, process: Process, timeout_s: float) -> None:
+        self._dfsps = dfsps
+        self._swarm = swarm
+        self._process = process
+        self._timeout_s = timeout_s
+
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """See `Transport.send`."""
+        self._process.reach("request")
+        swarm, host = self._swarm, urlsplit(url).netloc.partition(".")[0]
+        await asyncio.sleep(swarm.delay_s())
+        if self._dfsps.down_until_s.get(host, 0.0) > asyncio.get_running_loop().time():
+            raise DestinationError("unreachable", host)
+        failure = self._failure()
+        callback = Callback(host, method, url, body)
+        if failure in ("", "lost answer", "late error"):
+            assert headers["fspiop-http-method"] == method
+            self._dfsps.hear(callback)
+            if swarm.happens("callbacks answered twice", 0.1):
+                self._dfsps.hear(callback)
+        await asyncio.sleep(swarm.delay_s())
+        if failure in ("lost request", "lost answer"):
+            await asyncio.sleep(self._timeout_s)
+            raise DestinationError("timeout", host)
+        self._process.reach("answered")
+        return {"": 200, "refused": 400}.get(failure, 503)
+
+    def _failure(self) -> str:
+        if not self._swarm.happens("failing callbacks", 0.15):
+            return ""
+        kind: str = self._swarm.random.choice(("lost request", "lost answer", "error", "late error", "refused"))
+        return kind
+
+    async def close(self) -> None:
+        """Nothing is kept."""

@@ -1,0 +1,122 @@
+"""The mutants: in which file, which text becomes which. MUTANTS.md is the table for people; a test compares names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One slip: `before` stands once in the file, and becomes `after`."""
+
+    name: str
+    path: str
+    before: str
+    after: str
+
+
+_APPLY: Final = """\
+        last_offsets = await self._producer.commit(outgoing)
+        # The transaction is committed: from here the round is a fact, and RocksDB only follows.
+        for table, changed in changes.items():
+"""
+
+MUTANTS: Final = (
+    # -- engine
+    Mutant("contiguity-unchecked", "clearinghub/engine/partition.py", "if batch.begin != expected:", "if False:"),
+    Mutant(
+        "rocksdb-before-commit", "clearinghub/engine/partition.py", _APPLY,
+        "        for table, changed in changes.items():\n"
+        "            self._stores[table].apply(self._tables[table], self.number, changed, -1)\n" + _APPLY,
+    ),
+    Mutant(
+        "offsets-not-in-each-round", "clearinghub/engine/partition.py",
+        "if count:\n            overlay.put(OFFSETS", "if count > 1:\n            overlay.put(OFFSETS",
+    ),
+    Mutant(
+        "no-fencing", "clearinghub/engine/config.py",
+        'return f"{self.application_id}-{partition}"', 'return f"{self.application_id}-{self.instance}-{partition}"',
+    ),
+    Mutant(
+        "fencing-unheard", "clearinghub/engine/transaction.py",
+        "raise PartitionLostError(repr(error)) from error",
+        "return {(topic, partition): 0 for topic, partition, _key, _value in outgoing}",
+    ),
+    Mutant(
+        "hot-row-not-in-changelog", "clearinghub/engine/partition.py",
+        "for key, value in changed.rows.items()\n", "for key, value in list(changed.rows.items())[:2]\n",
+    ),
+    Mutant(
+        "recovery-begins-late", "clearinghub/engine/recovery.py",
+        "max(table.offset(tp) + 1,", "max(table.offset(tp) + 2,",
+    ),
+    Mutant(
+        "recovery-ends-early", "clearinghub/engine/recovery.py",
+        "behind = {place for place, end in self._ends.items() if await self._consumer.position(place) < end}",
+        "behind = {place for place, end in self._ends.items() if await self._consumer.position(place) < end - 2}",
+    ),
+    Mutant("old-batches-accepted", "clearinghub/engine/partition.py", "batch.epoch != self.epoch or ", ""),
+    Mutant(
+        "gap-behind-aborted", "clearinghub/engine/consumer.py",
+        "if firsts[TopicPartition(*tp)] > self._ends[tp]}", "}",
+    ),
+    Mutant(
+        "culprit-not-forgotten", "clearinghub/engine/partition.py",
+        "overlay.emit(self._config.dead_letter_topic, key, dead_letter(record, error))", "pass",
+    ),
+    # -- domain and agents
+    Mutant(
+        "add-instead-of-subtract", "agents/shell.py",
+        "view, position.changed_by(-transfer.amount, now_ms), -transfer.amount",
+        "view, position.changed_by(transfer.amount, now_ms), transfer.amount",
+    ),
+    Mutant(
+        "timeout-releases-nothing", "agents/timeout.py", "release_payer(view, transfer, record.timestamp_ms)", "pass",
+    ),
+    Mutant(
+        "commit-after-expiry", "clearinghub/domain/fulfil.py", "if row.expires_at_ms <= now_ms:", "if False:",
+    ),
+    Mutant(
+        "repeated-prepare-reserves", "clearinghub/domain/prepare.py",
+        "if stored is not None:\n", "if stored is not None and stored.state is not State.RESERVED:\n",
+    ),
+    Mutant(
+        "credit-lost", "agents/fulfil.py", '_credit_payee(view, transfer, line["trace"])\n',
+        '_ = reserve or _credit_payee(view, transfer, line["trace"])\n',
+    ),
+    Mutant(
+        "credit-twice", "agents/credit.py",
+        'position.changed_by(line["change"],', 'position.changed_by(2 * line["change"],',
+    ),
+    Mutant(
+        "fulfilment-unchecked", "clearinghub/domain/fulfil.py",
+        "if needs_fulfilment and not fulfils(row.condition, request.fulfilment):", "if False:",
+    ),
+    Mutant(
+        "stranger-accepted", "clearinghub/domain/fulfil.py",
+        "return request.source.lower() == stored.payee.lower()", "return True",
+    ),
+    Mutant(
+        "limit-off-by-one", "clearinghub/domain/position.py",
+        "position.net_debit_cap - effective < amount", "position.net_debit_cap - effective <= amount",
+    ),
+    Mutant(
+        "reminder-from-the-future", "agents/timeout.py", "0 <= now_ms - last_ms <", "now_ms - last_ms <",
+    ),
+    # -- delivery
+    Mutant(
+        "offset-before-delivery", "agents/notification.py",
+        "settled.add_done_callback(partial(self._settled, partition, record.offset))",
+        "self._tracker.done(partition, record.offset)",
+    ),
+    Mutant(
+        "offset-out-of-order", "clearinghub/delivery/offsets.py",
+        "        if pending[0][0] < offset <= window.last:\n            window.settled.add(offset)\n",
+        "        if pending[0][0] < offset <= window.last:\n            window.position = offset + 1\n",
+    ),
+    Mutant(
+        "callbacks-overtake", "clearinghub/delivery/notification.py",
+        'transfer_id=_text(line, "id"),', 'transfer_id=_text(line, "notification_id"),',
+    ),
+)  # fmt: skip

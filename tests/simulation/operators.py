@@ -1,0 +1,112 @@
+"""Operators: they set the scheme up, and later change limits, flags and funds while payments run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from tests.simulation import wire
+from tests.simulation.bus import Bus
+from tests.simulation.dfsps import ENDPOINTS, Dfsps
+
+ACCOUNTS = ["POSITION", "SETTLEMENT"]
+
+
+class Operators:
+    """Sends commands, and hears the ledger's answers on topic `reply`."""
+
+    def __init__(self, bus: Bus, dfsps: Dfsps) -> None:
+        self.accounts: dict[tuple[str, str], int] = {}
+        self._bus = bus
+        self._dfsps = dfsps
+        self._draw = bus.swarm.random
+        self._position = 0
+        self._waiting: dict[str, asyncio.Future[Any]] = {}
+        self._count = 0
+        self._log = bus.logs["reply", 0]
+        self._log.listeners[self] = None
+
+    def wake(self, after_s: float) -> None:
+        """The bus has something new."""
+        asyncio.get_running_loop().call_later(after_s, self._read)
+
+    def _read(self) -> None:
+        records, self._position = self._log.read(self._position, 1_000)
+        for record in records:
+            assert record.value is not None
+            reply = orjson.loads(record.value.partition(b"\n")[0])
+            waiting = self._waiting.pop(reply["correlation_id"], None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(reply)
+
+    async def command(self, name: str, participant: str, **args: Any) -> dict[str, Any]:
+        """Run a command; gives the reply's line."""
+        self._count += 1
+        correlation_id = f"c{self._count}"
+        waiting = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
+        await self._dfsps.say(wire.command(name, participant, correlation_id, args))
+        reply: dict[str, Any] = await waiting
+        return reply
+
+    async def set_up(self) -> None:
+        """The hub's account, and every DFSP with endpoints, a limit and funds."""
+        steps = [self._join(name) for name in self._dfsps.names]
+        opened = self.command("open-hub-account", wire.HUB, currency="USD", account_type="HUB_RECONCILIATION")
+        await asyncio.gather(opened, *steps)
+
+    async def _join(self, name: str) -> None:
+        room = self._bus.swarm.room
+        reply = await self.command(
+            "register-participant", name, currency=wire.CURRENCY, account_types=ACCOUNTS, is_proxy=False
+        )
+        for account in reply["result"]["participant"]["accounts"]:
+            self.accounts[name, account["account_type"]] = account["account_id"]
+        await asyncio.gather(
+            *(self.command("set-endpoint", name, type=kind, value=url.format(name)) for kind, url in ENDPOINTS.items()),
+            self.command("set-initial-limit", name, currency=wire.CURRENCY, net_debit_cap=room, initial_position=0),
+        )
+        await self.command("record-funds-in", name, request=self._funds(name, room))
+
+    def _funds(self, name: str, amount: int) -> dict[str, Any]:
+        self._count += 1
+        return {
+            "transfer_id": f"f{self._count}", "account_id": self.accounts[name, "SETTLEMENT"], "amount": amount,
+            "currency": wire.CURRENCY, "hash": f"h{self._count}", "external_reference": "bank", "extensions": None,
+        }  # fmt: skip
+
+    async def interfere(self) -> None:
+        """One thing that an operator may do at any time."""
+        draw, room = self._draw, self._bus.swarm.room
+        name = draw.choice(self._dfsps.names)
+        kind = draw.choice(("limit", "limit", "funds in", "funds out", "funds out", "active", "account"))
+        self._bus.counts["commands"] += 1
+        if kind == "limit":
+            cap = draw.choice((0, room // 2, room, 2 * room))
+            await self.command(
+                "adjust-limit", name, currency=wire.CURRENCY, net_debit_cap=cap, alarm_percent=draw.choice((0, 10, 80))
+            )
+        elif kind == "funds in":
+            request = self._funds(name, draw.randint(1, room))
+            await self.command("record-funds-in", name, request=request)
+            if draw.random() < 0.5:
+                await self.command("record-funds-in", name, request=request)
+        elif kind == "funds out":
+            await self._take_out(name, draw.randint(1, room))
+        elif kind == "active":
+            await self.command("set-active", name, active=False)
+            await asyncio.sleep(draw.uniform(0.0, 1.0))
+            await self.command("set-active", name, active=True)
+        else:
+            account_id = self.accounts[name, "POSITION"]
+            await self.command("set-account-active", name, account_id=account_id, active=False)
+            await asyncio.sleep(draw.uniform(0.0, 1.0))
+            await self.command("set-account-active", name, account_id=account_id, active=True)
+
+    async def _take_out(self, name: str, amount: int) -> None:
+        request = self._funds(name, amount)
+        await self.command("reserve-funds-out", name, request=request)
+        ends = [self._draw.choice(("commit-funds-out", "abort-funds-out")) for _ in range(self._draw.choice((1, 2)))]
+        for end in ends:
+            await self.command(end, name, account_id=request["account_id"], transfer_id=request["transfer_id"])

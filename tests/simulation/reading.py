@@ -1,0 +1,72 @@
+"""The bus in the model's words, and the workers' copies against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import orjson
+
+from tests.model.journal import Round, Seen
+from tests.simulation.bus import Bus, Entry, Transaction
+from tests.simulation.workers import Member
+
+READ_ROWS: Final = ("positions", "transfers", "offsets")
+
+
+def seen_of(entry: Entry) -> Seen:
+    topic, partition = entry.place
+    return Seen(topic, partition, entry.offset, entry.timestamp, entry.key or b"", entry.value)
+
+
+def records_of(bus: Bus, topic: str, partition: int) -> Iterator[Seen]:
+    return between(bus, topic, partition, 0, 1 << 60)
+
+
+def between(bus: Bus, topic: str, partition: int, begin: int, end: int) -> Iterator[Seen]:
+    return (seen_of(entry) for entry in bus.logs[topic, partition].entries[begin:end] if entry.is_committed)
+
+
+def round_of(number: int, transaction: Transaction, application: str) -> Round:
+    rows: dict[tuple[str, str], Any] = {}
+    emitted: list[Seen] = []
+    for entry in sorted(transaction.entries, key=_place):
+        topic = entry.place[0]
+        if not topic.startswith(f"{application}-"):
+            emitted.append(seen_of(entry))
+            continue
+        table = topic.removeprefix(f"{application}-").removesuffix("-changelog")
+        if table in READ_ROWS and entry.key is not None:
+            rows[table, entry.key.decode()] = None if entry.value is None else orjson.loads(entry.value)
+    return Round(number, emitted, rows)
+
+
+def _place(entry: Entry) -> tuple[Any, ...]:
+    return (*entry.place, entry.offset)
+
+
+def difference_of_copies(bus: Bus, member: Member) -> str | None:
+    """Where a worker's own rows are not those of the changelogs; None if they are, in all partitions that it has."""
+    app = member.app
+    if app is None or not member.process.alive:
+        return None
+    for number in app.ready_partitions:
+        for table in app.engine_config.all_tables:
+            rows: dict[bytes, bytes] = {}
+            for seen in records_of(bus, app.engine_config.changelog(table.name), number):
+                if seen.value is None:
+                    rows.pop(seen.key, None)
+                else:
+                    rows[seen.key] = seen.value
+            copy = member.disk.at(table.name, number)
+            if copy.rows != rows:
+                return f"{member.name}'s copy of {table.name}/{number} is not its changelog"
+            index = {} if table.index is None else {
+                entry: key
+                for key, value in rows.items()
+                for entry, present in table.index(key.decode(), table.decode(value))
+                if present
+            }  # fmt: skip
+            if copy.index != index:
+                return f"{member.name}'s index of {table.name}/{number} is wrong"
+    return None

@@ -1,0 +1,36 @@
+"""What happened in many runs, and whether every fault that there is did happen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from tests.simulation.swarm import CALLBACK_CRASH_POINTS, CRASH_POINTS, FAULTS
+
+RUNS_FOR_ALL: Final = 200  # in so many runs each fault must have happened
+
+OUTCOMES: Final = (
+    "transfers paid", "transfers void", "transfers expired", "records decided again", "transactions aborted",
+    "writes fenced", "offset commits refused", "rebalances done", "orderly stops", "commit's request lost",
+    "commit's answer lost", "callbacks",
+)  # fmt: skip
+
+
+def missing(counts: Counter[str]) -> list[str]:
+    """The faults and outcomes that did not happen once."""
+    crashes = (f"crash at {point}" for point in dict.fromkeys((*CRASH_POINTS, *CALLBACK_CRASH_POINTS)))
+    return [kind for kind in (*FAULTS, *OUTCOMES, *crashes) if not counts[kind]]
+
+
+def rendered(runs: int, counts: Counter[str]) -> str:
+    """A table for people."""
+    groups: Iterable[tuple[str, list[str]]] = (
+        ("faults", sorted(FAULTS)),
+        ("crashes", sorted(kind for kind in counts if kind.startswith("crash at "))),
+        ("what happened", sorted(kind for kind in counts if kind not in FAULTS and not kind.startswith("crash at "))),
+    )
+    lines = [f"{runs} runs"]
+    for title, kinds in groups:
+        lines.append(f"{title}: " + ", ".join(f"{kind} {counts[kind]:,}" for kind in kinds))
+    return "\n".join(lines)

@@ -1,0 +1,118 @@
+"""What one seed decides: how large the hub is, how it is set, which faults there are, and every draw of the run."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any, Final
+
+FAULTS: Final = (
+    # of processes
+    "crashes", "lost disks", "rebalances", "zombies", "clock jumps", "dropped batches",
+    "slow agents",
+    # of the broker and the network
+    "slow network", "late markers", "lost commit answers", "stalled topics", "small fetches", "small batches",
+    # of DFSPs and their callbacks
+    "failing callbacks", "callbacks answered twice", "strangers", "late fulfils", "repeated fulfils",
+    "changed fulfils", "wrong fulfilments", "silent payees", "repeated prepares", "changed prepares", "odd prepares",
+    # of operators and of whoever writes to our topics
+    "commands", "lookups", "unreadable records",
+)  # fmt: skip
+
+# The engine's six steps (design 4), each with the points before, inside and behind it; then those of recovery.
+CRASH_POINTS: Final = (
+    "fetch", "fetched", "handed over", "deciding", "sweeping", "begin", "send", "commit", "commit-sent", "committed",
+    "table-write", "table-written", "round-done", "fencing", "recovering", "recovered",
+)  # fmt: skip
+CALLBACK_CRASH_POINTS: Final = ("fetched", "request", "answered", "commit-offsets", "offsets-committed")
+
+
+class Swarm:
+    """The draws of a run. Every one comes from the seed, so that the same seed is the same run."""
+
+    def __init__(self, seed: int, counts: Counter[str]) -> None:
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.counts = counts
+        draw = self.random
+        self.faults = frozenset(fault for fault in FAULTS if draw.random() < 0.5)
+        self.is_calm = True  # before the faults begin, and when all is healed
+        self.partitions = draw.choice((1, 2, 3, 4))
+        self.ledgers = draw.choice((1, 2, 3))
+        self.callbacks = draw.choice((1, 2))
+        self.dfsps = draw.choice((2, 3, 4))
+        self.transfers = draw.randint(20, 60)
+        self.safety_s = draw.uniform(6.0, 16.0)
+        self.room = draw.choice((300, 1_000, 5_000))  # each payer's cap and funds, where amounts are up to 100
+        self.session_s = draw.choice((1.0, 2.0, 5.0))
+
+    def settings(self) -> dict[str, Any]:
+        """The hub's settings that a run varies."""
+        draw = self.random
+        return {
+            "partitions": self.partitions,
+            "round_records_max": draw.choice((1, 2, 7, 50, 500)),
+            "round_interval_ms": draw.choice((0, 10, 30)),
+            "batch_backlog_records_max": draw.choice((2, 10, 2_000)),
+            "sweep_interval_ms": draw.choice((300, 1_000)),
+            "session_timeout_ms": int(self.session_s * 1000),
+            "confirm_to_payee": draw.random() < 0.8,
+            "callback_timeout_ms": draw.choice((500, 3_000)),
+            "callback_retries_max": draw.choice((2, 6)),
+            "callback_retry_first_ms": draw.choice((20, 200)),
+            "callback_retry_longest_ms": 2_000,
+            "callback_in_flight_per_receiver_max": draw.choice((1, 2, 64)),
+            "callback_queue_per_receiver_max": draw.choice((5, 10_000)),
+            "callback_pending_max": draw.choice((10, 20_000)),
+            "callback_wait_ms_max": draw.choice((5_000, 60_000)),
+            "callback_breaker_failures": draw.choice((2, 10)),
+            "callback_breaker_open_ms": 1_000,
+        }
+
+    def has(self, fault: str) -> bool:
+        """Whether a fault is switched on, and now is the time for faults."""
+        return not self.is_calm and fault in self.faults
+
+    def chance(self, share: float) -> bool:
+        return self.random.random() < share
+
+    def happens(self, fault: str, share: float) -> bool:
+        """Whether a fault happens now; counted."""
+        if self.has(fault) and self.chance(share):
+            self.counts[fault] += 1
+            return True
+        return False
+
+    # -- the broker and the network
+
+    def delay_s(self) -> float:
+        """How long something travels."""
+        if self.happens("slow network", 0.02):
+            return self.random.uniform(0.05, 1.0)
+        return self.random.random() * 0.002
+
+    def request_delay_s(self) -> float:
+        """How long a write travels: at times so long that its sender has lost its partition meanwhile."""
+        if self.happens("slow network", 0.01):
+            return self.random.uniform(0.5, 2 * self.session_s)
+        return self.delay_s()
+
+    def marker_delay_s(self) -> float:
+        return self.random.uniform(0.01, 0.8) if self.happens("late markers", 0.2) else 0.0
+
+    def batch_records_max(self) -> int:
+        return self.random.choice((1, 2, 5)) if self.happens("small batches", 0.5) else 10_000
+
+    def fetch_records_max(self) -> int:
+        if not self.has("small fetches"):
+            return 10_000
+        self.counts["small fetches"] += 1
+        return self.random.choice((1, 2, 5, 100))
+
+    def commit_fate(self) -> str:
+        """What becomes of a commit: nothing special, or its request or its answer is lost."""
+        if not self.happens("lost commit answers", 0.015):
+            return ""
+        fate = self.random.choice(("request lost", "answer lost"))
+        self.counts[f"commit's {fate}"] += 1
+        return fate

@@ -1,0 +1,113 @@
+"""The engine's consumer on the simulated bus: where its batches begin, whatever lies between records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiokafka import TopicPartition
+
+from clearinghub.engine.batch import Batch
+from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.surroundings import Surroundings
+from tests.simulation.bus import Bus
+from tests.simulation.clients import ConsumerClient, ProducerClient
+from tests.simulation.disk import Disk
+from tests.simulation.engine import SimulatedApp, SimulatedConsumer
+from tests.simulation.loop import Process, SimulatedLoop
+from tests.simulation.swarm import Swarm
+
+
+async def comes_through(_batch: Batch) -> bool:
+    return True
+
+
+FETCH_S = 3.0  # longer than any fetch waits
+
+
+class Reader(SimulatedApp):
+    """An app without tables that keeps the batches it is handed."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        super().__init__(config)
+        self.batches: list[Batch] = []
+
+    async def on_batch(self, name: str, batch: Batch) -> None:
+        assert name == "in"
+        batch.taken = True
+        self.batches.append(batch)
+
+
+def test_a_batch_behind_nothing_but_an_aborted_transaction_begins_where_the_last_ended() -> None:
+    async def history(bus: Bus) -> None:
+        epoch = bus.take_over("owner")
+        bus.append("in", 0, b"k", b"first")
+        await asyncio.sleep(FETCH_S)
+        bus.produce("owner", epoch, ("in", 0), [(b"k", b"never", 1)])
+        bus.take_over("owner")  # aborts
+        await asyncio.sleep(FETCH_S)
+        bus.append("in", 0, b"k", b"second")
+        await asyncio.sleep(FETCH_S)
+
+    assert [(0, 1, [0]), (1, 4, [3])] == read(history)
+
+
+def test_a_jump_over_records_that_are_gone_shows() -> None:
+    """What retention has deleted was never read: the partition must see the gap, and stop."""
+
+    async def history(bus: Bus) -> None:
+        bus.append("in", 0, b"k", b"first")
+        await asyncio.sleep(FETCH_S)
+        log = bus.logs["in", 0]
+        for _ in range(4):
+            log.add(0, b"k", b"deleted before anybody read it", None)
+        log.first = 5
+        for client in log.listeners:  # aiokafka resets its position by itself
+            client.seek(TopicPartition("in", 0), 5)
+        await asyncio.sleep(FETCH_S)
+        bus.append("in", 0, b"k", b"last")
+        await asyncio.sleep(FETCH_S)
+
+    assert [(0, 1, [0]), (5, 6, [5])] == read(history)
+
+
+def read(history: Callable[[Bus], Awaitable[None]]) -> list[tuple[int, int, list[int]]]:
+    """The batches of topic `in` while a history is written: begin, end, offsets."""
+
+    async def run() -> list[tuple[int, int, list[int]]]:
+        bus = Bus(Swarm(0, Counter()), Counter())
+        bus.create("in", 1, stamps_arrival=True)
+
+        class App(Reader):
+            """With its process."""
+
+        process = App.process = Process("reader")
+        App.disk = Disk()
+        outside = Surroundings(make_producer=lambda **settings: ProducerClient(bus, process, settings))
+        app = App(
+            EngineConfig(
+                application_id="a", bootstrap="", partitions=1, inputs=(Input("in", lambda _record, _view: None),),
+                tables=(), output_partitions={}, dead_letter_topic="dead", data_dir=Path("none"),
+                surroundings=outside,
+            )
+        )  # fmt: skip
+        client = ConsumerClient(bus, process, {"group_id": "a"})
+        app.consumer = SimulatedConsumer(app, client, process, comes_through)
+        app.consumer.start()
+        bus.generations["a"] = 1
+        await app.consumer.assign([0], 1)
+        await asyncio.sleep(FETCH_S)
+        await history(bus)
+        return [(one.begin, one.end, [record.offset for record in one.records]) for one in app.batches]
+
+    loop = SimulatedLoop()
+    try:
+        return loop.run_until_complete(run())
+    finally:
+        loop.set_exception_handler(lambda _loop, _context: None)
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()

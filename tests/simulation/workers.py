@@ -1,0 +1,279 @@
+"""The hub's processes under simulation: made of what `clearinghub.hub` makes them of, begun again when they end."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from agents.notification import NotificationAgent
+from agents.shell import LedgerContext
+from clearinghub.config import Settings
+from clearinghub.delivery.deliverer import Deliverer
+from clearinghub.delivery.notification import Notification
+from clearinghub.delivery.reason import Reason
+from clearinghub.engine.batch import Batch
+from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.record import Handler, Record, View
+from clearinghub.engine.surroundings import Surroundings
+from clearinghub.hub.callbacks import CallbacksApp, _dead_letter, callbacks_config
+from clearinghub.hub.ledger import ledger_config
+from clearinghub.kafka.view import ParticipantsView
+from tests.simulation.bus import Bus
+from tests.simulation.clients import ConsumerClient, ProducerClient
+from tests.simulation.disk import Disk
+from tests.simulation.engine import SimulatedApp, SimulatedConsumer
+from tests.simulation.loop import CrashedError, Process
+
+
+class Member(ABC):
+    """One worker of a group, through all the processes that it lives in."""
+
+    drops_batches = False
+
+    def __init__(self, name: str, bus: Bus, settings: Settings) -> None:
+        self.name = name
+        self.bus = bus
+        self.settings = settings
+        self.disk = Disk()
+        self.process = Process(name)
+        self.process.alive = False
+        self.ready = asyncio.Event()  # the process may be given partitions
+        self.ended = asyncio.Event()
+        self.is_deaf = False  # it hears nothing of the group, and works on
+        self.crash_at: tuple[str, int] | None = None  # where its next process is to die
+        self.failures: list[BaseException] = []
+        self.batches_dropped = 0
+        self.app: SimulatedApp | None = None
+        self.group = ""  # set by the group
+        self._deciding = asyncio.Lock()
+
+    # -- life
+
+    def begin(self, wall_offset_s: float) -> None:
+        """Start a process."""
+        self.process = Process(self.name)
+        self.process.wall_offset_s = wall_offset_s
+        if self.crash_at is not None:
+            self.process.arm(*self.crash_at)
+            self.crash_at = None
+        self.ready, self.ended, self.is_deaf = asyncio.Event(), asyncio.Event(), False
+        self._deciding = asyncio.Lock()
+        self.process.spawn(self._live(), self.name).add_done_callback(self._end)
+
+    async def _live(self) -> None:
+        """A process, until its engine fails; then it exits, as the role does."""
+        await self._build()
+        self.ready.set()
+        assert self.app is not None
+        await self.app.failed.wait()
+        assert self.app.failure is not None
+        raise self.app.failure
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            error = task.exception()
+            assert error is not None
+            self.failures.append(error)
+        self.process.kill()
+        self.ended.set()
+
+    async def stop(self) -> None:
+        """Be told to stop, and do so in order."""
+        if not self.ready.is_set():
+            self.process.kill()
+            return
+        task = self.process.spawn(self._stop())
+        await asyncio.wait({task})
+        self.process.kill()
+
+    @abstractmethod
+    async def _build(self) -> None:
+        """Make and start the role."""
+
+    async def _stop(self) -> None:
+        await self._consumer.revoke()
+
+    # -- the group's decisions
+
+    async def revoke(self) -> None:
+        async def let_go() -> None:
+            await self._consumer.revoke()
+
+        await self._decide(let_go)
+
+    async def assign(self, partitions: list[int], generation: int) -> None:
+        async def take() -> None:
+            if generation == self.bus.generations[self.group]:  # else the group has decided anew meanwhile
+                await self._consumer.assign(partitions, generation)
+
+        await self._decide(take)
+
+    async def _decide(self, decision: Any) -> None:
+        """Carry a decision out in the process; one at a time, as a client's coordinator does."""
+
+        async def carry_out() -> None:
+            async with self._deciding:
+                try:
+                    await decision()
+                except Exception as error:  # noqa: BLE001 - as Faust crashes its app when a service raises
+                    assert self.app is not None
+                    self.app.fail(error)
+
+        if self.process.alive and self.ready.is_set():
+            await asyncio.wait({self.process.spawn(carry_out())})
+
+    # -- what both roles are made of
+
+    async def _participants(self) -> ParticipantsView:
+        view = ParticipantsView(self.settings, self._consumer_client)
+        await view.start()
+        return view
+
+    def _consumer_client(self, **settings: Any) -> ConsumerClient:
+        return ConsumerClient(self.bus, self.process, settings)
+
+    def _surroundings(self) -> Surroundings:
+        process = self.process
+        return Surroundings(
+            wall_s=process.wall_s,
+            steady_s=asyncio.get_running_loop().time,
+            make_producer=lambda **settings: ProducerClient(self.bus, process, settings),
+            make_consumer=self._consumer_client,
+        )
+
+    async def _comes_through(self, batch: Batch) -> bool:
+        """Faults of the streams between consumer and agent: whoever gets the next batch must notice."""
+        swarm = self.bus.swarm
+        if swarm.happens("slow agents", 0.05):
+            await asyncio.sleep(swarm.random.uniform(0.01, 1.5))
+        if self.drops_batches and swarm.happens("dropped batches", 0.01):
+            batch.taken = True
+            self.batches_dropped += 1
+            return False
+        return True
+
+    def _run(self, app: SimulatedApp) -> None:
+        client = self._consumer_client(group_id=app.engine_config.application_id)
+        self._consumer = SimulatedConsumer(app, client, self.process, self._comes_through)
+        app.consumer = self._consumer
+        self.app = app
+        self._consumer.start()
+
+
+class LedgerMember(Member):
+    """A worker of the role `ledger`; see `clearinghub.hub.ledger.run_ledger`."""
+
+    drops_batches = True  # its partitions see a gap; callbacks, which rely on their client alone, would not
+
+    async def _build(self) -> None:
+        participants = await self._participants()
+        context = LedgerContext(
+            self.settings.hub_name,
+            participants,
+            self.settings.on_us_transfers,
+            confirm_to_payee=self.settings.confirm_to_payee,
+        )
+        process, disk = self.process, self.disk
+
+        class App(SimulatedApp):
+            """The app of this process."""
+
+        App.process, App.disk = process, disk
+        self._run(App(self._with_points(ledger_config(self.settings, context))))
+
+    def _with_points(self, config: EngineConfig) -> EngineConfig:
+        """The production configuration, with points at which the process may die."""
+        process = self.process
+
+        def decide(handler: Handler, record: Record, view: View) -> None:
+            process.reach("deciding")
+            self.bus.counts["records decided"] += 1
+            handler(record, view)
+
+        def sweep(one: Any, view: Any, now_ms: int) -> None:
+            process.reach("sweeping")
+            one(view, now_ms)
+
+        def round_done(_partition: int, _records: int, _seconds: float) -> None:
+            self.bus.counts["rounds"] += 1
+            process.reach("round-done")
+
+        return replace(
+            config,
+            inputs=tuple(Input(one.topic, partial(decide, one.handler)) for one in config.inputs),
+            sweeps=tuple(partial(sweep, one) for one in config.sweeps),
+            on_round=round_done,
+            surroundings=self._surroundings(),
+        )
+
+
+class SimulatedCallbacks(CallbacksApp, SimulatedApp):
+    """The app of the role `callbacks`, without Faust."""
+
+
+class CallbacksMember(Member):
+    """A worker of the role `callbacks`; see `clearinghub.hub.callbacks.run_callbacks`."""
+
+    def __init__(self, name: str, bus: Bus, settings: Settings, wires: Any) -> None:
+        """`wires` is the world that its requests go out to."""
+        super().__init__(name, bus, settings)
+        self._wires = wires
+
+    async def _build(self) -> None:
+        participants = await self._participants()
+        process = self.process
+
+        def now_ms() -> int:
+            return int(process.wall_s() * 1000)
+
+        async def give_up(notification: Notification, reason: Reason) -> None:
+            about: dict[str, object] = {"topic": "notification", "error": reason.code, "timestampMs": now_ms()}
+            await self._record(notification.receiver, _dead_letter(about, notification.as_value()))
+
+        async def set_aside(record: Record, problem: str) -> None:
+            about: dict[str, object] = {
+                "topic": record.topic, "partition": record.partition, "offset": record.offset, "error": problem,
+                "timestampMs": now_ms(),
+            }  # fmt: skip
+            await self._record("", _dead_letter(about, record.value))
+
+        class App(SimulatedCallbacks):
+            """The app of this process."""
+
+        App.process, App.disk = process, self.disk
+        self._deliverer = Deliverer(
+            self.settings,
+            participants,
+            self._wires.transport(process, self.settings.callback_timeout_ms / 1000),
+            give_up,
+            now_ms,
+            jitter=self.bus.swarm.random.random,
+        )
+        config = replace(callbacks_config(self.settings), surroundings=self._surroundings())
+        app = App(
+            config,
+            lambda tracker: {"notification": NotificationAgent(self._deliverer, tracker, set_aside)},
+            lambda _partition, _waited_ms: None,
+        )
+        self._run(app)
+        self._committing = asyncio.get_running_loop().create_task(app.keep_committing())
+
+    async def _record(self, key: str, value: bytes) -> None:
+        self.process.reach("dead letter")
+        await self.bus.request(lambda: self.bus.append("dead-letter", 0, key.encode(), value))
+        if not self.process.alive:
+            raise CrashedError
+
+    async def _stop(self) -> None:
+        """As `clearinghub.hub.callbacks._stop`."""
+        app = self.app
+        assert isinstance(app, SimulatedCallbacks)
+        self._consumer.stop_flow()
+        await self._deliverer.close()
+        self._committing.cancel()
+        await asyncio.wait({self._committing})
+        await app.commit_settled()
+        await self._consumer.revoke()

@@ -1,0 +1,147 @@
+"""Everything of a run put together, and its two phases: faults, then healing, in which all must come to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from clearinghub.config import Settings
+from clearinghub.topology import load_topology
+from clearinghub.topology.declared import changelog_name
+from tests.simulation.bus import Bus, Log
+from tests.simulation.chaos import Chaos
+from tests.simulation.dfsps import Dfsps
+from tests.simulation.group import Group
+from tests.simulation.operators import Operators
+from tests.simulation.reading import difference_of_copies
+from tests.simulation.swarm import Swarm
+from tests.simulation.workers import CallbacksMember, LedgerMember
+
+APPLICATION: Final = "hub"
+CALLBACKS: Final = f"{APPLICATION}-callbacks"
+INPUTS: Final = ("credit", "fulfil", "timeout", "command", "lookup", "prepare")  # in the order of a round
+SETUP_S_MAX: Final = 60.0
+HEAL_S_MAX: Final = 600.0
+LOOK_S: Final = 1.0
+
+
+class World:
+    """Everything of a run, put together."""
+
+    def __init__(self, swarm: Swarm, counts: Counter[str]) -> None:
+        self.swarm = swarm
+        self.bus = Bus(swarm, counts)
+        for topic in load_topology().topics.values():
+            count = topic.partition_count(swarm.partitions)
+            self.bus.create(topic.name, count, stamps_arrival=topic.timestamp == "append")
+        for table in load_topology().tables:
+            self.bus.create(changelog_name(APPLICATION, table), swarm.partitions, stamps_arrival=False)
+        self.settings = Settings(
+            application_id=APPLICATION, kafka_bootstrap="none", data_dir=Path("none"), **swarm.settings()
+        )
+        self.dfsps = Dfsps(self.bus)
+        self.operators = Operators(self.bus, self.dfsps)
+        ledgers = [LedgerMember(f"ledger{one}", self.bus, self._of(one)) for one in range(swarm.ledgers)]
+        callbacks = [
+            CallbacksMember(f"callbacks{one}", self.bus, self._of(one), self.dfsps) for one in range(swarm.callbacks)
+        ]
+        self.groups = [Group(APPLICATION, ledgers, self.bus), Group(CALLBACKS, callbacks, self.bus)]
+        self.chaos = Chaos(self.bus, self.groups, self.dfsps)
+
+    def _of(self, instance: int) -> Settings:
+        return self.settings.model_copy(update={"instance": str(instance)})
+
+    async def live(self) -> None:
+        """Set up, disturb, heal, and wait for the end of everything that was begun."""
+        loop = asyncio.get_running_loop()
+        keeping = [loop.create_task(group.keep()) for group in self.groups]
+        try:
+            async with asyncio.timeout(SETUP_S_MAX):
+                await self.operators.set_up()
+        except TimeoutError:
+            raise AssertionError("liveness: the scheme was not set up in time") from None
+        self.swarm.is_calm = False
+        striking = loop.create_task(self.chaos.keep_striking())
+        await self._disturb()
+        striking.cancel()
+        self.swarm.is_calm = True
+        self.chaos.heal()
+        healed_s = loop.time()
+        while (rest := self.rest()) is not None:
+            for task in keeping:
+                assert not task.done(), task.exception()
+            if loop.time() - healed_s > HEAL_S_MAX:
+                raise AssertionError(f"liveness: after {HEAL_S_MAX:.0f} s without faults, {rest}")
+            await asyncio.sleep(LOOK_S)
+
+    async def _disturb(self) -> None:
+        """Payments and commands, evenly spread over the time of the faults."""
+        swarm, loop = self.swarm, asyncio.get_running_loop()
+        pause_s = swarm.safety_s / swarm.transfers
+        commands: set[asyncio.Task[None]] = set()
+        for _ in range(swarm.transfers):
+            self.dfsps.pay()
+            if swarm.has("commands") and swarm.chance(0.2):
+                commands.add(loop.create_task(self.operators.interfere()))
+            await asyncio.sleep(swarm.random.expovariate(1 / pause_s))
+        self._commands = commands
+
+    # -- what is still to be done
+
+    def rest(self) -> str | None:
+        """What has not come to its end, or None."""
+        if not self.dfsps.is_quiet:
+            return "a DFSP means to say more"
+        if any(not command.done() for command in self._commands):
+            return "a command is not answered"
+        for partition in range(self.swarm.partitions):
+            decided = self._decided(partition)
+            for topic in INPUTS:
+                end = end_of(self.bus.logs[topic, partition])
+                if decided.get(topic, 0) < end:
+                    return f"{topic}/{partition} is decided up to {decided.get(topic, 0)} of {end}"
+            if (held := self._held(partition)) is not None:
+                return f"transfer {held} is still held"
+            end = end_of(self.bus.logs["notification", partition])
+            settled = self.bus.group_offsets.get(CALLBACKS, {}).get(("notification", partition), 0)
+            if settled < end:
+                return f"notification/{partition} is settled up to {settled} of {end}"
+        differences = (difference_of_copies(self.bus, member) for member in self.groups[0].members)
+        return next((difference for difference in differences if difference is not None), None)
+
+    def _decided(self, partition: int) -> dict[str, int]:
+        log = self.bus.logs[changelog_name(APPLICATION, "offsets"), partition]
+        last = next((entry for entry in reversed(log.entries) if entry.is_committed), None)
+        decided: dict[str, int] = {} if last is None or last.value is None else orjson.loads(last.value)
+        return decided
+
+    def _held(self, partition: int) -> str | None:
+        log = self.bus.logs[changelog_name(APPLICATION, "transfers"), partition]
+        rows = {entry.key: entry.value for entry in log.entries if entry.is_committed}
+        for key, value in rows.items():
+            if key is not None and key.startswith(b"t") and value is not None and b'"RESERVED",' in value:
+                states = [state for state, _at_ms in orjson.loads(value)[8]]
+                if states[-1] == "RESERVED":
+                    return key.decode()
+        return None
+
+    def digest(self) -> str:
+        """A hash over all that was written and all that DFSPs have heard: the run's fingerprint."""
+        hashed = hashlib.sha256()
+        for place, log in self.bus.logs.items():
+            for entry in log.entries:
+                hashed.update(repr((place, entry.timestamp, entry.key, entry.value, entry.is_committed)).encode())
+        for callback in self.dfsps.heard:
+            hashed.update(repr(callback).encode())
+        return hashed.hexdigest()
+
+
+def end_of(log: Log) -> int:
+    """The offset behind the last record that a reader gets."""
+    last = next((entry for entry in reversed(log.entries) if entry.is_committed), None)
+    return 0 if last is None else last.offset + 1

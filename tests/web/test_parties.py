@@ -1,0 +1,194 @@
+"""/parties over HTTP with the agents behind it: who is asked, who is told (fspiop 6.3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.web.exchange import Callback
+from tests.web.party_world import (
+    ERROR,
+    ID,
+    NO_DESTINATION,
+    NO_PROXY,
+    PARTY,
+    PAYEE,
+    PAYER,
+    STRANGER,
+    SUB,
+    PartyDfsps,
+    error_of,
+    media,
+    party_dfsps,
+)
+
+FSP = {"fspId": PAYER}
+
+
+@pytest.fixture
+async def dfsps() -> AsyncIterator[PartyDfsps]:
+    async with party_dfsps() as one:
+        yield one
+
+
+@pytest.mark.parametrize("path", [ID, SUB])
+async def test_a_lookup_goes_to_the_fsp_and_its_answer_back(dfsps: PartyDfsps, path: str) -> None:
+    await dfsps.register(path)
+
+    assert [Callback(PAYEE, PAYER, "GET", f"/parties{path}", None)] == await dfsps.heard("GET", f"/parties{path}")
+    answer = await dfsps.heard("PUT", f"/parties{path}", PAYEE, PARTY, FSPIOP_Destination=PAYER)
+    assert [Callback(PAYER, PAYEE, "PUT", f"/parties{path}", PARTY)] == answer
+    answer = await dfsps.heard("PUT", f"/parties{path}/error", PAYEE, ERROR, FSPIOP_Destination=PAYER)
+    assert [Callback(PAYER, PAYEE, "PUT", f"/parties{path}/error", ERROR)] == answer
+
+
+async def test_a_forwarded_lookup_says_whom_to_tell_when_it_fails(dfsps: PartyDfsps) -> None:
+    await dfsps.register(SUB)
+    ledger = dfsps.exchange.ledger
+    taken: list[dict[str, Any]] = []
+    follow = ledger.follow
+
+    def watch(view: Any) -> None:
+        taken.extend(one.line for one in view.emitted if one.topic == "notification")
+        follow(view)
+
+    ledger.__dict__["follow"] = watch
+    await dfsps.heard("GET", f"/parties{SUB}")
+    await dfsps.heard("PUT", f"/parties{SUB}/error", PAYEE, ERROR, FSPIOP_Destination=PAYER)
+
+    lookup, error = taken
+    assert {
+        "receiver": PAYER,
+        "endpoint": "FSPIOP_CALLBACK_URL_PARTIES_SUB_ID_PUT_ERROR",
+        "path": f"/parties{SUB}/error",
+        "variables": {"partyIdType": "MSISDN", "partyIdentifier": "27710101999", "partySubIdOrType": "100"},
+    } == lookup["failure"]
+    assert "FSPIOP_CALLBACK_URL_PARTIES_SUB_ID_GET" == lookup["endpoint"]
+    assert "failure" not in error
+    assert media("parties", "1") == lookup["headers"]["accept"]
+
+
+async def test_a_lookup_with_a_destination_asks_nobody_else(dfsps: PartyDfsps) -> None:
+    heard = await dfsps.heard("GET", f"/parties{ID}", FSPIOP_Destination=STRANGER)
+    assert [Callback(STRANGER, PAYER, "GET", f"/parties{ID}", None)] == heard
+
+    for destination in ("nobody", "PAYEEFSP"):
+        heard = await dfsps.heard("GET", f"/parties{ID}", FSPIOP_Destination=destination)
+        assert error_of(f"/parties{ID}", *NO_DESTINATION) == heard
+
+
+async def test_a_bad_destination_removes_nothing(dfsps: PartyDfsps) -> None:
+    await dfsps.register()
+    await dfsps.heard("GET", f"/parties{ID}", FSPIOP_Destination="nobody")
+
+    assert [PAYEE] == [one.receiver for one in await dfsps.heard("GET", f"/parties{ID}")]
+
+
+async def test_a_lookup_to_the_hub_is_one_without_a_destination(dfsps: PartyDfsps) -> None:
+    assert error_of(f"/parties{ID}", *NO_PROXY) == await dfsps.heard("GET", f"/parties{ID}", FSPIOP_Destination="Hub")
+
+
+async def test_a_party_that_nobody_has(dfsps: PartyDfsps) -> None:
+    for path in (ID, SUB, "/IBAN/DE44500105175407324931", "/ALIAS/%E1%80%80%E1%80%81"):
+        assert error_of(f"/parties{path}", *NO_PROXY) == await dfsps.heard("GET", f"/parties{path}")
+
+
+async def test_sub_ids_count_both_ways(dfsps: PartyDfsps) -> None:
+    filtered = ("3200", "Generic ID not found - Empty oracle partyList, filtered based on callbackEndpointType")
+    await dfsps.register(SUB)
+    assert error_of(f"/parties{ID}", *filtered) == await dfsps.heard("GET", f"/parties{ID}")
+    assert error_of(f"/parties{ID}/101", *filtered) == await dfsps.heard("GET", f"/parties{ID}/101")
+
+    await dfsps.register(ID, STRANGER)
+    assert [STRANGER] == [one.receiver for one in await dfsps.heard("GET", f"/parties{ID}")]
+    assert [PAYEE] == [one.receiver for one in await dfsps.heard("GET", f"/parties{SUB}")]
+
+
+async def test_every_fsp_that_has_the_party_is_asked(dfsps: PartyDfsps) -> None:
+    await dfsps.register(currency="USD")
+    await dfsps.register(currency="XTS")
+    await dfsps.register(fsp=STRANGER, currency="EUR")
+
+    assert [PAYEE, STRANGER] == [one.receiver for one in await dfsps.heard("GET", f"/parties{ID}")]
+
+
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("/MSISDN/12a", "Invalid MSISDN"),
+        ("/EMAIL/me", "Invalid EMAIL"),
+        ("/IBAN/44DE", "Invalid IBAN"),
+        ("/ALIAS/a%60b", "Invalid party identifier"),
+        ("/ALIAS/ok/%0A", "Invalid party sub-id"),
+    ],
+)
+async def test_what_is_no_identifier(dfsps: PartyDfsps, path: str, detail: str) -> None:
+    description = f"Malformed syntax - {detail}"
+    for method, resource, body in (
+        ("GET", "parties", None),
+        ("POST", "participants", FSP),
+        ("DELETE", "participants", None),
+    ):
+        heard = await dfsps.heard(method, f"/{resource}{path}", body=body)
+        assert error_of(f"/{resource}{path}", "3101", description) == heard
+
+    answer = await dfsps.send("GET", f"/participants{path}")
+    assert (400, "3101", description) == answer.error
+
+
+async def test_a_type_that_no_oracle_knows(dfsps: PartyDfsps) -> None:
+    description = "Add Party information error - Oracle type: SHOE_SIZE not found"
+
+    for method, resource, body in (
+        ("GET", "parties", None),
+        ("GET", "participants", None),
+        ("POST", "participants", FSP),
+    ):
+        heard = await dfsps.heard(method, f"/{resource}/SHOE_SIZE/42", body=body)
+        assert error_of(f"/{resource}/SHOE_SIZE/42", "3003", description) == heard
+
+
+@pytest.mark.parametrize("resource", ["parties", "participants"])
+async def test_answers_to_nobody(dfsps: PartyDfsps, resource: str) -> None:
+    answer: Any = {"parties": PARTY, "participants": {"fspId": PAYEE}}[resource]
+    for tail, body in (("", answer), ("/error", ERROR)):
+        for headers in ({"FSPIOP_Destination": "nobody"}, {}):
+            if (resource, tail, headers) == ("participants", "", {}):
+                continue
+            heard = await dfsps.heard("PUT", f"/{resource}{ID}{tail}", PAYEE, body, **headers)
+            assert error_of(f"/{resource}{ID}", *NO_DESTINATION, PAYEE) == heard, (tail, headers)
+
+
+async def test_an_error_code_may_be_a_number(dfsps: PartyDfsps) -> None:
+    body = {"errorInformation": {"errorCode": 5100, "errorDescription": "Refused"}}
+
+    heard = await dfsps.heard("PUT", f"/participants{ID}/error", PAYEE, body, FSPIOP_Destination=PAYER)
+
+    assert [Callback(PAYER, PAYEE, "PUT", f"/participants{ID}/error", body)] == heard
+
+
+async def test_an_empty_sub_id_is_none(dfsps: PartyDfsps) -> None:
+    await dfsps.register()
+
+    assert [Callback(PAYEE, PAYER, "GET", f"/parties{ID}", None)] == await dfsps.heard("GET", f"/parties{ID}/")
+    body = json.loads(json.dumps(ERROR))
+    heard = await dfsps.heard("PUT", f"/parties{ID}//error", PAYEE, body, FSPIOP_Destination=PAYER)
+    assert [Callback(PAYER, PAYEE, "PUT", f"/parties{ID}/error", body)] == heard
+
+
+async def test_a_record_that_makes_the_code_raise(dfsps: PartyDfsps) -> None:
+    await dfsps.send("GET", f"/parties{ID}")
+    dfsps.exchange.heard()
+    dfsps.exchange.ledger.fail(*dfsps.exchange.dfsp.recorder.records[-1])
+
+    assert error_of(f"/parties{ID}", "2001", "Internal server error") == dfsps.exchange.heard()
+
+
+async def test_a_sub_id_may_be_any_text(dfsps: PartyDfsps) -> None:
+    for sub_id in ("%7BSubId%7D", "current%20account"):
+        await dfsps.register(f"{ID}/{sub_id}")
+        heard = await dfsps.heard("GET", f"/participants{ID}/{sub_id}")
+        assert [{"fspId": PAYEE}] == [one.body for one in heard]

@@ -1,0 +1,142 @@
+"""/oracles: which service knows which FSP has a party (fspiop 6.1).
+
+In the reference this is the account lookup's own admin API, with the checks and codes of FSPIOP: a wrong value is 3100
+here, where the rest of the admin API says 3101.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, NotRequired, TypeVar
+
+from aiohttp.web import Request, Response
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
+
+from clearinghub.delivery.templates import check_base_url
+from clearinghub.domain.currencies import currencies_with
+from clearinghub.domain.participant import Oracle
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from web.admin.bodies import id_in_path
+from web.admin.context import AdminContext, json_response
+from web.errors import ApiError
+from web.fspiop.models import Currency
+from web.fspiop.schema_errors import first_rejection
+from web.json_body import read_json_body
+
+Body = TypeVar("Body")
+
+OracleIdType = Literal[
+    "MSISDN", "EMAIL", "PERSONAL_ID", "BUSINESS", "DEVICE", "ACCOUNT_ID", "IBAN", "ALIAS", "CONSENT", "THIRD_PARTY_LINK"
+]
+_NO_ACCEPT: Final = Rejection(ErrorCode.MISSING_ELEMENT, "/header must have required property 'accept'")
+_NOT_JSON: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "Unsupported Media Type")
+
+
+class OracleEndpoint(TypedDict):
+    """Where an oracle is."""
+
+    value: Annotated[str, Field(min_length=1, max_length=512)]
+    endpointType: Literal["URL"]
+
+
+class NewOracle(TypedDict):
+    """The body of POST /oracles."""
+
+    oracleIdType: OracleIdType
+    endpoint: OracleEndpoint
+    currency: NotRequired[Currency]
+    isDefault: NotRequired[bool]
+
+
+class OracleChange(TypedDict):
+    """The body of PUT /oracles/{ID}."""
+
+    oracleIdType: NotRequired[OracleIdType]
+    endpoint: NotRequired[OracleEndpoint]
+    currency: NotRequired[Currency]
+    isDefault: NotRequired[bool]
+
+
+_NEW: Final = TypeAdapter(NewOracle)
+_CHANGE: Final = TypeAdapter(OracleChange)
+
+
+class OraclesResource:
+    """/oracles and /oracles/{ID}."""
+
+    def __init__(self, context: AdminContext) -> None:
+        self._context = context
+        self._currencies = currencies_with(context.settings.currencies_extra)
+
+    async def get_oracles(self, request: Request) -> Response:
+        """All oracles, or those of a type, of a currency, or of both."""
+        id_type, currency = request.query.get("type"), request.query.get("currency")
+        hub = self._context.hub
+        found = [
+            _shape(one)
+            for one in (() if hub is None else hub.oracles)
+            if id_type in (None, one.id_type) and currency in (None, one.currency)
+        ]
+        return json_response(found)
+
+    async def post_oracle(self, request: Request) -> Response:
+        """A new oracle: from now on it is asked for its type, and the built-in one no more."""
+        if "Accept" not in request.headers:
+            raise ApiError(_NO_ACCEPT)
+        body = await self._read(request, _NEW)
+        fields = {"currency": None, "is_default": False, **_fields(body)}
+        await self._change(None, fields)
+        return Response(status=201)
+
+    async def put_oracle(self, request: Request) -> Response:
+        """An oracle's fields replaced, as far as they are given."""
+        oracle_id = id_in_path(request)
+        await self._change(oracle_id, _fields(await self._read(request, _CHANGE)))
+        return Response(status=204)
+
+    async def delete_oracle(self, request: Request) -> Response:
+        """An oracle taken away."""
+        await self._change(id_in_path(request), None)
+        return Response(status=204)
+
+    async def _change(self, oracle_id: int | None, fields: dict[str, Any] | None) -> None:
+        asked = {"oracle_id": oracle_id, "fields": fields}
+        await self._context.change("change-oracles", self._context.hub_name, asked)
+
+    async def _read(self, request: Request, adapter: TypeAdapter[Body]) -> Body:
+        if request.content_type != "application/json" and not request.content_type.endswith("+json"):
+            raise ApiError(_NOT_JSON)  # what a web page's form could send to a hub on the same machine
+        body = await read_json_body(request)
+        try:
+            return adapter.validate_python(body.parsed, strict=True, context=self._currencies)
+        except ValidationError as error:
+            raise ApiError(first_rejection(error)) from error
+
+
+def _fields(body: Any) -> dict[str, Any]:
+    """The fields of `Oracle` that a body gives.
+
+    Raises:
+        ApiError: its URL is none that the hub would call (3100).
+    """
+    fields: dict[str, Any] = {}
+    if "endpoint" in body:
+        fault = check_base_url(body["endpoint"]["value"])
+        if fault is not None:
+            raise ApiError(fault)
+        fields |= {"url": body["endpoint"]["value"], "endpoint_type": body["endpoint"]["endpointType"]}
+    for name, field in (("oracleIdType", "id_type"), ("currency", "currency"), ("isDefault", "is_default")):
+        if name in body:
+            fields[field] = body[name]
+    return fields
+
+
+def _shape(oracle: Oracle) -> dict[str, Any]:
+    """An oracle; the reference shows the flag as a number."""
+    return {
+        "oracleId": oracle.oracle_id,
+        "oracleIdType": oracle.id_type,
+        "endpoint": {"value": oracle.url, "endpointType": oracle.endpoint_type},
+        "currency": oracle.currency,
+        "isDefault": int(oracle.is_default),
+    }
