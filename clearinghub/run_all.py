@@ -69,7 +69,7 @@ async def _run(settings: Settings, broker: Broker, *, with_sandbox: bool) -> Non
     environment = os.environ | {"CLEARINGHUB_KAFKA_BOOTSTRAP": broker.bootstrap, "KAFKA_BOOTSTRAP": broker.bootstrap}
     environment |= _signing(settings)
     supervisor = Supervisor(settings.run_dir, settings.stop_timeout_ms / 1000, say)
-    watching = asyncio.create_task(_keep_broker(broker))
+    watching = asyncio.create_task(keep_broker(broker))
     announcing: asyncio.Task[None] | None = None
     try:
         for role in ROLES:
@@ -117,7 +117,7 @@ async def _announce(settings: Settings) -> None:
     say(f"ready: FSPIOP {urls.fspiop}, admin {urls.admin}; Ctrl-C stops everything")
 
 
-async def _keep_broker(broker: Broker) -> None:
+async def keep_broker(broker: Broker) -> None:
     """Start a broker of ours again if it dies; the roles wait for it and go on."""
     while True:
         await asyncio.sleep(BROKER_WATCH_INTERVAL_S)
