@@ -108,14 +108,19 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         self.client.subscribe(topics=sorted(set(topics)), listener=_Listener(self))
 
     async def on_group_assignment(self, assigned: set[TP]) -> None:
-        """A new generation: pause everything, forget what waits, and let Faust assign."""
+        """A new generation: stop everything, forget what waits, and let Faust assign.
+
+        The flow stops and the generation changes before anything is waited for: the recovery of an assignment that was
+        overtaken may just be about to let it flow again, and would let fetches begin before this one's seek.
+        """
         self.epoch += 1
+        generation = self.client._coordinator.generation  # noqa: SLF001 - not offered otherwise
+        self.app.consumer_generation_id = generation
+        self.stop_flow()
         await self._cancel_fetch()
         self._waiting.clear()
         self._held.clear()
         self.client.pause(*(TopicPartition(*tp) for tp in assigned))
-        generation = self.client._coordinator.generation  # noqa: SLF001 - not offered otherwise
-        self.app.consumer_generation_id = generation
         await self.on_partitions_assigned(assigned, generation)
 
     def close(self) -> None:
@@ -142,8 +147,9 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             if epoch != self.epoch or not self.flow_active:
                 continue  # these positions are void: the next assignment seeks anew
             for partition, records in fetched.items():
-                tp = TP(partition.topic, partition.partition)
-                await self._hand_over(tp, records)
+                if epoch != self.epoch:
+                    break  # while one was handed over, the others became void, too
+                await self._hand_over(TP(partition.topic, partition.partition), records)
             await asyncio.sleep(0)
 
     async def _account_for(self, positions: Mapping[TP, int | None], epoch: int) -> bool:
