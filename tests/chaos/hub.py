@@ -23,6 +23,9 @@ from tests.integration.hub_under_test import PARTITIONS, REPOSITORY
 SESSION_TIMEOUT_MS: Final = 6_000
 STOP_TIMEOUT_S: Final = 15.0
 HEALTHY_WITHIN_S: Final = 90.0
+# How long a callback is tried before it is put aside for `clearinghub replay`. An operator who wants no hand lent sets
+# it longer than DFSPs are away: here ten minutes, where the default is one.
+HORIZON: Final = {"CLEARINGHUB_CALLBACK_WAIT_MS_MAX": "600000", "CLEARINGHUB_CALLBACK_RETRIES_MAX": "20"}
 # Below the ports that the system gives to outgoing connections: a listener must find its own free after a restart.
 PORTS: Final = range(25_000, 30_000)
 KILLED: Final = -9
@@ -75,6 +78,7 @@ class ChaosHub:
             "CLEARINGHUB_RUN_DIR": str(self.folder / "run"),
             "CLEARINGHUB_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
             "CLEARINGHUB_STANDBY_REPLICAS": "1",
+            **HORIZON,
         }
 
     @property

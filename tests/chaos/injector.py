@@ -9,10 +9,14 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tests.chaos.dfsp import ChaosDfsp
 from tests.chaos.hub import ChaosHub
 from tests.chaos.plan import Fault, FaultKind, other_of
+
+FOUND_WITHIN_S: Final = 8.0  # the broker that the last fault killed may still be on its way back
+POLL_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +51,25 @@ class Injector:
             await asyncio.sleep(fault.lasts_s)
             await self._dfsps[fault.victim].revive()
             return
-        victim, pid = self._running(fault.victim)
+        first = signal.SIGSTOP if fault.kind is FaultKind.WORKER_STOPPED else signal.SIGKILL
+        victim, pid = await self._hit(fault.victim, first)
         self.injected.append(Injected(fault, at_s, victim))
-        if victim is None:
+        if victim is None or first is signal.SIGKILL:
             return
-        if fault.kind is not FaultKind.WORKER_STOPPED:
-            os.kill(pid, signal.SIGKILL)
-            return
-        os.kill(pid, signal.SIGSTOP)
         await asyncio.sleep(fault.lasts_s)
         if self._hub.pid(victim) == pid:  # else it was killed while it stood still
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
-    def _running(self, victim: str) -> tuple[str | None, int]:
-        """The victim, or the other of its role while that one is being started again."""
-        for name in (victim,) if victim == "broker" else (victim, other_of(victim)):
-            pid = self._hub.pid(name)
-            if pid is not None:
-                return name, pid
+    async def _hit(self, victim: str, number: signal.Signals) -> tuple[str | None, int]:
+        """Signal the victim, or the other of its role while that one is being started again; who it was."""
+        deadline_s = time.monotonic() + FOUND_WITHIN_S
+        while time.monotonic() < deadline_s:
+            for name in (victim,) if victim == "broker" else (victim, other_of(victim)):
+                pid = self._hub.pid(name)
+                if pid is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                        return name, pid
+            await asyncio.sleep(POLL_S)
         return None, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 import time
@@ -215,7 +216,14 @@ class Scene:
             "POSTs forwarded more than once": f"{again:,}",
             "quiet after the load's end": quiet,
             "asked all by GET in": f"{asked_s:.0f} s",
+            "the machine's load average then, and in the 15 minutes before": _load_average(),
         }
+
+
+def _load_average() -> str:
+    """How much else this machine had to do: it is in every figure."""
+    one, _five, fifteen = os.getloadavg()
+    return f"{one:.1f}, {fifteen:.1f} on {os.cpu_count()} cores"
 
 
 def _is_kill(one: Injected) -> bool:
