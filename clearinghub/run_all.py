@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import sys
@@ -123,9 +122,11 @@ async def keep_broker(broker: Broker) -> None:
         await asyncio.sleep(BROKER_WATCH_INTERVAL_S)
         if broker.ended:
             say("the broker ended by itself; starting it again")
-            with contextlib.suppress(BrokerUnavailableError):  # said again at the next look
+            try:
                 await asyncio.to_thread(broker.start)
                 say(f"broker at {broker.bootstrap} again")
+            except BrokerUnavailableError as error:
+                say(f"{error} Trying again.")
 
 
 def _check_free(settings: Settings) -> None:
