@@ -23,6 +23,7 @@ from clearinghub import __version__
 from clearinghub.broker import BrokerUnavailableError, find_or_start_broker, find_running_broker, wait_for_broker
 from clearinghub.config import Settings
 from clearinghub.jws.errors import KeyFileError
+from clearinghub.kafka.connection import use_broker_connections
 from clearinghub.logs import set_up_logs
 from clearinghub.run_all import CannotStartError, run_all, say
 from clearinghub.signals import RoleFailedError, stop_event
@@ -156,6 +157,7 @@ def _run(chosen: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _run_in_loop(work: Coroutine[Any, Any, int | None]) -> int | None:
+    use_broker_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
