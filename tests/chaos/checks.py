@@ -12,6 +12,7 @@ from tests.chaos.transfers import ABORTED, COMMITTED, MAY_END_IN, TOLD_TO_PAYEE,
 
 SHOWN_MAX: Final = 5
 ACCEPTED_SHARE_MIN: Final = 0.9
+SENT_SHARE_MIN: Final = 0.5  # of a machine with other work the DFSPs get what is left
 NOT_FOUND: Final = "error 3208"
 Judge = Callable[[Transfer, list[str]], "str | None"]
 
@@ -84,6 +85,12 @@ def check_faults(wanted: int, carried_out: Counter[FaultKind]) -> Check:
     missing = wanted - carried_out.total()
     problems = (f"{missing} found nobody to hit",) if missing else ()
     return Check("every planned fault was carried out", carried_out.total(), problems)
+
+
+def check_load(sent: int, wanted: int) -> Check:
+    """The faults hit a hub at work: the DFSPs found the time to send."""
+    promise = f"at least {SENT_SHARE_MIN:.0%} of the wanted load was sent"
+    return Check(promise, sent, () if sent >= SENT_SHARE_MIN * wanted else (f"{sent} of {wanted}",))
 
 
 def _check(

@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import uvloop
@@ -70,5 +72,11 @@ def say(sentence: str) -> None:
     print(f"chaos: {time.strftime('%H:%M:%S')} {sentence}", file=sys.stderr, flush=True)
 
 
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """A time limit from outside ends the run as Ctrl-C does: nothing that was started stays behind."""
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())

@@ -19,6 +19,7 @@ from tests.chaos.checks import (
     Check,
     check_dead_letters,
     check_faults,
+    check_load,
     check_positions,
     check_processes,
     check_transfers,
@@ -101,18 +102,20 @@ class Scene:
         return dfsps
 
     async def _load(self, hub: ChaosHub, dfsps: dict[str, ChaosDfsp], injector: Injector) -> tuple[float, float]:
-        """Send at the rate, whatever becomes of it, and let the faults happen; gives begin and end of the load."""
+        """Send at the rate, whatever is answered, and let the faults happen; gives begin and end of the load."""
         self._tell(f"load on, {len(self._faults)} faults to come")
         chance = random.Random(self._seed)
         began_at_s = time.monotonic()
         injecting = asyncio.create_task(injector.run(self._faults, began_at_s + WARM_UP_S))
-        count = round((WARM_UP_S + self._seconds) * self._rate)
-        for number in range(count):
-            await asyncio.sleep(max(0.0, began_at_s + number / self._rate - time.monotonic()))
+        until_s = began_at_s + WARM_UP_S + self._seconds
+        number = 0
+        while (due_s := began_at_s + number / self._rate) < until_s and time.monotonic() < until_s:
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             transfer = self._transfers.new(chance, time.monotonic())
             task = asyncio.create_task(dfsps[transfer.order.payer].pay(transfer))
             self._paying.add(task)
             task.add_done_callback(self._paying.discard)
+            number += 1
             if number % (10 * self._rate) == 0 and (lost := hub.lost()):
                 self._tell(f"given up: {lost}")
                 break
@@ -159,6 +162,7 @@ class Scene:
             check_dead_letters(await dead_letters(hub.bootstrap)),
             check_processes(hub.exits, {str(name): times for name, times in killed.items()}, not_running, hub.lost()),
             check_faults(len(self._faults), Counter(one.fault.kind for one in injected if one.victim is not None)),
+            check_load(len(self._transfers.by_id), round((WARM_UP_S + self._seconds) * self._rate)),
         ]
 
     async def _positions(self, hub: ChaosHub) -> dict[str, dict[str, int | None]]:
@@ -207,7 +211,8 @@ class Scene:
         figures = ", ".join(f"p{percent} {percentile(took, percent) or 0:.2f} s" for percent in (50, 90, 99))
         quiet = "not in time" if quiet_after_s is None else f"{quiet_after_s:.1f} s"
         return {
-            "sent": f"{len(transfers):,} in {ended_at_s - began_at_s:.0f} s",
+            "sent": f"{len(transfers):,} in {ended_at_s - began_at_s:.0f} s, "
+            f"{len(transfers) / (ended_at_s - began_at_s):.0f}/s",
             "got 202": f"{len(self._transfers.accepted()):,}",
             "committed": f"{len(took):,}; POST first sent to end heard: {figures}",
             "answers to POST": told_answers(requests.between(began_at_s, ended_at_s + QUIET_WITHIN_S, "POST")),
