@@ -87,6 +87,12 @@ def check_faults(wanted: int, carried_out: Counter[FaultKind]) -> Check:
     return Check("every planned fault was carried out", carried_out.total(), problems)
 
 
+def check_answers(odd: Counter[str], checked: int) -> Check:
+    """A fault may cost an answer or make it 503, nothing else: 500 would be a bug."""
+    problems = tuple(f"{what}: {number}" for what, number in odd.items())
+    return Check("every answer was 200, 202 or 503", checked, problems)
+
+
 def check_load(sent: int, wanted: int) -> Check:
     """The faults hit a hub at work: the DFSPs found the time to send."""
     promise = f"at least {SENT_SHARE_MIN:.0%} of the wanted load was sent"

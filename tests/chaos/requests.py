@@ -18,6 +18,7 @@ FIRST_PAUSE_S: Final = 0.25
 # While the broker is away hundreds wait to send again: often enough to go on soon, seldom enough to be no flood.
 LONGEST_PAUSE_S: Final = 8.0
 NO_ANSWER: Final = 0
+EXPECTED: Final = {"200", "202", "503"}
 
 
 class HubRequests:
@@ -76,6 +77,14 @@ class HubRequests:
         for (at_s, one, what), number in self.answers.items():
             if one == method and int(begin_s) <= at_s < int(end_s):
                 found[what] += number
+        return found
+
+    def odd(self) -> Counter[str]:
+        """Answers that no fault explains: all but taken, not taken now (503), and none."""
+        found: Counter[str] = Counter()
+        for (_at_s, method, what), number in self.answers.items():
+            if what.isdigit() and what not in EXPECTED:
+                found[f"{method} {what}"] += number
         return found
 
     def _note(self, method: str, what: str) -> None:
