@@ -33,14 +33,14 @@ class Impact:
     answers: str
 
 
-def measure(injected: Injected, until_s: float, transfers: Sequence[Transfer], end_s: float, answers: str) -> Impact:
-    """What a fault did in the time `until_s` the next one; `end_s` is when the load ended."""
+def measure(injected: Injected, until_s: float, transfers: Sequence[Transfer], answers: str) -> Impact:
+    """What a fault did in the time `until_s` the next one, and how long that lasted."""
     dead = injected.victim if injected.fault.kind is FaultKind.DFSP_DEAD else None
     others = [one for one in transfers if dead not in (one.order.payer, one.order.payee)]
     window = (injected.at_s - BEFORE_S, until_s - BEFORE_S)
-    standstill = _longest_gap((one.ended_at_s for one in others), window, end_s)
+    standstill = _longest_gap((one.ended_at_s for one in others), window)
     of_one = [
-        _longest_gap((one.ended_at_s for one in others if one.order.payer == name), window, end_s)
+        _longest_gap((one.ended_at_s for one in others if one.order.payer == name), window)
         for name in DFSPS
         if name != dead
     ]
@@ -71,10 +71,8 @@ def percentile(ordered: Sequence[float], percent: int) -> float | None:
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
-def _longest_gap(
-    ended: Iterable[float | None], window: tuple[float, float], end_s: float
-) -> tuple[float, float] | None:
+def _longest_gap(ended: Iterable[float | None], window: tuple[float, float]) -> tuple[float, float] | None:
     """The longest time between two ends, of those that begin within the window."""
-    times = sorted(at_s for at_s in ended if at_s is not None and at_s <= end_s)
+    times = sorted(at_s for at_s in ended if at_s is not None)
     gaps = [(one, two) for one, two in itertools.pairwise(times) if window[0] <= one < window[1]]
     return max(gaps, key=lambda gap: gap[1] - gap[0], default=None)

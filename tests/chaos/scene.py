@@ -200,7 +200,7 @@ class Scene:
         for one, following in zip(injector.injected, [*injector.injected[1:], None], strict=True):
             until_s = min(ended_at_s, one.at_s + self._interval_s if following is None else following.at_s)
             answers = told_answers(requests.between(one.at_s, until_s, "POST"))
-            impacts.append(measure(one, until_s, transfers, ended_at_s, answers))
+            impacts.append(measure(one, until_s, transfers, answers))
         return impacts
 
     def _facts(
