@@ -17,13 +17,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faust.transport.consumer import Consumer, ensure_TP, ensure_TPset
 from faust.types import TP, ConsumerMessage
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.exceptions import FAUST_LOGGER
+from clearinghub.engine.listener import GroupListener
 
 log = structlog.get_logger(__name__)
 
@@ -32,20 +33,6 @@ FETCH_TIMEOUT_PAUSED_MS: Final = 50  # while a partition is held back, look this
 FETCH_RECORDS_MAX: Final = 4_000
 FETCH_PARTITION_BYTES_MAX: Final = 2 * 1024 * 1024
 CREATE_TIME: Final = 0
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Hands the group's decisions to Faust."""
-
-    def __init__(self, consumer: BatchConsumer) -> None:
-        self._consumer = consumer
-
-    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        self._consumer.app.on_rebalance_start()
-        await self._consumer.on_partitions_revoked(ensure_TPset(revoked))
-
-    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        await self._consumer.on_group_assignment(ensure_TPset(assigned))
 
 
 class BatchConsumer(Consumer):  # type: ignore[misc]
@@ -105,7 +92,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group for these topics."""
-        self.client.subscribe(topics=sorted(set(topics)), listener=_Listener(self))
+        self.client.subscribe(topics=sorted(set(topics)), listener=GroupListener(self))
 
     async def on_group_assignment(self, assigned: set[TP]) -> None:
         """A new generation: stop everything, forget what waits, and let Faust assign.
