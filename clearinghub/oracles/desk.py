@@ -58,8 +58,8 @@ class OracleDesk:
     async def ask(self, question: OracleQuestion) -> OracleAnswer:
         """The oracle's answer, perhaps one that it gave a moment ago.
 
-        What is asked about a party behind a change of it waits until that is done: who registers a party and looks it up
-        finds it. A change takes no longer than the time limit.
+        What is asked about a party behind a change of it waits until that is done, so that who registers a party and
+        looks it up finds it. A change takes no longer than the time limit.
         """
         place = (question.oracle_id, question.url.partition("?")[0])
         before = self._changes.get(place)
