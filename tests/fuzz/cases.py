@@ -30,7 +30,7 @@ AnyOperation: TypeAlias = APIOperation[Any, Any, Any, Any]
 
 DESCRIPTIONS = Path(__file__).parents[2] / "web" / "openapi"
 MEDIA_TYPE = "application/vnd.interoperability.{}+json;version=1.1"
-PARTIES = (("MSISDN", "27710101999"), ("EMAIL", "a@b.example"), ("ALIAS", "shop/7"), ("SHOE_SIZE", "42"))
+PARTIES = (("MSISDN", "27710101999"), ("EMAIL", "a@b.example"), ("ALIAS", "shop-7"), ("SHOE_SIZE", "42"))
 NAMES = (*DFSPS, "Hub", "gamma", "delta")
 ENDPOINTS = (
     ("FSPIOP_CALLBACK_URL_TRANSFER_POST", "http://127.0.0.1:9/transfers"),
