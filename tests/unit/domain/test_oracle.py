@@ -116,7 +116,7 @@ def test_empty_texts_in_a_list_are_none() -> None:
 
     assert (PartyEntry("a"),) == read_lookup(200, body(partyList=listed))
     assert "1001" == told(read_lookup(200, body(partyList=[{"fspId": "a", "currency": 1}])))
-    for unreadable in ({}, 1):
+    for unreadable in ({"fspId": None}, 1):
         assert "1001" == told(read_lookup(200, body(partyList=[unreadable])))
 
 
