@@ -64,12 +64,25 @@ def _write_out_patterns(content: dict[str, Any], mode: GenerationMode) -> None:
     corner cases are empty.
     """
     schemas = content["components"]["schemas"]
-    if "Name" in schemas:
-        del schemas["Name"]["pattern"]
-    if "Name" in schemas and mode is GenerationMode.POSITIVE:
-        schemas["Name"]["pattern"] = "^[A-Za-z0-9_.,'-]{1,128}$"
+    for text in _texts(schemas):
+        if text is schemas.get("Name") or "\\p{" in text.get("pattern", ""):
+            del text["pattern"]
+            if mode is GenerationMode.POSITIVE:
+                text["pattern"] = "^[A-Za-z0-9_.,'-]{1,128}$"
     if "Date" in schemas and mode is GenerationMode.POSITIVE:
         schemas["Date"] = {"type": "string", "enum": ["1984-02-29", "2001-12-31"]}
+
+
+def _texts(described: Any) -> Iterator[dict[str, Any]]:
+    """All schemas of texts in a part of a description."""
+    if isinstance(described, dict):
+        if described.get("type") == "string":
+            yield described
+        for part in list(described.values()):
+            yield from _texts(part)
+    elif isinstance(described, list):
+        for part in described:
+            yield from _texts(part)
 
 
 def operations(schema: BaseSchema) -> list[AnyOperation]:
