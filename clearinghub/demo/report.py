@@ -83,11 +83,10 @@ def print_problems(console: Console, verdicts: Sequence[Verdict], lines: Sequenc
     return len(problems)
 
 
-def print_success(console: Console, verdicts: Sequence[Verdict]) -> None:
+def print_success(console: Console, payments: int, transfers: int, callbacks: int) -> None:
     """That nothing differs, and how much was looked at."""
-    callbacks = sum(verdict.callbacks for verdict in verdicts)
     console.print(
-        f"✓ All {len(verdicts)} transfers ended as they had to on both sides ({callbacks:,} callbacks).\n"
+        f"✓ All {payments} payments and {transfers} transfers ended as they had to ({callbacks:,} callbacks).\n"
         "✓ Every account is right to the last 1/10,000.",
         style="green",
         highlight=False,
