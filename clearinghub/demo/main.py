@@ -73,7 +73,8 @@ async def run(settings: Settings, args: Sequence[str]) -> int:
         with console.status("waiting for the hub") as status:
             urls = HubUrls.of(settings)
             await urls.wait_until_healthy(chosen.wait, lambda what: status.update(f"waiting for {what}"))
-        console.print(f"{chosen.transfers} transfers, seed {seed}", highlight=False)
+        told = f"{chosen.payments} whole payments of each kind, {chosen.transfers} mixed transfers, seed {seed}"
+        console.print(told, highlight=False)
         problems = await DemoRun(
             settings, urls, plan, suffix, console, payments=chosen.payments, timeout_s=chosen.timeout
         ).run()

@@ -166,7 +166,7 @@ async def test_demo_finds_a_right_hub_right(on_us: bool, capsys: pytest.CaptureF
     shown = capsys.readouterr().out
     assert code == 0, shown
     assert "✗" not in shown
-    assert "A payment between two people takes" in shown
+    assert "A P2P payment takes" in shown
     assert len(hub.transfers) == 60 + 8 + 5 * 2 + 1
 
 
@@ -197,8 +197,8 @@ async def test_demo_finds_a_wrong_hub_wrong(defect: Defect, told: str, capsys: p
 @pytest.mark.parametrize(
     ("defect", "told"),
     [
-        (Defect.CREDITS_TOO_LITTLE, "P2P, send amount: demo-bea"),
-        (Defect.REWRITES_BODY, "merchant payment: transfer: not forwarded byte by byte"),
+        (Defect.CREDITS_TOO_LITTLE, "P2P send: demo-bea"),
+        (Defect.REWRITES_BODY, "merchant: transfer: not forwarded byte by byte"),
         (Defect.FORGETS_CONFIRMATION, "refund: payee missed PUT COMMITTED from hub"),
         (Defect.REWRITES_QUOTE, "cash-out: quote: the answer was not passed on byte by byte"),
         (Defect.FORGETS_BULK_LINE, "bulk of 100: transfer: demo-ada"),

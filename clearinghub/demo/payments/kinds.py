@@ -18,9 +18,9 @@ BULK_LINES: Final = 100
 class PaymentKind(Enum):
     """What a payment is made to show; the value is its name in the report."""
 
-    P2P_SEND = "P2P, send amount"
-    P2P_RECEIVE = "P2P, receive amount"
-    MERCHANT = "merchant payment"
+    P2P_SEND = "P2P send"
+    P2P_RECEIVE = "P2P receive"
+    MERCHANT = "merchant"
     CASH_OUT = "cash-out"
     REFUND = "refund"
     PAYEE_INITIATED = "payee-initiated"
@@ -67,7 +67,7 @@ DEALS: Final[Mapping[PaymentKind, Deal]] = {
 
 def bulk_deal(line: int) -> Deal:
     """The `line`-th of a bulk: a salary; no two are equal, so that none can stand for another."""
-    asked_units = 10 * UNIT + line
+    asked_units = 5 * UNIT + line
     fee_units = UNIT // 10
     purpose = Purpose("TRANSFER", "PAYER", "BUSINESS")
     return Deal(purpose, "SEND", asked_units, asked_units, asked_units - fee_units, fee_units=fee_units)
