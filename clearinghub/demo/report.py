@@ -73,12 +73,11 @@ def print_latencies(console: Console, verdicts: Sequence[Verdict]) -> None:
 
 def print_problems(console: Console, verdicts: Sequence[Verdict], lines: Sequence[AuditLine], other: list[str]) -> int:
     """What differs, the first of it in detail; gives how much differs in all."""
-    problems = [
+    problems = other + [
         f"{verdict.played.order.transfer_id} ({verdict.played.case.kind.value}): {problem}"
         for verdict in verdicts
         for problem in verdict.problems
     ]
-    problems += other
     problems += [
         f"{line.participant} {line.account_type}: expected {shown_amount(line.expected_units)}, seen {_seen(line)}"
         for line in lines

@@ -17,6 +17,7 @@ from clearinghub.demo.labels import Labels
 from clearinghub.demo.plan import Case
 from clearinghub.sandbox.callback import Answer, Callback
 from clearinghub.sandbox.dfsp import SimulatedDfsp
+from clearinghub.sandbox.patience import patiently
 from clearinghub.sandbox.wire import TransferOrder, new_transfer_id
 
 IN_FLIGHT_MAX: Final = 16
@@ -98,14 +99,14 @@ class Stage:
         payer, payee = self._dfsps[case.payer], self._dfsps[case.payee]
         expected = EXPECTED[case.kind]
         played = Played(case, order)
-        played.posted = await self._request(played, "POST", payer.post_transfer(order))
+        played.posted = await self._request(played, "POST", partial(payer.post_transfer, order))
         if played.posted is None:
             return played
         await self._hear(played, payer, Counter(expected.payer))
         if expected.again:
             amount_units = case.amount_units + 1 if case.kind is Kind.CHANGED else case.amount_units
             again = replace(order, amount_units=amount_units)
-            if await self._request(played, "second POST", payer.post_transfer(again)) is not None:
+            if await self._request(played, "second POST", partial(payer.post_transfer, again)) is not None:
                 await self._hear(played, payer, Counter(expected.again))
         await self._hear(played, payee, self._labels.expected_by_payee(case))
         return played
@@ -113,14 +114,14 @@ class Stage:
     async def _ask(self, played: Played, dfsp: SimulatedDfsp, label: str) -> None:
         transfer_id = played.order.transfer_id
         before = sum(self._labels.of(each, played.case) == label for each in dfsp.callbacks_of(transfer_id))
-        if await self._request(played, f"GET by {dfsp.name}", dfsp.get_transfer(transfer_id)) is not None:
+        if await self._request(played, f"GET by {dfsp.name}", partial(dfsp.get_transfer, transfer_id)) is not None:
             await self._hear(played, dfsp, Counter({label: before + 1}))
 
-    async def _request(self, played: Played, what: str, request: Awaitable[Answer]) -> Answer | None:
+    async def _request(self, played: Played, what: str, send: Callable[[], Awaitable[Answer]]) -> Answer | None:
         """The hub's answer if it is 202; else the problem is noted."""
         try:
             async with asyncio.timeout_at(self._deadline_s):
-                answer = await request
+                answer = await patiently(send, self.left_s())
         except TimeoutError:
             late = asyncio.get_running_loop().time() >= self._deadline_s
             played.problems.append(f"{what}: out of time" if late else f"{what} got no answer in time")

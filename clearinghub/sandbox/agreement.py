@@ -17,6 +17,7 @@ from clearinghub.sandbox.fspiop_client import FspiopClient, shown_request
 from clearinghub.sandbox.heard import Heard
 from clearinghub.sandbox.inbox import Inbox
 from clearinghub.sandbox.parties import Parties, Party
+from clearinghub.sandbox.patience import patiently
 from clearinghub.sandbox.quoting import NotAQuoteError, Tariff, bulk_quote_answer, quote_answer
 from clearinghub.sandbox.requests import Wish, quote_request
 from clearinghub.sandbox.wire import new_transfer_id
@@ -119,7 +120,7 @@ class Agreements:
         *,
         timeout_s: float = CALLBACK_TIMEOUT_S,
     ) -> Heard:
-        """Send a question and wait for its answer.
+        """Send a question, again while the hub is too busy for it, and wait for its answer.
 
         Raises:
             UnansweredError: the hub did not take it, or an error came, or nothing within `timeout_s`.
@@ -130,7 +131,7 @@ class Agreements:
             return (heard.method, heard.resource) == ("PUT", resource) and heard.arrived_at_ns > asked_at_ns
 
         try:
-            taken = await self.send(method, path, subject_id, destination, content)
+            taken = await patiently(lambda: self.send(method, path, subject_id, destination, content), timeout_s)
             if taken.status != HTTPStatus.ACCEPTED:
                 raise UnansweredError(f"{shown_request(method, path)} was answered {taken.text}")
             heard = await self.wait_for(subject_id, is_answer, timeout_s=timeout_s)

@@ -199,7 +199,7 @@ async def test_demo_finds_a_wrong_hub_wrong(defect: Defect, told: str, capsys: p
     [
         (Defect.CREDITS_TOO_LITTLE, "P2P send: demo-bea"),
         (Defect.REWRITES_BODY, "merchant: transfer: not forwarded byte by byte"),
-        (Defect.FORGETS_CONFIRMATION, "refund: payee missed PUT COMMITTED from hub"),
+        (Defect.FORGETS_CONFIRMATION, "P2P send: payee missed PUT COMMITTED from hub"),
         (Defect.REWRITES_QUOTE, "cash-out: quote: the answer was not passed on byte by byte"),
         (Defect.FORGETS_BULK_LINE, "bulk of 100: transfer: demo-ada"),
         (Defect.MOVES_ON_US, "on us: transfer: demo-ada"),
@@ -209,7 +209,8 @@ async def test_demo_finds_wrong_payments_wrong(defect: Defect, told: str, capsys
     hub = FakeHub(defect)
     await hub.start()
     try:
-        code = await demo.run(settings_of(hub), ["--transfers", "20", "--payments", "1", "--timeout", "12"])
+        timeout_s = "12" if defect is Defect.FORGETS_CONFIRMATION else "60"  # every payment waits for one
+        code = await demo.run(settings_of(hub), ["--transfers", "20", "--payments", "1", "--timeout", timeout_s])
     finally:
         await hub.stop()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from clearinghub.sandbox.agreement import UnansweredError
 from clearinghub.sandbox.bulk import bulk_body
 from clearinghub.sandbox.callback import Answer, Callback
 from clearinghub.sandbox.dfsp import SimulatedDfsp
+from clearinghub.sandbox.patience import patiently
 from clearinghub.sandbox.requests import Wish, bulk_quote_request
 from clearinghub.sandbox.wire import LIFETIME_S, Terms, TransferOrder, new_transfer_id, timestamp
 
@@ -85,14 +87,15 @@ async def _transfer(
     payer, payee = sides
     bulk_id = new_transfer_id()
     payment.moved += [(order.payer, order.payee, order.amount_units) for order in orders]
-    _expect_accepted(await payer.client.post_bulk(bulk_id, payee.name, bulk_body(bulk_id, orders, bulk_quote_id)))
+    body = bulk_body(bulk_id, orders, bulk_quote_id)
+    _expect_accepted(await patiently(lambda: payer.client.post_bulk(bulk_id, payee.name, body), timeout_s))
     told = [await _hear(side, bulk_id, 1, timeout_s) for side in sides]
     teller.add_exchange(payment, "bulkTransfers", bulk_id, payer.name, payee.name)
     request = next(callback for callback in payee.callbacks_of(bulk_id) if callback.label == "POST")
     payment.problems += bulk_request_problems(request.content, orders)
     for side, result in zip(sides, told, strict=True):
         payment.problems += bulk_result_problems(result.content, orders, side.name)
-        _expect_accepted(await side.client.get_bulk(bulk_id))
+        _expect_accepted(await patiently(partial(side.client.get_bulk, bulk_id), timeout_s))
         again = await _hear(side, bulk_id, 2, timeout_s)
         if _comparable(again) != _comparable(result):
             payment.problems.append(f"transfer: GET by {side.name} told otherwise than the callback")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 
@@ -13,6 +14,7 @@ from clearinghub.demo.payments.teller import Teller
 from clearinghub.sandbox.agreement import UnansweredError
 from clearinghub.sandbox.callback import Answer, Callback
 from clearinghub.sandbox.dfsp import SimulatedDfsp
+from clearinghub.sandbox.patience import patiently
 from clearinghub.sandbox.requests import Wish
 from clearinghub.sandbox.wire import TransferOrder
 
@@ -52,13 +54,18 @@ async def _send(
         UnansweredError: the hub did not take one of them.
         TimeoutError, aiohttp.ClientError: it did not answer, or a callback did not come.
     """
-    await _hear(dfsp, order, outcome, await dfsp.post_transfer(order), timeout_s)
-    await _hear(dfsp, order, at_the_end, await dfsp.get_transfer(order.transfer_id), timeout_s)
+    await _hear(dfsp, order, outcome, partial(dfsp.post_transfer, order), timeout_s)
+    await _hear(dfsp, order, at_the_end, partial(dfsp.get_transfer, order.transfer_id), timeout_s)
 
 
 async def _hear(
-    dfsp: SimulatedDfsp, order: TransferOrder, labels: tuple[str, ...], answer: Answer, timeout_s: float
+    dfsp: SimulatedDfsp,
+    order: TransferOrder,
+    labels: tuple[str, ...],
+    send: Callable[[], Awaitable[Answer]],
+    timeout_s: float,
 ) -> None:
+    answer = await patiently(send, timeout_s)
     if answer.status != HTTPStatus.ACCEPTED:
         raise UnansweredError(f"answered {answer.text}")
     for label in labels:
