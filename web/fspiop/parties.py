@@ -36,7 +36,6 @@ from web.json_body import read_json_body
 _TYPE_LENGTH_MAX: Final = 32
 _UNKNOWN_SOURCE: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "invalid fspiop-source header")
 _UNKNOWN_REQUESTER: Final = Rejection(ErrorCode.ID_NOT_FOUND, "Requester FSP not found")
-_ERROR_SEGMENT: Final = "error"
 
 
 class PartiesResource:
@@ -167,9 +166,6 @@ class PartiesResource:
         """What all requests about one party have in common."""
         path = request.rel_url.raw_path.removesuffix("/error") if is_error else request.rel_url.raw_path
         sub_id = request.match_info.get("SubId") or None
-        if sub_id == _ERROR_SEGMENT:
-            # Its callback would have the path of an error.
-            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, "/path/SubId must NOT be valid"))
         return {
             "v": VERSION,
             "kind": "party",
