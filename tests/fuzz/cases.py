@@ -60,12 +60,15 @@ def described(name: str, mode: GenerationMode) -> tuple[BaseSchema, BaseSchema]:
 def _write_out_patterns(content: dict[str, Any], mode: GenerationMode) -> None:
     """Patterns with which the fuzzer cannot work.
 
-    A name's has letters and marks of all scripts, of which the fuzzer's engine has another opinion; for a date's its
-    corner cases are empty.
+    A name's has letters and marks of all scripts, an identifier's all blanks, of which the fuzzer's engine has another
+    opinion; for a date's its corner cases are empty.
     """
     schemas = content["components"]["schemas"]
-    for text in _texts(schemas):
-        if text is schemas.get("Name") or "\\p{" in text.get("pattern", ""):
+    for text in _texts(content["components"]):
+        pattern = text.get("pattern", "")
+        if "[^\\s" in pattern:
+            text["pattern"] = "^[!-.0-z|~]+$" if mode is GenerationMode.POSITIVE else "^[^ {}]+$"
+        if text is schemas.get("Name") or "\\p{" in pattern:
             del text["pattern"]
             if mode is GenerationMode.POSITIVE:
                 text["pattern"] = "^[A-Za-z0-9_.,'-]{1,128}$"
