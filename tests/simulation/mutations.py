@@ -102,6 +102,18 @@ MUTANTS: Final = (
         "position.net_debit_cap - effective < amount", "position.net_debit_cap - effective <= amount",
     ),
     Mutant(
+        "bulk-hangs", "agents/bulk_fulfil.py",
+        "aborted += isinstance(outcome, Aborted | AbortedInvalid)", "aborted += isinstance(outcome, Aborted)",
+    ),
+    Mutant(
+        "bulk-shows-all", "clearinghub/domain/bulk_lookup.py",
+        "for line in lines if line.was_sent or not for_payee]", "for line in lines]",
+    ),
+    Mutant(
+        "bulk-stranger-accepted", "clearinghub/domain/bulk_fulfil.py",
+        "if request.source != stored.payee:", "if False:",
+    ),
+    Mutant(
         "reminder-from-the-future", "agents/timeout.py", "0 <= now_ms - last_ms <", "now_ms - last_ms <",
     ),
     # -- delivery
