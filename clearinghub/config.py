@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     on_us_transfers: bool = False
     confirm_to_payee: bool = True
     currencies_extra: tuple[str, ...] = ()
+    # FSPIOP-URI of a bulk's PUTs as Mojaloop's adapter has it, /{receiver}/bulkTransfers/{id}, instead of the API's.
+    fsp_in_bulk_paths: bool = False
     # Where a resource departs from the lists above; as JSON in the environment.
     resource_content_versions: dict[str, tuple[str, ...]] = {
         "transactionRequests": ("1.1", "1.0"), "authorizations": ("1.1", "1.0"),
@@ -87,8 +89,8 @@ class Settings(BaseSettings):
     records_waiting_max: int = Field(5_000, ge=1)
     requests_begun_max: int = Field(500, ge=1)  # POST and GET without an answer yet; more get 503, 2005
     # All new work is let in until records wait so long to be decided; from `none` on nothing new is (503, 2005).
-    overload_full_ms: int = Field(500, ge=1)
-    overload_none_ms: int = Field(2_500, ge=2)
+    overload_full_ms: int = Field(1_000, ge=1)
+    overload_none_ms: int = Field(3_000, ge=2)
 
     # Engine (design 4 and 5).
     standby_replicas: int = Field(0, ge=0)

@@ -63,6 +63,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "clearinghub/domain/": (),
     "clearinghub/engine/": (),
     "clearinghub/messages.py": (),
+    "clearinghub/bulk_messages.py": (),
     "clearinghub/config.py": (),
     "clearinghub/ports.py": ("clearinghub.domain",),
     "clearinghub/delivery/": (
@@ -90,13 +91,14 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "tests/model/": (),
     "tables/": ("clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages"),
     "agents/": (
-        "agents.alarms", "agents.notifier", "agents.oracle_question", "agents.party_notifier", "agents.shell",
-        "clearinghub.delivery", "clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages",
-        "clearinghub.oracles", "clearinghub.ports", "tables",
+        "agents.alarms", "agents.bulk_notifier", "agents.notifier", "agents.one_transfer", "agents.oracle_question",
+        "agents.party_notifier", "agents.shell", "clearinghub.bulk_messages", "clearinghub.delivery",
+        "clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages", "clearinghub.oracles",
+        "clearinghub.ports", "tables",
     ),
     # Values of the domain, and none of its decisions: these are the ledger's.
     "web/": (
-        "clearinghub.__version__", "clearinghub.config", "clearinghub.delivery.templates",
+        "clearinghub.__version__", "clearinghub.bulk_messages", "clearinghub.config", "clearinghub.delivery.templates",
         "clearinghub.domain.currencies", "clearinghub.domain.ilp", "clearinghub.domain.money",
         "clearinghub.domain.participant", "clearinghub.domain.party", "clearinghub.domain.position",
         "clearinghub.domain.rejections",

@@ -10,6 +10,8 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from agents.agreement import AgreementRules, make_on_agreement, make_quote_sweep
+from agents.bulk_fulfil import make_on_bulk_fulfil
+from agents.bulk_prepare import make_on_bulk_prepare
 from agents.command import on_command
 from agents.credit import on_credit
 from agents.culprit import make_on_culprit
@@ -20,7 +22,7 @@ from agents.party_batch import make_batch_handlers
 from agents.party_import import make_on_import
 from agents.prepare import make_on_prepare
 from agents.shell import LedgerContext
-from agents.timeout import make_due_sweep, make_on_timeout, make_retention_sweep
+from agents.timeout import make_bulk_retention_sweep, make_due_sweep, make_on_timeout, make_retention_sweep
 from clearinghub.config import Settings
 from clearinghub.domain.agreement import Policy
 from clearinghub.engine.app import EngineApp
@@ -33,6 +35,7 @@ from clearinghub.kafka.view import ParticipantsView
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
 from tables.batches import BATCHES
+from tables.bulks import BULKS
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS
 from tables.parties import PARTIES
@@ -89,14 +92,16 @@ def ledger_config(
             Input("timeout", make_on_timeout(context)),
             Input("command", on_command),
             Input("lookup", make_on_lookup(context, on_fulfil)),
+            Input("bulk-fulfil", make_on_bulk_fulfil(context), is_heavy=True),
             Input("prepare", make_on_prepare(context)),
+            Input("bulk-prepare", make_on_bulk_prepare(context), is_heavy=True),
             Input("agreement", make_on_agreement(context, agreement_rules(settings))),
             Input(
                 "party",
                 make_on_party(context, {**make_batch_handlers(context), "party-import": make_on_import(context)}),
             ),
         ),
-        tables=(TRANSFERS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS, QUOTES, PARTIES, BATCHES),
+        tables=(TRANSFERS, BULKS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS, QUOTES, PARTIES, BATCHES),
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
         data_dir=settings.data_dir / f"ledger-{settings.instance}",
@@ -111,7 +116,9 @@ def ledger_config(
         on_open=make_announcement(worker_url(settings)),
         sweeps=(
             make_due_sweep(),
+            make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout"),
             make_retention_sweep(settings.transfer_retention_s * 1000),
+            make_bulk_retention_sweep(settings.transfer_retention_s * 1000),
             make_quote_sweep(settings.quote_retention_s * 1000),
         ),
         sweep_interval_ms=settings.sweep_interval_ms,
@@ -209,6 +216,9 @@ async def run_ledger(settings: Settings) -> None:
         participants,
         settings.on_us_transfers,
         confirm_to_payee=settings.confirm_to_payee,
+        completed_ahead_ms_max=settings.completed_timestamp_ahead_ms_max,
+        completed_age_ms_max=settings.completed_timestamp_age_ms_max,
+        fsp_in_bulk_paths=settings.fsp_in_bulk_paths,
         built_in_oracle_types=frozenset(settings.built_in_oracle_types),
         participants_reference_shapes=settings.participants_reference_shapes,
     )
