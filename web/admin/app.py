@@ -18,6 +18,7 @@ from web.admin.oracles import OraclesResource
 from web.admin.participants import ParticipantsResource
 from web.admin.statement import StatementResource
 from web.admin.transactions import TransactionsResource
+from web.documentation.page import add_documentation_routes
 from web.errors import make_error_middleware
 from web.operations import add_operations_routes, make_metrics_middleware
 
@@ -44,6 +45,7 @@ def build_admin_app(
     app.router.add_route("GET", "/participants/{name}/accounts/{id}/statement", statement.get_statement)
     app.router.add_get("/transactions/{id}", TransactionsResource(packets).get_transaction, allow_head=False)
     add_operations_routes(app, health, __version__, base_paths=("", SETTLEMENT_BASE_PATH))
+    add_documentation_routes(app, "admin")
     return app
 
 
