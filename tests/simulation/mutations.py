@@ -72,7 +72,7 @@ MUTANTS: Final = (
         "view, position.changed_by(transfer.amount, now_ms), transfer.amount",
     ),
     Mutant(
-        "timeout-releases-nothing", "agents/timeout.py", "release_payer(view, transfer, record.timestamp_ms)", "pass",
+        "timeout-releases-nothing", "agents/one_transfer.py", "release_payer(view, outcome.transfer, now_ms)", "pass",
     ),
     Mutant(
         "commit-after-expiry", "clearinghub/domain/fulfil.py", "if row.expires_at_ms <= now_ms:", "if False:",
@@ -82,8 +82,8 @@ MUTANTS: Final = (
         "if stored is not None:\n", "if stored is not None and stored.state is not State.RESERVED:\n",
     ),
     Mutant(
-        "credit-lost", "agents/fulfil.py", '_credit_payee(view, transfer, line["trace"])\n',
-        '_ = reserve or _credit_payee(view, transfer, line["trace"])\n',
+        "credit-lost", "agents/one_transfer.py", "            _credit_payee(view, transfer, trace)\n",
+        "            _ = outcome.reserve or _credit_payee(view, transfer, trace)\n",
     ),
     Mutant(
         "credit-twice", "agents/credit.py",
