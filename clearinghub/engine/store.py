@@ -67,7 +67,7 @@ class SharedMemoryOptions(RocksDBOptions):  # type: ignore[misc]
         tables.set_cache_index_and_filter_blocks(True)
         tables.set_pin_l0_filter_and_index_blocks_in_cache(True)
         tables.set_bloom_filter(self.bloom_filter_size, block_based=False)
-        options = super().as_options()
+        options: rocksdict.Options = super().as_options()
         options.set_block_based_table_factory(tables)
         options.set_write_buffer_manager(buffers)
         return options
