@@ -83,13 +83,17 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
     "tables/": ("clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages"),
     "agents/": (
-        "agents.alarms", "agents.notifier", "agents.shell", "clearinghub.delivery", "clearinghub.domain",
-        "clearinghub.engine.record", "clearinghub.messages", "clearinghub.ports", "tables",
+        "agents.alarms", "agents.netting", "agents.notifier", "agents.settlement", "agents.settlement_moves",
+        "agents.settlements", "agents.shell", "agents.windows", "clearinghub.delivery", "clearinghub.domain",
+        "clearinghub.engine.record", "clearinghub.messages", "clearinghub.ports", "clearinghub.settlement_messages",
+        "tables",
     ),
     # Values of the domain, and none of its decisions: these are the ledger's.
     "web/": (
         "clearinghub.__version__", "clearinghub.config", "clearinghub.delivery.templates",
         "clearinghub.domain.currencies", "clearinghub.domain.ilp", "clearinghub.domain.money",
+        "clearinghub.domain.netting", "clearinghub.domain.settlement", "clearinghub.domain.settlement_creation",
+        "clearinghub.domain.settlement_fields", "clearinghub.domain.settlement_window",
         "clearinghub.domain.participant", "clearinghub.domain.position", "clearinghub.domain.rejections",
         "clearinghub.domain.scheme", "clearinghub.domain.statement", "clearinghub.domain.timestamps",
         "clearinghub.domain.transfer", "clearinghub.jws.signature",

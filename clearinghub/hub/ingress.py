@@ -87,6 +87,7 @@ async def run_ingress(settings: Settings) -> None:
                 ledger,
                 KafkaPacketReader(settings, ledger),
                 KafkaStatementReader(settings),
+                ledger,
                 health,
             ),
             settings.bind_host,

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Final, TypeVar
 
 import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from agents.command import on_command
-from agents.credit import on_credit
+from agents.credit import make_on_credit
 from agents.culprit import make_on_culprit
 from agents.fulfil import make_on_fulfil
 from agents.lookup import make_on_lookup
 from agents.prepare import make_on_prepare
+from agents.settlement import make_on_settlement
 from agents.shell import LedgerContext
 from agents.timeout import make_due_sweep, make_on_timeout, make_retention_sweep
+from agents.windows import make_window_sweep
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.exceptions import PartitionLostError
+from clearinghub.engine.overlay import Partitioner
 from clearinghub.engine.record import Sweep, SweepView
 from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
 from clearinghub.kafka.load import LoadReporter
@@ -28,14 +32,19 @@ from clearinghub.kafka.view import ParticipantsView
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
 from tables.counters import COUNTERS
+from tables.nets import NETS
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS
+from tables.settlements import SETTLEMENTS
 from tables.transfers import TRANSFERS
 from tables.windows import WINDOWS
 from web.ledger.app import PartitionElsewhereError, build_ledger_app
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
+
+LISTED_ROWS_MAX: Final = 10_000  # windows or settlements that one question looks at, the newest
+LISTED_BYTES_MAX: Final = 16 * 1024 * 1024  # and no more of them once they are so long: no round runs meanwhile
 
 ROUNDS = Histogram(
     "clearinghub_round_seconds", "A round from its first decision to RocksDB",
@@ -76,14 +85,15 @@ def ledger_config(
         bootstrap=settings.kafka_bootstrap,
         partitions=settings.partitions,
         inputs=(
-            Input("credit", on_credit),
+            Input("credit", make_on_credit(context)),
+            Input("settlement", make_on_settlement(context)),
             Input("fulfil", on_fulfil),
             Input("timeout", make_on_timeout(context)),
             Input("command", on_command),
             Input("lookup", make_on_lookup(context, on_fulfil)),
             Input("prepare", make_on_prepare(context)),
         ),
-        tables=(TRANSFERS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS),
+        tables=(TRANSFERS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS, NETS, SETTLEMENTS),
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
         data_dir=settings.data_dir / f"ledger-{settings.instance}",
@@ -96,13 +106,22 @@ def ledger_config(
         session_timeout_ms=settings.session_timeout_ms,
         standby_replicas=settings.standby_replicas,
         on_open=make_announcement(worker_url(settings)),
-        sweeps=(make_due_sweep(), make_retention_sweep(settings.transfer_retention_s * 1000)),
+        sweeps=(
+            make_due_sweep(),
+            make_retention_sweep(settings.transfer_retention_s * 1000),
+            make_window_sweep(coordinator_of(settings), None),
+        ),
         sweep_interval_ms=settings.sweep_interval_ms,
         on_batch=on_batch,
         on_round=_on_round,
         on_culprit=make_on_culprit(context),
         on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
     )
+
+
+def coordinator_of(settings: Settings) -> int:
+    """The partition of the hub's name, which coordinates settlement."""
+    return Partitioner({"command": settings.partitions})("command", settings.hub_name)
 
 
 def worker_url(settings: Settings) -> str:
@@ -155,6 +174,22 @@ class Rows:
         """A transfer."""
         store = self._app.store(TRANSFERS.name)
         return await self._read(partition, lambda: store.row(partition, transfer_id.encode()))
+
+    async def settlement_rows(self, partition: int, keys: list[str]) -> list[bytes]:
+        """Rows of table `settlement`."""
+        store = self._app.store(SETTLEMENTS.name)
+
+        def found() -> list[bytes]:
+            rows = (store.row(partition, key.encode()) for key in keys)
+            return [row for row in rows if row is not None]
+
+        return await self._read(partition, found)
+
+    async def last_settlement_rows(self, partition: int, kind: str) -> list[bytes]:
+        """The last rows of a kind in table `settlement`."""
+        store, prefix = self._app.store(SETTLEMENTS.name), f"{kind}/".encode()
+        question = partial(store.last_rows_with_prefix, partition, prefix, LISTED_ROWS_MAX, LISTED_BYTES_MAX)
+        return await self._read(partition, question)
 
     async def _read(self, partition: int, question: Callable[[], Answer]) -> Answer:
         try:

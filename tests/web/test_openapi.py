@@ -23,6 +23,7 @@ from web.admin.app import build_admin_app
 from web.admin.schema import Keys, described, transfer_id
 from web.fspiop import models
 from web.fspiop.app import build_fspiop_app
+from web.settlement import bodies as settlement_bodies
 
 FOLDER = Path(__file__).parents[2] / "web" / "openapi"
 FSPIOP: Mapping[str, Any] = yaml.safe_load((FOLDER / "fspiop-transfers.yaml").read_text())
@@ -31,6 +32,7 @@ ADMIN: Mapping[str, Any] = yaml.safe_load((FOLDER / "admin.yaml").read_text())
 PROSE = frozenset({"title", "description", "example", "$defs"})
 METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 BODIES = bodies.Bodies(())
+QUERIES = settlement_bodies.Queries(())
 
 
 def routes(app: Application) -> set[tuple[str, str]]:
@@ -75,7 +77,9 @@ def test_every_fspiop_route_is_described_and_no_other() -> None:
 def test_every_admin_route_is_described_and_no_other() -> None:
     participants = FakeParticipants()
     ledger = LedgerInMemory(participants)
-    app = build_admin_app(Settings(), ledger, participants, ledger, ledger, ledger.history, HealthySurroundings())
+    app = build_admin_app(
+        Settings(), ledger, participants, ledger, ledger, ledger.history, ledger, HealthySurroundings()
+    )
 
     assert routes(app) == {(method, path) for method, path, _ in operations(ADMIN)}
 
@@ -142,6 +146,10 @@ ADMIN_BODIES: list[tuple[str, str, Keys]] = [
     ("POST", "/settlementModels", BODIES.settlement_model),
     ("PUT", "/settlementModels/{name}", bodies.ACTIVE),
     ("POST", "/ledgerAccountTypes", bodies.LEDGER_ACCOUNT_TYPE),
+    ("POST", "/v2/settlementWindows/{id}", settlement_bodies.CLOSE_WINDOW),
+    ("POST", "/v2/settlements", settlement_bodies.CREATE_SETTLEMENT),
+    ("PUT", "/v2/settlements/{id}/participants/{pid}", settlement_bodies.PARTICIPANT),
+    ("PUT", "/v2/settlements/{id}/participants/{pid}/accounts/{aid}", settlement_bodies.ACCOUNT),
 ]
 
 
@@ -156,7 +164,13 @@ def test_admin_bodies(method: str, path: str, keys: Keys) -> None:
 def test_no_admin_body_is_forgotten() -> None:
     with_body = {(method, path) for method, path, operation in operations(ADMIN) if "requestBody" in operation}
 
-    assert with_body == {(method, path) for method, path, _ in ADMIN_BODIES}
+    assert with_body == {*((method, path) for method, path, _ in ADMIN_BODIES), ("PUT", "/v2/settlements/{id}")}
+
+
+def test_a_settlement_is_moved_on_or_aborted() -> None:
+    alternatives = [resolved(described(keys), {}) for keys in settlement_bodies.SETTLEMENT_ALTERNATIVES]
+
+    assert alternatives == schema_of(ADMIN, "SettlementChange")["oneOf"]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +181,8 @@ def test_no_admin_body_is_forgotten() -> None:
         ("/participants/{name}/limits", BODIES.limits_query),
         ("/participants/{name}/positions", BODIES.positions_query),
         ("/participants/{name}/accounts/{id}/statement", statement.QUERY),
+        ("/v2/settlementWindows", QUERIES.windows),
+        ("/v2/settlements", QUERIES.settlements),
     ],
 )
 def test_admin_queries(path: str, keys: Keys) -> None:

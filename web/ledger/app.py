@@ -16,13 +16,19 @@ class PartitionElsewhereError(Exception):
 
 
 class LedgerRows(Protocol):
-    """Where the answers come from. Both raise PartitionElsewhereError."""
+    """Where the answers come from. All raise PartitionElsewhereError."""
 
     async def positions(self, partition: int, participant: str) -> list[bytes]:
         """The rows of a participant's accounts, as stored."""
 
     async def transfer(self, partition: int, transfer_id: str) -> bytes | None:
         """The row of a transfer, as stored."""
+
+    async def settlement_rows(self, partition: int, keys: list[str]) -> list[bytes]:
+        """Those of these rows of table `settlement` that there are, as stored."""
+
+    async def last_settlement_rows(self, partition: int, kind: str) -> list[bytes]:
+        """The last rows of a kind in table `settlement`, last first, as many as one answer takes."""
 
 
 def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
@@ -43,9 +49,26 @@ def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
             return _elsewhere()
         return Response(body=row or b"", content_type="application/json")
 
+    async def get_settlement_rows(request: Request) -> Response:
+        try:
+            found = await rows.settlement_rows(int(request.match_info["partition"]), request.query.getall("key", []))
+        except PartitionElsewhereError:
+            return _elsewhere()
+        return Response(body=b"\n".join(found), content_type="application/x-ndjson")
+
+    async def get_last_settlement_rows(request: Request) -> Response:
+        try:
+            kind = request.match_info["kind"]
+            found = await rows.last_settlement_rows(int(request.match_info["partition"]), kind)
+        except PartitionElsewhereError:
+            return _elsewhere()
+        return Response(body=b"\n".join(found), content_type="application/x-ndjson")
+
     app = Application()
     app.add_routes(
         [
+            get(r"/partitions/{partition:\d+}/settlement", get_settlement_rows),
+            get(r"/partitions/{partition:\d+}/settlement/last/{kind}", get_last_settlement_rows),
             get(r"/partitions/{partition:\d+}/positions/{participant}", get_positions),
             get(r"/partitions/{partition:\d+}/transfers/{id}", get_transfer),
         ]
