@@ -191,7 +191,7 @@ class LedgerInMemory(CoordinatorInMemory):
                 self.held_back.append(one)
             elif one.topic in ("credit", "settlement"):
                 self._handle(one)
-            else:
+            elif one.topic in ("events", "settlement-windows", "settlements"):
                 self.published.append((one.topic, json.loads(one.value)))
 
     def _handle(self, one: Emitted) -> None:
