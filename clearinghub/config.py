@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
+from zoneinfo import available_timezones
 
+from cronsim import CronSim, CronSimError
 from pydantic import AliasChoices, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CRON_FIELDS: Final = 5
 
 
 class Settings(BaseSettings):
@@ -74,6 +79,10 @@ class Settings(BaseSettings):
     command_timeout_ms: int = Field(5_000, ge=100)
     stop_timeout_ms: int = Field(10_000, ge=1_000)
 
+    # Settlement (fspiop 9.2): when the open window is closed by itself; never without an expression.
+    settlement_window_cron: str = ""  # five fields, e.g. "0 17 * * 1-5"
+    settlement_window_time_zone: str = "UTC"  # IANA, e.g. "Africa/Nairobi"
+
     # Callbacks (design 9).
     callback_timeout_ms: int = Field(20_000, ge=100)
     callback_retries_max: int = Field(6, ge=0)
@@ -101,6 +110,23 @@ class Settings(BaseSettings):
     def _above_full(cls, value: int, info: ValidationInfo) -> int:
         if value <= info.data.get("overload_full_ms", 0):
             raise ValueError("must be above overload_full_ms")
+        return value
+
+    @field_validator("settlement_window_time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("is no time zone of the IANA database")
+        return value
+
+    @field_validator("settlement_window_cron")
+    @classmethod
+    def _is_a_cron_expression(cls, value: str) -> str:
+        try:
+            if value and (len(value.split()) != CRON_FIELDS or next(CronSim(value, datetime.now(UTC)), None) is None):
+                raise ValueError("is no cron expression of five fields that is ever due")
+        except CronSimError as error:
+            raise ValueError(f"is no cron expression: {error}") from error
         return value
 
     def topic(self, name: str) -> str:

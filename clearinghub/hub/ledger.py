@@ -29,6 +29,7 @@ from clearinghub.engine.record import Sweep, SweepView
 from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.schedule import next_due_of
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
 from tables.counters import COUNTERS
@@ -109,7 +110,7 @@ def ledger_config(
         sweeps=(
             make_due_sweep(),
             make_retention_sweep(settings.transfer_retention_s * 1000),
-            make_window_sweep(coordinator_of(settings), None),
+            make_window_sweep(coordinator_of(settings), next_due_of(settings)),
         ),
         sweep_interval_ms=settings.sweep_interval_ms,
         on_batch=on_batch,
