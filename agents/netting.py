@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from agents.shell import PRINCIPLE_VALUE, move_account, store_transfer
+from clearinghub.domain.interchange_fee import INTERCHANGE_FEE
 from clearinghub.domain.netting import GROSS, NET, Flow, Net, Party, manner_of
 from clearinghub.domain.scheme import POSITION
 from clearinghub.domain.settlement import NET_RECIPIENT, NET_SENDER
@@ -56,7 +57,27 @@ def book_commit(view: View, hub_name: str, transfer: Transfer, trace: str | None
         )  # fmt: skip
     store_transfer(view, transfer)
     view.emit("credit", transfer.payee, encode(credit))
+    if transfer.interchange_fee:
+        _book_fee(view, transfer, window, trace)
     return transfer
+
+
+def _book_fee(view: View, transfer: Transfer, window: int, trace: str | None) -> None:
+    """The fee moves accounts of its own, which are settled by a model of their own (fspiop 9.6)."""
+    fee, currency = transfer.interchange_fee, transfer.currency
+    manner = manner_of(scheme_copy(view).models, currency, INTERCHANGE_FEE)
+    key = position_key(transfer.payer, currency, INTERCHANGE_FEE)
+    move_account(view, key, fee, transfer.transfer_id, INTERCHANGE_FEE, transfer.changed_at_ms)
+    party = Party(transfer.payer, transfer.payee if manner.by_pairs else "")
+    _count(view, NetKey(window, Flow(currency, INTERCHANGE_FEE, NET), party), fee)
+    credit: CreditMessage = {
+        "v": VERSION, "kind": "credit", "id": transfer.transfer_id, "participant": transfer.payee,
+        "currency": currency, "account_type": INTERCHANGE_FEE, "change": -fee,
+        "entry": INTERCHANGE_FEE, "window": window, "trace": trace,
+    }  # fmt: skip
+    if manner.by_pairs:
+        credit["counterparty"] = transfer.payer
+    view.emit("credit", transfer.payee, encode(credit))
 
 
 def settle_gross(
@@ -72,7 +93,12 @@ def count_credit(view: View, line: dict[str, Any]) -> None:
     """Count a credit in the window of its commit, whatever window this partition is in by now."""
     flow = Flow(line["currency"], line["account_type"], GROSS if "settles_into" in line else NET)
     key = NetKey(line["window"], flow, Party(line["participant"], line.get("counterparty", "")))
-    change_net(view, key, lambda net: net.credited(-line["change"]))
+    _count(view, key, line["change"])
+
+
+def _count(view: View, key: NetKey, change: int) -> None:
+    """A debit if the account owes more by it, else a credit: a payment of nothing is one of those at its payee too."""
+    change_net(view, key, lambda net: net.debited(change) if change > 0 else net.credited(-change))
 
 
 def _tell_first(view: View, hub_name: str, window: int) -> None:

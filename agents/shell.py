@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from clearinghub.domain.interchange_fee import FeeRule
 from clearinghub.domain.position import Position
 from clearinghub.domain.rejections import Rejection
 from clearinghub.domain.timestamps import timestamp_text
@@ -32,6 +33,7 @@ class LedgerContext:
     participants: Participants
     on_us_transfers: bool = False
     confirm_to_payee: bool = True
+    fee_rules: tuple[FeeRule, ...] = ()
 
 
 def store_position(view: View, position: Position, change: int, transfer_id: str, entry_type: str) -> None:
@@ -109,6 +111,7 @@ def _final_record(transfer: Transfer) -> dict[str, Any]:
         "currency": transfer.currency,
         "state": transfer.state.label,
         "window": transfer.window,
+        "interchangeFee": transfer.interchange_fee,
         "errorCode": None if transfer.error is None else transfer.error.code,
         "errorDescription": None if transfer.error is None else transfer.error.description,
         "preparedAt": timestamp_text(transfer.history[0][1]),

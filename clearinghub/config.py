@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     settlement_window_cron: str = ""  # five fields, e.g. "0 17 * * 1-5"
     settlement_window_time_zone: str = "UTC"  # IANA, e.g. "Africa/Nairobi"
 
+    interchange_fees_file: Path | None = None  # docs/settlement.md
+
     # Callbacks (design 9).
     callback_timeout_ms: int = Field(20_000, ge=100)
     callback_retries_max: int = Field(6, ge=0)
@@ -111,6 +113,11 @@ class Settings(BaseSettings):
         if value <= info.data.get("overload_full_ms", 0):
             raise ValueError("must be above overload_full_ms")
         return value
+
+    @field_validator("interchange_fees_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("settlement_window_time_zone")
     @classmethod

@@ -83,8 +83,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
     "tables/": ("clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages"),
     "agents/": (
-        "agents.alarms", "agents.netting", "agents.notifier", "agents.settlement", "agents.settlement_moves",
-        "agents.settlements", "agents.shell", "agents.windows", "clearinghub.delivery", "clearinghub.domain",
+        "agents.alarms", "agents.fees", "agents.netting", "agents.notifier", "agents.settlement",
+        "agents.settlement_moves", "agents.settlements", "agents.shell", "agents.windows", "clearinghub.delivery",
+        "clearinghub.domain",
         "clearinghub.engine.record", "clearinghub.messages", "clearinghub.ports", "clearinghub.settlement_messages",
         "tables",
     ),

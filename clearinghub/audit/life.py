@@ -11,6 +11,7 @@ from clearinghub.audit.money import shown
 from clearinghub.audit.records import (
     FUNDS_IN,
     FUNDS_OUT,
+    INTERCHANGE_FEE,
     POSITION,
     RECONCILIATION,
     SETTLEMENT,
@@ -104,7 +105,8 @@ def judge(life: Life, hub_name: str) -> Verdict:
     if life.asked:
         looked_at.append((Rule.AS_ASKED, None if ending.terms in life.asked else _otherwise(ending.terms, life.asked)))
     if ending.state in COMMITTED:
-        expected = _committed(terms, hub_name) + (_settled(terms) if ending.state == SETTLED else [])
+        expected = _committed(terms, hub_name) + _charged(terms, ending.interchange_fee)
+        expected += _settled(terms) if ending.state == SETTLED else []
         fault = _difference(life.moves, expected)
         looked_at.append((Rule.COMMITTED, None if fault is None else fault + _credit_note(life)))
         if terms.kind == TRANSFER and not life.is_partial:
@@ -155,6 +157,11 @@ def _committed(terms: Terms, hub_name: str) -> list[Move]:
     mirror = account_name(hub_name, terms.currency, RECONCILIATION)
     change = -terms.amount if terms.kind == FUNDS_IN else terms.amount
     return [(own, change), (mirror, -change)]
+
+
+def _charged(terms: Terms, fee: int) -> list[Move]:
+    payer, payee = (account_name(name, terms.currency, INTERCHANGE_FEE) for name in (terms.payer, terms.payee))
+    return [(payer, fee), (payee, -fee)] if fee else []
 
 
 def _settled(terms: Terms) -> list[Move]:

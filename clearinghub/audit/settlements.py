@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from clearinghub.audit.life import COMMITTED
 from clearinghub.audit.money import shown
-from clearinghub.audit.records import MULTILATERAL, POSITION, TRANSFER, Change, account_name
+from clearinghub.audit.records import INTERCHANGE_FEE, MULTILATERAL, POSITION, TRANSFER, Change, account_name
 from clearinghub.audit.rules import Findings, Rule
 
 _NOT_CLOSED: Final = frozenset({"OPEN", "PROCESSING"})
@@ -87,6 +87,12 @@ class Settlements:
         flow = (row["currency"], POSITION, "GROSS" if row["state"] == "SETTLED" else "NET")
         _add(window.counted, (flow, row["payer"]), Sums(row["amount"], 0, 1, 0))
         _add(window.counted, (flow, row["payee"]), Sums(0, row["amount"], 0, 1))
+        fee = row["interchangeFee"]
+        if fee:
+            of_fees = (row["currency"], INTERCHANGE_FEE, "NET")
+            owing, owed = (row["payer"], row["payee"]) if fee > 0 else (row["payee"], row["payer"])
+            _add(window.counted, (of_fees, owing), Sums(abs(fee), 0, 1, 0))
+            _add(window.counted, (of_fees, owed), Sums(0, abs(fee), 0, 1))
 
     def moved(self, change: Change) -> bool:
         """An account was moved for a settlement; False if by none that is known."""

@@ -26,6 +26,7 @@ from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.exceptions import PartitionLostError
 from clearinghub.engine.overlay import Partitioner
 from clearinghub.engine.record import Sweep, SweepView
+from clearinghub.fees import load_fee_rules
 from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.view import ParticipantsView
@@ -203,13 +204,18 @@ async def run_ledger(settings: Settings) -> None:
     """Work until told to stop.
 
     Raises:
+        FeesFileError: the file of interchange fees cannot be used.
         RoleFailedError: a partition failed; the supervisor starts the role again, and it recovers.
     """
     stop = stop_event()
     participants = ParticipantsView(settings)
     await participants.start()
     context = LedgerContext(
-        settings.hub_name, participants, settings.on_us_transfers, confirm_to_payee=settings.confirm_to_payee
+        settings.hub_name,
+        participants,
+        settings.on_us_transfers,
+        confirm_to_payee=settings.confirm_to_payee,
+        fee_rules=load_fee_rules(settings.interchange_fees_file),
     )
     load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
     app = EngineApp(ledger_config(settings, context, load.note))

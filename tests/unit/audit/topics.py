@@ -77,7 +77,7 @@ class Topics:
         window = 1 if state in ("COMMITTED", "SETTLED") else None
         row: dict[str, Any] = {
             "v": VERSION, "transferId": transfer_id, "kind": "transfer", "payer": PAYER, "payee": PAYEE,
-            "amount": AMOUNT, "currency": "XTS", "state": state, "window": window,
+            "amount": AMOUNT, "currency": "XTS", "state": state, "window": window, "interchangeFee": 0,
             "preparedAt": "2023-11-14T22:13:20.000Z",
         } | changes  # fmt: skip
         self.write("transfers", PARTITIONS[row["payer"]], orjson.dumps(row))
