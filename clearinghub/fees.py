@@ -62,8 +62,9 @@ class _Rule(BaseModel):
 
     def rule(self) -> FeeRule:
         """As the domain has it."""
+        transaction = {str(key): value for key, value in self.transaction_type.items()}
         return FeeRule(
-            self.name, self.currency, frozenset(self.payers), frozenset(self.payees), {str(key): value for key, value in self.transaction_type.items()},
+            self.name, self.currency, frozenset(self.payers), frozenset(self.payees), transaction,
             self.amount_from, self.amount_below, self.valid_from, self.valid_until, self.paid_by == "payer",
             self.fixed, self.percent, self.at_least, self.at_most,
         )  # fmt: skip

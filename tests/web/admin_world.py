@@ -158,14 +158,14 @@ class LedgerInMemory(CoordinatorInMemory):
             raise self.fails_with
         return [row for row in self._view(participant).rows(POSITIONS).values() if row.participant == participant]
 
-    def commit(self, payer: str, payee: str, units: int, currency: str = "USD") -> None:
+    def commit(self, payer: str, payee: str, units: int, currency: str = "USD", fee: int = 0) -> None:
         """A transfer, reserved and committed."""
         self.now_ms += 1
         view, number = self._view(payer), len(self.published)
         transfer = a_transfer(
             State.COMMITTED,
             transfer_id=f"t-{number}-{self.now_ms}", payer=payer, payee=payee, amount=units, currency=currency,
-            window=open_window(view),
+            window=open_window(view), interchange_fee=fee,
         )  # fmt: skip
         move_account(view, position_key(payer, currency, "POSITION"), units, transfer.transfer_id, "PRINCIPLE_VALUE", 1)
         book_commit(view, "Hub", transfer, None)
