@@ -46,9 +46,10 @@ async def two_ledgers(bootstrap: str, prefix: str, folder: Path) -> AsyncIterato
     hub = HubUnderTest(bootstrap, prefix, folder, **PATIENCE)
     second = free_port()
     try:
-        for start in (lambda: hub.start("ledger"), lambda: hub.start("ingress"), lambda: start_second(hub, second)):
-            start()
-            await asyncio.sleep(1)  # one rebalance after the other
+        hub.start("ledger")
+        hub.start("ingress")
+        await asyncio.sleep(1)  # one rebalance after the other
+        start_second(hub, second)
         await hub.healthy()
         hub.second_port = second  # type: ignore[attr-defined]
         yield hub
