@@ -208,6 +208,7 @@ async def run_ledger(settings: Settings) -> None:
         RoleFailedError: a partition failed; the supervisor starts the role again, and it recovers.
     """
     stop = stop_event()
+    fee_rules = load_fee_rules(settings.interchange_fees_file)
     participants = ParticipantsView(settings)
     await participants.start()
     context = LedgerContext(
@@ -215,7 +216,7 @@ async def run_ledger(settings: Settings) -> None:
         participants,
         settings.on_us_transfers,
         confirm_to_payee=settings.confirm_to_payee,
-        fee_rules=load_fee_rules(settings.interchange_fees_file),
+        fee_rules=fee_rules,
     )
     load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
     app = EngineApp(ledger_config(settings, context, load.note))
