@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from agents.netting import book_commit
 from agents.notifier import TRANSFER_ERROR, TRANSFER_PUT, TransferNotifier
 from agents.shell import (
     LedgerContext,
@@ -33,7 +34,7 @@ from clearinghub.domain.lookup import aborted_patch_body, committed_body, commit
 from clearinghub.domain.rejections import ErrorInformation
 from clearinghub.domain.transfer import State, Transfer
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import VERSION, CreditMessage, decode, encode
+from clearinghub.messages import decode, encode
 from tables.transfers import TRANSFERS
 from tables.windows import open_window
 
@@ -59,9 +60,8 @@ def make_on_fulfil(context: LedgerContext) -> Handler:
         notifier = TransferNotifier(record, view, transfer_id, line["trace"], context.hub_name)
         match outcome:
             case Committed(transfer, reserve):
-                store_transfer(view, transfer)
-                _credit_payee(view, transfer, line["trace"])
-                _tell_committed(context, notifier, transfer, line, body, reserve=reserve)
+                booked = book_commit(view, context.hub_name, transfer, line["trace"])
+                _tell_committed(context, notifier, booked, line, body, reserve=reserve)
             case Aborted(transfer, error_replaced):
                 store_transfer(view, transfer)
                 release_payer(view, transfer, record.timestamp_ms)
@@ -95,16 +95,6 @@ def _request(line: dict[str, Any], body: bytes) -> FulfilRequest:
         line["id"], Action(line["action"]), line["source"], line["destination"], line["fulfilment"], line["completed"],
         line["hash"], version.group(1) if version else "", line["extensions"], error,
     )  # fmt: skip
-
-
-def _credit_payee(view: View, transfer: Transfer, trace: str | None) -> None:
-    """The payee's leg: it cannot be refused, so it may follow on the payee's own partition (design 3)."""
-    credit: CreditMessage = {
-        "v": VERSION, "kind": "credit", "id": transfer.transfer_id, "participant": transfer.payee,
-        "currency": transfer.currency, "account_type": "POSITION", "change": -transfer.amount,
-        "entry": "PRINCIPLE_VALUE", "window": transfer.window, "trace": trace,
-    }  # fmt: skip
-    view.emit("credit", transfer.payee, encode(credit))
 
 
 def _tell_committed(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import structlog
 
 from agents.alarms import Alarms
+from agents.fees import interchange_fee
 from agents.notifier import TransferNotifier
 from agents.shell import PRINCIPLE_VALUE, LedgerContext, store_position, store_transfer
 from clearinghub.domain.lookup import transfer_body
@@ -56,7 +57,8 @@ def make_on_prepare(context: LedgerContext) -> Handler:
         match outcome:
             case Reserved(transfer, position):
                 store_position(view, position, request.amount, request.transfer_id, PRINCIPLE_VALUE)
-                store_transfer(view, replace(transfer, prepare_offset=record.offset))
+                fee = interchange_fee(context, transfer, body, record.timestamp_ms)
+                store_transfer(view, replace(transfer, prepare_offset=record.offset, interchange_fee=fee))
                 notifier.forward_prepare(request.payee, request.source, line["headers"], body)
                 if position.alarm_percent:
                     assert payer.position is not None

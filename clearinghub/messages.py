@@ -100,7 +100,11 @@ class TimeoutMessage(TypedDict):
 
 
 class CreditMessage(TypedDict):
-    """A movement of one account that cannot be refused, on topic `credit`, keyed by the participant."""
+    """A movement of one account that cannot be refused, on topic `credit`, keyed by the participant.
+
+    One that belongs to a settlement window is counted in it: against `counterparty` alone where nets are kept by pairs.
+    With `settles_into` it is settled at once, into the participant's account of that type.
+    """
 
     v: int
     kind: str  # "credit"
@@ -112,6 +116,8 @@ class CreditMessage(TypedDict):
     entry: str  # ledger entry type: "PRINCIPLE_VALUE", "RECORD_FUNDS_IN", ...
     window: int | None
     trace: str | None
+    counterparty: NotRequired[str]
+    settles_into: NotRequired[str]
 
 
 class CommandMessage(TypedDict):

@@ -90,14 +90,17 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "tests/model/": (),
     "tables/": ("clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages"),
     "agents/": (
-        "agents.alarms", "agents.notifier", "agents.oracle_question", "agents.party_notifier", "agents.shell",
-        "clearinghub.delivery", "clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages",
-        "clearinghub.oracles", "clearinghub.ports", "tables",
+        "agents.alarms", "agents.fees", "agents.netting", "agents.notifier", "agents.oracle_question",
+        "agents.party_notifier", "agents.settlement", "agents.settlement_moves", "agents.settlements", "agents.shell",
+        "agents.windows", "clearinghub.delivery", "clearinghub.domain", "clearinghub.engine.record",
+        "clearinghub.messages", "clearinghub.oracles", "clearinghub.ports", "clearinghub.settlement_messages", "tables",
     ),
     # Values of the domain, and none of its decisions: these are the ledger's.
     "web/": (
         "clearinghub.__version__", "clearinghub.config", "clearinghub.delivery.templates",
         "clearinghub.domain.currencies", "clearinghub.domain.ilp", "clearinghub.domain.money",
+        "clearinghub.domain.netting", "clearinghub.domain.settlement", "clearinghub.domain.settlement_creation",
+        "clearinghub.domain.settlement_fields", "clearinghub.domain.settlement_window",
         "clearinghub.domain.participant", "clearinghub.domain.party", "clearinghub.domain.position",
         "clearinghub.domain.rejections",
         "clearinghub.domain.scheme", "clearinghub.domain.statement", "clearinghub.domain.timestamps",
