@@ -30,7 +30,7 @@ AnyOperation: TypeAlias = APIOperation[Any, Any, Any, Any]
 
 DESCRIPTIONS = Path(__file__).parents[2] / "web" / "openapi"
 MEDIA_TYPE = "application/vnd.interoperability.{}+json;version=1.1"
-PARTIES = (("MSISDN", "27710101999"), ("EMAIL", "a@b.example"), ("ALIAS", "shop/7"), ("SHOE_SIZE", "42"))
+PARTIES = (("MSISDN", "27710101999"), ("EMAIL", "a@b.example"), ("ALIAS", "shop-7"), ("SHOE_SIZE", "42"))
 NAMES = (*DFSPS, "Hub", "gamma", "delta")
 ENDPOINTS = (
     ("FSPIOP_CALLBACK_URL_TRANSFER_POST", "http://127.0.0.1:9/transfers"),
@@ -46,7 +46,7 @@ STEERED_OF_TEN = 8
 def described(name: str, mode: GenerationMode) -> tuple[BaseSchema, BaseSchema]:
     """The description of a surface, for corner cases and for random ones."""
     content = yaml.safe_load((DESCRIPTIONS / f"{name}.yaml").read_text())
-    _name_by_ascii(content, mode)
+    _write_out_patterns(content, mode)
     whole = schemathesis.openapi.from_dict(content)
     if mode is GenerationMode.NEGATIVE:
         return whole, whole
@@ -57,14 +57,32 @@ def described(name: str, mode: GenerationMode) -> tuple[BaseSchema, BaseSchema]:
     return schemathesis.openapi.from_dict(content), whole
 
 
-def _name_by_ascii(content: dict[str, Any], mode: GenerationMode) -> None:
-    """A name's pattern has letters and marks of all scripts, of which the fuzzer's engine has another opinion."""
-    name = content["components"]["schemas"].get("Name")
-    if name is None:
-        return
-    del name["pattern"]
-    if mode is GenerationMode.POSITIVE:
-        name["pattern"] = "^[A-Za-z0-9_.,'-]{1,128}$"
+def _write_out_patterns(content: dict[str, Any], mode: GenerationMode) -> None:
+    """Patterns with which the fuzzer cannot work.
+
+    A name's has letters and marks of all scripts, of which the fuzzer's engine has another opinion; for a date's its
+    corner cases are empty.
+    """
+    schemas = content["components"]["schemas"]
+    for text in _texts(schemas):
+        if text is schemas.get("Name") or "\\p{" in text.get("pattern", ""):
+            del text["pattern"]
+            if mode is GenerationMode.POSITIVE:
+                text["pattern"] = "^[A-Za-z0-9_.,'-]{1,128}$"
+    if "Date" in schemas and mode is GenerationMode.POSITIVE:
+        schemas["Date"] = {"type": "string", "enum": ["1984-02-29", "2001-12-31"]}
+
+
+def _texts(described: Any) -> Iterator[dict[str, Any]]:
+    """All schemas of texts in a part of a description."""
+    if isinstance(described, dict):
+        if described.get("type") == "string":
+            yield described
+        for part in list(described.values()):
+            yield from _texts(part)
+    elif isinstance(described, list):
+        for part in described:
+            yield from _texts(part)
 
 
 def operations(schema: BaseSchema) -> list[AnyOperation]:

@@ -32,12 +32,13 @@ def add_agreement_routes(app: Application, resource: AgreementResource) -> None:
 
 
 PARTY_RESOURCES: Final = ("parties", "participants")
-# A sub-id may be empty: some clients render the path of one with nothing in its place.
-_PARTY_PATHS: Final = ("/{Type}/{ID:[^/]+}", "/{Type}/{ID:[^/]+}/{SubId:[^/]*}")
+# A sub-id may be empty: some clients render the path of one with nothing in its place. It is never the word `error`:
+# its callback would have the path of an error.
+_PARTY_PATHS: Final = ("/{Type}/{ID:[^/]+}", "/{Type}/{ID:[^/]+}/{SubId:(?!error(?:/|$))[^/]*}")
 
 
 def add_party_routes(app: Application, parties: PartiesResource, participants: PartiesResource) -> None:
-    """Serve /parties and /participants; the paths of errors first, for their last segment could be a sub-id."""
+    """Serve /parties and /participants."""
     add = app.router.add_route
     for path in _PARTY_PATHS:
         add("PUT", f"/parties{path}/error", parties.put_error)
