@@ -8,16 +8,17 @@ missing in a changelog: all of them show in the round that did it.
 
 from __future__ import annotations
 
-import hashlib
-from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.model.auditor import Auditor
+from tests.model.conditions import decoded, fulfils, is_hash
+from tests.model.coordinator import COMMANDS, Coordinator
 from tests.model.effects import Effects, read_effects
 from tests.model.funds import Funds
-from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, line_of
+from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, difference, line_of
 from tests.model.messages import Fulfil, Happening, Prepare, Timeout
+from tests.model.windows import PartitionWindows
 
 
 class PartitionBooks:
@@ -25,7 +26,7 @@ class PartitionBooks:
 
     def __init__(
         self, partition: int, partitions: int, between: Between, *, dfsps: Iterable[str], confirm_to_payee: bool,
-        standing: Callable[[str], set[bool]],
+        standing: Callable[[str], set[bool]], hub_partition: int = 0, by_schedule: bool = False,
     ) -> None:  # fmt: skip
         """Books that begin with the ledger.
 
@@ -36,12 +37,16 @@ class PartitionBooks:
             dfsps: all that have joined.
             confirm_to_payee: the scheme's setting of that name.
             standing: all that a payee's standing has ever been; other partitions hear of it sooner or later.
+            hub_partition: the one that coordinates settlement.
+            by_schedule: whether windows close by themselves too.
         """
         self.partition = partition
         self.auditor = Auditor(
             dfsps, room=None, credits_follow=True, payee_is_welcome=lambda _payee: self._payee_is_welcome
         )
         self.funds = Funds(self.auditor)
+        self.windows = PartitionWindows(partition, partitions, hub_partition)
+        self.coordinator = Coordinator(partitions, by_schedule=by_schedule)
         self.decided = dict.fromkeys(INPUTS, 0)
         self.records = 0
         self.credited: dict[str, int] = {}
@@ -68,15 +73,19 @@ class PartitionBooks:
         self._check_reminders(one)
         refused = {effect[0] for effect in found["transfers"] if effect[3] == "3100"}
         effects = Effects(confirm_to_payee=self._confirm_to_payee)
+        self.coordinator.follow_sweeps(found["settlement-windows"], effects)
         for seen in taken:
             self._decide(seen, effects, refused)
         for topic in {*effects.by_topic, *found}:
             expected, actual = sorted(effects.by_topic[topic], key=repr), sorted(found[topic], key=repr)
             if expected != actual:
-                raise Breach(_difference(self.partition, topic, taken, expected, actual))
+                raise Breach(difference(self.partition, topic, taken, expected, actual))
         if effects.by_topic["notification"] != found["notification"]:
             raise Breach(f"partition {self.partition}: callbacks are out of order: {found['notification']}")
         self._check_provenance(one, taken)
+        places = [seen.partition for seen in one.emitted if seen.topic == "credit"]
+        self.windows.check_order(found["credit"], places)
+        self.windows.check_rows(one.rows)
         self._rows.update(one.rows)
         self._check_rows(effects.touched)
         self.records += len(taken)
@@ -84,7 +93,7 @@ class PartitionBooks:
     def _taken(self, one: Round) -> list[Seen]:
         row = one.rows.get(("offsets", "inputs"))
         if row is None:
-            if any(seen.topic not in ("timeout", "workers") for seen in one.emitted):
+            if any(seen.topic not in _BY_SWEEPS for seen in one.emitted):
                 raise Breach(f"partition {self.partition}: a round wrote outputs and says not what it took")
             return []
         taken: list[Seen] = []
@@ -118,7 +127,9 @@ class PartitionBooks:
             row = self._rows.get((table, key))
             if row is None:
                 raise Breach(f"partition {self.partition}: no row {key} of table {table}")
-            if table == "positions":
+            if table == "settlement":
+                self.coordinator.check_row(row)
+            elif table == "positions":
                 participant, _currency, account_type = key.split("/")
                 expected: list[int | None] = [self.value(participant, account_type)]
                 if account_type == "POSITION":
@@ -152,20 +163,23 @@ class PartitionBooks:
             self._get(line, effects)
         elif line["kind"] == "credit":
             self._credit(line, effects)
+        elif line["kind"] == "command":
+            who = self.coordinator if line["name"] in COMMANDS else self.funds
+            who.command(line, effects)
         else:
-            self.funds.command(line, effects)
+            self._settlement(line, effects)
 
     def _prepare(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> None:
         transfer_id = line["id"]
         message = Prepare(
-            transfer_id, line["source"], line["payer"], line["payee"], line["amount"], _is_hash(line["condition"]),
+            transfer_id, line["source"], line["payer"], line["payee"], line["amount"], is_hash(line["condition"]),
             line["expires_at_ms"], line["hash"],
         )  # fmt: skip
         standing = self._standing(line["payee"])
         # Where it was both, what the ledger says is right: the payee's partition is another, and its news travel.
         self._payee_is_welcome = transfer_id not in refused if len(standing) > 1 else standing == {True}
         is_new = transfer_id not in self.auditor.cases
-        self._conditions.setdefault(transfer_id, _decoded(line["condition"]))
+        self._conditions.setdefault(transfer_id, decoded(line["condition"]))
         verdict, _, detail = self.auditor.predict(Happening(message, seen.at_ms)).partition(" ")
         if verdict == "reserved":
             value = self.auditor.owes(line["payer"])
@@ -189,7 +203,7 @@ class PartitionBooks:
             return
         message = Fulfil(
             transfer_id, line["action"], source, line["destination"],
-            _fulfils(line["fulfilment"], self._conditions.get(transfer_id)), "1.1",
+            fulfils(line["fulfilment"], self._conditions.get(transfer_id)), "1.1",
             line["error_code"] or "", digest=line["hash"],
         )  # fmt: skip
         is_from_payee = case is not None and source == case.prepare.payee
@@ -209,7 +223,10 @@ class PartitionBooks:
         transfer_id, payer, payee = line["id"], prepare.payer, prepare.payee
         reserve = line["action"] == "reserve"
         if verdict == "committed":
-            effects.committed(transfer_id, payer, payee, prepare.amount, reserve=reserve)
+            debit = self.windows.commit(transfer_id, payer, payee, prepare.amount, effects)
+            effects.committed(debit, payee, reserve=reserve)
+            if debit.granularity == "GROSS":
+                self._settle(payer, transfer_id, prepare.amount, "SETTLEMENT_NET_SENDER", effects)
             return
         if verdict == "resent":
             effects.resent(transfer_id, payer, payee, line["source"], detail, reserve=reserve)
@@ -253,41 +270,43 @@ class PartitionBooks:
             if not self.auditor.credit(participant, transfer_id, -line["change"]):
                 raise Breach(f"partition {self.partition}: {transfer_id} credits {participant} a second time")
             self.credited[transfer_id] = -line["change"]
+            self.windows.credit(line)
         else:
             self.funds.reconcile(transfer_id, line["change"])
         value = self.value(participant, account_type)
         effects.move((participant, account_type), line["change"], value, transfer_id, line["entry"])
+        if "settles_into" in line:
+            self._settle(participant, transfer_id, line["change"], "SETTLEMENT_NET_RECIPIENT", effects)
+
+    def _settle(self, dfsp: str, transfer_id: str, owed: int, entry: str, effects: Effects) -> None:
+        """What a DFSP owes for a payment goes from its position to the funds that the scheme holds for it."""
+        self.auditor.settle(dfsp, transfer_id, owed)
+        effects.move((dfsp, "POSITION"), -owed, self.auditor.owes(dfsp), transfer_id, entry)
+        self.funds.move(dfsp, transfer_id, -owed, entry, effects)
+
+    def _settlement(self, line: dict[str, Any], effects: Effects) -> None:
+        match line["kind"]:
+            case "window-marker":
+                self.windows.take_marker(line["window"], line["source"], effects)
+            case "close-window":
+                self.windows.leave(line["window"], effects)
+            case "forget-window":
+                self.windows.forget(line["window"])
+            case "scheme":
+                self.windows.models = line["scheme"]["models"]
+            case "window-used":
+                self.coordinator.mark_used(line["window"], effects)
+            case "window-report":
+                self.coordinator.take_report(line["window"], line["partition"], line["nets"], effects)
 
 
 _KINDS = {
-    "prepare": ("prepare",), "fulfil": ("fulfil",), "timeout": ("timeout",), "credit": ("credit",),
-    "command": ("command",), "lookup": ("get", "fulfil"),
+    "prepare": ("prepare",), "fulfil": ("fulfil",), "timeout": ("timeout",),
+    "credit": ("credit", "window-marker"), "command": ("command",), "lookup": ("get", "fulfil"),
+    "settlement": ("close-window", "forget-window", "scheme", "window-used", "window-report"),
 }  # fmt: skip
+_BY_SWEEPS = ("timeout", "workers", "settlement", "settlement-windows")
 
 
 def _shown(label: str) -> str:
-    return {"RESERVED": "held", "COMMITTED": "paid"}.get(label, "void")
-
-
-def _decoded(text: str | None) -> bytes | None:
-    try:
-        return urlsafe_b64decode((text or "") + "=")
-    except ValueError:
-        return None
-
-
-def _is_hash(text: str) -> bool:
-    decoded = _decoded(text)
-    return decoded is not None and len(decoded) == hashlib.sha256().digest_size
-
-
-def _fulfils(fulfilment: str | None, condition: bytes | None) -> bool:
-    decoded = _decoded(fulfilment)
-    return decoded is not None and hashlib.sha256(decoded).digest() == condition
-
-
-def _difference(partition: int, topic: str, taken: list[Seen], expected: list[Any], actual: list[Any]) -> str:
-    missing = [one for one in expected if one not in actual]
-    surplus = [one for one in actual if one not in expected]
-    records = ", ".join(f"{seen.topic}@{seen.offset}" for seen in taken[:6])
-    return f"partition {partition}, round of {records}: on {topic}, missing {missing[:3]}, unexpected {surplus[:3]}"
+    return {"RESERVED": "held", "COMMITTED": "paid", "SETTLED": "paid"}.get(label, "void")

@@ -111,7 +111,9 @@ class Chaos:
         self._dfsps.down_until_s[name] = asyncio.get_running_loop().time() + self._draw.uniform(0.5, 5.0)
 
     def _write_nonsense(self) -> None:
-        topic = self._draw.choice(("prepare", "fulfil", "credit", "command", "lookup", "timeout", "notification"))
+        topic = self._draw.choice(
+            ("prepare", "fulfil", "credit", "settlement", "command", "lookup", "timeout", "notification")
+        )
         partition = self._draw.randrange(self._swarm.partitions)
         value = self._draw.choice((b"", b"nonsense", b"{}\n", b'{"v":1,"kind":"nonsense"}\n', b"[]\nbody"))
         self._bus.append(topic, partition, b"nobody", value)
