@@ -63,6 +63,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "clearinghub/domain/": (),
     "clearinghub/engine/": (),
     "clearinghub/messages.py": (),
+    "clearinghub/bulk_messages.py": (),
     "clearinghub/party_messages.py": (),
     "clearinghub/settlement_messages.py": (),
     "clearinghub/config.py": (),
@@ -94,15 +95,16 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "tests/model/": (),
     "tables/": ("clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages"),
     "agents/": (
-        "agents.alarms", "agents.fees", "agents.netting", "agents.notifier", "agents.oracle_question",
-        "agents.party_notifier", "agents.settlement", "agents.settlement_moves", "agents.settlements", "agents.shell",
-        "agents.windows", "clearinghub.delivery", "clearinghub.domain", "clearinghub.engine.record",
+        "agents.alarms", "agents.bulk_notifier", "agents.fees", "agents.netting", "agents.notifier",
+        "agents.one_transfer", "agents.oracle_question", "agents.party_notifier", "agents.settlement",
+        "agents.settlement_moves", "agents.settlements", "agents.shell", "agents.windows",
+        "clearinghub.bulk_messages", "clearinghub.delivery", "clearinghub.domain", "clearinghub.engine.record",
         "clearinghub.messages", "clearinghub.oracles", "clearinghub.party_messages", "clearinghub.ports",
         "clearinghub.settlement_messages", "tables",
     ),
     # Values of the domain, and none of its decisions: these are the ledger's.
     "web/": (
-        "clearinghub.__version__", "clearinghub.config", "clearinghub.delivery.templates",
+        "clearinghub.__version__", "clearinghub.bulk_messages", "clearinghub.config", "clearinghub.delivery.templates",
         "clearinghub.domain.currencies", "clearinghub.domain.ilp", "clearinghub.domain.money",
         "clearinghub.domain.netting", "clearinghub.domain.settlement", "clearinghub.domain.settlement_creation",
         "clearinghub.domain.settlement_fields", "clearinghub.domain.settlement_window",

@@ -174,15 +174,15 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         else:
             batch = self._waiting[tp] = Batch(tp.topic, tp.partition, self.epoch, begin, end, records)
             await self.callback(self._to_message(tp, batch))
-        if len(batch.records) >= self.app.engine_config.backlog_records_max and tp not in self._held:
+        if len(batch.records) >= self.app.engine_config.backlog_max(tp.topic) and tp not in self._held:
             self._held.add(tp)
             self.client.pause(TopicPartition(*tp))
 
     def _release_held(self) -> None:
-        room_at = self.app.engine_config.backlog_records_max // 2
-        for tp in [tp for tp in self._held if self._waiting[tp].taken or len(self._waiting[tp].records) < room_at]:
-            self._held.discard(tp)
-            self.client.resume(TopicPartition(*tp))
+        for tp, waiting in [(tp, self._waiting[tp]) for tp in self._held]:
+            if waiting.taken or len(waiting.records) < self.app.engine_config.backlog_max(tp.topic) // 2:
+                self._held.discard(tp)
+                self.client.resume(TopicPartition(*tp))
 
     def backlog(self) -> dict[TP, int]:
         """How many fetched records of each partition wait for their round."""

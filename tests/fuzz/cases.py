@@ -60,12 +60,15 @@ def described(name: str, mode: GenerationMode) -> tuple[BaseSchema, BaseSchema]:
 def _write_out_patterns(content: dict[str, Any], mode: GenerationMode) -> None:
     """Patterns with which the fuzzer cannot work.
 
-    A name's has letters and marks of all scripts, of which the fuzzer's engine has another opinion; for a date's its
-    corner cases are empty.
+    A name's has letters and marks of all scripts, an identifier's all blanks, of which the fuzzer's engine has another
+    opinion; for a date's its corner cases are empty.
     """
     schemas = content["components"]["schemas"]
-    for text in _texts(schemas):
-        if text is schemas.get("Name") or "\\p{" in text.get("pattern", ""):
+    for text in _texts(content["components"]):
+        pattern = text.get("pattern", "")
+        if "[^\\s" in pattern:
+            text["pattern"] = "^[!-.0-z|~]+$" if mode is GenerationMode.POSITIVE else "^[^ {}]+$"
+        if text is schemas.get("Name") or "\\p{" in pattern:
             del text["pattern"]
             if mode is GenerationMode.POSITIVE:
                 text["pattern"] = "^[A-Za-z0-9_.,'-]{1,128}$"
@@ -123,6 +126,7 @@ class Steering:
     random: Random
     accounts: Sequence[Account]
     transfer_ids: list[str] = field(init=False)
+    line_ids: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.transfer_ids = [self._uuid() for _ in range(12)]
@@ -207,7 +211,16 @@ class Steering:
         }
         if "payerFsp" in body:
             values["payerFsp"], values["payeeFsp"] = self.random.sample(DFSPS, 2)
-            body["amount"] = {"currency": values["currency"], "amount": str(self.random.randint(1, 1_000))}
+            values["bulkTransferId"] = self.random.choice(self.transfer_ids)
+            values["amount"] = self._amount(account)
+            for line in body.get("individualTransfers", ()):
+                line |= {
+                    "transferId": self._uuid(), "transferAmount": self._amount(account), "condition": CONDITION,
+                }  # fmt: skip
+            self.line_ids += [line["transferId"] for line in body.get("individualTransfers", ())]
+        elif "bulkTransferState" in body:
+            for result in body.get("individualTransferResults", ()):
+                result["transferId"] = self.random.choice(self.line_ids or self.transfer_ids)
         elif "fspId" in body:
             values["fspId"] = dict(case.headers or {}).get("FSPIOP-Source", DFSPS[0])
         elif set(body) == {"type", "value"}:
@@ -222,6 +235,9 @@ class Steering:
         elif "action" in body and "amount" in body:
             body["amount"] = {"currency": account.currency, "amount": self.random.choice((0.5, "12.25", 10**12))}
         body.update({name: value for name, value in values.items() if name in body})
+
+    def _amount(self, account: Account) -> dict[str, str]:
+        return {"currency": account.currency, "amount": str(self.random.randint(1, 1_000))}
 
     def _mostly(self) -> bool:
         return self.random.randrange(10) < STEERED_OF_TEN

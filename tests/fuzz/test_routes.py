@@ -29,13 +29,13 @@ SURFACES = {
 }  # and their shares of the requests, by their number of routes
 CASES_AT_ONCE = 100  # of an operation, before the next one's turn; fewer cost more each
 WATCHED_EVERY = 4  # asking the broker takes longer than the request
-INPUTS = ("prepare", "fulfil", "lookup", "command", "agreement", "party")
+INPUTS = ("prepare", "fulfil", "lookup", "bulk-prepare", "bulk-fulfil", "command", "agreement", "party")
 OUTPUTS = ("participants", "positions", "transfers", "notification", "credit", "timeout", "events", "oracle")
 # What must not grow with a request that is refused: what the ledger writes before it answers, and what the ingress
 # records. The rest is behind messages that were accepted before.
 WATCHED = {
     "admin": ("participants", "positions", "transfers"),
-    "fspiop-transfers": ("prepare", "fulfil"),
+    "fspiop-transfers": ("prepare", "fulfil", "bulk-prepare", "bulk-fulfil"),
     "fspiop-agreement": ("agreement",),
     "fspiop-parties": ("oracle",),  # what is accepted is written to `party` more than once
 }

@@ -18,6 +18,7 @@ from tests.model.effects import Effects, read_effects
 from tests.model.funds import Funds
 from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, difference, line_of
 from tests.model.messages import Fulfil, Happening, Prepare, Timeout
+from tests.model.settlement import take
 from tests.model.windows import PartitionWindows
 
 
@@ -167,7 +168,7 @@ class PartitionBooks:
             who = self.coordinator if line["name"] in COMMANDS else self.funds
             who.command(line, effects)
         else:
-            self._settlement(line, effects)
+            take(line, self.windows, self.coordinator, effects)
 
     def _prepare(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> None:
         transfer_id = line["id"]
@@ -283,21 +284,6 @@ class PartitionBooks:
         self.auditor.settle(dfsp, transfer_id, owed)
         effects.move((dfsp, "POSITION"), -owed, self.auditor.owes(dfsp), transfer_id, entry)
         self.funds.move(dfsp, transfer_id, -owed, entry, effects)
-
-    def _settlement(self, line: dict[str, Any], effects: Effects) -> None:
-        match line["kind"]:
-            case "window-marker":
-                self.windows.take_marker(line["window"], line["source"], effects)
-            case "close-window":
-                self.windows.leave(line["window"], effects)
-            case "forget-window":
-                self.windows.forget(line["window"])
-            case "scheme":
-                self.windows.models = line["scheme"]["models"]
-            case "window-used":
-                self.coordinator.mark_used(line["window"], effects)
-            case "window-report":
-                self.coordinator.take_report(line["window"], line["partition"], line["nets"], effects)
 
 
 _KINDS = {

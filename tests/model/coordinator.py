@@ -11,6 +11,7 @@ from tests.model.nets import ACCOUNT_TYPE, CURRENCY, Nets, Party, Sums
 
 SCHEDULED: Final = "closed by schedule"
 REFUSED: Final = "3100"
+UNKNOWN: Final = "2001"
 
 
 class Coordinator:
@@ -64,9 +65,10 @@ class Coordinator:
         return None
 
     def _set_model_active(self, args: dict[str, Any], effects: Effects) -> str | None:
-        for model in self.models:
-            if model["name"] == args["name"]:
-                model["active"] = args["active"]
+        model = next((one for one in self.models if one["name"] == args["name"]), None)
+        if model is None:
+            return UNKNOWN
+        model["active"] = args["active"]
         self._broadcast_models(effects)
         return None
 

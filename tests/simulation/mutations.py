@@ -72,7 +72,7 @@ MUTANTS: Final = (
         "view, position.changed_by(transfer.amount, now_ms), transfer.amount",
     ),
     Mutant(
-        "timeout-releases-nothing", "agents/timeout.py", "release_payer(view, transfer, record.timestamp_ms)", "pass",
+        "timeout-releases-nothing", "agents/one_transfer.py", "release_payer(view, outcome.transfer, now_ms)", "pass",
     ),
     Mutant(
         "commit-after-expiry", "clearinghub/domain/fulfil.py", "if row.expires_at_ms <= now_ms:", "if False:",

@@ -43,7 +43,7 @@ class Operators:
             if waiting is not None and not waiting.done():
                 waiting.set_result(reply)
 
-    async def command(self, name: str, participant: str, **args: Any) -> dict[str, Any]:
+    async def command(self, name: str, participant: str, /, **args: Any) -> dict[str, Any]:
         """Run a command; gives the reply's line."""
         self._count += 1
         correlation_id = f"c{self._count}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -188,10 +189,10 @@ class LedgerMember(Member):
         """The production configuration, with points at which the process may die."""
         process = self.process
 
-        def decide(handler: Handler, record: Record, view: View) -> None:
+        def decide(handler: Handler, record: Record, view: View) -> Iterator[None] | None:
             process.reach("deciding")
             self.bus.counts["records decided"] += 1
-            handler(record, view)
+            return handler(record, view)
 
         def sweep(one: Any, view: Any, now_ms: int) -> None:
             process.reach("sweeping")

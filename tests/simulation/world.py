@@ -110,8 +110,10 @@ class World:
         """What has not come to its end, or None."""
         if not self.dfsps.is_quiet:
             return "a DFSP means to say more"
-        if any(not command.done() for command in self._commands):
-            return "a command is not answered"
+        for command in self._commands:
+            if not command.done():
+                return "a command is not answered"
+            command.result()
         for partition in range(self.swarm.partitions):
             decided = self._decided(partition)
             for topic in INPUTS:
