@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     requests_begun_max: int = Field(500, ge=1)  # POST and GET without an answer yet; more get 503, 2005
     # All new work is let in until records wait so long to be decided; from `none` on nothing new is (503, 2005).
     overload_full_ms: int = Field(1_000, ge=1)
-    overload_none_ms: int = Field(3_000, ge=2)
+    overload_none_ms: int = Field(2_000, ge=2)
 
     # Engine (design 4 and 5).
     standby_replicas: int = Field(0, ge=0)

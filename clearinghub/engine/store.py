@@ -50,8 +50,9 @@ def shared_memory() -> tuple[rocksdict.Cache, rocksdict.WriteBufferManager]:
     """What the process keeps of its databases' blocks, and of their rows not yet in a file, which count among them."""
     blocks = rocksdict.Cache(MEMORY_BYTES)
     # Without stalling: a table whose buffers are written to a file makes room for the others.
-    make_buffers = rocksdict.WriteBufferManager.new_write_buffer_manager_with_cache
-    buffers = make_buffers(WRITE_BUFFERS_BYTES, allow_stall=False, cache=blocks)
+    buffers = rocksdict.WriteBufferManager.new_write_buffer_manager_with_cache(
+        WRITE_BUFFERS_BYTES, allow_stall=False, cache=blocks
+    )
     return blocks, buffers
 
 
