@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from clearinghub import __version__
 from clearinghub.broker import BrokerUnavailableError, find_or_start_broker, find_running_broker, wait_for_broker
 from clearinghub.config import Settings
+from clearinghub.fees import FeesFileError
 from clearinghub.jws.errors import KeyFileError
 from clearinghub.kafka.connection import use_broker_connections
 from clearinghub.logs import set_up_logs
@@ -112,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.errors():
             say(f"setting {'.'.join(map(str, problem['loc']))}: {problem['msg']} (got {problem['input']!r})")
         return EXIT_WRONG_SETTINGS
-    except KeyFileError as error:
+    except (FeesFileError, KeyFileError) as error:
         say(str(error))
         return EXIT_WRONG_SETTINGS
     except (BrokerUnavailableError, NoBrokerError) as error:

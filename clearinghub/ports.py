@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
+from clearinghub.domain.netting import Flow
 from clearinghub.domain.participant import Participant
 from clearinghub.domain.position import Position
+from clearinghub.domain.settlement import Settlement
+from clearinghub.domain.settlement_creation import ContentNets
+from clearinghub.domain.settlement_window import Window
 from clearinghub.domain.statement import Statement
 
 
@@ -86,6 +91,25 @@ class LedgerReader(Protocol):
         Raises:
             LedgerUnavailableError: nobody answers for that partition.
         """
+
+
+class SettlementReader(Protocol):
+    """Asks the ledger worker that coordinates settlement; all raise LedgerUnavailableError while nobody does."""
+
+    async def last_windows(self) -> list[Window]:
+        """The windows, newest first, as many as one answer takes."""
+
+    async def windows(self, window_ids: Sequence[int]) -> list[Window]:
+        """Those of these windows that there are."""
+
+    async def nets(self, window: Window) -> dict[Flow, ContentNets]:
+        """What a closed window holds."""
+
+    async def last_settlements(self) -> list[Settlement]:
+        """The settlements, newest first, as many as one answer takes."""
+
+    async def settlement(self, settlement_id: int) -> Settlement | None:
+        """One settlement, or None."""
 
 
 class PacketReader(Protocol):

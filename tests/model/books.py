@@ -14,10 +14,13 @@ from typing import Any
 from tests.model.auditor import Auditor
 from tests.model.bulks import PartitionBulks
 from tests.model.conditions import decoded, fulfils, is_hash
+from tests.model.coordinator import COMMANDS, Coordinator
 from tests.model.effects import Effects, read_effects
 from tests.model.funds import Funds
 from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, difference, line_of
 from tests.model.messages import Fulfil, Happening, Prepare, Timeout
+from tests.model.settlement import take
+from tests.model.windows import PartitionWindows
 
 
 class PartitionBooks:
@@ -25,7 +28,7 @@ class PartitionBooks:
 
     def __init__(
         self, partition: int, partitions: int, between: Between, *, dfsps: Iterable[str], confirm_to_payee: bool,
-        standing: Callable[[str], set[bool]],
+        standing: Callable[[str], set[bool]], hub_partition: int = 0, by_schedule: bool = False,
     ) -> None:  # fmt: skip
         """Books that begin with the ledger.
 
@@ -36,6 +39,8 @@ class PartitionBooks:
             dfsps: all that have joined.
             confirm_to_payee: the scheme's setting of that name.
             standing: all that a payee's standing has ever been; other partitions hear of it sooner or later.
+            hub_partition: the one that coordinates settlement.
+            by_schedule: whether windows close by themselves too.
         """
         self.partition = partition
         self.auditor = Auditor(
@@ -43,6 +48,8 @@ class PartitionBooks:
         )
         self.funds = Funds(self.auditor)
         self.bulks = PartitionBulks(self, partition, partitions, standing)
+        self.windows = PartitionWindows(partition, partitions, hub_partition)
+        self.coordinator = Coordinator(partitions, by_schedule=by_schedule)
         self.decided = dict.fromkeys(INPUTS, 0)
         self.records = 0
         self.credited: dict[str, int] = {}
@@ -70,6 +77,7 @@ class PartitionBooks:
         refused = {effect[0] for effect in found["transfers"] if effect[3] == "3100"}
         refused |= {effect[2] for effect in found["notification"] if effect[3] == "hub: error 3203"}
         effects = Effects(confirm_to_payee=self._confirm_to_payee)
+        self.coordinator.follow_sweeps(found["settlement-windows"], effects)
         for seen in taken:
             self._decide(seen, effects, refused)
         for topic in {*effects.by_topic, *found}:
@@ -79,6 +87,9 @@ class PartitionBooks:
         if effects.by_topic["notification"] != found["notification"]:
             raise Breach(f"partition {self.partition}: callbacks are out of order: {found['notification']}")
         self._check_provenance(one, taken)
+        places = [seen.partition for seen in one.emitted if seen.topic == "credit"]
+        self.windows.check_order(found["credit"], places)
+        self.windows.check_rows(one.rows)
         self._rows.update(one.rows)
         self._check_rows(effects.touched)
         self.records += len(taken)
@@ -123,6 +134,8 @@ class PartitionBooks:
                 raise Breach(f"partition {self.partition}: no row {key} of table {table}")
             if table == "bulks":
                 self.bulks.check_row(key, row)
+            elif table == "settlement":
+                self.coordinator.check_row(row)
             elif table == "positions":
                 participant, _currency, account_type = key.split("/")
                 expected: list[int | None] = [self.value(participant, account_type)]
@@ -159,8 +172,11 @@ class PartitionBooks:
             self._credit(line, effects)
         elif line["kind"].startswith("bulk-"):
             self.bulks.decide(line, seen, effects, refused)
+        elif line["kind"] == "command":
+            who = self.coordinator if line["name"] in COMMANDS else self.funds
+            who.command(line, effects)
         else:
-            self.funds.command(line, effects)
+            take(line, self.windows, self.coordinator, effects)
 
     def decide_line(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> str:
         """A transfer as a line of a bulk, by the rules of transfers; who is told of it is the bulk's business."""
@@ -234,7 +250,10 @@ class PartitionBooks:
         transfer_id, payer, payee = line["id"], prepare.payer, prepare.payee
         reserve = line["action"] == "reserve"
         if verdict == "committed":
-            effects.committed(transfer_id, payer, payee, prepare.amount, reserve=reserve)
+            debit = self.windows.commit(transfer_id, payer, payee, prepare.amount, effects)
+            effects.committed(debit, payee, reserve=reserve)
+            if debit.granularity == "GROSS":
+                self._settle(payer, transfer_id, prepare.amount, "SETTLEMENT_NET_SENDER", effects)
             return
         if verdict == "resent":
             effects.resent(transfer_id, payer, payee, line["source"], detail, reserve=reserve)
@@ -280,19 +299,29 @@ class PartitionBooks:
             if not self.auditor.credit(participant, transfer_id, -line["change"]):
                 raise Breach(f"partition {self.partition}: {transfer_id} credits {participant} a second time")
             self.credited[transfer_id] = -line["change"]
+            self.windows.credit(line)
         else:
             self.funds.reconcile(transfer_id, line["change"])
         value = self.value(participant, account_type)
         effects.move((participant, account_type), line["change"], value, transfer_id, line["entry"])
+        if "settles_into" in line:
+            self._settle(participant, transfer_id, line["change"], "SETTLEMENT_NET_RECIPIENT", effects)
+
+    def _settle(self, dfsp: str, transfer_id: str, owed: int, entry: str, effects: Effects) -> None:
+        """What a DFSP owes for a payment goes from its position to the funds that the scheme holds for it."""
+        self.auditor.settle(dfsp, transfer_id, owed)
+        effects.move((dfsp, "POSITION"), -owed, self.auditor.owes(dfsp), transfer_id, entry)
+        self.funds.move(dfsp, transfer_id, -owed, entry, effects)
 
 
 _KINDS = {
-    "prepare": ("prepare",), "fulfil": ("fulfil",), "timeout": ("timeout",), "credit": ("credit",),
-    "command": ("command",), "lookup": ("get", "fulfil"), "bulk-prepare": ("bulk-prepare",),
-    "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
+    "prepare": ("prepare",), "fulfil": ("fulfil",), "timeout": ("timeout",),
+    "credit": ("credit", "window-marker"), "command": ("command",), "lookup": ("get", "fulfil"),
+    "settlement": ("close-window", "forget-window", "scheme", "window-used", "window-report"),
+    "bulk-prepare": ("bulk-prepare",), "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
 }  # fmt: skip
-_BY_SWEEPS = ("timeout", "bulk-fulfil", "workers")
+_BY_SWEEPS = ("timeout", "bulk-fulfil", "workers", "settlement", "settlement-windows")
 
 
 def _shown(label: str) -> str:
-    return {"RESERVED": "held", "COMMITTED": "paid"}.get(label, "void")
+    return {"RESERVED": "held", "COMMITTED": "paid", "SETTLED": "paid"}.get(label, "void")

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-INPUTS: Final = ("credit", "fulfil", "timeout", "command", "lookup", "bulk-fulfil", "prepare", "bulk-prepare")
+INPUTS: Final = (
+    "credit", "settlement", "fulfil", "timeout", "command", "lookup", "bulk-fulfil", "prepare", "bulk-prepare",
+)  # fmt: skip
 """The order in which a round takes its inputs."""
 
 

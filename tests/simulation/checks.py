@@ -36,6 +36,8 @@ def check(world: World) -> None:
             dfsps=dfsps,
             confirm_to_payee=world.settings.confirm_to_payee,
             standing=lambda name: known.get(name, {False}),
+            hub_partition=world.hub_partition,
+            by_schedule=world.swarm.closes_by_schedule,
         )
         for partition in range(world.swarm.partitions)
     ]
@@ -73,6 +75,25 @@ def _count(world: World, books: list[PartitionBooks]) -> None:
         counts["records decided once"] += one.records
         for line in (line for bulk in one.bulks.cases.values() for line in bulk.lines):
             counts[f"lines {line.fate}"] += 1
+        counts["windows closed"] += len(one.coordinator.closed)
+        counts["transfers settled at once"] += sum(leg.granularity == "GROSS" for leg in one.windows.legs.values())
+    counts["crashes while a window closed"] += _crashes_while_closing(world)
     counts["records decided again"] = counts["records decided"] - counts["records decided once"]
     timeouts = (between(world.bus, "transfers", number, 0, 1 << 60) for number in range(world.swarm.partitions))
     counts["transfers expired"] += sum(b'"3303"' in (seen.value or b"") for part in timeouts for seen in part)
+
+
+def _crashes_while_closing(world: World) -> int:
+    """Deaths of the ledger's workers between the first and the last step of a window's closing."""
+    begun: dict[bytes | None, int] = {}
+    spans = []
+    for transaction in world.bus.committed:
+        for entry in transaction.entries:
+            if entry.place[0] != "settlement-windows" or b'"kind":"window"' not in (entry.value or b""):
+                continue
+            if b'"state":"PROCESSING"' in (entry.value or b""):
+                begun[entry.key] = transaction.sequence
+            elif entry.key in begun:
+                spans.append((begun.pop(entry.key), transaction.sequence))
+    crashes = [behind for group, behind in world.bus.crashes if group == world.settings.application_id]
+    return sum(any(first < behind <= last for first, last in spans) for behind in crashes)
