@@ -12,12 +12,23 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.model.auditor import Auditor
+from tests.model.bulks import PartitionBulks
 from tests.model.conditions import decoded, fulfils, is_hash
 from tests.model.coordinator import COMMANDS, Coordinator
-from tests.model.effects import Effects, read_effects
+from tests.model.effects import Effects, check_effects, read_effects
 from tests.model.funds import Funds
-from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, difference, line_of
+from tests.model.journal import (
+    INPUTS,
+    Between,
+    Breach,
+    Round,
+    Seen,
+    body_of,
+    check_provenance,
+    line_of,
+)
 from tests.model.messages import Fulfil, Happening, Prepare, Timeout
+from tests.model.rows import check_rows
 from tests.model.settlement import take
 from tests.model.windows import PartitionWindows
 
@@ -48,6 +59,7 @@ class PartitionBooks:
         self.funds = Funds(self.auditor)
         self.windows = PartitionWindows(partition, partitions, hub_partition)
         self.coordinator = Coordinator(partitions, by_schedule=by_schedule)
+        self.bulks = PartitionBulks(self, partition, partitions, standing)
         self.decided = dict.fromkeys(INPUTS, 0)
         self.records = 0
         self.credited: dict[str, int] = {}
@@ -58,7 +70,7 @@ class PartitionBooks:
         self._payee_is_welcome = True
         self._rows: dict[tuple[str, str], Any] = {}
         self._conditions: dict[str, bytes | None] = {}
-        self._dfsps = set(dfsps)
+        self._dfsps = frozenset(dfsps)
 
     # -- rounds
 
@@ -69,26 +81,22 @@ class PartitionBooks:
             Breach: it has written something else than what follows.
         """
         taken = self._taken(one)
-        bodies = {body_of(seen.value) for seen in taken if body_of(seen.value)}
+        bodies = {body_of(seen.value) for seen in taken if not seen.topic.startswith("bulk-")} - {b""}
         found = read_effects(one.emitted, bodies)
         self._check_reminders(one)
         refused = {effect[0] for effect in found["transfers"] if effect[3] == "3100"}
+        refused |= {effect[2] for effect in found["notification"] if effect[3] == "hub: error 3203"}
         effects = Effects(confirm_to_payee=self._confirm_to_payee)
         self.coordinator.follow_sweeps(found["settlement-windows"], effects)
         for seen in taken:
             self._decide(seen, effects, refused)
-        for topic in {*effects.by_topic, *found}:
-            expected, actual = sorted(effects.by_topic[topic], key=repr), sorted(found[topic], key=repr)
-            if expected != actual:
-                raise Breach(difference(self.partition, topic, taken, expected, actual))
-        if effects.by_topic["notification"] != found["notification"]:
-            raise Breach(f"partition {self.partition}: callbacks are out of order: {found['notification']}")
-        self._check_provenance(one, taken)
+        check_effects(self.partition, taken, effects, found)
+        check_provenance(one, taken)
         places = [seen.partition for seen in one.emitted if seen.topic == "credit"]
         self.windows.check_order(found["credit"], places)
         self.windows.check_rows(one.rows)
         self._rows.update(one.rows)
-        self._check_rows(effects.touched)
+        check_rows(self, self._rows, effects.touched)
         self.records += len(taken)
 
     def _taken(self, one: Round) -> list[Seen]:
@@ -106,41 +114,14 @@ class PartitionBooks:
             self.decided[topic] = end
         return taken
 
-    def _check_provenance(self, one: Round, taken: list[Seen]) -> None:
-        """Every callback's id names a record of this round."""
-        places = {f"{seen.topic}-{seen.partition}-{seen.offset}" for seen in taken}
-        for seen in one.emitted:
-            line = line_of(seen.value) if seen.topic == "notification" else None
-            if line is not None and line["notification_id"].rpartition("-")[0] not in places:
-                raise Breach(f"partition {self.partition}: callback {line['notification_id']} is of no record taken")
-
     def _check_reminders(self, one: Round) -> None:
         for seen in one.emitted:
             line = line_of(seen.value) if seen.topic == "timeout" else None
             if line is not None:
                 case = self.auditor.cases.get(line["id"])
-                if case is None or case.fate != "held":
+                if case is None or case.fate != "held" or case.prepare.bulk_id:
                     raise Breach(f"partition {self.partition}: reminded of {line['id']}, which is not held")
-
-    def _check_rows(self, touched: set[tuple[str, str]]) -> None:
-        """The changelogs must hold what the books hold."""
-        for table, key in touched:
-            row = self._rows.get((table, key))
-            if row is None:
-                raise Breach(f"partition {self.partition}: no row {key} of table {table}")
-            if table == "settlement":
-                self.coordinator.check_row(row)
-            elif table == "positions":
-                participant, _currency, account_type = key.split("/")
-                expected: list[int | None] = [self.value(participant, account_type)]
-                if account_type == "POSITION":
-                    expected.append(self.auditor.caps[participant])
-                if [row[5], row[7]][: len(expected)] != expected:
-                    raise Breach(f"partition {self.partition}: row {key} holds {row}, and must {expected}")
-            elif (case := self.auditor.cases.get(key)) is not None:
-                shown = _shown(row[8][-1][0])
-                if shown != case.fate:
-                    raise Breach(f"partition {self.partition}: row {key} is {row[8][-1][0]}, and must be {case.fate}")
+            self.bulks.check_reminder(seen)
 
     def value(self, participant: str, account_type: str) -> int:
         """What an account of this partition must hold."""
@@ -167,14 +148,31 @@ class PartitionBooks:
         elif line["kind"] == "command":
             who = self.coordinator if line["name"] in COMMANDS else self.funds
             who.command(line, effects)
+        elif line["kind"].startswith("bulk-"):
+            self.bulks.decide(line, seen, effects, refused)
         else:
             take(line, self.windows, self.coordinator, effects)
 
-    def _prepare(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> None:
+    def decide_line(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> str:
+        """A transfer as a line of a bulk, by the rules of transfers; who is told of it is the bulk's business."""
+        with effects.hushed():
+            if line["kind"] == "prepare":
+                return self._prepare(line, seen, effects, refused)
+            return self._fulfil(line, seen, effects) if line["kind"] == "fulfil" else self._timeout(line, seen, effects)
+
+    def has_joined(self, name: str) -> bool:
+        """Whether there is such a DFSP."""
+        return name in self._dfsps
+
+    def is_active_here(self, name: str) -> bool:
+        """Whether a DFSP of this partition may pay."""
+        return name in self._dfsps and self.funds.is_active(name)
+
+    def _prepare(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> str:
         transfer_id = line["id"]
         message = Prepare(
             transfer_id, line["source"], line["payer"], line["payee"], line["amount"], is_hash(line["condition"]),
-            line["expires_at_ms"], line["hash"],
+            line["expires_at_ms"], line["hash"], line.get("bulk_id", ""),
         )  # fmt: skip
         standing = self._standing(line["payee"])
         # Where it was both, what the ledger says is right: the payee's partition is another, and its news travel.
@@ -194,22 +192,24 @@ class PartitionBooks:
             if is_new:
                 effects.finish(transfer_id, "transfer", "ABORTED", detail)
             effects.tell(line["source"], "PUT", transfer_id, f"hub: error {detail}")
+        return f"{verdict} {detail}"
 
-    def _fulfil(self, line: dict[str, Any], seen: Seen, effects: Effects) -> None:
+    def _fulfil(self, line: dict[str, Any], seen: Seen, effects: Effects) -> str:
         transfer_id, source, reserve = line["id"], line["source"], line["action"] == "reserve"
         case = self.auditor.cases.get(transfer_id)
         if case is None and line["hops"] + 1 < self._partitions:
             onward = (self.partition + 1) % self._partitions
             effects.add("lookup", onward, "fulfil", transfer_id, line["hops"] + 1)
-            return
+            return "walks on"
         message = Fulfil(
             transfer_id, line["action"], source, line["destination"],
             fulfils(line["fulfilment"], self._conditions.get(transfer_id)), "1.1",
-            line["error_code"] or "", digest=line["hash"],
+            line["error_code"] or "", digest=line["hash"], bulk_id=line.get("bulk_id", ""),
         )  # fmt: skip
         is_from_payee = case is not None and source == case.prepare.payee
         is_addressed = case is not None and line["destination"] in (None, case.prepare.payer)
-        is_first = case is not None and is_from_payee and is_addressed and case.fulfil_body is None
+        is_by_itself = case is not None and case.prepare.bulk_id == message.bulk_id
+        is_first = case is not None and is_by_itself and is_from_payee and is_addressed and case.fulfil_body is None
         verdict, _, detail = self.auditor.predict(Happening(message, seen.at_ms)).partition(" ")
         if verdict == "refused":
             effects.tell(source, "PUT", transfer_id, f"hub: error {detail}")
@@ -217,6 +217,7 @@ class PartitionBooks:
                 effects.tell(source, "PATCH", transfer_id, "hub: ABORTED")
         elif case is not None and verdict != "ignored":
             self._end(verdict, detail, line, case.prepare, effects, by_error=line["action"] == "abort" and is_addressed)
+        return f"{verdict} {detail}"
 
     def _end(
         self, verdict: str, detail: str, line: dict[str, Any], prepare: Prepare, effects: Effects, *, by_error: bool
@@ -238,12 +239,14 @@ class PartitionBooks:
         else:
             effects.unwound(transfer_id, payer, payee, detail, reserve=reserve)
 
-    def _timeout(self, line: dict[str, Any], seen: Seen, effects: Effects) -> None:
+    def _timeout(self, line: dict[str, Any], seen: Seen, effects: Effects) -> str:
         transfer_id = line["id"]
-        if self.auditor.predict(Happening(Timeout(transfer_id), seen.at_ms)) == "expired":
+        verdict = self.auditor.predict(Happening(Timeout(transfer_id), seen.at_ms))
+        if verdict == "expired":
             prepare = self.auditor.cases[transfer_id].prepare
             self._release(prepare, effects)
             effects.unwound(transfer_id, prepare.payer, prepare.payee, "3303", reserve=False)
+        return verdict
 
     def _release(self, prepare: Prepare, effects: Effects) -> None:
         account = (prepare.payer, "POSITION")
@@ -290,9 +293,6 @@ _KINDS = {
     "prepare": ("prepare",), "fulfil": ("fulfil",), "timeout": ("timeout",),
     "credit": ("credit", "window-marker"), "command": ("command",), "lookup": ("get", "fulfil"),
     "settlement": ("close-window", "forget-window", "scheme", "window-used", "window-report"),
+    "bulk-prepare": ("bulk-prepare",), "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
 }  # fmt: skip
-_BY_SWEEPS = ("timeout", "workers", "settlement", "settlement-windows")
-
-
-def _shown(label: str) -> str:
-    return {"RESERVED": "held", "COMMITTED": "paid", "SETTLED": "paid"}.get(label, "void")
+_BY_SWEEPS = ("timeout", "bulk-fulfil", "workers", "settlement", "settlement-windows")

@@ -7,7 +7,7 @@ credit              (participant, account type, change, transfer, window, counte
 settlement          (partition, kind, and what that kind tells)
 settlement-windows  (window, number, state, reason, contents) or (nets, number, flow, nets)
 notification        (receiver, method, transfer, what is told)
-lookup              (partition, kind, transfer, hops)
+lookup              (partition, kind, transfer, hops); bulk-fulfil the same, of a bulk
 reply               (correlation, error code)
 dead-letter         (topic, partition, offset)
 """
@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from tests.model.journal import Seen, body_of
+from tests.model.bulk_words import told_of
+from tests.model.journal import Breach, Seen, body_of
 from tests.model.nets import Leg
 
 Effect = tuple[Any, ...]
@@ -32,6 +34,14 @@ class Effects:
         self.by_topic: dict[str, list[Effect]] = defaultdict(list)
         self.touched: set[tuple[str, str]] = set()  # rows that must stand there afterwards, by table and key
         self._confirm_to_payee = confirm_to_payee
+        self._is_hushed = False
+
+    @contextmanager
+    def hushed(self) -> Iterator[None]:
+        """Within, nobody is told anything."""
+        self._is_hushed = True
+        yield
+        self._is_hushed = False
 
     def add(self, topic: str, *effect: Any) -> None:
         self.by_topic[topic].append(effect)
@@ -41,7 +51,8 @@ class Effects:
         self.touched.add(("positions", f"{account[0]}/USD/{account[1]}"))
 
     def tell(self, receiver: str, method: str, transfer_id: str, told: str) -> None:
-        self.add("notification", receiver, method, transfer_id, told)
+        if not self._is_hushed:
+            self.add("notification", receiver, method, transfer_id, told)
 
     def finish(self, transfer_id: str, kind: str, outcome: str, code: str | None, window: int | None = None) -> None:
         self.add("transfers", transfer_id, kind, outcome, code, window)
@@ -101,6 +112,28 @@ def read_effects(emitted: Iterable[Seen], bodies: set[bytes]) -> dict[str, list[
     return found
 
 
+def check_effects(partition: int, taken: Sequence[Seen], effects: Effects, found: dict[str, list[Effect]]) -> None:
+    """Compare what a round was to write with what it has written.
+
+    Raises:
+        Breach: they differ, or callbacks are in another order.
+    """
+    for topic in {*effects.by_topic, *found}:
+        expected, actual = sorted(effects.by_topic[topic], key=repr), sorted(found[topic], key=repr)
+        if expected != actual:
+            raise Breach(_difference(partition, topic, taken, expected, actual))
+    if effects.by_topic["notification"] != found["notification"]:
+        raise Breach(f"partition {partition}: callbacks are out of order: {found['notification']}")
+
+
+def _difference(partition: int, topic: str, taken: Sequence[Seen], expected: list[Any], actual: list[Any]) -> str:
+    """What a round wrote to a topic against what follows, in words."""
+    missing = [one for one in expected if one not in actual]
+    surplus = [one for one in actual if one not in expected]
+    records = ", ".join(f"{seen.topic}@{seen.offset}" for seen in taken[:6])
+    return f"partition {partition}, round of {records}: on {topic}, missing {missing[:3]}, unexpected {surplus[:3]}"
+
+
 def _line(seen: Seen) -> dict[str, Any]:
     assert seen.value is not None
     line: dict[str, Any] = json.loads(seen.value.partition(b"\n")[0])
@@ -156,7 +189,10 @@ def _window(seen: Seen, _bodies: set[bytes]) -> Effect:
 
 def _notification(seen: Seen, bodies: set[bytes]) -> Effect:
     line, body = _line(seen), body_of(seen.value)
-    told = "forward" if body in bodies else _told(json.loads(body))
+    if line["resource"] == "bulkTransfers":
+        told = told_of(json.loads(body))
+    else:
+        told = "forward" if body in bodies else _told(json.loads(body))
     by_hub = "hub: " if line["source"] == "Hub" else ""
     return line["receiver"], line["method"], line["id"], by_hub + told
 
@@ -172,6 +208,11 @@ def _lookup(seen: Seen, _bodies: set[bytes]) -> Effect:
     return seen.partition, line["kind"], line["id"], line["hops"]
 
 
+def _bulk_fulfil(seen: Seen, bodies: set[bytes]) -> Effect | None:
+    """What walks on; reminders are judged apart (bulks.py)."""
+    return None if _line(seen)["kind"] == "bulk-timeout" else _lookup(seen, bodies)
+
+
 def _reply(seen: Seen, _bodies: set[bytes]) -> Effect:
     line = _line(seen)
     return line["correlation_id"], None if line["error"] is None else line["error"]["code"]
@@ -184,6 +225,6 @@ def _dead_letter(seen: Seen, _bodies: set[bytes]) -> Effect | None:
 
 _READERS = {
     "positions": _position, "transfers": _transfer, "credit": _credit, "settlement": _settlement,
-    "settlement-windows": _window, "notification": _notification, "lookup": _lookup, "reply": _reply,
-    "dead-letter": _dead_letter,
+    "settlement-windows": _window, "notification": _notification, "lookup": _lookup, "bulk-fulfil": _bulk_fulfil,
+    "reply": _reply, "dead-letter": _dead_letter,
 }  # fmt: skip

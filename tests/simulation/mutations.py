@@ -120,6 +120,18 @@ MUTANTS: Final = (
         'manner_of(scheme_copy(view).models, line["currency"], POSITION).granularity)',
     ),
     Mutant(
+        "bulk-hangs", "agents/bulk_fulfil.py",
+        "aborted += isinstance(outcome, Aborted | AbortedInvalid)", "aborted += isinstance(outcome, Aborted)",
+    ),
+    Mutant(
+        "bulk-shows-all", "clearinghub/domain/bulk_lookup.py",
+        "for line in lines if line.was_sent or not for_payee]", "for line in lines]",
+    ),
+    Mutant(
+        "bulk-stranger-accepted", "clearinghub/domain/bulk_fulfil.py",
+        "if request.source != stored.payee:", "if False:",
+    ),
+    Mutant(
         "reminder-from-the-future", "agents/timeout.py", "0 <= now_ms - last_ms <", "now_ms - last_ms <",
     ),
     # -- delivery

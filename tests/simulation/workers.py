@@ -16,7 +16,7 @@ from clearinghub.delivery.deliverer import Deliverer
 from clearinghub.delivery.notification import Notification
 from clearinghub.delivery.reason import Reason
 from clearinghub.engine.batch import Batch
-from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.engine.surroundings import Surroundings
 from clearinghub.hub.callbacks import CallbacksApp, _dead_letter, callbacks_config
@@ -192,7 +192,13 @@ class LedgerMember(Member):
         def decide(handler: Handler, record: Record, view: View) -> Iterator[None] | None:
             process.reach("deciding")
             self.bus.counts["records decided"] += 1
-            return handler(record, view)
+            steps = handler(record, view)
+            return None if steps is None else step_by_step(steps)
+
+        def step_by_step(steps: Iterator[None]) -> Iterator[None]:
+            for step in steps:
+                process.reach("deciding lines")
+                yield step
 
         def sweep(one: Any, view: Any, now_ms: int) -> None:
             process.reach("sweeping")
@@ -204,7 +210,7 @@ class LedgerMember(Member):
 
         return replace(
             config,
-            inputs=tuple(Input(one.topic, partial(decide, one.handler)) for one in config.inputs),
+            inputs=tuple(replace(one, handler=partial(decide, one.handler)) for one in config.inputs),
             sweeps=tuple(partial(sweep, one) for one in config.sweeps),
             on_round=round_done,
             surroundings=self._surroundings(),
