@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from tests.model.bulk_words import told_of
-from tests.model.journal import Breach, Seen, body_of
+from tests.model.journal import Seen, body_of
 from tests.model.nets import Leg
 
 Effect = tuple[Any, ...]
@@ -110,28 +110,6 @@ def read_effects(emitted: Iterable[Seen], bodies: set[bytes]) -> dict[str, list[
         if effect is not None:
             found[seen.topic].append(effect)
     return found
-
-
-def check_effects(partition: int, taken: Sequence[Seen], effects: Effects, found: dict[str, list[Effect]]) -> None:
-    """Compare what a round was to write with what it has written.
-
-    Raises:
-        Breach: they differ, or callbacks are in another order.
-    """
-    for topic in {*effects.by_topic, *found}:
-        expected, actual = sorted(effects.by_topic[topic], key=repr), sorted(found[topic], key=repr)
-        if expected != actual:
-            raise Breach(_difference(partition, topic, taken, expected, actual))
-    if effects.by_topic["notification"] != found["notification"]:
-        raise Breach(f"partition {partition}: callbacks are out of order: {found['notification']}")
-
-
-def _difference(partition: int, topic: str, taken: Sequence[Seen], expected: list[Any], actual: list[Any]) -> str:
-    """What a round wrote to a topic against what follows, in words."""
-    missing = [one for one in expected if one not in actual]
-    surplus = [one for one in actual if one not in expected]
-    records = ", ".join(f"{seen.topic}@{seen.offset}" for seen in taken[:6])
-    return f"partition {partition}, round of {records}: on {topic}, missing {missing[:3]}, unexpected {surplus[:3]}"
 
 
 def _line(seen: Seen) -> dict[str, Any]:

@@ -69,14 +69,9 @@ class Breach(AssertionError):  # noqa: N818 - what a check says, not an error of
     """The hub has not done what it promised."""
 
 
-def check_provenance(one: Round, taken: Iterable[Seen]) -> None:
-    """Every callback's id names a record of the round that wrote it.
-
-    Raises:
-        Breach: one names another.
-    """
-    places = {f"{seen.topic}-{seen.partition}-{seen.offset}" for seen in taken}
-    for seen in one.emitted:
-        line = line_of(seen.value) if seen.topic == "notification" else None
-        if line is not None and line["notification_id"].rpartition("-")[0] not in places:
-            raise Breach(f"partition {one.partition}: callback {line['notification_id']} is of no record taken")
+def difference(partition: int, topic: str, taken: Sequence[Seen], expected: list[Any], actual: list[Any]) -> str:
+    """What a round wrote to a topic against what follows, in words."""
+    missing = [one for one in expected if one not in actual]
+    surplus = [one for one in actual if one not in expected]
+    records = ", ".join(f"{seen.topic}@{seen.offset}" for seen in taken[:6])
+    return f"partition {partition}, round of {records}: on {topic}, missing {missing[:3]}, unexpected {surplus[:3]}"

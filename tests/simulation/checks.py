@@ -73,10 +73,10 @@ def _count(world: World, books: list[PartitionBooks]) -> None:
         for case in one.auditor.cases.values():
             counts[f"transfers {case.fate}"] += 1
         counts["records decided once"] += one.records
-        counts["windows closed"] += len(one.coordinator.closed)
-        counts["transfers settled at once"] += sum(leg.granularity == "GROSS" for leg in one.windows.legs.values())
         for line in (line for bulk in one.bulks.cases.values() for line in bulk.lines):
             counts[f"lines {line.fate}"] += 1
+        counts["windows closed"] += len(one.coordinator.closed)
+        counts["transfers settled at once"] += sum(leg.granularity == "GROSS" for leg in one.windows.legs.values())
     counts["crashes while a window closed"] += _crashes_while_closing(world)
     counts["records decided again"] = counts["records decided"] - counts["records decided once"]
     timeouts = (between(world.bus, "transfers", number, 0, 1 << 60) for number in range(world.swarm.partitions))

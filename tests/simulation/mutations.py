@@ -103,6 +103,18 @@ MUTANTS: Final = (
         "position.net_debit_cap - effective < amount", "position.net_debit_cap - effective <= amount",
     ),
     Mutant(
+        "bulk-hangs", "agents/bulk_fulfil.py",
+        "aborted += isinstance(outcome, Aborted | AbortedInvalid)", "aborted += isinstance(outcome, Aborted)",
+    ),
+    Mutant(
+        "bulk-shows-all", "clearinghub/domain/bulk_lookup.py",
+        "for line in lines if line.was_sent or not for_payee]", "for line in lines]",
+    ),
+    Mutant(
+        "bulk-stranger-accepted", "clearinghub/domain/bulk_fulfil.py",
+        "if request.source != stored.payee:", "if False:",
+    ),
+    Mutant(
         "credit-in-the-window-of-its-arrival", "agents/netting.py",
         'key = NetKey(line["window"], flow,', "key = NetKey(open_window(view), flow,",
     ),
@@ -118,18 +130,6 @@ MUTANTS: Final = (
         "manner-of-the-payees-partition", "agents/netting.py",
         'GROSS if "settles_into" in line else NET)',
         'manner_of(scheme_copy(view).models, line["currency"], POSITION).granularity)',
-    ),
-    Mutant(
-        "bulk-hangs", "agents/bulk_fulfil.py",
-        "aborted += isinstance(outcome, Aborted | AbortedInvalid)", "aborted += isinstance(outcome, Aborted)",
-    ),
-    Mutant(
-        "bulk-shows-all", "clearinghub/domain/bulk_lookup.py",
-        "for line in lines if line.was_sent or not for_payee]", "for line in lines]",
-    ),
-    Mutant(
-        "bulk-stranger-accepted", "clearinghub/domain/bulk_fulfil.py",
-        "if request.source != stored.payee:", "if False:",
     ),
     Mutant(
         "reminder-from-the-future", "agents/timeout.py", "0 <= now_ms - last_ms <", "now_ms - last_ms <",
