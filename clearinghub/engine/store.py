@@ -50,7 +50,9 @@ def shared_memory() -> tuple[rocksdict.Cache, rocksdict.WriteBufferManager]:
     """What the process keeps of its databases' blocks, and of their rows not yet in a file, which count among them."""
     blocks = rocksdict.Cache(MEMORY_BYTES)
     # Without stalling: a table whose buffers are written to a file makes room for the others.
-    buffers = rocksdict.WriteBufferManager.new_write_buffer_manager_with_cache(WRITE_BUFFERS_BYTES, False, blocks)
+    buffers = rocksdict.WriteBufferManager.new_write_buffer_manager_with_cache(
+        WRITE_BUFFERS_BYTES, allow_stall=False, cache=blocks
+    )
     return blocks, buffers
 
 
@@ -65,7 +67,7 @@ class SharedMemoryOptions(RocksDBOptions):  # type: ignore[misc]
         tables.set_cache_index_and_filter_blocks(True)
         tables.set_pin_l0_filter_and_index_blocks_in_cache(True)
         tables.set_bloom_filter(self.bloom_filter_size, block_based=False)
-        options = super().as_options()
+        options: rocksdict.Options = super().as_options()
         options.set_block_based_table_factory(tables)
         options.set_write_buffer_manager(buffers)
         return options

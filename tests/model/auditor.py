@@ -119,6 +119,8 @@ class Auditor:
         case = self.cases.get(message.transfer_id)
         if case is None:
             return "refused 2001"
+        if case.prepare.bulk_id != message.bulk_id:
+            return "refused 3100"  # a line is answered with its bulk
         if message.source != case.prepare.payee:
             return "refused 3100"
         if message.destination not in (None, case.prepare.payer):

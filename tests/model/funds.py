@@ -30,6 +30,10 @@ class Funds:
             return -sum(self._movements.get(participant, {}).values())
         return sum(self._reconciled.values())
 
+    def is_active(self, participant: str) -> bool:
+        """Whether operators have not stopped it."""
+        return participant not in self._inactive
+
     @property
     def reserved(self) -> int:
         """What is taken from the funds and has not gone out yet."""

@@ -72,7 +72,7 @@ MUTANTS: Final = (
         "view, position.changed_by(transfer.amount, now_ms), transfer.amount",
     ),
     Mutant(
-        "timeout-releases-nothing", "agents/timeout.py", "release_payer(view, transfer, record.timestamp_ms)", "pass",
+        "timeout-releases-nothing", "agents/one_transfer.py", "release_payer(view, outcome.transfer, now_ms)", "pass",
     ),
     Mutant(
         "commit-after-expiry", "clearinghub/domain/fulfil.py", "if row.expires_at_ms <= now_ms:", "if False:",
@@ -82,8 +82,8 @@ MUTANTS: Final = (
         "if stored is not None:\n", "if stored is not None and stored.state is not State.RESERVED:\n",
     ),
     Mutant(
-        "credit-lost", "agents/fulfil.py", '_credit_payee(view, transfer, line["trace"])\n',
-        '_ = reserve or _credit_payee(view, transfer, line["trace"])\n',
+        "credit-lost", "agents/one_transfer.py", "            _credit_payee(view, transfer, trace)\n",
+        "            _ = outcome.reserve or _credit_payee(view, transfer, trace)\n",
     ),
     Mutant(
         "credit-twice", "agents/credit.py",
@@ -100,6 +100,18 @@ MUTANTS: Final = (
     Mutant(
         "limit-off-by-one", "clearinghub/domain/position.py",
         "position.net_debit_cap - effective < amount", "position.net_debit_cap - effective <= amount",
+    ),
+    Mutant(
+        "bulk-hangs", "agents/bulk_fulfil.py",
+        "aborted += isinstance(outcome, Aborted | AbortedInvalid)", "aborted += isinstance(outcome, Aborted)",
+    ),
+    Mutant(
+        "bulk-shows-all", "clearinghub/domain/bulk_lookup.py",
+        "for line in lines if line.was_sent or not for_payee]", "for line in lines]",
+    ),
+    Mutant(
+        "bulk-stranger-accepted", "clearinghub/domain/bulk_fulfil.py",
+        "if request.source != stored.payee:", "if False:",
     ),
     Mutant(
         "reminder-from-the-future", "agents/timeout.py", "0 <= now_ms - last_ms <", "now_ms - last_ms <",

@@ -21,8 +21,8 @@ FAULTS: Final = (
 
 # The engine's six steps (design 4), each with the points before, inside and behind it; then those of recovery.
 CRASH_POINTS: Final = (
-    "fetch", "fetched", "handed over", "deciding", "sweeping", "begin", "send", "commit", "commit-sent", "committed",
-    "table-write", "table-written", "round-done", "fencing", "recovering", "recovered",
+    "fetch", "fetched", "handed over", "deciding", "deciding lines", "sweeping", "begin", "send", "commit",
+    "commit-sent", "committed", "table-write", "table-written", "round-done", "fencing", "recovering", "recovered",
 )  # fmt: skip
 CALLBACK_CRASH_POINTS: Final = ("fetched", "request", "answered", "commit-offsets", "offsets-committed")
 
@@ -42,6 +42,7 @@ class Swarm:
         self.callbacks = draw.choice((1, 2))
         self.dfsps = draw.choice((2, 3, 4))
         self.transfers = draw.randint(20, 60)
+        self.bulks = draw.choice((0, 2, 6))
         self.safety_s = draw.uniform(6.0, 16.0)
         self.room = draw.choice((300, 1_000, 5_000))  # each payer's cap and funds, where amounts are up to 100
         self.session_s = draw.choice((1.0, 2.0, 5.0))

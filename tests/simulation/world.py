@@ -13,6 +13,7 @@ import orjson
 from clearinghub.config import Settings
 from clearinghub.topology import load_topology
 from clearinghub.topology.declared import changelog_name
+from tests.model.journal import INPUTS
 from tests.simulation.bus import Bus, Log
 from tests.simulation.chaos import Chaos
 from tests.simulation.dfsps import Dfsps
@@ -24,7 +25,6 @@ from tests.simulation.workers import CallbacksMember, LedgerMember
 
 APPLICATION: Final = "hub"
 CALLBACKS: Final = f"{APPLICATION}-callbacks"
-INPUTS: Final = ("credit", "fulfil", "timeout", "command", "lookup", "prepare")  # in the order of a round
 SETUP_S_MAX: Final = 60.0
 HEAL_S_MAX: Final = 600.0
 LOOK_S: Final = 1.0
@@ -86,6 +86,8 @@ class World:
         commands: set[asyncio.Task[None]] = set()
         for _ in range(swarm.transfers):
             self.dfsps.pay()
+            if swarm.chance(swarm.bulks / swarm.transfers):
+                self.dfsps.bulks.pay()
             if swarm.has("commands") and swarm.chance(0.2):
                 commands.add(loop.create_task(self.operators.interfere()))
             await asyncio.sleep(swarm.random.expovariate(1 / pause_s))
