@@ -25,7 +25,7 @@ def encode_transfer(row: Transfer) -> bytes:
             TRANSFER_VERSION, row.transfer_id, row.payer, row.payee, row.amount, row.currency, row.condition,
             row.expires_at_ms, history, row.prepare_hash, row.fulfil_hash, row.error_hash, row.fulfilment,
             row.completed_timestamp, row.window, error, row.extensions, row.fulfil_extensions, row.kind,
-            row.prepare_offset, row.interchange_fee,
+            row.prepare_offset, row.interchange_fee, row.sequence,
         ]
     )  # fmt: skip
 
@@ -37,13 +37,13 @@ def decode_transfer(data: bytes) -> Transfer:
         raise ValueError(f"transfer row of version {row[0]!r}")
     (_, transfer_id, payer, payee, amount, currency, condition, expires_at_ms, history, prepare_hash, fulfil_hash,
      error_hash, fulfilment, completed, window, error, extensions, fulfil_extensions, kind,
-     prepare_offset, interchange_fee) = row  # fmt: skip
+     prepare_offset, interchange_fee, sequence) = row  # fmt: skip
     states = tuple((STATE_BY_LABEL[label], at_ms) for label, at_ms in history)
     return Transfer(
         transfer_id, payer, payee, amount, currency, condition, expires_at_ms, states[-1][0], states, prepare_hash,
         fulfil_hash, error_hash, fulfilment, completed, window,
         None if error is None else ErrorInformation(*error), extensions, fulfil_extensions, kind, prepare_offset,
-        interchange_fee,
+        interchange_fee, sequence,
     )  # fmt: skip
 
 

@@ -117,6 +117,7 @@ class Transfer:
     kind: str = TRANSFER_KIND
     prepare_offset: int | None = None  # where on its partition of topic `prepare` the message itself is kept
     interchange_fee: int = 0  # what the payer's DFSP owes the payee's if it commits; negative the other way round
+    sequence: int | None = None  # of its final state, among all of its partition; None while it is open
 
     @property
     def changed_at_ms(self) -> int:
