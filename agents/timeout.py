@@ -15,6 +15,7 @@ from agents.shell import LedgerContext, release_payer, store_transfer
 from clearinghub.domain.timeout import Expired, decide_timeout
 from clearinghub.engine.record import Handler, Record, Sweep, SweepView, View
 from clearinghub.messages import VERSION, TimeoutMessage, decode, encode
+from clearinghub.ports import Archive
 from tables.transfers import DUE, FINISHED, TRANSFERS, at
 
 log = structlog.get_logger(__name__)
@@ -65,11 +66,25 @@ def make_due_sweep() -> Sweep:
     return sweep
 
 
-def make_retention_sweep(retention_ms: int) -> Sweep:
-    """Finished transfers answer duplicates and GETs for a time, then leave the table; their topic keeps them."""
+def make_retention_sweep(retention_ms: int, archive: Archive | None = None) -> Sweep:
+    """Finished transfers answer duplicates and GETs for a time, then leave the table; their topic keeps them.
+
+    With an archive they stay until it has them, however long that takes: the topic may drop them before (ADR 20).
+    """
 
     def sweep(view: SweepView, now_ms: int) -> None:
-        for transfer_id in view.scan(TRANSFERS, FINISHED, at(FINISHED, now_ms - retention_ms), SWEEP_COUNT_MAX):
+        until_ms, overdue_ms = now_ms - retention_ms, 0
+        for transfer_id in view.scan(TRANSFERS, FINISHED, at(FINISHED, until_ms), SWEEP_COUNT_MAX):
+            if archive is not None:
+                row = view.get(TRANSFERS, transfer_id)
+                assert row is not None, f"{transfer_id} is in the index and not there"
+                assert row.sequence is not None, f"{transfer_id} is finished and was not published"
+                if row.sequence > archive.sequence(view.partition):
+                    # Those behind it finished later, and are archived later: they can wait for this one.
+                    overdue_ms = until_ms - row.changed_at_ms
+                    break
             view.delete(TRANSFERS, transfer_id)
+        if archive is not None:
+            archive.overdue(view.partition, overdue_ms)
 
     return sweep

@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(10_000, ge=1_000)
     sweep_interval_ms: int = Field(1_000, ge=100)
     transfer_retention_s: int = Field(7 * 86_400, ge=60)
+    archiving: bool = False  # finished transfers stay longer, until `clearinghub archive` has them (docs/archive.md)
     command_timeout_ms: int = Field(5_000, ge=100)
     stop_timeout_ms: int = Field(10_000, ge=1_000)
 

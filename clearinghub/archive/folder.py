@@ -73,11 +73,12 @@ class Folder:
         ]
 
     def commit(self, batch: Batch, end: int | None = None) -> int:
-        """Add a batch, all of it or nothing; gives how many files it became. `end` as in `Batch.span`.
+        """Add a batch that has records, all of it or nothing; gives how many files it became. `end` as in `Batch.span`.
 
         Raises:
             UnreadableRecordError: it cannot be written as its columns' types.
         """
+        assert batch.records
         span = batch.span(end)
         about = {**span._asdict(), "v": VERSION, "records": batch.records, "lastSequence": batch.last_sequence}
         written = commit(self._root, span, batch.parts(), partial(_write, about), self._disk)
