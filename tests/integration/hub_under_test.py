@@ -110,7 +110,7 @@ async def running_hub(bootstrap: str, prefix: str, folder: Path, **settings: obj
         except Exception as error:
             raise AssertionError("\n".join(hub.logs(role) for role in hub.processes)) from error
         yield hub
-        await check_written(bootstrap, prefix)
+        await check_written(bootstrap, prefix, PARTITIONS)
     finally:
         hub.close()
 
