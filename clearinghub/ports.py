@@ -155,5 +155,5 @@ class Archive(Protocol):
     def sequence(self, partition: int) -> int:
         """The last final state of the partition that is archived, and all before it; 0 if none is."""
 
-    def overdue(self, partition: int, overdue_ms: int) -> None:
-        """For so long the oldest of the partition's transfers that is past its time has waited to be archived."""
+    def overdue(self, partition: int, table: str, overdue_ms: int) -> None:
+        """For so long the oldest of the partition's rows that is past its time has waited to be archived."""

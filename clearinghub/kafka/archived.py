@@ -23,7 +23,7 @@ class ArchivedView(CompactedView[Archived]):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, "archived", decode_archived)
-        self._overdue: dict[int, tuple[int, float]] = {}
+        self._overdue: dict[tuple[int, str], tuple[int, float]] = {}
         OVERDUE.set_function(self._longest_overdue_s)
 
     def sequence(self, partition: int) -> int:
@@ -31,9 +31,9 @@ class ArchivedView(CompactedView[Archived]):
         told = self.values.get(archived_key("transfers", partition))
         return 0 if told is None or told.sequence is None else told.sequence
 
-    def overdue(self, partition: int, overdue_ms: int) -> None:
-        """The partition keeps transfers that long beyond their time."""
-        self._overdue[partition] = (overdue_ms, time.monotonic())
+    def overdue(self, partition: int, table: str, overdue_ms: int) -> None:
+        """The partition keeps rows of that table so long beyond their time."""
+        self._overdue[partition, table] = (overdue_ms, time.monotonic())
 
     def _longest_overdue_s(self) -> float:
         now_s = time.monotonic()

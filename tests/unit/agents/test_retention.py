@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from agents.shell import store_transfer
-from agents.timeout import make_retention_sweep
+from agents.timeout import make_bulk_retention_sweep, make_retention_sweep
+from clearinghub.domain.bulk import Bulk, BulkState, Tally
 from clearinghub.domain.transfer import State
+from tables.bulks import BULKS
 from tables.transfers import TRANSFERS
 from tests.fakes import MemoryView
 from tests.unit.domain.samples import RECEIVED_AT_MS, transfer
@@ -20,13 +22,13 @@ class FakeArchive:
     """Told by hand how far it is."""
 
     sequences: dict[int, int] = field(default_factory=dict)
-    told: list[tuple[int, int]] = field(default_factory=list)
+    told: list[tuple[int, str, int]] = field(default_factory=list)
 
     def sequence(self, partition: int) -> int:
         return self.sequences.get(partition, 0)
 
-    def overdue(self, partition: int, overdue_ms: int) -> None:
-        self.told.append((partition, overdue_ms))
+    def overdue(self, partition: int, table: str, overdue_ms: int) -> None:
+        self.told.append((partition, table, overdue_ms))
 
 
 def a_partition(count: int, number: int = 3) -> MemoryView:
@@ -67,7 +69,7 @@ def test_with_an_archive_they_leave_only_once_it_has_them() -> None:
     sweep(view, LATE_MS)
     assert {"t0", "t1", "t2", "aborted", "open"} == kept(view)
     overdue_ms = LATE_MS - RETENTION_MS - transfer(State.COMMITTED).changed_at_ms
-    assert [(3, overdue_ms)] == archive.told
+    assert [(3, "transfers", overdue_ms)] == archive.told
 
     archive.sequences[2] = 4  # another partition's
     sweep(view, LATE_MS)
@@ -79,7 +81,7 @@ def test_with_an_archive_they_leave_only_once_it_has_them() -> None:
     archive.sequences[3] = 4
     sweep(view, LATE_MS)
     assert {"open"} == kept(view)
-    assert (3, 0) == archive.told[-1]
+    assert (3, "transfers", 0) == archive.told[-1]
 
 
 def test_what_is_archived_still_stays_for_its_time() -> None:
@@ -87,7 +89,7 @@ def test_what_is_archived_still_stays_for_its_time() -> None:
     make_retention_sweep(RETENTION_MS, archive)(view, transfer(State.COMMITTED).changed_at_ms + RETENTION_MS)
 
     assert {"t0", "aborted", "open"} == kept(view)
-    assert [(3, 0)] == archive.told
+    assert [(3, "transfers", 0)] == archive.told
 
 
 def test_an_archive_that_must_begin_anew_is_believed() -> None:
@@ -97,3 +99,30 @@ def test_an_archive_that_must_begin_anew_is_believed() -> None:
     make_retention_sweep(RETENTION_MS, archive)(view, LATE_MS)
 
     assert kept(view) >= {"t1", "t2", "open"}
+
+
+def test_a_bulk_leaves_with_its_lines_once_all_of_them_are_archived() -> None:
+    view, archive = MemoryView(3, 4), FakeArchive({3: 1})
+    ids = ("l1", "l2")
+    for transfer_id in ids:
+        store_transfer(view, transfer(State.COMMITTED, transfer_id=transfer_id, bulk_id="b"))
+    history = ((BulkState.RECEIVED, RECEIVED_AT_MS), (BulkState.COMPLETED, RECEIVED_AT_MS + 1))
+    view.put(BULKS, "b", Bulk("b", "payerfsp", "payeefsp", LATE_MS, history, "hash", ids, tally=Tally()))
+    sweep = make_bulk_retention_sweep(RETENTION_MS, archive)
+
+    sweep(view, LATE_MS)
+    assert ({"l1", "l2"}, {"b"}) == (kept(view), set(view.rows(BULKS)))
+    assert [(3, "bulks", LATE_MS - RETENTION_MS - RECEIVED_AT_MS - 1)] == archive.told
+
+    archive.sequences[3] = 2
+    sweep(view, LATE_MS)
+    assert (set(), set()) == (kept(view), set(view.rows(BULKS)))
+    assert (3, "bulks", 0) == archive.told[-1]
+
+
+def test_rows_from_before_there_were_numbers_leave_after_their_time() -> None:
+    view = MemoryView(3, 4)
+    view.put(TRANSFERS, "old", transfer(State.COMMITTED, transfer_id="old"))
+    make_retention_sweep(RETENTION_MS, FakeArchive())(view, LATE_MS)
+
+    assert set() == kept(view)

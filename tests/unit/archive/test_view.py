@@ -30,8 +30,8 @@ def told_s() -> float:
 def test_the_longest_wait_is_told() -> None:
     view = ArchivedView(Settings())
     assert 0 == told_s()
-    view.overdue(0, 1_500)
-    view.overdue(1, 90_000)
+    view.overdue(0, "transfers", 1_500)
+    view.overdue(0, "bulks", 90_000)
     assert 90.0 == told_s()
-    view.overdue(1, 0)
+    view.overdue(0, "bulks", 0)
     assert 1.5 == told_s()
