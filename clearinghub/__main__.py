@@ -61,6 +61,7 @@ TOOL_ENTRIES: Final = {
     "apply": "clearinghub.apply",
     "keys": "clearinghub.jws.generate",
     "parties": "clearinghub.parties_cli.main",
+    "archive": "clearinghub.archive.main",
 }
 
 
@@ -89,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
         ("audit", "check the ledger's books from the topics alone"),
         ("keys", "make keys for message signatures"),
         ("parties", "import parties into the built-in oracle from CSV, or export them"),
+        ("archive", "copy the analysts' topics to Parquet files"),
     ):
         roles.add_parser(tool, help=purpose, add_help=False)
     roles.add_parser("version", help="print the version")
