@@ -37,10 +37,10 @@ async def test_demo_finds_the_hub_right(
     on_us: bool, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with running_hub(kafka_bootstrap, topic_prefix, tmp_path, on_us_transfers=on_us) as hub:
-        ports = {"fspiop_port": hub.ports["fspiop"], "admin_port": hub.ports["admin"]}
-        code = await demo.run(
-            Settings(on_us_transfers=on_us, **ports), ["--transfers", "40", "--payments", "2", "--timeout", "200"]
-        )
+        settings = Settings(
+            on_us_transfers=on_us, fspiop_port=hub.ports["fspiop"], admin_port=hub.ports["admin"]
+        )  # fmt: skip
+        code = await demo.run(settings, ["--transfers", "40", "--payments", "2", "--timeout", "200"])
         audit = await asyncio.to_thread(books_of, hub)
 
     shown = capsys.readouterr().out
