@@ -10,6 +10,7 @@ from aiohttp.web import Application
 from clearinghub import __version__
 from clearinghub.config import Settings
 from clearinghub.ports import Health, Participants, Recorder
+from web.documentation.page import add_documentation_routes
 from web.errors import make_error_middleware
 from web.fspiop.admission import make_admission_middleware
 from web.fspiop.agreement import agreement_resources
@@ -63,4 +64,5 @@ def build_fspiop_app(
         app, *(PartiesResource(name, settings, recorder, participants, signatures) for name in PARTY_RESOURCES)
     )
     add_operations_routes(app, health, __version__)
+    add_documentation_routes(app, "fspiop")
     return app

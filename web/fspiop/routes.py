@@ -42,8 +42,11 @@ def add_agreement_routes(app: Application, resource: AgreementResource) -> None:
 
 PARTY_RESOURCES: Final = ("parties", "participants")
 # A sub-id may be empty: some clients render the path of one with nothing in its place. It is never the word `error`:
-# its callback would have the path of an error.
-_PARTY_PATHS: Final = ("/{Type}/{ID:[^/]+}", "/{Type}/{ID:[^/]+}/{SubId:(?!error(?:/|$))[^/]*}")
+# its callback would have the path of an error. Nor is a participant's identifier: that is the path of a batch's error.
+_NOT_ERROR: Final = "(?!error(?:/|$))"
+_SUB_ID: Final = f"{{SubId:{_NOT_ERROR}[^/]*}}"
+_PARTY_PATHS: Final = ("/{Type}/{ID:[^/]+}", "/{Type}/{ID:[^/]+}/" + _SUB_ID)
+_PARTICIPANT_PATHS: Final = (f"/{{Type}}/{{ID:{_NOT_ERROR}[^/]+}}", _PARTY_PATHS[1])
 
 
 def add_party_routes(app: Application, parties: PartiesResource, participants: PartiesResource) -> None:
@@ -58,6 +61,7 @@ def add_party_routes(app: Application, parties: PartiesResource, participants: P
     for path in _PARTY_PATHS:
         add("GET", f"/parties{path}", parties.get_party)
         add("PUT", f"/parties{path}", parties.put_party)
+    for path in _PARTICIPANT_PATHS:
         add("GET", f"/participants{path}", participants.get_participant)
         add("POST", f"/participants{path}", participants.post_participant)
         add("PUT", f"/participants{path}", participants.put_participant)

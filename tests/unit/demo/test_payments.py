@@ -18,7 +18,6 @@ from clearinghub.demo.payments.check import (
 from clearinghub.demo.payments.exchange import Asked, Exchange, HopLog, Step, exchange_of
 from clearinghub.demo.payments.kinds import BULK_LINES, DEALS, TARIFF, PaymentKind, bulk_deal
 from clearinghub.demo.payments.payment import Payment
-from clearinghub.demo.payments.run import how_often
 from clearinghub.domain.money import format_amount
 from clearinghub.sandbox.callback import Direction, Hop, Message
 from clearinghub.sandbox.dfsp import SimulatedDfsp
@@ -290,18 +289,3 @@ def test_a_bulk_that_is_not_over_is_told(told: dict[str, Any]) -> None:
     assert [f"transfer: ada was told {told}", "transfer: ada was told of 0 lines, or of others than were sent"] == (
         problems
     )
-
-
-@pytest.mark.parametrize(("count", "made"), [(0, (0, 0, 0, 0)), (1, (4, 1, 1, 1)), (5, (20, 5, 1, 1))])
-def test_how_often_a_kind_is_made(count: int, made: tuple[int, ...]) -> None:
-    kinds = (PaymentKind.P2P_SEND, PaymentKind.REFUND, PaymentKind.BULK, PaymentKind.ON_US)
-
-    assert made == tuple(how_often(kind, count) for kind in kinds)
-
-
-def test_no_two_parties_are_found_by_the_same() -> None:
-    paths = [party.path for party in CAST.parties]
-
-    assert len(paths) == len(set(paths)) == 7 + BULK_LINES
-    assert {"ada", "bea", "cyd"} == {party.fsp for party in CAST.parties}
-    assert {"MSISDN", "ACCOUNT_ID", "EMAIL", "BUSINESS", "ALIAS"} == {party.id_type for party in CAST.parties}
