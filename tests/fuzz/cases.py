@@ -197,6 +197,8 @@ class Steering:
             return "settlementDelay"
         if case.path.startswith("/settlementModels"):
             return f"DEFERREDNET{self.random.choice(CURRENCIES)}"
+        if name == "file":
+            return str(case.path_parameters[name])
         if name == "id":
             return str(account.account_id)
         if name in ("Type", "ID", "SubId") and "Type" in case.path_parameters:
