@@ -84,12 +84,12 @@ def _answer(
     match outcome:
         case Answered(bulk):
             results = (_result(one) for one in content.get("individualTransferResults", ()))
-            yield from _end_lines(record, view, notifier, bulk, results, line, None)
+            yield from _end_lines(record, view, policy.hub_name, notifier, bulk, results, line, None)
         case GivenUp(bulk, error):
             # Its extensions are told once: with a thousand lines they would outgrow any message.
             of_line = replace(error, extensions=None)
             results = (LineResult(transfer_id, None, of_line, None) for transfer_id in bulk.transfer_ids)
-            yield from _end_lines(record, view, notifier, bulk, results, line, error)
+            yield from _end_lines(record, view, policy.hub_name, notifier, bulk, results, line, error)
         case Refused(rejection):
             notifier.error(request.source, ErrorInformation.of(rejection))
         case Resent(bulk):
@@ -101,6 +101,7 @@ def _answer(
 def _end_lines(
     record: Record,
     view: View,
+    hub_name: str,
     notifier: BulkNotifier,
     bulk: Bulk,
     results: Iterator[LineResult],
@@ -113,7 +114,7 @@ def _end_lines(
         row = view.get(TRANSFERS, result.transfer_id)
         if row is not None and row.bulk_id == bulk.bulk_id and row.state is State.RESERVED:
             request = line_request(bulk, result, line["completed"], line["hash"])
-            outcome = fulfil_one(view, request, row, record.timestamp_ms, line["trace"])
+            outcome = fulfil_one(view, hub_name, request, row, record.timestamp_ms, line["trace"])
             committed += isinstance(outcome, Committed)
             aborted += isinstance(outcome, Aborted | AbortedInvalid)
         if number % LINES_AT_ONCE == LINES_AT_ONCE - 1:

@@ -6,6 +6,7 @@ So a bulk is accepted as a whole or not at all, whatever crashes, and no line is
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import orjson
@@ -88,7 +89,7 @@ def _begin(
             one["transferId"], line["source"], line["payer"], line["payee"], amount, one["transferAmount"]["currency"],
             one["condition"], line["expires_at_ms"], line_hash, one.get("extensionList"), line["id"],
         )  # fmt: skip
-        outcomes.append(prepare_one(record, view, context, request, line["trace"]))
+        outcomes.append(prepare_one(record, view, context, request, line["trace"], partial(one.get, "ilpPacket")))
         if len(outcomes) % LINES_AT_ONCE == 0:
             yield
     closed = close_prepare(bulk, outcomes, record.timestamp_ms)

@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any, Final
 
 from agents.alarms import Alarms
-from agents.shell import store_position, store_transfer
+from agents.settlement import SETTLEMENT_COMMANDS, on_settlement_command, publish_scheme
+from agents.shell import emit_reply, store_position, store_transfer
 from clearinghub.domain import registration
 from clearinghub.domain.funds import (
     RECORD_FUNDS_IN,
@@ -35,7 +36,7 @@ from clearinghub.domain.rejections import ErrorCode, Rejection
 from clearinghub.domain.scheme import HUB_RECONCILIATION, SETTLEMENT
 from clearinghub.domain.settlement_model import ModelDefinition, add_account_type, add_model, set_model_active
 from clearinghub.engine.record import Record, View
-from clearinghub.messages import VERSION, CreditMessage, ReplyMessage, decode, encode
+from clearinghub.messages import VERSION, CreditMessage, decode, encode
 from tables.counters import next_id
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -87,6 +88,9 @@ _Answer = dict[str, Any] | Rejection
 def on_command(record: Record, view: View) -> None:
     """The handler of topic `command`."""
     line, _body = decode(record.value)
+    if line["name"] in SETTLEMENT_COMMANDS:
+        on_settlement_command(record, view, line)
+        return
     key = f"{record.topic}-{record.partition}-{record.offset}"
     args, trace = line["args"], line["trace"]
     alarms = Alarms(record, view, args.get("hub_name", ""), trace)
@@ -94,20 +98,7 @@ def on_command(record: Record, view: View) -> None:
     handler = COMMANDS.get(line["name"])
     # An ingress may be newer than this worker while the hub is being upgraded.
     answer = Rejection(ErrorCode.NOT_IMPLEMENTED, line["name"]) if handler is None else handler(command)
-    refused = isinstance(answer, Rejection)
-    reply: ReplyMessage = {
-        "v": VERSION,
-        "kind": "reply",
-        "correlation_id": line["correlation_id"],
-        "reply_to": line["reply_to"],
-        "result": None if refused else answer,
-        "error": _error(answer) if isinstance(answer, Rejection) else None,
-    }
-    view.emit("reply", line["reply_to"], encode(reply))
-
-
-def _error(rejection: Rejection) -> dict[str, Any]:
-    return {"code": rejection.code, "description": rejection.description, "status": rejection.status}
+    emit_reply(view, line["correlation_id"], line["reply_to"], answer)
 
 
 def _keep(command: _Command, change: Change | Rejection) -> _Answer:
@@ -223,7 +214,10 @@ def _add_ledger_account_type(command: _Command) -> _Answer:
 
 
 def _keep_hub(command: _Command, hub: Participant | Rejection) -> _Answer:
-    return hub if isinstance(hub, Rejection) else _keep(command, Change(hub))
+    if isinstance(hub, Rejection):
+        return hub
+    publish_scheme(command.view, hub)
+    return _keep(command, Change(hub))
 
 
 _Request = Callable[[FundsRequest, Any, Position, int], FundsOutcome | Rejection]

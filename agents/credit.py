@@ -1,22 +1,34 @@
-"""Movements that cannot be refused: the payee's leg of a commit, the hub's leg of funds in and out (design 3)."""
+"""Movements that cannot be refused: the payee's leg of a commit, the hub's leg of funds in and out (design 3).
+
+Between them stand the markers of settlement windows (design 7).
+"""
 
 from __future__ import annotations
 
-from agents.shell import store_position
-from clearinghub.engine.record import Record, View
+from agents.netting import count_credit, settle_gross, take_marker
+from agents.shell import LedgerContext, move_account
+from clearinghub.engine.record import Handler, Record, View
 from clearinghub.messages import decode
-from tables.positions import POSITIONS, position_key
+from tables.positions import position_key
 
 
-class UnknownAccountError(Exception):
-    """A credit for an account that is not there: whoever emitted it has not checked, which is a bug."""
+def make_on_credit(context: LedgerContext) -> Handler:
+    """The handler of topic `credit`."""
 
+    def on_credit(record: Record, view: View) -> None:
+        """Move the account, once: the engine applies each record exactly once."""
+        line, _body = decode(record.value)
+        if line["kind"] == "window-marker":
+            take_marker(view, context.hub_name, line["window"], line["source"])
+            return
+        name, currency, change, now_ms = line["participant"], line["currency"], line["change"], record.timestamp_ms
+        move_account(
+            view, position_key(name, currency, line["account_type"]), change, line["id"], line["entry"], now_ms
+        )
+        if line["window"] is None:
+            return  # funds: no part of any settlement
+        count_credit(view, line)
+        if "settles_into" in line:
+            settle_gross(view, line["id"], name, currency, line["settles_into"], change, now_ms)
 
-def on_credit(record: Record, view: View) -> None:
-    """Move the account, once: the engine applies each record exactly once."""
-    line, _body = decode(record.value)
-    position = view.get(POSITIONS, position_key(line["participant"], line["currency"], line["account_type"]))
-    if position is None:
-        raise UnknownAccountError(f"{line['participant']} {line['currency']} {line['account_type']}")
-    moved = position.changed_by(line["change"], record.timestamp_ms)
-    store_position(view, moved, line["change"], line["id"], line["entry"])
+    return on_credit

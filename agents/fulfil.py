@@ -49,7 +49,7 @@ def make_on_fulfil(context: LedgerContext) -> Handler:
             view.emit_to_partition("lookup", (view.partition + 1) % view.partitions, transfer_id, onward)
             return
         request = _request(line, body)
-        outcome = fulfil_one(view, request, stored, record.timestamp_ms, line["trace"])
+        outcome = fulfil_one(view, context.hub_name, request, stored, record.timestamp_ms, line["trace"])
         log.debug("fulfil-decided", transfer=line["id"], outcome=type(outcome).__name__, trace=line["trace"])
         notifier = TransferNotifier(record, view, transfer_id, line["trace"], context.hub_name)
         match outcome:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from agents.alarms import Alarms
+from agents.fees import interchange_fee
+from agents.netting import book_commit
 from agents.shell import PRINCIPLE_VALUE, LedgerContext, release_payer, store_position, store_transfer
 from clearinghub.domain import fulfil, prepare
 from clearinghub.domain.position import Position
 from clearinghub.domain.timeout import Expired, decide_timeout
 from clearinghub.domain.transfer import Transfer
 from clearinghub.engine.record import Record, View
-from clearinghub.messages import VERSION, CreditMessage, encode
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
@@ -19,9 +21,14 @@ from tables.windows import open_window
 
 
 def prepare_one(
-    record: Record, view: View, context: LedgerContext, request: prepare.PrepareRequest, trace: str | None
+    record: Record,
+    view: View,
+    context: LedgerContext,
+    request: prepare.PrepareRequest,
+    trace: str | None,
+    packet: Callable[[], object],
 ) -> prepare.PrepareOutcome:
-    """Decide a prepare; a new transfer is stored, and what it reserves is held."""
+    """Decide a prepare; a new transfer is stored, and what it reserves is held. `packet` gives its ILP packet."""
     payer = payer_standing(view, request.payer, request.currency)
     outcome = prepare.decide_prepare(
         request,
@@ -34,20 +41,26 @@ def prepare_one(
     if isinstance(outcome, prepare.Reserved):
         store_position(view, outcome.position, request.amount, request.transfer_id, PRINCIPLE_VALUE)
         _raise_alarm(record, view, context, payer.position, outcome.position, request.transfer_id, trace)
-    if isinstance(outcome, prepare.Reserved | prepare.Refused):
+        fee = interchange_fee(context, outcome.transfer, packet, record.timestamp_ms)
+        store_transfer(view, replace(outcome.transfer, prepare_offset=record.offset, interchange_fee=fee))
+    elif isinstance(outcome, prepare.Refused):
         store_transfer(view, replace(outcome.transfer, prepare_offset=record.offset))
     return outcome
 
 
 def fulfil_one(
-    view: View, request: fulfil.FulfilRequest, stored: Transfer | None, now_ms: int, trace: str | None
+    view: View,
+    hub_name: str,
+    request: fulfil.FulfilRequest,
+    stored: Transfer | None,
+    now_ms: int,
+    trace: str | None,
 ) -> fulfil.FulfilOutcome:
-    """Decide the payee's answer; what has moved is stored, with the payee's credit or the payer's release."""
+    """Decide the payee's answer; what has moved is stored, booked or released. A commit is given as it was booked."""
     outcome = fulfil.decide_fulfil(request, stored, open_window(view), now_ms)
     match outcome:
-        case fulfil.Committed(transfer):
-            store_transfer(view, transfer)
-            _credit_payee(view, transfer, trace)
+        case fulfil.Committed(transfer, reserve):
+            return fulfil.Committed(book_commit(view, hub_name, transfer, trace), reserve)
         case fulfil.Aborted(transfer) | fulfil.AbortedInvalid(transfer):
             store_transfer(view, transfer)
             release_payer(view, transfer, now_ms)
@@ -103,13 +116,3 @@ def _raise_alarm(
     if after.alarm_percent:
         assert before is not None
         Alarms(record, view, context.hub_name, trace).position_raised(before, after, transfer_id)
-
-
-def _credit_payee(view: View, transfer: Transfer, trace: str | None) -> None:
-    """The payee's leg: it cannot be refused, so it may follow on the payee's own partition (design 3)."""
-    credit: CreditMessage = {
-        "v": VERSION, "kind": "credit", "id": transfer.transfer_id, "participant": transfer.payee,
-        "currency": transfer.currency, "account_type": "POSITION", "change": -transfer.amount,
-        "entry": "PRINCIPLE_VALUE", "window": transfer.window, "trace": trace,
-    }  # fmt: skip
-    view.emit("credit", transfer.payee, encode(credit))

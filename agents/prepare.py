@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 
+from agents.fees import ilp_packet
 from agents.notifier import TransferNotifier
 from agents.one_transfer import prepare_one
 from agents.shell import LedgerContext
@@ -25,7 +28,7 @@ def make_on_prepare(context: LedgerContext) -> Handler:
             line["id"], line["source"], line["payer"], line["payee"], line["amount"], line["currency"],
             line["condition"], line["expires_at_ms"], line["hash"], line["extensions"],
         )  # fmt: skip
-        outcome = prepare_one(record, view, context, request, line["trace"])
+        outcome = prepare_one(record, view, context, request, line["trace"], partial(ilp_packet, body))
         log.debug("prepare-decided", transfer=line["id"], outcome=type(outcome).__name__, trace=line["trace"])
         notifier = TransferNotifier(record, view, request.transfer_id, line["trace"], context.hub_name)
         match outcome:

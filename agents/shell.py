@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
+from clearinghub.domain.interchange_fee import FeeRule
 from clearinghub.domain.participant import Oracle
 from clearinghub.domain.party import PARTY_TYPES
 from clearinghub.domain.position import Position
+from clearinghub.domain.rejections import Rejection
 from clearinghub.domain.timestamps import timestamp_text
 from clearinghub.domain.transfer import Transfer
 from clearinghub.engine.record import View
-from clearinghub.messages import VERSION
+from clearinghub.messages import VERSION, ReplyMessage, encode
 from clearinghub.ports import Participants
+from tables.counters import next_sequence
 from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
 
 PRINCIPLE_VALUE: Final = "PRINCIPLE_VALUE"
+
+
+class UnknownAccountError(Exception):
+    """A movement of an account that is not there: whoever emitted it has not checked, which is a bug."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,8 @@ class LedgerContext:
     fsp_in_bulk_paths: bool = False
     built_in_oracle_types: frozenset[str] = frozenset(PARTY_TYPES)
     participants_reference_shapes: bool = False
+
+    fee_rules: tuple[FeeRule, ...] = ()
 
     @property
     def oracles(self) -> tuple[Oracle, ...]:
@@ -66,6 +75,20 @@ def store_position(view: View, position: Position, change: int, transfer_id: str
     view.emit("positions", position.participant, orjson.dumps(line))
 
 
+def move_account(view: View, key: str, change: int, transfer_id: str, entry_type: str, now_ms: int) -> Position:
+    """Move an account that must be there; gives it as it is then.
+
+    Raises:
+        UnknownAccountError: it is not.
+    """
+    position = view.get(POSITIONS, key)
+    if position is None:
+        raise UnknownAccountError(key)
+    moved = position.changed_by(change, now_ms)
+    store_position(view, moved, change, transfer_id, entry_type)
+    return moved
+
+
 def release_payer(view: View, transfer: Transfer, now_ms: int) -> None:
     """Give the payer's reservation back."""
     position = view.get(POSITIONS, position_key(transfer.payer, transfer.currency, "POSITION"))
@@ -75,16 +98,32 @@ def release_payer(view: View, transfer: Transfer, now_ms: int) -> None:
     )
 
 
+def emit_reply(view: View, correlation_id: str, reply_to: str, answer: Any) -> None:
+    """Answer a command, in the transaction of what it did; a Rejection is an answer too."""
+    refused = isinstance(answer, Rejection)
+    reply: ReplyMessage = {
+        "v": VERSION,
+        "kind": "reply",
+        "correlation_id": correlation_id,
+        "reply_to": reply_to,
+        "result": None if refused else answer,
+        "error": {"code": answer.code, "description": answer.description, "status": answer.status} if refused else None,
+    }
+    view.emit("reply", reply_to, encode(reply))
+
+
 def store_transfer(view: View, transfer: Transfer) -> None:
     """Store a transfer; when it has reached its end, publish it on topic `transfers`."""
-    view.put(TRANSFERS, transfer.transfer_id, transfer)
     if transfer.state.is_final:
+        transfer = replace(transfer, sequence=next_sequence(view))
         view.emit_to_partition("transfers", view.partition, transfer.transfer_id, orjson.dumps(_final_record(transfer)))
+    view.put(TRANSFERS, transfer.transfer_id, transfer)
 
 
 def _final_record(transfer: Transfer) -> dict[str, Any]:
     return {
         "v": VERSION,
+        "sequence": transfer.sequence,
         "transferId": transfer.transfer_id,
         "kind": transfer.kind,
         "payer": transfer.payer,
@@ -93,6 +132,7 @@ def _final_record(transfer: Transfer) -> dict[str, Any]:
         "currency": transfer.currency,
         "state": transfer.state.label,
         "window": transfer.window,
+        "interchangeFee": transfer.interchange_fee,
         "errorCode": None if transfer.error is None else transfer.error.code,
         "errorDescription": None if transfer.error is None else transfer.error.description,
         "preparedAt": timestamp_text(transfer.history[0][1]),

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from clearinghub import __version__
 from clearinghub.broker import BrokerUnavailableError, find_or_start_broker, find_running_broker, wait_for_broker
 from clearinghub.config import Settings
+from clearinghub.fees import FeesFileError
 from clearinghub.jws.errors import KeyFileError
 from clearinghub.kafka.connection import use_broker_connections
 from clearinghub.logs import set_up_logs
@@ -60,6 +61,7 @@ TOOL_ENTRIES: Final = {
     "apply": "clearinghub.apply",
     "keys": "clearinghub.jws.generate",
     "parties": "clearinghub.parties_cli.main",
+    "archive": "clearinghub.archive.main",
 }
 
 
@@ -88,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
         ("audit", "check the ledger's books from the topics alone"),
         ("keys", "make keys for message signatures"),
         ("parties", "import parties into the built-in oracle from CSV, or export them"),
+        ("archive", "copy the analysts' topics to Parquet files"),
     ):
         roles.add_parser(tool, help=purpose, add_help=False)
     roles.add_parser("version", help="print the version")
@@ -112,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.errors():
             say(f"setting {'.'.join(map(str, problem['loc']))}: {problem['msg']} (got {problem['input']!r})")
         return EXIT_WRONG_SETTINGS
-    except KeyFileError as error:
+    except (FeesFileError, KeyFileError) as error:
         say(str(error))
         return EXIT_WRONG_SETTINGS
     except (BrokerUnavailableError, NoBrokerError) as error:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
+from zoneinfo import available_timezones
 
+from cronsim import CronSim, CronSimError
 from pydantic import AliasChoices, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PARTY_TYPES = ("MSISDN", "EMAIL", "PERSONAL_ID", "BUSINESS", "DEVICE", "ACCOUNT_ID", "IBAN", "ALIAS")
+CRON_FIELDS: Final = 5
 
 
 class Settings(BaseSettings):
@@ -35,7 +39,9 @@ class Settings(BaseSettings):
     ledger_port: int = Field(4002, ge=0, le=65535)
     callbacks_port: int = Field(4003, ge=0, le=65535)
     ledger_url: str = ""  # how the ingress reaches this ledger worker; default http://127.0.0.1:<ledger_port>
+    archive_port: int = Field(4004, ge=0, le=65535)  # metrics of `clearinghub archive --follow`
     admin_url: str = ""  # where operators' commands find the admin API; default http://<bind_host>:<admin_port>
+    settlement_base_path: str = Field("/v2", pattern=r"^/[A-Za-z0-9._-]+$")  # of the settlement API, on the admin port
     instance: str = "0"  # stable name of this process among its role's replicas (StatefulSet ordinal)
 
     # Protocol (fspiop 1.2): accepted versions, and what messages of the hub itself carry.
@@ -100,8 +106,16 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(10_000, ge=1_000)
     sweep_interval_ms: int = Field(1_000, ge=100)
     transfer_retention_s: int = Field(7 * 86_400, ge=60)
+    archiving: bool = False  # finished transfers stay longer, until `clearinghub archive` has them (docs/archive.md)
     command_timeout_ms: int = Field(5_000, ge=100)
     stop_timeout_ms: int = Field(10_000, ge=1_000)
+
+    # Settlement (fspiop 9.2): when the open window is closed by itself; never without an expression.
+    settlement_window_cron: str = ""  # five fields, e.g. "0 17 * * 1-5"
+    settlement_window_time_zone: str = "UTC"  # IANA, e.g. "Africa/Nairobi"
+    settlement_retention_s: int = Field(90 * 86_400, ge=3_600)  # of settled windows, of settlements that are over
+
+    interchange_fees_file: Path | None = None  # docs/settlement.md
 
     # Callbacks (design 9).
     callback_timeout_ms: int = Field(20_000, ge=100)
@@ -143,6 +157,28 @@ class Settings(BaseSettings):
     def content_version_default_of(self, resource: str) -> str:
         """The version of the hub's own messages about the resource."""
         return self.resource_content_version_default.get(resource, self.content_version_default)
+
+    @field_validator("interchange_fees_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("settlement_window_time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("is no time zone of the IANA database")
+        return value
+
+    @field_validator("settlement_window_cron")
+    @classmethod
+    def _is_a_cron_expression(cls, value: str) -> str:
+        try:
+            if value and (len(value.split()) != CRON_FIELDS or next(CronSim(value, datetime.now(UTC)), None) is None):
+                raise ValueError("is no cron expression of five fields that is ever due")
+        except CronSimError as error:
+            raise ValueError(f"is no cron expression: {error}") from error
+        return value
 
     def topic(self, name: str) -> str:
         """The broker's name of a topic of topics.yaml."""

@@ -100,7 +100,11 @@ class TimeoutMessage(TypedDict):
 
 
 class CreditMessage(TypedDict):
-    """A movement of one account that cannot be refused, on topic `credit`, keyed by the participant."""
+    """A movement of one account that cannot be refused, on topic `credit`, keyed by the participant.
+
+    One that belongs to a settlement window is counted in it: against `counterparty` alone where nets are kept by pairs.
+    With `settles_into` it is settled at once, into the participant's account of that type.
+    """
 
     v: int
     kind: str  # "credit"
@@ -112,6 +116,8 @@ class CreditMessage(TypedDict):
     entry: str  # ledger entry type: "PRINCIPLE_VALUE", "RECORD_FUNDS_IN", ...
     window: int | None
     trace: str | None
+    counterparty: NotRequired[str]
+    settles_into: NotRequired[str]
 
 
 class CommandMessage(TypedDict):
@@ -171,104 +177,6 @@ class NotificationMessage(TypedDict):
     trace: str | None
     failure: NotRequired[FailureMessage]
     deliver_by_ms: NotRequired[int]  # worthless from then on: no attempt begins, no dead letter keeps it (ADR 12)
-
-
-class PartyMessage(TypedDict):
-    """A request of /parties or /participants about one party, on topic `party`, keyed by type/identifier.
-
-    Of what is forwarded the body follows the line; of what the hub decides itself the line has all that counts.
-    """
-
-    v: int
-    kind: str  # "party"
-    resource: str  # "parties" or "participants"
-    method: str  # "GET", "POST", "PUT" or "DELETE"
-    is_error: bool  # PUT .../error
-    path: str  # as it came: it is under the sender's signature
-    source: str
-    destination: str | None
-    id_type: str
-    identifier: str
-    sub_id: str | None
-    currency: str | None
-    fsp: str | None  # fspId of the body
-    headers: dict[str, str]
-    trace: str | None
-
-
-class PartyBatchMessage(TypedDict):
-    """POST /participants, on topic `party`, keyed by the request id, whose partition gathers the results."""
-
-    v: int
-    kind: str  # "party-batch"
-    id: str  # requestId
-    source: str
-    currency: str | None
-    items: list[list[str | None]]  # type, identifier, sub-id, fspId
-    headers: dict[str, str]
-    trace: str | None
-
-
-class PartyPartMessage(TypedDict):
-    """The parties of a batch that one partition has, on topic `party` of that partition."""
-
-    v: int
-    kind: str  # "party-part"
-    batch: str  # the row of table `batches`
-    run: str  # tells a batch that was sent again from the first
-    part: str
-    home: int  # the partition that gathers
-    source: str
-    currency: str | None
-    items: list[list[Any]]  # number in the batch, type, identifier, sub-id, fspId
-
-
-class PartyPartDoneMessage(TypedDict):
-    """What came of a part, on topic `party` of the gathering partition; of items that are done nothing is said."""
-
-    v: int
-    kind: str  # "party-part-done"
-    batch: str
-    run: str
-    part: str
-    errors: list[list[Any]]  # number in the batch, code, description
-
-
-class PartyImportMessage(TypedDict):
-    """Parties from an operator's file, all of one partition, on topic `party`; the answer goes to topic `reply`."""
-
-    v: int
-    kind: str  # "party-import"
-    correlation_id: str
-    reply_to: str
-    items: list[list[str | None]]  # type, identifier, sub-id, currency, fspId
-
-
-class OracleMessage(TypedDict):
-    """A question to an external oracle, on topic `oracle`, on the asking partition; the request's body follows.
-
-    `asked` is what the hub was asked: it comes back with the answer, so that nobody has to keep it meanwhile.
-    """
-
-    v: int
-    kind: str  # "oracle"
-    oracle: int
-    step: str  # "lookup", "owner", "change" or "batch"
-    method: str
-    url: str
-    headers: dict[str, str]
-    reply_key: str  # key of the answer on topic `party`: the asking partition's
-    asked: dict[str, Any]
-
-
-class OracleAnswerMessage(TypedDict):
-    """An oracle's answer, on topic `party`, keyed as asked for; the answer's body follows."""
-
-    v: int
-    kind: str  # "oracle-answer"
-    step: str
-    status: int | None  # None: no answer in time
-    asked: dict[str, Any]
 
 
 class MalformedMessageError(Exception):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
+from clearinghub.domain.netting import Flow
 from clearinghub.domain.participant import Participant
 from clearinghub.domain.position import Position
+from clearinghub.domain.settlement import Settlement
+from clearinghub.domain.settlement_creation import ContentNets
+from clearinghub.domain.settlement_window import Window
 from clearinghub.domain.statement import Statement
 
 
@@ -88,6 +93,25 @@ class LedgerReader(Protocol):
         """
 
 
+class SettlementReader(Protocol):
+    """Asks the ledger worker that coordinates settlement; all raise LedgerUnavailableError while nobody does."""
+
+    async def last_windows(self) -> list[Window]:
+        """The windows, newest first, as many as one answer takes."""
+
+    async def windows(self, window_ids: Sequence[int]) -> list[Window]:
+        """Those of these windows that there are."""
+
+    async def nets(self, window: Window) -> dict[Flow, ContentNets]:
+        """What a closed window holds."""
+
+    async def last_settlements(self) -> list[Settlement]:
+        """The settlements, newest first, as many as one answer takes."""
+
+    async def settlement(self, settlement_id: int) -> Settlement | None:
+        """One settlement, or None."""
+
+
 class PacketReader(Protocol):
     """Finds what a transfer's parties agreed on."""
 
@@ -123,3 +147,13 @@ class Health(Protocol):
 
     async def services(self) -> dict[str, bool]:
         """Name -> up, e.g. {"broker": True, "datastore": True}."""
+
+
+class Archive(Protocol):
+    """Knows which final states are in the archive's files, and hears what cannot leave the ledger without."""
+
+    def sequence(self, partition: int) -> int:
+        """The last final state of the partition that is archived, and all before it; 0 if none is."""
+
+    def overdue(self, partition: int, table: str, overdue_ms: int) -> None:
+        """For so long the oldest of the partition's rows that is past its time has waited to be archived."""

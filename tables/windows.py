@@ -1,4 +1,4 @@
-"""Table `windows`: which settlement window a partition's commits belong to now."""
+"""Table `windows`: which settlement window a partition's commits belong to now, and the last one that had any."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from clearinghub.engine.record import TableSpec, View
 
 WINDOWS: TableSpec[int] = TableSpec("windows", orjson.dumps, orjson.loads)
 OPEN = "open"
+USED = "used"  # the last window of which the coordinator was told that it has a transfer
 FIRST_WINDOW = 1  # open from the start (fspiop 9.2)
 
 

@@ -10,9 +10,11 @@ from clearinghub.admin_cli.exits import EXIT_OK, ending
 from clearinghub.admin_cli.funds import FundsCommands
 from clearinghub.admin_cli.options import parser
 from clearinghub.admin_cli.screen import Answer, print_answer
+from clearinghub.admin_cli.settlement import SettlementCommands
 from clearinghub.client.admin import REQUEST_TIMEOUT_S, AdminClient
 from clearinghub.client.hub_urls import admin_url
 from clearinghub.client.operations import Operations
+from clearinghub.client.settlement import SettlementOperations
 from clearinghub.config import Settings
 
 
@@ -26,12 +28,14 @@ async def _run(settings: Settings, chosen: argparse.Namespace) -> int:
     url = getattr(chosen, "url", None) or admin_url(settings)
     timeout_s: int = getattr(chosen, "timeout", REQUEST_TIMEOUT_S)
     async with AdminClient(url, timeout_s=timeout_s) as admin:
-        answer = await _answer(Operations(admin), settings, chosen)
+        answer = await _answer(admin, settings, chosen)
     print_answer(answer, as_json=getattr(chosen, "json", False))
     return EXIT_OK
 
 
-async def _answer(operations: Operations, settings: Settings, chosen: argparse.Namespace) -> Answer:
+async def _answer(admin: AdminClient, settings: Settings, chosen: argparse.Namespace) -> Answer:
+    operations = Operations(admin)
+    settlement = SettlementCommands(SettlementOperations(admin, settings.settlement_base_path), chosen)
     commands = Commands(operations, settings, chosen)
     funds = FundsCommands(operations, chosen)
     handlers = {
@@ -55,5 +59,13 @@ async def _answer(operations: Operations, settings: Settings, chosen: argparse.N
         "endpoints set": commands.endpoints_set,
         "models list": commands.models_list,
         "models add": commands.models_add,
+        "windows list": settlement.windows_list,
+        "windows close": settlement.windows_close,
+        "windows nets": settlement.windows_nets,
+        "settlements list": settlement.settlements_list,
+        "settlements show": settlement.settlements_show,
+        "settlements create": settlement.settlements_create,
+        "settlements advance": settlement.settlements_advance,
+        "settlements abort": settlement.settlements_abort,
     }
     return await handlers[chosen.handler]()

@@ -22,6 +22,7 @@ from clearinghub.domain.scheme import (
     SETTLEMENT,
     SETTLEMENT_ACCOUNT_TYPES,
 )
+from clearinghub.domain.settlement_window import WindowState
 
 TIMEOUT_MAX_S: Final = 600
 DEFAULT_HUB_ACCOUNTS: Final = (HUB_RECONCILIATION, HUB_MULTILATERAL_SETTLEMENT)
@@ -70,6 +71,13 @@ def amount_units(text: str) -> int:
 def cap_units(text: str) -> int:
     """A net debit cap, in 1/10,000; below zero stops a DFSP that is owed money as well."""
     return _units(text, at_least=1 - AMOUNT_LIMIT)
+
+
+def number(text: str) -> int:
+    """The number of a window or a settlement."""
+    if not text.isdecimal() or not 1 <= int(text) < 10**12:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number such as 1")
+    return int(text)
 
 
 def percent(text: str) -> int:
@@ -121,6 +129,7 @@ def parser() -> argparse.ArgumentParser:
     _funds(nouns, common)
     _endpoints(nouns, common)
     _models(nouns, common)
+    _settlement(nouns, common)
     return top
 
 
@@ -225,6 +234,28 @@ def _models(nouns: _Verbs, common: argparse.ArgumentParser) -> None:
     add.add_argument("--settlement-account-type", choices=SETTLEMENT_ACCOUNT_TYPES, default=SETTLEMENT)
     add.add_argument("--no-liquidity-check", action="store_true", help="settle whatever the funds are")
     add.add_argument("--no-position-reset", action="store_true", help="keep positions when settled")
+
+
+def _settlement(nouns: _Verbs, common: argparse.ArgumentParser) -> None:
+    verbs = _noun(nouns, "windows", "settlement windows")
+    listed = _verb(verbs, common, "list", "the windows, newest first", "windows list")
+    listed.add_argument("--state", choices=[state.value for state in WindowState])
+    close = _verb(verbs, common, "close", "close the open window; the next one is open at once", "windows close")
+    close.add_argument("window", metavar="WINDOW", type=number, nargs="?", help="(the open one, if not given)")
+    nets = _verb(verbs, common, "nets", "who owes and who is owed what in a closed one", "windows nets")
+    nets.add_argument("window", metavar="WINDOW", type=number)
+    verbs = _noun(nouns, "settlements", "settlements of closed windows")
+    _verb(verbs, common, "list", "the settlements, newest first", "settlements list")
+    show = _verb(verbs, common, "show", "one with its accounts", "settlements show")
+    create = _verb(verbs, common, "create", "settle windows by a model", "settlements create")
+    create.add_argument("model", metavar="MODEL")
+    create.add_argument("windows", metavar="WINDOW", type=number, nargs="+")
+    advance = _verb(verbs, common, "advance", "take all accounts one state further", "settlements advance")
+    abort = _verb(verbs, common, "abort", "undo it; not once an account is committed", "settlements abort")
+    for verb in (show, advance, abort):
+        verb.add_argument("settlement", metavar="SETTLEMENT", type=number)
+    for verb in (close, create, advance, abort):
+        verb.add_argument("--reason", default="operator", metavar="TEXT", help="kept with it, up to 512")
 
 
 def _units(text: str, *, at_least: int) -> int:

@@ -16,7 +16,9 @@ from clearinghub.audit.records import (
     INITIAL_POSITION,
     POSITION,
     RECONCILIATION,
+    SETTLED_TYPES,
     SETTLEMENT,
+    SETTLEMENT_ENTRIES,
     TRANSFER,
     TRANSFER_ENTRIES,
     Entry,
@@ -29,10 +31,13 @@ from clearinghub.audit.records import (
     terms_of_prepare,
 )
 from clearinghub.audit.rules import Findings, Rule
+from clearinghub.audit.settlements import Settlements
 from clearinghub.audit.transfers import Kept, Transfers
 from clearinghub.messages import MalformedMessageError, decode
 
-WRITTEN_BY_THE_LEDGER: Final = frozenset({"credit", "events", "positions", "transfers"})
+WRITTEN_BY_THE_LEDGER: Final = frozenset(
+    {"credit", "events", "positions", "settlement-windows", "settlements", "transfers"}
+)
 ADVANCE_EVERY: Final = 1_000  # records
 
 
@@ -80,6 +85,7 @@ class Books:
         self._is_whole = kept.books_ms == 0
         self._accounts = Accounts(self.findings, is_whole=self._is_whole)
         self._transfers = Transfers(self.findings, hub_name, settle_ms, kept)
+        self._settlements = Settlements(self.findings, hub_name, settle_ms, is_whole=self._is_whole)
         self._initial: Counter[str] = Counter()
         self._dead: set[tuple[str, int, int]] = set()
         self._takers: dict[str, Callable[[Entry], None]] = {
@@ -91,6 +97,8 @@ class Books:
             "events": self._take_event,
             "fulfil": self._take_fulfil,
             "positions": self._take_change,
+            "settlement-windows": self._take_window,
+            "settlements": self._take_settlement,
             "prepare": self._take_prepare,
             "transfers": self._take_ending,
         }
@@ -112,6 +120,10 @@ class Books:
         """Transfers of which something is missing that may still be on its way."""
         return [life for life in self._transfers.open() if self._is_pending(life, cut_ms)]
 
+    def is_pending(self, cut_ms: int) -> bool:
+        """Something may still be on its way."""
+        return bool(self.pending(cut_ms) or self._settlements.pending(cut_ms))
+
     def close(self, cut_ms: int) -> Closing:
         """Judge what is left, and balance the books."""
         standings: Counter[Standing] = Counter()
@@ -127,7 +139,9 @@ class Books:
             due += due_moves(life)
             if verdict.standing is not Standing.UNDECIDED or (life.asked[0].kind == TRANSFER and not life.of_bulk):
                 standings[verdict.standing] += 1
-        balances = self._balances(due, [move for life in pending for move in life.moves])
+        unsettled = self._settlements.pending(cut_ms)
+        self._settlements.close(unsettled)
+        balances = self._balances(due, [move for life in pending for move in life.moves], unsettled)
         for balance in balances:
             self.findings.check(balance.rule, balance.currency, _imbalance(balance))
         self._leave_out()
@@ -136,7 +150,7 @@ class Books:
             in_flight=standings[Standing.IN_FLIGHT],
             undecided=standings[Standing.UNDECIDED],
             unjudged=self._transfers.unjudged,
-            pending=tuple(life.transfer_id for life in pending),
+            pending=(*(life.transfer_id for life in pending), *unsettled),
             balances=balances,
         )
 
@@ -144,18 +158,19 @@ class Books:
         is_young = cut_ms - life.last_ms < self._settle_ms
         return is_young and judge(life, self._hub_name).standing is Standing.AMISS
 
-    def _balances(self, due: list[Move], pending: list[Move]) -> tuple[Balance, ...]:
+    def _balances(self, due: list[Move], pending: list[Move], unsettled: list[str]) -> tuple[Balance, ...]:
         if not self._is_whole:
             return ()
         balances = []
         for currency in self._accounts.currencies():
-            for rule, types, initial in (
-                (Rule.POSITIONS, (POSITION,), self._initial[currency]),
-                (Rule.RECONCILIATION, (SETTLEMENT, RECONCILIATION), 0),
+            settling = self._settlements.on_their_way(unsettled, currency)
+            for rule, types, initial, beside in (
+                (Rule.POSITIONS, SETTLED_TYPES, self._initial[currency], settling),
+                (Rule.RECONCILIATION, (SETTLEMENT, RECONCILIATION), 0, 0),
             ):
                 total = self._accounts.total(currency, types)
                 held, moving = _moved(due, currency, types), _moved(pending, currency, types)
-                balances.append(Balance(rule, currency, total, held, moving, initial))
+                balances.append(Balance(rule, currency, total, held, moving + beside, initial))
         return tuple(balances)
 
     def _leave_out(self) -> None:
@@ -200,17 +215,23 @@ class Books:
 
     def _take_credit(self, entry: Entry) -> None:
         line, _body = decode(entry.value)
+        if line["kind"] != "credit":
+            return  # a window's marker
         is_dead = entry[:3] in self._dead
         self._transfers.credited(line["id"], line["participant"], line["account_type"], is_dead=is_dead)
 
     def _take_ending(self, entry: Entry) -> None:
         row = row_of(entry.value)
         self._transfers.ended(row["transferId"], entry.partition, final_of(row), entry.at_ms)
+        self._settlements.committed(row)
 
     def _take_change(self, entry: Entry) -> None:
         change = change_of(row_of(entry.value))
         self._accounts.take(change, entry.at_ms)
-        if change.entry_type in TRANSFER_ENTRIES:
+        if change.entry_type.startswith(SETTLEMENT_ENTRIES):
+            if not self._settlements.moved(change):  # then it is of a transfer that was settled at its commit
+                self._transfers.moved(change, entry.partition, entry.at_ms)
+        elif change.entry_type in TRANSFER_ENTRIES:
             self._transfers.moved(change, entry.partition, entry.at_ms)
         elif change.entry_type == INITIAL_POSITION and change.account_type == POSITION:
             self._initial[change.currency] += change.change
@@ -223,6 +244,12 @@ class Books:
         if row["event"] == "limit-adjustment":
             account = account_name(row["participant"], row["currency"], POSITION)
             self._accounts.caps.adjusted(account, entry.at_ms, row["limit"], row["before"])
+
+    def _take_window(self, entry: Entry) -> None:
+        self._settlements.window_told(row_of(entry.value), entry.at_ms)
+
+    def _take_settlement(self, entry: Entry) -> None:
+        self._settlements.settlement_told(row_of(entry.value), entry.at_ms)
 
     def _take_dead_letter(self, entry: Entry) -> None:
         about: dict[str, Any] = orjson.loads(entry.value.partition(b"\n")[0])

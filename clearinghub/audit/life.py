@@ -11,6 +11,7 @@ from clearinghub.audit.money import shown
 from clearinghub.audit.records import (
     FUNDS_IN,
     FUNDS_OUT,
+    INTERCHANGE_FEE,
     POSITION,
     RECONCILIATION,
     SETTLEMENT,
@@ -21,7 +22,8 @@ from clearinghub.audit.records import (
 )
 from clearinghub.audit.rules import Rule
 
-COMMITTED: Final = frozenset({"COMMITTED", "SETTLED"})
+SETTLED: Final = "SETTLED"  # at its commit, under an immediate gross model
+COMMITTED: Final = frozenset({"COMMITTED", SETTLED})
 
 Move = tuple[str, int]
 """An account's name, and by how much it was moved."""
@@ -105,7 +107,9 @@ def judge(life: Life, hub_name: str) -> Verdict:
     if life.asked:
         looked_at.append((Rule.AS_ASKED, None if ending.terms in life.asked else _otherwise(ending.terms, life.asked)))
     if ending.state in COMMITTED:
-        fault = _difference(life.moves, _committed(terms, hub_name))
+        expected = _committed(terms, hub_name) + _charged(terms, ending.interchange_fee)
+        expected += _settled(terms) if ending.state == SETTLED else []
+        fault = _difference(life.moves, expected)
         looked_at.append((Rule.COMMITTED, None if fault is None else fault + _credit_note(life)))
         if terms.kind == TRANSFER and not life.is_partial:
             looked_at.append((Rule.ANSWERED, _unanswered(life, terms)))
@@ -155,6 +159,21 @@ def _committed(terms: Terms, hub_name: str) -> list[Move]:
     mirror = account_name(hub_name, terms.currency, RECONCILIATION)
     change = -terms.amount if terms.kind == FUNDS_IN else terms.amount
     return [(own, change), (mirror, -change)]
+
+
+def _charged(terms: Terms, fee: int) -> list[Move]:
+    payer, payee = (account_name(name, terms.currency, INTERCHANGE_FEE) for name in (terms.payer, terms.payee))
+    return [(payer, fee), (payee, -fee)] if fee else []
+
+
+def _settled(terms: Terms) -> list[Move]:
+    """Both positions go back, and both settlement accounts move instead."""
+    payer, payee = (
+        (account_name(name, terms.currency, POSITION), account_name(name, terms.currency, SETTLEMENT))
+        for name in (terms.payer, terms.payee)
+    )
+    back, paid = terms.amount, -terms.amount
+    return [(payer[0], paid), (payer[1], back), (payee[0], back), (payee[1], paid)]
 
 
 def _not_unwound(moves: list[Move], terms: Terms) -> str | None:

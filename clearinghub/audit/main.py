@@ -87,7 +87,7 @@ async def audit(settings: Settings, settle_ms: int, told: Console) -> tuple[Book
         books = Books(settings.hub_name, settle_ms, await reader.kept())
         cut_ms = await _read_to_cut(reader, books, told)
         last_cut_ms = cut_ms + settle_ms
-        while books.pending(cut_ms) and cut_ms < last_cut_ms:
+        while books.is_pending(cut_ms) and cut_ms < last_cut_ms:
             await asyncio.sleep(CUT_PAUSE_S)
             cut_ms = await _read_to_cut(reader, books, told)
         return books, books.close(cut_ms), cut_ms

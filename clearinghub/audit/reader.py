@@ -14,7 +14,7 @@ from clearinghub.audit.records import Entry
 from clearinghub.audit.transfers import Kept
 from clearinghub.config import Settings
 
-FIRST: Final = ("dead-letter", "events")
+FIRST: Final = ("dead-letter", "events", "settlements", "settlement-windows")
 """What the others are judged by; few, and read before them."""
 
 MERGED: Final = ("positions", "transfers", "credit", "fulfil", "bulk-fulfil", "command", "prepare", "bulk-prepare")

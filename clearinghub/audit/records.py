@@ -17,9 +17,14 @@ FUNDS_COMMANDS: Final = {"record-funds-in": FUNDS_IN, "reserve-funds-out": FUNDS
 POSITION: Final = "POSITION"
 SETTLEMENT: Final = "SETTLEMENT"
 RECONCILIATION: Final = "HUB_RECONCILIATION"
+MULTILATERAL: Final = "HUB_MULTILATERAL_SETTLEMENT"
+SETTLED_TYPES: Final = (POSITION, "INTERCHANGE_FEE", MULTILATERAL)
+"""Accounts that settlements move: what one of them loses, another gains."""
+SETTLEMENT_ENTRIES: Final = "SETTLEMENT_NET_"
 INITIAL_POSITION: Final = "INITIAL_POSITION"
 PRINCIPLE_VALUE: Final = "PRINCIPLE_VALUE"
-TRANSFER_ENTRIES: Final = frozenset({PRINCIPLE_VALUE, "RECORD_FUNDS_IN", "RECORD_FUNDS_OUT"})
+INTERCHANGE_FEE: Final = "INTERCHANGE_FEE"  # the accounts, and the entries on them
+TRANSFER_ENTRIES: Final = frozenset({PRINCIPLE_VALUE, INTERCHANGE_FEE, "RECORD_FUNDS_IN", "RECORD_FUNDS_OUT"})
 
 
 class Entry(NamedTuple):
@@ -48,6 +53,7 @@ class Ending(NamedTuple):
     state: str
     terms: Terms
     prepared_ms: int
+    interchange_fee: int = 0
 
 
 class Change(NamedTuple):
@@ -102,7 +108,7 @@ def final_of(row: dict[str, Any]) -> Ending:
     """From a row of topic `transfers`."""
     terms = Terms(row["kind"], row["payer"], row["payee"], row["amount"], row["currency"])
     prepared = datetime.fromisoformat(row["preparedAt"])
-    return Ending(row["state"], terms, round(prepared.timestamp() * 1000))
+    return Ending(row["state"], terms, round(prepared.timestamp() * 1000), row["interchangeFee"])
 
 
 def change_of(row: dict[str, Any]) -> Change:

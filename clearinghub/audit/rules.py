@@ -42,11 +42,19 @@ class Rule(Enum):
     CAP = ("within-cap", "No reservation took a position above the payer's net debit cap at that time.")
     POSITIONS = (
         "positions-balance",
-        "In a currency all POSITION accounts together are the amounts in flight and the initial positions.",
+        "In a currency all accounts that are settled, and the hub's for it, are the amounts in flight and the initial.",
     )
     RECONCILIATION = (
         "reconciliation-balance",
         "In a currency HUB_RECONCILIATION is minus all SETTLEMENT accounts, but for funds reserved to go out.",
+    )
+    WINDOW_NETS = (
+        "window-nets",
+        "A closed window's nets are those of the transfers that name it, each transfer once, and add up to zero.",
+    )
+    SETTLEMENT = (
+        "settlement",
+        "A settlement's nets add up to zero, and it has moved what its accounts' states say, and the hub's against it.",
     )
     READABLE = ("readable", "Every record of the ledger can be read.")
 

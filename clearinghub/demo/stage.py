@@ -91,6 +91,12 @@ class Stage:
         order = payer.order(
             payee, case.amount_units, self._currency, behaviour=expected.behaviour, lifetime_s=lifetime_s
         )
+        return await self.play_order(case, order)
+
+    async def play_order(self, case: Case, order: TransferOrder) -> Played:
+        """Send a transfer and wait for what both sides must hear of it."""
+        payer, payee = self._dfsps[case.payer], self._dfsps[case.payee]
+        expected = EXPECTED[case.kind]
         played = Played(case, order)
         played.posted = await self._request(played, "POST", payer.post_transfer(order))
         if played.posted is None:
@@ -132,12 +138,13 @@ class Stage:
         for label, count in labels.items():
             matches = partial(self._is, label, played.case)
             try:
-                await dfsp.wait_for(played.order.transfer_id, matches, count=count, timeout_s=self._left_s())
+                await dfsp.wait_for(played.order.transfer_id, matches, count=count, timeout_s=self.left_s())
             except TimeoutError:
                 return
 
     def _is(self, label: str, case: Case, callback: Callback) -> bool:
         return self._labels.of(callback, case) == label
 
-    def _left_s(self) -> float:
+    def left_s(self) -> float:
+        """How long to wait for any one callback."""
         return min(WAIT_S, max(0.01, self._deadline_s - asyncio.get_running_loop().time()))

@@ -14,6 +14,7 @@ ahead of it.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -73,7 +74,7 @@ class Partition:
         self._task: asyncio.Task[None] | None = None
         self._round_started_at = 0.0
         self._last_count = 0
-        self._swept_at = 0.0
+        self._swept_at = -math.inf  # the first round sweeps before it decides anything
 
     def start(self) -> None:
         """Begin to take batches: the tables are recovered and the inputs stand at their committed offsets."""

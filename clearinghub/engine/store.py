@@ -141,6 +141,18 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
             iterator.next()
         return rows
 
+    def last_rows_with_prefix(self, partition: int, prefix: bytes, count_max: int, bytes_max: int) -> list[bytes]:
+        """The rows whose keys begin with `prefix`, last first: at most so many, and no more once they are that long."""
+        rows: list[bytes] = []
+        size = 0
+        iterator = self._db_for_partition(partition).iter()
+        iterator.seek_for_prev(prefix + b"\xff")
+        while len(rows) < count_max and size < bytes_max and iterator.valid() and iterator.key().startswith(prefix):
+            rows.append(iterator.value())
+            size += len(rows[-1])
+            iterator.prev()
+        return rows
+
     def wipe(self, partition: int) -> None:
         """Throw the partition's copy away; it is rebuilt from the changelog."""
         self._dbs.pop(partition, None)

@@ -94,6 +94,7 @@ async def run_ingress(settings: Settings) -> None:
                 ledger,
                 KafkaPacketReader(settings, ledger),
                 KafkaStatementReader(settings),
+                ledger,
                 health,
             ),
             settings.bind_host,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Final, TypeVar
 
 import orjson
 import structlog
@@ -13,7 +14,7 @@ from agents.agreement import AgreementRules, make_on_agreement, make_quote_sweep
 from agents.bulk_fulfil import make_on_bulk_fulfil
 from agents.bulk_prepare import make_on_bulk_prepare
 from agents.command import on_command
-from agents.credit import on_credit
+from agents.credit import make_on_credit
 from agents.culprit import make_on_culprit
 from agents.fulfil import make_on_fulfil
 from agents.lookup import make_on_lookup
@@ -21,32 +22,50 @@ from agents.party import make_on_party
 from agents.party_batch import make_batch_handlers
 from agents.party_import import make_on_import
 from agents.prepare import make_on_prepare
+from agents.settlement import make_on_settlement
+from agents.settlement_retention import make_settlement_retention_sweep
 from agents.shell import LedgerContext
 from agents.timeout import make_bulk_retention_sweep, make_due_sweep, make_on_timeout, make_retention_sweep
+from agents.windows import make_window_sweep
 from clearinghub.config import Settings
 from clearinghub.domain.agreement import Policy
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.exceptions import PartitionLostError
+from clearinghub.engine.overlay import Partitioner
 from clearinghub.engine.record import Sweep, SweepView
+from clearinghub.fees import load_fee_rules
 from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
+from clearinghub.hub.settlement_metrics import show_nothing, show_states
+from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.ports import Archive
+from clearinghub.schedule import next_due_of
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
 from tables.batches import BATCHES
 from tables.bulks import BULKS
 from tables.counters import COUNTERS
+from tables.nets import NETS
 from tables.participants import PARTICIPANTS
 from tables.parties import PARTIES
 from tables.positions import POSITIONS
 from tables.quotes import QUOTES
+from tables.settlements import SETTLEMENTS
 from tables.transfers import TRANSFERS
 from tables.windows import WINDOWS
 from web.ledger.app import PartitionElsewhereError, build_ledger_app
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
+
+TABLES: Final = (
+    TRANSFERS, BULKS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS, NETS, SETTLEMENTS, QUOTES, PARTIES, BATCHES,
+)  # fmt: skip
+
+LISTED_ROWS_MAX: Final = 10_000  # windows or settlements that one question looks at, the newest
+LISTED_BYTES_MAX: Final = 16 * 1024 * 1024  # and no more of them once they are so long: no round runs meanwhile
 
 ROUNDS = Histogram(
     "clearinghub_round_seconds", "A round from its first decision to RocksDB",
@@ -70,10 +89,12 @@ def ledger_config(
     settings: Settings,
     context: LedgerContext,
     on_wait: Callable[[int, int], None] = lambda _partition, _waited_ms: None,
+    archive: Archive | None = None,
 ) -> EngineConfig:
     """The engine of the ledger: inputs in the order in which a round takes them, work in flight before new work.
 
-    `on_wait` hears, by partition, how long (milliseconds) the oldest record of each batch has waited.
+    `on_wait` hears, by partition, how long (milliseconds) the oldest record of each batch has waited. With an `archive`
+    finished transfers stay until it has them.
     """
     on_fulfil = make_on_fulfil(context)
     topics = load_topology().topics
@@ -87,7 +108,8 @@ def ledger_config(
         bootstrap=settings.kafka_bootstrap,
         partitions=settings.partitions,
         inputs=(
-            Input("credit", on_credit),
+            Input("credit", make_on_credit(context)),
+            Input("settlement", make_on_settlement(context)),
             Input("fulfil", on_fulfil),
             Input("timeout", make_on_timeout(context)),
             Input("command", on_command),
@@ -101,7 +123,7 @@ def ledger_config(
                 make_on_party(context, {**make_batch_handlers(context), "party-import": make_on_import(context)}),
             ),
         ),
-        tables=(TRANSFERS, BULKS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS, QUOTES, PARTIES, BATCHES),
+        tables=TABLES,
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
         data_dir=settings.data_dir / f"ledger-{settings.instance}",
@@ -117,9 +139,13 @@ def ledger_config(
         sweeps=(
             make_due_sweep(),
             make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout"),
-            make_retention_sweep(settings.transfer_retention_s * 1000),
-            make_bulk_retention_sweep(settings.transfer_retention_s * 1000),
+            make_retention_sweep(settings.transfer_retention_s * 1000, archive),
+            make_bulk_retention_sweep(settings.transfer_retention_s * 1000, archive),
             make_quote_sweep(settings.quote_retention_s * 1000),
+            make_window_sweep(coordinator_of(settings), next_due_of(settings)),
+            make_settlement_retention_sweep(
+                coordinator_of(settings), settings.settlement_retention_s * 1000, show_states
+            ),
         ),
         sweep_interval_ms=settings.sweep_interval_ms,
         on_batch=on_batch,
@@ -137,6 +163,11 @@ def agreement_rules(settings: Settings) -> AgreementRules:
         quotes_stored=settings.quotes == "stored",
         quote_lifetime_ms=settings.quote_lifetime_s * 1000,
     )
+
+
+def coordinator_of(settings: Settings) -> int:
+    """The partition of the hub's name, which coordinates settlement."""
+    return Partitioner({"command": settings.partitions})("command", settings.hub_name)
 
 
 def worker_url(settings: Settings) -> str:
@@ -162,14 +193,17 @@ def _on_round(_partition: int, records: int, seconds: float) -> None:
 class LedgerHealth:
     """UP only when the tables are recovered and every assigned partition is at work (fspiop 12)."""
 
-    def __init__(self, app: EngineApp) -> None:
+    def __init__(self, app: EngineApp, coordinator: int) -> None:
         self._app = app
+        self._coordinator = coordinator
 
     async def services(self) -> dict[str, bool]:
         """`datastore` is the tables, `broker` the group."""
         for tp, count in self._app.consumer.backlog().items():
             BACKLOG.labels(f"{tp.topic}-{tp.partition}").set(count)
         PARTITIONS.set(len(self._app.ready_partitions))
+        if self._coordinator not in self._app.ready_partitions:
+            show_nothing()
         return {"datastore": self._app.is_ready, "broker": bool(self._app.consumer.assignment()) or self._app.is_ready}
 
 
@@ -195,6 +229,22 @@ class Rows:
         store = self._app.store(PARTIES.name)
         return await self._read(partition, lambda: store.rows_after(partition, after.encode(), count_max))
 
+    async def settlement_rows(self, partition: int, keys: list[str]) -> list[bytes]:
+        """Rows of table `settlement`."""
+        store = self._app.store(SETTLEMENTS.name)
+
+        def found() -> list[bytes]:
+            rows = (store.row(partition, key.encode()) for key in keys)
+            return [row for row in rows if row is not None]
+
+        return await self._read(partition, found)
+
+    async def last_settlement_rows(self, partition: int, kind: str) -> list[bytes]:
+        """The last rows of a kind in table `settlement`."""
+        store, prefix = self._app.store(SETTLEMENTS.name), f"{kind}/".encode()
+        question = partial(store.last_rows_with_prefix, partition, prefix, LISTED_ROWS_MAX, LISTED_BYTES_MAX)
+        return await self._read(partition, question)
+
     async def _read(self, partition: int, question: Callable[[], Answer]) -> Answer:
         try:
             return await self._app.read(partition, lambda _view: question())
@@ -206,9 +256,11 @@ async def run_ledger(settings: Settings) -> None:
     """Work until told to stop.
 
     Raises:
+        FeesFileError: the file of interchange fees cannot be used.
         RoleFailedError: a partition failed; the supervisor starts the role again, and it recovers.
     """
     stop = stop_event()
+    fee_rules = load_fee_rules(settings.interchange_fees_file)
     participants = ParticipantsView(settings)
     await participants.start()
     context = LedgerContext(
@@ -221,13 +273,18 @@ async def run_ledger(settings: Settings) -> None:
         fsp_in_bulk_paths=settings.fsp_in_bulk_paths,
         built_in_oracle_types=frozenset(settings.built_in_oracle_types),
         participants_reference_shapes=settings.participants_reference_shapes,
+        fee_rules=fee_rules,
     )
     load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
-    app = EngineApp(ledger_config(settings, context, load.note))
+    archive = ArchivedView(settings) if settings.archiving else None
+    app = EngineApp(ledger_config(settings, context, load.note, archive))
 
-    listener = Listener(build_ledger_app(Rows(app), LedgerHealth(app)), settings.bind_host, settings.ledger_port)
+    health = LedgerHealth(app, coordinator_of(settings))
+    listener = Listener(build_ledger_app(Rows(app), health), settings.bind_host, settings.ledger_port)
     app.finalize()
     try:
+        if archive is not None:
+            await archive.start()
         await app.start()
         await load.start()
         await listener.start()
@@ -238,3 +295,5 @@ async def run_ledger(settings: Settings) -> None:
         await app.stop()
         await listener.stop()
         await participants.stop()
+        if archive is not None:
+            await archive.stop()

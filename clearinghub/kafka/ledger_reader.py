@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
 import structlog
 
 from clearinghub.config import Settings
+from clearinghub.domain.netting import Flow
 from clearinghub.domain.party import Entries
 from clearinghub.domain.position import Position
+from clearinghub.domain.settlement import Settlement
+from clearinghub.domain.settlement_creation import ContentNets
+from clearinghub.domain.settlement_fields import content_of, settlement_of, window_of
+from clearinghub.domain.settlement_window import Window
 from clearinghub.domain.transfer import Transfer
 from clearinghub.engine.overlay import Partitioner
 from clearinghub.kafka.view import CompactedView, decode_worker_url
 from clearinghub.ports import LedgerUnavailableError
 from tables.codec import decode_position, decode_transfer
 from tables.parties import decode_entries
+from tables.settlements import content_key, settlement_key, window_key
 
 log = structlog.get_logger(__name__)
 
 ATTEMPTS: Final = 8  # a partition that moves is answered for again within seconds
 ATTEMPT_PAUSE_S: Final = 0.25
+KEYS_ASKED_AT_ONCE: Final = 50
 HTTP_OK: Final = 200
 QUERY_TIMEOUT_S: Final = 5.0
 
@@ -34,6 +42,7 @@ class HttpLedgerReader:
     def __init__(self, settings: Settings) -> None:
         self._workers = CompactedView(settings, "workers", decode_worker_url)
         self._partition_of = Partitioner({"command": settings.partitions})
+        self._coordinator = self._partition_of("command", settings.hub_name)
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -83,6 +92,46 @@ class HttpLedgerReader:
                 return [(key, decode_entries(orjson.dumps(row))) for key, row in lines]
             await asyncio.sleep(ATTEMPT_PAUSE_S)
         raise LedgerUnavailableError(f"partition {partition}")
+
+    async def last_windows(self) -> list[Window]:
+        """The newest windows; see `clearinghub.ports.SettlementReader`."""
+        return [window_of(orjson.loads(row)) for row in await self._settlement_rows("settlement/last/window")]
+
+    async def windows(self, window_ids: Sequence[int]) -> list[Window]:
+        """Windows by their numbers."""
+        rows = await self._rows_of([window_key(window_id) for window_id in window_ids])
+        return [window_of(orjson.loads(row)) for row in rows]
+
+    async def nets(self, window: Window) -> dict[Flow, ContentNets]:
+        """What a closed window holds."""
+        flows = [content.flow for content in window.contents]
+        rows = await self._rows_of([content_key(window.window_id, flow) for flow in flows])
+        return dict(zip(flows, (content_of(orjson.loads(row)) for row in rows), strict=True))
+
+    async def last_settlements(self) -> list[Settlement]:
+        """The newest settlements."""
+        return [settlement_of(orjson.loads(row)) for row in await self._settlement_rows("settlement/last/settlement")]
+
+    async def settlement(self, settlement_id: int) -> Settlement | None:
+        """A settlement."""
+        rows = await self._rows_of([settlement_key(settlement_id)])
+        return settlement_of(orjson.loads(rows[0])) if rows else None
+
+    async def _rows_of(self, keys: Sequence[str]) -> list[bytes]:
+        rows: list[bytes] = []
+        for start in range(0, len(keys), KEYS_ASKED_AT_ONCE):
+            asked = urlencode([("key", key) for key in keys[start : start + KEYS_ASKED_AT_ONCE]])
+            rows += await self._settlement_rows(f"settlement?{asked}")
+        return rows
+
+    async def _settlement_rows(self, what: str) -> list[bytes]:
+        """Rows of the coordinator's partition."""
+        for _attempt in range(ATTEMPTS):
+            rows = await self._ask(self._coordinator, what)
+            if rows is not None:
+                return rows.splitlines()
+            await asyncio.sleep(ATTEMPT_PAUSE_S)
+        raise LedgerUnavailableError(f"partition {self._coordinator}")
 
     async def answers_for_all(self, partitions: int) -> bool:
         """True when every partition's worker says that it is at work."""

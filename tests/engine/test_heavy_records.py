@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +14,9 @@ import orjson
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import Input
 from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition
-from clearinghub.engine.record import Record, TableSpec, View
+from clearinghub.engine.record import Record, Sweep, SweepView, TableSpec, View
 from clearinghub.engine.store import TableChanges
+from clearinghub.engine.surroundings import Surroundings
 from tests.engine.toy import BALANCES, toy_config
 
 EPOCH = 1
@@ -73,6 +74,8 @@ class Bench:
     )
     failures: list[BaseException] = field(default_factory=list)
     turns: int = 0  # of anybody else on the event loop
+    sweeps: tuple[Sweep, ...] = ()
+    steady_s: Callable[[], float] = time.monotonic
 
     def on_light(self, record: Record, view: View) -> None:
         view.emit("out", f"light-{record.offset}", b"")
@@ -89,7 +92,8 @@ class Bench:
         """Let so many light records and these heavy ones wait, and work until all are decided."""
         config = replace(
             toy_config("none", "t-", self.folder), tables=(BALANCES,),
-            inputs=(Input("light", self.on_light), Input("heavy", self.on_heavy, is_heavy=True)),
+            inputs=(Input("light", self.on_light), Input("heavy", self.on_heavy, is_heavy=True)), sweeps=self.sweeps,
+            surroundings=Surroundings(steady_s=self.steady_s),
         )  # fmt: skip
         partition = Partition(
             config, 0, EPOCH, self.producer, self.stores, {"light": 0, "heavy": 0},  # type: ignore[arg-type]
@@ -158,3 +162,13 @@ async def test_a_crowd_of_others_does_not_keep_a_heavy_record_out(tmp_path: Path
     first = bench.producer.emitted()[0]
     assert 500 + 3 == len(first), "a round's worth of the others, and one"
     assert b"heavy-0" in first
+
+
+async def test_the_first_round_sweeps_before_it_decides_even_when_the_clock_has_just_begun(tmp_path: Path) -> None:
+    def sweep(view: SweepView, _now_ms: int) -> None:
+        view.emit("out", "sweep", b"")
+
+    bench = Bench(tmp_path, sweeps=(sweep,), steady_s=lambda: 0.0)
+    await bench.run(light=1, heavy=[])
+
+    assert [[b"sweep", b"light-0"]] == bench.producer.emitted()

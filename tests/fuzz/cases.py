@@ -195,6 +195,8 @@ class Steering:
     def _path_value(self, case: AnyCase, name: str, account: Account) -> str:
         if case.path.startswith("/enums"):
             return "settlementDelay"
+        if case.path.startswith("/v2"):
+            return str(account.account_id if name == "aid" else self.random.randint(1, 3))
         if case.path.startswith("/settlementModels"):
             return f"DEFERREDNET{self.random.choice(CURRENCIES)}"
         if name == "file":
@@ -239,6 +241,9 @@ class Steering:
             values["type"] = self.random.choice(("HUB_FEE", "HUB_RECONCILIATION", "POSITION"))
         elif "name" in body and "currency" in body and "settlementDelay" not in body:
             values["name"] = self.random.choice(NAMES)
+        elif "settlementWindows" in body:
+            values["settlementModel"] = f"DEFERREDNET{account.currency}"
+            values["settlementWindows"] = [{"id": self.random.randint(1, 3)}]
         elif "action" in body and "amount" in body:
             body["amount"] = {"currency": account.currency, "amount": self.random.choice((0.5, "12.25", 10**12))}
         body.update({name: value for name, value in values.items() if name in body})

@@ -11,13 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tests.model import journal
 from tests.model.auditor import Auditor
 from tests.model.bulks import PartitionBulks
 from tests.model.conditions import decoded, fulfils, is_hash
+from tests.model.coordinator import COMMANDS, Coordinator
 from tests.model.effects import Effects, read_effects
 from tests.model.funds import Funds
-from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, difference, line_of
+from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, line_of
 from tests.model.messages import Fulfil, Happening, Prepare, Timeout
+from tests.model.rows import check_rows
+from tests.model.settlement import take
+from tests.model.windows import PartitionWindows
 
 
 class PartitionBooks:
@@ -25,7 +30,7 @@ class PartitionBooks:
 
     def __init__(
         self, partition: int, partitions: int, between: Between, *, dfsps: Iterable[str], confirm_to_payee: bool,
-        standing: Callable[[str], set[bool]],
+        standing: Callable[[str], set[bool]], hub_partition: int = 0, by_schedule: bool = False,
     ) -> None:  # fmt: skip
         """Books that begin with the ledger.
 
@@ -36,6 +41,8 @@ class PartitionBooks:
             dfsps: all that have joined.
             confirm_to_payee: the scheme's setting of that name.
             standing: all that a payee's standing has ever been; other partitions hear of it sooner or later.
+            hub_partition: the one that coordinates settlement.
+            by_schedule: whether windows close by themselves too.
         """
         self.partition = partition
         self.auditor = Auditor(
@@ -43,6 +50,8 @@ class PartitionBooks:
         )
         self.funds = Funds(self.auditor)
         self.bulks = PartitionBulks(self, partition, partitions, standing)
+        self.windows = PartitionWindows(partition, partitions, hub_partition)
+        self.coordinator = Coordinator(partitions, by_schedule=by_schedule)
         self.decided = dict.fromkeys(INPUTS, 0)
         self.records = 0
         self.credited: dict[str, int] = {}
@@ -70,17 +79,21 @@ class PartitionBooks:
         refused = {effect[0] for effect in found["transfers"] if effect[3] == "3100"}
         refused |= {effect[2] for effect in found["notification"] if effect[3] == "hub: error 3203"}
         effects = Effects(confirm_to_payee=self._confirm_to_payee)
+        self.coordinator.follow_sweeps(found["settlement-windows"], effects)
         for seen in taken:
             self._decide(seen, effects, refused)
         for topic in {*effects.by_topic, *found}:
             expected, actual = sorted(effects.by_topic[topic], key=repr), sorted(found[topic], key=repr)
             if expected != actual:
-                raise Breach(difference(self.partition, topic, taken, expected, actual))
+                raise Breach(journal.difference(self.partition, topic, taken, expected, actual))
         if effects.by_topic["notification"] != found["notification"]:
             raise Breach(f"partition {self.partition}: callbacks are out of order: {found['notification']}")
-        self._check_provenance(one, taken)
+        journal.check_provenance(one, taken, self.partition)
+        places = [seen.partition for seen in one.emitted if seen.topic == "credit"]
+        self.windows.check_order(found["credit"], places)
+        self.windows.check_rows(one.rows)
         self._rows.update(one.rows)
-        self._check_rows(effects.touched)
+        check_rows(self, self._rows, effects.touched)
         self.records += len(taken)
 
     def _taken(self, one: Round) -> list[Seen]:
@@ -98,14 +111,6 @@ class PartitionBooks:
             self.decided[topic] = end
         return taken
 
-    def _check_provenance(self, one: Round, taken: list[Seen]) -> None:
-        """Every callback's id names a record of this round."""
-        places = {f"{seen.topic}-{seen.partition}-{seen.offset}" for seen in taken}
-        for seen in one.emitted:
-            line = line_of(seen.value) if seen.topic == "notification" else None
-            if line is not None and line["notification_id"].rpartition("-")[0] not in places:
-                raise Breach(f"partition {self.partition}: callback {line['notification_id']} is of no record taken")
-
     def _check_reminders(self, one: Round) -> None:
         for seen in one.emitted:
             line = line_of(seen.value) if seen.topic == "timeout" else None
@@ -114,26 +119,6 @@ class PartitionBooks:
                 if case is None or case.fate != "held" or case.prepare.bulk_id:
                     raise Breach(f"partition {self.partition}: reminded of {line['id']}, which is not held")
             self.bulks.check_reminder(seen)
-
-    def _check_rows(self, touched: set[tuple[str, str]]) -> None:
-        """The changelogs must hold what the books hold."""
-        for table, key in touched:
-            row = self._rows.get((table, key))
-            if row is None:
-                raise Breach(f"partition {self.partition}: no row {key} of table {table}")
-            if table == "bulks":
-                self.bulks.check_row(key, row)
-            elif table == "positions":
-                participant, _currency, account_type = key.split("/")
-                expected: list[int | None] = [self.value(participant, account_type)]
-                if account_type == "POSITION":
-                    expected.append(self.auditor.caps[participant])
-                if [row[5], row[7]][: len(expected)] != expected:
-                    raise Breach(f"partition {self.partition}: row {key} holds {row}, and must {expected}")
-            elif (case := self.auditor.cases.get(key)) is not None:
-                shown = _shown(row[8][-1][0])
-                if shown != case.fate:
-                    raise Breach(f"partition {self.partition}: row {key} is {row[8][-1][0]}, and must be {case.fate}")
 
     def value(self, participant: str, account_type: str) -> int:
         """What an account of this partition must hold."""
@@ -159,8 +144,11 @@ class PartitionBooks:
             self._credit(line, effects)
         elif line["kind"].startswith("bulk-"):
             self.bulks.decide(line, seen, effects, refused)
+        elif line["kind"] == "command":
+            who = self.coordinator if line["name"] in COMMANDS else self.funds
+            who.command(line, effects)
         else:
-            self.funds.command(line, effects)
+            take(line, self.windows, self.coordinator, effects)
 
     def decide_line(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> str:
         """A transfer as a line of a bulk, by the rules of transfers; who is told of it is the bulk's business."""
@@ -234,7 +222,10 @@ class PartitionBooks:
         transfer_id, payer, payee = line["id"], prepare.payer, prepare.payee
         reserve = line["action"] == "reserve"
         if verdict == "committed":
-            effects.committed(transfer_id, payer, payee, prepare.amount, reserve=reserve)
+            debit = self.windows.commit(transfer_id, payer, payee, prepare.amount, effects)
+            effects.committed(debit, payee, reserve=reserve)
+            if debit.granularity == "GROSS":
+                self._settle(payer, transfer_id, prepare.amount, "SETTLEMENT_NET_SENDER", effects)
             return
         if verdict == "resent":
             effects.resent(transfer_id, payer, payee, line["source"], detail, reserve=reserve)
@@ -280,19 +271,25 @@ class PartitionBooks:
             if not self.auditor.credit(participant, transfer_id, -line["change"]):
                 raise Breach(f"partition {self.partition}: {transfer_id} credits {participant} a second time")
             self.credited[transfer_id] = -line["change"]
+            self.windows.credit(line)
         else:
             self.funds.reconcile(transfer_id, line["change"])
         value = self.value(participant, account_type)
         effects.move((participant, account_type), line["change"], value, transfer_id, line["entry"])
+        if "settles_into" in line:
+            self._settle(participant, transfer_id, line["change"], "SETTLEMENT_NET_RECIPIENT", effects)
+
+    def _settle(self, dfsp: str, transfer_id: str, owed: int, entry: str, effects: Effects) -> None:
+        """What a DFSP owes for a payment goes from its position to the funds that the scheme holds for it."""
+        self.auditor.settle(dfsp, transfer_id, owed)
+        effects.move((dfsp, "POSITION"), -owed, self.auditor.owes(dfsp), transfer_id, entry)
+        self.funds.move(dfsp, transfer_id, -owed, entry, effects)
 
 
 _KINDS = {
-    "prepare": ("prepare",), "fulfil": ("fulfil",), "timeout": ("timeout",), "credit": ("credit",),
-    "command": ("command",), "lookup": ("get", "fulfil"), "bulk-prepare": ("bulk-prepare",),
-    "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
+    "prepare": ("prepare",), "fulfil": ("fulfil",), "timeout": ("timeout",),
+    "credit": ("credit", "window-marker"), "command": ("command",), "lookup": ("get", "fulfil"),
+    "settlement": ("close-window", "forget-window", "scheme", "window-used", "window-report"),
+    "bulk-prepare": ("bulk-prepare",), "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
 }  # fmt: skip
-_BY_SWEEPS = ("timeout", "bulk-fulfil", "workers")
-
-
-def _shown(label: str) -> str:
-    return {"RESERVED": "held", "COMMITTED": "paid"}.get(label, "void")
+_BY_SWEEPS = ("timeout", "bulk-fulfil", "workers", "settlement", "settlement-windows")

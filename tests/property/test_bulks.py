@@ -11,11 +11,16 @@ from random import Random
 import orjson
 import pytest
 from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
 
+from agents.netting import leave_window
 from clearinghub.domain.bulk import BULK_TRANSITIONS, Bulk, BulkState, Tally
 from clearinghub.domain.bulk_lookup import was_accepted
+from clearinghub.domain.netting import Flow, Net, Party
 from clearinghub.domain.transfer import State, Transfer
 from clearinghub.messages import decode
+from tables.nets import NetKey, nets_of
+from tables.windows import open_window
 from tests.property.bulk_world import ROOM, BulkWorld, History, Sweep, histories
 
 
@@ -90,6 +95,26 @@ def test_a_line_ends_once_and_is_paid_once_if_it_commits(history: History) -> No
                 if row.state is State.COMMITTED:
                     committed.add(f"{name} {row.bulk_id} {row.history[0]}")
     assert len(committed) == len(world.credits)
+
+
+@given(histories(), st.lists(st.integers(0, 29), max_size=3))
+def test_what_was_paid_stands_in_the_nets_of_the_window_that_was_open(history: History, closings: list[int]) -> None:
+    world = BulkWorld()
+    windows: list[int] = []  # of each payment
+    for number, (message, now_ms) in enumerate(history):
+        paid = len(world.credits)
+        world.apply(message, now_ms)
+        windows += [open_window(world.view)] * (len(world.credits) - paid)
+        if number in closings:
+            leave_window(world.view, "Hub", open_window(world.view))
+            world.view.take()
+
+    assert windows == [credit["window"] for credit in world.credits]
+    for window in set(windows):
+        amounts = [-credit["change"] for credit in world.credits if credit["window"] == window]
+        flow, party = Flow("USD", "POSITION", "NET"), Party("payer")
+        expected = {NetKey(window, flow, party): Net(debits=sum(amounts), debit_count=len(amounts))}
+        assert expected == nets_of(world.view, window)
 
 
 @given(histories())

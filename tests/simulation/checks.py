@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.errors import KafkaError
 
 from clearinghub.engine.exceptions import ContiguityError, PartitionLostError
+from tests.analysts import TOPICS, check_record
 from tests.model.books import PartitionBooks
 from tests.model.bulk_ends import check_bulk_ends
 from tests.model.deliveries import Heard, check_deliveries
@@ -36,6 +38,8 @@ def check(world: World) -> None:
             dfsps=dfsps,
             confirm_to_payee=world.settings.confirm_to_payee,
             standing=lambda name: known.get(name, {False}),
+            hub_partition=world.hub_partition,
+            by_schedule=world.swarm.closes_by_schedule,
         )
         for partition in range(world.swarm.partitions)
     ]
@@ -43,6 +47,7 @@ def check(world: World) -> None:
         number = int(transaction.owner.rpartition("-")[2])
         books[number].follow(round_of(number, transaction, world.settings.application_id))
     check_scheme(books)
+    _check_analysts(world)
     heard = [Heard(one.receiver, one.method, one.url.partition(".example")[2], one.body) for one in world.dfsps.heard]
     notifications = [list(records_of(bus, "notification", number)) for number in range(world.swarm.partitions)]
     finals = (seen for number in range(world.swarm.partitions) for seen in records_of(bus, "transfers", number))
@@ -50,6 +55,17 @@ def check(world: World) -> None:
     bus.counts["callbacks"] += check_deliveries(notifications, records_of(bus, "dead-letter", 0), heard)
     bus.counts["callbacks heard"] += len(heard)
     _count(world, books)
+
+
+def _check_analysts(world: World) -> None:
+    """Records for analysts are as their pages say, and each partition's final states are numbered without a gap."""
+    for partition in range(world.swarm.partitions):
+        for topic in TOPICS:
+            for seen in records_of(world.bus, topic, partition):
+                check_record(topic, seen.value or b"")
+        finals = [json.loads(seen.value or b"") for seen in records_of(world.bus, "transfers", partition)]
+        sequences = [final["sequence"] for final in finals]
+        assert sequences == list(range(1, len(sequences) + 1)), f"final states of partition {partition}: {sequences}"
 
 
 def wrong_end(world: World) -> str | None:
@@ -73,6 +89,25 @@ def _count(world: World, books: list[PartitionBooks]) -> None:
         counts["records decided once"] += one.records
         for line in (line for bulk in one.bulks.cases.values() for line in bulk.lines):
             counts[f"lines {line.fate}"] += 1
+        counts["windows closed"] += len(one.coordinator.closed)
+        counts["transfers settled at once"] += sum(leg.granularity == "GROSS" for leg in one.windows.legs.values())
+    counts["crashes while a window closed"] += _crashes_while_closing(world)
     counts["records decided again"] = counts["records decided"] - counts["records decided once"]
     timeouts = (between(world.bus, "transfers", number, 0, 1 << 60) for number in range(world.swarm.partitions))
     counts["transfers expired"] += sum(b'"3303"' in (seen.value or b"") for part in timeouts for seen in part)
+
+
+def _crashes_while_closing(world: World) -> int:
+    """Deaths of the ledger's workers between the first and the last step of a window's closing."""
+    begun: dict[bytes | None, int] = {}
+    spans = []
+    for transaction in world.bus.committed:
+        for entry in transaction.entries:
+            if entry.place[0] != "settlement-windows" or b'"kind":"window"' not in (entry.value or b""):
+                continue
+            if b'"state":"PROCESSING"' in (entry.value or b""):
+                begun[entry.key] = transaction.sequence
+            elif entry.key in begun:
+                spans.append((begun.pop(entry.key), transaction.sequence))
+    crashes = [behind for group, behind in world.bus.crashes if group == world.settings.application_id]
+    return sum(any(first < behind <= last for first, last in spans) for behind in crashes)

@@ -8,8 +8,6 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from aiokafka.partitioner import murmur2
-
 from clearinghub.delivery.transport import DestinationError
 from tests.simulation import bulks, wire
 from tests.simulation.bus import Bus
@@ -73,7 +71,7 @@ class Dfsps:
 
     async def say(self, said: Said) -> None:
         """The ingress records it, and answers when the broker has it."""
-        partition = (murmur2(said.key.encode()) & 0x7FFFFFFF) % self._swarm.partitions
+        partition = wire.partition_of(said.key, self._swarm.partitions)
         await self._bus.request(lambda: self._bus.append(said.topic, partition, said.key.encode(), said.value))
 
     # -- payers

@@ -82,12 +82,13 @@ MUTANTS: Final = (
         "if stored is not None:\n", "if stored is not None and stored.state is not State.RESERVED:\n",
     ),
     Mutant(
-        "credit-lost", "agents/one_transfer.py", "            _credit_payee(view, transfer, trace)\n",
-        "            _ = outcome.reserve or _credit_payee(view, transfer, trace)\n",
+        "credit-lost", "agents/netting.py",
+        'view.emit("credit", transfer.payee, encode(credit))\n    if transfer.interchange_fee:',
+        'view.emit("credit", transfer.payee, encode(credit)) if amount > 1 else None\n    if transfer.interchange_fee:',
     ),
     Mutant(
         "credit-twice", "agents/credit.py",
-        'position.changed_by(line["change"],', 'position.changed_by(2 * line["change"],',
+        'change, line["id"], line["entry"], now_ms', '2 * change, line["id"], line["entry"], now_ms',
     ),
     Mutant(
         "fulfilment-unchecked", "clearinghub/domain/fulfil.py",
@@ -112,6 +113,23 @@ MUTANTS: Final = (
     Mutant(
         "bulk-stranger-accepted", "clearinghub/domain/bulk_fulfil.py",
         "if request.source != stored.payee:", "if False:",
+    ),
+    Mutant(
+        "credit-in-the-window-of-its-arrival", "agents/netting.py",
+        'key = NetKey(line["window"], flow,', "key = NetKey(open_window(view), flow,",
+    ),
+    Mutant(
+        "report-before-the-last-marker", "agents/netting.py",
+        "if len(seen) < view.partitions:", "if len(seen) < view.partitions - 1:",
+    ),
+    Mutant(
+        "emptiness-told-once", "agents/netting.py",
+        "if view.get(WINDOWS, USED) == window:", "if view.get(WINDOWS, USED) is not None:",
+    ),
+    Mutant(
+        "manner-of-the-payees-partition", "agents/netting.py",
+        'GROSS if "settles_into" in line else NET)',
+        'manner_of(scheme_copy(view).models, line["currency"], POSITION).granularity)',
     ),
     Mutant(
         "reminder-from-the-future", "agents/timeout.py", "0 <= now_ms - last_ms <", "now_ms - last_ms <",

@@ -16,7 +16,7 @@ FAULTS: Final = (
     "failing callbacks", "callbacks answered twice", "strangers", "late fulfils", "repeated fulfils",
     "changed fulfils", "wrong fulfilments", "silent payees", "repeated prepares", "changed prepares", "odd prepares",
     # of operators and of whoever writes to our topics
-    "commands", "lookups", "unreadable records",
+    "commands", "lookups", "unreadable records", "closing windows", "changing models",
 )  # fmt: skip
 
 # The engine's six steps (design 4), each with the points before, inside and behind it; then those of recovery.
@@ -46,6 +46,7 @@ class Swarm:
         self.safety_s = draw.uniform(6.0, 16.0)
         self.room = draw.choice((300, 1_000, 5_000))  # each payer's cap and funds, where amounts are up to 100
         self.session_s = draw.choice((1.0, 2.0, 5.0))
+        self.closes_by_schedule = draw.random() < 0.3
 
     def settings(self) -> dict[str, Any]:
         """The hub's settings that a run varies."""
@@ -68,6 +69,7 @@ class Swarm:
             "callback_wait_ms_max": draw.choice((5_000, 60_000)),
             "callback_breaker_failures": draw.choice((2, 10)),
             "callback_breaker_open_ms": 1_000,
+            "settlement_window_cron": "* * * * *" if self.closes_by_schedule else "",
         }
 
     def has(self, fault: str) -> bool:

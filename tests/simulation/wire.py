@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from aiokafka.partitioner import murmur2
 
 from clearinghub.messages import VERSION, encode
 
@@ -43,6 +44,11 @@ class Terms:
     @property
     def condition(self) -> str:
         return _base64(hashlib.sha256(hashlib.sha256(self.transfer_id.encode()).digest()).digest())
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """Where the ingress writes a record of that key, by Kafka's default partitioner."""
+    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
 def _base64(data: bytes) -> str:

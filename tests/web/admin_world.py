@@ -14,14 +14,22 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 
 from agents.command import on_command
-from agents.credit import on_credit
+from agents.credit import make_on_credit
+from agents.netting import book_commit
+from agents.settlement import make_on_settlement
+from agents.shell import LedgerContext, move_account
+from agents.windows import make_window_sweep
 from clearinghub.config import Settings
 from clearinghub.domain.position import Position
 from clearinghub.domain.statement import Statement, StatementLine
+from clearinghub.domain.transfer import State
 from clearinghub.messages import VERSION, encode
 from clearinghub.ports import CommandRejectedError, CommandTimeoutError
-from tables.positions import POSITIONS
+from tables.positions import POSITIONS, position_key
+from tables.windows import open_window
 from tests.fakes import Emitted, FakeParticipants, MemoryView, Offsets
+from tests.unit.domain.samples import transfer as a_transfer
+from tests.web.coordinator_world import CoordinatorInMemory
 from web.admin.app import build_admin_app
 
 PARTITIONS = 4
@@ -81,7 +89,7 @@ class HistoryInMemory:
 
 
 @dataclass
-class LedgerInMemory:
+class LedgerInMemory(CoordinatorInMemory):
     """CommandClient, LedgerReader and PacketReader: runs the agents in the broker's place, in the order of arrival."""
 
     participants: FakeParticipants
@@ -95,6 +103,14 @@ class LedgerInMemory:
     now_ms: int = NOW_MS
     packets: dict[str, str] = field(default_factory=dict)
     history: HistoryInMemory = field(default_factory=HistoryInMemory)
+    replies: list[dict[str, Any]] = field(default_factory=list)
+    published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    held_back: list[Emitted] | None = None  # records of topic `settlement` that do not arrive yet
+
+    def __post_init__(self) -> None:
+        view = self._view("Hub")
+        make_window_sweep(view.partition, None)(view, NOW_MS)
+        self._deliver(view.take())
 
     async def ilp_packet(self, transfer_id: str) -> str | None:
         if self.fails_with is not None:
@@ -123,11 +139,11 @@ class LedgerInMemory:
         }
         view = self._view(participant)
         on_command(Offsets("command", view.partition).record(encode(line), self.now_ms, participant), view)
-        emitted = view.take()
-        self._deliver(emitted)
-        if name == self.loses_answer_to:
+        self.replies.clear()
+        self._deliver(view.take())
+        if name == self.loses_answer_to or not self.replies:
             raise CommandTimeoutError(name)
-        (reply,) = (one.line for one in emitted if one.topic == "reply")
+        (reply,) = self.replies
         if reply["error"] is not None:
             raise CommandRejectedError(**reply["error"])
         return reply["result"]
@@ -142,6 +158,24 @@ class LedgerInMemory:
             raise self.fails_with
         return [row for row in self._view(participant).rows(POSITIONS).values() if row.participant == participant]
 
+    def commit(self, payer: str, payee: str, units: int, currency: str = "USD", fee: int = 0) -> None:
+        """A transfer, reserved and committed."""
+        self.now_ms += 1
+        view, number = self._view(payer), len(self.published)
+        transfer = a_transfer(
+            State.COMMITTED,
+            transfer_id=f"t-{number}-{self.now_ms}", payer=payer, payee=payee, amount=units, currency=currency,
+            window=open_window(view), interchange_fee=fee,
+        )  # fmt: skip
+        move_account(view, position_key(payer, currency, "POSITION"), units, transfer.transfer_id, "PRINCIPLE_VALUE", 1)
+        book_commit(view, "Hub", transfer, None)
+        self._deliver(view.take())
+
+    def release(self) -> None:
+        """What was held back arrives."""
+        held, self.held_back = self.held_back or [], None
+        self._deliver(held)
+
     def _view(self, key: str) -> MemoryView:
         return self.views[zlib.crc32(key.encode()) % PARTITIONS]
 
@@ -149,10 +183,23 @@ class LedgerInMemory:
         for one in emitted:
             if one.topic == "participants":
                 self.participants.take(one.value)
+            elif one.topic == "reply":
+                self.replies.append(one.line)
             elif one.topic == "positions":
                 self.history.rows.append((self.now_ms, json.loads(one.value)))
-            elif one.topic == "credit":
-                on_credit(Offsets("credit").record(one.value, self.now_ms, one.key), self._view(one.key))
+            elif one.topic == "settlement" and self.held_back is not None:
+                self.held_back.append(one)
+            elif one.topic in ("credit", "settlement"):
+                self._handle(one)
+            elif one.topic in ("events", "settlement-windows", "settlements"):
+                self.published.append((one.topic, json.loads(one.value)))
+
+    def _handle(self, one: Emitted) -> None:
+        context = LedgerContext("Hub", self.participants)
+        handler = (make_on_credit if one.topic == "credit" else make_on_settlement)(context)
+        view = self._view(one.key) if one.partition is None else self.views[one.partition]
+        handler(Offsets(one.topic, view.partition).record(one.value, self.now_ms, one.key), view)
+        self._deliver(view.take())
 
 
 @dataclass
@@ -241,7 +288,7 @@ async def an_operator(**settings: Any) -> AsyncIterator[Operator]:
     participants = FakeParticipants()
     ledger = LedgerInMemory(participants)
     app = build_admin_app(
-        Settings(**settings), ledger, participants, ledger, ledger, ledger.history, HealthySurroundings()
+        Settings(**settings), ledger, participants, ledger, ledger, ledger.history, ledger, HealthySurroundings()
     )
     async with TestClient(TestServer(app)) as client:
         yield Operator(client, ledger)

@@ -23,6 +23,7 @@ from web.admin.app import build_admin_app
 from web.admin.schema import Keys, described, transfer_id
 from web.fspiop import models
 from web.fspiop.app import build_fspiop_app
+from web.settlement import bodies as settlement_bodies
 
 FOLDER = Path(__file__).parents[2] / "web" / "openapi"
 FSPIOP: Mapping[str, Any] = yaml.safe_load((FOLDER / "fspiop-transfers.yaml").read_text())
@@ -33,6 +34,7 @@ ADMIN: Mapping[str, Any] = yaml.safe_load((FOLDER / "admin.yaml").read_text())
 PROSE = frozenset({"title", "description", "example", "$defs"})
 METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 BODIES = bodies.Bodies(())
+QUERIES = settlement_bodies.Queries(())
 
 
 def routes(app: Application) -> set[tuple[str, str]]:
@@ -78,7 +80,9 @@ def test_every_fspiop_route_is_described_and_no_other() -> None:
 def test_every_admin_route_is_described_and_no_other() -> None:
     participants = FakeParticipants()
     ledger = LedgerInMemory(participants)
-    app = build_admin_app(Settings(), ledger, participants, ledger, ledger, ledger.history, HealthySurroundings())
+    app = build_admin_app(
+        Settings(), ledger, participants, ledger, ledger, ledger.history, ledger, HealthySurroundings()
+    )
 
     assert routes(app) == {(method, path) for method, path, _ in operations(ADMIN)}
 
@@ -147,6 +151,10 @@ ADMIN_BODIES: list[tuple[str, str, Keys]] = [
     ("POST", "/settlementModels", BODIES.settlement_model),
     ("PUT", "/settlementModels/{name}", bodies.ACTIVE),
     ("POST", "/ledgerAccountTypes", bodies.LEDGER_ACCOUNT_TYPE),
+    ("POST", "/v2/settlementWindows/{id}", settlement_bodies.CLOSE_WINDOW),
+    ("POST", "/v2/settlements", settlement_bodies.CREATE_SETTLEMENT),
+    ("PUT", "/v2/settlements/{id}/participants/{pid}", settlement_bodies.PARTICIPANT),
+    ("PUT", "/v2/settlements/{id}/participants/{pid}/accounts/{aid}", settlement_bodies.ACCOUNT),
 ]
 
 
@@ -162,7 +170,8 @@ def test_no_admin_body_is_forgotten() -> None:
     with_body = {(method, path) for method, path, operation in operations(ADMIN) if "requestBody" in operation}
 
     of_models = {("POST", "/oracles"), ("PUT", "/oracles/{id}")}
-    assert with_body == {(method, path) for method, path, _ in ADMIN_BODIES} | of_models
+    of_alternatives = {("PUT", "/v2/settlements/{id}")}
+    assert with_body == {(method, path) for method, path, _ in ADMIN_BODIES} | of_models | of_alternatives
 
 
 @pytest.mark.parametrize(
@@ -173,6 +182,8 @@ def test_no_admin_body_is_forgotten() -> None:
         ("/participants/{name}/limits", BODIES.limits_query),
         ("/participants/{name}/positions", BODIES.positions_query),
         ("/participants/{name}/accounts/{id}/statement", statement.QUERY),
+        ("/v2/settlementWindows", QUERIES.windows),
+        ("/v2/settlements", QUERIES.settlements),
     ],
 )
 def test_admin_queries(path: str, keys: Keys) -> None:

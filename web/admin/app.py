@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from aiohttp.web import Application
 
 from clearinghub import __version__
 from clearinghub.config import Settings
-from clearinghub.ports import CommandClient, Health, LedgerReader, PacketReader, Participants, StatementReader
+from clearinghub.ports import (
+    CommandClient,
+    Health,
+    LedgerReader,
+    PacketReader,
+    Participants,
+    SettlementReader,
+    StatementReader,
+)
 from web.admin.accounts import AccountsResource
 from web.admin.context import AdminContext
 from web.admin.enums import EnumsResource
@@ -21,8 +27,7 @@ from web.admin.transactions import TransactionsResource
 from web.documentation.page import add_documentation_routes
 from web.errors import make_error_middleware
 from web.operations import add_operations_routes, make_metrics_middleware
-
-SETTLEMENT_BASE_PATH: Final = "/v2"  # of the reference's settlement API, whose clients look for its health below it
+from web.settlement.routes import add_settlement_routes
 
 
 def build_admin_app(
@@ -32,6 +37,7 @@ def build_admin_app(
     ledger: LedgerReader,
     packets: PacketReader,
     statements: StatementReader,
+    settlement: SettlementReader,
     health: Health,
 ) -> Application:
     """The application, ready to be served. It authenticates nobody: it is for a network of operators only."""
@@ -44,7 +50,8 @@ def build_admin_app(
     statement = StatementResource(context, statements)
     app.router.add_route("GET", "/participants/{name}/accounts/{id}/statement", statement.get_statement)
     app.router.add_get("/transactions/{id}", TransactionsResource(packets).get_transaction, allow_head=False)
-    add_operations_routes(app, health, __version__, base_paths=("", SETTLEMENT_BASE_PATH))
+    add_settlement_routes(app, settings.settlement_base_path, context, settlement)
+    add_operations_routes(app, health, __version__, base_paths=("", settings.settlement_base_path))
     add_documentation_routes(app, "admin")
     return app
 

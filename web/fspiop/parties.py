@@ -14,7 +14,8 @@ from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.party import PartyId, identifier_rejection
 from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.messages import VERSION, PartyBatchMessage, PartyMessage, encode
+from clearinghub.messages import VERSION, encode
+from clearinghub.party_messages import PartyBatchMessage, PartyMessage
 from clearinghub.ports import Participants, Recorder
 from web.errors import ApiError
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of

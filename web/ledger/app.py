@@ -19,7 +19,7 @@ class PartitionElsewhereError(Exception):
 
 
 class LedgerRows(Protocol):
-    """Where the answers come from. Both raise PartitionElsewhereError."""
+    """Where the answers come from. All raise PartitionElsewhereError."""
 
     async def positions(self, partition: int, participant: str) -> list[bytes]:
         """The rows of a participant's accounts, as stored."""
@@ -29,6 +29,12 @@ class LedgerRows(Protocol):
 
     async def parties(self, partition: int, after: str, count_max: int) -> list[tuple[bytes, bytes]]:
         """The next rows of the built-in oracle behind a key, with their keys."""
+
+    async def settlement_rows(self, partition: int, keys: list[str]) -> list[bytes]:
+        """Those of these rows of table `settlement` that there are, as stored."""
+
+    async def last_settlement_rows(self, partition: int, kind: str) -> list[bytes]:
+        """The last rows of a kind in table `settlement`, last first, as many as one answer takes."""
 
 
 def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
@@ -60,9 +66,26 @@ def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
         lines = (b"[%b,%b]" % (orjson.dumps(key.decode()), row) for key, row in found)
         return Response(body=b"\n".join(lines), content_type="application/x-ndjson")
 
+    async def get_settlement_rows(request: Request) -> Response:
+        try:
+            found = await rows.settlement_rows(int(request.match_info["partition"]), request.query.getall("key", []))
+        except PartitionElsewhereError:
+            return _elsewhere()
+        return Response(body=b"\n".join(found), content_type="application/x-ndjson")
+
+    async def get_last_settlement_rows(request: Request) -> Response:
+        try:
+            kind = request.match_info["kind"]
+            found = await rows.last_settlement_rows(int(request.match_info["partition"]), kind)
+        except PartitionElsewhereError:
+            return _elsewhere()
+        return Response(body=b"\n".join(found), content_type="application/x-ndjson")
+
     app = Application()
     app.add_routes(
         [
+            get(r"/partitions/{partition:\d+}/settlement", get_settlement_rows),
+            get(r"/partitions/{partition:\d+}/settlement/last/{kind}", get_last_settlement_rows),
             get(r"/partitions/{partition:\d+}/positions/{participant}", get_positions),
             get(r"/partitions/{partition:\d+}/transfers/{id}", get_transfer),
             get(r"/partitions/{partition:\d+}/parties", get_parties),

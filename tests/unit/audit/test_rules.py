@@ -32,6 +32,8 @@ def test_sound_books(topics: Topics) -> None:
     topics.reserved("t-7")
     topics.prepare("t-1")  # again
     topics.prepare("t-8")
+    topics.window(nets={PAYER: (2 * AMOUNT, 0, 2, 0), PAYEE: (0, 2 * AMOUNT, 0, 2)})
+    topics.settlement("PENDING_SETTLEMENT", nets=(2 * AMOUNT, -2 * AMOUNT))
     found = topics.audit()
 
     assert {} == found.broken

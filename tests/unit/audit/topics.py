@@ -87,9 +87,11 @@ class Topics:
         self.write("positions", PARTITIONS[participant], orjson.dumps(row))
 
     def end(self, state: str, transfer_id: str = "t-1", **changes: Any) -> None:
+        window = 1 if state in ("COMMITTED", "SETTLED") else None
         row: dict[str, Any] = {
             "v": VERSION, "transferId": transfer_id, "kind": "transfer", "payer": PAYER, "payee": PAYEE,
-            "amount": AMOUNT, "currency": "XTS", "state": state, "preparedAt": "2023-11-14T22:13:20.000Z",
+            "amount": AMOUNT, "currency": "XTS", "state": state, "window": window, "interchangeFee": 0,
+            "preparedAt": "2023-11-14T22:13:20.000Z",
         } | changes  # fmt: skip
         self.write("transfers", PARTITIONS[row["payer"]], orjson.dumps(row))
 
@@ -103,6 +105,40 @@ class Topics:
     def dead(self, topic: str, partition: int, offset: int) -> None:
         row = {"v": VERSION, "kind": "dead-letter", "topic": topic, "partition": partition, "offset": offset}
         self.entries.insert(0, Entry("dead-letter", 0, 0, self.now_ms, orjson.dumps(row) + b"\nwhat it was"))
+
+    def marker(self, window: int = 1) -> None:
+        line = {"v": VERSION, "kind": "window-marker", "window": window, "source": PAYER_PARTITION}
+        self.write("credit", PAYEE_PARTITION, encode(line))
+
+    def window(self, state: str = "CLOSED", nets: dict[str, tuple[int, int, int, int]] | None = None) -> None:
+        """Window 1 as the ledger tells it, with debits, credits and their counts."""
+        about = {"v": VERSION, "settlementWindowId": 1}
+        names = ("debits", "credits", "debitCount", "creditCount")
+        told = [
+            {"participant": name, "counterparty": "", **dict(zip(names, sums, strict=True))}
+            for name, sums in (nets or {}).items()
+        ]
+        flow = {"currency": "XTS", "ledgerAccountType": "POSITION", "granularity": "NET"}
+        self.first("settlement-windows", {**about, "kind": "window", "state": state, "reason": "r"})
+        self.first("settlement-windows", {**about, **flow, "kind": "nets", "nets": told})
+
+    def settlement(self, state: str, *, moving: bool = False, nets: tuple[int, int] = (AMOUNT, -AMOUNT)) -> None:
+        """Settlement 1 of payer and payee, its accounts all in that state; its transfers are s-payer and s-payee."""
+        accounts = [
+            {
+                "participant": name, "currency": "XTS", "state": state, "net": net, "moving": moving,
+                "legs": [{"transferId": f"s-{name}", "net": net}],
+            }
+            for name, net in zip((PAYER, PAYEE), nets, strict=True)
+        ]  # fmt: skip
+        row = {"v": VERSION, "settlementId": 1, "ledgerAccountType": "POSITION", "movesPositions": True}
+        self.first("settlements", {**row, "accounts": accounts})
+
+    def first(self, topic: str, row: dict[str, Any]) -> None:
+        """Such records are read before all others."""
+        self.now_ms += 1
+        place = sum(entry.topic in ("settlement-windows", "settlements") for entry in self.entries)
+        self.entries.insert(place, Entry(topic, HUB_PARTITION, 0, self.now_ms, orjson.dumps(row)))
 
     # Whole lives.
 

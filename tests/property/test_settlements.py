@@ -1,0 +1,153 @@
+"""Any order of payments, closings, settlement calls and deliveries: money is conserved, no state that 9.4 forbids."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from clearinghub.domain.settlement import SettlementState as State
+from clearinghub.domain.settlement_window import WindowState
+from tables.settlements import CONTENTS, content_key
+from tests.property.settlement_world import CURRENCIES, DFSPS, NET_MODELS, SettlementWorld
+
+# By the state of the whole, the states that its accounts may have (fspiop 9.4); and one that not all may have.
+ALLOWED: dict[State, tuple[set[State], State | None]] = {
+    State.PENDING_SETTLEMENT: ({State.PENDING_SETTLEMENT, State.PS_TRANSFERS_RECORDED}, State.PS_TRANSFERS_RECORDED),
+    State.PS_TRANSFERS_RECORDED: (
+        {State.PS_TRANSFERS_RECORDED, State.PS_TRANSFERS_RESERVED}, State.PS_TRANSFERS_RESERVED,
+    ),
+    State.PS_TRANSFERS_RESERVED: (
+        {State.PS_TRANSFERS_RESERVED, State.PS_TRANSFERS_COMMITTED}, State.PS_TRANSFERS_COMMITTED,
+    ),
+    State.PS_TRANSFERS_COMMITTED: ({State.PS_TRANSFERS_COMMITTED}, None),
+    State.SETTLING: ({State.PS_TRANSFERS_COMMITTED, State.SETTLED}, State.SETTLED),
+    State.SETTLED: ({State.SETTLED}, None),
+    State.ABORTED: ({State.ABORTED}, None),
+}  # fmt: skip
+FORWARD = (State.PS_TRANSFERS_RECORDED, State.PS_TRANSFERS_RESERVED, State.PS_TRANSFERS_COMMITTED, State.SETTLED)
+RECIPIENTS_MOVED = {State.PS_TRANSFERS_RESERVED, State.PS_TRANSFERS_COMMITTED, State.SETTLED}
+SENDERS_MOVED = {State.PS_TRANSFERS_COMMITTED, State.SETTLED}
+
+
+def _moved_states(net: int) -> set[State]:
+    return RECIPIENTS_MOVED if net < 0 else SENDERS_MOVED
+
+
+class SettlementMachine(RuleBasedStateMachine):
+    """Operators and DFSPs do as they like; records arrive when they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = SettlementWorld()
+        self.seen: dict[tuple[int, int], State] = {}
+
+    @rule(pair=st.permutations(DFSPS), amount=st.integers(0, 50), currency=st.sampled_from(CURRENCIES))
+    def pay(self, pair: list[str], amount: int, currency: str) -> None:
+        self.world.pay(pair[0], pair[1], amount, currency)
+
+    @rule()
+    def close(self) -> None:
+        open_ids = [one.window_id for one in self.world.windows() if one.state is WindowState.OPEN]
+        assert 1 == len(open_ids)
+        self.world.command("close-window", window=open_ids[0], reason="closed")
+
+    @rule(model=st.sampled_from(NET_MODELS), ids=st.sets(st.integers(1, 5), min_size=1, max_size=3))
+    def create(self, model: str, ids: set[int]) -> None:
+        self.world.command("create-settlement", model=model, reason="r", windows=sorted(ids))
+
+    @precondition(lambda self: self.world.settlements())
+    @rule(data=st.data(), whole=st.booleans())
+    def advance(self, data: st.DataObject, whole: bool) -> None:
+        settlement = data.draw(st.sampled_from(self.world.settlements()))
+        lines = settlement.lines if whole else data.draw(st.lists(st.sampled_from(settlement.lines), max_size=4))
+        following = data.draw(st.sampled_from(FORWARD)) if not whole else self._following(settlement.state)
+        accounts: list[dict[str, Any]] = [
+            {
+                "participant_id": line.participant_id, "account_id": line.account_id, "state": following.value,
+                "reason": "r", "external_reference": None,
+            }
+            for line in lines
+        ]  # fmt: skip
+        self.world.command("put-settlement", settlement=settlement.settlement_id, accounts=accounts)
+
+    @staticmethod
+    def _following(state: State) -> State:
+        return next((one for one in FORWARD if list(State).index(one) > list(State).index(state)), State.SETTLED)
+
+    @precondition(lambda self: self.world.settlements())
+    @rule(data=st.data())
+    def abort(self, data: st.DataObject) -> None:
+        settlement = data.draw(st.sampled_from(self.world.settlements()))
+        self.world.command(
+            "abort-settlement", settlement=settlement.settlement_id, reason="no", external_reference=None
+        )
+
+    @precondition(lambda self: self.world.waiting)
+    @rule(data=st.data(), count=st.integers(1, 8))
+    def deliver(self, data: st.DataObject, count: int) -> None:
+        for _ in range(count):
+            if self.world.waiting:
+                self.world.deliver(data.draw(st.sampled_from(sorted(self.world.waiting))))
+
+    @rule()
+    def drain(self) -> None:
+        self.world.drain()
+
+    @invariant()
+    def money_is_conserved(self) -> None:
+        assert dict.fromkeys(CURRENCIES, 0) == {one: self.world.total(one) for one in CURRENCIES}
+
+    @invariant()
+    def no_state_is_forbidden(self) -> None:
+        for one in self.world.settlements():
+            allowed, not_by_all = ALLOWED[one.state]
+            states = {line.state for line in one.lines}
+            assert states <= allowed
+            assert states != {not_by_all}
+            for line in one.lines:
+                key = (one.settlement_id, line.account_id)
+                order = list(State)
+                assert order.index(self.seen.get(key, line.state)) <= order.index(line.state), "a step back"
+                self.seen[key] = line.state
+
+    @invariant()
+    def a_content_is_in_one_settlement_at_most(self) -> None:
+        taken = Counter(
+            content for one in self.world.settlements() if one.state is not State.ABORTED for content in one.contents
+        )
+        assert set(taken.values()) <= {1}
+
+    def teardown(self) -> None:
+        self.world.drain()
+        self.money_is_conserved()
+        self.no_state_is_forbidden()
+        for settlement in self.world.settlements():
+            assert not settlement.is_moving
+            for line in settlement.lines:
+                moved = [
+                    leg.net for leg in line.legs if line.state in (RECIPIENTS_MOVED if leg.net < 0 else SENDERS_MOVED)
+                ]
+                assert -sum(moved) == line.moved
+        self._nets_are_those_of_the_transfers()
+
+    def _nets_are_those_of_the_transfers(self) -> None:
+        view = self.world.views[0]
+        for window in self.world.windows():
+            assert window.state not in (WindowState.PROCESSING, WindowState.FAILED), window.reason
+            if window.state is WindowState.OPEN:
+                continue
+            told: Counter[tuple[str, str]] = Counter()
+            for content in window.contents:
+                held = view.get(CONTENTS, content_key(window.window_id, content.flow))
+                assert held is not None
+                for party, net in held.nets.items():
+                    told[party.participant, content.flow.currency] += net.amount
+            assert self.world.expected.get(window.window_id, Counter()) == told
+
+
+SettlementMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
+TestSettlements = SettlementMachine.TestCase

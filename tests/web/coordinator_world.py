@@ -1,0 +1,42 @@
+"""What the coordinator of settlement has in its tables, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clearinghub.domain.netting import Flow
+from clearinghub.domain.settlement import Settlement
+from clearinghub.domain.settlement_creation import ContentNets
+from clearinghub.domain.settlement_window import Window
+from clearinghub.engine.record import TableSpec
+from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key
+from tests.fakes import MemoryView, Row
+
+
+class CoordinatorInMemory:
+    """SettlementReader over the tables of the partition of the hub's name."""
+
+    def _view(self, key: str) -> MemoryView:
+        raise NotImplementedError
+
+    async def last_windows(self) -> list[Window]:
+        return self._coordinated(SETTLEMENT_WINDOWS, "window/")
+
+    async def windows(self, window_ids: Sequence[int]) -> list[Window]:
+        return [one for one in reversed(await self.last_windows()) if one.window_id in window_ids]
+
+    async def nets(self, window: Window) -> dict[Flow, ContentNets]:
+        view = self._view("Hub")
+        found = {one.flow: view.get(CONTENTS, content_key(window.window_id, one.flow)) for one in window.contents}
+        return {flow: nets for flow, nets in found.items() if nets is not None}
+
+    async def last_settlements(self) -> list[Settlement]:
+        return self._coordinated(SETTLEMENTS, "settlement/")
+
+    async def settlement(self, settlement_id: int) -> Settlement | None:
+        return self._view("Hub").get(SETTLEMENTS, settlement_key(settlement_id))
+
+    def _coordinated(self, table: TableSpec[Row], prefix: str) -> list[Row]:
+        """Rows of a kind, last first."""
+        rows = self._view("Hub").tables.get(table.name, {})
+        return [table.decode(rows[key]) for key in sorted(rows, reverse=True) if key.startswith(prefix)]

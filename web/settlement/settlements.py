@@ -1,0 +1,209 @@
+"""Settlements: create, look, move accounts on, abort (fspiop 9.1, 9.3 to 9.5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from aiohttp.web import Request, Response
+
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.domain.settlement import Line, Settlement, SettlementState
+from clearinghub.domain.settlement_fields import settlement_of, window_of
+from clearinghub.domain.settlement_window import Window
+from clearinghub.ports import SettlementReader
+from web.admin.bodies import read_body, read_query
+from web.admin.context import AdminContext, json_response
+from web.errors import ApiError
+from web.settlement.bodies import (
+    ACCOUNT,
+    CREATE_SETTLEMENT,
+    PARTICIPANT,
+    SETTLEMENT,
+    Queries,
+    number_in_path,
+    refuse_unknown,
+)
+from web.settlement.shapes import aborted_shape, progress_shape, settlement_shape
+
+_OTHERS: Final = ("state", "reason", "externalReference")
+_NOT_FOUND: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Settlement not found")
+_NO_OTHERS: Final = Rejection(
+    ErrorCode.VALIDATION_ERROR, "No other properties are allowed when participants is provided"
+)
+_BOTH: Final = Rejection(ErrorCode.MISSING_ELEMENT, "State and reason are mandatory")
+_INVALID: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Invalid request payload input")
+
+
+class SettlementsResource:
+    """/settlements."""
+
+    def __init__(self, context: AdminContext, reader: SettlementReader, queries: Queries) -> None:
+        self._context = context
+        self._reader = reader
+        self._queries = queries
+
+    async def post_settlements(self, request: Request) -> Response:
+        """A settlement of closed windows by a model."""
+        body = (await read_body(request, CREATE_SETTLEMENT)).fields
+        args = {
+            "model": body["settlementModel"],
+            "reason": body["reason"],
+            "windows": [one["id"] for one in body["settlementWindows"]],
+        }
+        settlement, windows, _touched = await self._execute("create-settlement", args)
+        return json_response(settlement_shape(settlement, windows, settlement.lines))
+
+    async def get_settlements(self, request: Request) -> Response:
+        """The settlements that all filters match, newest first."""
+        refuse_unknown(request, self._queries.settlements)
+        query = read_query(request, self._queries.settlements)
+        if not query:
+            names = ", ".join(self._queries.settlements)
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, f"Use at least one parameter: {names}"))
+        shapes = []
+        for settlement in await self._reader.last_settlements():
+            if not _matches(settlement, query):
+                continue
+            windows = await self._reader.windows(settlement.window_ids)
+            if _is_between(windows, query):
+                shapes.append(settlement_shape(settlement, windows, settlement.lines))
+        if not shapes:
+            filters = json.dumps(dict(request.query), separators=(",", ":"))
+            detail = f"No settlements found matching the provided parameters: {filters}"
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+        return json_response(shapes)
+
+    async def get_settlement(self, request: Request) -> Response:
+        """One settlement with all its accounts."""
+        settlement = await self._settlement(request)
+        return await self._shown(settlement, settlement.lines)
+
+    async def get_participant(self, request: Request) -> Response:
+        """One settlement with the accounts of one participant."""
+        settlement = await self._settlement(request)
+        return await self._shown(settlement, _lines_of(settlement, number_in_path(request, "pid")))
+
+    async def get_account(self, request: Request) -> Response:
+        """One settlement with one account."""
+        settlement = await self._settlement(request)
+        return await self._shown(settlement, [_line_of(settlement, request)])
+
+    async def put_settlement(self, request: Request) -> Response:
+        """Move accounts on, or abort the whole."""
+        settlement_id = number_in_path(request, "id")
+        body = (await read_body(request, SETTLEMENT)).fields
+        if "participants" not in body:
+            return await self._abort(settlement_id, body)
+        if any(name in body for name in _OTHERS):
+            raise ApiError(_NO_OTHERS)
+        asked = [_asked(one["id"], account) for one in body["participants"] for account in one["accounts"]]
+        settlement, windows, touched = await self._advance(settlement_id, asked)
+        return json_response(progress_shape(settlement, windows, touched))
+
+    async def put_participant(self, request: Request) -> Response:
+        """Move accounts of one participant on."""
+        settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
+        body = (await read_body(request, PARTICIPANT)).fields
+        _lines_of(await self._settlement(request, _NOT_FOUND), participant_id)
+        asked = [_asked(participant_id, account) for account in body["accounts"]]
+        settlement, windows, touched = await self._advance(settlement_id, asked)
+        return json_response(progress_shape(settlement, windows, touched))
+
+    async def put_account(self, request: Request) -> Response:
+        """Move one account on."""
+        settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
+        body = (await read_body(request, ACCOUNT)).fields
+        line = _line_of(await self._settlement(request, _NOT_FOUND), request)
+        asked = _asked(participant_id, {"id": line.account_id, **body})
+        settlement, windows, touched = await self._advance(settlement_id, [asked])
+        return json_response(progress_shape(settlement, windows, touched))
+
+    async def _abort(self, settlement_id: int, body: dict[str, Any]) -> Response:
+        if ("state" in body) != ("reason" in body):
+            raise ApiError(_BOTH)
+        if body.get("state") != SettlementState.ABORTED.value:
+            raise ApiError(_INVALID)
+        args = {
+            "settlement": settlement_id,
+            "reason": body["reason"],
+            "external_reference": body.get("externalReference"),
+        }
+        settlement, _windows, _touched = await self._execute("abort-settlement", args)
+        return json_response(aborted_shape(settlement))
+
+    async def _advance(self, settlement_id: int, asked: list[dict[str, Any]]) -> tuple[Settlement, list[Window], Any]:
+        return await self._execute("put-settlement", {"settlement": settlement_id, "accounts": asked})
+
+    async def _execute(self, command: str, args: dict[str, Any]) -> tuple[Settlement, list[Window], Any]:
+        result = await self._context.execute(command, self._context.hub_name, args)
+        windows = [window_of(fields) for fields in result["windows"]]
+        return settlement_of(result["settlement"]), windows, result["touched"]
+
+    async def _settlement(self, request: Request, absent: Rejection | None = None) -> Settlement:
+        settlement_id = number_in_path(request, "id")
+        settlement = await self._reader.settlement(settlement_id)
+        if settlement is None:
+            detail = f"Settlement with ID '{settlement_id}' not found"
+            raise ApiError(absent or Rejection(ErrorCode.VALIDATION_ERROR, detail))
+        return settlement
+
+    async def _shown(self, settlement: Settlement, lines: Sequence[Line]) -> Response:
+        windows = await self._reader.windows(settlement.window_ids)
+        return json_response(settlement_shape(settlement, windows, lines))
+
+
+def _asked(participant_id: int, account: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "participant_id": participant_id,
+        "account_id": account["id"],
+        "state": account["state"],
+        "reason": account["reason"],
+        "external_reference": account.get("externalReference"),
+    }
+
+
+def _lines_of(settlement: Settlement, participant_id: int) -> list[Line]:
+    lines = [line for line in settlement.lines if line.participant_id == participant_id]
+    if not lines:
+        detail = f"Participant with ID '{participant_id}' is not part of settlement '{settlement.settlement_id}'"
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+    return lines
+
+
+def _line_of(settlement: Settlement, request: Request) -> Line:
+    """The account in the path, which must be the participant's in the path."""
+    participant_id, account_id = number_in_path(request, "pid"), number_in_path(request, "aid")
+    own = _lines_of(settlement, participant_id)
+    line = settlement.line(account_id)
+    if line is None:
+        detail = f"Account ID '{account_id}' is not part of settlement '{settlement.settlement_id}'"
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+    if line not in own:
+        detail = f"Provided account ID '{account_id}' does not match any position account for participant"
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, f"{detail} '{participant_id}'"))
+    return line
+
+
+def _matches(settlement: Settlement, query: dict[str, Any]) -> bool:
+    created_at_ms = settlement.created_at_ms
+    return (
+        query.get("state") in (None, settlement.state.value)
+        and query.get("fromDateTime", 0) <= created_at_ms <= query.get("toDateTime", created_at_ms)
+        and query.get("settlementWindowId") in (None, *settlement.window_ids)
+        and any(
+            query.get("currency") in (None, line.currency)
+            and query.get("participantId") in (None, line.participant_id)
+            and query.get("accountId") in (None, line.account_id)
+            for line in settlement.lines
+        )
+    )
+
+
+def _is_between(windows: Sequence[Window], query: dict[str, Any]) -> bool:
+    first_ms, last_ms = query.get("fromSettlementWindowDateTime"), query.get("toSettlementWindowDateTime")
+    return any(
+        (first_ms is None or first_ms <= window.created_at_ms) and (last_ms is None or window.created_at_ms <= last_ms)
+        for window in windows
+    )

@@ -1,0 +1,85 @@
+"""Settlement windows: list them, look into one, close the open one (fspiop 9.1, 9.2)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from aiohttp.web import Request, Response
+
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.domain.settlement_fields import window_of
+from clearinghub.domain.settlement_window import Window, WindowState
+from clearinghub.ports import SettlementReader
+from web.admin.bodies import read_body, read_query
+from web.admin.context import AdminContext, json_response
+from web.errors import ApiError
+from web.settlement.bodies import CLOSE_WINDOW, Queries, number_in_path, refuse_unknown
+from web.settlement.shapes import nets_shape, whole_window_shape, window_shape
+
+_HOLDS_NOTHING: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED})
+
+
+class WindowsResource:
+    """/settlementWindows."""
+
+    def __init__(self, context: AdminContext, reader: SettlementReader, queries: Queries) -> None:
+        self._context = context
+        self._reader = reader
+        self._queries = queries
+
+    async def get_windows(self, request: Request) -> Response:
+        """The windows that all filters match, newest first."""
+        refuse_unknown(request, self._queries.windows)
+        query = read_query(request, self._queries.windows)
+        if not query:
+            names = ", ".join(self._queries.windows)
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, f"Use at least one parameter: {names}"))
+        found = [window for window in await self._reader.last_windows() if _matches(window, query)]
+        if "participantId" in query:
+            found = [window for window in found if await self._has(window, query["participantId"])]
+        if not found:
+            filters = json.dumps(dict(request.query), separators=(",", ":"))
+            detail = f"settlementWindow by filters: {filters} not found"
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+        return json_response([whole_window_shape(window) for window in found])
+
+    async def get_window(self, request: Request) -> Response:
+        """One window."""
+        return json_response(whole_window_shape(await self._window(number_in_path(request, "id"))))
+
+    async def get_nets(self, request: Request) -> Response:
+        """Who owes and who is owed what in a closed window; the hub's own addition."""
+        window = await self._window(number_in_path(request, "id"))
+        nets = await self._reader.nets(window)
+        return json_response({**window_shape(window), "content": nets_shape(window, nets)})
+
+    async def post_window(self, request: Request) -> Response:
+        """Close a window; the answer is the one that is open now."""
+        window_id = number_in_path(request, "id")
+        body = (await read_body(request, CLOSE_WINDOW)).fields
+        args = {"window": window_id, "reason": body["reason"]}
+        result = await self._context.execute("close-window", self._context.hub_name, args)
+        return json_response(window_shape(window_of(result["window"])))
+
+    async def _window(self, window_id: int) -> Window:
+        found = await self._reader.windows([window_id])
+        if not found:
+            detail = f"No record for settlementWindowId: {window_id} found"
+            raise ApiError(Rejection(ErrorCode.INTERNAL_SERVER_ERROR, detail, http_status=400))
+        return found[0]
+
+    async def _has(self, window: Window, participant_id: int) -> bool:
+        """Whether a transfer of that participant is in it, as far as that is known yet."""
+        if window.state in _HOLDS_NOTHING:
+            return False
+        nets = await self._reader.nets(window)
+        return any(ids.participant_id == participant_id for one in nets.values() for ids in one.accounts.values())
+
+
+def _matches(window: Window, query: dict[str, Any]) -> bool:
+    return (
+        query.get("state") in (None, window.state.value)
+        and query.get("fromDateTime", 0) <= window.created_at_ms <= query.get("toDateTime", window.created_at_ms)
+        and ("currency" not in query or any(one.flow.currency == query["currency"] for one in window.contents))
+    )
