@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
 SANDBOX ?= 1
 TRANSFERS ?= 200
+PAYMENTS ?= 5
 REQUESTS ?= 20000
 SEED ?=
 SEEDS ?= 1000
@@ -42,8 +43,8 @@ run: $(STAMP) ## run the hub and two simulated DFSPs on this machine until Ctrl-
 	@case "$(SANDBOX)" in 0) sandbox= ;; 1) sandbox=--sandbox ;; *) echo "SANDBOX is 0 or 1" >&2; exit 2 ;; esac; \
 	CLEARINGHUB_PARTITIONS=$(PARTITIONS) CLEARINGHUB_LOG_FORMAT=$${CLEARINGHUB_LOG_FORMAT:-console} exec $(BIN)/python -m clearinghub all $$sandbox
 
-demo: $(STAMP) ## send TRANSFERS=200 transfers through a running hub and check the books
-	@exec $(BIN)/python -m clearinghub demo --transfers $(TRANSFERS)
+demo: $(STAMP) ## PAYMENTS=5 whole payments of each kind and TRANSFERS=200 mixed ones through a running hub, all checked
+	@exec $(BIN)/python -m clearinghub demo --payments $(PAYMENTS) --transfers $(TRANSFERS)
 
 test: lint ## lint, then every test (real Kafka)
 	$(BIN)/python -m pytest
