@@ -62,7 +62,7 @@ def cases(surface: str, mode: GenerationMode) -> Iterator[AnyCase]:
 
 
 def has_followers(surface: str, status: int) -> bool:
-    """Whether more may be written behind such an answer: behind what a DFSP says also a 200, as it may walk the ring."""
+    """Whether more may be written behind such an answer; what a DFSP answers may walk the ring behind its 200."""
     return status == ACCEPTED or (status < REFUSED_FROM and surface != "admin")
 
 
