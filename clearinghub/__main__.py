@@ -60,6 +60,7 @@ TOOL_ENTRIES: Final = {
     "apply": "clearinghub.apply",
     "keys": "clearinghub.jws.generate",
     "parties": "clearinghub.parties_cli.main",
+    "report": "clearinghub.report_cli.main",
 }
 
 
@@ -88,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
         ("audit", "check the ledger's books from the topics alone"),
         ("keys", "make keys for message signatures"),
         ("parties", "import parties into the built-in oracle from CSV, or export them"),
+        ("report", "reports of settlement, account statements: on the screen, as JSON, CSV, HTML"),
     ):
         roles.add_parser(tool, help=purpose, add_help=False)
     roles.add_parser("version", help="print the version")
