@@ -19,6 +19,7 @@ from clearinghub.config import Settings
 from clearinghub.demo.audit import Auditor
 from clearinghub.demo.books import RECONCILIATION, Books
 from clearinghub.demo.check import judge
+from clearinghub.demo.day.run import run_day
 from clearinghub.demo.labels import Labels
 from clearinghub.demo.plan import TRANSFERS_MAX, TRANSFERS_MIN, Plan, make_plan
 from clearinghub.demo.report import (
@@ -57,6 +58,7 @@ def options(args: Sequence[str]) -> argparse.Namespace:
         prog="python -m clearinghub demo",
         description="Send mixed transfers through the running hub and check every outcome and every account.",
     )
+    parser.add_argument("--day", action="store_true", help="a whole day instead, with settlement; see --day --help")
     parser.add_argument("--transfers", type=_transfers, default=200, metavar="N", help="how many (%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="repeat the mix of an earlier run")
     parser.add_argument("--timeout", type=int, default=90, metavar="S", help="for everything, at most (%(default)s s)")
@@ -66,6 +68,8 @@ def options(args: Sequence[str]) -> argparse.Namespace:
 
 async def run(settings: Settings, args: Sequence[str]) -> int:
     """The whole demo; gives the exit code: 0 only if everything is exactly right, 1 if not, 3 without a hub."""
+    if "--day" in args:
+        return await run_day(settings, args)
     chosen = options(args)
     console = Console()
     this_task = asyncio.current_task()
