@@ -112,7 +112,7 @@ async def tampering_is_found(hub: HubUnderTest, bootstrap: str, prefix: str) -> 
     for arguments, told in (
         (("window", "1"), f"not what the audit counts: {CURRENCY} POSITION NET of alpha: told"),
         (("settlement", "1"), f"not what the audit counts: {CURRENCY} POSITION NET of beta: told"),
-        (("transfers", "1"), f"not what the audit counts: {CURRENCY} POSITION NET of beta: told"),
+        (("transfers", "1"), f"the report does not add up: {CURRENCY} POSITION of beta: the window holds"),
         (("statement", "alpha", CURRENCY), "the books are not right"),
     ):
         code, _out, err = await reported(hub, *arguments, "--verify", "--settle-s", "1")
