@@ -26,8 +26,8 @@ class Page(HTMLParser):
         self.attributes += attrs
         if tag == "tr":
             self.rows.append([])
-        self._cell = tag in ("td", "th")
-        if self._cell:
+        if tag in ("td", "th"):
+            self._cell = True
             self.rows[-1].append("")
 
     def handle_data(self, data: str) -> None:
@@ -35,7 +35,7 @@ class Page(HTMLParser):
             self.rows[-1][-1] += data
 
     def handle_endtag(self, tag: str) -> None:
-        self._cell = False
+        self._cell = self._cell and tag not in ("td", "th")
 
 
 async def text_of(operator: Operator, path: str, form: str, **headers: str) -> tuple[str, Any]:

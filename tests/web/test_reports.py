@@ -60,6 +60,16 @@ async def test_a_window_as_a_page(closed: Operator) -> None:
     assert "does not add up" not in text
 
 
+async def test_amounts_of_a_column_have_decimals_alike(operator: Operator) -> None:
+    await a_scheme(operator)
+    pay(operator)
+    operator.ledger.commit("alpha", "beta", 12_345_678_905)
+    await close(operator)
+    rows = Page((await text_of(operator, f"{WINDOW}/report", "html"))[0]).rows
+
+    assert ["1,234,667.8905", "40.0000", "20.0000", "1,234,727.8905"] == [row[1] for row in rows[1:]]
+
+
 async def test_nothing_in_a_page_can_run_or_be_fetched(closed: Operator) -> None:
     text, headers = await text_of(closed, f"{WINDOW}/report", "html")
     policy = headers["Content-Security-Policy"]

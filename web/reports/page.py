@@ -8,9 +8,15 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT
+from clearinghub.domain.money import SCALE, UNITS_PER_CURRENCY_UNIT
 from web.reports.table import Cell, Column, Kind, plain
 
+DECIMALS_MIN: Final = 2
+
+_NUMBER: Final = ' class="n"'
+_CLASSES: Final = {
+    Kind.TEXT: "", Kind.ID: ' class="i"', Kind.TIME: ' class="t"', Kind.AMOUNT: _NUMBER, Kind.COUNT: _NUMBER,
+}  # fmt: skip
 _STYLE: Final = """
 @page{size:A4;margin:16mm 14mm 18mm}
 @page{@bottom-right{content:counter(page) " / " counter(pages);font:8pt sans-serif;color:#555}}
@@ -23,13 +29,16 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.6mm 6mm;margin:0;font
 dt{color:#555}
 dd{margin:0}
 dd,td,th{unicode-bidi:isolate;overflow-wrap:anywhere}
-table{border-collapse:collapse;width:100%;font-size:8.8pt}
+table{border-collapse:collapse;width:100%;font-size:8.8pt;margin-top:4mm}
+h2+table{margin-top:0}
 thead{display:table-header-group}
 tr{break-inside:avoid}
-th,td{padding:1mm 1.6mm;text-align:left;vertical-align:top}
-th{font-weight:600;border-bottom:.3mm solid #111}
+th,td{padding:.8mm 1.5mm;text-align:left;vertical-align:top}
+th{font-weight:600;white-space:nowrap;border-bottom:.3mm solid #111}
 td{border-bottom:.1mm solid #ccc}
-.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}
+.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.t{font-variant-numeric:tabular-nums;white-space:nowrap}
+td.i{font:7pt "Liberation Mono",monospace}
 tr.sum td{font-weight:600;border-top:.3mm solid #111;border-bottom:0}
 .wrong{border:.6mm solid #b00020;color:#b00020;padding:2mm 4mm;margin:5mm 0;break-inside:avoid}
 .wrong p{margin:.5mm 0}
@@ -64,14 +73,23 @@ def page_faults(faults: Sequence[str]) -> str:
 
 
 def page_table(
-    caption: str | None, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], total: Sequence[Cell] | None = None
+    caption: str | None, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], total: Sequence[Cell] | None = None
 ) -> str:
-    """A table with its heading; `total` is its last line."""
-    heads = "".join(f"<th{_class(column)}>{_text(column.heading)}</th>" for column in columns)
+    """A table with its heading; `total` is its last line. The amounts of a column have as many decimals as any."""
+    shown = rows if total is None else [*rows, total]
+    decimals = [_decimals([row[index] for row in shown], column.kind) for index, column in enumerate(columns)]
+    lines = [
+        "".join(
+            f"<td{_CLASSES[column.kind]}>{_cell(cell, column.kind, digits)}</td>"
+            for column, cell, digits in zip(columns, row, decimals, strict=True)
+        )
+        for row in shown
+    ]
+    last = "" if total is None else f'\n<tr class="sum">{lines.pop()}</tr>'
+    heads = "".join(f"<th{_CLASSES[column.kind]}>{_text(column.heading)}</th>" for column in columns)
     heading = "" if caption is None else f"<h2>{_text(caption)}</h2>\n"
-    lines = "\n".join(f"<tr>{_cells(columns, row)}</tr>" for row in rows)
-    last = "" if total is None else f'\n<tr class="sum">{_cells(columns, total)}</tr>'
-    return f"{heading}<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{lines}{last}\n</tbody>\n</table>\n"
+    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
+    return f"{heading}<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}{last}\n</tbody>\n</table>\n"
 
 
 def page_note(text: str) -> str:
@@ -89,29 +107,27 @@ def page_end() -> str:
     return "</body>\n</html>\n"
 
 
-def shown_amount(amount: int) -> str:
-    """For people: thousands set apart, two decimals or as many as it has."""
+def shown_amount(amount: int, decimals: int) -> str:
+    """For people: thousands set apart, with so many decimals."""
     whole, fraction = divmod(abs(amount), UNITS_PER_CURRENCY_UNIT)
-    decimals = f"{fraction:04}".rstrip("0").ljust(2, "0")
-    return f"{'-' if amount < 0 else ''}{whole:,}.{decimals}"
+    return f"{'-' if amount < 0 else ''}{whole:,}.{f'{fraction:0{SCALE}}'[:decimals]}"
 
 
-def _cells(columns: Sequence[Column], row: Sequence[Cell]) -> str:
-    return "".join(
-        f"<td{_class(column)}>{_cell(cell, column.kind)}</td>" for column, cell in zip(columns, row, strict=True)
-    )
+def _decimals(cells: Iterable[Cell], kind: Kind) -> int:
+    if kind is not Kind.AMOUNT:
+        return 0
+    fractions = (f"{abs(cell) % UNITS_PER_CURRENCY_UNIT:0{SCALE}}" for cell in cells if isinstance(cell, int))
+    return max([DECIMALS_MIN, *(len(fraction.rstrip("0")) for fraction in fractions)])
 
 
-def _cell(cell: Cell, kind: Kind) -> str:
+def _cell(cell: Cell, kind: Kind, decimals: int) -> str:
     if cell is None:
         return ""
-    if isinstance(cell, str):
-        return _text(cell)
-    return shown_amount(cell) if kind is Kind.AMOUNT else f"{cell:,}"
-
-
-def _class(column: Column) -> str:
-    return "" if column.kind is Kind.TEXT else ' class="n"'
+    if isinstance(cell, int):
+        return shown_amount(cell, decimals) if kind is Kind.AMOUNT else f"{cell:,}"
+    if kind is Kind.TIME:
+        return _text(cell.replace("T", " ").removesuffix("Z"))
+    return _text(cell).replace("_", "_<wbr>")
 
 
 def _text(text: str) -> str:

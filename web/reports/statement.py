@@ -17,8 +17,8 @@ CLOSING: Final = "CLOSING_BALANCE"
 _ABOUT: Final = (Column("participant", "participant"), Column("accountId", "account", Kind.COUNT))
 _LINE: Final = (
     Column("changeNumber", "number", Kind.COUNT),
-    Column("at", "booked"),
-    Column("transferId", "transfer"),
+    Column("at", "booked, UTC", Kind.TIME),
+    Column("transferId", "transfer", Kind.ID),
     Column("entryType", "entry"),
     Column("change", "change", Kind.AMOUNT),
     Column("value", "balance", Kind.AMOUNT),

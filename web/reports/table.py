@@ -26,6 +26,8 @@ class Kind(Enum):
     """What a column's cells are."""
 
     TEXT = "text"
+    ID = "id"
+    TIME = "time"
     AMOUNT = "amount"
     COUNT = "count"
 

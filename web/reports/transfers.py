@@ -40,15 +40,15 @@ QUERY: Final[Keys] = {
 }
 _COLUMNS: Final = (
     Column("settlementWindowId", "window", Kind.COUNT),
-    Column("transferId", "transfer"),
+    Column("transferId", "transfer", Kind.ID),
     Column("payer", "payer"),
     Column("payee", "payee"),
     Column("currency", "currency"),
     Column("amount", "amount", Kind.AMOUNT),
     Column("interchangeFee", "fee", Kind.AMOUNT),
     Column("state", "state"),
-    Column("preparedAt", "prepared"),
-    Column("finishedAt", "finished"),
+    Column("preparedAt", "prepared, UTC", Kind.TIME),
+    Column("finishedAt", "finished, UTC", Kind.TIME),
 )
 _TOTALS: Final = (
     Column("currency", "currency"), Column("count", "transfers", Kind.COUNT), Column("amount", "amount", Kind.AMOUNT)
@@ -154,8 +154,10 @@ class WindowTransfersResource:
 
     def _html(self, window: Window, listed: _Listed, *, is_whole: bool) -> bytes:
         facts = [("Window state", window.state.value), ("Opened", timestamp_text(window.created_at_ms))]
-        columns = (*_COLUMNS[1:7], _COLUMNS[9])
-        rows = [_cells(window, one) for one in listed.transfers]
+        has_fees = any(one.interchange_fee for one in listed.transfers)
+        names = ("transferId", "payer", "payee", "currency", "amount", *(["interchangeFee"] if has_fees else []))
+        kept = [index for index, column in enumerate(_COLUMNS) if column.name in (*names, "finishedAt")]
+        rows = [[row[index] for index in kept] for row in (_cells(window, one) for one in listed.transfers)]
         parts = [
             page_begin(
                 self._hub_name, f"Transfers of settlement window {window.window_id}", facts,
@@ -163,7 +165,7 @@ class WindowTransfersResource:
             ),
             page_faults(listed.faults),
             page_table("Totals" if is_whole else "Totals of this page", _TOTALS, listed.sums.totals()),
-            page_table(None, columns, [(*row[1:7], row[9]) for row in rows]),
+            page_table("Transfers", [_COLUMNS[index] for index in kept], rows),
             "" if is_whole else page_note("The list goes on or begins on another page."),
             "" if listed.rest is None else page_link("The next transfers", listed.rest),
             page_end(),

@@ -16,6 +16,7 @@ from clearinghub.client.operations import Operations
 from clearinghub.config import Settings
 from clearinghub.demo.day.accounts import Accounts
 from clearinghub.demo.day.books import DayBooks
+from clearinghub.demo.day.patience import PatientAdmin
 from clearinghub.demo.day.plan import CAP_UNITS, FUNDS_UNITS, DayPlan
 from clearinghub.demo.day.problems import Problems
 from clearinghub.demo.day.reports import ReportCheck
@@ -52,7 +53,7 @@ class Day:
             AdminError, SchemeError: the hub refused what the day needs.
         """
         async with AsyncExitStack() as stack:
-            admin = await stack.enter_async_context(AdminClient(self._urls.admin))
+            admin = await stack.enter_async_context(PatientAdmin(self._urls.admin))
             for dfsp in self._dfsps.values():
                 await stack.enter_async_context(dfsp)
             accounts = Accounts(admin, self._settings.hub_name, self._plan)
@@ -73,7 +74,9 @@ class Day:
                 await scheme.ensure_currency()
             await accounts.begin()
             for currency, name in self._plan.accounts:
-                await schemes[currency].ensure_dfsp(name, CAP_UNITS, self._dfsps[name].endpoints)
+                is_new = currency == self._plan.currencies[0]  # which all have
+                endpoints = self._dfsps[name].endpoints if is_new else {}
+                await schemes[currency].ensure_dfsp(name, CAP_UNITS, endpoints)
                 added = await schemes[currency].ensure_funds(name, FUNDS_UNITS)
                 self._books.add_funds((currency, name), added)
             await Windows(admin, self._settings.settlement_base_path).close_what_was_before()
