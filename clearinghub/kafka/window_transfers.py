@@ -25,7 +25,8 @@ TIMEOUT_S: Final = 30.0  # to get a turn, and for the broker to give something
 CLOCK_SLACK_MS: Final = 300_000  # records have the ledger workers' times, the window has the broker's
 FETCH_TIMEOUT_MS: Final = 100
 FETCH_BYTES_MAX: Final = 1024 * 1024
-RECORDS_AT_ONCE: Final = 2_000
+RECORDS_AT_ONCE: Final = 200  # some milliseconds, in which payments wait that come in by the same process
+PAUSE_S: Final = 0.001  # for these
 
 
 class KafkaWindowTransfers:
@@ -90,6 +91,7 @@ class _Reading:
             found = [_transfer(number, offset, row) for offset, row in rows if self._is_ours(row)]
             if found:
                 yield found
+            await asyncio.sleep(PAUSE_S)
             if not records or len(rows) < len(records) or any(self._is_later(row) for _offset, row in rows):
                 return
 
