@@ -15,11 +15,13 @@ DURATION ?=
 OUT ?=
 HUB ?= own
 BENCH_OPTIONS ?=
+MINUTES ?= 5
+RATE ?= 150
 # Enough for a laptop; fixed for the life of the data (`make clean-data` to change it).
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz simulate mutants check lint format clean-data bench bench-engine bench-jws lock
+.PHONY: help setup run demo test conformance fuzz chaos simulate mutants check lint format clean-data bench bench-engine bench-jws lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -53,6 +55,9 @@ conformance: $(STAMP) ## Mojaloop's own hub tests on clean data; LEDGERS=2: the 
 
 fuzz: $(STAMP) ## requests of every route, good and bad, at a hub of its own; REQUESTS=20000 SEED=1
 	FUZZ_REQUESTS=$(REQUESTS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -s tests/fuzz
+
+chaos: $(STAMP) ## processes, broker and DFSPs die under load, nothing may be lost; MINUTES=5 RATE=150 SEED=1
+	@exec $(BIN)/python -m tests.chaos.run --seconds $$(($(MINUTES) * 60)) --rate $(RATE) $(if $(SEED),--seed $(SEED))
 
 simulate: $(STAMP) ## the hub under faults of all kinds, simulated; SEEDS=1000, or SEED=123 again
 	@exec $(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from agents.bulk_notifier import BulkNotifier
 from agents.notifier import AgreementNotifier, TransferNotifier
 from agents.party_notifier import tell_of_failure
 from agents.shell import LedgerContext
@@ -25,6 +26,9 @@ def make_on_culprit(context: LedgerContext) -> Handler:
         if line["kind"] in ("prepare", "fulfil", "get"):
             notifier = TransferNotifier(record, view, line["id"], line["trace"], context.hub_name)
             notifier.error(line["source"], ErrorInformation.of(_FAILED))
+        elif line["kind"] in ("bulk-prepare", "bulk-fulfil", "bulk-get"):
+            bulks = BulkNotifier(record, view, line["id"], line["trace"], context)
+            bulks.error(line["source"], ErrorInformation.of(_FAILED))
         elif line["kind"] == "agreement":
             resource, subject = line["resource"], line["id"]
             told = AgreementNotifier(record, view, resource, subject, line["trace"], context.hub_name, 0)

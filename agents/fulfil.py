@@ -12,13 +12,9 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from agents.netting import book_commit
 from agents.notifier import TRANSFER_ERROR, TRANSFER_PUT, TransferNotifier
-from agents.shell import (
-    LedgerContext,
-    release_payer,
-    store_transfer,
-)
+from agents.one_transfer import fulfil_one
+from agents.shell import LedgerContext
 from clearinghub.domain.fulfil import (
     Aborted,
     AbortedInvalid,
@@ -28,7 +24,6 @@ from clearinghub.domain.fulfil import (
     Ignored,
     Refused,
     Resent,
-    decide_fulfil,
 )
 from clearinghub.domain.lookup import aborted_patch_body, committed_body, committed_patch_body, transfer_body
 from clearinghub.domain.rejections import ErrorInformation
@@ -36,7 +31,6 @@ from clearinghub.domain.transfer import State, Transfer
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.messages import decode, encode
 from tables.transfers import TRANSFERS
-from tables.windows import open_window
 
 log = structlog.get_logger(__name__)
 
@@ -55,32 +49,24 @@ def make_on_fulfil(context: LedgerContext) -> Handler:
             view.emit_to_partition("lookup", (view.partition + 1) % view.partitions, transfer_id, onward)
             return
         request = _request(line, body)
-        outcome = decide_fulfil(request, stored, open_window(view), record.timestamp_ms)
+        outcome = fulfil_one(view, context.hub_name, request, stored, record.timestamp_ms, line["trace"])
         log.debug("fulfil-decided", transfer=line["id"], outcome=type(outcome).__name__, trace=line["trace"])
         notifier = TransferNotifier(record, view, transfer_id, line["trace"], context.hub_name)
         match outcome:
             case Committed(transfer, reserve):
-                booked = book_commit(view, context.hub_name, transfer, line["trace"])
-                _tell_committed(context, notifier, booked, line, body, reserve=reserve)
+                _tell_committed(context, notifier, transfer, line, body, reserve=reserve)
             case Aborted(transfer, error_replaced):
-                store_transfer(view, transfer)
-                release_payer(view, transfer, record.timestamp_ms)
                 _tell_aborted(context, notifier, transfer, line, body, error_replaced=error_replaced)
             case AbortedInvalid(transfer, _, reserve):
-                store_transfer(view, transfer)
-                release_payer(view, transfer, record.timestamp_ms)
                 _tell_invalid(notifier, transfer, record.timestamp_ms, reserve=reserve)
-            case Refused(rejection, used_up, reserve):
-                if used_up is not None:
-                    view.put(TRANSFERS, transfer_id, used_up)
+            case Refused(rejection, _, reserve):
                 notifier.error(request.source, ErrorInformation.of(rejection))
                 if reserve:
                     notifier.patch(request.source, aborted_patch_body(record.timestamp_ms))
             case Resent(transfer, reserve):
                 _tell_again(notifier, transfer, request.source, reserve=reserve)
-            case Ignored(used_up):
-                if used_up is not None:
-                    view.put(TRANSFERS, transfer_id, used_up)
+            case Ignored():
+                pass
 
     return on_fulfil
 

@@ -10,7 +10,8 @@ import orjson
 
 from clearinghub.domain.participant import Oracle
 from clearinghub.engine.record import View
-from clearinghub.messages import VERSION, OracleMessage, encode
+from clearinghub.messages import VERSION, encode
+from clearinghub.party_messages import OracleMessage
 
 
 def ask_oracle(view: View, oracle: Oracle, step: str, method: str, asked: Mapping[str, Any]) -> None:

@@ -22,7 +22,8 @@ from clearinghub.domain.party import PartyEntry, PartyId, identifier_rejection, 
 from clearinghub.domain.party_batch import Batch, BatchItem, batch_items
 from clearinghub.domain.rejections import ErrorCode, ErrorInformation, Rejection
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import VERSION, PartyPartDoneMessage, PartyPartMessage, decode, encode
+from clearinghub.messages import VERSION, decode, encode
+from clearinghub.party_messages import PartyPartDoneMessage, PartyPartMessage
 from tables.batches import BATCHES, batch_key
 from tables.parties import PARTIES
 

@@ -66,7 +66,7 @@ def create_settlement(view: View, hub_name: str, args: dict[str, Any], now_ms: i
     if isinstance(chosen, Rejection):
         return chosen
     contents = {(number, flow): stored_nets(view, number, flow) for number, flow in chosen}
-    settlement_id = (view.get(COUNTERS, LATEST) or 0) + 1
+    settlement_id = latest_settlement(view) + 1
     settlement = create(settlement_id, model, args["reason"], contents, now_ms)
     if isinstance(settlement, Rejection):
         return settlement
@@ -74,6 +74,11 @@ def create_settlement(view: View, hub_name: str, args: dict[str, Any], now_ms: i
     _store(view, settlement)
     _move_contents(view, settlement, now_ms)
     return document(view, settlement)
+
+
+def latest_settlement(view: View) -> int:
+    """The number of the last settlement that was created; 0 before the first."""
+    return view.get(COUNTERS, LATEST) or 0
 
 
 def put_settlement(view: View, args: dict[str, Any], waiting: dict[str, str], now_ms: int) -> Answer | None:

@@ -35,6 +35,9 @@ class LedgerContext:
     participants: Participants
     on_us_transfers: bool = False
     confirm_to_payee: bool = True
+    completed_ahead_ms_max: int = 200
+    completed_age_ms_max: int = 300_000
+    fsp_in_bulk_paths: bool = False
     built_in_oracle_types: frozenset[str] = frozenset(PARTY_TYPES)
     participants_reference_shapes: bool = False
 

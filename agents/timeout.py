@@ -1,26 +1,30 @@
 """Transfers that are due: the sweep finds them and writes to topic `timeout`, whose agent unwinds them (fspiop 3.8).
 
 The sweep runs by the worker's clock and only reminds; the decision is the agent's, by the reminder's own time, on the
-partition where fulfils are decided too: commit or timeout, never both.
+partition where fulfils are decided too: commit or timeout, never both. A bulk is due as a whole; its reminder goes to
+its own topic (agents/bulk_fulfil.py).
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from agents.notifier import TransferNotifier
-from agents.shell import LedgerContext, release_payer, store_transfer
-from clearinghub.domain.timeout import Expired, decide_timeout
-from clearinghub.engine.record import Handler, Record, Sweep, SweepView, View
+from agents.one_transfer import expire_one
+from agents.shell import LedgerContext
+from clearinghub.bulk_messages import BulkTimeoutMessage
+from clearinghub.engine.record import Handler, Record, Sweep, SweepView, TableSpec, View
 from clearinghub.messages import VERSION, TimeoutMessage, decode, encode
+from tables.bulks import BULKS
 from tables.transfers import DUE, FINISHED, TRANSFERS, at
 
 log = structlog.get_logger(__name__)
 
 SWEEP_COUNT_MAX: Final = 1_000
 REMIND_AGAIN_AFTER_MS: Final = 30_000
+BULKS_DROPPED_AT_ONCE: Final = 4  # each with up to 1,000 lines
 
 
 def make_on_timeout(context: LedgerContext) -> Handler:
@@ -28,39 +32,37 @@ def make_on_timeout(context: LedgerContext) -> Handler:
 
     def on_timeout(record: Record, view: View) -> None:
         line, _body = decode(record.value)
-        outcome = decide_timeout(view.get(TRANSFERS, line["id"]), record.timestamp_ms)
-        if not isinstance(outcome, Expired):
+        outcome = expire_one(view, line["id"], record.timestamp_ms)
+        if outcome is None:
             return
         transfer = outcome.transfer
         log.debug("transfer-expired", transfer=transfer.transfer_id, was_reserved=outcome.was_reserved)
         assert transfer.error is not None
-        store_transfer(view, transfer)
         notifier = TransferNotifier(record, view, transfer.transfer_id, None, context.hub_name)
         notifier.error(transfer.payer, transfer.error)
         if outcome.was_reserved:
-            release_payer(view, transfer, record.timestamp_ms)
             notifier.error(transfer.payee, transfer.error)
 
     return on_timeout
 
 
-def make_due_sweep() -> Sweep:
-    """Remind of each due transfer, and again only after a while: the reminder may still be on its way."""
+def make_due_sweep(table: TableSpec[Any] = TRANSFERS, topic: str = "timeout", kind: str = "timeout") -> Sweep:
+    """Remind of each due row, and again only after a while: the reminder may still be on its way."""
     reminded: dict[int, dict[str, int]] = {}
 
     def sweep(view: SweepView, now_ms: int) -> None:
-        due = view.scan(TRANSFERS, DUE, at(DUE, now_ms), SWEEP_COUNT_MAX)
+        due = view.scan(table, DUE, at(DUE, now_ms), SWEEP_COUNT_MAX)
         before = reminded.get(view.partition, {})
         now = reminded[view.partition] = {}
-        for transfer_id in due:
-            last_ms = before.get(transfer_id)
+        for key in due:
+            last_ms = before.get(key)
             # A reminder from the future came of a clock that was ahead, and was in vain.
             if last_ms is not None and 0 <= now_ms - last_ms < REMIND_AGAIN_AFTER_MS:
-                now[transfer_id] = last_ms
+                now[key] = last_ms
                 continue
-            now[transfer_id] = now_ms
-            message: TimeoutMessage = {"v": VERSION, "kind": "timeout", "id": transfer_id}
-            view.emit_to_partition("timeout", view.partition, transfer_id, encode(message))
+            now[key] = now_ms
+            message: TimeoutMessage | BulkTimeoutMessage = {"v": VERSION, "kind": kind, "id": key}
+            view.emit_to_partition(topic, view.partition, key, encode(message))
 
     return sweep
 
@@ -71,5 +73,21 @@ def make_retention_sweep(retention_ms: int) -> Sweep:
     def sweep(view: SweepView, now_ms: int) -> None:
         for transfer_id in view.scan(TRANSFERS, FINISHED, at(FINISHED, now_ms - retention_ms), SWEEP_COUNT_MAX):
             view.delete(TRANSFERS, transfer_id)
+
+    return sweep
+
+
+def make_bulk_retention_sweep(retention_ms: int) -> Sweep:
+    """A bulk leaves the table together with its lines: while it is there, all of it is."""
+
+    def sweep(view: SweepView, now_ms: int) -> None:
+        for bulk_id in view.scan(BULKS, FINISHED, at(FINISHED, now_ms - retention_ms), BULKS_DROPPED_AT_ONCE):
+            bulk = view.get(BULKS, bulk_id)
+            assert bulk is not None
+            for transfer_id in bulk.transfer_ids:
+                line = view.get(TRANSFERS, transfer_id)
+                if line is not None and line.bulk_id == bulk_id:
+                    view.delete(TRANSFERS, transfer_id)
+            view.delete(BULKS, bulk_id)
 
     return sweep

@@ -20,10 +20,11 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from clearinghub import __version__
-from clearinghub.broker import BrokerUnavailableError, find_or_start_broker, find_running_broker
+from clearinghub.broker import BrokerUnavailableError, find_or_start_broker, find_running_broker, wait_for_broker
 from clearinghub.config import Settings
 from clearinghub.fees import FeesFileError
 from clearinghub.jws.errors import KeyFileError
+from clearinghub.kafka.connection import use_broker_connections
 from clearinghub.logs import set_up_logs
 from clearinghub.run_all import CannotStartError, run_all, say
 from clearinghub.signals import RoleFailedError, stop_event
@@ -159,6 +160,7 @@ def _run(chosen: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _run_in_loop(work: Coroutine[Any, Any, int | None]) -> int | None:
+    use_broker_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
@@ -167,6 +169,8 @@ def _with_broker(settings: Settings) -> Settings:
     bootstrap = find_running_broker(settings)
     if bootstrap is None:
         raise NoBrokerError("no broker runs: set KAFKA_BOOTSTRAP=host:port, or start one: python -m clearinghub broker")
+    # Started while the broker is away, a role waits for it: ending at once, it would use its restarts up in seconds.
+    wait_for_broker(bootstrap)
     return settings.model_copy(update={"kafka_bootstrap": bootstrap})
 
 

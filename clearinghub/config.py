@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     on_us_transfers: bool = False
     confirm_to_payee: bool = True
     currencies_extra: tuple[str, ...] = ()
+    # FSPIOP-URI of a bulk's PUTs as Mojaloop's adapter has it, /{receiver}/bulkTransfers/{id}, instead of the API's.
+    fsp_in_bulk_paths: bool = False
     # Where a resource departs from the lists above; as JSON in the environment.
     resource_content_versions: dict[str, tuple[str, ...]] = {
         "transactionRequests": ("1.1", "1.0"), "authorizations": ("1.1", "1.0"),
@@ -92,8 +94,8 @@ class Settings(BaseSettings):
     records_waiting_max: int = Field(5_000, ge=1)
     requests_begun_max: int = Field(500, ge=1)  # POST and GET without an answer yet; more get 503, 2005
     # All new work is let in until records wait so long to be decided; from `none` on nothing new is (503, 2005).
-    overload_full_ms: int = Field(500, ge=1)
-    overload_none_ms: int = Field(2_500, ge=2)
+    overload_full_ms: int = Field(1_000, ge=1)
+    overload_none_ms: int = Field(2_000, ge=2)
 
     # Engine (design 4 and 5).
     standby_replicas: int = Field(0, ge=0)
@@ -109,6 +111,7 @@ class Settings(BaseSettings):
     # Settlement (fspiop 9.2): when the open window is closed by itself; never without an expression.
     settlement_window_cron: str = ""  # five fields, e.g. "0 17 * * 1-5"
     settlement_window_time_zone: str = "UTC"  # IANA, e.g. "Africa/Nairobi"
+    settlement_retention_s: int = Field(90 * 86_400, ge=3_600)  # of settled windows, of settlements that are over
 
     interchange_fees_file: Path | None = None  # docs/settlement.md
 

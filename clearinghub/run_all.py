@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import sys
@@ -69,7 +68,7 @@ async def _run(settings: Settings, broker: Broker, *, with_sandbox: bool) -> Non
     environment = os.environ | {"CLEARINGHUB_KAFKA_BOOTSTRAP": broker.bootstrap, "KAFKA_BOOTSTRAP": broker.bootstrap}
     environment |= _signing(settings)
     supervisor = Supervisor(settings.run_dir, settings.stop_timeout_ms / 1000, say)
-    watching = asyncio.create_task(_keep_broker(broker))
+    watching = asyncio.create_task(keep_broker(broker))
     announcing: asyncio.Task[None] | None = None
     try:
         for role in ROLES:
@@ -117,15 +116,17 @@ async def _announce(settings: Settings) -> None:
     say(f"ready: FSPIOP {urls.fspiop}, admin {urls.admin}; Ctrl-C stops everything")
 
 
-async def _keep_broker(broker: Broker) -> None:
+async def keep_broker(broker: Broker) -> None:
     """Start a broker of ours again if it dies; the roles wait for it and go on."""
     while True:
         await asyncio.sleep(BROKER_WATCH_INTERVAL_S)
         if broker.ended:
             say("the broker ended by itself; starting it again")
-            with contextlib.suppress(BrokerUnavailableError):  # said again at the next look
+            try:
                 await asyncio.to_thread(broker.start)
                 say(f"broker at {broker.bootstrap} again")
+            except BrokerUnavailableError as error:
+                say(f"{error} Trying again.")
 
 
 def _check_free(settings: Settings) -> None:

@@ -16,7 +16,12 @@ def at(prefix: bytes, time_ms: int) -> bytes:
 
 
 def entries(key: str, row: Transfer) -> tuple[tuple[bytes, bool], ...]:
-    """A pending transfer stands in the order of expiry, a finished one in the order of its end."""
+    """A pending transfer stands in the order of expiry, a finished one in the order of its end; a bulk's line in none.
+
+    A bulk's lines expire and leave the table together with it (tables/bulks.py).
+    """
+    if row.bulk_id is not None:
+        return ()
     due = (at(DUE, row.expires_at_ms) + key.encode(), row.kind == "transfer" and not row.state.is_final)
     if not row.state.is_final:
         return (due,)

@@ -63,13 +63,18 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "clearinghub/domain/": (),
     "clearinghub/engine/": (),
     "clearinghub/messages.py": (),
+    "clearinghub/bulk_messages.py": (),
+    "clearinghub/party_messages.py": (),
+    "clearinghub/settlement_messages.py": (),
     "clearinghub/config.py": (),
     "clearinghub/ports.py": ("clearinghub.domain",),
     "clearinghub/delivery/": (
         "clearinghub.config", "clearinghub.domain", "clearinghub.jws", "clearinghub.messages", "clearinghub.ports",
     ),
     "clearinghub/jws/": ("clearinghub.config",),
-    "clearinghub/oracles/": ("clearinghub.config", "clearinghub.delivery", "clearinghub.messages"),
+    "clearinghub/oracles/": (
+        "clearinghub.config", "clearinghub.delivery", "clearinghub.messages", "clearinghub.party_messages",
+    ),
     "clearinghub/client/": ("clearinghub.config", "clearinghub.delivery.templates", "clearinghub.domain"),
     "clearinghub/sandbox/": ("clearinghub.client", "clearinghub.config", "clearinghub.domain", "clearinghub.jws"),
     "clearinghub/demo/": ("clearinghub.client", "clearinghub.config", "clearinghub.domain", "clearinghub.sandbox"),
@@ -80,7 +85,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
     "clearinghub/parties_cli/": (
         "clearinghub.broker", "clearinghub.config", "clearinghub.domain", "clearinghub.engine.overlay",
-        "clearinghub.kafka", "clearinghub.messages", "clearinghub.ports",
+        "clearinghub.kafka", "clearinghub.messages", "clearinghub.party_messages", "clearinghub.ports",
     ),
     "clearinghub/report_cli/": (
         "clearinghub.admin_cli", "clearinghub.audit", "clearinghub.broker", "clearinghub.client", "clearinghub.config",
@@ -94,14 +99,16 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "tests/model/": (),
     "tables/": ("clearinghub.domain", "clearinghub.engine.record", "clearinghub.messages"),
     "agents/": (
-        "agents.alarms", "agents.fees", "agents.netting", "agents.notifier", "agents.oracle_question",
-        "agents.party_notifier", "agents.settlement", "agents.settlement_moves", "agents.settlements", "agents.shell",
-        "agents.windows", "clearinghub.delivery", "clearinghub.domain", "clearinghub.engine.record",
-        "clearinghub.messages", "clearinghub.oracles", "clearinghub.ports", "clearinghub.settlement_messages", "tables",
+        "agents.alarms", "agents.bulk_notifier", "agents.fees", "agents.netting", "agents.notifier",
+        "agents.one_transfer", "agents.oracle_question", "agents.party_notifier", "agents.settlement",
+        "agents.settlement_moves", "agents.settlements", "agents.shell", "agents.windows",
+        "clearinghub.bulk_messages", "clearinghub.delivery", "clearinghub.domain", "clearinghub.engine.record",
+        "clearinghub.messages", "clearinghub.oracles", "clearinghub.party_messages", "clearinghub.ports",
+        "clearinghub.settlement_messages", "tables",
     ),
     # Values of the domain, and none of its decisions: these are the ledger's.
     "web/": (
-        "clearinghub.__version__", "clearinghub.config", "clearinghub.delivery.templates",
+        "clearinghub.__version__", "clearinghub.bulk_messages", "clearinghub.config", "clearinghub.delivery.templates",
         "clearinghub.domain.currencies", "clearinghub.domain.ilp", "clearinghub.domain.money",
         "clearinghub.domain.netting", "clearinghub.domain.settlement", "clearinghub.domain.settlement_creation",
         "clearinghub.domain.settlement_fields", "clearinghub.domain.settlement_report",
@@ -110,7 +117,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "clearinghub.domain.rejections",
         "clearinghub.domain.scheme", "clearinghub.domain.statement", "clearinghub.domain.timestamps",
         "clearinghub.domain.transfer", "clearinghub.jws.signature",
-        "clearinghub.messages", "clearinghub.ports",
+        "clearinghub.messages", "clearinghub.party_messages", "clearinghub.ports",
     ),
 }  # fmt: skip
 MAY_IMPORT_HUB = ("clearinghub/__main__.py", "clearinghub/hub/", "tests/", "bench/")

@@ -28,7 +28,7 @@ ROLES: Final = ("ledger", "callbacks", "ingress")
 HEALTHY_WITHIN_S: Final = 120
 STOP_WITHIN_S: Final = 30
 LOG_BYTES_SHOWN: Final = 2_000
-PARTITIONS_DEFAULT: Final = "4"  # as `make run`
+PARTITIONS_DEFAULT: Final = "2"  # one a core: each has transactions of its own, which cost the same for few records
 PORTS: Final = ("fspiop", "admin", "ledger", "callbacks")
 SUPERVISOR_COMMAND: Final = "clearinghub all"
 

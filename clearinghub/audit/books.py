@@ -25,6 +25,7 @@ from clearinghub.audit.records import (
     account_name,
     change_of,
     final_of,
+    lines_of_bulk,
     row_of,
     terms_of_command,
     terms_of_prepare,
@@ -88,6 +89,8 @@ class Books:
         self._initial: Counter[str] = Counter()
         self._dead: set[tuple[str, int, int]] = set()
         self._takers: dict[str, Callable[[Entry], None]] = {
+            "bulk-fulfil": self._take_bulk_fulfil,
+            "bulk-prepare": self._take_bulk_prepare,
             "command": self._take_command,
             "credit": self._take_credit,
             "dead-letter": self._take_dead_letter,
@@ -139,7 +142,7 @@ class Books:
             for rule, fault in verdict.looked_at:
                 self.findings.check(rule, life.transfer_id, fault)
             due += due_moves(life)
-            if verdict.standing is not Standing.UNDECIDED or life.asked[0].kind == TRANSFER:
+            if verdict.standing is not Standing.UNDECIDED or (life.asked[0].kind == TRANSFER and not life.of_bulk):
                 standings[verdict.standing] += 1
         unsettled = self._settlements.pending(cut_ms)
         self._settlements.close(unsettled)
@@ -190,6 +193,12 @@ class Books:
             line, _body = decode(entry.value)
             self._transfers.asked(line["id"], entry.partition, terms_of_prepare(line), entry.at_ms)
 
+    def _take_bulk_prepare(self, entry: Entry) -> None:
+        if entry[:3] not in self._dead:
+            line, body = decode(entry.value)
+            for transfer_id, terms in lines_of_bulk(line, body):
+                self._transfers.asked(transfer_id, entry.partition, terms, entry.at_ms, of_bulk=True)
+
     def _take_command(self, entry: Entry) -> None:
         if entry[:3] in self._dead:
             return
@@ -201,6 +210,13 @@ class Books:
         line, _body = decode(entry.value)
         if line["action"] in ("commit", "reserve"):
             self._transfers.answered(line["id"], line["source"])
+
+    def _take_bulk_fulfil(self, entry: Entry) -> None:
+        line, body = decode(entry.value)
+        if line["kind"] == "bulk-fulfil" and line["action"] == "fulfil":
+            for result in orjson.loads(body).get("individualTransferResults", ()):
+                if "errorInformation" not in result:
+                    self._transfers.answered(result["transferId"], line["source"])
 
     def _take_credit(self, entry: Entry) -> None:
         line, _body = decode(entry.value)

@@ -33,7 +33,8 @@ Move = tuple[str, int]
 class Life:
     """What was seen of one transfer, or of funds, so far. Times are those of the records.
 
-    `asked` holds what was asked for, as a rule once: funds that were refused may be asked for again in other terms.
+    `asked` holds what was asked for, as a rule once: funds that were refused may be asked for again in other terms, and
+    so may a bulk's line (`of_bulk`), for a bulk that is refused as a whole leaves nothing of its lines.
     `is_partial`: it may have begun before the first record that is kept.
     """
 
@@ -43,6 +44,7 @@ class Life:
     last_ms: int
     is_partial: bool
     asked: tuple[Terms, ...] = ()
+    of_bulk: bool = False
     ending: Ending | None = None
     moves: list[Move] = field(default_factory=list)
     answered_by: tuple[str, ...] = ()

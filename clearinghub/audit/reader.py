@@ -17,12 +17,12 @@ from clearinghub.config import Settings
 FIRST: Final = ("dead-letter", "events", "settlements", "settlement-windows")
 """What the others are judged by; few, and read before them."""
 
-MERGED: Final = ("positions", "transfers", "credit", "fulfil", "command", "prepare")
+MERGED: Final = ("positions", "transfers", "credit", "fulfil", "bulk-fulfil", "command", "prepare", "bulk-prepare")
 """In the order in which their ends are looked up: what follows before what it follows from, so that as little as
 possible is seen without its cause."""
 
 BOOKS: Final = ("positions", "transfers")
-ASKS: Final = ("prepare", "fulfil", "command")
+ASKS: Final = ("prepare", "bulk-prepare", "fulfil", "bulk-fulfil", "command")
 RANKS: Final = {name: rank for rank, name in enumerate(reversed(MERGED))}  # of records of one millisecond
 FETCH_TIMEOUT_MS: Final = 50  # a partition that ends in markers gives no records, only a position
 FETCH_BYTES_MAX: Final = 512 * 1024  # of each partition; there may be a hundred

@@ -85,6 +85,15 @@ def terms_of_prepare(line: dict[str, Any]) -> Terms:
     return Terms(TRANSFER, line["payer"], line["payee"], line["amount"], line["currency"])
 
 
+def lines_of_bulk(line: dict[str, Any], body: bytes) -> list[tuple[str, Terms]]:
+    """From a record of topic `bulk-prepare`: the id and the terms of each line."""
+    lines = zip(orjson.loads(body)["individualTransfers"], line["amounts"], strict=True)
+    return [
+        (one["transferId"], Terms(TRANSFER, line["payer"], line["payee"], amount, one["transferAmount"]["currency"]))
+        for one, amount in lines
+    ]
+
+
 def terms_of_command(line: dict[str, Any]) -> tuple[str, Terms] | None:
     """From a line of topic `command`: the id and the terms of funds; None for any other command."""
     kind = FUNDS_COMMANDS.get(line["name"])

@@ -41,13 +41,14 @@ class Transfers:
         self._ended: deque[tuple[int, Life]] = deque()
         self._closed = SeenIds()
 
-    def asked(self, transfer_id: str, partition: int, terms: Terms, at_ms: int) -> None:
-        """A transfer, or funds, were asked for."""
+    def asked(self, transfer_id: str, partition: int, terms: Terms, at_ms: int, *, of_bulk: bool = False) -> None:
+        """A transfer, by itself or as a line of a bulk, or funds were asked for."""
         if (partition, transfer_id) in self._closed:
             return  # a repeated request
         life = self._life(transfer_id, partition, at_ms)
-        # Whatever comes behind the first of a transfer is a repetition or refused; of funds it may be what counts.
-        if not life.asked or (terms.kind != TRANSFER and terms not in life.asked):
+        life.of_bulk = life.of_bulk or of_bulk
+        # Whatever comes behind the first of a transfer is a repetition or refused; of the others it may be what counts.
+        if not life.asked or ((terms.kind != TRANSFER or life.of_bulk) and terms not in life.asked):
             life.asked = (*life.asked, terms)
 
     def answered(self, transfer_id: str, source: str) -> None:

@@ -1,7 +1,14 @@
 """Where the hub's broker comes from when nobody else runs one: see `find`."""
 
 from clearinghub.broker.errors import BrokerUnavailableError
-from clearinghub.broker.find import Broker, find_or_start_broker, find_running_broker
+from clearinghub.broker.find import Broker, find_or_start_broker, find_running_broker, wait_for_broker
 from clearinghub.broker.local import LocalBroker
 
-__all__ = ["Broker", "BrokerUnavailableError", "LocalBroker", "find_or_start_broker", "find_running_broker"]
+__all__ = [
+    "Broker",
+    "BrokerUnavailableError",
+    "LocalBroker",
+    "find_or_start_broker",
+    "find_running_broker",
+    "wait_for_broker",
+]

@@ -46,23 +46,28 @@ class ExternalBroker:
         self.bootstrap = bootstrap
 
     def start(self) -> str:
-        """Wait until it answers.
-
-        Raises:
-            BrokerUnavailableError: it does not, or the list makes no sense.
-        """
-        try:
-            answers = wait_until_answers(self.bootstrap, SET_BROKER_TIMEOUT_S)
-        except ValueError:
-            raise BrokerUnavailableError(f"KAFKA_BOOTSTRAP={self.bootstrap} is no list of host:port.") from None
-        if not answers:
-            raise BrokerUnavailableError(
-                f"No broker answers at KAFKA_BOOTSTRAP={self.bootstrap} (waited {SET_BROKER_TIMEOUT_S} s)."
-            )
+        """Wait until it answers; see `wait_for_broker`."""
+        wait_for_broker(self.bootstrap)
         return self.bootstrap
 
     def stop(self) -> None:
         """Not ours to end."""
+
+
+def wait_for_broker(bootstrap: str) -> None:
+    """Wait until a broker that somebody else runs answers. Blocks.
+
+    Raises:
+        BrokerUnavailableError: it does not, or the list makes no sense.
+    """
+    try:
+        answers = wait_until_answers(bootstrap, SET_BROKER_TIMEOUT_S)
+    except ValueError:
+        raise BrokerUnavailableError(f"KAFKA_BOOTSTRAP={bootstrap} is no list of host:port.") from None
+    if not answers:
+        raise BrokerUnavailableError(
+            f"No broker answers at KAFKA_BOOTSTRAP={bootstrap} (waited {SET_BROKER_TIMEOUT_S} s)."
+        )
 
 
 def find_or_start_broker(settings: Settings) -> Broker:

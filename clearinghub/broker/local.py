@@ -44,6 +44,7 @@ class LocalBroker:
         self._wanted_port = port
         self._jars = jars
         self._process: subprocess.Popen[bytes] | None = None
+        self._wanted = False  # from the first good start until `stop`
         self._port = 0
 
     @property
@@ -96,12 +97,17 @@ class LocalBroker:
             self._launch(java, jars)
             self._wait_until_ready()
         except BaseException:  # an interrupt too: half a broker is nobody's
-            self.stop(timeout_s=1)
+            self._end(timeout_s=1)
             raise
+        self._wanted = True
         return self.bootstrap
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """End the broker if this object started it: SIGTERM, and SIGKILL when it has not gone after `timeout_s`."""
+        self._wanted = False
+        self._end(timeout_s)
+
+    def _end(self, timeout_s: float) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -122,8 +128,8 @@ class LocalBroker:
 
     @property
     def ended(self) -> bool:
-        """Whether the process that this object started has ended by itself; `start` starts it again."""
-        return self._process is not None and self._process.poll() is not None
+        """Whether what this object started has ended by itself, or did not come back; `start` starts it again."""
+        return self._wanted and (self._process is None or self._process.poll() is not None)
 
     def _write_config(self) -> None:
         template = string.Template((KAFKA_DIR / "server.properties").read_text())

@@ -79,6 +79,9 @@ def _built(notification: Notification, content_version: str, now_ms: int) -> dic
         "fspiop-source": notification.source,
         "fspiop-destination": notification.receiver,
     }
+    if notification.method not in ("PUT", "PATCH") and not is_alarm:  # the answer's major version (fspiop 1.1, 1.2)
+        major = content_version.partition(".")[0]
+        headers["accept"] = f"application/vnd.interoperability.{notification.resource}+json;version={major}"
     for name in ("traceparent", "tracestate"):
         if name in notification.headers:
             headers[name] = notification.headers[name]

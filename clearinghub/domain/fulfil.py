@@ -27,6 +27,7 @@ _INVALID_FULFILMENT: Final = Rejection(ErrorCode.VALIDATION_ERROR, "invalid fulf
 _NOT_RESERVED: Final = Rejection(ErrorCode.VALIDATION_ERROR, "non-RESERVED transfer state")
 _EXPIRED: Final = Rejection(ErrorCode.TRANSFER_EXPIRED)
 _MODIFIED: Final = Rejection(ErrorCode.MODIFIED_REQUEST)
+_OF_A_BULK: Final = Rejection(ErrorCode.VALIDATION_ERROR, "transfer is a line of a bulk, and answered with it")
 _UNDEFINED_CODE: Final = Rejection(ErrorCode.VALIDATION_ERROR, "API specification undefined errorCode")
 
 
@@ -44,7 +45,8 @@ class FulfilRequest:
     """A PUT /transfers/{ID} or its /error.
 
     `source` and `destination` are the headers, the latter None when absent. `content_version` is the version in the
-    Content-Type, e.g. "1.1". `error` is the errorInformation of an ABORT as it came.
+    Content-Type, e.g. "1.1". `error` is the errorInformation of an ABORT as it came. `bulk_id` is the bulk that is
+    answered, None for a transfer by itself.
     """
 
     transfer_id: str
@@ -57,6 +59,7 @@ class FulfilRequest:
     content_version: str
     extensions: object = None
     error: ErrorInformation | None = None
+    bulk_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,8 @@ def decide_fulfil(request: FulfilRequest, stored: Transfer | None, window: int, 
         return Ignored(None)
     if stored is None or stored.kind != TRANSFER_KIND:
         return Refused(_NOT_FOUND, None, reserve=False)
+    if stored.bulk_id != request.bulk_id:
+        return Refused(_OF_A_BULK, None, reserve=False)  # its bulk would not hear of it
     misaddressed = _misaddressed(request, stored)
     if misaddressed is not None:
         return _decide_misaddressed(request, stored, misaddressed, now_ms)
@@ -207,11 +212,16 @@ def _abort_invalid(request: FulfilRequest, row: Transfer, rejection: Rejection, 
 
 
 def _abort(request: FulfilRequest, row: Transfer, now_ms: int) -> Aborted:
-    error = request.error
-    if error is None or not is_defined_error_code(error.code):
-        error = ErrorInformation.of(_UNDEFINED_CODE)
+    error = told_error(request.error)
     aborted = row.step(Step.ACCEPT_ERROR, now_ms).step(Step.ABORT, now_ms)
     return Aborted(replace(aborted, error=error), error_replaced=error is not request.error)
+
+
+def told_error(error: ErrorInformation | None) -> ErrorInformation:
+    """The payee's error as the payer is told it: the hub's own in place of one that the specification does not know."""
+    if error is None or not is_defined_error_code(error.code):
+        return ErrorInformation.of(_UNDEFINED_CODE)
+    return error
 
 
 def _commit(request: FulfilRequest, row: Transfer, window: int, now_ms: int) -> Committed:

@@ -20,7 +20,10 @@ _NO_SETTLEMENT_MODEL: Final = Rejection(
 
 @dataclass(frozen=True, slots=True)
 class PrepareRequest:
-    """A POST /transfers: `source` is FSPIOP-Source, `hash` the hash of the body, `extensions` its extensionList."""
+    """A POST /transfers: `source` is FSPIOP-Source, `hash` the hash of the body, `extensions` its extensionList.
+
+    Or a line of the bulk `bulk_id`, as the POST /transfers that it would be (fspiop 8.1).
+    """
 
     transfer_id: str
     source: str
@@ -32,6 +35,7 @@ class PrepareRequest:
     expires_at_ms: int
     hash: str
     extensions: object = None
+    bulk_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,4 +211,5 @@ def _first_row(request: PrepareRequest, state: State, now_ms: int) -> Transfer:
         history=((state, now_ms),),
         prepare_hash=request.hash,
         extensions=request.extensions,
+        bulk_id=request.bulk_id,
     )

@@ -83,8 +83,11 @@ def report_window(window: Window, nets: Mapping[Flow, ContentNets]) -> Settlemen
 
 
 def report_settlement(settlement: Settlement, nets: WindowNets) -> SettlementReport:
-    """The report of a settlement; `nets` are those of all its windows."""
+    """The report of a settlement; `nets` are those of its windows, as far as these are still kept."""
     sections = tuple(_section(settlement, flow, nets) for flow in sorted({flow for _id, flow in settlement.contents}))
+    gone = [str(window_id) for window_id in settlement.window_ids if window_id not in nets]
+    if gone:
+        return SettlementReport(sections, (f"no longer kept, and so not in here: windows {', '.join(gone)}",))
     return SettlementReport(sections, (*_imbalances(sections), *_disagreements(settlement, sections)))
 
 
@@ -92,7 +95,7 @@ def _section(settlement: Settlement, flow: Flow, nets: WindowNets) -> Section:
     by_party: dict[Party, list[Net]] = {}
     ids: dict[str, AccountIds] = {}
     for window_id, of_window in settlement.contents:
-        if of_window != flow:
+        if of_window != flow or window_id not in nets:
             continue
         content = nets[window_id][flow]
         ids.update(content.accounts)

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from clearinghub.engine.record import OFFSETS, Handler, Sweep, TableSpec
 from clearinghub.engine.surroundings import REAL, Surroundings
 
+HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (fspiop 1.1)
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input topic and what decides its records. Inputs are taken in the order in which they are listed."""
+    """An input topic and what decides its records. Inputs are taken in the order in which they are listed.
+
+    `is_heavy`: one record may be as large, and as much work, as hundreds of others. Few are fetched ahead; a round
+    takes one, and more only while it has little to send.
+    """
 
     topic: str
     handler: Handler
+    is_heavy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,11 @@ class EngineConfig:
     on_culprit: Handler | None = None  # what to say about a record whose handler raised; its changes are forgotten
     on_dead_letter: Callable[[str], None] = field(default=lambda _topic: None)
     surroundings: Surroundings = REAL
+
+    def backlog_max(self, broker_topic: str) -> int:
+        """How many fetched records of an input may wait on a partition before no more are fetched for it."""
+        is_heavy = any(one.is_heavy and self.topic_prefix + one.topic == broker_topic for one in self.inputs)
+        return min(HEAVY_BACKLOG_RECORDS_MAX, self.backlog_records_max) if is_heavy else self.backlog_records_max
 
     @property
     def all_tables(self) -> tuple[TableSpec[Any], ...]:

@@ -17,13 +17,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faust.transport.consumer import Consumer, ensure_TP, ensure_TPset
 from faust.types import TP, ConsumerMessage
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.exceptions import FAUST_LOGGER
+from clearinghub.engine.listener import GroupListener
 
 log = structlog.get_logger(__name__)
 
@@ -32,20 +33,6 @@ FETCH_TIMEOUT_PAUSED_MS: Final = 50  # while a partition is held back, look this
 FETCH_RECORDS_MAX: Final = 4_000
 FETCH_PARTITION_BYTES_MAX: Final = 2 * 1024 * 1024
 CREATE_TIME: Final = 0
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Hands the group's decisions to Faust."""
-
-    def __init__(self, consumer: BatchConsumer) -> None:
-        self._consumer = consumer
-
-    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        self._consumer.app.on_rebalance_start()
-        await self._consumer.on_partitions_revoked(ensure_TPset(revoked))
-
-    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        await self._consumer.on_group_assignment(ensure_TPset(assigned))
 
 
 class BatchConsumer(Consumer):  # type: ignore[misc]
@@ -105,17 +92,22 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group for these topics."""
-        self.client.subscribe(topics=sorted(set(topics)), listener=_Listener(self))
+        self.client.subscribe(topics=sorted(set(topics)), listener=GroupListener(self))
 
     async def on_group_assignment(self, assigned: set[TP]) -> None:
-        """A new generation: pause everything, forget what waits, and let Faust assign."""
+        """A new generation: stop everything, forget what waits, and let Faust assign.
+
+        The flow stops and the generation changes before anything is waited for: the recovery of an assignment that was
+        overtaken may just be about to let it flow again, and would let fetches begin before this one's seek.
+        """
         self.epoch += 1
+        generation = self.client._coordinator.generation  # noqa: SLF001 - not offered otherwise
+        self.app.consumer_generation_id = generation
+        self.stop_flow()
         await self._cancel_fetch()
         self._waiting.clear()
         self._held.clear()
         self.client.pause(*(TopicPartition(*tp) for tp in assigned))
-        generation = self.client._coordinator.generation  # noqa: SLF001 - not offered otherwise
-        self.app.consumer_generation_id = generation
         await self.on_partitions_assigned(assigned, generation)
 
     def close(self) -> None:
@@ -142,8 +134,9 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             if epoch != self.epoch or not self.flow_active:
                 continue  # these positions are void: the next assignment seeks anew
             for partition, records in fetched.items():
-                tp = TP(partition.topic, partition.partition)
-                await self._hand_over(tp, records)
+                if epoch != self.epoch:
+                    break  # while one was handed over, the others became void, too
+                await self._hand_over(TP(partition.topic, partition.partition), records)
             await asyncio.sleep(0)
 
     async def _account_for(self, positions: Mapping[TP, int | None], epoch: int) -> bool:
@@ -181,15 +174,15 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         else:
             batch = self._waiting[tp] = Batch(tp.topic, tp.partition, self.epoch, begin, end, records)
             await self.callback(self._to_message(tp, batch))
-        if len(batch.records) >= self.app.engine_config.backlog_records_max and tp not in self._held:
+        if len(batch.records) >= self.app.engine_config.backlog_max(tp.topic) and tp not in self._held:
             self._held.add(tp)
             self.client.pause(TopicPartition(*tp))
 
     def _release_held(self) -> None:
-        room_at = self.app.engine_config.backlog_records_max // 2
-        for tp in [tp for tp in self._held if self._waiting[tp].taken or len(self._waiting[tp].records) < room_at]:
-            self._held.discard(tp)
-            self.client.resume(TopicPartition(*tp))
+        for tp, waiting in [(tp, self._waiting[tp]) for tp in self._held]:
+            if waiting.taken or len(waiting.records) < self.app.engine_config.backlog_max(tp.topic) // 2:
+                self._held.discard(tp)
+                self.client.resume(TopicPartition(*tp))
 
     def backlog(self) -> dict[TP, int]:
         """How many fetched records of each partition wait for their round."""

@@ -13,6 +13,11 @@ from clearinghub.engine.store import LedgerStore, TableChanges
 Row = TypeVar("Row")
 _ABSENT: Final = object()
 _PARTITION_CACHE_MAX: Final = 10_000
+_VALUE_BYTES_MAX: Final = 7 * 1024 * 1024  # topics and producers take 8 MiB, keys and headers included
+
+
+class RecordTooLargeError(Exception):
+    """A handler emits what the broker would refuse: its record is set aside, instead of stopping the partition."""
 
 
 class Emission(NamedTuple):
@@ -54,6 +59,7 @@ class Overlay:
         self.partition = partition
         self.partitions = partitions
         self.emissions: list[Emission] = []
+        self.emitted_bytes = 0
         self._stores = stores
         self._partitioner = partitioner
         self._rows: dict[tuple[str, str], Any] = {}
@@ -90,11 +96,18 @@ class Overlay:
 
     def emit(self, topic: str, key: str, value: bytes) -> None:
         """Send a record to the partition of its key."""
-        self.emissions.append(Emission(topic, self._partitioner(topic, key), key.encode(), value))
+        self.emit_to_partition(topic, self._partitioner(topic, key), key, value)
 
     def emit_to_partition(self, topic: str, partition: int, key: str, value: bytes) -> None:
-        """Send a record to a partition chosen by the caller."""
+        """Send a record to a partition chosen by the caller.
+
+        Raises:
+            RecordTooLargeError: the broker would not take it.
+        """
+        if len(value) > _VALUE_BYTES_MAX:
+            raise RecordTooLargeError(f"{len(value)} bytes for {topic}")
         self.emissions.append(Emission(topic, partition, key.encode(), value))
+        self.emitted_bytes += len(value)
 
     def scan(self, table: TableSpec[Row], start: bytes, end: bytes, count_max: int) -> list[str]:
         """Keys in the order of the table's index, as last committed."""
@@ -115,6 +128,7 @@ class Overlay:
             if not was_changed:
                 self._changed.pop(place, None)
         self._undo.clear()
+        self.emitted_bytes -= sum(len(one.value) for one in self.emissions[self._kept_emissions :])
         del self.emissions[self._kept_emissions :]
 
     @property

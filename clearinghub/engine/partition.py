@@ -14,6 +14,7 @@ ahead of it.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 BUSY_ROUND_RECORDS: Final = 10  # a round of so many keeps the whole interval to the next
 RECORDS_AT_ONCE: Final = 20  # decided before other partitions, the fetch and the heartbeat may run
+# Of a heavy input no more is taken into a round that has so much to send: about what 500 records of the others send.
+HEAVY_ROUND_BYTES: Final = 1024 * 1024
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
@@ -61,6 +64,7 @@ class Partition:
         self._tables = {table.name: table for table in config.all_tables}
         self._partitioner = Partitioner(config.output_partitions)
         self._handlers = {one.topic: one.handler for one in config.inputs}
+        self._heavy = frozenset(one.topic for one in config.inputs if one.is_heavy)
         self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
         self._next_offsets = dict(next_offsets)
         self._wake = asyncio.Event()
@@ -70,7 +74,7 @@ class Partition:
         self._task: asyncio.Task[None] | None = None
         self._round_started_at = 0.0
         self._last_count = 0
-        self._swept_at = 0.0
+        self._swept_at = -math.inf  # the first round sweeps before it decides anything
 
     def start(self) -> None:
         """Begin to take batches: the tables are recovered and the inputs stand at their committed offsets."""
@@ -178,16 +182,24 @@ class Partition:
         """Take up to a round's records from the inbox, in the inputs' order, and let their handlers decide."""
         count = 0
         for topic, batches in self._inbox.items():
-            while batches and count < self._config.round_records_max:
-                batch = self._take(batches, self._config.round_records_max - count)
+            before = count
+            while batches and (room := self._room(topic, count, overlay, is_first=count == before)) > 0:
+                batch = self._take(batches, room)
                 self._check_contiguity(topic, batch)
                 for number, record in enumerate(batch.records):
-                    self._decide_one(topic, record, overlay)
+                    await self._decide_one(topic, record, overlay)
                     if number % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1:
                         await asyncio.sleep(0)
                 count += len(batch.records)
                 self._config.on_batch(topic, self.number, self._outside.wall_s() - batch.records[0].timestamp / 1000)
         return count
+
+    def _room(self, topic: str, count: int, overlay: Overlay, *, is_first: bool) -> int:
+        """How many of the input's records may be taken before it is asked again. One of a heavy input always may."""
+        room = self._config.round_records_max - count
+        if topic not in self._heavy:
+            return room
+        return int(is_first or (room > 0 and overlay.emitted_bytes < HEAVY_ROUND_BYTES))
 
     @staticmethod
     def _take(batches: deque[Batch], count_max: int) -> Batch:
@@ -203,10 +215,13 @@ class Partition:
             raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
         self._next_offsets[topic] = batch.end
 
-    def _decide_one(self, topic: str, consumed: Any, overlay: Overlay) -> None:
+    async def _decide_one(self, topic: str, consumed: Any, overlay: Overlay) -> None:
         record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value)
         try:
-            self._handlers[topic](record, overlay)
+            steps = self._handlers[topic](record, overlay)
+            if steps is not None:
+                for _step in steps:
+                    await asyncio.sleep(0)
         except Exception as error:
             overlay.forget()
             log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)

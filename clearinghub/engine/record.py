@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
@@ -82,5 +82,7 @@ class SweepView(View, Protocol):
 OFFSETS: Final[TableSpec[dict[str, int]]] = TableSpec("offsets", orjson.dumps, orjson.loads)
 INPUTS: Final = "inputs"
 
-Handler = Callable[[Record, View], None]
+# A handler with much to do returns an iterator (it is a generator): at each step of it others get their turn on the
+# event loop, while the record stays one decision in one transaction.
+Handler = Callable[[Record, View], Iterator[None] | None]
 Sweep = Callable[[SweepView, int], None]  # the second argument is the time in milliseconds

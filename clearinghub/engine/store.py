@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple, cast
 
 import faust
 import rocksdict
+from faust.stores.rocksdb import RocksDBOptions
 from faust.stores.rocksdb import Store as RocksDBStore
 from faust.types import TP
 
@@ -17,9 +19,11 @@ from clearinghub.engine.record import TableSpec
 INDEX_PREFIX: Final = b"\x00index\x00"  # no row key begins with a zero byte
 FIRST_KEY: Final = b"\x01"
 
-# Faust's defaults are 2 GiB of block cache and 3 x 64 MiB of write buffers for each partition of each table.
+# Of a process, however many tables and partitions it has: blocks read, their indexes and filters, and rows not yet in
+# a file. Faust's defaults are 2 GiB of blocks and 3 x 64 MiB of such rows for each partition of each table.
+MEMORY_BYTES: Final = 128 * 1024 * 1024
+WRITE_BUFFERS_BYTES: Final = 64 * 1024 * 1024
 ROCKSDB_OPTIONS: Final[Mapping[str, Any]] = {
-    "block_cache_size": 16 * 1024 * 1024,
     "write_buffer_size": 8 * 1024 * 1024,
     "max_write_buffer_number": 2,
     "max_open_files": 256,
@@ -41,10 +45,42 @@ class TableChanges(NamedTuple):
                 self.entries.append((entry, row_key if present else None))
 
 
+@cache
+def shared_memory() -> tuple[rocksdict.Cache, rocksdict.WriteBufferManager]:
+    """What the process keeps of its databases' blocks, and of their rows not yet in a file, which count among them."""
+    blocks = rocksdict.Cache(MEMORY_BYTES)
+    # Without stalling: a table whose buffers are written to a file makes room for the others.
+    buffers = rocksdict.WriteBufferManager.new_write_buffer_manager_with_cache(
+        WRITE_BUFFERS_BYTES, allow_stall=False, cache=blocks
+    )
+    return blocks, buffers
+
+
+class SharedMemoryOptions(RocksDBOptions):  # type: ignore[misc]
+    """Faust's options of a database, with the memory that all databases of the process share."""
+
+    def as_options(self) -> rocksdict.Options:
+        """The options of one database."""
+        blocks, buffers = shared_memory()
+        tables = rocksdict.BlockBasedOptions()
+        tables.set_block_cache(blocks)
+        tables.set_cache_index_and_filter_blocks(True)
+        tables.set_pin_l0_filter_and_index_blocks_in_cache(True)
+        tables.set_bloom_filter(self.bloom_filter_size, block_based=False)
+        options: rocksdict.Options = super().as_options()
+        options.set_block_based_table_factory(tables)
+        options.set_write_buffer_manager(buffers)
+        return options
+
+
 class LedgerStore(RocksDBStore):  # type: ignore[misc]
     """A table's partitions in RocksDB, each behind or level with its changelog, never ahead of it."""
 
     logger = FAUST_LOGGER
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, driver="rocksdict", **kwargs)
+        self.rocksdb_options = SharedMemoryOptions(**ROCKSDB_OPTIONS)
 
     def row(self, partition: int, key: bytes) -> bytes | None:
         """The row's bytes, or None."""
@@ -132,7 +168,6 @@ class LedgerTable(faust.Table[bytes, bytes]):  # type: ignore[misc]
         return LedgerStore(
             url, self.app, self, table_name=self.name, key_type=self.key_type, value_type=self.value_type,
             key_serializer=self.key_serializer, value_serializer=self.value_serializer, loop=self.loop,
-            options=dict(ROCKSDB_OPTIONS), driver="rocksdict",
         )  # fmt: skip
 
     def offset(self, tp: TP) -> int:

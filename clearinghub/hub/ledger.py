@@ -11,6 +11,8 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from agents.agreement import AgreementRules, make_on_agreement, make_quote_sweep
+from agents.bulk_fulfil import make_on_bulk_fulfil
+from agents.bulk_prepare import make_on_bulk_prepare
 from agents.command import on_command
 from agents.credit import make_on_credit
 from agents.culprit import make_on_culprit
@@ -21,8 +23,9 @@ from agents.party_batch import make_batch_handlers
 from agents.party_import import make_on_import
 from agents.prepare import make_on_prepare
 from agents.settlement import make_on_settlement
+from agents.settlement_retention import make_settlement_retention_sweep
 from agents.shell import LedgerContext
-from agents.timeout import make_due_sweep, make_on_timeout, make_retention_sweep
+from agents.timeout import make_bulk_retention_sweep, make_due_sweep, make_on_timeout, make_retention_sweep
 from agents.windows import make_window_sweep
 from clearinghub.config import Settings
 from clearinghub.domain.agreement import Policy
@@ -33,12 +36,14 @@ from clearinghub.engine.overlay import Partitioner
 from clearinghub.engine.record import Sweep, SweepView
 from clearinghub.fees import load_fee_rules
 from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
+from clearinghub.hub.settlement_metrics import show_nothing, show_states
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.schedule import next_due_of
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
 from tables.batches import BATCHES
+from tables.bulks import BULKS
 from tables.counters import COUNTERS
 from tables.nets import NETS
 from tables.participants import PARTICIPANTS
@@ -52,6 +57,10 @@ from web.ledger.app import PartitionElsewhereError, build_ledger_app
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
+
+TABLES: Final = (
+    TRANSFERS, BULKS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS, NETS, SETTLEMENTS, QUOTES, PARTIES, BATCHES,
+)  # fmt: skip
 
 LISTED_ROWS_MAX: Final = 10_000  # windows or settlements that one question looks at, the newest
 LISTED_BYTES_MAX: Final = 16 * 1024 * 1024  # and no more of them once they are so long: no round runs meanwhile
@@ -101,14 +110,16 @@ def ledger_config(
             Input("timeout", make_on_timeout(context)),
             Input("command", on_command),
             Input("lookup", make_on_lookup(context, on_fulfil)),
+            Input("bulk-fulfil", make_on_bulk_fulfil(context), is_heavy=True),
             Input("prepare", make_on_prepare(context)),
+            Input("bulk-prepare", make_on_bulk_prepare(context), is_heavy=True),
             Input("agreement", make_on_agreement(context, agreement_rules(settings))),
             Input(
                 "party",
                 make_on_party(context, {**make_batch_handlers(context), "party-import": make_on_import(context)}),
             ),
         ),
-        tables=(TRANSFERS, POSITIONS, PARTICIPANTS, COUNTERS, WINDOWS, NETS, SETTLEMENTS, QUOTES, PARTIES, BATCHES),
+        tables=TABLES,
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
         data_dir=settings.data_dir / f"ledger-{settings.instance}",
@@ -123,9 +134,14 @@ def ledger_config(
         on_open=make_announcement(worker_url(settings)),
         sweeps=(
             make_due_sweep(),
+            make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout"),
             make_retention_sweep(settings.transfer_retention_s * 1000),
+            make_bulk_retention_sweep(settings.transfer_retention_s * 1000),
             make_quote_sweep(settings.quote_retention_s * 1000),
             make_window_sweep(coordinator_of(settings), next_due_of(settings)),
+            make_settlement_retention_sweep(
+                coordinator_of(settings), settings.settlement_retention_s * 1000, show_states
+            ),
         ),
         sweep_interval_ms=settings.sweep_interval_ms,
         on_batch=on_batch,
@@ -173,14 +189,17 @@ def _on_round(_partition: int, records: int, seconds: float) -> None:
 class LedgerHealth:
     """UP only when the tables are recovered and every assigned partition is at work (fspiop 12)."""
 
-    def __init__(self, app: EngineApp) -> None:
+    def __init__(self, app: EngineApp, coordinator: int) -> None:
         self._app = app
+        self._coordinator = coordinator
 
     async def services(self) -> dict[str, bool]:
         """`datastore` is the tables, `broker` the group."""
         for tp, count in self._app.consumer.backlog().items():
             BACKLOG.labels(f"{tp.topic}-{tp.partition}").set(count)
         PARTITIONS.set(len(self._app.ready_partitions))
+        if self._coordinator not in self._app.ready_partitions:
+            show_nothing()
         return {"datastore": self._app.is_ready, "broker": bool(self._app.consumer.assignment()) or self._app.is_ready}
 
 
@@ -245,6 +264,9 @@ async def run_ledger(settings: Settings) -> None:
         participants,
         settings.on_us_transfers,
         confirm_to_payee=settings.confirm_to_payee,
+        completed_ahead_ms_max=settings.completed_timestamp_ahead_ms_max,
+        completed_age_ms_max=settings.completed_timestamp_age_ms_max,
+        fsp_in_bulk_paths=settings.fsp_in_bulk_paths,
         built_in_oracle_types=frozenset(settings.built_in_oracle_types),
         participants_reference_shapes=settings.participants_reference_shapes,
         fee_rules=fee_rules,
@@ -252,7 +274,8 @@ async def run_ledger(settings: Settings) -> None:
     load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
     app = EngineApp(ledger_config(settings, context, load.note))
 
-    listener = Listener(build_ledger_app(Rows(app), LedgerHealth(app)), settings.bind_host, settings.ledger_port)
+    health = LedgerHealth(app, coordinator_of(settings))
+    listener = Listener(build_ledger_app(Rows(app), health), settings.bind_host, settings.ledger_port)
     app.finalize()
     try:
         await app.start()

@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from clearinghub.config import Settings
-from clearinghub.messages import VERSION, CommandMessage, PartyImportMessage, decode, encode
+from clearinghub.messages import VERSION, CommandMessage, decode, encode
+from clearinghub.party_messages import PartyImportMessage
 from clearinghub.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
 
 log = structlog.get_logger(__name__)

@@ -1,14 +1,15 @@
-"""Prepare messages as they came, read back from topic `prepare`: the ledger keeps where each is, not its body."""
+"""Prepare messages as they came, read back from their topics: the ledger keeps where each is, not its body."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.config import Settings
+from clearinghub.domain.transfer import Transfer
 from clearinghub.kafka.ledger_reader import HttpLedgerReader
 from clearinghub.messages import decode
 from clearinghub.ports import LedgerUnavailableError
@@ -29,11 +30,12 @@ class KafkaPacketReader:
         found = await asyncio.gather(*(self._ledger.transfer(partition, transfer_id) for partition in partitions))
         for partition, transfer in zip(partitions, found, strict=True):
             if transfer is not None and transfer.prepare_offset is not None:
-                return await self._packet_at(partition, transfer.prepare_offset)
+                return await self._packet_at(partition, transfer, transfer.prepare_offset)
         return None
 
-    async def _packet_at(self, partition: int, offset: int) -> str | None:
-        place = TopicPartition(self._settings.topic("prepare"), partition)
+    async def _packet_at(self, partition: int, transfer: Transfer, offset: int) -> str | None:
+        topic = "prepare" if transfer.bulk_id is None else "bulk-prepare"
+        place = TopicPartition(self._settings.topic(topic), partition)
         consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False)
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
@@ -48,5 +50,12 @@ class KafkaPacketReader:
         finally:
             await consumer.stop()
         _line, body = decode(record.value)
-        packet = orjson.loads(body)["ilpPacket"]
-        return str(packet) if record.offset == offset else None
+        return _packet_in(orjson.loads(body), transfer) if record.offset == offset else None
+
+
+def _packet_in(content: dict[str, Any], transfer: Transfer) -> str:
+    """From the body of POST /transfers, or from its line of POST /bulkTransfers."""
+    if transfer.bulk_id is None:
+        return str(content["ilpPacket"])
+    lines = content["individualTransfers"]
+    return next(str(one["ilpPacket"]) for one in lines if one["transferId"] == transfer.transfer_id)

@@ -53,9 +53,30 @@ class OracleDesk:
         self._now_ms = now_ms
         self._cache = AnswerCache(settings.oracle_cache_answers_max, settings.oracle_cache_ms)
         self._windows: dict[int, _Window] = {}
+        self._changes: dict[tuple[int, str], asyncio.Future[None]] = {}  # the last change of a party that is under way
 
     async def ask(self, question: OracleQuestion) -> OracleAnswer:
-        """The oracle's answer, perhaps one that it gave a moment ago."""
+        """The oracle's answer, perhaps one that it gave a moment ago.
+
+        What is asked about a party behind a change of it waits until that is done, so that who registers a party and
+        looks it up finds it. A change takes no longer than the time limit.
+        """
+        place = (question.oracle_id, question.url.partition("?")[0])
+        before = self._changes.get(place)
+        changed: asyncio.Future[None] | None = None
+        if question.method != "GET":
+            changed = self._changes[place] = asyncio.get_running_loop().create_future()
+        try:
+            if before is not None:
+                await asyncio.wait({before})
+            return await self._ask(question)
+        finally:
+            if changed is not None:
+                changed.set_result(None)
+                if self._changes.get(place) is changed:
+                    del self._changes[place]
+
+    async def _ask(self, question: OracleQuestion) -> OracleAnswer:
         label = str(question.oracle_id)
         if question.method == "GET" and question.step == "lookup":
             kept = self._cache.get(question.oracle_id, question.url, self._now_ms())

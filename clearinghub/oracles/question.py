@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from clearinghub.delivery.headers import NOT_FORWARDED
-from clearinghub.messages import VERSION, MalformedMessageError, OracleAnswerMessage, decode, encode
+from clearinghub.messages import VERSION, MalformedMessageError, decode, encode
+from clearinghub.party_messages import OracleAnswerMessage
 
 KIND: Final = "oracle"
 _TEXTS: Final = ("step", "method", "url", "reply_key")
@@ -31,7 +32,7 @@ NO_ANSWER: Final = OracleAnswer(None)
 
 @dataclass(frozen=True, slots=True)
 class OracleQuestion:
-    """The fields are those of `messages.OracleMessage`."""
+    """The fields are those of `party_messages.OracleMessage`."""
 
     oracle_id: int
     step: str

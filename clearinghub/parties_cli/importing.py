@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from clearinghub.engine.overlay import Partitioner
-from clearinghub.messages import VERSION, PartyImportMessage
+from clearinghub.messages import VERSION
 from clearinghub.parties_cli.csv_file import BadLine, Line
+from clearinghub.party_messages import PartyImportMessage
 from clearinghub.ports import CommandTimeoutError, RecorderBusyError, RecorderUnavailableError
 
 BATCH_LINES: Final = 100  # of one partition: one record

@@ -35,11 +35,13 @@ class Callback:
 
     @property
     def outcome(self) -> str:
-        """The transferState or the errorCode it tells; empty for a POST."""
+        """The state, of the transfer or of the bulk, or the errorCode that it tells; empty for a POST."""
         error = self.content.get("errorInformation")
         if self.kind is CallbackKind.ERROR:
             return str(error.get("errorCode")) if isinstance(error, dict) else "malformed"
-        return str(self.content.get("transferState", "")) if self.kind is not CallbackKind.PREPARE else ""
+        if self.kind is CallbackKind.PREPARE:
+            return ""
+        return str(self.content.get("transferState") or self.content.get("bulkTransferState", ""))
 
     @property
     def label(self) -> str:

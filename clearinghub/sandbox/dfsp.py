@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from time import perf_counter_ns
 from types import TracebackType
@@ -16,6 +16,7 @@ from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 from clearinghub.jws.signature import Signer, Verifier
 from clearinghub.sandbox.agreement import ENDPOINT_TYPES, RESOURCES, Agreements, Heard
 from clearinghub.sandbox.behaviour import Behaviour, chosen_behaviour
+from clearinghub.sandbox.bulk import answer_bulk
 from clearinghub.sandbox.callback import Answer, Callback, CallbackKind, Direction, Hop
 from clearinghub.sandbox.fspiop_client import FspiopClient
 from clearinghub.sandbox.ilp import fulfilment_of
@@ -97,6 +98,9 @@ class SimulatedDfsp:
         application.router.add_put("/transfers/{id}", self._on_fulfil)
         application.router.add_patch("/transfers/{id}", self._on_notice)
         application.router.add_put("/transfers/{id}/error", self._on_error)
+        application.router.add_post("/bulkTransfers", self._on_bulk)
+        application.router.add_put("/bulkTransfers/{id}", self._on_fulfil)
+        application.router.add_put("/bulkTransfers/{id}/error", self._on_error)
         application.router.add_route("*", f"/{{resource:{'|'.join(RESOURCES)}}}{{rest:(/.*)?}}", self._on_agreement)
         self.parties.add_routes(application)
         runner = AppRunner(application, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
@@ -133,10 +137,13 @@ class SimulatedDfsp:
     def endpoints(self) -> dict[str, str]:
         """What to register with the hub: endpoint type -> URL template (fspiop 5.4)."""
         base_url = f"http://{self.host}:{self.port}"
-        transfers = f"{base_url}/transfers"
+        transfers, bulks = f"{base_url}/transfers", f"{base_url}/bulkTransfers"
         return {
             **{f"FSPIOP_CALLBACK_URL_{kind}": base_url for kind in ENDPOINT_TYPES},
             **self.parties.endpoints(base_url),
+            "FSPIOP_CALLBACK_URL_BULK_TRANSFER_POST": bulks,
+            "FSPIOP_CALLBACK_URL_BULK_TRANSFER_PUT": bulks + "/{{id}}",
+            "FSPIOP_CALLBACK_URL_BULK_TRANSFER_ERROR": bulks + "/{{id}}/error",
             "FSPIOP_CALLBACK_URL_TRANSFER_POST": transfers,
             "FSPIOP_CALLBACK_URL_TRANSFER_PUT": transfers + "/{{transferId}}",
             "FSPIOP_CALLBACK_URL_TRANSFER_ERROR": transfers + "/{{transferId}}/error",
@@ -196,7 +203,10 @@ class SimulatedDfsp:
         return await self.client.send_of_party(method, path, headers, body)
 
     async def _on_prepare(self, request: Request) -> Response:
-        return await self._receive(request, CallbackKind.PREPARE)
+        return await self._receive(request, CallbackKind.PREPARE, self._answer_transfer)
+
+    async def _on_bulk(self, request: Request) -> Response:
+        return await self._receive(request, CallbackKind.PREPARE, self._answer_bulk)
 
     async def _on_fulfil(self, request: Request) -> Response:
         return await self._receive(request, CallbackKind.FULFIL)
@@ -206,6 +216,14 @@ class SimulatedDfsp:
 
     async def _on_error(self, request: Request) -> Response:
         return await self._receive(request, CallbackKind.ERROR)
+
+    def _answer_transfer(self, prepare: Callback) -> Coroutine[Any, Any, None]:
+        behaviour = self.always if self.always is not None else chosen_behaviour(prepare.content)
+        fulfilment = self.fulfilment_of(str(prepare.content.get("ilpPacket")))
+        return answer_transfer(self.client, prepare, behaviour, fulfilment)
+
+    def _answer_bulk(self, prepare: Callback) -> Coroutine[Any, Any, None]:
+        return answer_bulk(self.client, prepare, self.always, self.fulfilment_of)
 
     async def _on_agreement(self, request: Request) -> Response:
         arrived_at_ns = perf_counter_ns()
@@ -236,7 +254,12 @@ class SimulatedDfsp:
                 return Response(status=HTTPStatus.BAD_REQUEST, body=error, content_type="application/json")
         return headers, body
 
-    async def _receive(self, request: Request, kind: CallbackKind) -> Response:
+    async def _receive(
+        self,
+        request: Request,
+        kind: CallbackKind,
+        answer: Callable[[Callback], Coroutine[Any, Any, None]] | None = None,
+    ) -> Response:
         """Keep a callback, answer it, and let the payee in us act on it. What is no JSON object is answered 400."""
         arrived_at_ns = perf_counter_ns()
         taken = await self._take(request)
@@ -246,16 +269,13 @@ class SimulatedDfsp:
         content = _json_object(body)
         if content is None:
             return Response(status=HTTPStatus.BAD_REQUEST)
-        transfer_id = request.match_info.get("id") or str(content.get("transferId"))
+        transfer_id = request.match_info.get("id") or str(content.get("transferId") or content.get("bulkTransferId"))
         callback = Callback(kind, transfer_id, headers, body, content, arrived_at_ns)
         self._inbox.put(callback)
         self._observe(Hop(self.name, Direction.FROM_HUB, transfer_id, callback.shown, arrived_at_ns, callback))
-        if kind is not CallbackKind.PREPARE:
+        if answer is None:
             return Response(status=HTTPStatus.OK)
-        behaviour = self.always if self.always is not None else chosen_behaviour(content)
-        task = asyncio.create_task(
-            answer_transfer(self.client, callback, behaviour, self.fulfilment_of(str(content.get("ilpPacket"))))
-        )
+        task = asyncio.create_task(answer(callback))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
         return Response(status=HTTPStatus.ACCEPTED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from io import BytesIO
 from time import perf_counter_ns
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from clearinghub.sandbox.wire import TransferOrder, callback_headers, error_body
 
 REQUEST_TIMEOUT_S: Final = 30
 CONNECTIONS_MAX: Final = 128
+BODY_AT_ONCE_BYTES: Final = 65_536
 
 
 class FspiopClient:
@@ -66,6 +68,27 @@ class FspiopClient:
         what = f"PUT /transfers/…/error {code}"
         return await self._send("PUT", f"/transfers/{transfer_id}/error", transfer_id, headers, body, what)
 
+    async def post_bulk(self, bulk_id: str, payee: str, body: bytes) -> Answer:
+        """POST /bulkTransfers."""
+        headers = request_headers(self._name, payee, "bulkTransfers")
+        return await self._send("POST", "/bulkTransfers", bulk_id, headers, body, "POST /bulkTransfers")
+
+    async def get_bulk(self, bulk_id: str) -> Answer:
+        """GET /bulkTransfers/{id}; what it asks for comes as a callback."""
+        headers = request_headers(self._name, None, "bulkTransfers")
+        return await self._send("GET", f"/bulkTransfers/{bulk_id}", bulk_id, headers, None, "GET /bulkTransfers/…")
+
+    async def put_bulk(self, bulk_id: str, destination: str, body: bytes) -> Answer:
+        """PUT /bulkTransfers/{id}."""
+        headers = callback_headers(self._name, destination, "bulkTransfers")
+        return await self._send("PUT", f"/bulkTransfers/{bulk_id}", bulk_id, headers, body, "PUT /bulkTransfers/…")
+
+    async def put_bulk_error(self, bulk_id: str, destination: str, code: str, description: str) -> Answer:
+        """PUT /bulkTransfers/{id}/error."""
+        headers = callback_headers(self._name, destination, "bulkTransfers")
+        path, what = f"/bulkTransfers/{bulk_id}/error", f"PUT /bulkTransfers/…/error {code}"
+        return await self._send("PUT", path, bulk_id, headers, error_body(code, description), what)
+
     async def send(
         self, method: str, path: str, subject_id: str, destination: str, content: Mapping[str, Any] | None
     ) -> Answer:
@@ -90,7 +113,9 @@ class FspiopClient:
             headers = signed(self._signer, method, path, headers, body or b"")
         sent_at_ns = perf_counter_ns()
         self._observe(Hop(self._name, Direction.TO_HUB, transfer_id, what, sent_at_ns))
-        async with self._session.request(method, self._hub_url + path, headers=headers, data=body) as response:
+        # aiohttp wants what is large as a file: it would hold up the loop.
+        data = BytesIO(body) if body is not None and len(body) > BODY_AT_ONCE_BYTES else body
+        async with self._session.request(method, self._hub_url + path, headers=headers, data=data) as response:
             content = _parsed(await response.read())
             answer = Answer(response.status, content, sent_at_ns, perf_counter_ns())
         told = f"{_phrase(answer.status)} {answer.error_code}".rstrip()

@@ -50,7 +50,8 @@ def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnder
     """All roles, healthy, on topics that nobody else uses; the ledger in so many processes, each with partitions.
 
     The hub signs what it says itself, as a scheme's hub does: the collections look for the signature. They also want
-    the reference's answers of /participants, and a scheme that has no oracle for ACCOUNT_ID.
+    the reference's answers of /participants, a scheme that has no oracle for ACCOUNT_ID, and the receiver's name in the
+    FSPIOP-URI of a bulk's PUTs, as Mojaloop's adapter has it (fspiop 1.7).
 
     Raises:
         HubStartError: they did not come up.
@@ -58,7 +59,7 @@ def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnder
     prefix = f"conformance-{uuid.uuid4().hex[:8]}-"
     key_file = _make_key(folder)
     hub = HubUnderTest(
-        bootstrap, prefix, folder, jws_sign=True, jws_private_key_file=key_file,
+        bootstrap, prefix, folder, jws_sign=True, jws_private_key_file=key_file, fsp_in_bulk_paths=True,
         participants_reference_shapes=True, built_in_oracle_types=ORACLE_TYPES,
     )  # fmt: skip
     ports = [hub.ports["ledger"]]

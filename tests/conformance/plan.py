@@ -48,10 +48,10 @@ class Collection:
         """Whether any of its cases does."""
         return any(case.applies for case in self.cases)
 
-    def excluded(self, case_id: str, index: int) -> Exclusion | None:
-        """The row that leaves a request out, by its case and its place there."""
-        (found,) = (case for case in self.cases if case.case_id == case_id)
-        return found.excluded[index]
+    def excluded(self, case_id: str, occurrence: int, index: int) -> Exclusion | None:
+        """The row that leaves a request out, by its case, the how manieth of that id (from 1), and its place there."""
+        found = [case for case in self.cases if case.case_id == case_id]
+        return found[occurrence - 1].excluded[index]
 
 
 def read_plan(kit: Path, exclusions: Sequence[Exclusion]) -> list[Collection]:

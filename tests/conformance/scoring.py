@@ -151,5 +151,5 @@ def _assertion(found: dict[str, Any], collection: Collection, weak: frozenset[st
         status=found["status"],
         message=found.get("message") or "",
         weak=found["key"] in weak,
-        excluded=collection.excluded(case_id, int(index)),
+        excluded=collection.excluded(case_id, int(occurrence), int(index)),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 from clearinghub.engine.app import EngineApp
 from tests.engine.toy import toy_config
@@ -23,3 +25,38 @@ async def test_a_service_that_crashes_fails_the_app(tmp_path: Path) -> None:
 
     assert app.failed.is_set()
     assert error is app.failure
+
+
+class AssignedClient:
+    """As much of the Kafka client as an assignment needs."""
+
+    def __init__(self, generation: int) -> None:
+        self._coordinator = SimpleNamespace(generation=generation)
+
+    def assignment(self) -> set[object]:
+        return set()
+
+    def pause(self, *_partitions: object) -> None:
+        return None
+
+
+async def test_an_assignment_stops_the_flow_before_it_waits_for_anything(tmp_path: Path) -> None:
+    """The recovery that it overtakes must see that, or it would let fetches begin that span the next seek."""
+    app = EngineApp(toy_config("127.0.0.1:1", "t-", tmp_path))
+    app.finalize()
+    consumer = app.consumer
+    consumer._client = AssignedClient(generation=7)
+    consumer.resume_flow()
+    seen = []
+
+    async def fetch() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append((consumer.flow_active, app.consumer_generation_id))
+
+    consumer._fetching = asyncio.create_task(fetch())
+    await asyncio.sleep(0)
+    await consumer.on_group_assignment(set())
+
+    assert [(False, 7)] == seen

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from clearinghub.engine.transaction import PartitionProducer
 from tests.engine.harness import Outputs, Worker, check_tables, create_toy_topics, order, producing, send_orders
@@ -94,6 +96,36 @@ async def test_scaling_under_load(kafka_bootstrap: str, topic_prefix: str, tmp_p
 
     outputs.check(numbers)
     await check_tables(kafka_bootstrap, topic_prefix, tmp_path / "empty", numbers)
+
+
+async def test_aborted_transactions_among_the_inputs(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """What another worker left open when it died is aborted, and fetched alone: that is no gap."""
+    numbers = range(400)
+    await create_toy_topics(kafka_bootstrap, topic_prefix)
+    worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
+    await worker.ready()
+    async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
+        for part in (numbers[:200], numbers[200:]):
+            await send_aborted(kafka_bootstrap, topic_prefix, part)
+            await asyncio.sleep(1)  # the markers alone are fetched
+            await send_orders(kafka_bootstrap, topic_prefix, part)
+            await outputs.read_until(part.stop, within_s=60)
+    assert 0 == await worker.stop()
+
+    outputs.check(numbers)
+    await check_tables(kafka_bootstrap, topic_prefix, tmp_path / "empty", numbers)
+
+
+async def send_aborted(bootstrap: str, prefix: str, numbers: Sequence[int]) -> None:
+    """Send orders in a transaction that is then aborted."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"{prefix}dead")
+    async with producer:
+        await producer.begin_transaction()
+        for number in numbers:
+            account, value = order(number)
+            await producer.send(prefix + "in", value, key=account.encode())
+        await producer.flush()
+        await producer.abort_transaction()
 
 
 async def test_record_that_raises(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:

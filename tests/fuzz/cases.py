@@ -30,7 +30,7 @@ AnyOperation: TypeAlias = APIOperation[Any, Any, Any, Any]
 
 DESCRIPTIONS = Path(__file__).parents[2] / "web" / "openapi"
 MEDIA_TYPE = "application/vnd.interoperability.{}+json;version=1.1"
-PARTIES = (("MSISDN", "27710101999"), ("EMAIL", "a@b.example"), ("ALIAS", "shop/7"), ("SHOE_SIZE", "42"))
+PARTIES = (("MSISDN", "27710101999"), ("EMAIL", "a@b.example"), ("ALIAS", "shop-7"), ("SHOE_SIZE", "42"))
 NAMES = (*DFSPS, "Hub", "gamma", "delta")
 ENDPOINTS = (
     ("FSPIOP_CALLBACK_URL_TRANSFER_POST", "http://127.0.0.1:9/transfers"),
@@ -46,7 +46,7 @@ STEERED_OF_TEN = 8
 def described(name: str, mode: GenerationMode) -> tuple[BaseSchema, BaseSchema]:
     """The description of a surface, for corner cases and for random ones."""
     content = yaml.safe_load((DESCRIPTIONS / f"{name}.yaml").read_text())
-    _name_by_ascii(content, mode)
+    _write_out_patterns(content, mode)
     whole = schemathesis.openapi.from_dict(content)
     if mode is GenerationMode.NEGATIVE:
         return whole, whole
@@ -57,14 +57,35 @@ def described(name: str, mode: GenerationMode) -> tuple[BaseSchema, BaseSchema]:
     return schemathesis.openapi.from_dict(content), whole
 
 
-def _name_by_ascii(content: dict[str, Any], mode: GenerationMode) -> None:
-    """A name's pattern has letters and marks of all scripts, of which the fuzzer's engine has another opinion."""
-    name = content["components"]["schemas"].get("Name")
-    if name is None:
-        return
-    del name["pattern"]
-    if mode is GenerationMode.POSITIVE:
-        name["pattern"] = "^[A-Za-z0-9_.,'-]{1,128}$"
+def _write_out_patterns(content: dict[str, Any], mode: GenerationMode) -> None:
+    """Patterns with which the fuzzer cannot work.
+
+    A name's has letters and marks of all scripts, an identifier's all blanks, of which the fuzzer's engine has another
+    opinion; for a date's its corner cases are empty.
+    """
+    schemas = content["components"]["schemas"]
+    for text in _texts(content["components"]):
+        pattern = text.get("pattern", "")
+        if "[^\\s" in pattern:
+            text["pattern"] = "^[!-.0-z|~]+$" if mode is GenerationMode.POSITIVE else "^[^ {}]+$"
+        if text is schemas.get("Name") or "\\p{" in pattern:
+            del text["pattern"]
+            if mode is GenerationMode.POSITIVE:
+                text["pattern"] = "^[A-Za-z0-9_.,'-]{1,128}$"
+    if "Date" in schemas and mode is GenerationMode.POSITIVE:
+        schemas["Date"] = {"type": "string", "enum": ["1984-02-29", "2001-12-31"]}
+
+
+def _texts(described: Any) -> Iterator[dict[str, Any]]:
+    """All schemas of texts in a part of a description."""
+    if isinstance(described, dict):
+        if described.get("type") == "string":
+            yield described
+        for part in list(described.values()):
+            yield from _texts(part)
+    elif isinstance(described, list):
+        for part in described:
+            yield from _texts(part)
 
 
 def operations(schema: BaseSchema) -> list[AnyOperation]:
@@ -89,13 +110,23 @@ def random_cases(operation: AnyOperation, mode: GenerationMode, count_max: int, 
     )  # fmt: skip
     @given(operation.as_strategy(generation_mode=mode))
     def collect(case: AnyCase) -> None:
-        cases.append(case)
+        if not _is_an_unknown_parameter(case):
+            cases.append(case)
 
     try:
         collect()
     except Unsatisfiable:
         return []  # e.g. nothing can be wrong with a request that has neither parameters nor a body
     return cases
+
+
+def _is_an_unknown_parameter(case: AnyCase) -> bool:
+    """Whether nothing but a parameter in the query that nobody knows is wrong with it: the hub looks past it."""
+    meta = case.meta
+    if meta is None or not meta.generation.mode.is_negative:
+        return False
+    wrong = [location for location, component in meta.components.items() if component.mode.is_negative]
+    return wrong == [ParameterLocation.QUERY] and "additionalProperties" in str(meta.phase.data.description)
 
 
 @dataclass
@@ -105,6 +136,7 @@ class Steering:
     random: Random
     accounts: Sequence[Account]
     transfer_ids: list[str] = field(init=False)
+    line_ids: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.transfer_ids = [self._uuid() for _ in range(12)]
@@ -189,7 +221,16 @@ class Steering:
         }
         if "payerFsp" in body:
             values["payerFsp"], values["payeeFsp"] = self.random.sample(DFSPS, 2)
-            body["amount"] = {"currency": values["currency"], "amount": str(self.random.randint(1, 1_000))}
+            values["bulkTransferId"] = self.random.choice(self.transfer_ids)
+            values["amount"] = self._amount(account)
+            for line in body.get("individualTransfers", ()):
+                line |= {
+                    "transferId": self._uuid(), "transferAmount": self._amount(account), "condition": CONDITION,
+                }  # fmt: skip
+            self.line_ids += [line["transferId"] for line in body.get("individualTransfers", ())]
+        elif "bulkTransferState" in body:
+            for result in body.get("individualTransferResults", ()):
+                result["transferId"] = self.random.choice(self.line_ids or self.transfer_ids)
         elif "fspId" in body:
             values["fspId"] = dict(case.headers or {}).get("FSPIOP-Source", DFSPS[0])
         elif set(body) == {"type", "value"}:
@@ -204,6 +245,9 @@ class Steering:
         elif "action" in body and "amount" in body:
             body["amount"] = {"currency": account.currency, "amount": self.random.choice((0.5, "12.25", 10**12))}
         body.update({name: value for name, value in values.items() if name in body})
+
+    def _amount(self, account: Account) -> dict[str, str]:
+        return {"currency": account.currency, "amount": str(self.random.randint(1, 1_000))}
 
     def _mostly(self) -> bool:
         return self.random.randrange(10) < STEERED_OF_TEN

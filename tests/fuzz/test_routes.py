@@ -6,7 +6,7 @@ import os
 import secrets
 import uuid
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, zip_longest
 from random import Random
 
 import pytest
@@ -29,13 +29,13 @@ SURFACES = {
 }  # and their shares of the requests, by their number of routes
 CASES_AT_ONCE = 100  # of an operation, before the next one's turn; fewer cost more each
 WATCHED_EVERY = 4  # asking the broker takes longer than the request
-INPUTS = ("prepare", "fulfil", "lookup", "command", "agreement", "party")
+INPUTS = ("prepare", "fulfil", "lookup", "bulk-prepare", "bulk-fulfil", "command", "agreement", "party")
 OUTPUTS = ("participants", "positions", "transfers", "notification", "credit", "timeout", "events", "oracle")
 # What must not grow with a request that is refused: what the ledger writes before it answers, and what the ingress
 # records. The rest is behind messages that were accepted before.
 WATCHED = {
     "admin": ("participants", "positions", "transfers"),
-    "fspiop-transfers": ("prepare", "fulfil"),
+    "fspiop-transfers": ("prepare", "fulfil", "bulk-prepare", "bulk-fulfil"),
     "fspiop-agreement": ("agreement",),
     "fspiop-parties": ("oracle",),  # what is accepted is written to `party` more than once
 }
@@ -51,10 +51,11 @@ def hub(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def cases(surface: str, mode: GenerationMode) -> Iterator[AnyCase]:
-    """The corners once, then random ones without end."""
+    """The corners once, the operations taking turns, for a large body has thousands; then random ones without end."""
     by_example, whole = described(surface, mode)
-    for operation in operations(by_example):
-        yield from corner_cases(by_example, operation, mode)
+    corners = [corner_cases(by_example, operation, mode) for operation in operations(by_example)]
+    for turn in zip_longest(*corners):
+        yield from (case for case in turn if case is not None)
     for number in count(SEED):
         for operation in operations(whole):
             yield from random_cases(operation, mode, CASES_AT_ONCE, number)

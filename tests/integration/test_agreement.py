@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -214,13 +215,20 @@ async def test_a_dead_and_a_hanging_dfsp_delay_nobody_else(scene: Scene) -> None
 
 
 async def _latencies_ms(scene: Scene, others: tuple[str, ...]) -> list[float]:
-    """POST sent to PUT received, one at a time; meanwhile each of the others is asked `DISTURBING_PER_MEASURED`."""
-    found = []
-    for _ in range(MEASURED):
+    """POST sent to PUT received, one at a time; meanwhile each of the others is asked `DISTURBING_PER_MEASURED`.
+
+    What the hub does not take because the machine is busy (503) is asked again.
+    """
+    found: list[float] = []
+    while len(found) < MEASURED:
         for name in others:
             for _ in range(DISTURBING_PER_MEASURED):
                 await scene.third.agreements.ask_quote(name, UNIT, CURRENCY)
         quote_id, taken = await scene.payer.agreements.ask_quote("payee1", UNIT, CURRENCY)
+        if taken.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            await asyncio.sleep(1)
+            continue
+        assert 202 == taken.status, taken.text
         answer = await scene.payer.agreements.wait_for(quote_id)
         assert "" == answer.error_code
         found.append((answer.arrived_at_ns - taken.sent_at_ns) / 1_000_000)

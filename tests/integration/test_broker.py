@@ -108,6 +108,21 @@ async def test_a_broker_that_died_starts_again_on_its_port_with_its_data(broker:
     assert [b"1"] == await read(bootstrap, 1)
 
 
+def test_a_broker_that_did_not_come_back_is_tried_again(broker: LocalBroker, tmp_path: Path) -> None:
+    bootstrap, jars = broker.bootstrap, broker._jars
+    os.kill(pid_of(tmp_path), signal.SIGKILL)
+    while not broker.ended:
+        time.sleep(0.01)
+    broker._jars = tmp_path / "none"
+    with pytest.raises(BrokerUnavailableError, match="ended with code 1"):
+        broker.start()
+
+    assert broker.ended, "or nobody would start it again"
+    broker._jars = jars
+    assert bootstrap == broker.start()
+    assert not broker.ended
+
+
 def test_the_hub_finds_its_own_broker(broker: LocalBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KAFKA_BOOTSTRAP", "CLEARINGHUB_KAFKA_BOOTSTRAP"):
         monkeypatch.delenv(name, raising=False)

@@ -131,6 +131,10 @@ async def test_broker_away(topic_prefix: str, tmp_path: Path) -> None:
             answer = await payer.post_transfer(refused)
             assert (503, "2003") == (answer.status, answer.error_code), json.dumps(answer.content)
             assert time.monotonic() - started < 5
+            hub.kill("callbacks")
+            hub.start("callbacks")
+            await asyncio.sleep(3)
+            assert hub.processes["callbacks"].poll() is None, "a role that is started now waits for its broker"
             broker.start()
             await hub.healthy()
             order = payer.order(payee, UNIT, CURRENCY)

@@ -47,6 +47,7 @@ class Auditor:
         self.funds: dict[str, int] = dict.fromkeys(self.caps, room or 0)
         self.barred: set[str] = set()
         self.credits: dict[str, dict[str, int]] = {}
+        self._settled: dict[str, dict[str, int]] = {}
         self._payee_is_welcome = payee_is_welcome or self._is_welcome
 
     def _is_welcome(self, dfsp: str) -> bool:
@@ -59,11 +60,15 @@ class Auditor:
         received.setdefault(transfer_id, amount)
         return is_new
 
+    def settle(self, dfsp: str, transfer_id: str, owed: int) -> None:
+        """A payment was settled at once: what was owed for it (negative: what was due) is no longer."""
+        self._settled.setdefault(dfsp, {})[transfer_id] = owed
+
     def owes(self, dfsp: str) -> int:
-        """Held or paid out, less what was paid in."""
+        """Held or paid out, less what was paid in, less what was settled at once."""
         prepares = [case.prepare for case in self.cases.values() if case.fate in ("held", "paid")]
         out = sum(prepare.amount for prepare in prepares if prepare.payer == dfsp)
-        return out - sum(self.credits.get(dfsp, {}).values())
+        return out - sum(self.credits.get(dfsp, {}).values()) - sum(self._settled.get(dfsp, {}).values())
 
     def in_flight(self) -> int:
         return sum(case.prepare.amount for case in self.cases.values() if case.fate == "held")
@@ -119,6 +124,8 @@ class Auditor:
         case = self.cases.get(message.transfer_id)
         if case is None:
             return "refused 2001"
+        if case.prepare.bulk_id != message.bulk_id:
+            return "refused 3100"  # a line is answered with its bulk
         if message.source != case.prepare.payee:
             return "refused 3100"
         if message.destination not in (None, case.prepare.payer):

@@ -8,16 +8,19 @@ missing in a changelog: all of them show in the round that did it.
 
 from __future__ import annotations
 
-import hashlib
-from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.model.auditor import Auditor
+from tests.model.bulks import PartitionBulks
+from tests.model.conditions import decoded, fulfils, is_hash
+from tests.model.coordinator import COMMANDS, Coordinator
 from tests.model.effects import Effects, read_effects
 from tests.model.funds import Funds
-from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, line_of
+from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, difference, line_of
 from tests.model.messages import Fulfil, Happening, Prepare, Timeout
+from tests.model.settlement import take
+from tests.model.windows import PartitionWindows
 
 
 class PartitionBooks:
@@ -25,7 +28,7 @@ class PartitionBooks:
 
     def __init__(
         self, partition: int, partitions: int, between: Between, *, dfsps: Iterable[str], confirm_to_payee: bool,
-        standing: Callable[[str], set[bool]],
+        standing: Callable[[str], set[bool]], hub_partition: int = 0, by_schedule: bool = False,
     ) -> None:  # fmt: skip
         """Books that begin with the ledger.
 
@@ -36,12 +39,17 @@ class PartitionBooks:
             dfsps: all that have joined.
             confirm_to_payee: the scheme's setting of that name.
             standing: all that a payee's standing has ever been; other partitions hear of it sooner or later.
+            hub_partition: the one that coordinates settlement.
+            by_schedule: whether windows close by themselves too.
         """
         self.partition = partition
         self.auditor = Auditor(
             dfsps, room=None, credits_follow=True, payee_is_welcome=lambda _payee: self._payee_is_welcome
         )
         self.funds = Funds(self.auditor)
+        self.bulks = PartitionBulks(self, partition, partitions, standing)
+        self.windows = PartitionWindows(partition, partitions, hub_partition)
+        self.coordinator = Coordinator(partitions, by_schedule=by_schedule)
         self.decided = dict.fromkeys(INPUTS, 0)
         self.records = 0
         self.credited: dict[str, int] = {}
@@ -52,7 +60,7 @@ class PartitionBooks:
         self._payee_is_welcome = True
         self._rows: dict[tuple[str, str], Any] = {}
         self._conditions: dict[str, bytes | None] = {}
-        self._dfsps = set(dfsps)
+        self._dfsps = frozenset(dfsps)
 
     # -- rounds
 
@@ -63,20 +71,25 @@ class PartitionBooks:
             Breach: it has written something else than what follows.
         """
         taken = self._taken(one)
-        bodies = {body_of(seen.value) for seen in taken if body_of(seen.value)}
+        bodies = {body_of(seen.value) for seen in taken if not seen.topic.startswith("bulk-")} - {b""}
         found = read_effects(one.emitted, bodies)
         self._check_reminders(one)
         refused = {effect[0] for effect in found["transfers"] if effect[3] == "3100"}
+        refused |= {effect[2] for effect in found["notification"] if effect[3] == "hub: error 3203"}
         effects = Effects(confirm_to_payee=self._confirm_to_payee)
+        self.coordinator.follow_sweeps(found["settlement-windows"], effects)
         for seen in taken:
             self._decide(seen, effects, refused)
         for topic in {*effects.by_topic, *found}:
             expected, actual = sorted(effects.by_topic[topic], key=repr), sorted(found[topic], key=repr)
             if expected != actual:
-                raise Breach(_difference(self.partition, topic, taken, expected, actual))
+                raise Breach(difference(self.partition, topic, taken, expected, actual))
         if effects.by_topic["notification"] != found["notification"]:
             raise Breach(f"partition {self.partition}: callbacks are out of order: {found['notification']}")
         self._check_provenance(one, taken)
+        places = [seen.partition for seen in one.emitted if seen.topic == "credit"]
+        self.windows.check_order(found["credit"], places)
+        self.windows.check_rows(one.rows)
         self._rows.update(one.rows)
         self._check_rows(effects.touched)
         self.records += len(taken)
@@ -84,7 +97,7 @@ class PartitionBooks:
     def _taken(self, one: Round) -> list[Seen]:
         row = one.rows.get(("offsets", "inputs"))
         if row is None:
-            if any(seen.topic not in ("timeout", "workers") for seen in one.emitted):
+            if any(seen.topic not in _BY_SWEEPS for seen in one.emitted):
                 raise Breach(f"partition {self.partition}: a round wrote outputs and says not what it took")
             return []
         taken: list[Seen] = []
@@ -109,8 +122,9 @@ class PartitionBooks:
             line = line_of(seen.value) if seen.topic == "timeout" else None
             if line is not None:
                 case = self.auditor.cases.get(line["id"])
-                if case is None or case.fate != "held":
+                if case is None or case.fate != "held" or case.prepare.bulk_id:
                     raise Breach(f"partition {self.partition}: reminded of {line['id']}, which is not held")
+            self.bulks.check_reminder(seen)
 
     def _check_rows(self, touched: set[tuple[str, str]]) -> None:
         """The changelogs must hold what the books hold."""
@@ -118,7 +132,11 @@ class PartitionBooks:
             row = self._rows.get((table, key))
             if row is None:
                 raise Breach(f"partition {self.partition}: no row {key} of table {table}")
-            if table == "positions":
+            if table == "bulks":
+                self.bulks.check_row(key, row)
+            elif table == "settlement":
+                self.coordinator.check_row(row)
+            elif table == "positions":
                 participant, _currency, account_type = key.split("/")
                 expected: list[int | None] = [self.value(participant, account_type)]
                 if account_type == "POSITION":
@@ -152,20 +170,40 @@ class PartitionBooks:
             self._get(line, effects)
         elif line["kind"] == "credit":
             self._credit(line, effects)
+        elif line["kind"].startswith("bulk-"):
+            self.bulks.decide(line, seen, effects, refused)
+        elif line["kind"] == "command":
+            who = self.coordinator if line["name"] in COMMANDS else self.funds
+            who.command(line, effects)
         else:
-            self.funds.command(line, effects)
+            take(line, self.windows, self.coordinator, effects)
 
-    def _prepare(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> None:
+    def decide_line(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> str:
+        """A transfer as a line of a bulk, by the rules of transfers; who is told of it is the bulk's business."""
+        with effects.hushed():
+            if line["kind"] == "prepare":
+                return self._prepare(line, seen, effects, refused)
+            return self._fulfil(line, seen, effects) if line["kind"] == "fulfil" else self._timeout(line, seen, effects)
+
+    def has_joined(self, name: str) -> bool:
+        """Whether there is such a DFSP."""
+        return name in self._dfsps
+
+    def is_active_here(self, name: str) -> bool:
+        """Whether a DFSP of this partition may pay."""
+        return name in self._dfsps and self.funds.is_active(name)
+
+    def _prepare(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> str:
         transfer_id = line["id"]
         message = Prepare(
-            transfer_id, line["source"], line["payer"], line["payee"], line["amount"], _is_hash(line["condition"]),
-            line["expires_at_ms"], line["hash"],
+            transfer_id, line["source"], line["payer"], line["payee"], line["amount"], is_hash(line["condition"]),
+            line["expires_at_ms"], line["hash"], line.get("bulk_id", ""),
         )  # fmt: skip
         standing = self._standing(line["payee"])
         # Where it was both, what the ledger says is right: the payee's partition is another, and its news travel.
         self._payee_is_welcome = transfer_id not in refused if len(standing) > 1 else standing == {True}
         is_new = transfer_id not in self.auditor.cases
-        self._conditions.setdefault(transfer_id, _decoded(line["condition"]))
+        self._conditions.setdefault(transfer_id, decoded(line["condition"]))
         verdict, _, detail = self.auditor.predict(Happening(message, seen.at_ms)).partition(" ")
         if verdict == "reserved":
             value = self.auditor.owes(line["payer"])
@@ -179,22 +217,24 @@ class PartitionBooks:
             if is_new:
                 effects.finish(transfer_id, "transfer", "ABORTED", detail)
             effects.tell(line["source"], "PUT", transfer_id, f"hub: error {detail}")
+        return f"{verdict} {detail}"
 
-    def _fulfil(self, line: dict[str, Any], seen: Seen, effects: Effects) -> None:
+    def _fulfil(self, line: dict[str, Any], seen: Seen, effects: Effects) -> str:
         transfer_id, source, reserve = line["id"], line["source"], line["action"] == "reserve"
         case = self.auditor.cases.get(transfer_id)
         if case is None and line["hops"] + 1 < self._partitions:
             onward = (self.partition + 1) % self._partitions
             effects.add("lookup", onward, "fulfil", transfer_id, line["hops"] + 1)
-            return
+            return "walks on"
         message = Fulfil(
             transfer_id, line["action"], source, line["destination"],
-            _fulfils(line["fulfilment"], self._conditions.get(transfer_id)), "1.1",
-            line["error_code"] or "", digest=line["hash"],
+            fulfils(line["fulfilment"], self._conditions.get(transfer_id)), "1.1",
+            line["error_code"] or "", digest=line["hash"], bulk_id=line.get("bulk_id", ""),
         )  # fmt: skip
         is_from_payee = case is not None and source == case.prepare.payee
         is_addressed = case is not None and line["destination"] in (None, case.prepare.payer)
-        is_first = case is not None and is_from_payee and is_addressed and case.fulfil_body is None
+        is_by_itself = case is not None and case.prepare.bulk_id == message.bulk_id
+        is_first = case is not None and is_by_itself and is_from_payee and is_addressed and case.fulfil_body is None
         verdict, _, detail = self.auditor.predict(Happening(message, seen.at_ms)).partition(" ")
         if verdict == "refused":
             effects.tell(source, "PUT", transfer_id, f"hub: error {detail}")
@@ -202,6 +242,7 @@ class PartitionBooks:
                 effects.tell(source, "PATCH", transfer_id, "hub: ABORTED")
         elif case is not None and verdict != "ignored":
             self._end(verdict, detail, line, case.prepare, effects, by_error=line["action"] == "abort" and is_addressed)
+        return f"{verdict} {detail}"
 
     def _end(
         self, verdict: str, detail: str, line: dict[str, Any], prepare: Prepare, effects: Effects, *, by_error: bool
@@ -209,7 +250,10 @@ class PartitionBooks:
         transfer_id, payer, payee = line["id"], prepare.payer, prepare.payee
         reserve = line["action"] == "reserve"
         if verdict == "committed":
-            effects.committed(transfer_id, payer, payee, prepare.amount, reserve=reserve)
+            debit = self.windows.commit(transfer_id, payer, payee, prepare.amount, effects)
+            effects.committed(debit, payee, reserve=reserve)
+            if debit.granularity == "GROSS":
+                self._settle(payer, transfer_id, prepare.amount, "SETTLEMENT_NET_SENDER", effects)
             return
         if verdict == "resent":
             effects.resent(transfer_id, payer, payee, line["source"], detail, reserve=reserve)
@@ -220,12 +264,14 @@ class PartitionBooks:
         else:
             effects.unwound(transfer_id, payer, payee, detail, reserve=reserve)
 
-    def _timeout(self, line: dict[str, Any], seen: Seen, effects: Effects) -> None:
+    def _timeout(self, line: dict[str, Any], seen: Seen, effects: Effects) -> str:
         transfer_id = line["id"]
-        if self.auditor.predict(Happening(Timeout(transfer_id), seen.at_ms)) == "expired":
+        verdict = self.auditor.predict(Happening(Timeout(transfer_id), seen.at_ms))
+        if verdict == "expired":
             prepare = self.auditor.cases[transfer_id].prepare
             self._release(prepare, effects)
             effects.unwound(transfer_id, prepare.payer, prepare.payee, "3303", reserve=False)
+        return verdict
 
     def _release(self, prepare: Prepare, effects: Effects) -> None:
         account = (prepare.payer, "POSITION")
@@ -253,41 +299,29 @@ class PartitionBooks:
             if not self.auditor.credit(participant, transfer_id, -line["change"]):
                 raise Breach(f"partition {self.partition}: {transfer_id} credits {participant} a second time")
             self.credited[transfer_id] = -line["change"]
+            self.windows.credit(line)
         else:
             self.funds.reconcile(transfer_id, line["change"])
         value = self.value(participant, account_type)
         effects.move((participant, account_type), line["change"], value, transfer_id, line["entry"])
+        if "settles_into" in line:
+            self._settle(participant, transfer_id, line["change"], "SETTLEMENT_NET_RECIPIENT", effects)
+
+    def _settle(self, dfsp: str, transfer_id: str, owed: int, entry: str, effects: Effects) -> None:
+        """What a DFSP owes for a payment goes from its position to the funds that the scheme holds for it."""
+        self.auditor.settle(dfsp, transfer_id, owed)
+        effects.move((dfsp, "POSITION"), -owed, self.auditor.owes(dfsp), transfer_id, entry)
+        self.funds.move(dfsp, transfer_id, -owed, entry, effects)
 
 
 _KINDS = {
-    "prepare": ("prepare",), "fulfil": ("fulfil",), "timeout": ("timeout",), "credit": ("credit",),
-    "command": ("command",), "lookup": ("get", "fulfil"),
+    "prepare": ("prepare",), "fulfil": ("fulfil",), "timeout": ("timeout",),
+    "credit": ("credit", "window-marker"), "command": ("command",), "lookup": ("get", "fulfil"),
+    "settlement": ("close-window", "forget-window", "scheme", "window-used", "window-report"),
+    "bulk-prepare": ("bulk-prepare",), "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
 }  # fmt: skip
+_BY_SWEEPS = ("timeout", "bulk-fulfil", "workers", "settlement", "settlement-windows")
 
 
 def _shown(label: str) -> str:
-    return {"RESERVED": "held", "COMMITTED": "paid"}.get(label, "void")
-
-
-def _decoded(text: str | None) -> bytes | None:
-    try:
-        return urlsafe_b64decode((text or "") + "=")
-    except ValueError:
-        return None
-
-
-def _is_hash(text: str) -> bool:
-    decoded = _decoded(text)
-    return decoded is not None and len(decoded) == hashlib.sha256().digest_size
-
-
-def _fulfils(fulfilment: str | None, condition: bytes | None) -> bool:
-    decoded = _decoded(fulfilment)
-    return decoded is not None and hashlib.sha256(decoded).digest() == condition
-
-
-def _difference(partition: int, topic: str, taken: list[Seen], expected: list[Any], actual: list[Any]) -> str:
-    missing = [one for one in expected if one not in actual]
-    surplus = [one for one in actual if one not in expected]
-    records = ", ".join(f"{seen.topic}@{seen.offset}" for seen in taken[:6])
-    return f"partition {partition}, round of {records}: on {topic}, missing {missing[:3]}, unexpected {surplus[:3]}"
+    return {"RESERVED": "held", "COMMITTED": "paid", "SETTLED": "paid"}.get(label, "void")

@@ -30,6 +30,10 @@ class Funds:
             return -sum(self._movements.get(participant, {}).values())
         return sum(self._reconciled.values())
 
+    def is_active(self, participant: str) -> bool:
+        """Whether operators have not stopped it."""
+        return participant not in self._inactive
+
     @property
     def reserved(self) -> int:
         """What is taken from the funds and has not gone out yet."""
@@ -69,7 +73,7 @@ class Funds:
         self._note_standing(name)
         effects.touched.add(("positions", f"{name}/USD/POSITION"))
 
-    def _move(self, name: str, transfer_id: str, change: int, entry: str, effects: Effects) -> None:
+    def move(self, name: str, transfer_id: str, change: int, entry: str, effects: Effects) -> None:
         """`change` is what it adds to the funds in all; the account moves by the difference to before."""
         before = self.value(name, "SETTLEMENT")
         self._movements.setdefault(name, {})[transfer_id] = change
@@ -84,9 +88,9 @@ class Funds:
             return INACTIVE
         if transfer_id not in self._seen:
             self._seen.add(transfer_id)
-            self._move(name, transfer_id, amount, "RECORD_FUNDS_IN", effects)
+            self.move(name, transfer_id, amount, "RECORD_FUNDS_IN", effects)
             effects.finish(transfer_id, "funds-in", "COMMITTED", None)
-            effects.add("credit", "Hub", "HUB_RECONCILIATION", amount, transfer_id)
+            effects.reconcile(amount, transfer_id)
         return None
 
     def _reserve_out(self, name: str, args: dict[str, Any], effects: Effects) -> str | None:
@@ -103,7 +107,7 @@ class Funds:
             effects.finish(transfer_id, "funds-out", "ABORTED", "4001")
             return None
         self._outs[transfer_id] = "reserved"
-        self._move(name, transfer_id, -amount, "RECORD_FUNDS_OUT", effects)
+        self.move(name, transfer_id, -amount, "RECORD_FUNDS_OUT", effects)
         effects.touched.add(("transfers", transfer_id))
         return None
 
@@ -114,7 +118,7 @@ class Funds:
         if self._outs.get(transfer_id) == "reserved":
             self._outs[transfer_id] = "out"
             effects.finish(transfer_id, "funds-out", "COMMITTED", None)
-            effects.add("credit", "Hub", "HUB_RECONCILIATION", -self._amounts[transfer_id], transfer_id)
+            effects.reconcile(-self._amounts[transfer_id], transfer_id)
         return None
 
     def _abort_out(self, name: str, args: dict[str, Any], effects: Effects) -> str | None:
@@ -123,7 +127,7 @@ class Funds:
             return INACTIVE
         if self._outs.get(transfer_id) == "reserved":
             self._outs[transfer_id] = "back"
-            self._move(name, transfer_id, 0, "RECORD_FUNDS_OUT", effects)
+            self.move(name, transfer_id, 0, "RECORD_FUNDS_OUT", effects)
             effects.finish(transfer_id, "funds-out", "ABORTED", None)
         return None
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-INPUTS: Final = ("credit", "fulfil", "timeout", "command", "lookup", "prepare")
+INPUTS: Final = (
+    "credit", "settlement", "fulfil", "timeout", "command", "lookup", "bulk-fulfil", "prepare", "bulk-prepare",
+)  # fmt: skip
 """The order in which a round takes its inputs."""
 
 
@@ -65,3 +67,11 @@ def standings(participants: Iterable[Seen]) -> dict[str, set[bool]]:
 
 class Breach(AssertionError):  # noqa: N818 - what a check says, not an error of the check
     """The hub has not done what it promised."""
+
+
+def difference(partition: int, topic: str, taken: Sequence[Seen], expected: list[Any], actual: list[Any]) -> str:
+    """What a round wrote to a topic against what follows, in words."""
+    missing = [one for one in expected if one not in actual]
+    surplus = [one for one in actual if one not in expected]
+    records = ", ".join(f"{seen.topic}@{seen.offset}" for seen in taken[:6])
+    return f"partition {partition}, round of {records}: on {topic}, missing {missing[:3]}, unexpected {surplus[:3]}"

@@ -8,7 +8,10 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """POST /transfers. `right_condition` False: one that is no condition at all. `digest` stands for the body."""
+    """POST /transfers. `right_condition` False: one that is no condition at all. `digest` stands for the body.
+
+    Or a line of the bulk `bulk_id`.
+    """
 
     transfer_id: str
     source: str
@@ -18,6 +21,7 @@ class Prepare:
     right_condition: bool
     expires_at_ms: int
     digest: str = ""
+    bulk_id: str = ""
 
     def body(self) -> str:
         return self.digest or repr((self.payer, self.payee, self.amount, self.right_condition, self.expires_at_ms))
@@ -39,6 +43,7 @@ class Fulfil:
     error_code: str
     note: int = 0
     digest: str = ""
+    bulk_id: str = ""  # of the bulk that is answered, if one is
 
     def body(self) -> str:
         return self.digest or repr((self.action, self.right_fulfilment, self.error_code, self.note))

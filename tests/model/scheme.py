@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tests.model.books import PartitionBooks
 from tests.model.journal import Breach
+from tests.model.nets import nets_of
 
 
 def check_scheme(books: Iterable[PartitionBooks]) -> None:
@@ -33,3 +34,22 @@ def check_scheme(books: Iterable[PartitionBooks]) -> None:
     held = -sum(one.funds.all_settlements() for one in all_books) + sum(one.funds.reserved for one in all_books)
     if reconciled != held:
         raise Breach(f"the scheme's bank holds {reconciled}, the DFSPs' funds are {held}")
+    _check_windows(all_books)
+
+
+def _check_windows(all_books: list[PartitionBooks]) -> None:
+    """Each committed transfer is in one window, on both sides; a closed window told of all of its transfers."""
+    legs = [leg for one in all_books for leg in one.windows.legs.values()]
+    debits = {leg.transfer_id: leg.window for leg in legs if leg.side == "debit"}
+    credits_ = {leg.transfer_id: leg.window for leg in legs if leg.side == "credit"}
+    paid = {name for one in all_books for name, case in one.auditor.cases.items() if case.fate == "paid"}
+    if debits != credits_ or debits.keys() != paid:
+        raise Breach(f"in one window on one side only: {set(debits.items()) ^ set(credits_.items())}, of {len(paid)}")
+    states = {number: state for one in all_books for number, state in one.coordinator.states.items()}
+    closed = {number: nets for one in all_books for number, nets in one.coordinator.closed.items()}
+    unfinished = {number for number, state in states.items() if state == "PROCESSING"}
+    if unfinished or set(debits.values()) - closed.keys() - {max(states, default=0)}:
+        raise Breach(f"windows {unfinished} are not closed; {sorted(closed)} are; transfers in {set(debits.values())}")
+    for number, nets in closed.items():
+        if nets != nets_of(leg for leg in legs if leg.window == number):
+            raise Breach(f"window {number} was closed with {nets}")

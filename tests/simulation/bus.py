@@ -113,6 +113,7 @@ class Bus:
         self.logs: dict[Place, Log] = {}
         self.wall_offset_s = 0.0
         self.committed: list[Transaction] = []
+        self.crashes: list[tuple[str, int]] = []  # of which group, behind how many committed transactions
         self.group_offsets: dict[str, dict[Place, int]] = {}
         self.generations: dict[str, int] = {}
         self._random = swarm.random

@@ -12,6 +12,7 @@ from tests.simulation.swarm import CALLBACK_CRASH_POINTS, CRASH_POINTS
 from tests.simulation.workers import LedgerMember, Member
 
 PAUSE_S = 0.25  # from one strike to the next, on average
+SELDOM_REACHED = ("deciding lines",) * 4  # only a large bulk comes there
 AT_ONCE = ("fencing", "recovering", "recovered")  # a process reaches these when it begins
 
 
@@ -62,7 +63,7 @@ class Chaos:
     def _crash(self) -> None:
         """At once, or at a point that the process will come to."""
         _group, member = self._member()
-        points = CRASH_POINTS if isinstance(member, LedgerMember) else CALLBACK_CRASH_POINTS
+        points = (*CRASH_POINTS, *SELDOM_REACHED) if isinstance(member, LedgerMember) else CALLBACK_CRASH_POINTS
         point = self._draw.choice((*points, "any"))
         count = self._draw.choice((1, 1, 2, 3, 7))
         if point == "any":
@@ -111,7 +112,10 @@ class Chaos:
         self._dfsps.down_until_s[name] = asyncio.get_running_loop().time() + self._draw.uniform(0.5, 5.0)
 
     def _write_nonsense(self) -> None:
-        topic = self._draw.choice(("prepare", "fulfil", "credit", "command", "lookup", "timeout", "notification"))
+        inputs = (
+            "prepare", "fulfil", "credit", "settlement", "command", "lookup", "timeout", "bulk-prepare", "bulk-fulfil",
+        )  # fmt: skip
+        topic = self._draw.choice((*inputs, "notification"))
         partition = self._draw.randrange(self._swarm.partitions)
         value = self._draw.choice((b"", b"nonsense", b"{}\n", b'{"v":1,"kind":"nonsense"}\n', b"[]\nbody"))
         self._bus.append(topic, partition, b"nobody", value)

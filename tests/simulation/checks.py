@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from clearinghub.engine.exceptions import ContiguityError, PartitionLostError
 from tests.model.books import PartitionBooks
+from tests.model.bulk_ends import check_bulk_ends
 from tests.model.deliveries import Heard, check_deliveries
 from tests.model.journal import standings
 from tests.model.scheme import check_scheme
@@ -35,6 +36,8 @@ def check(world: World) -> None:
             dfsps=dfsps,
             confirm_to_payee=world.settings.confirm_to_payee,
             standing=lambda name: known.get(name, {False}),
+            hub_partition=world.hub_partition,
+            by_schedule=world.swarm.closes_by_schedule,
         )
         for partition in range(world.swarm.partitions)
     ]
@@ -44,6 +47,8 @@ def check(world: World) -> None:
     check_scheme(books)
     heard = [Heard(one.receiver, one.method, one.url.partition(".example")[2], one.body) for one in world.dfsps.heard]
     notifications = [list(records_of(bus, "notification", number)) for number in range(world.swarm.partitions)]
+    finals = (seen for number in range(world.swarm.partitions) for seen in records_of(bus, "transfers", number))
+    bus.counts["bulks sent on"] += check_bulk_ends((seen for one in notifications for seen in one), finals)
     bus.counts["callbacks"] += check_deliveries(notifications, records_of(bus, "dead-letter", 0), heard)
     bus.counts["callbacks heard"] += len(heard)
     _count(world, books)
@@ -68,6 +73,27 @@ def _count(world: World, books: list[PartitionBooks]) -> None:
         for case in one.auditor.cases.values():
             counts[f"transfers {case.fate}"] += 1
         counts["records decided once"] += one.records
+        for line in (line for bulk in one.bulks.cases.values() for line in bulk.lines):
+            counts[f"lines {line.fate}"] += 1
+        counts["windows closed"] += len(one.coordinator.closed)
+        counts["transfers settled at once"] += sum(leg.granularity == "GROSS" for leg in one.windows.legs.values())
+    counts["crashes while a window closed"] += _crashes_while_closing(world)
     counts["records decided again"] = counts["records decided"] - counts["records decided once"]
     timeouts = (between(world.bus, "transfers", number, 0, 1 << 60) for number in range(world.swarm.partitions))
     counts["transfers expired"] += sum(b'"3303"' in (seen.value or b"") for part in timeouts for seen in part)
+
+
+def _crashes_while_closing(world: World) -> int:
+    """Deaths of the ledger's workers between the first and the last step of a window's closing."""
+    begun: dict[bytes | None, int] = {}
+    spans = []
+    for transaction in world.bus.committed:
+        for entry in transaction.entries:
+            if entry.place[0] != "settlement-windows" or b'"kind":"window"' not in (entry.value or b""):
+                continue
+            if b'"state":"PROCESSING"' in (entry.value or b""):
+                begun[entry.key] = transaction.sequence
+            elif entry.key in begun:
+                spans.append((begun.pop(entry.key), transaction.sequence))
+    crashes = [behind for group, behind in world.bus.crashes if group == world.settings.application_id]
+    return sum(any(first < behind <= last for first, last in spans) for behind in crashes)

@@ -8,10 +8,8 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from aiokafka.partitioner import murmur2
-
 from clearinghub.delivery.transport import DestinationError
-from tests.simulation import wire
+from tests.simulation import bulks, wire
 from tests.simulation.bus import Bus
 from tests.simulation.loop import START_S, Process
 from tests.simulation.wire import Said, Terms
@@ -20,6 +18,7 @@ ENDPOINTS: Final = {
     "FSPIOP_CALLBACK_URL_TRANSFER_POST": "http://{}.example/transfers",
     "FSPIOP_CALLBACK_URL_TRANSFER_PUT": "http://{}.example/transfers/{{{{transferId}}}}",
     "FSPIOP_CALLBACK_URL_TRANSFER_ERROR": "http://{}.example/transfers/{{{{transferId}}}}/error",
+    **bulks.ENDPOINTS,
 }
 STRANGER: Final = "mallory"
 ANSWERS: Final = ("commit",) * 6 + ("reserve",) * 2 + ("abort", "reject")
@@ -37,6 +36,8 @@ class Callback(NamedTuple):
 class Dfsps:
     """All DFSPs of a run, what they have heard, and what they have yet to say."""
 
+    stranger = STRANGER
+
     def __init__(self, bus: Bus) -> None:
         self.heard: list[Callback] = []
         self.names = [f"dfsp{number}" for number in range(bus.swarm.dfsps)]
@@ -44,10 +45,11 @@ class Dfsps:
         self._bus = bus
         self._swarm = bus.swarm
         self._loop = asyncio.get_running_loop()
-        self._terms: dict[str, Terms] = {}
+        self.terms: dict[str, Terms] = {}
         self._answered: dict[str, Said] = {}
         self._busy: dict[asyncio.Task[None], None] = {}
         self._count = 0
+        self.bulks = bulks.Bulks(self, bus.swarm)
 
     @property
     def is_quiet(self) -> bool:
@@ -69,7 +71,7 @@ class Dfsps:
 
     async def say(self, said: Said) -> None:
         """The ingress records it, and answers when the broker has it."""
-        partition = (murmur2(said.key.encode()) & 0x7FFFFFFF) % self._swarm.partitions
+        partition = wire.partition_of(said.key, self._swarm.partitions)
         await self._bus.request(lambda: self._bus.append(said.topic, partition, said.key.encode(), said.value))
 
     # -- payers
@@ -81,12 +83,17 @@ class Dfsps:
         self._count += 1
         expires_ms = self.now_ms() + draw.choice((300, 1_500, 4_000, 9_000, 9_000))
         amount = draw.choice((1, 10, 50, draw.randint(1, 100), draw.randint(1, 100) if draw.random() < 0.9 else 400))
-        terms = self._terms[f"t{self._count}"] = Terms(f"t{self._count}", payer, payee, amount, expires_ms)
-        self._bus.counts["transfers asked for"] += 1
-        self._do(self._ask(terms))
+        terms = Terms(f"t{self._count}", payer, payee, amount, expires_ms)
+        self.pay_singly(terms)
         if swarm.happens("lookups", 0.3):
             asker = draw.choice((payer, payee, *self.names, STRANGER))
             self._do(self._after(draw.uniform(0.0, 6.0), wire.get(terms.transfer_id, asker)))
+
+    def pay_singly(self, terms: Terms) -> None:
+        """Ask for a transfer by itself, be it a line of a bulk as well."""
+        self.terms[terms.transfer_id] = terms
+        self._bus.counts["transfers asked for"] += 1
+        self._do(self._ask(terms))
 
     async def _ask(self, terms: Terms) -> None:
         draw, swarm = self._swarm.random, self._swarm
@@ -115,6 +122,10 @@ class Dfsps:
             return wire.prepare(replace(terms, expires_at_ms=self.now_ms() - 60_000))
         return wire.prepare(terms, condition="none")
 
+    def later(self, seconds: float, said: Said) -> None:
+        """Say something after a while."""
+        self._do(self._after(seconds, said))
+
     async def _after(self, seconds: float, said: Said) -> None:
         await asyncio.sleep(seconds)
         await self.say(said)
@@ -126,8 +137,11 @@ class Dfsps:
         self.heard.append(callback)
         if callback.method != "POST":
             return
+        if callback.url.endswith("/bulkTransfers"):
+            self.bulks.hear(callback.body)
+            return
         transfer_id = callback.body.partition(b'"id":"')[2].partition(b'"')[0].decode()
-        terms = self._terms[transfer_id]
+        terms = self.terms[transfer_id]
         before = self._answered.get(transfer_id)
         if before is not None:  # the hub repeats itself, and so does the payee
             if self._swarm.chance(0.5):

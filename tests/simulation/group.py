@@ -53,6 +53,7 @@ class Group:
             await ended
             if member.process.crashed_at is not None:
                 self._bus.counts[f"crash at {member.process.crashed_at}"] += 1
+                self._bus.crashes.append((self.name, len(self._bus.committed)))
             if member in self._joined:
                 # Nobody says that it died: the session ends, or its next process takes its place at once.
                 await asyncio.sleep(swarm.random.choice((0.05, swarm.session_s)))

@@ -72,7 +72,7 @@ MUTANTS: Final = (
         "view, position.changed_by(transfer.amount, now_ms), transfer.amount",
     ),
     Mutant(
-        "timeout-releases-nothing", "agents/timeout.py", "release_payer(view, transfer, record.timestamp_ms)", "pass",
+        "timeout-releases-nothing", "agents/one_transfer.py", "release_payer(view, outcome.transfer, now_ms)", "pass",
     ),
     Mutant(
         "commit-after-expiry", "clearinghub/domain/fulfil.py", "if row.expires_at_ms <= now_ms:", "if False:",
@@ -82,12 +82,13 @@ MUTANTS: Final = (
         "if stored is not None:\n", "if stored is not None and stored.state is not State.RESERVED:\n",
     ),
     Mutant(
-        "credit-lost", "agents/fulfil.py", '_credit_payee(view, transfer, line["trace"])\n',
-        '_ = reserve or _credit_payee(view, transfer, line["trace"])\n',
+        "credit-lost", "agents/netting.py",
+        'view.emit("credit", transfer.payee, encode(credit))\n    if transfer.interchange_fee:',
+        'view.emit("credit", transfer.payee, encode(credit)) if amount > 1 else None\n    if transfer.interchange_fee:',
     ),
     Mutant(
         "credit-twice", "agents/credit.py",
-        'position.changed_by(line["change"],', 'position.changed_by(2 * line["change"],',
+        'change, line["id"], line["entry"], now_ms', '2 * change, line["id"], line["entry"], now_ms',
     ),
     Mutant(
         "fulfilment-unchecked", "clearinghub/domain/fulfil.py",
@@ -100,6 +101,35 @@ MUTANTS: Final = (
     Mutant(
         "limit-off-by-one", "clearinghub/domain/position.py",
         "position.net_debit_cap - effective < amount", "position.net_debit_cap - effective <= amount",
+    ),
+    Mutant(
+        "bulk-hangs", "agents/bulk_fulfil.py",
+        "aborted += isinstance(outcome, Aborted | AbortedInvalid)", "aborted += isinstance(outcome, Aborted)",
+    ),
+    Mutant(
+        "bulk-shows-all", "clearinghub/domain/bulk_lookup.py",
+        "for line in lines if line.was_sent or not for_payee]", "for line in lines]",
+    ),
+    Mutant(
+        "bulk-stranger-accepted", "clearinghub/domain/bulk_fulfil.py",
+        "if request.source != stored.payee:", "if False:",
+    ),
+    Mutant(
+        "credit-in-the-window-of-its-arrival", "agents/netting.py",
+        'key = NetKey(line["window"], flow,', "key = NetKey(open_window(view), flow,",
+    ),
+    Mutant(
+        "report-before-the-last-marker", "agents/netting.py",
+        "if len(seen) < view.partitions:", "if len(seen) < view.partitions - 1:",
+    ),
+    Mutant(
+        "emptiness-told-once", "agents/netting.py",
+        "if view.get(WINDOWS, USED) == window:", "if view.get(WINDOWS, USED) is not None:",
+    ),
+    Mutant(
+        "manner-of-the-payees-partition", "agents/netting.py",
+        'GROSS if "settles_into" in line else NET)',
+        'manner_of(scheme_copy(view).models, line["currency"], POSITION).granularity)',
     ),
     Mutant(
         "reminder-from-the-future", "agents/timeout.py", "0 <= now_ms - last_ms <", "now_ms - last_ms <",

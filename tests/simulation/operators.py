@@ -12,6 +12,7 @@ from tests.simulation.bus import Bus
 from tests.simulation.dfsps import ENDPOINTS, Dfsps
 
 ACCOUNTS = ["POSITION", "SETTLEMENT"]
+MODELS = (("NET", "MULTILATERAL", "DEFERRED"), ("NET", "BILATERAL", "DEFERRED"), ("GROSS", "BILATERAL", "IMMEDIATE"))
 
 
 class Operators:
@@ -25,6 +26,7 @@ class Operators:
         self._position = 0
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._count = 0
+        self._models: list[str] = []
         self._log = bus.logs["reply", 0]
         self._log.listeners[self] = None
 
@@ -41,7 +43,7 @@ class Operators:
             if waiting is not None and not waiting.done():
                 waiting.set_result(reply)
 
-    async def command(self, name: str, participant: str, **args: Any) -> dict[str, Any]:
+    async def command(self, name: str, participant: str, /, **args: Any) -> dict[str, Any]:
         """Run a command; gives the reply's line."""
         self._count += 1
         correlation_id = f"c{self._count}"
@@ -68,6 +70,33 @@ class Operators:
             self.command("set-initial-limit", name, currency=wire.CURRENCY, net_debit_cap=room, initial_position=0),
         )
         await self.command("record-funds-in", name, request=self._funds(name, room))
+
+    async def close_window(self) -> None:
+        """Close the window that is open, as far as an operator can know; or one that is not."""
+        wrong = self._bus.swarm.has("closing windows") and self._draw.random() < 0.2
+        number = self._open_window() + (self._draw.choice((-1, 1)) if wrong else 0)
+        await self.command("close-window", wire.HUB, window=number, reason="end of the day")
+
+    def _open_window(self) -> int:
+        logs = [log for (topic, _partition), log in self._bus.logs.items() if topic == "settlement-windows"]
+        rows = [orjson.loads(one.value) for log in logs for one in log.entries if one.is_committed and one.value]
+        return max((row["settlementWindowId"] for row in rows), default=1)
+
+    async def change_models(self) -> None:
+        """Settle by another model from now on, or no longer by one of them."""
+        if self._models and self._draw.random() < 0.5:
+            name, active = self._draw.choice(self._models), self._draw.random() < 0.5
+            await self.command("set-settlement-model-active", wire.HUB, name=name, active=active)
+            return
+        granularity, interchange, delay = self._draw.choice(MODELS)
+        name = f"M{len(self._models)}"
+        self._models.append(name)
+        model = {
+            "name": name, "granularity": granularity, "interchange": interchange, "delay": delay,
+            "currency": self._draw.choice((wire.CURRENCY, None)), "require_liquidity_check": True,
+            "ledger_account_type": "POSITION", "settlement_account_type": "SETTLEMENT", "auto_position_reset": True,
+        }  # fmt: skip
+        await self.command("add-settlement-model", wire.HUB, model=model)
 
     def _funds(self, name: str, amount: int) -> dict[str, Any]:
         self._count += 1

@@ -11,7 +11,7 @@ from tests.model.journal import Round, Seen
 from tests.simulation.bus import Bus, Entry, Transaction
 from tests.simulation.workers import Member
 
-READ_ROWS: Final = ("positions", "transfers", "offsets")
+READ_ROWS: Final = ("positions", "transfers", "bulks", "offsets", "nets", "windows", "settlement")
 
 
 def seen_of(entry: Entry) -> Seen:

@@ -13,7 +13,8 @@ RUNS_FOR_ALL: Final = 200  # in so many runs each fault must have happened
 OUTCOMES: Final = (
     "transfers paid", "transfers void", "transfers expired", "records decided again", "transactions aborted",
     "writes fenced", "offset commits refused", "rebalances done", "orderly stops", "commit's request lost",
-    "commit's answer lost", "callbacks",
+    "commit's answer lost", "callbacks", "windows closed", "crashes while a window closed",
+    "transfers settled at once", "bulks sent on", "lines refused", "lines committed", "lines aborted", "lines expired",
 )  # fmt: skip
 
 

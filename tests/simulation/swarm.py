@@ -16,13 +16,13 @@ FAULTS: Final = (
     "failing callbacks", "callbacks answered twice", "strangers", "late fulfils", "repeated fulfils",
     "changed fulfils", "wrong fulfilments", "silent payees", "repeated prepares", "changed prepares", "odd prepares",
     # of operators and of whoever writes to our topics
-    "commands", "lookups", "unreadable records",
+    "commands", "lookups", "unreadable records", "closing windows", "changing models",
 )  # fmt: skip
 
 # The engine's six steps (design 4), each with the points before, inside and behind it; then those of recovery.
 CRASH_POINTS: Final = (
-    "fetch", "fetched", "handed over", "deciding", "sweeping", "begin", "send", "commit", "commit-sent", "committed",
-    "table-write", "table-written", "round-done", "fencing", "recovering", "recovered",
+    "fetch", "fetched", "handed over", "deciding", "deciding lines", "sweeping", "begin", "send", "commit",
+    "commit-sent", "committed", "table-write", "table-written", "round-done", "fencing", "recovering", "recovered",
 )  # fmt: skip
 CALLBACK_CRASH_POINTS: Final = ("fetched", "request", "answered", "commit-offsets", "offsets-committed")
 
@@ -42,9 +42,11 @@ class Swarm:
         self.callbacks = draw.choice((1, 2))
         self.dfsps = draw.choice((2, 3, 4))
         self.transfers = draw.randint(20, 60)
+        self.bulks = draw.choice((0, 2, 6))
         self.safety_s = draw.uniform(6.0, 16.0)
         self.room = draw.choice((300, 1_000, 5_000))  # each payer's cap and funds, where amounts are up to 100
         self.session_s = draw.choice((1.0, 2.0, 5.0))
+        self.closes_by_schedule = draw.random() < 0.3
 
     def settings(self) -> dict[str, Any]:
         """The hub's settings that a run varies."""
@@ -67,6 +69,7 @@ class Swarm:
             "callback_wait_ms_max": draw.choice((5_000, 60_000)),
             "callback_breaker_failures": draw.choice((2, 10)),
             "callback_breaker_open_ms": 1_000,
+            "settlement_window_cron": "* * * * *" if self.closes_by_schedule else "",
         }
 
     def has(self, fault: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from aiokafka.partitioner import murmur2
 
 from clearinghub.messages import VERSION, encode
 
@@ -45,11 +46,17 @@ class Terms:
         return _base64(hashlib.sha256(hashlib.sha256(self.transfer_id.encode()).digest()).digest())
 
 
+def partition_of(key: str, partitions: int) -> int:
+    """Where the ingress writes a record of that key, by Kafka's default partitioner."""
+    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+
+
 def _base64(data: bytes) -> str:
     return urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _encoded(line: dict[str, Any], body: dict[str, Any]) -> bytes:
+def encoded(line: dict[str, Any], body: dict[str, Any]) -> bytes:
+    """A message with what all have in common, and its body."""
     raw = orjson.dumps(body)
     return encode({"v": VERSION, "trace": None, **line, "hash": hashlib.sha256(raw).hexdigest()}, raw)
 
@@ -63,7 +70,7 @@ def prepare(terms: Terms, *, source: str | None = None, note: int = 0, condition
         "extensions": None, "headers": _HEADERS,
     }  # fmt: skip
     body = {name: line[name] for name in ("id", "payer", "payee", "amount", "condition", "expires_at_ms")}
-    return Said("prepare", terms.payer, _encoded(line, {**body, "note": note}))
+    return Said("prepare", terms.payer, encoded(line, {**body, "note": note}))
 
 
 def fulfil(
@@ -85,7 +92,7 @@ def fulfil(
     body: dict[str, Any] = {"state": action, "fulfilment": secret, "note": note}
     if error is not None:
         body["errorInformation"] = error
-    return Said("fulfil", to or sender, _encoded(line, body))
+    return Said("fulfil", to or sender, encoded(line, body))
 
 
 def get(transfer_id: str, source: str) -> Said:

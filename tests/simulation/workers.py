@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from clearinghub.delivery.deliverer import Deliverer
 from clearinghub.delivery.notification import Notification
 from clearinghub.delivery.reason import Reason
 from clearinghub.engine.batch import Batch
-from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.engine.surroundings import Surroundings
 from clearinghub.hub.callbacks import CallbacksApp, _dead_letter, callbacks_config
@@ -188,10 +189,16 @@ class LedgerMember(Member):
         """The production configuration, with points at which the process may die."""
         process = self.process
 
-        def decide(handler: Handler, record: Record, view: View) -> None:
+        def decide(handler: Handler, record: Record, view: View) -> Iterator[None] | None:
             process.reach("deciding")
             self.bus.counts["records decided"] += 1
-            handler(record, view)
+            steps = handler(record, view)
+            return None if steps is None else step_by_step(steps)
+
+        def step_by_step(steps: Iterator[None]) -> Iterator[None]:
+            for step in steps:
+                process.reach("deciding lines")
+                yield step
 
         def sweep(one: Any, view: Any, now_ms: int) -> None:
             process.reach("sweeping")
@@ -203,7 +210,7 @@ class LedgerMember(Member):
 
         return replace(
             config,
-            inputs=tuple(Input(one.topic, partial(decide, one.handler)) for one in config.inputs),
+            inputs=tuple(replace(one, handler=partial(decide, one.handler)) for one in config.inputs),
             sweeps=tuple(partial(sweep, one) for one in config.sweeps),
             on_round=round_done,
             surroundings=self._surroundings(),

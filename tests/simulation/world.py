@@ -13,6 +13,8 @@ import orjson
 from clearinghub.config import Settings
 from clearinghub.topology import load_topology
 from clearinghub.topology.declared import changelog_name
+from tests.model.journal import INPUTS
+from tests.simulation import wire
 from tests.simulation.bus import Bus, Log
 from tests.simulation.chaos import Chaos
 from tests.simulation.dfsps import Dfsps
@@ -24,7 +26,6 @@ from tests.simulation.workers import CallbacksMember, LedgerMember
 
 APPLICATION: Final = "hub"
 CALLBACKS: Final = f"{APPLICATION}-callbacks"
-INPUTS: Final = ("credit", "fulfil", "timeout", "command", "lookup", "prepare")  # in the order of a round
 SETUP_S_MAX: Final = 60.0
 HEAL_S_MAX: Final = 600.0
 LOOK_S: Final = 1.0
@@ -44,6 +45,7 @@ class World:
         self.settings = Settings(
             application_id=APPLICATION, kafka_bootstrap="none", data_dir=Path("none"), **swarm.settings()
         )
+        self.hub_partition = wire.partition_of(wire.HUB, swarm.partitions)
         self.dfsps = Dfsps(self.bus)
         self.operators = Operators(self.bus, self.dfsps)
         ledgers = [LedgerMember(f"ledger{one}", self.bus, self._of(one)) for one in range(swarm.ledgers)]
@@ -71,11 +73,18 @@ class World:
         striking.cancel()
         self.swarm.is_calm = True
         self.chaos.heal()
-        healed_s = loop.time()
+        await self._come_to_rest(keeping)
+        self._commands.add(loop.create_task(self.operators.close_window()))  # so that each transfer is in a closed one
+        await self._come_to_rest(keeping)
+
+    async def _come_to_rest(self, keeping: list[asyncio.Task[None]]) -> None:
+        """Until everything that was begun has come to its end."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         while (rest := self.rest()) is not None:
             for task in keeping:
                 assert not task.done(), task.exception()
-            if loop.time() - healed_s > HEAL_S_MAX:
+            if loop.time() - began_s > HEAL_S_MAX:
                 raise AssertionError(f"liveness: after {HEAL_S_MAX:.0f} s without faults, {rest}")
             await asyncio.sleep(LOOK_S)
 
@@ -86,8 +95,14 @@ class World:
         commands: set[asyncio.Task[None]] = set()
         for _ in range(swarm.transfers):
             self.dfsps.pay()
+            if swarm.chance(swarm.bulks / swarm.transfers):
+                self.dfsps.bulks.pay()
             if swarm.has("commands") and swarm.chance(0.2):
                 commands.add(loop.create_task(self.operators.interfere()))
+            if swarm.happens("closing windows", 0.15):
+                commands.add(loop.create_task(self.operators.close_window()))
+            if swarm.happens("changing models", 0.1):
+                commands.add(loop.create_task(self.operators.change_models()))
             await asyncio.sleep(swarm.random.expovariate(1 / pause_s))
         self._commands = commands
 
@@ -97,8 +112,10 @@ class World:
         """What has not come to its end, or None."""
         if not self.dfsps.is_quiet:
             return "a DFSP means to say more"
-        if any(not command.done() for command in self._commands):
-            return "a command is not answered"
+        for command in self._commands:
+            if not command.done():
+                return "a command is not answered"
+            command.result()
         for partition in range(self.swarm.partitions):
             decided = self._decided(partition)
             for topic in INPUTS:
@@ -111,6 +128,8 @@ class World:
             settled = self.bus.group_offsets.get(CALLBACKS, {}).get(("notification", partition), 0)
             if settled < end:
                 return f"notification/{partition} is settled up to {settled} of {end}"
+        if self._processing():
+            return "a window is not closed"
         differences = (difference_of_copies(self.bus, member) for member in self.groups[0].members)
         return next((difference for difference in differences if difference is not None), None)
 
@@ -129,6 +148,11 @@ class World:
                 if states[-1] == "RESERVED":
                     return key.decode()
         return None
+
+    def _processing(self) -> bool:
+        log = self.bus.logs[changelog_name(APPLICATION, "settlement"), self.hub_partition]
+        rows = {entry.key: entry.value for entry in log.entries if entry.is_committed}
+        return any(key.startswith(b"window/") and b'"PROCESSING"' in (row or b"") for key, row in rows.items() if key)
 
     def digest(self) -> str:
         """A hash over all that was written and all that DFSPs have heard: the run's fingerprint."""

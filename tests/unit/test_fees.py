@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from agents.fees import interchange_fee
+from agents.fees import ilp_packet, interchange_fee
 from agents.shell import LedgerContext
 from clearinghub.domain.interchange_fee import FeeRule
 from clearinghub.domain.participant import Account, Participant
+from clearinghub.domain.transfer import Transfer
 from clearinghub.fees import FeesFileError, load_fee_rules
 from clearinghub.sandbox.ilp import Payment, encode_base64url, encode_packet
 from tests.fakes import FakeParticipants
@@ -75,17 +77,21 @@ def body(scenario: str) -> bytes:
     return json.dumps({"ilpPacket": packet}).encode()
 
 
+def fee(known: LedgerContext, paid: Transfer, posted: bytes) -> int:
+    return interchange_fee(known, paid, partial(ilp_packet, posted), NOW_MS)
+
+
 def test_the_packet_is_read_where_a_rule_asks_for_it() -> None:
-    assert 7 == interchange_fee(context(DEPOSITS, PLAIN), transfer(), body("DEPOSIT"), NOW_MS)
-    assert 5 == interchange_fee(context(DEPOSITS, PLAIN), transfer(), body("TRANSFER"), NOW_MS)
+    assert 7 == fee(context(DEPOSITS, PLAIN), transfer(), body("DEPOSIT"))
+    assert 5 == fee(context(DEPOSITS, PLAIN), transfer(), body("TRANSFER"))
 
 
 @pytest.mark.parametrize("broken", [b"", b"{}", b"[]", b'{"ilpPacket":7}', b'{"ilpPacket":"AAAA"}'])
 def test_a_body_that_cannot_be_read_costs_nothing_by_such_a_rule(broken: bytes) -> None:
-    assert 0 == interchange_fee(context(DEPOSITS), transfer(), broken, NOW_MS)
+    assert 0 == fee(context(DEPOSITS), transfer(), broken)
 
 
 def test_without_accounts_or_rules_there_is_no_fee() -> None:
-    assert 0 == interchange_fee(context(PLAIN, with_account=False), transfer(), b"{}", NOW_MS)
-    assert 0 == interchange_fee(context(PLAIN), transfer(currency="XTS"), b"{}", NOW_MS)
-    assert 0 == interchange_fee(context(), transfer(), b"{}", NOW_MS)
+    assert 0 == fee(context(PLAIN, with_account=False), transfer(), b"{}")
+    assert 0 == fee(context(PLAIN), transfer(currency="XTS"), b"{}")
+    assert 0 == fee(context(), transfer(), b"{}")

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application
 
 from agents.command import on_command
 from agents.credit import make_on_credit
@@ -264,14 +265,17 @@ def funds(action: str, amount: Any, transfer_id: str = FUNDS_ID) -> dict[str, An
     }
 
 
+def admin_app(ledger: LedgerInMemory, **settings: Any) -> Application:
+    """The surface over that ledger."""
+    return build_admin_app(
+        Settings(**settings), ledger, ledger.participants, ledger, ledger, ledger.history, ledger,
+        HealthySurroundings(), window_transfers=ledger.transfers,
+    )  # fmt: skip
+
+
 @asynccontextmanager
 async def an_operator(**settings: Any) -> AsyncIterator[Operator]:
     """An operator at a hub that nobody has set up yet."""
-    participants = FakeParticipants()
-    ledger = LedgerInMemory(participants)
-    app = build_admin_app(
-        Settings(**settings), ledger, participants, ledger, ledger, ledger.history, ledger, HealthySurroundings(),
-        window_transfers=ledger.transfers,
-    )  # fmt: skip
-    async with TestClient(TestServer(app)) as client:
+    ledger = LedgerInMemory(FakeParticipants())
+    async with TestClient(TestServer(admin_app(ledger, **settings))) as client:
         yield Operator(client, ledger)

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from aiohttp.test_utils import TestClient
 
 from agents.agreement import make_on_agreement
+from agents.bulk_fulfil import make_on_bulk_fulfil
+from agents.bulk_prepare import make_on_bulk_prepare
 from agents.culprit import make_on_culprit
 from agents.fulfil import make_on_fulfil
 from agents.lookup import make_on_lookup
@@ -26,6 +28,7 @@ from clearinghub.engine.record import Handler, Record
 from clearinghub.hub.ledger import agreement_rules
 from clearinghub.messages import decode
 from clearinghub.oracles.question import OracleAnswer, OracleQuestion
+from tables.bulks import BULKS
 from tests.fakes import Emitted, MemoryView, Offsets
 from tests.web.admin_world import PARTITIONS, LedgerInMemory, Operator, an_operator
 from tests.web.fspiop_client import (
@@ -75,6 +78,7 @@ class LedgerRecorder(FakeRecorder):
             self.ledger.participants,
             self.settings.on_us_transfers,
             confirm_to_payee=self.settings.confirm_to_payee,
+            fsp_in_bulk_paths=self.settings.fsp_in_bulk_paths,
             built_in_oracle_types=frozenset(self.settings.built_in_oracle_types),
             participants_reference_shapes=self.settings.participants_reference_shapes,
         )
@@ -84,6 +88,8 @@ class LedgerRecorder(FakeRecorder):
             "fulfil": on_fulfil,
             "lookup": make_on_lookup(context, on_fulfil),
             "timeout": make_on_timeout(context),
+            "bulk-prepare": make_on_bulk_prepare(context),
+            "bulk-fulfil": make_on_bulk_fulfil(context),
             "agreement": make_on_agreement(context, agreement_rules(self.settings)),
             "party": make_on_party(context, {**make_batch_handlers(context), "party-import": make_on_import(context)}),
         }
@@ -98,7 +104,8 @@ class LedgerRecorder(FakeRecorder):
         self.ledger.now_ms += 1
         self.decisions += 1
         record = Record(topic, view.partition, self.decisions, self.ledger.now_ms, key.encode(), value)
-        self.handlers[topic](record, view)
+        for _step in self.handlers[topic](record, view) or ():
+            pass
         self.follow(view)
 
     def fail(self, topic: str, key: str, value: bytes) -> None:
@@ -111,6 +118,7 @@ class LedgerRecorder(FakeRecorder):
         """Remind of what is due."""
         for view in self.ledger.views:
             make_due_sweep()(view, self.ledger.now_ms)
+            make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout")(view, self.ledger.now_ms)
             self.follow(view)
 
     def follow(self, view: MemoryView) -> None:

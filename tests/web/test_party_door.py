@@ -118,7 +118,7 @@ async def test_parties_that_are_wrong(dfsps: PartyDfsps, change: dict[str, Any])
 
 @pytest.mark.parametrize(
     "path",
-    ["/parties/MSISDN/%20", "/parties/MSISDN/%7B1%7D", f"/parties/MSISDN/{'1' * 129}", "/parties/MSISDN/1/error"],
+    ["/parties/MSISDN/%20", "/parties/MSISDN/%7B1%7D", f"/parties/MSISDN/{'1' * 129}"],
 )
 async def test_paths_that_are_wrong(dfsps: PartyDfsps, path: str) -> None:
     assert (400, "3100") == (await dfsps.send("GET", path)).error[:2]
@@ -132,12 +132,16 @@ async def test_paths_that_are_no_text(dfsps: PartyDfsps, path: str) -> None:
     assert answer.status in (202, 400), answer.body
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/parties"), ("GET", "/parties/MSISDN")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/parties"), ("GET", "/parties/MSISDN"), ("PUT", f"/parties{ID}/error/error")]
+)
 async def test_paths_that_are_unknown(dfsps: PartyDfsps, method: str, path: str) -> None:
     assert (404, "3002") == (await dfsps.send(method, path)).error[:2]
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", f"/parties{ID}"), ("DELETE", f"/parties{ID}")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", f"/parties{ID}"), ("DELETE", f"/parties{ID}"), ("GET", f"/parties{ID}/error")]
+)
 async def test_methods_that_are_unknown(dfsps: PartyDfsps, method: str, path: str) -> None:
     assert (405, "3000") == (await dfsps.send(method, path)).error[:2]
 

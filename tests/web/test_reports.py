@@ -207,6 +207,25 @@ async def test_gross_transfers_are_reported_too(operator: Operator) -> None:
     assert ({"SETTLED"}, []) == ({one["state"] for one in listed["transfers"]}, listed["faults"])
 
 
+async def test_windows_that_are_no_longer_kept(operator: Operator) -> None:
+    await a_scheme(operator)
+    for number in (1, 2):
+        pay(operator)
+        await close(operator, number)
+    await settlement(operator, 1, 2)
+    rows = operator.ledger._view("Hub").tables["settlement"]
+    for key in [key for key in rows if key == "window/000000000001" or key.startswith("content/1/")]:
+        del rows[key]
+
+    report = (await operator.get("/v2/settlements/1/report")).json
+    assert ["no longer kept, and so not in here: windows 1"] == report["faults"]
+    assert ALPHA.items() <= report["sections"][0]["participants"][0].items()
+    for key in [key for key in rows if key.startswith(("window/", "content/"))]:
+        del rows[key]
+    assert [[]] == [one["participants"] for one in (await operator.get("/v2/settlements/1/report")).json["sections"]]
+    await text_of(operator, "/v2/settlements/1/report", "html")
+
+
 async def test_a_report_that_does_not_add_up_says_so(closed: Operator) -> None:
     """Rows that were changed behind the ledger's back."""
     await settlement(closed)

@@ -25,6 +25,7 @@ from web.admin.oracles import OraclesResource
 from web.admin.participants import ParticipantsResource
 from web.admin.statement import StatementResource
 from web.admin.transactions import TransactionsResource
+from web.documentation.page import add_documentation_routes
 from web.errors import make_error_middleware
 from web.operations import add_operations_routes, make_metrics_middleware
 from web.settlement.routes import add_settlement_routes
@@ -54,6 +55,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     app.router.add_get("/transactions/{id}", TransactionsResource(packets).get_transaction, allow_head=False)
     add_settlement_routes(app, settings.settlement_base_path, context, settlement, window_transfers)
     add_operations_routes(app, health, __version__, base_paths=("", settings.settlement_base_path))
+    add_documentation_routes(app, "admin")
     return app
 
 

@@ -10,11 +10,19 @@ from aiohttp.web import Application
 from clearinghub import __version__
 from clearinghub.config import Settings
 from clearinghub.ports import Health, Participants, Recorder
+from web.documentation.page import add_documentation_routes
 from web.errors import make_error_middleware
 from web.fspiop.admission import make_admission_middleware
 from web.fspiop.agreement import agreement_resources
+from web.fspiop.bulk_transfers import BulkTransfersResource
 from web.fspiop.parties import PartiesResource
-from web.fspiop.routes import PARTY_RESOURCES, add_agreement_routes, add_fspiop_routes, add_party_routes
+from web.fspiop.routes import (
+    PARTY_RESOURCES,
+    add_agreement_routes,
+    add_bulk_routes,
+    add_fspiop_routes,
+    add_party_routes,
+)
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
 from web.operations import add_operations_routes, make_metrics_middleware
@@ -49,10 +57,12 @@ def build_fspiop_app(
         ],
     )
     add_fspiop_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
+    add_bulk_routes(app, BulkTransfersResource(settings, recorder, signatures))
     for resource in agreement_resources(settings, recorder, signatures):
         add_agreement_routes(app, resource)
     add_party_routes(
         app, *(PartiesResource(name, settings, recorder, participants, signatures) for name in PARTY_RESOURCES)
     )
     add_operations_routes(app, health, __version__)
+    add_documentation_routes(app, "fspiop")
     return app

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
+from clearinghub.domain.money import amount_fault, parse_amount
 from clearinghub.domain.rejections import ErrorCode, Rejection
 from web.errors import ApiError
 from web.fspiop.schema_errors import NOT_IN_ENUMERATION, first_rejection, pattern_mismatch
@@ -159,3 +160,18 @@ def check_path_id(text: str) -> str:
 def date_time_ms(text: str) -> int:
     """A checked DateTime as milliseconds since 1970; negative before."""
     return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
+
+
+def ledger_amount(text: str) -> int:
+    """An Amount as an integer of 1/10,000.
+
+    The schema allows 18 digits before the point, the ledger holds 14, and a record's integers are of 64 bits. The
+    reference accepts such an amount and refuses it by callback; as it cannot be carried that far, it is refused here,
+    with the callback's text.
+    """
+    fault = amount_fault(text)
+    if fault is not None:
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, fault))
+    amount = parse_amount(text)
+    assert amount is not None  # the schema's pattern is parse_amount's
+    return amount

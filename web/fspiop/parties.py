@@ -14,7 +14,8 @@ from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.party import PartyId, identifier_rejection
 from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.messages import VERSION, PartyBatchMessage, PartyMessage, encode
+from clearinghub.messages import VERSION, encode
+from clearinghub.party_messages import PartyBatchMessage, PartyMessage
 from clearinghub.ports import Participants, Recorder
 from web.errors import ApiError
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
@@ -36,7 +37,6 @@ from web.json_body import read_json_body
 _TYPE_LENGTH_MAX: Final = 32
 _UNKNOWN_SOURCE: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "invalid fspiop-source header")
 _UNKNOWN_REQUESTER: Final = Rejection(ErrorCode.ID_NOT_FOUND, "Requester FSP not found")
-_ERROR_SEGMENT: Final = "error"
 
 
 class PartiesResource:
@@ -167,9 +167,6 @@ class PartiesResource:
         """What all requests about one party have in common."""
         path = request.rel_url.raw_path.removesuffix("/error") if is_error else request.rel_url.raw_path
         sub_id = request.match_info.get("SubId") or None
-        if sub_id == _ERROR_SEGMENT:
-            # Its callback would have the path of an error.
-            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, "/path/SubId must NOT be valid"))
         return {
             "v": VERSION,
             "kind": "party",

@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp.web import Application
 
 from web.fspiop.agreement import AgreementResource
+from web.fspiop.bulk_transfers import BulkTransfersResource
 from web.fspiop.parties import PartiesResource
 from web.fspiop.transfers import TransfersResource
 
@@ -21,6 +22,14 @@ def add_fspiop_routes(app: Application, transfers: TransfersResource) -> None:
     app.router.add_put("/transfers/{ID}/error", transfers.put_transfer_error)
 
 
+def add_bulk_routes(app: Application, bulks: BulkTransfersResource) -> None:
+    """Serve /bulkTransfers."""
+    app.router.add_post("/bulkTransfers", bulks.post_bulk)
+    app.router.add_get("/bulkTransfers/{ID}", bulks.get_bulk, allow_head=False)
+    app.router.add_put("/bulkTransfers/{ID}", bulks.put_bulk)
+    app.router.add_put("/bulkTransfers/{ID}/error", bulks.put_bulk_error)
+
+
 def add_agreement_routes(app: Application, resource: AgreementResource) -> None:
     """Serve a resource of what is agreed on before a transfer."""
     path = f"/{resource.description.resource}"
@@ -32,12 +41,16 @@ def add_agreement_routes(app: Application, resource: AgreementResource) -> None:
 
 
 PARTY_RESOURCES: Final = ("parties", "participants")
-# A sub-id may be empty: some clients render the path of one with nothing in its place.
-_PARTY_PATHS: Final = ("/{Type}/{ID:[^/]+}", "/{Type}/{ID:[^/]+}/{SubId:[^/]*}")
+# A sub-id may be empty: some clients render the path of one with nothing in its place. It is never the word `error`:
+# its callback would have the path of an error. Nor is a participant's identifier: that is the path of a batch's error.
+_NOT_ERROR: Final = "(?!error(?:/|$))"
+_SUB_ID: Final = f"{{SubId:{_NOT_ERROR}[^/]*}}"
+_PARTY_PATHS: Final = ("/{Type}/{ID:[^/]+}", "/{Type}/{ID:[^/]+}/" + _SUB_ID)
+_PARTICIPANT_PATHS: Final = (f"/{{Type}}/{{ID:{_NOT_ERROR}[^/]+}}", _PARTY_PATHS[1])
 
 
 def add_party_routes(app: Application, parties: PartiesResource, participants: PartiesResource) -> None:
-    """Serve /parties and /participants; the paths of errors first, for their last segment could be a sub-id."""
+    """Serve /parties and /participants."""
     add = app.router.add_route
     for path in _PARTY_PATHS:
         add("PUT", f"/parties{path}/error", parties.put_error)
@@ -48,6 +61,7 @@ def add_party_routes(app: Application, parties: PartiesResource, participants: P
     for path in _PARTY_PATHS:
         add("GET", f"/parties{path}", parties.get_party)
         add("PUT", f"/parties{path}", parties.put_party)
+    for path in _PARTICIPANT_PATHS:
         add("GET", f"/participants{path}", participants.get_participant)
         add("POST", f"/participants{path}", participants.post_participant)
         add("PUT", f"/participants{path}", participants.put_participant)

@@ -12,13 +12,19 @@ from aiohttp.web import Request, Response
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
-from clearinghub.domain.money import amount_fault, parse_amount
 from clearinghub.domain.rejections import ErrorCode, Rejection
 from clearinghub.messages import VERSION, FulfilMessage, GetMessage, PrepareMessage, encode
 from clearinghub.ports import Recorder
 from web.errors import ApiError
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
-from web.fspiop.models import check_path_id, date_time_ms, error_information, transfer_fulfil, transfer_prepare
+from web.fspiop.models import (
+    check_path_id,
+    date_time_ms,
+    error_information,
+    ledger_amount,
+    transfer_fulfil,
+    transfer_prepare,
+)
 from web.fspiop.signatures import SignatureCheck
 from web.json_body import read_json_body
 
@@ -60,7 +66,7 @@ class TransfersResource:
             "source": headers["fspiop-source"],
             "payer": payer,
             "payee": transfer["payeeFsp"],
-            "amount": _amount(transfer["amount"]["amount"]),
+            "amount": ledger_amount(transfer["amount"]["amount"]),
             "currency": transfer["amount"]["currency"],
             "condition": transfer["condition"],
             "expires_at_ms": date_time_ms(transfer["expiration"]),
@@ -153,18 +159,3 @@ def _fulfil_line(transfer_id: str, action: str, headers: Mapping[str, str], body
         "trace": trace_of(headers),
         "hops": 0,
     }
-
-
-def _amount(text: str) -> int:
-    """An Amount as an integer of 1/10,000.
-
-    The schema allows 18 digits before the point, the ledger holds 14, and a record's integers are of 64 bits. The
-    reference accepts such an amount and refuses it by callback; as it cannot be carried that far, it is refused here,
-    with the callback's text.
-    """
-    fault = amount_fault(text)
-    if fault is not None:
-        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, fault))
-    amount = parse_amount(text)
-    assert amount is not None  # the schema's pattern is parse_amount's
-    return amount

@@ -49,6 +49,19 @@ class Topics:
         line = {"v": VERSION, "kind": "fulfil", "id": transfer_id, "action": action, "source": source}
         self.write("fulfil", PAYER_PARTITION, encode(line, b"{}"))
 
+    def bulk(self, *transfer_ids: str, amount: int = AMOUNT) -> int:
+        line = {
+            "v": VERSION, "kind": "bulk-prepare", "id": "b-1", "payer": PAYER, "payee": PAYEE,
+            "amounts": [amount] * len(transfer_ids),
+        }  # fmt: skip
+        lines = [{"transferId": one, "transferAmount": {"currency": "XTS"}} for one in transfer_ids]
+        return self.write("bulk-prepare", PAYER_PARTITION, encode(line, orjson.dumps({"individualTransfers": lines})))
+
+    def bulk_fulfil(self, *results: dict[str, Any], source: str = PAYEE) -> None:
+        line = {"v": VERSION, "kind": "bulk-fulfil", "id": "b-1", "action": "fulfil", "source": source}
+        body = {"individualTransferResults": list(results)}
+        self.write("bulk-fulfil", PAYER_PARTITION, encode(line, orjson.dumps(body)))
+
     def funds(self, transfer_id: str, name: str = "record-funds-in", amount: int = FUNDS) -> int:
         request = {"transfer_id": transfer_id, "amount": amount, "currency": "XTS"}
         line = {"v": VERSION, "kind": "command", "name": name, "participant": PAYER, "args": {"request": request}}

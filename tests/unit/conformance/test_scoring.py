@@ -48,6 +48,13 @@ def test_what_is_excluded_does_not_count(tmp_path: Path) -> None:
     assert Count(1, 1) == result.discriminating  # b is passed by a blind forwarder too
 
 
+def test_cases_of_one_id_are_told_apart_by_their_order() -> None:
+    cases = (Case("same", (ROW,)), Case("other", (None,)), Case("same", (None, ROW)))
+    twice = Collection({"order": 1, "file": FILE}, cases)
+
+    assert [ROW, None, ROW] == [twice.excluded("same", *place) for place in ((1, 0), (2, 0), (2, 1))]
+
+
 def test_a_failure_is_named(tmp_path: Path) -> None:
     result = judged(tmp_path, line(1, "b", "SUCCESS"), line(2, "c", "FAILED"))
 

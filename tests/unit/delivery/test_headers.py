@@ -53,6 +53,15 @@ def test_the_hubs_own_headers_are_built_anew() -> None:
     assert expected == headers_of(replace(PLAIN, headers=SENT))
 
 
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
+def test_the_hubs_own_requests_say_which_version_they_want(method: str) -> None:
+    """DFSPs refuse them otherwise: Accept is required on all but callbacks (fspiop 1.1)."""
+    headers = headers_of(replace(PLAIN, resource="bulkTransfers", method=method, path="/bulkTransfers"))
+
+    assert "application/vnd.interoperability.bulkTransfers+json;version=1" == headers["accept"]
+    assert "accept" not in headers_of(replace(PLAIN, resource=ALARM_RESOURCE, method=method))
+
+
 def test_a_forwarded_post_is_left_as_it_came() -> None:
     assert SENT == headers_of(FORWARDED)
 

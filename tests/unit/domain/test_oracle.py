@@ -116,7 +116,8 @@ def test_empty_texts_in_a_list_are_none() -> None:
 
     assert (PartyEntry("a"),) == read_lookup(200, body(partyList=listed))
     assert "1001" == told(read_lookup(200, body(partyList=[{"fspId": "a", "currency": 1}])))
-    assert "1001" == told(read_lookup(200, body(partyList=[{}])))
+    for unreadable in ({"fspId": None}, 1):
+        assert "1001" == told(read_lookup(200, body(partyList=[unreadable])))
 
 
 @pytest.mark.parametrize(
@@ -159,3 +160,26 @@ def test_a_batchs_results() -> None:
     for status, code in ((None, "1001"), (400, "3003")):
         assert code == told(batch_result(read_batch(status, b""), party))
     assert "3003" == told(batch_result(read_batch(201, b""), party))
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "code"),
+    [
+        (None, b"", "1001"),
+        (500, b"", "1001"),
+        (400, b"", None),
+        (404, b"", None),
+        (200, b"[]", "1001"),
+        (200, b"{", "1001"),
+    ],
+)
+def test_lookups(status: int | None, content: bytes, code: str | None) -> None:
+    found = read_lookup(status, content)
+
+    assert code == told(found)
+    assert code is not None or () == found
+
+
+def test_an_error_that_is_no_code_of_the_api() -> None:
+    assert "3000" == told(read_lookup(403, body(errorInformation={"errorCode": "9999", "errorDescription": "x"})))
+    assert "3000" == told(read_lookup(403, body(errorInformation=None)))

@@ -68,6 +68,10 @@ def test_the_settings_name_all_types() -> None:
     assert PARTY_TYPES == Settings().built_in_oracle_types
 
 
+def test_where_a_party_is_kept() -> None:
+    assert "MSISDN/1" == PartyId("MSISDN", "1", "100").key
+
+
 def test_an_identifier_has_only_so_many_entries() -> None:
     entries: Entries = ()
     for number in range(ENTRIES_MAX):

@@ -7,8 +7,8 @@ from typing import Any
 
 from clearinghub.domain.party import PartyEntry, PartyId
 from clearinghub.engine.overlay import Partitioner
-from clearinghub.messages import PartyImportMessage
 from clearinghub.parties_cli.csv_file import Line
+from clearinghub.party_messages import PartyImportMessage
 from clearinghub.ports import CommandTimeoutError
 
 

@@ -1,0 +1,150 @@
+"""The hub under chaos: two processes of each role under the project's supervisor, on a broker of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import shlex
+import socket
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from clearinghub.broker import LocalBroker
+from clearinghub.client.hub_urls import HubUrls
+from clearinghub.run_all import keep_broker
+from clearinghub.supervisor import RestartBudget, Supervisor
+from tests.chaos.plan import INSTANCES, process_names
+from tests.integration.hub_under_test import PARTITIONS, REPOSITORY
+
+SESSION_TIMEOUT_MS: Final = 6_000
+STOP_TIMEOUT_S: Final = 15.0
+HEALTHY_WITHIN_S: Final = 90.0
+# How long a callback is tried before it is put aside for `clearinghub replay`. An operator who wants no hand lent sets
+# it longer than DFSPs are away: here ten minutes, where the default is one.
+HORIZON: Final = {"CLEARINGHUB_CALLBACK_WAIT_MS_MAX": "600000", "CLEARINGHUB_CALLBACK_RETRIES_MAX": "20"}
+# Below the ports that the system gives to outgoing connections: a listener must find its own free after a restart.
+PORTS: Final = range(25_000, 30_000)
+KILLED: Final = -9
+_ENDED: Final = re.compile(r"(\S+) ended with code (-?\d+)")
+
+
+def fixed_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on and no outgoing connection will be given."""
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError("no free port")
+
+
+class ChaosHub:
+    """All of it is in `folder`; logs are `NAME.log` there. `exits` counts how processes ended, by name and code."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.exits: Counter[tuple[str, int]] = Counter()
+        names = process_names()
+        ports = fixed_ports(len(names) + INSTANCES + 1)
+        self._broker = LocalBroker(folder / "kafka", pid_file=folder / "run" / "broker.pid", port=ports.pop())
+        self._admin_ports = [ports.pop() for _ in range(INSTANCES)]
+        self._ports = dict(zip(names, ports, strict=True))
+        self._supervisor = Supervisor(folder / "run", STOP_TIMEOUT_S, self._hear)
+        self._stopping = asyncio.Event()
+        self._keeping: list[asyncio.Task[None]] = []
+        self.urls = [
+            HubUrls(f"http://127.0.0.1:{self._ports[f'ingress-{number}']}", f"http://127.0.0.1:{admin_port}")
+            for number, admin_port in enumerate(self._admin_ports)
+        ]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings that all processes share, and those of the operators' commands."""
+        return os.environ | {
+            "KAFKA_BOOTSTRAP": self._broker.bootstrap,
+            "CLEARINGHUB_KAFKA_BOOTSTRAP": self._broker.bootstrap,
+            "CLEARINGHUB_PARTITIONS": str(PARTITIONS),
+            "CLEARINGHUB_DATA_DIR": str(self.folder / "data"),
+            "CLEARINGHUB_RUN_DIR": str(self.folder / "run"),
+            "CLEARINGHUB_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
+            "CLEARINGHUB_STANDBY_REPLICAS": "1",
+            **HORIZON,
+        }
+
+    @property
+    def bootstrap(self) -> str:
+        """The broker's `host:port`."""
+        return self._broker.bootstrap
+
+    async def start(self) -> None:
+        """Start everything and wait until it takes work.
+
+        Raises:
+            BrokerUnavailableError: there is no broker to be had.
+            HubDownError: it did not come up.
+        """
+        await asyncio.to_thread(self._broker.start)
+        self._keeping.append(asyncio.create_task(keep_broker(self._broker)))
+        for name, port in self._ports.items():
+            role, _, instance = name.partition("-")
+            own = {"CLEARINGHUB_INSTANCE": instance}
+            own["CLEARINGHUB_FSPIOP_PORT" if role == "ingress" else f"CLEARINGHUB_{role.upper()}_PORT"] = str(port)
+            if role == "ingress":
+                own["CLEARINGHUB_ADMIN_PORT"] = str(self._admin_ports[int(instance)])
+            self._supervisor.start(name, self._command(name, role), self.environment | own, RestartBudget())
+        self._keeping.append(asyncio.create_task(self._supervisor.wait(self._stopping)))
+        await self.healthy()
+
+    async def healthy(self) -> None:
+        """Wait until every ingress says that all is up."""
+        for urls in self.urls:
+            await urls.wait_until_healthy(HEALTHY_WITHIN_S, lambda _what: None)
+
+    async def stop(self) -> None:
+        """End everything, the broker last."""
+        self._stopping.set()
+        for task in self._keeping:
+            task.cancel()
+        await asyncio.gather(*self._keeping, return_exceptions=True)
+        await self._supervisor.stop()
+        await asyncio.to_thread(self._broker.stop, 10)
+
+    def pid(self, name: str) -> int | None:
+        """The process id of a role's process or of `broker`; None while it is not running."""
+        try:
+            return int((self.folder / "run" / f"{name}.pid").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def lost(self) -> str | None:
+        """What ended for good, in a sentence; None while everything is kept running."""
+        for task in self._keeping:
+            if task.done():
+                return repr(None if task.cancelled() else task.exception())
+        return None
+
+    def logs(self, name: str) -> str:
+        """The end of what a process has logged."""
+        path = self.folder / f"{name}.log"
+        return path.read_text()[-3_000:] if path.exists() else ""
+
+    def _command(self, name: str, role: str) -> list[str]:
+        line = shlex.join([sys.executable, "-m", "clearinghub", role])
+        log = shlex.quote(str(self.folder / f"{name}.log"))
+        return ["/bin/sh", "-c", f"cd {shlex.quote(str(REPOSITORY))} && exec {line} >>{log} 2>&1"]
+
+    def _hear(self, sentence: str) -> None:
+        with (self.folder / "supervisor.log").open("a") as log:
+            log.write(sentence + "\n")
+        if match := _ENDED.match(sentence):
+            self.exits[match[1], int(match[2])] += 1

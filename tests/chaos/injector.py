@@ -1,0 +1,75 @@
+"""Carries the faults out, each at its time, and notes what was done to whom."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tests.chaos.dfsp import ChaosDfsp
+from tests.chaos.hub import ChaosHub
+from tests.chaos.plan import Fault, FaultKind, other_of
+
+FOUND_WITHIN_S: Final = 8.0  # the broker that the last fault killed may still be on its way back
+POLL_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """A fault that was carried out. `at_s` is of `time.monotonic`; `victim` is who it hit, None if nobody ran."""
+
+    fault: Fault
+    at_s: float
+    victim: str | None
+
+
+class Injector:
+    """Faults may overlap: one begins at its time whether the last is over or not."""
+
+    def __init__(self, hub: ChaosHub, dfsps: Mapping[str, ChaosDfsp]) -> None:
+        self._hub = hub
+        self._dfsps = dfsps
+        self.injected: list[Injected] = []
+
+    async def run(self, faults: Sequence[Fault], began_at_s: float) -> None:
+        """Until the last one is over."""
+        async with asyncio.TaskGroup() as group:
+            for fault in faults:
+                await asyncio.sleep(max(0.0, began_at_s + fault.at_s - time.monotonic()))
+                group.create_task(self._inject(fault))
+
+    async def _inject(self, fault: Fault) -> None:
+        at_s = time.monotonic()
+        if fault.kind is FaultKind.DFSP_DEAD:
+            self.injected.append(Injected(fault, at_s, fault.victim))
+            await self._dfsps[fault.victim].die(hangs=fault.hangs)
+            await asyncio.sleep(fault.lasts_s)
+            await self._dfsps[fault.victim].revive()
+            return
+        first = signal.SIGSTOP if fault.kind is FaultKind.WORKER_STOPPED else signal.SIGKILL
+        victim, pid = await self._hit(fault.victim, first)
+        self.injected.append(Injected(fault, at_s, victim))
+        if victim is None or first is signal.SIGKILL:
+            return
+        await asyncio.sleep(fault.lasts_s)
+        if self._hub.pid(victim) == pid:  # else it was killed while it stood still
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    async def _hit(self, victim: str, number: signal.Signals) -> tuple[str | None, int]:
+        """Signal the victim, or the other of its role while that one is being started again; who it was."""
+        deadline_s = time.monotonic() + FOUND_WITHIN_S
+        while time.monotonic() < deadline_s:
+            for name in (victim,) if victim == "broker" else (victim, other_of(victim)):
+                pid = self._hub.pid(name)
+                if pid is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                        return name, pid
+            await asyncio.sleep(POLL_S)
+        return None, 0

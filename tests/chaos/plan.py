@@ -1,0 +1,74 @@
+"""The faults of a run, drawn from its seed: what happens when, to whom, and for how long."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Final, NamedTuple
+
+INSTANCES: Final = 2  # of each role: no process is a single point of failure
+# Two on each of four partitions.
+DFSPS: Final = (
+    "westbank", "gammabank", "eastbank", "alphabank", "northbank", "deltabank", "southbank", "greenbank",
+)  # fmt: skip
+
+
+class FaultKind(Enum):
+    """What may happen; the value is for people."""
+
+    LEDGER_KILLED = "kill -9 of a ledger worker"
+    INGRESS_KILLED = "kill -9 of an ingress"
+    CALLBACKS_KILLED = "kill -9 of a callbacks worker"
+    WORKER_STOPPED = "SIGSTOP past the session timeout"
+    BROKER_KILLED = "kill -9 of the broker"
+    DFSP_DEAD = "a DFSP goes dead"
+
+
+class Fault(NamedTuple):
+    """One fault. `at_s` counts from the end of the warm-up; what is killed is started again by its supervisor."""
+
+    at_s: float
+    kind: FaultKind
+    victim: str  # a process as the supervisor calls it, `broker`, or a DFSP
+    lasts_s: float = 0.0  # how long a process stands still or a DFSP is dead
+    hangs: bool = False  # a dead DFSP takes connections and says nothing; otherwise it refuses them
+
+
+def plan_faults(seed: int, seconds: int, interval_s: int, session_timeout_s: float) -> list[Fault]:
+    """A fault every `interval_s`, the first after half of it; every kind comes before any comes again."""
+    chance = random.Random(seed)
+    kinds = _kinds(chance)
+    times = range(interval_s // 2, seconds, interval_s)
+    return [_fault(float(at_s), next(kinds), chance, session_timeout_s) for at_s in times]
+
+
+def other_of(victim: str) -> str:
+    """The other process of the same role."""
+    role, _, number = victim.rpartition("-")
+    return f"{role}-{(int(number) + 1) % INSTANCES}"
+
+
+def process_names() -> Sequence[str]:
+    """All processes of the hub. Who reads is there before who writes."""
+    return [f"{role}-{number}" for role in ("ledger", "callbacks", "ingress") for number in range(INSTANCES)]
+
+
+def _kinds(chance: random.Random) -> Iterator[FaultKind]:
+    while True:
+        yield from chance.sample(list(FaultKind), len(FaultKind))
+
+
+def _fault(at_s: float, kind: FaultKind, chance: random.Random, session_timeout_s: float) -> Fault:
+    instance = chance.randrange(INSTANCES)
+    match kind:
+        case FaultKind.BROKER_KILLED:
+            return Fault(at_s, kind, "broker")
+        case FaultKind.DFSP_DEAD:
+            return Fault(at_s, kind, chance.choice(DFSPS), chance.uniform(8, 20), hangs=chance.random() < 0.5)
+        case FaultKind.WORKER_STOPPED:
+            role = chance.choice(("ledger", "ledger", "callbacks"))  # the ledger's is the one that may not write late
+            return Fault(at_s, kind, f"{role}-{instance}", session_timeout_s + chance.uniform(1.5, 4))
+        case _:
+            role = kind.name.partition("_")[0].lower()
+            return Fault(at_s, kind, f"{role}-{instance}")

@@ -1,0 +1,82 @@
+"""Chaos on the real hub: `make chaos`.
+
+Two processes of each role on a broker of their own, eight DFSPs that send at a steady rate, and a fault every few
+seconds: processes and broker killed with -9, workers stopped past the session timeout, DFSPs gone dead. When all is
+quiet again, nothing may be lost, nothing may have ended twice, and nobody may have had to lend a hand.
+Exit codes: 0 all held; 1 something did not; 2 wrong options; 3 no broker, or the hub did not start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import uvloop
+
+from clearinghub.broker import BrokerUnavailableError
+from clearinghub.client.hub_urls import HubDownError
+from tests.chaos.scene import Scene
+
+EXIT_HELD: Final = 0
+EXIT_BROKEN: Final = 1
+EXIT_CANNOT_RUN: Final = 3
+
+
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description="Chaos on the real hub.")
+    parser.add_argument("--seconds", type=int, default=300, help="of load with faults (default %(default)s)")
+    parser.add_argument("--rate", type=int, default=150, help="transfers a second (default %(default)s)")
+    parser.add_argument("--interval", type=int, default=10, help="seconds between faults (default %(default)s)")
+    parser.add_argument("--seed", type=int, help="repeat the faults of an earlier run")
+    parser.add_argument("--out", type=Path, help="also write the report there (default run/chaos-SEED.md)")
+    parser.add_argument("--keep", type=Path, help="keep the hub's data and logs in this folder")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print the report, give the exit code."""
+    chosen = options().parse_args(arguments)
+    seed = random.randrange(1_000_000) if chosen.seed is None else chosen.seed
+    out = chosen.out or Path("run") / f"chaos-{seed}.md"
+    with tempfile.TemporaryDirectory(prefix="clearinghub-chaos-") as scratch:
+        folder = (chosen.keep or Path(scratch)).resolve()
+        scene = Scene(folder, seed, chosen.seconds, chosen.rate, chosen.interval, say)
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                report = runner.run(scene.play())
+        except (BrokerUnavailableError, HubDownError) as error:
+            say(str(error))
+            return EXIT_CANNOT_RUN
+        except KeyboardInterrupt:
+            say("interrupted; all that was started has been stopped")
+            return EXIT_CANNOT_RUN
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(report.markdown())
+    print(report.markdown())
+    say(f"report: {out}")
+    return EXIT_HELD if report.passed else EXIT_BROKEN
+
+
+def say(sentence: str) -> None:
+    """Tell how far the run is."""
+    print(f"chaos: {time.strftime('%H:%M:%S')} {sentence}", file=sys.stderr, flush=True)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """A time limit from outside ends the run as Ctrl-C does: nothing that was started stays behind."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(main())

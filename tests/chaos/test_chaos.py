@@ -1,0 +1,41 @@
+"""A minute of chaos with one fault of each kind; `make chaos` is the whole of it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.plan import FaultKind, plan_faults
+from tests.chaos.run import say
+from tests.chaos.scene import Scene
+
+SEED = 7
+SECONDS = 60
+INTERVAL_S = 10
+RATE = 60
+
+
+def test_every_kind_of_fault_comes_before_any_comes_again() -> None:
+    kinds = [fault.kind for fault in plan_faults(SEED, 300, INTERVAL_S, session_timeout_s=6.0)]
+
+    assert 30 == len(kinds)
+    for begin in range(0, 30, len(FaultKind)):
+        assert set(FaultKind) == set(kinds[begin : begin + len(FaultKind)])
+
+
+def test_a_seed_repeats_its_faults() -> None:
+    assert plan_faults(SEED, 300, INTERVAL_S, 6.0) == plan_faults(SEED, 300, INTERVAL_S, 6.0)
+    assert plan_faults(SEED, 300, INTERVAL_S, 6.0) != plan_faults(SEED + 1, 300, INTERVAL_S, 6.0)
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(shutil.which("java") is None, reason="the broker that is killed is one on this machine's JVM")
+async def test_a_minute_of_chaos_loses_nothing(tmp_path: Path) -> None:
+    report = await Scene(tmp_path, SEED, SECONDS, RATE, INTERVAL_S, say).play()
+
+    print(f"\n{report.markdown()}")
+    assert report.passed, report.markdown()

@@ -1,0 +1,128 @@
+"""What the DFSPs of a run know of each transfer: what they sent, what was answered, and what they were told."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from clearinghub.sandbox.behaviour import Behaviour
+from clearinghub.sandbox.ilp import fulfilment_of
+from clearinghub.sandbox.wire import TransferOrder, agree_terms, new_transfer_id, timestamp
+from tests.chaos.plan import DFSPS
+
+CURRENCY: Final = "XTS"
+UNIT: Final = 10_000
+CAP_UNITS: Final = 10_000_000 * UNIT
+FUNDS_UNITS: Final = 50_000_000 * UNIT
+OVER_CAP_UNITS: Final = 2 * CAP_UNITS
+SECRET: Final = b"secret of all payees"
+COMMITTED: Final = "COMMITTED"
+ABORTED: Final = "ABORTED"
+
+
+class Kind(Enum):
+    """What the DFSPs make of a transfer: (what the payee does, share in 100, seconds to live)."""
+
+    COMMIT = (Behaviour.COMMIT, 78, 30)
+    RESERVE = (Behaviour.RESERVE, 9, 30)
+    REJECT = (Behaviour.REJECT, 6, 30)
+    SILENT = (Behaviour.SILENT, 4, 4)
+    OVER_CAP = (Behaviour.COMMIT, 3, 30)
+
+    def __init__(self, behaviour: Behaviour, share: int, lifetime_s: int) -> None:
+        self.behaviour = behaviour
+        self.share = share
+        self.lifetime_s = lifetime_s
+
+
+# Final states of topic `transfers` that each kind may end in. Whatever its payee does, a transfer expires when a fault
+# keeps the answer away for too long; and one whose prepare comes too late is invalid.
+MAY_END_IN: Final = {
+    Kind.COMMIT: {COMMITTED, "EXPIRED_RESERVED", "EXPIRED_PREPARED", "INVALID"},
+    Kind.RESERVE: {COMMITTED, "EXPIRED_RESERVED", "EXPIRED_PREPARED", "INVALID"},
+    Kind.REJECT: {"ABORTED_ERROR", "EXPIRED_RESERVED", "EXPIRED_PREPARED", "INVALID"},
+    Kind.SILENT: {"EXPIRED_RESERVED", "EXPIRED_PREPARED", "INVALID"},
+    Kind.OVER_CAP: {"ABORTED_REJECTED", "EXPIRED_PREPARED", "INVALID"},
+}
+# In these the payee has been asked, so it is told how it ended (fspiop 3.6).
+TOLD_TO_PAYEE: Final = {COMMITTED, "ABORTED_ERROR", "EXPIRED_RESERVED"}
+
+
+@dataclass(slots=True)
+class Transfer:
+    """One transfer. Times are of `time.monotonic`, in seconds."""
+
+    kind: Kind
+    order: TransferOrder
+    sent_at_s: float
+    expires_at_s: float
+    accepted_at_s: float | None = None  # when a POST of it was answered 202
+    answered_at_s: float = 0.0  # when the last POST was answered at all
+    forwarded: int = 0  # how often the payee got the POST
+    told_payer: Counter[str] = field(default_factory=Counter)  # final states, by how often
+    told_payee: Counter[str] = field(default_factory=Counter)
+    ended_at_s: float | None = None  # when the payer first heard a final state
+    on_get: str | None = None  # what the payer was told when it asked at the end
+
+    @property
+    def transfer_id(self) -> str:
+        """Its id."""
+        return self.order.transfer_id
+
+    @property
+    def fulfilment(self) -> str:
+        """What its payee releases."""
+        return fulfilment_of(self.order.terms.ilp_packet, SECRET)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether both sides have heard what they will hear, as far as they can know."""
+        if not self.told_payer:
+            return False
+        return not self.forwarded or bool(self.told_payee)
+
+
+class Transfers:
+    """All transfers of a run, and what must not happen to any."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Transfer] = {}
+        self.anomalies: list[str] = []
+        self.asking = False  # from when on the hub's PUTs are answers to GETs
+
+    def new(self, chance: random.Random, now_s: float) -> Transfer:
+        """A transfer between two DFSPs; everything about it but its id comes from `chance`."""
+        kind = chance.choices(list(Kind), [kind.share for kind in Kind])[0]
+        payer, payee = chance.sample(DFSPS, 2)
+        amount_units = OVER_CAP_UNITS if kind is Kind.OVER_CAP else chance.randint(1, 100 * UNIT)
+        transfer_id = new_transfer_id()
+        terms = agree_terms(payer, payee, amount_units, CURRENCY, SECRET, transfer_id)
+        order = TransferOrder(
+            transfer_id, payer, payee, amount_units, CURRENCY, terms, timestamp(kind.lifetime_s), kind.behaviour
+        )
+        transfer = self.by_id[transfer_id] = Transfer(kind, order, now_s, now_s + kind.lifetime_s)
+        return transfer
+
+    def accepted(self) -> list[Transfer]:
+        """Those that were answered 202."""
+        return [one for one in self.by_id.values() if one.accepted_at_s is not None]
+
+    def unsettled(self) -> list[Transfer]:
+        """Those of which somebody has still to hear: accepted, or heard of by either side."""
+        return [
+            one
+            for one in self.by_id.values()
+            if not one.is_settled and (one.accepted_at_s is not None or one.told_payer or one.forwarded)
+        ]
+
+    def books(self) -> Counter[str]:
+        """What every DFSP's position must be, from what the payers were told alone."""
+        balances: Counter[str] = Counter(dict.fromkeys(DFSPS, 0))
+        for one in self.by_id.values():
+            if COMMITTED in one.told_payer:
+                balances[one.order.payer] += one.order.amount_units
+                balances[one.order.payee] -= one.order.amount_units
+        return balances

@@ -1,0 +1,174 @@
+"""Records that are much work: decided in steps, few in a round; no broker needed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from clearinghub.engine.batch import Batch
+from clearinghub.engine.config import Input
+from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition
+from clearinghub.engine.record import Record, Sweep, SweepView, TableSpec, View
+from clearinghub.engine.store import TableChanges
+from clearinghub.engine.surroundings import Surroundings
+from tests.engine.toy import BALANCES, toy_config
+
+EPOCH = 1
+
+
+class Consumed(NamedTuple):
+    """A record as the consumer gives it."""
+
+    offset: int
+    timestamp: int
+    key: bytes
+    value: bytes
+
+
+@dataclass
+class MemoryProducer:
+    """Commits everything."""
+
+    rounds: list[list[tuple[str, int, bytes, bytes | None]]] = field(default_factory=list)
+
+    async def commit(self, outgoing: Iterable[tuple[str, int, bytes, bytes | None]]) -> dict[tuple[str, int], int]:
+        self.rounds.append(list(outgoing))
+        return {(topic, partition): 0 for topic, partition, _key, _value in self.rounds[-1]}
+
+    async def stop(self) -> None:
+        """Nothing to close."""
+
+    def emitted(self) -> list[list[bytes]]:
+        """The keys of the records of topic `out`, round by round."""
+        return [[key for topic, _partition, key, _value in one if topic == "t-out"] for one in self.rounds]
+
+
+@dataclass
+class MemoryStore:
+    """A table's rows."""
+
+    rows: dict[bytes, bytes | None] = field(default_factory=dict)
+
+    def row(self, _partition: int, key: bytes) -> bytes | None:
+        return self.rows.get(key)
+
+    def apply(self, _spec: TableSpec[Any], _partition: int, changes: TableChanges, _offset: int) -> None:
+        self.rows |= changes.rows
+
+
+@dataclass
+class Bench:
+    """One partition with inputs `light` and `heavy`."""
+
+    folder: Path
+    heavy_bytes: int = 0
+    producer: MemoryProducer = field(default_factory=MemoryProducer)
+    stores: dict[str, MemoryStore] = field(
+        default_factory=lambda: {one: MemoryStore() for one in ("balances", "offsets")}
+    )
+    failures: list[BaseException] = field(default_factory=list)
+    turns: int = 0  # of anybody else on the event loop
+    sweeps: tuple[Sweep, ...] = ()
+    steady_s: Callable[[], float] = time.monotonic
+
+    def on_light(self, record: Record, view: View) -> None:
+        view.emit("out", f"light-{record.offset}", b"")
+
+    def on_heavy(self, record: Record, view: View) -> Iterator[None]:
+        for step in range(3):
+            view.put(BALANCES, f"row-{record.offset}", step)
+            view.emit("out", f"heavy-{record.offset}", b"x" * (self.heavy_bytes // 3))
+            yield
+            if record.value == b"poison" and step == 1:
+                raise ValueError("in the middle")
+
+    async def run(self, light: int, heavy: list[bytes]) -> None:
+        """Let so many light records and these heavy ones wait, and work until all are decided."""
+        config = replace(
+            toy_config("none", "t-", self.folder), tables=(BALANCES,),
+            inputs=(Input("light", self.on_light), Input("heavy", self.on_heavy, is_heavy=True)), sweeps=self.sweeps,
+            surroundings=Surroundings(steady_s=self.steady_s),
+        )  # fmt: skip
+        partition = Partition(
+            config, 0, EPOCH, self.producer, self.stores, {"light": 0, "heavy": 0},  # type: ignore[arg-type]
+            lambda _number, error: self.failures.append(error),
+        )  # fmt: skip
+        now_ms = time.time_ns() // 1_000_000
+        for topic, values in (("light", [b""] * light), ("heavy", heavy)):
+            records: list[Any] = [Consumed(offset, now_ms, b"key", value) for offset, value in enumerate(values)]
+            if records:
+                partition.accept(topic, Batch(topic, 0, EPOCH, 0, len(records), records))
+        partition.start()
+        decided = {"light": light, "heavy": len(heavy)}
+        while not self.failures and orjson.loads(self.stores["offsets"].rows.get(b"inputs") or b"{}") != decided:
+            self.turns += 1
+            await asyncio.sleep(0)
+        await partition.close(1)
+        assert [] == self.failures
+
+
+async def test_others_have_their_turn_at_every_step(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    await bench.run(0, [b""])
+
+    assert [[b"heavy-0"] * 3] == bench.producer.emitted(), "one round all the same"
+    assert bench.turns >= 3
+
+
+async def test_what_raises_in_the_middle_leaves_nothing_but_its_dead_letter(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    await bench.run(1, [b"", b"poison", b""])
+
+    keys = [key for one in bench.producer.emitted() for key in one]
+    assert [b"light-0", *[b"heavy-0"] * 3, *[b"heavy-2"] * 3] == keys
+    assert {b"row-0", b"row-2"} == bench.stores["balances"].rows.keys()
+    dead = [value for one in bench.producer.rounds for topic, _partition, _key, value in one if topic == "t-dead"]
+    assert 1 == len(dead)
+    assert b"in the middle" in (dead[0] or b"")
+
+
+async def test_what_the_broker_would_refuse_is_a_dead_letter_and_not_the_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, heavy_bytes=3 * 8 * 1024 * 1024)
+
+    await bench.run(1, [b""])
+
+    assert [[b"light-0"]] == bench.producer.emitted()
+    assert {} == bench.stores["balances"].rows
+
+
+async def test_a_round_takes_one_that_fills_it_and_many_that_do_not(tmp_path: Path) -> None:
+    full, small = Bench(tmp_path, heavy_bytes=HEAVY_ROUND_BYTES + 3), Bench(tmp_path, heavy_bytes=300)
+
+    await full.run(0, [b""] * 3)
+    await small.run(0, [b""] * 3)
+
+    assert [1, 1, 1] == [len(set(one)) for one in full.producer.emitted()]
+    assert [3] == [len(set(one)) for one in small.producer.emitted()]
+
+
+async def test_a_crowd_of_others_does_not_keep_a_heavy_record_out(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    await bench.run(1_200, [b""])
+
+    first = bench.producer.emitted()[0]
+    assert 500 + 3 == len(first), "a round's worth of the others, and one"
+    assert b"heavy-0" in first
+
+
+async def test_the_first_round_sweeps_before_it_decides_even_when_the_clock_has_just_begun(tmp_path: Path) -> None:
+    def sweep(view: SweepView, _now_ms: int) -> None:
+        view.emit("out", "sweep", b"")
+
+    bench = Bench(tmp_path, sweeps=(sweep,), steady_s=lambda: 0.0)
+    await bench.run(light=1, heavy=[])
+
+    assert [[b"sweep", b"light-0"]] == bench.producer.emitted()

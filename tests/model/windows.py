@@ -1,0 +1,141 @@
+"""Settlement windows on one partition: which transfer is in which, and what follows when a window closes.
+
+A transfer that commits is in one window, and so is the credit that follows from it. No sum is kept: a net is counted
+anew, from the transfers, each time that the ledger tells one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tests.model.effects import Effects
+from tests.model.journal import Breach
+from tests.model.nets import ACCOUNT_TYPE, CURRENCY, Leg, Nets, nets_of
+
+
+class PartitionWindows:
+    """The windows as one partition of the ledger has to know them."""
+
+    def __init__(self, partition: int, partitions: int, hub_partition: int) -> None:
+        self.open = 1
+        self.legs: dict[tuple[str, str], Leg] = {}
+        self.models: list[dict[str, Any]] = []  # how the scheme settles, as far as this partition has heard
+        self._partition = partition
+        self._partitions = partitions
+        self._hub_partition = hub_partition
+        self._told = 0  # the last window of which the coordinator knows that it is not empty
+        self._markers: dict[int, set[int]] = {}
+        self._forgotten: set[int] = set()
+        self._touched: set[int] = set()
+        self._rows: dict[str, Any] = {}
+        self._ends: set[tuple[int, int]] = set()  # (partition, window): no credit of it may follow there
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The model in force: the currency's own before one for all, the older before the younger."""
+        apt = [one for one in self.models if one["active"] and one["ledger_account_type"] == ACCOUNT_TYPE]
+        own = [one for one in apt if one["currency"] == CURRENCY]
+        return (own or [one for one in apt if one["currency"] is None] or [{}])[0]
+
+    @property
+    def is_gross(self) -> bool:
+        return self.model.get("delay") == "IMMEDIATE"
+
+    @property
+    def is_by_pairs(self) -> bool:
+        return (self.model.get("delay"), self.model.get("interchange")) == ("DEFERRED", "BILATERAL")
+
+    # -- transfers
+
+    def commit(self, transfer_id: str, payer: str, payee: str, amount: int, effects: Effects) -> Leg:
+        """A transfer has committed here; the payer's leg."""
+        leg = Leg(
+            transfer_id, "debit", self.open, "GROSS" if self.is_gross else "NET", payer,
+            payee if self.is_by_pairs else "", amount,
+        )  # fmt: skip
+        self._book(leg)
+        if self._told != self.open:
+            self._told = self.open
+            effects.add("settlement", self._hub_partition, "window-used", self.open)
+        return leg
+
+    def credit(self, line: dict[str, Any]) -> None:
+        """The payee's leg has come."""
+        window = line["window"]
+        if len(self._markers.get(window, ())) == self._partitions:
+            raise Breach(f"partition {self._partition}: a credit of window {window} came behind all its markers")
+        granularity = "GROSS" if "settles_into" in line else "NET"
+        counterparty = line.get("counterparty", "")
+        self._book(Leg(line["id"], "credit", window, granularity, line["participant"], counterparty, -line["change"]))
+
+    def _book(self, leg: Leg) -> None:
+        place = leg.transfer_id, leg.side
+        if place in self.legs:
+            raise Breach(f"partition {self._partition}: {place} is in windows {self.legs[place].window}, {leg.window}")
+        self.legs[place] = leg
+        self._touched.add(leg.window)
+
+    # -- closing
+
+    def leave(self, window: int, effects: Effects) -> None:
+        """The window closes: what commits from here on is in the next one, and everybody hears where this one ends."""
+        if window != self.open:
+            raise Breach(f"partition {self._partition} is in window {self.open} and is to leave {window}")
+        self.open += 1
+        for partition in range(self._partitions):
+            effects.add("credit", partition, "window-marker", window, self._partition)
+
+    def take_marker(self, window: int, source: int, effects: Effects) -> None:
+        """All credits of the window from `source` are here; with the last one's the nets are told."""
+        seen = self._markers.setdefault(window, set())
+        if source in seen:
+            raise Breach(f"partition {self._partition}: second marker of {source} for window {window}")
+        seen.add(source)
+        if len(seen) == self._partitions:
+            nets = sorted((CURRENCY, ACCOUNT_TYPE, *party, *sums) for party, sums in self.nets(window).items())
+            effects.add("settlement", self._hub_partition, "window-report", window, self._partition, tuple(nets), True)
+
+    def forget(self, window: int) -> None:
+        """It is closed: the rows may go, the books keep it."""
+        self._forgotten.add(window)
+        self._touched.add(window)
+
+    def nets(self, window: int) -> Nets:
+        """What this partition's accounts owe and are owed in a window."""
+        return nets_of(leg for leg in self.legs.values() if leg.window == window)
+
+    # -- what the ledger has written
+
+    def check_rows(self, rows: dict[tuple[str, str], Any]) -> None:
+        """The changelogs hold the nets of the windows that are not closed, and the window that is open.
+
+        Raises:
+            Breach: they do not.
+        """
+        self._rows.update({f"{table}:{key}": row for (table, key), row in rows.items() if table in ("nets", "windows")})
+        for name, expected in (("open", self.open), ("used", self._told)):
+            if self._rows.get(f"windows:{name}", expected) != expected:
+                raise Breach(f"partition {self._partition}: row {name} is {self._rows[f'windows:{name}']}")
+        for window in self._touched:
+            prefix = f"nets:net/{window}/"
+            written = {key: row for key, row in self._rows.items() if key.startswith(prefix) and row is not None}
+            nets = {} if window in self._forgotten else self.nets(window)
+            expected_rows = {
+                prefix + "/".join((CURRENCY, ACCOUNT_TYPE, *party)): [1, *sums] for party, sums in nets.items()
+            }
+            if written != expected_rows:
+                raise Breach(f"partition {self._partition}: window {window} holds {written}, and must {expected_rows}")
+        self._touched.clear()
+
+    def check_order(self, credits_: Iterable[tuple[Any, ...]], partitions: Iterable[int]) -> None:
+        """Behind the marker of a window no partition gets a credit of it. Both as written, in order.
+
+        Raises:
+            Breach: one does.
+        """
+        for effect, partition in zip(credits_, partitions, strict=True):
+            if effect[1] == "window-marker":
+                self._ends.add((partition, effect[2]))
+            elif (partition, effect[4]) in self._ends:
+                raise Breach(f"partition {self._partition}: {effect[3]} is credited behind its window's marker")

@@ -1,0 +1,249 @@
+"""One partition of the ledger at work on bulks, and what can happen to them: the agents, on rows in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias
+
+import orjson
+from hypothesis import strategies as st
+
+from agents.bulk_fulfil import make_on_bulk_fulfil
+from agents.bulk_prepare import make_on_bulk_prepare
+from agents.prepare import make_on_prepare
+from agents.shell import LedgerContext
+from agents.timeout import make_bulk_retention_sweep, make_due_sweep
+from clearinghub.domain.bulk import Bulk
+from clearinghub.domain.participant import Account, Participant
+from clearinghub.domain.position import Position
+from clearinghub.domain.transfer import Transfer
+from clearinghub.engine.record import Handler
+from clearinghub.messages import encode
+from tables.bulks import BULKS
+from tables.participants import PARTICIPANTS
+from tables.positions import POSITIONS, position_key
+from tables.transfers import TRANSFERS
+from tests.fakes import Emitted, FakeParticipants, MemoryView, Offsets
+from tests.unit.domain.samples import CONDITION, FULFILMENT, OTHER_FULFILMENT
+
+BULK_IDS: Final = ("b0", "b1")
+LINE_IDS: Final = tuple(f"t{number}" for number in range(12))
+SENDERS: Final = ("payer", "payee", "mallory")
+START_MS: Final = 1_700_000_000_000
+ROOM: Final = 100
+RETENTION_MS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """POST /bulkTransfers; `lines` are ids with amounts."""
+
+    bulk_id: str
+    source: str
+    lines: tuple[tuple[str, int], ...]
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """POST /transfers under an id that a line may have."""
+
+    transfer_id: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """PUT /bulkTransfers/{ID}: a line is fulfilled (True), wrongly fulfilled (False), or failed (None)."""
+
+    bulk_id: str
+    source: str
+    destination: str | None
+    lines: tuple[tuple[str, bool | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PutError:
+    """PUT /bulkTransfers/{ID}/error."""
+
+    bulk_id: str
+    source: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """The sweeps run, and what they remind of is decided."""
+
+
+Message: TypeAlias = Post | Single | Put | PutError | Sweep
+History: TypeAlias = list[tuple[Message, int]]
+
+_mostly = st.integers(0, 9).map(lambda number: number < 9)
+_bulk_ids = st.sampled_from(BULK_IDS)
+_line_ids = st.sampled_from(LINE_IDS)
+_results = st.sampled_from((True, True, True, True, False, None))
+_posts = st.builds(
+    Post,
+    _bulk_ids,
+    st.sampled_from(("payer",) * 9 + ("mallory",)),
+    st.lists(st.tuples(_line_ids, st.sampled_from((0, 1, 10, 10, 10, 40, 101))), min_size=1, max_size=5).map(tuple),
+    st.sampled_from((40, 80, 200)),
+)
+_puts = st.builds(
+    Put,
+    _bulk_ids,
+    st.sampled_from(("payee",) * 9 + SENDERS),
+    st.sampled_from(("payer", "Hub", None) * 3 + ("mallory",)),
+    st.lists(st.tuples(_line_ids, _results), max_size=7).map(tuple),
+)
+_messages = st.one_of(
+    _posts,
+    _posts,
+    _puts,
+    _puts,
+    _puts,
+    st.builds(PutError, _bulk_ids, st.sampled_from(("payee",) * 9 + SENDERS), st.sampled_from(("5100", "9999"))),
+    st.builds(Single, _line_ids, st.sampled_from((1, 10))),
+    st.just(Sweep()),
+    st.just(Sweep()),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    """Up to 30 messages in the order in which the partition reads them; some are sent again."""
+    now_ms = START_MS
+    sent: History = []
+    for _ in range(draw(st.integers(1, 30))):
+        now_ms += draw(st.sampled_from((0, 10, 10, 20, 100)))
+        message = draw(_messages)
+        if sent and not draw(_mostly):
+            message = draw(st.sampled_from(sent))[0]
+        elif isinstance(message, Post):
+            message = replace(message, expires_at_ms=now_ms + message.expires_at_ms)
+        elif isinstance(message, Put) and draw(_mostly):
+            message = _about_its_lines(draw, message, sent)
+        elif isinstance(message, PutError) and draw(_mostly):  # the payee gives up what it has answered in part
+            answered = [one.bulk_id for one, _at_ms in sent if isinstance(one, Put)]
+            message = replace(message, bulk_id=answered[-1]) if answered else message
+        sent.append((message, now_ms))
+    return sent
+
+
+def _about_its_lines(draw: st.DrawFn, put: Put, sent: History) -> Put:
+    """The answer as one to lines that its bulk has, some of them: by chance it would seldom be."""
+    posts = [one for one, _at_ms in sent if isinstance(one, Post) and one.bulk_id == put.bulk_id]
+    if not posts:
+        return put
+    answered = [transfer_id for transfer_id, _amount in posts[0].lines if draw(st.integers(0, 3))]
+    return replace(put, lines=tuple((transfer_id, draw(_results)) for transfer_id in answered))
+
+
+class BulkWorld:
+    """One payer with a cap and funds of `ROOM`, one payee, one partition."""
+
+    def __init__(self) -> None:
+        accounts = (Account(1, "USD", "POSITION", True, 0), Account(2, "USD", "SETTLEMENT", True, 0))
+        participants = {
+            name: Participant(number, name, active=True, created_at_ms=0, accounts=accounts)
+            for number, name in enumerate(("payer", "payee"))
+        }
+        context = LedgerContext("Hub", FakeParticipants(participants))
+        self.view = MemoryView()
+        self.told: list[Emitted] = []
+        self.credits: list[dict[str, Any]] = []
+        self._handlers: dict[str, Handler] = {
+            "bulk-prepare": make_on_bulk_prepare(context),
+            "bulk-fulfil": make_on_bulk_fulfil(context),
+            "prepare": make_on_prepare(context),
+        }
+        self._offsets = {topic: Offsets(topic) for topic in self._handlers}
+        self._due = make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout")
+        self._retention = make_bulk_retention_sweep(RETENTION_MS)
+        self.view.put(PARTICIPANTS, "payer", participants["payer"])
+        position = Position("payer", "USD", "POSITION", 1, net_debit_cap=ROOM, active=True)
+        self.view.put(POSITIONS, position_key("payer", "USD", "POSITION"), position)
+        settlement = Position("payer", "USD", "SETTLEMENT", 2, value=-ROOM, active=True)
+        self.view.put(POSITIONS, position_key("payer", "USD", "SETTLEMENT"), settlement)
+
+    @property
+    def position(self) -> int:
+        """What the payer owes."""
+        row = self.view.get(POSITIONS, position_key("payer", "USD", "POSITION"))
+        assert row is not None
+        return row.value
+
+    def bulks(self) -> dict[str, Bulk]:
+        """All of them."""
+        return self.view.rows(BULKS)
+
+    def transfers(self) -> dict[str, Transfer]:
+        """All of them, lines or not."""
+        return self.view.rows(TRANSFERS)
+
+    def apply(self, message: Message, now_ms: int) -> None:
+        """Let the agents decide."""
+        if isinstance(message, Sweep):
+            self._due(self.view, now_ms)
+            self._retention(self.view, now_ms)
+            for one in self.view.take():
+                self._decide(one.topic, one.value, now_ms)
+        else:
+            self._decide(*record_of(message), now_ms)
+        self.told += self.view.on("notification")
+        self.credits += [one.line for one in self.view.on("credit")]
+        self.view.take()
+
+    def _decide(self, topic: str, value: bytes, now_ms: int) -> None:
+        record = self._offsets[topic].record(value, now_ms)
+        for _step in self._handlers[topic](record, self.view) or ():
+            pass
+
+
+def record_of(message: Message) -> tuple[str, bytes]:
+    """The topic and the value that the ingress would write."""
+    body: dict[str, Any]
+    common = {"v": 1, "trace": None, "hash": repr(message)}
+    match message:
+        case Post(bulk_id, source, lines, expires_at_ms):
+            body = {"individualTransfers": [_line(transfer_id) for transfer_id, _amount in lines]}
+            line = common | {
+                "kind": "bulk-prepare", "id": bulk_id, "source": source, "destination": "payee", "payer": "payer",
+                "payee": "payee", "expires_at_ms": expires_at_ms, "amounts": [amount for _id, amount in lines],
+                "hashes": [f"{one} {expires_at_ms}" for one in lines],
+            }  # fmt: skip
+            return "bulk-prepare", encode(line, orjson.dumps(body))
+        case Single(transfer_id, amount):
+            line = common | {
+                "kind": "prepare", "id": transfer_id, "source": "payer", "payer": "payer", "payee": "payee",
+                "amount": amount, "currency": "USD", "condition": CONDITION, "expires_at_ms": START_MS + 10**6,
+                "extensions": None, "headers": {},
+            }  # fmt: skip
+            return "prepare", encode(line)
+        case Put(bulk_id, source, destination, lines):
+            body = {"individualTransferResults": [_result(*one) for one in lines]}
+            line = common | _fulfil(bulk_id, source, destination, "fulfil")
+            return "bulk-fulfil", encode(line, orjson.dumps(body))
+        case PutError(bulk_id, source, code):
+            body = {"errorInformation": {"errorCode": code, "errorDescription": "the payee's words"}}
+            return "bulk-fulfil", encode(common | _fulfil(bulk_id, source, None, "abort"), orjson.dumps(body))
+    raise AssertionError(message)
+
+
+def _fulfil(bulk_id: str, source: str, destination: str | None, action: str) -> dict[str, Any]:
+    return {
+        "kind": "bulk-fulfil", "id": bulk_id, "action": action, "source": source, "destination": destination,
+        "completed": None, "completed_ms": None, "hops": 0,
+    }  # fmt: skip
+
+
+def _line(transfer_id: str) -> dict[str, Any]:
+    return {"transferId": transfer_id, "transferAmount": {"currency": "USD"}, "condition": CONDITION}
+
+
+def _result(transfer_id: str, is_right: bool | None) -> dict[str, Any]:
+    if is_right is None:
+        error = {"errorCode": "5103", "errorDescription": "closed"}
+        return {"transferId": transfer_id, "errorInformation": error}
+    return {"transferId": transfer_id, "fulfilment": FULFILMENT if is_right else OTHER_FULFILMENT}

@@ -1,0 +1,206 @@
+"""Whatever happens to bulks and in whatever order, each line ends once and the books agree; see tests/PROPERTIES.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from random import Random
+
+import orjson
+import pytest
+from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
+
+from agents.netting import leave_window
+from clearinghub.domain.bulk import BULK_TRANSITIONS, Bulk, BulkState, Tally
+from clearinghub.domain.bulk_lookup import was_accepted
+from clearinghub.domain.netting import Flow, Net, Party
+from clearinghub.domain.transfer import State, Transfer
+from clearinghub.messages import decode
+from tables.nets import NetKey, nets_of
+from tables.windows import open_window
+from tests.property.bulk_world import ROOM, BulkWorld, History, Sweep, histories
+
+
+def run(history: History) -> BulkWorld:
+    world = BulkWorld()
+    for message, now_ms in history:
+        world.apply(message, now_ms)
+    return world
+
+
+def lines_of(bulk: Bulk, transfers: dict[str, Transfer]) -> list[Transfer]:
+    taken = {place for place, _error in bulk.taken}
+    return [transfers[one] for place, one in enumerate(bulk.transfer_ids) if place not in taken]
+
+
+def recount(bulk: Bulk, transfers: dict[str, Transfer]) -> Tally:
+    """The tally by looking at every line."""
+    states = Counter(line.state for line in lines_of(bulk, transfers))
+    refused = states[State.ABORTED_REJECTED] + states[State.INVALID] + len(bulk.taken)
+    return Tally(
+        refused, states[State.RESERVED], states[State.COMMITTED], states[State.ABORTED_ERROR],
+        states[State.EXPIRED_RESERVED],
+    )  # fmt: skip
+
+
+def stories(world: BulkWorld) -> dict[str, Transfer]:
+    """The transfers without where their messages are kept."""
+    return {name: replace(row, prepare_offset=None) for name, row in world.transfers().items()}
+
+
+@given(histories())
+def test_counters_are_what_a_recount_gives(history: History) -> None:
+    world = BulkWorld()
+    for message, now_ms in history:
+        world.apply(message, now_ms)
+
+        transfers = world.transfers()
+        for bulk in world.bulks().values():
+            assert recount(bulk, transfers) == bulk.tally
+            assert len(bulk.transfer_ids) == sum(
+                getattr(bulk.tally, name) for name in ("refused", "pending", "committed", "aborted", "expired")
+            )
+
+
+@given(histories())
+def test_the_payer_owes_what_is_held_and_what_was_paid(history: History) -> None:
+    world = BulkWorld()
+    for message, now_ms in history:
+        world.apply(message, now_ms)
+
+        held = sum(row.amount for row in world.transfers().values() if row.state is State.RESERVED)
+        paid = sum(-credit["change"] for credit in world.credits)
+        assert held + paid == world.position
+        assert 0 <= world.position <= ROOM
+
+
+@given(histories())
+def test_a_line_ends_once_and_is_paid_once_if_it_commits(history: History) -> None:
+    world = BulkWorld()
+    ended: dict[str, Transfer] = {}
+    committed: set[str] = set()
+    for message, now_ms in history:
+        before = world.transfers()
+        world.apply(message, now_ms)
+
+        for name, row in world.transfers().items():
+            assert sum(state.is_final for state, _ in row.history) <= 1
+            if name in before and before[name].state.is_final:
+                assert before[name].history == row.history
+            elif row.state.is_final:
+                ended[name] = row
+                if row.state is State.COMMITTED:
+                    committed.add(f"{name} {row.bulk_id} {row.history[0]}")
+    assert len(committed) == len(world.credits)
+
+
+@given(histories(), st.lists(st.integers(0, 29), max_size=3))
+def test_what_was_paid_stands_in_the_nets_of_the_window_that_was_open(history: History, closings: list[int]) -> None:
+    world = BulkWorld()
+    windows: list[int] = []  # of each payment
+    for number, (message, now_ms) in enumerate(history):
+        paid = len(world.credits)
+        world.apply(message, now_ms)
+        windows += [open_window(world.view)] * (len(world.credits) - paid)
+        if number in closings:
+            leave_window(world.view, "Hub", open_window(world.view))
+            world.view.take()
+
+    assert windows == [credit["window"] for credit in world.credits]
+    for window in set(windows):
+        amounts = [-credit["change"] for credit in world.credits if credit["window"] == window]
+        flow, party = Flow("USD", "POSITION", "NET"), Party("payer")
+        expected = {NetKey(window, flow, party): Net(debits=sum(amounts), debit_count=len(amounts))}
+        assert expected == nets_of(world.view, window)
+
+
+@given(histories())
+def test_a_bulk_is_final_when_and_only_when_no_line_is_pending(history: History) -> None:
+    world = BulkWorld()
+    for message, now_ms in history:
+        world.apply(message, now_ms)
+
+        for bulk in world.bulks().values():
+            assert bulk.state.is_final == (bulk.tally.pending == 0)
+            states = [state for state, _ in bulk.history]
+            assert BulkState.RECEIVED is states[0]
+            assert all(after in BULK_TRANSITIONS[one].values() for one, after in pairwise(states))
+
+
+@given(histories())
+def test_nothing_hangs_once_its_time_is_over(history: History) -> None:
+    world = run(history)
+    end_ms = history[-1][1] + 1_000
+    from_here = len(world.told)
+
+    pending = [bulk.bulk_id for bulk in world.bulks().values() if not bulk.state.is_final]
+    world.apply(Sweep(), end_ms)
+
+    assert all(world.bulks()[one].state.is_final for one in pending)
+    told = [decode(one.value)[0]["id"] for one in world.told[from_here:]]
+    assert Counter(dict.fromkeys(pending, 2)) == Counter(told), "payer and payee"
+    world.apply(Sweep(), end_ms + 10_000)
+    assert {} == world.bulks()
+    assert all(row.bulk_id is None for row in world.transfers().values())
+
+
+@given(histories())
+def test_what_is_sent_again_at_once_moves_nothing(history: History) -> None:
+    twice, once = BulkWorld(), BulkWorld()
+    for message, now_ms in history:
+        once.apply(message, now_ms)
+        twice.apply(message, now_ms)
+        twice.apply(message, now_ms)
+
+        assert (stories(once), once.bulks(), once.position) == (stories(twice), twice.bulks(), twice.position)
+
+
+@given(histories())
+def test_the_payee_is_shown_what_it_was_sent_and_the_payer_everything(history: History) -> None:
+    world = BulkWorld()
+    for message, now_ms in history:
+        told = len(world.told)
+        world.apply(message, now_ms)
+
+        transfers = world.transfers()
+        for one in world.told[told:]:
+            line, body = decode(one.value)
+            bulk = world.bulks().get(line["id"])
+            shown = orjson.loads(body or b"{}").get("individualTransferResults")
+            if bulk is None or shown is None:
+                continue
+            sent = [row.transfer_id for row in lines_of(bulk, transfers) if was_accepted(row)]
+            expected = list(bulk.transfer_ids) if line["receiver"] == bulk.payer else sent
+            assert expected == [result["transferId"] for result in shown]
+
+
+def seen(history: History) -> Iterator[Bulk]:
+    """Every bulk after every message."""
+    world = BulkWorld()
+    for message, now_ms in history:
+        world.apply(message, now_ms)
+        yield from world.bulks().values()
+
+
+MIXED: dict[str, Callable[[Bulk], object]] = {
+    **{state.label: lambda bulk, state=state: bulk.state is state for state in BulkState if state.is_final},  # type: ignore[misc]
+    "PROCESSING": lambda bulk: bulk.state is BulkState.PROCESSING,
+    "committed and expired": lambda bulk: bulk.tally.committed and bulk.tally.expired,
+    "refused and committed": lambda bulk: bulk.tally.refused and bulk.tally.committed,
+    "aborted after a partial answer": lambda bulk: bulk.error_hash and bulk.tally.committed and bulk.tally.aborted,
+}
+
+
+@pytest.mark.parametrize("wanted", MIXED)
+def test_histories_reach_every_end_and_mixed_ones(wanted: str) -> None:
+    """The properties above say nothing about what never happens."""
+
+    def reaches(history: History) -> bool:
+        return any(MIXED[wanted](bulk) for bulk in seen(history))
+
+    first_found = settings(max_examples=2_000, phases=[Phase.generate], database=None, deadline=None)
+
+    assert reaches(find(histories(), reaches, settings=first_found, random=Random(1)))

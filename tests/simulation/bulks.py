@@ -1,0 +1,175 @@
+"""Bulks: payers who ask for many transfers at once, and payees who answer all, some or none of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+import orjson
+
+from tests.simulation import bulk_wire, wire
+from tests.simulation.bulk_wire import BulkTerms
+from tests.simulation.swarm import Swarm
+from tests.simulation.wire import HUB, Said, Terms
+
+ENDPOINTS: Final = {
+    "FSPIOP_CALLBACK_URL_BULK_TRANSFER_POST": "http://{}.example/bulkTransfers",
+    "FSPIOP_CALLBACK_URL_BULK_TRANSFER_PUT": "http://{}.example/bulkTransfers/{{{{id}}}}",
+    "FSPIOP_CALLBACK_URL_BULK_TRANSFER_ERROR": "http://{}.example/bulkTransfers/{{{{id}}}}/error",
+}
+LINES: Final = (1, 3, 8, 25, 45, 60)  # of more than 20 the hub decides in steps
+CODES: Final = ("5104", "5104", "9999")  # the last is none of the specification's
+
+
+class Speaker(Protocol):
+    """What DFSPs have in common, whatever they speak of."""
+
+    names: list[str]
+    terms: dict[str, Terms]
+    stranger: str
+
+    def now_ms(self) -> int:
+        """The simulated time."""
+        ...
+
+    def later(self, seconds: float, said: Said) -> None:
+        """Say something after a while."""
+        ...
+
+    def pay_singly(self, terms: Terms) -> None:
+        """Ask for a transfer by itself."""
+        ...
+
+
+class Bulks:
+    """All bulks of a run."""
+
+    def __init__(self, dfsps: Speaker, swarm: Swarm) -> None:
+        self._dfsps = dfsps
+        self._swarm = swarm
+        self._bulks: dict[str, BulkTerms] = {}
+        self._answered: dict[str, list[tuple[float, Said]]] = {}
+        self._count = 0
+
+    # -- payers
+
+    def pay(self) -> None:
+        """Somebody asks for a bulk, and perhaps for more than that."""
+        draw, swarm = self._swarm.random, self._swarm
+        payer, payee = draw.sample(self._dfsps.names, 2)
+        self._count += 1
+        expires_ms = self._dfsps.now_ms() + draw.choice((300, 1_500, 4_000, 9_000, 9_000))
+        bulk = BulkTerms(f"b{self._count}", payer, payee, expires_ms, ())
+        bulk = replace(bulk, lines=tuple(self._line(bulk, number) for number in range(draw.choice(LINES))))
+        self._bulks[bulk.bulk_id] = bulk
+        swarm.counts["bulks asked for"] += 1
+        if swarm.happens("odd prepares", 0.15):
+            said = self._odd(bulk)
+        else:
+            said = bulk_wire.prepare(bulk, destination=draw.choice((None, HUB, payee)))
+        self._dfsps.later(0.0, said)
+        self._add_to(bulk, said)
+
+    def _line(self, bulk: BulkTerms, number: int) -> Terms:
+        """A line, at times under the id of a transfer that its payer has asked for, or of a line before it."""
+        draw, amount = self._swarm.random, self._swarm.random.choice((1, 1, 5, 10, 60))
+        if self._swarm.happens("changed prepares", 0.03):
+            taken = [one for one in self._dfsps.terms.values() if one.payer == bulk.payer]
+            if taken and draw.random() < 0.5:
+                return draw.choice(taken)
+            number = max(0, number - 1)
+        return Terms(f"t{bulk.bulk_id}-{number}", bulk.payer, bulk.payee, amount, bulk.expires_at_ms)
+
+    def _odd(self, bulk: BulkTerms) -> Said:
+        """A bulk that must be refused, as a whole or in a line."""
+        stranger = self._dfsps.stranger
+        kind = self._swarm.random.choice(("source", "payer", "payee", "self", "late", "destination", "condition"))
+        if kind == "source":
+            return bulk_wire.prepare(bulk, source=bulk.payee)
+        if kind == "payer":
+            return bulk_wire.prepare(replace(bulk, payer=stranger))
+        if kind == "payee":
+            return bulk_wire.prepare(replace(bulk, payee=stranger))
+        if kind == "self":
+            return bulk_wire.prepare(replace(bulk, payee=bulk.payer))
+        if kind == "late":
+            return bulk_wire.prepare(replace(bulk, expires_at_ms=self._dfsps.now_ms() - 60_000))
+        if kind == "destination":
+            return bulk_wire.prepare(bulk, destination=stranger)
+        return bulk_wire.prepare(bulk, without_condition=frozenset(one.transfer_id for one in bulk.lines[::3]))
+
+    def _add_to(self, bulk: BulkTerms, said: Said) -> None:
+        """What else is said of a bulk by whoever wants to."""
+        draw, swarm, dfsps = self._swarm.random, self._swarm, self._dfsps
+        if swarm.happens("repeated prepares", 0.25):
+            dfsps.later(draw.choice((0.0, 0.1, 5.0)), said)
+        if swarm.happens("changed prepares", 0.15):
+            changed = replace(bulk, expires_at_ms=bulk.expires_at_ms + 1)
+            dfsps.later(draw.choice((0.0, 0.2, 5.0)), bulk_wire.prepare(changed))
+        if swarm.happens("changed prepares", 0.15):  # a line as a transfer by itself: whichever comes first has the id
+            dfsps.pay_singly(bulk.lines[-1])
+        if swarm.happens("lookups", 0.3):
+            asker = draw.choice((bulk.payer, bulk.payee, *dfsps.names, dfsps.stranger))
+            dfsps.later(draw.uniform(0.0, 6.0), bulk_wire.get(bulk.bulk_id, asker))
+        if swarm.happens("strangers", 0.15):
+            source = draw.choice((dfsps.stranger, bulk.payer, *(set(dfsps.names) - {bulk.payee})))
+            results = [bulk_wire.fulfilled(one) for one in bulk.lines]
+            words = (bulk_wire.fulfil(bulk, results, source=source), bulk_wire.error(bulk, "5104", source=source))
+            dfsps.later(draw.uniform(0.0, 1.0), draw.choice(words))
+
+    # -- payees
+
+    def hear(self, body: bytes) -> None:
+        """A payee was sent a bulk."""
+        content = orjson.loads(body)
+        bulk = self._bulks[content["bulkTransferId"]]
+        before = self._answered.get(bulk.bulk_id)
+        if before is None:
+            asked = {one["transferId"] for one in content["individualTransfers"]}
+            before = self._answered[bulk.bulk_id] = self._decide(bulk, asked)
+        elif not self._swarm.chance(0.5):  # the hub repeats itself, and so may the payee
+            return
+        for seconds, said in before:
+            self._dfsps.later(seconds, said)
+
+    def _decide(self, bulk: BulkTerms, asked: set[str]) -> list[tuple[float, Said]]:
+        """What the payee will say, and when."""
+        draw, swarm = self._swarm.random, self._swarm
+        if swarm.happens("silent payees", 0.15):
+            return []
+        after_s = draw.uniform(0.0, 0.3)
+        if swarm.happens("late fulfils", 0.2):
+            left_s = (bulk.expires_at_ms - self._dfsps.now_ms()) / 1000
+            after_s = max(0.0, left_s + draw.uniform(-0.2, 2.0))
+        lines = [one for one in bulk.lines if one.transfer_id in asked]
+        answer = self._answer(bulk, lines)
+        answers = [(after_s, answer)]
+        if swarm.happens("repeated fulfils", 0.25):
+            answers.append((after_s + draw.choice((0.0, 0.1, 3.0)), answer))
+        if swarm.happens("changed fulfils", 0.3):
+            answers.append((after_s + draw.choice((0.0, 0.1, 3.0)), self._answer(bulk, lines)))
+        if swarm.happens("strangers", 0.1):  # the payee itself, of one line and not of its bulk
+            single = wire.fulfil(draw.choice(lines), draw.choice(("commit", "reserve", "reject", "abort")))
+            answers.append((draw.uniform(0.0, 0.5), single))
+        return answers
+
+    def _answer(self, bulk: BulkTerms, lines: list[Terms]) -> Said:
+        draw = self._swarm.random
+        destination = draw.choice(("", "", HUB, None))  # the hub's, and None: it walks the ring
+        if self._swarm.happens("strangers", 0.05):
+            destination = bulk.payee  # to the wrong payer
+        if draw.random() < 0.1:
+            return bulk_wire.error(bulk, draw.choice(CODES), destination=destination)
+        results = [self._result(one) for one in lines]
+        if draw.random() < 0.3:  # of the others it says nothing
+            results = [one for one in results if draw.random() < 0.6]
+        return bulk_wire.fulfil(bulk, results, destination=destination)
+
+    def _result(self, one: Terms) -> dict[str, Any]:
+        draw = self._swarm.random
+        if draw.random() < 0.1:
+            return bulk_wire.failed(one, draw.choice(CODES))
+        if self._swarm.happens("wrong fulfilments", 0.05):
+            wrong = replace(one, transfer_id="another").fulfilment
+            return bulk_wire.fulfilled(one) | {"fulfilment": draw.choice((wrong, "nonsense"))}
+        return bulk_wire.fulfilled(one)
