@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -17,6 +17,7 @@ from clearinghub.domain.transfer import Transfer
 from clearinghub.engine.record import View
 from clearinghub.messages import VERSION, ReplyMessage, encode
 from clearinghub.ports import Participants
+from tables.counters import next_sequence
 from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
 
@@ -113,14 +114,16 @@ def emit_reply(view: View, correlation_id: str, reply_to: str, answer: Any) -> N
 
 def store_transfer(view: View, transfer: Transfer) -> None:
     """Store a transfer; when it has reached its end, publish it on topic `transfers`."""
-    view.put(TRANSFERS, transfer.transfer_id, transfer)
     if transfer.state.is_final:
+        transfer = replace(transfer, sequence=next_sequence(view))
         view.emit_to_partition("transfers", view.partition, transfer.transfer_id, orjson.dumps(_final_record(transfer)))
+    view.put(TRANSFERS, transfer.transfer_id, transfer)
 
 
 def _final_record(transfer: Transfer) -> dict[str, Any]:
     return {
         "v": VERSION,
+        "sequence": transfer.sequence,
         "transferId": transfer.transfer_id,
         "kind": transfer.kind,
         "payer": transfer.payer,

@@ -15,8 +15,10 @@ from agents.notifier import TransferNotifier
 from agents.one_transfer import expire_one
 from agents.shell import LedgerContext
 from clearinghub.bulk_messages import BulkTimeoutMessage
+from clearinghub.domain.transfer import Transfer
 from clearinghub.engine.record import Handler, Record, Sweep, SweepView, TableSpec, View
 from clearinghub.messages import VERSION, TimeoutMessage, decode, encode
+from clearinghub.ports import Archive
 from tables.bulks import BULKS
 from tables.transfers import DUE, FINISHED, TRANSFERS, at
 
@@ -67,27 +69,52 @@ def make_due_sweep(table: TableSpec[Any] = TRANSFERS, topic: str = "timeout", ki
     return sweep
 
 
-def make_retention_sweep(retention_ms: int) -> Sweep:
-    """Finished transfers answer duplicates and GETs for a time, then leave the table; their topic keeps them."""
+def make_retention_sweep(retention_ms: int, archive: Archive | None = None) -> Sweep:
+    """Finished transfers answer duplicates and GETs for a time, then leave the table; their topic keeps them.
+
+    With an archive they stay until it has them, however long that takes: the topic may drop them before (ADR 20).
+    """
 
     def sweep(view: SweepView, now_ms: int) -> None:
-        for transfer_id in view.scan(TRANSFERS, FINISHED, at(FINISHED, now_ms - retention_ms), SWEEP_COUNT_MAX):
+        until_ms, overdue_ms = now_ms - retention_ms, 0
+        for transfer_id in view.scan(TRANSFERS, FINISHED, at(FINISHED, until_ms), SWEEP_COUNT_MAX):
+            if archive is not None:
+                row = view.get(TRANSFERS, transfer_id)
+                assert row is not None, f"{transfer_id} is in the index and not there"
+                if not _is_archived(archive, view, row):
+                    # Those behind it finished later, and are archived later: they can wait for this one.
+                    overdue_ms = until_ms - row.changed_at_ms
+                    break
             view.delete(TRANSFERS, transfer_id)
+        if archive is not None:
+            archive.overdue(view.partition, TRANSFERS.name, overdue_ms)
 
     return sweep
 
 
-def make_bulk_retention_sweep(retention_ms: int) -> Sweep:
-    """A bulk leaves the table together with its lines: while it is there, all of it is."""
+def _is_archived(archive: Archive, view: View, row: Transfer) -> bool:
+    """Whether a finished transfer is; one from before there were numbers never will be, and does not count."""
+    return row.sequence is None or row.sequence <= archive.sequence(view.partition)
+
+
+def make_bulk_retention_sweep(retention_ms: int, archive: Archive | None = None) -> Sweep:
+    """A bulk leaves the table together with its lines, all of them archived: while it is there, all of it is."""
 
     def sweep(view: SweepView, now_ms: int) -> None:
-        for bulk_id in view.scan(BULKS, FINISHED, at(FINISHED, now_ms - retention_ms), BULKS_DROPPED_AT_ONCE):
+        until_ms, overdue_ms = now_ms - retention_ms, 0
+        for bulk_id in view.scan(BULKS, FINISHED, at(FINISHED, until_ms), BULKS_DROPPED_AT_ONCE):
             bulk = view.get(BULKS, bulk_id)
             assert bulk is not None
-            for transfer_id in bulk.transfer_ids:
-                line = view.get(TRANSFERS, transfer_id)
-                if line is not None and line.bulk_id == bulk_id:
-                    view.delete(TRANSFERS, transfer_id)
+            rows = [view.get(TRANSFERS, transfer_id) for transfer_id in bulk.transfer_ids]
+            lines = [row for row in rows if row is not None and row.bulk_id == bulk_id]
+            if archive is not None and not all(_is_archived(archive, view, line) for line in lines):
+                assert bulk.finished_at_ms is not None
+                overdue_ms = until_ms - bulk.finished_at_ms
+                break
+            for line in lines:
+                view.delete(TRANSFERS, line.transfer_id)
             view.delete(BULKS, bulk_id)
+        if archive is not None:
+            archive.overdue(view.partition, BULKS.name, overdue_ms)
 
     return sweep

@@ -202,6 +202,7 @@ def _publish_nets(view: View, window: Window, flow: Flow) -> None:
         "currency": flow.currency,
         "ledgerAccountType": flow.account_type,
         "granularity": flow.granularity,
+        "closedAt": timestamp_text(window.changed_at_ms),
         "nets": [
             {**dict(zip(names, net_fields(party, net), strict=True)), "net": net.amount}
             for party, net in sorted(nets.items())

@@ -62,6 +62,7 @@ TOOL_ENTRIES: Final = {
     "keys": "clearinghub.jws.generate",
     "parties": "clearinghub.parties_cli.main",
     "report": "clearinghub.report_cli.main",
+    "archive": "clearinghub.archive.main",
 }
 
 
@@ -91,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
         ("keys", "make keys for message signatures"),
         ("parties", "import parties into the built-in oracle from CSV, or export them"),
         ("report", "reports of settlement, account statements: on the screen, as JSON, CSV, HTML"),
+        ("archive", "copy the analysts' topics to Parquet files"),
     ):
         roles.add_parser(tool, help=purpose, add_help=False)
     roles.add_parser("version", help="print the version")

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     ledger_port: int = Field(4002, ge=0, le=65535)
     callbacks_port: int = Field(4003, ge=0, le=65535)
     ledger_url: str = ""  # how the ingress reaches this ledger worker; default http://127.0.0.1:<ledger_port>
+    archive_port: int = Field(4004, ge=0, le=65535)  # metrics of `clearinghub archive --follow`
     admin_url: str = ""  # where operators' commands find the admin API; default http://<bind_host>:<admin_port>
     settlement_base_path: str = Field("/v2", pattern=r"^/[A-Za-z0-9._-]+$")  # of the settlement API, on the admin port
     instance: str = "0"  # stable name of this process among its role's replicas (StatefulSet ordinal)
@@ -105,6 +106,7 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(10_000, ge=1_000)
     sweep_interval_ms: int = Field(1_000, ge=100)
     transfer_retention_s: int = Field(7 * 86_400, ge=60)
+    archiving: bool = False  # finished transfers stay longer, until `clearinghub archive` has them (docs/archive.md)
     command_timeout_ms: int = Field(5_000, ge=100)
     stop_timeout_ms: int = Field(10_000, ge=1_000)
 

@@ -161,3 +161,13 @@ class Health(Protocol):
 
     async def services(self) -> dict[str, bool]:
         """Name -> up, e.g. {"broker": True, "datastore": True}."""
+
+
+class Archive(Protocol):
+    """Knows which final states are in the archive's files, and hears what cannot leave the ledger without."""
+
+    def sequence(self, partition: int) -> int:
+        """The last final state of the partition that is archived, and all before it; 0 if none is."""
+
+    def overdue(self, partition: int, table: str, overdue_ms: int) -> None:
+        """For so long the oldest of the partition's rows that is past its time has waited to be archived."""

@@ -16,7 +16,7 @@ TRANSFER_VERSION = 1
 POSITION_VERSION = 1
 BULK_VERSION = 1
 _FIRST = 20  # elements that the first rows of transfers had
-_LATER = (None, 0)  # what those that came later were until then: bulk, interchange fee
+_LATER = (None, 0, None)  # what those that came later were until then: bulk, interchange fee, sequence
 _POSITION_FIELDS = tuple(field.name for field in fields(Position))
 
 
@@ -29,7 +29,7 @@ def encode_transfer(row: Transfer) -> bytes:
             TRANSFER_VERSION, row.transfer_id, row.payer, row.payee, row.amount, row.currency, row.condition,
             row.expires_at_ms, history, row.prepare_hash, row.fulfil_hash, row.error_hash, row.fulfilment,
             row.completed_timestamp, row.window, error, row.extensions, row.fulfil_extensions, row.kind,
-            row.prepare_offset, row.bulk_id, row.interchange_fee,
+            row.prepare_offset, row.bulk_id, row.interchange_fee, row.sequence,
         ]
     )  # fmt: skip
 
@@ -42,13 +42,13 @@ def decode_transfer(data: bytes) -> Transfer:
     row.extend(_LATER[len(row) - _FIRST :])
     (_, transfer_id, payer, payee, amount, currency, condition, expires_at_ms, history, prepare_hash, fulfil_hash,
      error_hash, fulfilment, completed, window, error, extensions, fulfil_extensions, kind,
-     prepare_offset, bulk_id, interchange_fee) = row  # fmt: skip
+     prepare_offset, bulk_id, interchange_fee, sequence) = row  # fmt: skip
     states = tuple((STATE_BY_LABEL[label], at_ms) for label, at_ms in history)
     return Transfer(
         transfer_id, payer, payee, amount, currency, condition, expires_at_ms, states[-1][0], states, prepare_hash,
         fulfil_hash, error_hash, fulfilment, completed, window,
         None if error is None else ErrorInformation(*error), extensions, fulfil_extensions, kind, prepare_offset,
-        bulk_id, interchange_fee,
+        bulk_id, interchange_fee, sequence,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from clearinghub.engine.record import TableSpec, View
 
 COUNTERS: TableSpec[int] = TableSpec("counters", orjson.dumps, orjson.loads)
 IDS = "id"
+FINAL = "final"
 
 
 def next_id(view: View) -> int:
@@ -15,3 +16,10 @@ def next_id(view: View) -> int:
     count = view.get(COUNTERS, IDS) or 0
     view.put(COUNTERS, IDS, count + 1)
     return count * view.partitions + view.partition + 1
+
+
+def next_sequence(view: View) -> int:
+    """The number of the partition's next final state, from 1 without a gap: by it the archive says how far it is."""
+    sequence = (view.get(COUNTERS, FINAL) or 0) + 1
+    view.put(COUNTERS, FINAL, sequence)
+    return sequence

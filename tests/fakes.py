@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from clearinghub.domain.participant import Participant, decode_participant
 from clearinghub.engine.record import Record, TableSpec
 from clearinghub.messages import decode
+from tests.analysts import check_record
 
 Row = TypeVar("Row")
 
@@ -50,9 +51,11 @@ class MemoryView:
         return zlib.crc32(key.encode()) % self.partitions
 
     def emit(self, topic: str, key: str, value: bytes) -> None:
+        check_record(topic, value)
         self.emitted.append(Emitted(topic, key, value))
 
     def emit_to_partition(self, topic: str, partition: int, key: str, value: bytes) -> None:
+        check_record(topic, value)
         self.emitted.append(Emitted(topic, key, value, partition))
 
     def scan(self, table: TableSpec[Row], start: bytes, end: bytes, count_max: int) -> list[str]:

@@ -83,6 +83,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "clearinghub/admin_cli/": (
         "clearinghub.client", "clearinghub.config", "clearinghub.delivery.templates", "clearinghub.domain",
     ),
+    "clearinghub/archive/": (
+        "clearinghub.broker", "clearinghub.config", "clearinghub.logs", "clearinghub.messages", "clearinghub.signals",
+    ),
     "clearinghub/parties_cli/": (
         "clearinghub.broker", "clearinghub.config", "clearinghub.domain", "clearinghub.engine.overlay",
         "clearinghub.kafka", "clearinghub.messages", "clearinghub.party_messages", "clearinghub.ports",

@@ -44,14 +44,20 @@ class Auditor:
         A payee's credit follows the commit in another partition, so right may take a moment; it must then stay.
         """
         everybody = list(names)
+        await self.settled(books, everybody, timeout_s)
+        await asyncio.sleep(QUIET_S)
+        return await self._lines(books, everybody)
+
+    async def settled(self, books: Books, names: Iterable[str], timeout_s: float) -> list[AuditLine]:
+        """The same without a second look: for between the payments."""
+        everybody = list(names)
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + timeout_s
         lines = await self._lines(books, everybody)
         while not all(line.ok for line in lines) and loop.time() < deadline_s:
             await asyncio.sleep(POLL_INTERVAL_S)
             lines = await self._lines(books, everybody)
-        await asyncio.sleep(QUIET_S)
-        return await self._lines(books, everybody)
+        return lines
 
     async def _lines(self, books: Books, names: Iterable[str]) -> list[AuditLine]:
         accounts = [(name, account_type) for name in names for account_type in (POSITION, SETTLEMENT)]

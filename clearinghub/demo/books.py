@@ -28,8 +28,12 @@ class Books:
     def add_transfer(self, case: Case) -> None:
         """A finished transfer moves both positions if it committed, else nothing."""
         if EXPECTED[case.kind].is_committed:
-            self._balances[case.payer, POSITION] += case.amount_units
-            self._balances[case.payee, POSITION] -= case.amount_units
+            self.move(case.payer, case.payee, case.amount_units)
+
+    def move(self, payer: str, payee: str, amount_units: int) -> None:
+        """What a committed transfer does to both positions."""
+        self._balances[payer, POSITION] += amount_units
+        self._balances[payee, POSITION] -= amount_units
 
     def balance(self, name: str, account_type: str) -> int:
         """What the account must hold."""

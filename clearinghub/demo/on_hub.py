@@ -12,6 +12,7 @@ from rich.console import Console
 from clearinghub.client.admin import AdminError
 from clearinghub.client.hub_urls import HubDownError, HubUrls
 from clearinghub.config import Settings
+from clearinghub.sandbox.agreement import UnansweredError
 from clearinghub.sandbox.scheme import SchemeError
 
 EXIT_OK: Final = 0
@@ -39,6 +40,6 @@ async def play_on_hub(
     except HubDownError as error:
         console.print(f"{error}\nIs it running? `make run` starts it.", style="red", markup=False)
         return EXIT_NO_HUB
-    except (SchemeError, AdminError) as error:
+    except (SchemeError, AdminError, UnansweredError) as error:
         console.print(str(error), style="red", markup=False)
         return EXIT_WRONG

@@ -23,6 +23,7 @@ SHARES: Final[Mapping[Kind, int]] = {  # percent
 }
 TRANSFERS_MIN: Final = 20  # so that every kind occurs
 TRANSFERS_MAX: Final = 2_000  # whose sum stays within the funds below
+TRADING: Final = ("ada", "bea", "cyd")
 AMOUNT_UNITS_MAX: Final = 100 * UNITS_PER_CURRENCY_UNIT
 
 
@@ -63,7 +64,7 @@ def make_plan(transfers: int, seed: int, suffix: str) -> Plan:
     assert TRANSFERS_MIN <= transfers <= TRANSFERS_MAX
     draw = Random(seed)  # noqa: S311 - a mix of test data, not a secret
     plenty_units = 1_000_000 * UNITS_PER_CURRENCY_UNIT
-    trading = tuple(Player(f"demo-{role}-{suffix}", plenty_units, plenty_units) for role in ("ada", "bea", "cyd"))
+    trading = tuple(Player(f"demo-{role}-{suffix}", plenty_units, plenty_units) for role in TRADING)
     capped = Player(f"demo-capped-{suffix}", 100 * UNITS_PER_CURRENCY_UNIT, plenty_units)
     short = Player(f"demo-short-{suffix}", plenty_units, 50 * UNITS_PER_CURRENCY_UNIT)
     openers = (
@@ -78,6 +79,12 @@ def make_plan(transfers: int, seed: int, suffix: str) -> Plan:
             cases.append(Case(kind, bounded.name, payee.name, draw.randint(1, AMOUNT_UNITS_MAX)))
     draw.shuffle(cases)
     return Plan((*trading, capped, short), openers, tuple(cases))
+
+
+def trading_names(plan: Plan) -> tuple[str, str, str]:
+    """The DFSPs that have room for all that they are to pay."""
+    ada, bea, cyd = (player.name for player in plan.players[: len(TRADING)])
+    return ada, bea, cyd
 
 
 def _counts(transfers: int) -> dict[Kind, int]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -20,9 +21,16 @@ OK: Final = "[green]✓[/green]"
 NOT_OK: Final = "[bold red]✗[/bold red]"
 
 
+def a_table(title: str) -> Table:
+    """As all tables of the demo look: columns, a line below their heads, no frame."""
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
+
+
 def print_transfers(console: Console, verdicts: Sequence[Verdict]) -> None:
     """One row a kind: how many were sent, how they had to end, how they ended."""
-    table = Table(title="Transfers", title_justify="left")
+    table = a_table("Mixed transfers")
     table.add_column("kind")
     table.add_column("count", justify="right")
     table.add_column("expected")
@@ -39,7 +47,7 @@ def print_transfers(console: Console, verdicts: Sequence[Verdict]) -> None:
 
 def print_accounts(console: Console, lines: Sequence[AuditLine], currency: str) -> None:
     """One row an account."""
-    table = Table(title=f"Accounts ({currency})", title_justify="left")
+    table = a_table(f"Accounts ({currency})")
     table.add_column("participant")
     table.add_column("account")
     table.add_column("expected", justify="right")
@@ -65,12 +73,11 @@ def print_latencies(console: Console, verdicts: Sequence[Verdict]) -> None:
 
 def print_problems(console: Console, verdicts: Sequence[Verdict], lines: Sequence[AuditLine], other: list[str]) -> int:
     """What differs, the first of it in detail; gives how much differs in all."""
-    problems = [
+    problems = other + [
         f"{verdict.played.order.transfer_id} ({verdict.played.case.kind.value}): {problem}"
         for verdict in verdicts
         for problem in verdict.problems
     ]
-    problems += other
     problems += [
         f"{line.participant} {line.account_type}: expected {shown_amount(line.expected_units)}, seen {_seen(line)}"
         for line in lines
@@ -83,11 +90,10 @@ def print_problems(console: Console, verdicts: Sequence[Verdict], lines: Sequenc
     return len(problems)
 
 
-def print_success(console: Console, verdicts: Sequence[Verdict]) -> None:
+def print_success(console: Console, payments: int, transfers: int, callbacks: int) -> None:
     """That nothing differs, and how much was looked at."""
-    callbacks = sum(verdict.callbacks for verdict in verdicts)
     console.print(
-        f"✓ All {len(verdicts)} transfers ended as they had to on both sides ({callbacks:,} callbacks).\n"
+        f"✓ All {payments} payments and {transfers} transfers ended as they had to ({callbacks:,} callbacks).\n"
         "✓ Every account is right to the last 1/10,000.",
         style="green",
         highlight=False,

@@ -17,6 +17,7 @@ from clearinghub.demo.labels import Labels
 from clearinghub.demo.plan import Case
 from clearinghub.sandbox.callback import Answer, Callback
 from clearinghub.sandbox.dfsp import SimulatedDfsp
+from clearinghub.sandbox.patience import patiently
 from clearinghub.sandbox.wire import TransferOrder, new_transfer_id
 
 IN_FLIGHT_MAX: Final = 16
@@ -91,15 +92,21 @@ class Stage:
         order = payer.order(
             payee, case.amount_units, self._currency, behaviour=expected.behaviour, lifetime_s=lifetime_s
         )
+        return await self.play_order(case, order)
+
+    async def play_order(self, case: Case, order: TransferOrder) -> Played:
+        """Send a transfer and wait for what both sides must hear of it."""
+        payer, payee = self._dfsps[case.payer], self._dfsps[case.payee]
+        expected = EXPECTED[case.kind]
         played = Played(case, order)
-        played.posted = await self._request(played, "POST", payer.post_transfer(order))
+        played.posted = await self._request(played, "POST", partial(payer.post_transfer, order))
         if played.posted is None:
             return played
         await self._hear(played, payer, Counter(expected.payer))
         if expected.again:
             amount_units = case.amount_units + 1 if case.kind is Kind.CHANGED else case.amount_units
             again = replace(order, amount_units=amount_units)
-            if await self._request(played, "second POST", payer.post_transfer(again)) is not None:
+            if await self._request(played, "second POST", partial(payer.post_transfer, again)) is not None:
                 await self._hear(played, payer, Counter(expected.again))
         await self._hear(played, payee, self._labels.expected_by_payee(case))
         return played
@@ -107,14 +114,14 @@ class Stage:
     async def _ask(self, played: Played, dfsp: SimulatedDfsp, label: str) -> None:
         transfer_id = played.order.transfer_id
         before = sum(self._labels.of(each, played.case) == label for each in dfsp.callbacks_of(transfer_id))
-        if await self._request(played, f"GET by {dfsp.name}", dfsp.get_transfer(transfer_id)) is not None:
+        if await self._request(played, f"GET by {dfsp.name}", partial(dfsp.get_transfer, transfer_id)) is not None:
             await self._hear(played, dfsp, Counter({label: before + 1}))
 
-    async def _request(self, played: Played, what: str, request: Awaitable[Answer]) -> Answer | None:
+    async def _request(self, played: Played, what: str, send: Callable[[], Awaitable[Answer]]) -> Answer | None:
         """The hub's answer if it is 202; else the problem is noted."""
         try:
             async with asyncio.timeout_at(self._deadline_s):
-                answer = await request
+                answer = await patiently(send, self.left_s())
         except TimeoutError:
             late = asyncio.get_running_loop().time() >= self._deadline_s
             played.problems.append(f"{what}: out of time" if late else f"{what} got no answer in time")
@@ -132,12 +139,13 @@ class Stage:
         for label, count in labels.items():
             matches = partial(self._is, label, played.case)
             try:
-                await dfsp.wait_for(played.order.transfer_id, matches, count=count, timeout_s=self._left_s())
+                await dfsp.wait_for(played.order.transfer_id, matches, count=count, timeout_s=self.left_s())
             except TimeoutError:
                 return
 
     def _is(self, label: str, case: Case, callback: Callback) -> bool:
         return self._labels.of(callback, case) == label
 
-    def _left_s(self) -> float:
+    def left_s(self) -> float:
+        """How long to wait for any one callback."""
         return min(WAIT_S, max(0.01, self._deadline_s - asyncio.get_running_loop().time()))

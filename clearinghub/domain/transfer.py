@@ -118,6 +118,7 @@ class Transfer:
     prepare_offset: int | None = None  # where on its partition of topic `prepare` the message itself is kept
     bulk_id: str | None = None  # of the bulk whose line it is; that message is on topic `bulk-prepare`
     interchange_fee: int = 0  # what the payer's DFSP owes the payee's if it commits; negative the other way round
+    sequence: int | None = None  # of its final state, among all of its partition; None while it is open
 
     @property
     def changed_at_ms(self) -> int:

@@ -37,8 +37,10 @@ from clearinghub.engine.record import Sweep, SweepView
 from clearinghub.fees import load_fee_rules
 from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
 from clearinghub.hub.settlement_metrics import show_nothing, show_states
+from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.ports import Archive
 from clearinghub.schedule import next_due_of
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
@@ -87,10 +89,12 @@ def ledger_config(
     settings: Settings,
     context: LedgerContext,
     on_wait: Callable[[int, int], None] = lambda _partition, _waited_ms: None,
+    archive: Archive | None = None,
 ) -> EngineConfig:
     """The engine of the ledger: inputs in the order in which a round takes them, work in flight before new work.
 
-    `on_wait` hears, by partition, how long (milliseconds) the oldest record of each batch has waited.
+    `on_wait` hears, by partition, how long (milliseconds) the oldest record of each batch has waited. With an `archive`
+    finished transfers stay until it has them.
     """
     on_fulfil = make_on_fulfil(context)
     topics = load_topology().topics
@@ -135,8 +139,8 @@ def ledger_config(
         sweeps=(
             make_due_sweep(),
             make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout"),
-            make_retention_sweep(settings.transfer_retention_s * 1000),
-            make_bulk_retention_sweep(settings.transfer_retention_s * 1000),
+            make_retention_sweep(settings.transfer_retention_s * 1000, archive),
+            make_bulk_retention_sweep(settings.transfer_retention_s * 1000, archive),
             make_quote_sweep(settings.quote_retention_s * 1000),
             make_window_sweep(coordinator_of(settings), next_due_of(settings)),
             make_settlement_retention_sweep(
@@ -272,12 +276,15 @@ async def run_ledger(settings: Settings) -> None:
         fee_rules=fee_rules,
     )
     load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
-    app = EngineApp(ledger_config(settings, context, load.note))
+    archive = ArchivedView(settings) if settings.archiving else None
+    app = EngineApp(ledger_config(settings, context, load.note, archive))
 
     health = LedgerHealth(app, coordinator_of(settings))
     listener = Listener(build_ledger_app(Rows(app), health), settings.bind_host, settings.ledger_port)
     app.finalize()
     try:
+        if archive is not None:
+            await archive.start()
         await app.start()
         await load.start()
         await listener.start()
@@ -288,3 +295,5 @@ async def run_ledger(settings: Settings) -> None:
         await app.stop()
         await listener.stop()
         await participants.stop()
+        if archive is not None:
+            await archive.stop()

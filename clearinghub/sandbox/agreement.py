@@ -1,30 +1,39 @@
-"""A simulated DFSP before a transfer: it asks for quotes and payments, and answers what others ask of it."""
+"""A simulated DFSP before a transfer: it finds parties, asks for quotes and payments, and answers what others ask."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from time import perf_counter_ns
 from typing import Any, Final
 
 import structlog
 from aiohttp import ClientError
 
-from clearinghub.domain.money import format_amount
 from clearinghub.sandbox.callback import Answer
-from clearinghub.sandbox.fspiop_client import FspiopClient
+from clearinghub.sandbox.fspiop_client import FspiopClient, shown_request
+from clearinghub.sandbox.heard import Heard
 from clearinghub.sandbox.inbox import Inbox
-from clearinghub.sandbox.quoting import NotAQuoteError, bulk_quote_answer, quote_answer
-from clearinghub.sandbox.wire import new_transfer_id, timestamp
+from clearinghub.sandbox.parties import Parties, Party
+from clearinghub.sandbox.patience import patiently
+from clearinghub.sandbox.quoting import NotAQuoteError, Tariff, bulk_quote_answer, quote_answer
+from clearinghub.sandbox.requests import Wish, quote_request
+from clearinghub.sandbox.wire import new_transfer_id
 
-RESOURCES: Final = ("quotes", "bulkQuotes", "transactionRequests", "transactions", "authorizations")
+RESOURCES: Final = (
+    "parties", "participants", "quotes", "bulkQuotes", "transactionRequests", "transactions", "authorizations",
+)  # fmt: skip
 ENDPOINT_TYPES: Final = ("QUOTES", "BULK_QUOTES", "TRX_REQ_SERVICE", "AUTHORIZATIONS")
 OTP: Final = "123456"
 ANSWERS_KEPT_MAX: Final = 20_000
+CALLBACK_TIMEOUT_S: Final = 10.0
+QUOTE_REJECTED: Final = ("5103", "Payee FSP rejected quote")
 
 # What is answered to a GET about something that was never asked for (fspiop 2.2).
 _UNKNOWN: Final = {
+    "parties": ("3204", "Party not found"),
     "quotes": ("3205", "Quote ID not found"),
     "bulkQuotes": ("3209", "Bulk quote ID not found"),
     "transactionRequests": ("3206", "Transaction request ID not found"),
@@ -34,49 +43,24 @@ _UNKNOWN: Final = {
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A message of another DFSP, or an error of the hub. Header names in lower case; `path` without the query."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-    content: dict[str, Any]
-    arrived_at_ns: int
-
-    @property
-    def resource(self) -> str:
-        """`quotes`, ..."""
-        return self.path.split("/")[1]
-
-    @property
-    def transfer_id(self) -> str:
-        """What it is about."""
-        in_path = self.path.removeprefix(f"/{self.resource}").removesuffix("/error").strip("/")
-        in_body = (self.content.get(name) for name in ("quoteId", "bulkQuoteId", "transactionRequestId"))
-        return in_path or next((one for one in in_body if isinstance(one, str)), "")
-
-    @property
-    def error_code(self) -> str:
-        """The errorCode it tells; empty if it is no error."""
-        error = self.content.get("errorInformation")
-        return str(error.get("errorCode")) if isinstance(error, dict) else ""
-
-    @property
-    def label(self) -> str:
-        """In a line."""
-        return f"{self.method} {self.path} {self.error_code}".rstrip()
+class UnansweredError(Exception):
+    """What was asked of the hub, or of another DFSP, came to nothing; the text tells why."""
 
 
 class Agreements:
-    """One DFSP's half of what is agreed on before transfers. While `silent`, it takes questions and answers none."""
+    """One DFSP's half of what is agreed on before transfers. While `silent`, it takes questions and answers none.
+
+    `tariff` is what it charges as payee. `entered` holds what payers have typed in at its payees' terminals, by
+    transaction request; where nothing is held, they typed `OTP`.
+    """
 
     def __init__(self, name: str, secret: bytes) -> None:
         self.silent = False
+        self.tariff: Tariff = {}
+        self.entered: dict[str, str] = {}
         self._name = name
         self._secret = secret
+        self._parties = Parties()
         self._inbox: Inbox[Heard] = Inbox(name)
         self._answers: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,6 +95,52 @@ class Agreements:
         """The first message about something that matches. Raises TimeoutError, which tells what came instead."""
         return await self._inbox.wait_for(subject_id, matches, 1, timeout_s)
 
+    async def register(self, parties: Sequence[Party]) -> None:
+        """Have these parties, and tell the hub so; raises UnansweredError if it does not take all of them."""
+        self._parties.add(parties)
+        request_id = new_transfer_id()
+        batch = {"requestId": request_id, "partyList": [party.id_info for party in parties]}
+        heard = await self.ask("POST", "/participants", request_id, None, batch)
+        results = heard.content.get("partyList", ())
+        refused = [result for result in results if "errorInformation" in result]
+        if refused or len(results) != len(parties):
+            raise UnansweredError(f"of {len(parties)} parties the hub took {len(results) - len(refused)}: {refused}")
+
+    async def look_up(self, path: str) -> Heard:
+        """What the DFSP of the party found by `path` tells of it; raises as `ask` does."""
+        return await self.ask("GET", f"/parties/{path}", path, None)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        subject_id: str,
+        destination: str | None,
+        content: Mapping[str, Any] | None = None,
+        *,
+        timeout_s: float = CALLBACK_TIMEOUT_S,
+    ) -> Heard:
+        """Send a question, again while the hub is too busy for it, and wait for its answer.
+
+        Raises:
+            UnansweredError: the hub did not take it, or an error came, or nothing within `timeout_s`.
+        """
+        resource, asked_at_ns = path.split("/")[1], perf_counter_ns()
+
+        def is_answer(heard: Heard) -> bool:
+            return (heard.method, heard.resource) == ("PUT", resource) and heard.arrived_at_ns > asked_at_ns
+
+        try:
+            taken = await patiently(lambda: self.send(method, path, subject_id, destination, content), timeout_s)
+            if taken.status != HTTPStatus.ACCEPTED:
+                raise UnansweredError(f"{shown_request(method, path)} was answered {taken.text}")
+            heard = await self.wait_for(subject_id, is_answer, timeout_s=timeout_s)
+        except (ClientError, TimeoutError) as error:
+            raise UnansweredError(f"{shown_request(method, path)}: {error or 'no answer'}") from error
+        if heard.error_code:
+            raise UnansweredError(f"{shown_request(method, path)}: {heard.content['errorInformation']}")
+        return heard
+
     async def ask_quote(self, payee: str, amount_units: int, currency: str, **changes: Any) -> tuple[str, Answer]:
         """POST /quotes; the quote's id, and how the hub took it. `changes` are fields of the body."""
         quote = self.quote(payee, amount_units, currency) | changes
@@ -118,19 +148,11 @@ class Agreements:
 
     def quote(self, payee: str, amount_units: int, currency: str) -> dict[str, Any]:
         """The body of a POST /quotes, with fresh ids."""
-        return {
-            "quoteId": new_transfer_id(),
-            "transactionId": new_transfer_id(),
-            "payer": {"partyIdInfo": _party("447700900456", self._name)},
-            "payee": {"partyIdInfo": _party("447700900123", payee)},
-            "amountType": "SEND",
-            "amount": {"currency": currency, "amount": format_amount(amount_units)},
-            "transactionType": {"scenario": "TRANSFER", "initiator": "PAYER", "initiatorType": "CONSUMER"},
-            "expiration": timestamp(60),
-        }
+        payer = Party("MSISDN", "447700900456", self._name, "Pat Payer")  # numbers kept for fiction
+        return quote_request(Wish(payer, Party("MSISDN", "447700900123", payee, "Paz Payee"), amount_units, currency))
 
     async def send(
-        self, method: str, path: str, subject_id: str, destination: str, content: Mapping[str, Any] | None = None
+        self, method: str, path: str, subject_id: str, destination: str | None, content: Mapping[str, Any] | None = None
     ) -> Answer:
         """Any message; raises aiohttp.ClientError or TimeoutError if the hub gives no answer."""
         assert self._client is not None, "start it first"
@@ -142,26 +164,33 @@ class Agreements:
         path = f"/{heard.resource}/{subject_id}"
         try:
             content = self._content(heard, subject_id)
-            if content is None:
-                code, text = _UNKNOWN[heard.resource]
-                content, path = {"errorInformation": {"errorCode": code, "errorDescription": text}}, f"{path}/error"
+            error = _UNKNOWN[heard.resource] if content is None else None
+        except NotAQuoteError as refusal:
+            log.warning("quote-rejected", dfsp=self._name, about=heard.label, reason=str(refusal))
+            content, error = None, QUOTE_REJECTED
+        if error is not None:
+            code, text = error
+            content, path = {"errorInformation": {"errorCode": code, "errorDescription": text}}, f"{path}/error"
+        try:
             await self.send("PUT", path, subject_id, asker, content)
-        except (ClientError, TimeoutError, NotAQuoteError) as error:
-            log.warning("answer-not-given", dfsp=self._name, about=heard.label, error=repr(error))
+        except (ClientError, TimeoutError) as failure:
+            log.warning("answer-not-given", dfsp=self._name, about=heard.label, error=repr(failure))
 
     def _content(self, heard: Heard, subject_id: str) -> dict[str, Any] | None:
         """The same answer to the same question; None for what was never asked for."""
+        if heard.resource == "parties":
+            return self._parties.answer(subject_id)
         place = (heard.resource, subject_id)
         known = self._answers.get(place)
         if known is not None or (heard.method == "GET" and heard.resource != "authorizations"):
             return known
         match heard.resource:
             case "quotes":
-                answer = quote_answer(heard.content, self._name, self._secret)
+                answer = quote_answer(heard.content, self._name, self._secret, self.tariff)
             case "bulkQuotes":
-                answer = bulk_quote_answer(heard.content, self._name, self._secret)
+                answer = bulk_quote_answer(heard.content, self._name, self._secret, self.tariff)
             case "authorizations":
-                information = {"authentication": "OTP", "authenticationValue": OTP}
+                information = {"authentication": "OTP", "authenticationValue": self.entered.pop(subject_id, OTP)}
                 answer = {"authenticationInfo": information, "responseType": "ENTERED"}
             case _:
                 answer = {"transactionId": new_transfer_id(), "transactionRequestState": "RECEIVED"}
@@ -169,7 +198,3 @@ class Agreements:
         if len(self._answers) > ANSWERS_KEPT_MAX:
             self._answers.popitem(last=False)
         return answer
-
-
-def _party(identifier: str, fsp: str) -> dict[str, str]:
-    return {"partyIdType": "MSISDN", "partyIdentifier": identifier, "fspId": fsp}

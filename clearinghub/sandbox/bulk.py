@@ -19,8 +19,11 @@ from clearinghub.sandbox.wire import TransferOrder, new_transfer_id, timestamp
 log = structlog.get_logger()
 
 
-def bulk_body(bulk_id: str, orders: Sequence[TransferOrder]) -> bytes:
-    """The body of POST /bulkTransfers with these transfers as its lines; all are between the same two DFSPs."""
+def bulk_body(bulk_id: str, orders: Sequence[TransferOrder], bulk_quote_id: str | None = None) -> bytes:
+    """The body of POST /bulkTransfers with these transfers as its lines; all are between the same two DFSPs.
+
+    `bulk_quote_id` is the bulk quote that they were agreed on with; a fresh id if they were not.
+    """
     first = orders[0]
     lines = [
         {
@@ -34,7 +37,7 @@ def bulk_body(bulk_id: str, orders: Sequence[TransferOrder]) -> bytes:
     ]
     body = {
         "bulkTransferId": bulk_id,
-        "bulkQuoteId": new_transfer_id(),
+        "bulkQuoteId": bulk_quote_id or new_transfer_id(),
         "payerFsp": first.payer,
         "payeeFsp": first.payee,
         "individualTransfers": lines,

@@ -1,4 +1,4 @@
-"""What a DFSP sees of a transfer: the hub's callbacks, and the hops that its journey is made of."""
+"""What a DFSP sees of a payment: the hub's callbacks, and the hops that its journey is made of."""
 
 from __future__ import annotations
 
@@ -102,8 +102,28 @@ class Direction(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """A request as it was sent or as it arrived. Header names are in lower case; `path` has its query."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def resource(self) -> str:
+        """`transfers`, `quotes`, ..."""
+        return self.path.split("/")[1]
+
+
+@dataclass(frozen=True, slots=True)
 class Hop:
-    """One step of a transfer's journey, seen by one DFSP. `what` is a short text for people."""
+    """One step of a journey, seen by one DFSP.
+
+    `transfer_id` is the id of what it is about, of a party `type/identifier`. `what` is a text for people, `at_ns`
+    is of `time.perf_counter_ns`. Only the hub's synchronous answers have no `message`; what it tells about a transfer
+    or a bulk is a `callback` too.
+    """
 
     dfsp: str
     direction: Direction
@@ -111,3 +131,4 @@ class Hop:
     what: str
     at_ns: int
     callback: Callback | None = field(default=None, repr=False)
+    message: Message | None = field(default=None, repr=False)

@@ -14,14 +14,15 @@ import structlog
 from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 
 from clearinghub.jws.signature import Signer, Verifier
-from clearinghub.sandbox.agreement import ENDPOINT_TYPES, RESOURCES, Agreements, Heard
+from clearinghub.sandbox.agreement import ENDPOINT_TYPES, RESOURCES, Agreements
 from clearinghub.sandbox.behaviour import Behaviour, chosen_behaviour
 from clearinghub.sandbox.bulk import answer_bulk
-from clearinghub.sandbox.callback import Answer, Callback, CallbackKind, Direction, Hop
+from clearinghub.sandbox.callback import Answer, Callback, CallbackKind, Direction, Hop, Message
 from clearinghub.sandbox.fspiop_client import FspiopClient
+from clearinghub.sandbox.heard import Heard
 from clearinghub.sandbox.ilp import fulfilment_of
 from clearinghub.sandbox.inbox import Inbox
-from clearinghub.sandbox.parties import Parties
+from clearinghub.sandbox.parties import party_endpoints
 from clearinghub.sandbox.payee import answer_transfer
 from clearinghub.sandbox.wire import (
     LIFETIME_S,
@@ -73,7 +74,6 @@ class SimulatedDfsp:
         self._verifier = verifier
         self._inbox: Inbox[Callback] = Inbox(name)
         self.agreements = Agreements(name, self._secret)
-        self.parties = Parties(name, self._send_of_party)
         self._answers: set[asyncio.Task[None]] = set()
         self._runner: AppRunner | None = None
         self._client: FspiopClient | None = None
@@ -102,7 +102,6 @@ class SimulatedDfsp:
         application.router.add_put("/bulkTransfers/{id}", self._on_fulfil)
         application.router.add_put("/bulkTransfers/{id}/error", self._on_error)
         application.router.add_route("*", f"/{{resource:{'|'.join(RESOURCES)}}}{{rest:(/.*)?}}", self._on_agreement)
-        self.parties.add_routes(application)
         runner = AppRunner(application, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
         await runner.setup()
         try:
@@ -121,7 +120,6 @@ class SimulatedDfsp:
             task.cancel()
         await asyncio.gather(*self._answers, return_exceptions=True)
         await self.agreements.stop()
-        await self.parties.stop()
         if self._client is not None:
             await self._client.close()
         if self._runner is not None:
@@ -140,7 +138,7 @@ class SimulatedDfsp:
         transfers, bulks = f"{base_url}/transfers", f"{base_url}/bulkTransfers"
         return {
             **{f"FSPIOP_CALLBACK_URL_{kind}": base_url for kind in ENDPOINT_TYPES},
-            **self.parties.endpoints(base_url),
+            **party_endpoints(base_url),
             "FSPIOP_CALLBACK_URL_BULK_TRANSFER_POST": bulks,
             "FSPIOP_CALLBACK_URL_BULK_TRANSFER_PUT": bulks + "/{{id}}",
             "FSPIOP_CALLBACK_URL_BULK_TRANSFER_ERROR": bulks + "/{{id}}/error",
@@ -199,9 +197,6 @@ class SimulatedDfsp:
         """
         return await self._inbox.wait_for(transfer_id, matches if matches is not None else _any, count, timeout_s)
 
-    async def _send_of_party(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> int:
-        return await self.client.send_of_party(method, path, headers, body)
-
     async def _on_prepare(self, request: Request) -> Response:
         return await self._receive(request, CallbackKind.PREPARE, self._answer_transfer)
 
@@ -230,17 +225,18 @@ class SimulatedDfsp:
         taken = await self._take(request)
         if isinstance(taken, Response):
             return taken
-        headers, body = taken
-        content = _json_object(body or b"{}")
+        content = _json_object(taken.body or b"{}")
         if content is None:
             return Response(status=HTTPStatus.BAD_REQUEST)
-        self.agreements.take(
-            Heard(request.method, request.path, dict(request.query), headers, body, content, arrived_at_ns)
-        )
+        query = dict(request.query)
+        heard = Heard(request.method, request.path, query, taken.headers, taken.body, content, arrived_at_ns)
+        hop = Hop(self.name, Direction.FROM_HUB, heard.transfer_id, heard.shown, arrived_at_ns, message=taken)
+        self._observe(hop)
+        self.agreements.take(heard)
         return Response(status=HTTPStatus.OK if request.method == "PUT" else HTTPStatus.ACCEPTED)
 
-    async def _take(self, request: Request) -> tuple[dict[str, str], bytes] | Response:
-        """Headers by lower-case name and the body of a callback, or the answer to one that is not taken."""
+    async def _take(self, request: Request) -> Message | Response:
+        """What has come, or the answer to what is not taken."""
         if self.outage_status is not None:
             self.turned_away += 1
             return Response(status=self.outage_status)
@@ -252,7 +248,7 @@ class SimulatedDfsp:
                 log.warning("callback-not-trusted", dfsp=self.name, path=request.path, reason=fault.reason)
                 error = error_body("3105", f"Invalid signature - {fault.reason}")
                 return Response(status=HTTPStatus.BAD_REQUEST, body=error, content_type="application/json")
-        return headers, body
+        return Message(request.method, request.rel_url.raw_path_qs, headers, body)
 
     async def _receive(
         self,
@@ -265,14 +261,13 @@ class SimulatedDfsp:
         taken = await self._take(request)
         if isinstance(taken, Response):
             return taken
-        headers, body = taken
-        content = _json_object(body)
+        content = _json_object(taken.body)
         if content is None:
             return Response(status=HTTPStatus.BAD_REQUEST)
         transfer_id = request.match_info.get("id") or str(content.get("transferId") or content.get("bulkTransferId"))
-        callback = Callback(kind, transfer_id, headers, body, content, arrived_at_ns)
+        callback = Callback(kind, transfer_id, taken.headers, taken.body, content, arrived_at_ns)
         self._inbox.put(callback)
-        self._observe(Hop(self.name, Direction.FROM_HUB, transfer_id, callback.shown, arrived_at_ns, callback))
+        self._observe(Hop(self.name, Direction.FROM_HUB, transfer_id, callback.shown, arrived_at_ns, callback, taken))
         if answer is None:
             return Response(status=HTTPStatus.OK)
         task = asyncio.create_task(answer(callback))

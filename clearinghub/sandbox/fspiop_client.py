@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from clearinghub.jws.signature import HEADER, Signer
-from clearinghub.sandbox.callback import Answer, Direction, Hop
+from clearinghub.sandbox.callback import Answer, Direction, Hop, Message
 from clearinghub.sandbox.wire import TransferOrder, callback_headers, error_body, fulfil_body, request_headers
 
 REQUEST_TIMEOUT_S: Final = 30
@@ -90,29 +90,23 @@ class FspiopClient:
         return await self._send("PUT", path, bulk_id, headers, error_body(code, description), what)
 
     async def send(
-        self, method: str, path: str, subject_id: str, destination: str, content: Mapping[str, Any] | None
+        self, method: str, path: str, subject_id: str, destination: str | None, content: Mapping[str, Any] | None
     ) -> Answer:
         """Any message about anything else: the resource is the path's first segment."""
         resource = path.split("/")[1]
         headers = callback_headers if method == "PUT" else request_headers
         body = None if content is None else json.dumps(content, separators=(",", ":")).encode()
-        what = f"{method} {path.partition('?')[0]}"
+        what = shown_request(method, path)
         return await self._send(method, path, subject_id, headers(self._name, destination, resource), body, what)
-
-    async def send_of_party(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> int:
-        """A message about a party, which is no hop of a transfer; gives the status."""
-        if self._signer is not None:
-            headers = signed(self._signer, method, path, headers, body or b"")
-        async with self._session.request(method, self._hub_url + path, headers=headers, data=body) as response:
-            return response.status
 
     async def _send(
         self, method: str, path: str, transfer_id: str, headers: Mapping[str, str], body: bytes | None, what: str
     ) -> Answer:
         if self._signer is not None:
             headers = signed(self._signer, method, path, headers, body or b"")
+        message = Message(method, path, {name.lower(): value for name, value in headers.items()}, body or b"")
         sent_at_ns = perf_counter_ns()
-        self._observe(Hop(self._name, Direction.TO_HUB, transfer_id, what, sent_at_ns))
+        self._observe(Hop(self._name, Direction.TO_HUB, transfer_id, what, sent_at_ns, message=message))
         # aiohttp wants what is large as a file: it would hold up the loop.
         data = BytesIO(body) if body is not None and len(body) > BODY_AT_ONCE_BYTES else body
         async with self._session.request(method, self._hub_url + path, headers=headers, data=data) as response:
@@ -128,6 +122,12 @@ def signed(signer: Signer, method: str, path: str, headers: Mapping[str, str], b
     lower = {name.lower(): value for name, value in headers.items()}
     lower |= {"fspiop-uri": path, "fspiop-http-method": method}
     return lower | {HEADER: signer.sign(lower, body)}
+
+
+def shown_request(method: str, path: str) -> str:
+    """A request line for people, without ids: `PUT /quotes/…/error`."""
+    resource, _, rest = path.partition("?")[0].removeprefix("/").partition("/")
+    return f"{method} /{resource}{'/…' if rest else ''}{'/error' if rest.endswith('/error') else ''}"
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

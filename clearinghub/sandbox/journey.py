@@ -1,24 +1,28 @@
-"""Shows transfers on their way: one line a hop, a lane for each DFSP, the hub in between."""
+"""Shows payments on their way: one line a hop, a lane for each DFSP, the hub in between."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
-from clearinghub.sandbox.callback import CallbackKind, Direction, Hop
+from clearinghub.sandbox.callback import CallbackKind, Direction, Hop, Message
 
 LANE_WIDTH: Final = 28  # so that a line fits into 80 columns
 TRANSFERS_KEPT_MAX: Final = 1_000
+NAMES: Final = {  # of what is shown; the rest (registering parties) is not
+    "parties": "lookup", "quotes": "quote", "transfers": "transfer", "bulkQuotes": "bulk quote",
+    "bulkTransfers": "bulk", "transactionRequests": "payment request", "authorizations": "authorization",
+}  # fmt: skip
 GOOD: Final = "green"
 BAD: Final = "red"
 
 
 class JourneyPrinter:
-    """Prints hops as they happen; times are milliseconds since the transfer was first seen.
+    """Prints hops as they happen; times are milliseconds since the transfer, quote or lookup was first seen.
 
     `left` and `right` are the names of the two DFSPs; `on_outcome` is called when one of them hears how a transfer
     ended.
@@ -29,24 +33,29 @@ class JourneyPrinter:
         self._left = left
         self._right = right
         self._on_outcome = on_outcome
-        self._started_at_ns: OrderedDict[str, int] = OrderedDict()
+        self._started: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._shown_id: str | None = None
 
     def observe(self, hop: Hop) -> None:
         """Print one hop."""
-        started_at_ns = self._started_at_ns.setdefault(hop.transfer_id, hop.at_ns)
-        if len(self._started_at_ns) > TRANSFERS_KEPT_MAX:
-            self._started_at_ns.popitem(last=False)
-        if hop.transfer_id != self._shown_id:
-            self._shown_id = hop.transfer_id
-            self._print_head(hop.transfer_id)
+        begins = hop.message is not None and _begins(hop, hop.message, self._started)
+        if hop.message is not None and begins:
+            self._started[hop.transfer_id] = NAMES[hop.message.resource], hop.at_ns
+            if len(self._started) > TRANSFERS_KEPT_MAX:
+                self._started.popitem(last=False)
+        if hop.transfer_id not in self._started:
+            return
+        name, started_at_ns = self._started[hop.transfer_id]
+        if begins or hop.transfer_id != self._shown_id:
+            self._print_head(name, hop.transfer_id)
         self._console.print(self._line(hop, started_at_ns), soft_wrap=True)
         if _is_outcome(hop):
             self._on_outcome()
 
-    def _print_head(self, transfer_id: str) -> None:
+    def _print_head(self, name: str, subject_id: str) -> None:
+        self._shown_id = subject_id
         self._console.print()
-        self._console.print(Text.assemble("  transfer ", (transfer_id, "bold")), soft_wrap=True)
+        self._console.print(Text.assemble(f"  {name} ", (subject_id, "bold")), soft_wrap=True)
         head = f"{'ms':>8}  {self._left:<{LANE_WIDTH}}   {'hub':^5}   {self._right}"
         self._console.print(Text(head, style="dim"), soft_wrap=True)
 
@@ -60,6 +69,12 @@ class JourneyPrinter:
         line.append(f"{'':<{LANE_WIDTH}}     │")
         line.append(" ◀── " if to_hub else " ──▶ ", style="dim")
         return line.append(hop.what, style=_style(hop.what))
+
+
+def _begins(hop: Hop, message: Message, started: Container[str]) -> bool:
+    """True for the first hop about something that is shown, and for every new lookup of a party."""
+    is_lookup = message.resource == "parties" and message.method == "GET" and hop.direction is Direction.TO_HUB
+    return message.resource in NAMES and (is_lookup or hop.transfer_id not in started)
 
 
 def _is_outcome(hop: Hop) -> bool:

@@ -1,125 +1,68 @@
-"""The parties of a simulated DFSP: registered with the hub, looked up, and described to whoever asks (fspiop 6)."""
+"""The parties of a simulated DFSP: how they are found, and who they are (fspiop 1.5, 6)."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import Any, Final
-
-from aiohttp.web import Application, Request, Response
-
-from clearinghub.sandbox.wire import error_body, http_date
-
-PARTY_TYPE: Final = "MSISDN"
-CALLBACK_TIMEOUT_S: Final = 10.0
-_MEDIA_TYPE: Final = "application/vnd.interoperability.{}+json;version=1"
-
-SendParty = Callable[[str, str, dict[str, str], bytes | None], Awaitable[int]]
-"""Sends method, path, headers and body to the hub; gives the status."""
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 
-class PartyLookupError(Exception):
-    """The hub did not do what it was asked; the text tells what it said."""
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Somebody with an account at the DFSP `fsp`. `merchant_code` is the ISO 18245 category of a shop."""
+
+    id_type: str
+    identifier: str
+    fsp: str
+    name: str
+    sub_id: str | None = None
+    merchant_code: str | None = None
+
+    @property
+    def path(self) -> str:
+        """What it is found by: `MSISDN/447700900123`, `BUSINESS/shop/till-1`."""
+        return "/".join((self.id_type, self.identifier, *((self.sub_id,) if self.sub_id is not None else ())))
+
+    @property
+    def id_info(self) -> dict[str, str]:
+        """A PartyIdInfo."""
+        sub_id = {} if self.sub_id is None else {"partySubIdOrType": self.sub_id}
+        return {"partyIdType": self.id_type, "partyIdentifier": self.identifier, **sub_id, "fspId": self.fsp}
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """A Party, as its DFSP tells of it."""
+        code = {} if self.merchant_code is None else {"merchantClassificationCode": self.merchant_code}
+        return {"partyIdInfo": self.id_info, **code, "name": self.name}
 
 
 class Parties:
-    """Who its parties are, by identifier, and what it hears of others'."""
+    """Who has an account at one DFSP."""
 
-    def __init__(self, name: str, send: SendParty) -> None:
-        self._name = name
-        self._send = send
-        self._own: dict[str, str] = {}
-        self._waiting: defaultdict[str, list[asyncio.Future[dict[str, Any]]]] = defaultdict(list)
-        self._answers: set[asyncio.Task[int]] = set()
+    def __init__(self) -> None:
+        self._own: dict[str, Party] = {}
 
-    def add_routes(self, application: Application) -> None:
-        """Serve what the hub sends of parties."""
-        application.router.add_get("/parties/{type}/{id}", self._on_lookup)
-        for resource in ("parties", "participants"):
-            application.router.add_put(f"/{resource}/{{type}}/{{id}}", self._on_answer)
-            application.router.add_put(f"/{resource}/{{type}}/{{id}}/error", self._on_answer)
+    def add(self, parties: Iterable[Party]) -> None:
+        """From now on these have."""
+        self._own |= {party.path: party for party in parties}
 
-    def endpoints(self, base_url: str) -> dict[str, str]:
-        """What to register with the hub: endpoint type -> URL template (fspiop 5.4)."""
-        party, prefix = "{{partyIdType}}/{{partyIdentifier}}", "FSPIOP_CALLBACK_URL_"
-        return {
-            f"{prefix}PARTIES_GET": f"{base_url}/parties/{party}",
-            f"{prefix}PARTIES_PUT": f"{base_url}/parties/{party}",
-            f"{prefix}PARTIES_PUT_ERROR": f"{base_url}/parties/{party}/error",
-            f"{prefix}PARTICIPANT_PUT": f"{base_url}/participants/{party}",
-            f"{prefix}PARTICIPANT_PUT_ERROR": f"{base_url}/participants/{party}/error",
-        }
+    def answer(self, path: str) -> dict[str, Any] | None:
+        """The body of PUT /parties/{path}; None if nobody is found by it."""
+        party = self._own.get(path)
+        return None if party is None else {"party": party.described}
 
-    async def register(self, identifier: str, party_name: str) -> None:
-        """Have a party, and tell the hub so.
 
-        Raises:
-            PartyLookupError: the hub refused it, or said nothing.
-        """
-        self._own[identifier] = party_name
-        await self._ask("POST", "participants", identifier, json.dumps({"fspId": self._name}).encode())
-
-    async def look_up(self, identifier: str) -> dict[str, Any]:
-        """The party of that number, as its DFSP describes it.
-
-        Raises:
-            PartyLookupError: nobody has it, or nobody answered.
-        """
-        party: dict[str, Any] = (await self._ask("GET", "parties", identifier, None))["party"]
-        return party
-
-    async def stop(self) -> None:
-        """Drop what was still to be answered."""
-        for task in self._answers:
-            task.cancel()
-        await asyncio.gather(*self._answers, return_exceptions=True)
-
-    async def _ask(self, method: str, resource: str, identifier: str, body: bytes | None) -> dict[str, Any]:
-        path = f"/{resource}/{PARTY_TYPE}/{identifier}"
-        answer = asyncio.get_running_loop().create_future()
-        self._waiting[path].append(answer)
-        media_type = _MEDIA_TYPE.format(resource)
-        status = await self._send(method, path, {"Accept": media_type, **self._headers(resource)}, body)
-        if status != HTTPStatus.ACCEPTED:
-            raise PartyLookupError(f"{method} {path} was answered {status}")
-        try:
-            async with asyncio.timeout(CALLBACK_TIMEOUT_S):
-                content: dict[str, Any] = await answer
-        except TimeoutError:
-            raise PartyLookupError(f"{method} {path}: no callback in {CALLBACK_TIMEOUT_S:.0f} s") from None
-        if "errorInformation" in content:
-            raise PartyLookupError(f"{method} {path}: {content['errorInformation']}")
-        return content
-
-    async def _on_lookup(self, request: Request) -> Response:
-        task = asyncio.create_task(self._describe(request.path, request.headers.get("FSPIOP-Source", "")))
-        self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
-        return Response(status=HTTPStatus.ACCEPTED)
-
-    async def _describe(self, path: str, requester: str) -> int:
-        _, _, id_type, identifier = path.split("/")
-        headers = {**self._headers("parties"), "FSPIOP-Destination": requester}
-        party_name = self._own.get(identifier) if id_type == PARTY_TYPE else None
-        if party_name is None:
-            return await self._send("PUT", f"{path}/error", headers, error_body("3204", "Party not found"))
-        named = {"partyIdType": id_type, "partyIdentifier": identifier, "fspId": self._name}
-        body = {"party": {"partyIdInfo": named, "name": party_name}}
-        return await self._send("PUT", path, headers, json.dumps(body).encode())
-
-    async def _on_answer(self, request: Request) -> Response:
-        try:
-            content = json.loads(await request.read())
-        except ValueError:
-            return Response(status=HTTPStatus.BAD_REQUEST)
-        for answer in self._waiting.pop(request.path.removesuffix("/error"), ()):
-            if not answer.done():
-                answer.set_result(content)
-        return Response(status=HTTPStatus.OK)
-
-    def _headers(self, resource: str) -> dict[str, str]:
-        media_type = f"{_MEDIA_TYPE.format(resource)}.1"
-        return {"Content-Type": media_type, "Date": http_date(), "FSPIOP-Source": self._name}
+def party_endpoints(base_url: str) -> dict[str, str]:
+    """What a DFSP registers with the hub to look up and be looked up: endpoint type -> URL template (fspiop 5.4)."""
+    party, prefix = "{{partyIdType}}/{{partyIdentifier}}", "FSPIOP_CALLBACK_URL_"
+    sub_id = party + "/{{partySubIdOrType}}"
+    return {
+        f"{prefix}PARTIES_GET": f"{base_url}/parties/{party}",
+        f"{prefix}PARTIES_PUT": f"{base_url}/parties/{party}",
+        f"{prefix}PARTIES_PUT_ERROR": f"{base_url}/parties/{party}/error",
+        f"{prefix}PARTIES_SUB_ID_GET": f"{base_url}/parties/{sub_id}",
+        f"{prefix}PARTIES_SUB_ID_PUT": f"{base_url}/parties/{sub_id}",
+        f"{prefix}PARTIES_SUB_ID_PUT_ERROR": f"{base_url}/parties/{sub_id}/error",
+        f"{prefix}PARTICIPANT_BATCH_PUT": f"{base_url}/participants/{{{{requestId}}}}",
+        f"{prefix}PARTICIPANT_BATCH_PUT_ERROR": f"{base_url}/participants/{{{{requestId}}}}/error",
+    }

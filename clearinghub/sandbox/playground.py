@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,19 +19,21 @@ from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT
 from clearinghub.jws.key_directory import KeyDirectory
 from clearinghub.jws.key_files import read_private_key
 from clearinghub.jws.signature import Signer, Verifier
+from clearinghub.sandbox.agreement import UnansweredError
 from clearinghub.sandbox.callback import Answer, Callback, CallbackKind
 from clearinghub.sandbox.dfsp import SimulatedDfsp
 from clearinghub.sandbox.journey import JourneyPrinter
-from clearinghub.sandbox.parties import PartyLookupError
+from clearinghub.sandbox.parties import Party
+from clearinghub.sandbox.requests import Wish, quote_request
 from clearinghub.sandbox.scheme import Scheme
 from clearinghub.sandbox.screen import print_invitation, print_now, print_positions, print_scheme, print_trouble
-from clearinghub.sandbox.wire import new_transfer_id
+from clearinghub.sandbox.wire import Terms, new_transfer_id
 
 PAYER: Final = "payerbank"
 PAYEE: Final = "payeewallet"
 CURRENCY: Final = "USD"
-PAYER_NUMBER: Final = "447700900456"  # kept for fiction, as in wire.py
-PAYEE_NUMBER: Final = "447700900123"
+PAT: Final = Party("MSISDN", "447700900456", PAYER, "Pat Payer")  # numbers kept for fiction, as in wire.py
+PAZ: Final = Party("MSISDN", "447700900123", PAYEE, "Paz Payee")
 AMOUNT_UNITS: Final = 10 * UNITS_PER_CURRENCY_UNIT
 NET_DEBIT_CAP_UNITS: Final = 10_000 * UNITS_PER_CURRENCY_UNIT
 FUNDS_UNITS: Final = 100_000 * UNITS_PER_CURRENCY_UNIT
@@ -116,23 +119,20 @@ class Playground:
         for dfsp in (self._payer, self._payee):
             await scheme.ensure_dfsp(dfsp.name, NET_DEBIT_CAP_UNITS, dfsp.endpoints)
             await scheme.ensure_funds(dfsp.name, FUNDS_UNITS)
-        for dfsp, number, party_name in (
-            (self._payer, PAYER_NUMBER, "Pat Payer"),
-            (self._payee, PAYEE_NUMBER, "Paz Payee"),
-        ):
-            await self._register(dfsp, number, party_name)
+        await self._register(self._payer, PAT)
+        await self._register(self._payee, PAZ)
 
-    async def _register(self, dfsp: SimulatedDfsp, number: str, party_name: str) -> None:
+    async def _register(self, dfsp: SimulatedDfsp, party: Party) -> None:
         """What the DFSP's party is to be found by; payments go without."""
         try:
-            await dfsp.parties.register(number, party_name)
-        except (ClientError, TimeoutError, PartyLookupError) as error:
-            print_trouble(self._console, f"{party_name} was not registered: {error}")
+            await dfsp.agreements.register([party])
+        except UnansweredError as error:
+            print_trouble(self._console, f"{party.name} was not registered: {error}")
 
     async def _send_first(self, admin: AdminClient) -> bool:
-        """One transfer, shown as it goes; then the positions before and after it."""
+        """One payment, shown as it goes; then the positions before and after it."""
         before = await self._positions(admin)
-        order = self._payer.order(self._payee, AMOUNT_UNITS, CURRENCY)
+        order = replace(self._payer.order(self._payee, AMOUNT_UNITS, CURRENCY), terms=await self._agree())
         try:
             answer = await self._payer.post_transfer(order)
             outcome = await self._outcome(order.transfer_id, answer)
@@ -147,6 +147,18 @@ class Playground:
             reason = outcome.body.decode(errors="replace") if outcome is not None else f"answer {answer.text}"
             print_trouble(self._console, f"The transfer was not committed: {reason}")
         return is_committed
+
+    async def _agree(self) -> Terms:
+        """The terms of the first transfer: the payee found and asked for a quote, through the hub if it can."""
+        payer = self._payer.agreements
+        try:
+            await payer.look_up(PAZ.path)
+            request = quote_request(Wish(PAT, PAZ, AMOUNT_UNITS, CURRENCY))
+            quote = await payer.ask("POST", "/quotes", request["quoteId"], PAYEE, request)
+            return Terms(quote.content["ilpPacket"], quote.content["condition"])
+        except UnansweredError as error:
+            print_trouble(self._console, f"The transfer goes without a quote: {error}")
+            return self._payee.quote(PAYER, AMOUNT_UNITS, CURRENCY, new_transfer_id())
 
     async def _outcome(self, transfer_id: str, answer: Answer) -> Callback | None:
         """What the payer was told, after the payee was told too; None if the hub did not take the transfer."""

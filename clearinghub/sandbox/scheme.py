@@ -59,8 +59,7 @@ class Scheme:
 
         await self._ensure(f"participant {name} with {self.currency}", is_participant, "/participants", participant)
         await self._ensure_cap(name, net_debit_cap_units)
-        for endpoint_type, value in endpoints.items():
-            await self._ensure_endpoint(name, endpoint_type, value)
+        await self._ensure_endpoints(name, endpoints)
 
     async def ensure_funds(self, name: str, funds_units: int) -> int:
         """Top a participant's funds up to `funds_units`; gives what was added, in 1/10,000."""
@@ -101,14 +100,14 @@ class Scheme:
         body = {"currency": self.currency, "limit": limit, "initialPosition": 0}
         await self._ensure(f"net debit cap of {name}", is_set, f"/participants/{name}/initialPositionAndLimits", body)
 
-    async def _ensure_endpoint(self, name: str, endpoint_type: str, value: str) -> None:
+    async def _ensure_endpoints(self, name: str, endpoints: Mapping[str, str]) -> None:
         path = f"/participants/{name}/endpoints"
-        endpoint = {"type": endpoint_type, "value": value}
 
-        async def is_set() -> bool:
-            return bool(await self.admin.get(f"{path}?type={endpoint_type}") == endpoint)
+        async def missing() -> list[Any]:
+            known = {one["type"]: one["value"] for one in await self.admin.get(path) or []}
+            return [{"type": kind, "value": value} for kind, value in endpoints.items() if known.get(kind) != value]
 
-        await self._ensure(f"endpoint {endpoint_type} of {name}", is_set, path, endpoint)
+        await self._ensure_all(f"endpoints of {name}", missing, path)
 
     async def _has_model(self) -> bool:
         """True if transfers in the currency have a model; a second one would give every DFSP a second account."""
@@ -126,12 +125,20 @@ class Scheme:
         return account
 
     async def _ensure(self, what: str, is_done: Callable[[], Awaitable[bool]], path: str, body: Any) -> None:
-        """POST `body` unless it is done already, and wait until it shows.
+        """POST `body` unless it is done already, and wait until it shows."""
+
+        async def missing() -> list[Any]:
+            return [] if await is_done() else [body]
+
+        await self._ensure_all(what, missing, path)
+
+    async def _ensure_all(self, what: str, missing: Callable[[], Awaitable[list[Any]]], path: str) -> None:
+        """POST each body that is `missing`, and wait until none is.
 
         A hub that is not ready is asked again with the same body, by whose id it knows a repeated command. The first
         may have taken effect although its answer was lost; so what shows decides whether a refusal counts.
         """
-        step = _Step(self.admin, is_done, path, body)
+        step = _Step(self.admin, missing, path)
         try:
             async with asyncio.timeout(self._step_timeout_s):
                 await step.run()
@@ -144,30 +151,31 @@ class Scheme:
 class _Step:
     """One step of a set-up; `state` tells how far it got."""
 
-    def __init__(self, admin: AdminClient, is_done: Callable[[], Awaitable[bool]], path: str, body: Any) -> None:
+    def __init__(self, admin: AdminClient, missing: Callable[[], Awaitable[list[Any]]], path: str) -> None:
         self._admin = admin
-        self._is_done = is_done
+        self._missing = missing
         self._path = path
-        self._body = body
         self._accepted = False
         self.state = "the hub was not asked yet"
 
     async def run(self) -> None:
         while True:
             try:
-                if await self._is_done():
+                bodies = await self._missing()
+                if not bodies:
                     return
                 if self._accepted:
                     await asyncio.sleep(POLL_INTERVAL_S)
                 else:
-                    await self._post()
+                    await self._post(bodies)
             except HubNotReadyError as error:
                 self.state = str(error)
                 await asyncio.sleep(RETRY_INTERVAL_S)
 
-    async def _post(self) -> None:
-        reply = await self._admin.post(self._path, self._body)
-        self.state = f"POST {self._admin.url}{self._path} was answered {reply.text}"
-        self._accepted = reply.ok
-        if not reply.ok and not await self._is_done():
-            raise AdminError(self.state)
+    async def _post(self, bodies: list[Any]) -> None:
+        for body in bodies:
+            reply = await self._admin.post(self._path, body)
+            self.state = f"POST {self._admin.url}{self._path} was answered {reply.text}"
+            if not reply.ok and body in await self._missing():
+                raise AdminError(self.state)
+        self._accepted = True

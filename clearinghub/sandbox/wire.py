@@ -84,15 +84,25 @@ def terms_of(
     transaction: Mapping[str, Any], payee: str, amount_units: int, currency: str, payee_secret: bytes
 ) -> Terms:
     """The packet that holds a Transaction (fspiop 1.5), and the condition that only this payee can fulfil."""
-    minor_units = MINOR_UNITS.get(currency, UNITS_PER_CURRENCY_UNIT)
     packet = encode_packet(
         Payment(
-            amount=amount_units * minor_units // UNITS_PER_CURRENCY_UNIT,
-            address=f"g.{payee}.msisdn.447700900123",
+            amount=minor_units(amount_units, currency),
+            address=ilp_address(payee, transaction["payee"]["partyIdInfo"]),
             data=encode_base64url(json.dumps(transaction, separators=(",", ":")).encode()).encode("ascii"),
         )
     )
     return Terms(packet, condition_of(fulfilment_of(packet, payee_secret)))
+
+
+def minor_units(amount_units: int, currency: str) -> int:
+    """An amount as packets have it, in the currency's smallest unit; what is finer is left out."""
+    return amount_units * MINOR_UNITS.get(currency, UNITS_PER_CURRENCY_UNIT) // UNITS_PER_CURRENCY_UNIT
+
+
+def ilp_address(fsp: str, party: Mapping[str, str]) -> str:
+    """Where a packet goes: `g.payeewallet.msisdn.447700900123`, with a PartyIdInfo's sub-id behind (fspiop 10.2)."""
+    parts = (party["partyIdType"], party["partyIdentifier"], party.get("partySubIdOrType"))
+    return ".".join(("g", fsp, *(part.lower() for part in parts if part is not None)))
 
 
 def new_transfer_id() -> str:

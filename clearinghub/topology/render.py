@@ -25,7 +25,7 @@ def _topic_cells(topic: Topic) -> tuple[str, ...]:
         topic.key,
         "N" if topic.partitions is None else str(topic.partitions),
         topic.group or "",
-        "latest of each key" if topic.retention_ms is None else _duration(topic.retention_ms),
+        "latest of each key" if topic.retention_ms is None else shown_duration(topic.retention_ms),
         "broker" if topic.timestamp == "append" else "writer",
         ", ".join(topic.writers),
         ", ".join(topic.readers),
@@ -34,7 +34,8 @@ def _topic_cells(topic: Topic) -> tuple[str, ...]:
     )
 
 
-def _duration(duration_ms: int) -> str:
+def shown_duration(duration_ms: int) -> str:
+    """A time span in the largest unit that it is whole in."""
     for unit_ms, unit in ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "min")):
         if duration_ms % unit_ms == 0:
             return f"{duration_ms // unit_ms} {unit}"

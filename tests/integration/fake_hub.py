@@ -26,6 +26,8 @@ from aiohttp.web import (
 from clearinghub.client.money import units
 from clearinghub.sandbox.ilp import is_fulfilled
 from tests.integration.fake_hub_admin import HUB, Dfsp, FakeAdmin
+from tests.integration.fake_hub_bulk import FakeBulks
+from tests.integration.fake_hub_relay import FakeRelay
 
 CONTENT_TYPE = "application/vnd.interoperability.transfers+json;version=1.1"
 
@@ -35,6 +37,9 @@ class Defect(Enum):
     FORGETS_CONFIRMATION = "forgets-confirmation"
     IGNORES_CAP = "ignores-cap"
     REWRITES_BODY = "rewrites-body"
+    REWRITES_QUOTE = "rewrites-quote"
+    FORGETS_BULK_LINE = "forgets-bulk-line"
+    MOVES_ON_US = "moves-on-us"
 
 
 @dataclass
@@ -53,13 +58,14 @@ class Kept:
 class FakeHub:
     """Start it; then `fspiop_port` and `admin_port` tell where it listens."""
 
-    def __init__(self, defect: Defect | None = None) -> None:
+    def __init__(self, defect: Defect | None = None, *, on_us: bool = False) -> None:
         self.defect = defect
+        self.on_us = on_us or defect is Defect.MOVES_ON_US
         self.admin = FakeAdmin()
         self.transfers: dict[str, Kept] = {}
         self.requests: list[tuple[str, str, dict[str, str]]] = []
-        self.parties: dict[str, str] = {}
-        self.refuses_parties = False
+        self.relay = FakeRelay(self.dfsps, rewrites_answers=defect is Defect.REWRITES_QUOTE)
+        self.bulks = FakeBulks(self.dfsps, forgets_a_line=defect is Defect.FORGETS_BULK_LINE)
         self.down: list[str] = []  # services, as /health tells
         self.fspiop_port = 0
         self.admin_port = 0
@@ -69,10 +75,11 @@ class FakeHub:
     async def start(self) -> None:
         self._session = ClientSession(skip_auto_headers=("Accept",))
         fspiop = Application()
+        self.relay.add_routes(fspiop, self._session)
+        self.bulks.add_routes(fspiop, self._session)
         fspiop.router.add_get("/health", self._health)
         fspiop.router.add_post("/transfers", self._on_post)
         fspiop.router.add_get("/transfers/{id}", self._on_get)
-        fspiop.router.add_post("/participants/MSISDN/{id}", self._on_party)
         fspiop.router.add_put("/transfers/{id}", self._on_put)
         fspiop.router.add_put("/transfers/{id}/error", self._on_put_error)
         admin = self.admin.application()
@@ -84,6 +91,8 @@ class FakeHub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.relay.stop()
+        await self.bulks.stop()
         for runner in self._runners:
             await runner.cleanup()
         await self._session.close()
@@ -125,20 +134,6 @@ class FakeHub:
         self._later(self._prepare(json.loads(raw), raw, dict(request.headers)))
         return Response(status=202)
 
-    async def _on_party(self, request: Request) -> Response:
-        if self.refuses_parties:
-            return Response(status=400)
-        identifier, fsp = request.match_info["id"], request.headers["FSPIOP-Source"]
-        self.parties[identifier] = fsp
-        template = self.dfsps[fsp].endpoints["FSPIOP_CALLBACK_URL_PARTICIPANT_PUT"]
-        url = template.replace("{{partyIdType}}", "MSISDN").replace("{{partyIdentifier}}", identifier)
-        self._later(self._tell(url, {"fspId": fsp}))
-        return Response(status=202)
-
-    async def _tell(self, url: str, content: dict[str, Any]) -> None:
-        async with self._session.put(url, json=content):
-            pass
-
     async def _on_get(self, request: Request) -> Response:
         self._note(request)
         self._later(self._lookup(request.match_info["id"], request.headers["FSPIOP-Source"]))
@@ -171,6 +166,10 @@ class FakeHub:
                 await self._send_state(payer, transfer_id, known)
             return
         kept = self.transfers[transfer_id] = Kept(body, raw)
+        if payer == payee and not self.on_us:
+            kept.state, kept.cause = "ABORTED", "3100"
+            await self._send_error(payer, transfer_id, "3100", "Payer FSP and Payee FSP should be different")
+            return
         currency = body["amount"]["currency"]
         dfsp = self.dfsps[payer]
         position = dfsp.accounts[currency, "POSITION"]
@@ -208,7 +207,7 @@ class FakeHub:
             await self._send(HUB, payee, "PATCH", transfer_id, state)
             return
         await self._send(payee, payer, "PUT", transfer_id, raw)
-        if self.defect is not Defect.FORGETS_CONFIRMATION:
+        if self.defect is not Defect.FORGETS_CONFIRMATION and payer != payee:
             await self._send_state(payee, transfer_id, kept)
 
     async def _lookup(self, transfer_id: str, requester: str) -> None:

@@ -101,9 +101,7 @@ class FakeAdmin:
                 cap = dfsp.caps.get(request.query["currency"])
                 return json_response([] if cap is None else [{"limit": {"value": cap // 10_000}}])
             case _:
-                wanted = request.query["type"]
-                value = dfsp.endpoints.get(wanted)
-                return json_response({} if value is None else {"type": wanted, "value": value})
+                return json_response([{"type": kind, "value": value} for kind, value in dfsp.endpoints.items()])
 
     async def _write(self, request: Request) -> Response:
         dfsp = self.dfsps[request.match_info["name"]]

@@ -19,6 +19,7 @@ from clearinghub.client.admin import AdminClient
 from clearinghub.client.hub_urls import HubUrls
 from clearinghub.sandbox.dfsp import SimulatedDfsp
 from clearinghub.sandbox.scheme import Scheme
+from tests.analysts import check_written
 
 REPOSITORY = Path(__file__).parents[2]
 HEALTHY_WITHIN_S = 60.0
@@ -99,7 +100,7 @@ class HubUnderTest:
 
 @asynccontextmanager
 async def running_hub(bootstrap: str, prefix: str, folder: Path, **settings: object) -> AsyncIterator[HubUnderTest]:
-    """All three roles, healthy."""
+    """All three roles, healthy; at the end all that they wrote for analysts is checked."""
     hub = HubUnderTest(bootstrap, prefix, folder, **settings)
     try:
         for role in ("ledger", "callbacks", "ingress"):
@@ -109,6 +110,7 @@ async def running_hub(bootstrap: str, prefix: str, folder: Path, **settings: obj
         except Exception as error:
             raise AssertionError("\n".join(hub.logs(role) for role in hub.processes)) from error
         yield hub
+        await check_written(bootstrap, prefix, PARTITIONS)
     finally:
         hub.close()
 

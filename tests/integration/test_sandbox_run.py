@@ -26,8 +26,8 @@ async def hub() -> AsyncIterator[FakeHub]:
     await hub.stop()
 
 
-def settings_of(hub: FakeHub) -> Settings:
-    return Settings(fspiop_port=hub.fspiop_port, admin_port=hub.admin_port)
+def settings_of(hub: FakeHub, *, on_us: bool = False) -> Settings:
+    return Settings(fspiop_port=hub.fspiop_port, admin_port=hub.admin_port, on_us_transfers=on_us)
 
 
 def endpoints_of(hub: FakeHub) -> int:
@@ -37,14 +37,16 @@ def endpoints_of(hub: FakeHub) -> int:
 async def test_parties_are_registered(hub: FakeHub) -> None:
     await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
 
-    assert {"447700900456": "payerbank", "447700900123": "payeewallet"} == hub.parties
+    assert {"MSISDN/447700900456": "payerbank", "MSISDN/447700900123": "payeewallet"} == hub.relay.parties
 
 
 async def test_a_hub_that_knows_no_parties_still_moves_money(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
-    hub.refuses_parties = True
+    hub.relay.refuses_parties = True
 
     assert 0 == await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
-    assert "was not registered" in capsys.readouterr().out.replace("\n", " ")
+    shown = capsys.readouterr().out.replace("\n", " ")
+    assert "was not registered" in shown
+    assert "The transfer goes without a quote" in shown
 
 
 async def test_first_transfer_is_shown(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,7 +54,17 @@ async def test_first_transfer_is_shown(hub: FakeHub, capsys: pytest.CaptureFixtu
 
     shown = capsys.readouterr().out
     assert code == 0
-    for text in ("POST /transfers 10 USD", "202 Accepted", "PUT /transfers/… COMMITTED", "+10", "-10", "9,990"):
+    for text in (
+        "GET /parties/…",
+        "POST /quotes",
+        "PUT /quotes/…",
+        "POST /transfers 10 USD",
+        "202 Accepted",
+        "PUT /transfers/… COMMITTED",
+        "+10",
+        "-10",
+        "9,990",
+    ):
         assert text in shown
     assert max(len(line) for line in shown.splitlines()) <= 80
 
@@ -141,13 +153,21 @@ async def test_taken_port_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.slow
-async def test_demo_finds_a_right_hub_right(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
-    code = await demo.run(settings_of(hub), ["--transfers", "60", "--seed", "7"])
+@pytest.mark.parametrize("on_us", [False, True])
+async def test_demo_finds_a_right_hub_right(on_us: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    hub = FakeHub(on_us=on_us)
+    await hub.start()
+    try:
+        settings = settings_of(hub, on_us=on_us)
+        code = await demo.run(settings, ["--transfers", "60", "--payments", "2", "--seed", "7"])
+    finally:
+        await hub.stop()
 
     shown = capsys.readouterr().out
     assert code == 0, shown
     assert "✗" not in shown
-    assert len(hub.transfers) == 60
+    assert "A P2P payment takes" in shown
+    assert len(hub.transfers) == 60 + 8 + 5 * 2 + 1
 
 
 @pytest.mark.slow
@@ -164,9 +184,36 @@ async def test_demo_finds_a_wrong_hub_wrong(defect: Defect, told: str, capsys: p
     hub = FakeHub(defect)
     await hub.start()
     try:
-        code = await demo.run(settings_of(hub), ["--transfers", "30", "--seed", "7", "--timeout", "6"])
+        counts = ["--transfers", "30", "--payments", "0"]
+        code = await demo.run(settings_of(hub), [*counts, "--seed", "7", "--timeout", "10"])
     finally:
         await hub.stop()
 
     assert code == 1
     assert told in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("defect", "told"),
+    [
+        (Defect.CREDITS_TOO_LITTLE, "P2P send: demo-bea"),
+        (Defect.REWRITES_BODY, "merchant: transfer: not forwarded byte by byte"),
+        (Defect.FORGETS_CONFIRMATION, "P2P send: payee missed PUT COMMITTED from hub"),
+        (Defect.REWRITES_QUOTE, "cash-out: quote: the answer was not passed on byte by byte"),
+        (Defect.FORGETS_BULK_LINE, "bulk of 100: transfer: demo-ada"),
+        (Defect.MOVES_ON_US, "on us: transfer: demo-ada"),
+    ],
+)
+async def test_demo_finds_wrong_payments_wrong(defect: Defect, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    hub = FakeHub(defect)
+    await hub.start()
+    try:
+        timeout_s = "12" if defect is Defect.FORGETS_CONFIRMATION else "60"  # every payment waits for one
+        code = await demo.run(settings_of(hub), ["--transfers", "20", "--payments", "1", "--timeout", timeout_s])
+    finally:
+        await hub.stop()
+
+    shown = capsys.readouterr().out.replace("\n", " ")
+    assert code == 1, shown
+    assert told in shown

@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tests.model import journal
 from tests.model.auditor import Auditor
 from tests.model.bulks import PartitionBulks
 from tests.model.conditions import decoded, fulfils, is_hash
 from tests.model.coordinator import COMMANDS, Coordinator
 from tests.model.effects import Effects, read_effects
 from tests.model.funds import Funds
-from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, difference, line_of
+from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, line_of
 from tests.model.messages import Fulfil, Happening, Prepare, Timeout
+from tests.model.rows import check_rows
 from tests.model.settlement import take
 from tests.model.windows import PartitionWindows
 
@@ -83,15 +85,15 @@ class PartitionBooks:
         for topic in {*effects.by_topic, *found}:
             expected, actual = sorted(effects.by_topic[topic], key=repr), sorted(found[topic], key=repr)
             if expected != actual:
-                raise Breach(difference(self.partition, topic, taken, expected, actual))
+                raise Breach(journal.difference(self.partition, topic, taken, expected, actual))
         if effects.by_topic["notification"] != found["notification"]:
             raise Breach(f"partition {self.partition}: callbacks are out of order: {found['notification']}")
-        self._check_provenance(one, taken)
+        journal.check_provenance(one, taken, self.partition)
         places = [seen.partition for seen in one.emitted if seen.topic == "credit"]
         self.windows.check_order(found["credit"], places)
         self.windows.check_rows(one.rows)
         self._rows.update(one.rows)
-        self._check_rows(effects.touched)
+        check_rows(self, self._rows, effects.touched)
         self.records += len(taken)
 
     def _taken(self, one: Round) -> list[Seen]:
@@ -109,14 +111,6 @@ class PartitionBooks:
             self.decided[topic] = end
         return taken
 
-    def _check_provenance(self, one: Round, taken: list[Seen]) -> None:
-        """Every callback's id names a record of this round."""
-        places = {f"{seen.topic}-{seen.partition}-{seen.offset}" for seen in taken}
-        for seen in one.emitted:
-            line = line_of(seen.value) if seen.topic == "notification" else None
-            if line is not None and line["notification_id"].rpartition("-")[0] not in places:
-                raise Breach(f"partition {self.partition}: callback {line['notification_id']} is of no record taken")
-
     def _check_reminders(self, one: Round) -> None:
         for seen in one.emitted:
             line = line_of(seen.value) if seen.topic == "timeout" else None
@@ -125,28 +119,6 @@ class PartitionBooks:
                 if case is None or case.fate != "held" or case.prepare.bulk_id:
                     raise Breach(f"partition {self.partition}: reminded of {line['id']}, which is not held")
             self.bulks.check_reminder(seen)
-
-    def _check_rows(self, touched: set[tuple[str, str]]) -> None:
-        """The changelogs must hold what the books hold."""
-        for table, key in touched:
-            row = self._rows.get((table, key))
-            if row is None:
-                raise Breach(f"partition {self.partition}: no row {key} of table {table}")
-            if table == "bulks":
-                self.bulks.check_row(key, row)
-            elif table == "settlement":
-                self.coordinator.check_row(row)
-            elif table == "positions":
-                participant, _currency, account_type = key.split("/")
-                expected: list[int | None] = [self.value(participant, account_type)]
-                if account_type == "POSITION":
-                    expected.append(self.auditor.caps[participant])
-                if [row[5], row[7]][: len(expected)] != expected:
-                    raise Breach(f"partition {self.partition}: row {key} holds {row}, and must {expected}")
-            elif (case := self.auditor.cases.get(key)) is not None:
-                shown = _shown(row[8][-1][0])
-                if shown != case.fate:
-                    raise Breach(f"partition {self.partition}: row {key} is {row[8][-1][0]}, and must be {case.fate}")
 
     def value(self, participant: str, account_type: str) -> int:
         """What an account of this partition must hold."""
@@ -321,7 +293,3 @@ _KINDS = {
     "bulk-prepare": ("bulk-prepare",), "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
 }  # fmt: skip
 _BY_SWEEPS = ("timeout", "bulk-fulfil", "workers", "settlement", "settlement-windows")
-
-
-def _shown(label: str) -> str:
-    return {"RESERVED": "held", "COMMITTED": "paid", "SETTLED": "paid"}.get(label, "void")

@@ -16,6 +16,7 @@ from tests.model.conditions import decoded, fulfils
 from tests.model.journal import Breach, Seen, body_of, line_of
 
 Ends = dict[str, list[dict[str, Any]]]
+PAID = ("COMMITTED", "SETTLED")
 
 
 @dataclass
@@ -77,10 +78,10 @@ def _check_side(who: str, told: Told, lines: dict[str, str], ends: Ends) -> None
         for transfer_id, condition in lines.items():
             (end,), heard = ends[transfer_id], said.get(transfer_id)
             is_paid = fulfils(heard, decoded(condition))
-            if is_paid != (end["state"] == "COMMITTED") or not (is_paid or heard == end["errorCode"]):
+            if is_paid != (end["state"] in PAID) or not (is_paid or heard == end["errorCode"]):
                 raise Breach(f"{who}: {transfer_id} ended {end['state']} {end['errorCode']}, and it hears {heard}")
     if told.results:
         return
-    codes = {None if end["state"] == "COMMITTED" else end["errorCode"] for one in lines for end in ends[one]}
+    codes = {None if end["state"] in PAID else end["errorCode"] for one in lines for end in ends[one]}
     if len(codes) != 1 or not codes <= told.errors:
         raise Breach(f"{who}: its lines ended {codes}, and all it hears is {told.errors}")

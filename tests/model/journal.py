@@ -75,3 +75,16 @@ def difference(partition: int, topic: str, taken: Sequence[Seen], expected: list
     surplus = [one for one in actual if one not in expected]
     records = ", ".join(f"{seen.topic}@{seen.offset}" for seen in taken[:6])
     return f"partition {partition}, round of {records}: on {topic}, missing {missing[:3]}, unexpected {surplus[:3]}"
+
+
+def check_provenance(one: Round, taken: Sequence[Seen], partition: int) -> None:
+    """Every callback's id must name a record of its round.
+
+    Raises:
+        Breach: one does not.
+    """
+    places = {f"{seen.topic}-{seen.partition}-{seen.offset}" for seen in taken}
+    for seen in one.emitted:
+        line = line_of(seen.value) if seen.topic == "notification" else None
+        if line is not None and line["notification_id"].rpartition("-")[0] not in places:
+            raise Breach(f"partition {partition}: callback {line['notification_id']} is of no record taken")

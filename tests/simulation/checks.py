@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.errors import KafkaError
 
 from clearinghub.engine.exceptions import ContiguityError, PartitionLostError
+from tests.analysts import TOPICS, check_record
 from tests.model.books import PartitionBooks
 from tests.model.bulk_ends import check_bulk_ends
 from tests.model.deliveries import Heard, check_deliveries
@@ -45,6 +47,7 @@ def check(world: World) -> None:
         number = int(transaction.owner.rpartition("-")[2])
         books[number].follow(round_of(number, transaction, world.settings.application_id))
     check_scheme(books)
+    _check_analysts(world)
     heard = [Heard(one.receiver, one.method, one.url.partition(".example")[2], one.body) for one in world.dfsps.heard]
     notifications = [list(records_of(bus, "notification", number)) for number in range(world.swarm.partitions)]
     finals = (seen for number in range(world.swarm.partitions) for seen in records_of(bus, "transfers", number))
@@ -52,6 +55,17 @@ def check(world: World) -> None:
     bus.counts["callbacks"] += check_deliveries(notifications, records_of(bus, "dead-letter", 0), heard)
     bus.counts["callbacks heard"] += len(heard)
     _count(world, books)
+
+
+def _check_analysts(world: World) -> None:
+    """Records for analysts are as their pages say, and each partition's final states are numbered without a gap."""
+    for partition in range(world.swarm.partitions):
+        for topic in TOPICS:
+            for seen in records_of(world.bus, topic, partition):
+                check_record(topic, seen.value or b"")
+        finals = [json.loads(seen.value or b"") for seen in records_of(world.bus, "transfers", partition)]
+        sequences = [final["sequence"] for final in finals]
+        assert sequences == list(range(1, len(sequences) + 1)), f"final states of partition {partition}: {sequences}"
 
 
 def wrong_end(world: World) -> str | None:

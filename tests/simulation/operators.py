@@ -53,10 +53,9 @@ class Operators:
         return reply
 
     async def set_up(self) -> None:
-        """The hub's account, and every DFSP with endpoints, a limit and funds."""
-        steps = [self._join(name) for name in self._dfsps.names]
-        opened = self.command("open-hub-account", wire.HUB, currency="USD", account_type="HUB_RECONCILIATION")
-        await asyncio.gather(opened, *steps)
+        """The hub's account, without which the admin API lets nobody join; then DFSPs with endpoints, limits, funds."""
+        await self.command("open-hub-account", wire.HUB, currency="USD", account_type="HUB_RECONCILIATION")
+        await asyncio.gather(*(self._join(name) for name in self._dfsps.names))
 
     async def _join(self, name: str) -> None:
         room = self._bus.swarm.room

@@ -1,0 +1,224 @@
+"""`python -m bench.neighbours`: lookups and quotes of healthy DFSPs beside oracles and DFSPs that are slow or dead.
+
+Starts a hub of its own on KAFKA_BOOTSTRAP. Four lookups and four quotes at a time go between two healthy DFSPs, closed
+loop, while a third asks a neighbour 20 times a second: none, one that answers at once, an oracle that takes a minute,
+an oracle whose port is closed, a DFSP that takes a minute to answer HTTP, a DFSP whose port is closed. Prints latencies
+from the request sent to the callback, a line a neighbour. A neighbour that answers shows what the load itself costs;
+those that do not should cost no more. The hub's limits and breakers are as configured: `CLEARINGHUB_...` changes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from clearinghub.demo.report import percentile
+from clearinghub.sandbox.dfsp import SimulatedDfsp
+from clearinghub.sandbox.parties import Party
+from clearinghub.sandbox.requests import Wish, quote_request
+from clearinghub.sandbox.scheme import Scheme
+from tests.integration.hub_under_test import CURRENCY, free_port, running_hub, scheme_of
+from tests.integration.lookup_dfsp import SlowOracle
+
+UNIT: Final = 10_000
+PARTIES: Final = 50
+SLOW_S: Final = 60.0
+ASK_TIMEOUT_S: Final = 30.0
+SETTLE_S: Final = 2.0  # between two neighbours, for what the last one left behind
+PERCENTS: Final = (50, 95, 99)
+NANOSECONDS_PER_MS: Final = 1_000_000
+
+
+@dataclass
+class Neighbour:
+    """Somebody who is asked beside: a party of an oracle's type, or a DFSP by name; nobody if both are empty."""
+
+    name: str
+    party_type: str = ""
+    dfsp: str = ""
+    asked: int = 0
+    refused: int = 0
+    lookups_ns: list[int] = field(default_factory=list)
+    quotes_ns: list[int] = field(default_factory=list)
+
+
+NEIGHBOURS: Final = (
+    Neighbour("alone"),
+    Neighbour("beside an oracle that answers", party_type="ALIAS"),
+    Neighbour("beside a slow oracle", party_type="BUSINESS"),
+    Neighbour("beside a dead oracle", party_type="DEVICE"),
+    Neighbour("beside a DFSP that answers", dfsp="third1"),
+    Neighbour("beside a slow DFSP", dfsp="slow1"),
+    Neighbour("beside a dead DFSP", dfsp="dead1"),
+)
+
+
+class Measure:
+    """Two healthy DFSPs with parties, a third that asks the neighbours."""
+
+    def __init__(self, dfsps: list[SimulatedDfsp], chosen: argparse.Namespace) -> None:
+        self._payer, self._payee, self._third = dfsps
+        self._chosen = chosen
+        self._payees = [Party("MSISDN", str(27_710_000_000 + number), "payee1", "P") for number in range(PARTIES)]
+
+    async def start(self) -> None:
+        """Register the parties, and warm up."""
+        await self._payee.agreements.register(self._payees)
+        await self.beside(Neighbour("warm-up"))
+
+    async def beside(self, neighbour: Neighbour) -> None:
+        """Measure lookups and quotes at once while the neighbour is asked."""
+        over = asyncio.Event()
+        asking = asyncio.create_task(self._ask(neighbour, over))
+        try:
+            await asyncio.gather(
+                self._closed_loop(self._look_up, neighbour.lookups_ns),
+                self._closed_loop(self._quote, neighbour.quotes_ns),
+            )
+        finally:
+            over.set()
+            await asking
+
+    async def _closed_loop(self, ask: Callable[[int], Awaitable[object]], latencies_ns: list[int]) -> None:
+        numbers = iter(range(self._chosen.count))
+
+        async def one_after_the_other() -> None:
+            latencies_ns.extend([await _timed(ask, number) for number in numbers])
+
+        await asyncio.gather(*(one_after_the_other() for _ in range(self._chosen.at_once)))
+
+    async def _look_up(self, number: int) -> None:
+        await self._payer.agreements.look_up(self._payees[number % PARTIES].path)
+
+    async def _quote(self, number: int) -> None:
+        await self._quote_of(self._payer, self._payees[number % PARTIES])
+
+    async def _quote_of(self, asker: SimulatedDfsp, payee: Party) -> None:
+        content = quote_request(Wish(Party("MSISDN", "27720000000", asker.name, "P"), payee, UNIT, CURRENCY))
+        await asker.agreements.ask("POST", "/quotes", content["quoteId"], payee.fsp, content, timeout_s=ASK_TIMEOUT_S)
+
+    async def _ask(self, neighbour: Neighbour, over: asyncio.Event) -> None:
+        """So many questions a second, none of which waits for its answer."""
+        while not over.is_set() and (neighbour.party_type or neighbour.dfsp):
+            await self._send(neighbour)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), 1 / self._chosen.rate)
+
+    async def _send(self, neighbour: Neighbour) -> None:
+        neighbour.asked += 1
+        agreements, fresh = self._third.agreements, f"n{neighbour.asked}"
+        if neighbour.party_type:
+            path = f"{neighbour.party_type}/{fresh}"
+            answer = await agreements.send("GET", f"/parties/{path}", path, None)
+        elif neighbour.asked % 2:
+            path = f"MSISDN/2773{neighbour.asked:07d}"
+            answer = await agreements.send("GET", f"/parties/{path}", path, neighbour.dfsp)
+        else:
+            _, answer = await agreements.ask_quote(neighbour.dfsp, UNIT, CURRENCY)
+        neighbour.refused += answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+async def _timed(ask: Callable[[int], Awaitable[object]], number: int) -> int:
+    """How long one took, with the time in which a busy hub did not take it."""
+    began_at_ns = time.perf_counter_ns()
+    await ask(number)
+    return time.perf_counter_ns() - began_at_ns
+
+
+async def _hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        await asyncio.sleep(SLOW_S)
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def neighbourhood(scheme: Scheme) -> AsyncIterator[None]:
+    """The oracles and DFSPs beside."""
+    async with AsyncExitStack() as stack:
+        answers = await stack.enter_async_context(SlowOracle(0.0, lambda: {"partyList": [{"fspId": "third1"}]}))
+        slow = await stack.enter_async_context(SlowOracle(SLOW_S, lambda: {"partyList": []}))
+        dead_url = f"http://127.0.0.1:{free_port()}"
+        for party_type, url in (("ALIAS", answers.url), ("BUSINESS", slow.url), ("DEVICE", dead_url)):
+            body = {"oracleIdType": party_type, "endpoint": {"value": url, "endpointType": "URL"}}
+            reply = await scheme.admin.post("/oracles", body)
+            assert reply.ok, reply.text
+        server = await asyncio.start_server(_hang, "127.0.0.1", 0)
+        stack.callback(server.close)
+        for name, port in (("slow1", server.sockets[0].getsockname()[1]), ("dead1", free_port())):
+            base = f"http://127.0.0.1:{port}"
+            party = base + "/parties/{{partyIdType}}/{{partyIdentifier}}"
+            endpoints = {"FSPIOP_CALLBACK_URL_QUOTES": base, "FSPIOP_CALLBACK_URL_PARTIES_GET": party}
+            await scheme.ensure_dfsp(name, 1_000 * UNIT, endpoints)
+        yield
+
+
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.neighbours", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--count", type=int, default=200, help="lookups, and quotes, beside each (%(default)s)")
+    parser.add_argument("--at-once", type=int, default=4, help="of each (%(default)s)")
+    parser.add_argument("--rate", type=float, default=20.0, help="questions to the neighbour a second (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="through all neighbours (%(default)s)")
+    return parser
+
+
+async def run(chosen: argparse.Namespace) -> list[Neighbour]:
+    """All rounds; gives the neighbours with their latencies."""
+    neighbours = [Neighbour(one.name, one.party_type, one.dfsp) for one in NEIGHBOURS]
+    prefix = f"neighbours{uuid.uuid4().hex[:6]}-"
+    with tempfile.TemporaryDirectory(prefix="clearinghub-neighbours-") as scratch:
+        async with (
+            running_hub(os.environ["KAFKA_BOOTSTRAP"], prefix, Path(scratch)) as hub,
+            scheme_of(hub, "payer1", "payee1", "third1", cap_units=1_000 * UNIT, funds_units=1_000 * UNIT) as (
+                scheme,
+                dfsps,
+            ),
+            neighbourhood(scheme),
+        ):
+            measure = Measure(dfsps, chosen)
+            await measure.start()
+            for _ in range(chosen.rounds):
+                for neighbour in neighbours:
+                    await measure.beside(neighbour)
+                    await asyncio.sleep(SETTLE_S)
+    return neighbours
+
+
+def shown(neighbours: list[Neighbour], chosen: argparse.Namespace) -> Table:
+    """A line a neighbour."""
+    title = (
+        f"{chosen.at_once} lookups and {chosen.at_once} quotes at a time, ms, {chosen.rounds} x {chosen.count} of each"
+    )
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for what in ("lookup", "quote"):
+        for percent in PERCENTS:
+            table.add_column(f"{what} p{percent}" if percent == PERCENTS[0] else f"p{percent}", justify="right")
+    table.add_column("asked", justify="right")
+    for one in neighbours:
+        figures = [
+            f"{percentile(sorted(latencies_ns), percent) / NANOSECONDS_PER_MS:.0f}"
+            for latencies_ns in (one.lookups_ns, one.quotes_ns)
+            for percent in PERCENTS
+        ]
+        table.add_row(one.name, *figures, str(one.asked) if one.asked else "")
+    return table
+
+
+if __name__ == "__main__":
+    arguments = options().parse_args()
+    Console().print(shown(asyncio.run(run(arguments)), arguments))

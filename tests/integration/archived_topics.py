@@ -1,0 +1,168 @@
+"""The analysts' topics of a test, written in transactions as the ledger does it, and the command that archives them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from clearinghub.archive.files import INCOMING
+from clearinghub.archive.progress import decode_archived
+from clearinghub.archive.shapes import DATASETS
+from clearinghub.config import Settings
+from tests.analysts import TOPICS
+from tests.archived import NOON_MS, final, places_in, record, rows_in
+from tests.integration.hub_under_test import REPOSITORY
+
+PARTITIONS = 3
+
+
+class Topics:
+    """The four topics of a test, and the command that archives them."""
+
+    def __init__(self, bootstrap: str, prefix: str, folder: Path) -> None:
+        self.settings = Settings(
+            kafka_bootstrap=bootstrap, topic_prefix=prefix, application_id=f"{prefix}hub", partitions=PARTITIONS
+        )
+        self.root = folder / "archive"
+        self.sequences: Counter[int] = Counter()
+        self._log = folder / "archive.log"
+        self.environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP": bootstrap,
+            "CLEARINGHUB_TOPIC_PREFIX": prefix,
+            "CLEARINGHUB_DATA_DIR": str(folder),
+            "CLEARINGHUB_RUN_DIR": str(folder / "run"),
+        }
+
+    def start(self, *options: str, **settings: object) -> subprocess.Popen[bytes]:
+        extra = {f"CLEARINGHUB_{name.upper()}": str(value) for name, value in settings.items()}
+        with self._log.open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "clearinghub", "archive", *options],
+                cwd=REPOSITORY, env=self.environment | extra, stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    async def archive(self, *options: str) -> tuple[int, str]:
+        """Run it to its end; gives its exit code and what it said."""
+        process = self.start(*options)
+        code = await asyncio.to_thread(process.wait, 240)
+        return code, self.said
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def files(self) -> int:
+        """How many there are."""
+        return sum(1 for _ in self.root.glob("*/**/*.parquet"))
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether a batch is on its way to its files, or was when the command was killed."""
+        incoming = self.root / INCOMING
+        return incoming.is_dir() and any(incoming.iterdir())
+
+    @asynccontextmanager
+    async def producer(self, name: str = "ledger") -> AsyncIterator[AIOKafkaProducer]:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.settings.kafka_bootstrap, transactional_id=f"{self.settings.topic_prefix}{name}"
+        )
+        await producer.start()
+        try:
+            yield producer
+        finally:
+            await producer.stop()
+
+    async def write(
+        self, producer: AIOKafkaProducer, records: Iterable[tuple[str, int, bytes]], *, commits: bool = True
+    ) -> None:
+        """One transaction of records: topic, partition and value."""
+        await producer.begin_transaction()
+        for topic, partition, value in records:
+            await producer.send(self.settings.topic(topic), value, partition=partition)
+        await (producer.commit_transaction() if commits else producer.abort_transaction())
+
+    def some(self, chance: random.Random, count: int, *, commits: bool = True) -> list[tuple[str, int, bytes]]:
+        """Records of all four topics, of several days and currencies."""
+        records = []
+        for _ in range(count):
+            partition = chance.randrange(PARTITIONS)
+            self.sequences[partition] += commits
+            records.append(("transfers", partition, final(self.sequences[partition] + (not commits))))
+            at_ms = NOON_MS + chance.randrange(2) * 86_400_000
+            records.append(("positions", chance.randrange(PARTITIONS), record("positions", atMs=at_ms)))
+        records.append(("settlement-windows", 1, record("settlement-windows", 0)))
+        records.append(("settlement-windows", 1, record("settlement-windows", 1)))
+        records.append(("settlements", 1, record("settlements")))
+        return records
+
+    async def committed(self, topic: str) -> dict[tuple[int, int], bytes]:
+        """What a read-committed reader sees of a topic."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.kafka_bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        )
+        await consumer.start()
+        try:
+            count = 1 if topic == "archived" else PARTITIONS
+            places = [TopicPartition(self.settings.topic(topic), number) for number in range(count)]
+            consumer.assign(places)
+            await consumer.seek_to_beginning(*places)
+            ends = await consumer.end_offsets(places)
+            found: dict[tuple[int, int], bytes] = {}
+            while any([await consumer.position(place) < end for place, end in ends.items()]):
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found |= {(one.partition, one.offset): one.value for one in records}
+        finally:
+            await consumer.stop()
+        return found
+
+    async def check_whole(self) -> dict[str, int]:
+        """The archive has what the topics have: nothing is missing, and nothing is there twice."""
+        counts = {}
+        for topic in TOPICS:
+            expected = await self.committed(topic)
+            names = [name for name in DATASETS if name.startswith(topic.removesuffix("s"))]
+            if topic == "settlements":
+                names = [topic]
+            found = sum((Counter(set(places_in(self.root, name))) for name in names), Counter())
+            assert set(expected) == set(found), f"{topic}: {len(expected)} expected, {len(found)} found"
+            assert {1} >= set(found.values())
+            counts[topic] = len(expected)
+        for topic in ("transfers", "positions"):  # one row a record
+            assert {1} >= set(places_in(self.root, topic).values())
+        told = await self.committed("transfers")
+        for row in rows_in(self.root, "transfers"):
+            line = orjson.loads(told[row["kafka_partition"], row["kafka_offset"]])
+            assert (line["sequence"], line["transferId"], line["currency"], line["finishedAt"][:10]) == (
+                row["sequence"], row["transfer_id"], row["currency"], row["day"],
+            )  # fmt: skip
+        return counts
+
+    async def check_progress(self) -> None:
+        """What the ledger is told is archived, is archived."""
+        last = {
+            (one.topic, one.partition): one for one in map(decode_archived, (await self.committed("archived")).values())
+        }
+        have = {topic: set(places_in(self.root, topic)) for topic in ("transfers", "positions")}
+        for (topic, partition), told in last.items():
+            if topic in have:
+                expected = {
+                    place for place in await self.committed(topic) if place[0] == partition and place[1] < told.end
+                }
+                assert expected <= have[topic], f"{topic}-{partition} was told to be archived to {told.end}"
+            if topic == "transfers":
+                sequences = {
+                    row["sequence"] for row in rows_in(self.root, topic) if row["kafka_partition"] == partition
+                }
+                assert set(range(1, (told.sequence or 0) + 1)) <= sequences

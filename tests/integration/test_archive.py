@@ -1,0 +1,203 @@
+"""The archive on a real broker: exactly once through kills, resumable, and honest about what it cannot do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from clearinghub.topology import ensure_topics, load_topology
+from tests.archived import final, places_in, record, rows_in
+from tests.integration.archived_topics import Topics
+from tests.integration.hub_under_test import REPOSITORY, free_port, request
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
+
+KILLS = int(os.environ.get("ARCHIVE_KILLS", "10"))
+SEED = 20_260_303
+MANY = int(os.environ.get("ARCHIVE_RECORDS", "240000"))
+AT_ONCE = 10_000
+GROWTH_MIB_MAX = 64
+
+
+@pytest.fixture
+async def topics(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Topics:
+    topics = Topics(kafka_bootstrap, topic_prefix, tmp_path)
+    await ensure_topics(topics.settings, load_topology())
+    return topics
+
+
+async def test_killed_at_any_moment_it_leaves_neither_gaps_nor_doubles(topics: Topics) -> None:
+    chance = random.Random(SEED)
+    stop = asyncio.Event()
+
+    async def keep_writing() -> None:
+        async with topics.producer() as producer:
+            while not stop.is_set():
+                commits = chance.random() < 0.8
+                await topics.write(producer, topics.some(chance, 40, commits=commits), commits=commits)
+                await asyncio.sleep(0.02)
+
+    writing = asyncio.create_task(keep_writing())
+    amid = 0
+    for number in range(KILLS):
+        before = topics.files
+        process = topics.start("--follow", "--every-s", "1", archive_port=free_port())
+        async with asyncio.timeout(60):
+            while topics.files == before:
+                assert process.poll() is None, topics.said
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(chance.uniform(0.0, 1.5))
+        async with asyncio.timeout(60):
+            while number % 2 and not topics.is_committing:
+                await asyncio.sleep(0.0005)
+        process.kill()
+        process.wait()
+        amid += topics.is_committing
+        await topics.check_progress()
+        for name in ("transfers", "positions"):
+            assert {1} >= set(places_in(topics.root, name).values())
+    stop.set()
+    await writing
+    code, said = await topics.archive()
+
+    assert 0 == code, said
+    counts = await topics.check_whole()
+    await topics.check_progress()
+    assert amid, "some were to be killed in the midst of a batch"
+    print(f"\n{KILLS} kills with -9, {amid} amid a batch, {topics.files} files, {counts}: missing 0, twice 0")
+
+
+async def test_once_again_and_on(topics: Topics) -> None:
+    chance = random.Random(SEED)
+    async with topics.producer() as producer:
+        await topics.write(producer, topics.some(chance, 30))
+        await topics.write(producer, topics.some(chance, 5, commits=False), commits=False)
+        first, said = await topics.archive()
+        assert (0, "63 records archived in ") == (first, said[:23])
+        assert (0, "0 records archived in 0 files") == ((await topics.archive())[0], topics.said[:29])
+        await topics.write(producer, topics.some(chance, 4))
+        assert (0, "11 records") == ((await topics.archive())[0], topics.said[:10])
+
+    counts = await topics.check_whole()
+    assert {"transfers": 34, "positions": 34, "settlement-windows": 4, "settlements": 2} == counts
+    await topics.check_progress()
+
+
+async def test_what_is_not_decided_is_not_archived(topics: Topics) -> None:
+    async with topics.producer() as producer, topics.producer("other") as other:
+        await other.begin_transaction()
+        await other.send_and_wait(topics.settings.topic("positions"), record("positions"), partition=0)
+        await topics.write(producer, [("positions", 0, record("positions")), ("positions", 1, record("positions"))])
+        assert 0 == (await topics.archive())[0]
+        assert {(1, 0): 1} == places_in(topics.root, "positions")
+        await other.commit_transaction()
+        assert 0 == (await topics.archive())[0]
+
+    await topics.check_whole()
+
+
+async def test_it_follows_until_it_is_stopped_and_tells_how_it_does(topics: Topics) -> None:
+    chance, port = random.Random(SEED), free_port()
+    process = topics.start("--follow", "--every-s", "1", archive_port=port)
+    try:
+        async with topics.producer() as producer:
+            for _ in range(3):
+                await topics.write(producer, topics.some(chance, 10))
+                total = len(await topics.committed("transfers"))
+                async with asyncio.timeout(60):
+                    while len(places_in(topics.root, "transfers")) < total:
+                        await asyncio.sleep(0.2)
+        busy, said = await asyncio.to_thread(second, topics)
+        assert (1, True) == (busy, "in use" in said), said
+        status, told = await request("GET", f"http://127.0.0.1:{port}/metrics", None, {})
+        assert 200 == status
+        assert b'clearinghub_archived_records_total{topic="transfers"} 30.0' in told
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = await asyncio.to_thread(process.wait, 20)
+    assert 0 == code, topics.said
+
+
+def second(topics: Topics) -> tuple[int, str]:
+    """Another archive of the same folder."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "clearinghub", "archive"], cwd=REPOSITORY, env=topics.environment,
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    return ended.returncode, ended.stderr
+
+
+async def test_records_that_a_topic_has_dropped_are_told(topics: Topics) -> None:
+    async with topics.producer() as producer:
+        await topics.write(producer, [("transfers", 0, final(number)) for number in range(1, 6)])
+        assert 0 == (await topics.archive())[0]
+        await topics.write(producer, [("transfers", 0, final(number)) for number in range(6, 21)])
+        admin = AIOKafkaAdminClient(bootstrap_servers=topics.settings.kafka_bootstrap)
+        await admin.start()
+        place = TopicPartition(topics.settings.topic("transfers"), 0)
+        await admin.delete_records({place: RecordsToDelete(before_offset=10)})
+        await admin.close()
+
+        code, said = await topics.archive()
+        assert (1, True) == (code, "transfers-0 has dropped offsets 6 to 9 before they were archived" in said), said
+        code, said = await topics.archive("--accept-loss")
+        assert (0, True) == (code, "transfers-0 has offsets 6 to 9 no more" in said), said
+        code, said = await topics.archive()
+        assert (0, True) == (code, "0 records archived" in said), said
+
+    sequences = sorted(row["sequence"] for row in rows_in(topics.root, "transfers"))
+    assert [*range(1, 6), *range(10, 21)] == sequences
+
+
+async def test_a_record_that_cannot_be_read_stops_it_and_keeps_what_was_before(topics: Topics) -> None:
+    async with topics.producer() as producer:
+        good, bad = ("positions", 0, record("positions")), ("positions", 0, b'{"v":1}')
+        await topics.write(producer, [good, good, bad, good, ("transfers", 2, final(1))])
+    code, said = await topics.archive()
+
+    assert (1, True) == (code, "positions-0 at offset 2 cannot be read by this version" in said), said
+    assert {(0, 0): 1, (0, 1): 1} == places_in(topics.root, "positions")
+    assert {(2, 0): 1} == places_in(topics.root, "transfers")
+    assert (1, True) == ((await topics.archive())[0], "at offset 2" in topics.said)
+
+
+async def test_topics_that_were_made_anew_are_not_taken_for_the_old_ones(topics: Topics) -> None:
+    async with topics.producer() as producer:
+        await topics.write(producer, [("transfers", 0, final(number)) for number in range(1, 6)])
+        assert 0 == (await topics.archive())[0]
+        await topics.write(producer, [("transfers", 0, final(1))])
+    code, said = await topics.archive()
+
+    assert (1, True) == (code, "this is not the topic that was archived so far" in said), said
+
+
+async def test_no_hub_has_run(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    code, said = await Topics(kafka_bootstrap, topic_prefix, tmp_path).archive()
+
+    assert (3, True) == (code, "no hub has run with these settings" in said), said
+
+
+async def test_memory_does_not_grow_with_what_there_is_to_do(topics: Topics) -> None:
+    peaks_mib = []
+    value = record("positions")
+    async with topics.producer() as producer:
+        for count in (MANY // 4, MANY):
+            for _ in range(count // AT_ONCE):
+                await topics.write(producer, [("positions", 0, value)] * AT_ONCE)
+            process = topics.start()
+            _pid, status, usage = await asyncio.to_thread(os.wait4, process.pid, 0)
+            assert 0 == os.waitstatus_to_exitcode(status), topics.said
+            process.returncode = 0
+            peaks_mib.append(usage.ru_maxrss / 1024)
+    assert MANY + MANY // 4 == places_in(topics.root, "positions").total()
+    assert peaks_mib[1] - peaks_mib[0] < GROWTH_MIB_MAX, peaks_mib
+    print(f"\n{MANY // 4:,} and {MANY:,} records: at most {peaks_mib[0]:.0f} and {peaks_mib[1]:.0f} MiB")

@@ -1,0 +1,243 @@
+"""What the matrix of resources and methods is made of (fspiop 1.6): the operations as described, a request for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeAlias
+
+from tests.web.exchange import Callback
+from tests.web.fspiop_client import DATE, Answer, Dfsp
+from tests.web.test_openapi import METHODS, resolved
+from web.documentation.description import surface_description
+
+HUB, NOBODY = "Hub", "nobody"
+UNKNOWN_ID = "b51ec534-ee48-4575-b6a9-ead2955b8999"
+UNKNOWN_IDENTIFIER = "99999"
+UNKNOWN_TYPE = "SHOE_SIZE"
+DESCRIPTION_LENGTH_MAX = 128  # fspiop 1.2
+FSPIOP = surface_description("fspiop")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A method of a path, as described."""
+
+    method: str
+    path: str
+    described: Mapping[str, Any]
+    parameters: list[Mapping[str, Any]]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def resource(self) -> str:
+        """`transfers`, ..."""
+        return self.path.split("/")[1]
+
+    @property
+    def statuses(self) -> set[int]:
+        """Of all answers."""
+        return {int(status) for status in self.described["responses"]}
+
+    @property
+    def body(self) -> Any:
+        """The schema of the request's body, or None."""
+        if "requestBody" not in self.described:
+            return None
+        [content] = self.described["requestBody"]["content"].values()
+        return resolved(content["schema"], FSPIOP)
+
+    def parameters_in(self, place: str) -> dict[str, Mapping[str, Any]]:
+        """The schemas of all parameters there, by their names: in `header`, `path` or `query`."""
+        return {one["name"]: one["schema"] for one in self.parameters if one["in"] == place}
+
+    def required(self, place: str) -> list[str]:
+        """The names of those that must be there."""
+        return [one["name"] for one in self.parameters if one["in"] == place and one.get("required")]
+
+
+def _operations() -> Iterator[Operation]:
+    for path, item in FSPIOP["paths"].items():
+        for method in sorted(METHODS & item.keys()):
+            described = item[method]
+            if described["tags"] != ["operations"]:
+                parameters = [*item.get("parameters", []), *described.get("parameters", [])]
+                yield Operation(method.upper(), path, described, resolved(parameters, FSPIOP))
+
+
+OPERATIONS = list(_operations())
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A good request, with no header but those that its sender must send, and the receiver's name if it has one."""
+
+    method: str
+    path: str
+    source: str
+    destination: str | None = None
+    body: Any = None
+    query: str = ""
+
+    @property
+    def resource(self) -> str:
+        """`transfers`, ..."""
+        return self.path.split("/")[1]
+
+    @property
+    def url(self) -> str:
+        """Path and query."""
+        return self.path + self.query
+
+    @property
+    def subject_path(self) -> str:
+        """What it is about; the body of a POST begins with the id."""
+        is_new = self.path == f"/{self.resource}"
+        return f"{self.path}/{next(iter(self.body.values()))}" if is_new else self.path.removesuffix("/error")
+
+    @property
+    def error_path(self) -> str:
+        """Where an error about it is told."""
+        return f"{self.subject_path}/error"
+
+    @property
+    def headers(self) -> dict[str, str | None]:
+        """All headers; None for one that is not sent."""
+        return {
+            "Accept": media(self.resource, "1") if self.method in ("GET", "POST", "DELETE") else None,
+            "Content-Type": media(self.resource, "1.1"),
+            "Date": DATE,
+            "FSPIOP-Source": self.source,
+            "FSPIOP-Destination": self.destination,
+        }
+
+    def of_a_stranger(self) -> Sent:
+        """The same from an FSP that the scheme does not have."""
+        return replace(self, source=NOBODY, body=_renamed(self.body, self.source, NOBODY))
+
+    def for_a_stranger(self) -> Sent:
+        """The same for an FSP that the scheme does not have."""
+        return replace(self, destination=NOBODY, body=_renamed(self.body, self.destination, NOBODY))
+
+    def about_something_unknown(self) -> Sent:
+        """The same with another id, or another identifier, in its path."""
+        steps = self.path.removesuffix("/error").split("/")
+        steps[-1] = UNKNOWN_ID if len(steps[-1]) == len(UNKNOWN_ID) else UNKNOWN_IDENTIFIER
+        return replace(self, path="/".join(steps) + ("/error" if self.path.endswith("/error") else ""))
+
+    def of_an_unknown_type(self) -> Sent:
+        """The same about a type of identifiers that nobody serves."""
+        return replace(self, path=self.path.replace("MSISDN", UNKNOWN_TYPE))
+
+    def with_more(self) -> Sent:
+        """The same with a property that the API does not have."""
+        return replace(self, body={**self.body, "unheardOf": {"in": "the API"}})
+
+
+def media(resource: str, version: str) -> str:
+    """The media type of a resource."""
+    return f"application/vnd.interoperability.{resource}+json;version={version}"
+
+
+def _renamed(body: Any, name: str | None, other: str) -> Any:
+    """A body with an FSP's name in the place of another one."""
+    if isinstance(body, dict):
+        return {key: _renamed(value, name, other) for key, value in body.items()}
+    if isinstance(body, list):
+        return [_renamed(value, name, other) for value in body]
+    return other if body == name and name is not None else body
+
+
+async def send(dfsp: Dfsp, sent: Sent, headers: Mapping[str, str | None] | None = None, raw: bytes = b"") -> Answer:
+    """Send it, with other headers or with another body."""
+    data = raw or (None if sent.body is None else json.dumps(sent.body).encode())
+    return await dfsp.send(sent.method, sent.url, {**sent.headers, **(headers or {})}, data)
+
+
+class Refusal(NamedTuple):
+    """What is refused at once: status, errorCode, errorDescription."""
+
+    status: int
+    code: str
+    description: str
+
+
+Outcome: TypeAlias = Refusal | list[Callback]
+Expected: TypeAlias = Callable[[Sent], Outcome]
+"""What must come of a request: a refusal, or else the callbacks that follow."""
+
+
+def silence(_sent: Sent) -> Outcome:
+    """There is nobody who could be told, or nothing to tell."""
+    return []
+
+
+def passed_on(to: str | None = None) -> Expected:
+    """The other DFSP gets the message as it is."""
+    return lambda sent: [Callback(to or str(sent.destination), sent.source, sent.method, sent.url, sent.body)]
+
+
+def told(body: Any, to: str | None = None) -> Expected:
+    """The hub's own answer, to the sender unless told otherwise."""
+    return lambda sent: [Callback(to or sent.source, HUB, "PUT", sent.subject_path, body)]
+
+
+def told_error(body: Any, to: str | None = None) -> Expected:
+    """The hub's own copy of a DFSP's error, likewise."""
+    return lambda sent: [Callback(to or sent.source, HUB, "PUT", sent.error_path, body)]
+
+
+def confirmed(sent: Sent) -> Outcome:
+    """The hub's own copy for who has sent it."""
+    return [Callback(sent.source, HUB, sent.method, sent.path, sent.body)]
+
+
+def error(code: str, description: str, to: str | None = None, *, extended: bool = False) -> Expected:
+    """The hub's own error; `{0.…}` in the description is of the request. `extended`: with the request's extensions."""
+
+    def outcome(sent: Sent) -> Outcome:
+        text = description.format(sent)[:DESCRIPTION_LENGTH_MAX]
+        information = {"errorCode": code, "errorDescription": text}
+        if extended:
+            information["extensionList"] = sent.body["extensionList"]
+        return told_error({"errorInformation": information}, to)(sent)
+
+    return outcome
+
+
+def refused(status: int, code: str, description: str) -> Expected:
+    """At once."""
+    return lambda _sent: Refusal(status, code, description)
+
+
+def each(*parts: Expected) -> Expected:
+    """One callback after the other."""
+
+    def outcome(sent: Sent) -> Outcome:
+        callbacks: list[Callback] = []
+        for part in parts:
+            one = part(sent)
+            assert not isinstance(one, Refusal)
+            callbacks += one
+        return callbacks
+
+    return outcome
+
+
+@dataclass(frozen=True)
+class Row:
+    """What must come of an operation: with a good request, of and for a stranger, about an unknown id or type.
+
+    `before` are the requests without which it would not be good. None stands where the path has no such thing.
+    """
+
+    sent: Sent
+    good: Expected
+    of_stranger: Expected
+    for_stranger: Expected
+    id_unknown: Expected | None = None
+    type_unknown: Expected | None = None
+    before: tuple[Sent, ...] = ()
