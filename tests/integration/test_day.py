@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.hub_under_test import REPOSITORY, running_hub
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(1_000)]
 
 
 async def test_a_small_day(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
@@ -20,9 +20,9 @@ async def test_a_small_day(kafka_bootstrap: str, topic_prefix: str, tmp_path: Pa
         for settlements in ((1, 2, 3, 4), (5, 6, 7, 8)):
             done = await asyncio.to_thread(
                 subprocess.run,
-                [sys.executable, "-m", "clearinghub", "demo", "--day", "--transfers", "90", "--timeout", "150"],
+                [sys.executable, "-m", "clearinghub", "demo", "--day", "--transfers", "90", "--timeout", "400"],
                 cwd=REPOSITORY, env={**hub.environment, "COLUMNS": "160"}, capture_output=True, text=True, check=False,
-                timeout=180,
+                timeout=420,
             )  # fmt: skip
             assert (0, "") == (done.returncode, done.stderr), done.stdout
             assert "Every position, account and sum is what it must be" in done.stdout

@@ -102,9 +102,10 @@ async def figures_are_right(hub: HubUnderTest) -> None:
 async def tampering_is_found(hub: HubUnderTest, bootstrap: str, prefix: str) -> None:
     """A transfer in a closed window that the ledger has not made."""
     row = {
-        "v": 1, "transferId": "forged", "kind": "transfer", "payer": "alpha", "payee": "beta", "amount": 3 * UNIT,
-        "currency": CURRENCY, "state": "COMMITTED", "window": 1, "interchangeFee": 0, "errorCode": None,
-        "errorDescription": None, "preparedAt": "2026-01-01T00:00:00.000Z", "finishedAt": "2026-01-01T00:00:00.001Z",
+        "v": 1, "sequence": 1, "transferId": "forged", "kind": "transfer", "payer": "alpha", "payee": "beta",
+        "amount": 3 * UNIT, "currency": CURRENCY, "state": "COMMITTED", "window": 1, "interchangeFee": 0,
+        "errorCode": None, "errorDescription": None, "preparedAt": "2026-01-01T00:00:00.000Z",
+        "finishedAt": "2026-01-01T00:00:00.001Z",
     }  # fmt: skip
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         await producer.send_and_wait(f"{prefix}transfers", orjson.dumps(row), b"forged", 0)
