@@ -70,6 +70,8 @@ class Archiver:
             on_total(sum(span.end - span.begin for span in spans))
             await self._tell(producer)
             for span in spans:
+                if self._stop.is_set():
+                    break
                 await self._copy(reader, span, tally, on_done)
                 await self._tell(producer)
             tally.is_whole = not self._stop.is_set()

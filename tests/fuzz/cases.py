@@ -199,6 +199,8 @@ class Steering:
             return str(account.account_id if name == "aid" else self.random.randint(1, 3))
         if case.path.startswith("/settlementModels"):
             return f"DEFERREDNET{self.random.choice(CURRENCIES)}"
+        if name == "file":
+            return str(case.path_parameters[name])
         if name == "id":
             return str(account.account_id)
         if name in ("Type", "ID", "SubId") and "Type" in case.path_parameters:

@@ -94,6 +94,10 @@ def archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> duckdb.DuckDBPyCon
     return connection
 
 
+def test_the_page_names_the_version_that_it_is_tested_with() -> None:
+    assert f"pip install duckdb=={duckdb.__version__}\n" in PAGE.read_text()
+
+
 def test_there_are_ten_questions() -> None:
     assert list(range(1, 11)) == list(questions()) == list(ANSWERS)
     assert 11 == PAGE.read_text().count("```sql")
