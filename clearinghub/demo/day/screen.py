@@ -38,7 +38,10 @@ class Screen:
         self.console.print(f"  {mark} {label:<{LABEL_WIDTH}}{text}", highlight=False, soft_wrap=True)
 
     def accounts(self, plan: DayPlan, books: DayBooks, accounts: Accounts, windows: Sequence[int]) -> None:
-        """By currency and DFSP: what the settled windows held, and what the accounts hold now."""
+        """By currency and DFSP: what the settled windows held, and what the accounts hold now.
+
+        A DFSP's name is cut to its role, so that amounts have room on 80 columns.
+        """
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("ccy")
         table.add_column("DFSP")
@@ -54,7 +57,7 @@ class Screen:
                 is_right = expected == (position.value_units, funds.value_units)
                 sums = gross[name]
                 amounts = (sums.debits, sums.credits, sums.net, position.value_units, -funds.value_units)
-                table.add_row(currency, name, *map(shown_amount, amounts), OK if is_right else NOT_OK)
+                table.add_row(currency, name.split("-")[1], *map(shown_amount, amounts), OK if is_right else NOT_OK)
             table.add_section()
         self.console.print(table)
 

@@ -45,13 +45,13 @@ class Payer:
 
     def __init__(self, *rules: FeeRule) -> None:
         kinds = ("POSITION", "SETTLEMENT", INTERCHANGE_FEE)
-        accounts = tuple(Account(number, "USD", kind, True, 0) for number, kind in enumerate(kinds))
+        accounts = tuple(Account(number, "USD", kind, True, 0) for number, kind in enumerate(kinds, start=1))
         known = {name: Participant(1, name, True, 0, accounts=accounts) for name in ("payer", "payee")}
         context = LedgerContext("Hub", FakeParticipants(known), fee_rules=rules)
         self.view = MemoryView()
         self._prepare, self._fulfil = make_on_bulk_prepare(context), make_on_bulk_fulfil(context)
         self.view.put(PARTICIPANTS, "payer", known["payer"])
-        for number, kind in enumerate(kinds):
+        for number, kind in enumerate(kinds, start=1):
             row = Position("payer", "USD", kind, number, net_debit_cap=1_000, active=True)
             self.view.put(POSITIONS, position_key("payer", "USD", kind), row)
         self._change("SETTLEMENT", -1_000)
