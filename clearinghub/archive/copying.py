@@ -53,7 +53,6 @@ class Archiver:
             ArchiveError: it cannot go on.
             TopicsMissingError: there are no such topics.
             KafkaError: the broker was lost.
-            OSError: the disk is full, or the like.
         """
         reader = Reader(self._settings)
         producer = AIOKafkaProducer(
@@ -107,8 +106,8 @@ class Archiver:
         tally.lost = (*tally.lost, span)
 
     async def _copy(self, reader: Reader, span: Span, tally: Tally, on_done: Callable[[int], None]) -> None:
-        batch = self._batch(span, span.begin)
-        async for records in reader.read(span):
+        batch, done = self._batch(span, span.begin), span.begin
+        async for records, position in reader.read(span):
             if self._stop.is_set():
                 return
             for record in records:
@@ -120,7 +119,8 @@ class Archiver:
                 if batch.is_full:
                     await self._commit(batch, tally)
                     batch = self._batch(span, record.offset + 1)
-            on_done(len(records))
+            on_done(position - done)
+            done = position
         # Behind its last record there may be marks of transactions, and what was aborted: that is done with, too.
         await self._commit(batch, tally, span.end)
 

@@ -77,9 +77,6 @@ async def run(settings: Settings, arguments: Sequence[str]) -> int:
     except ArchiveError as error:
         told.print(str(error), soft_wrap=True, highlight=False)
         return EXIT_CANNOT_GO_ON
-    except OSError as error:
-        told.print(f"{root} cannot be written: {error}", soft_wrap=True, highlight=False)
-        return EXIT_CANNOT_GO_ON
     except TopicsMissingError as error:
         told.print(str(error), soft_wrap=True)
         return EXIT_NO_BROKER
@@ -115,7 +112,10 @@ def _show(tally: Tally, root: Path, told: Console) -> int:
 async def _follow(settings: Settings, archiver: Archiver, every_s: int, stop: asyncio.Event) -> None:
     """A pass every so often; a broker that is away is waited for."""
     set_up_logs(settings, "archive")
-    server, thread = start_http_server(settings.archive_port, settings.bind_host)
+    try:
+        server, thread = start_http_server(settings.archive_port, settings.bind_host)
+    except OSError as error:
+        raise ArchiveError(f"port {settings.archive_port} cannot be listened on: {error.strerror}") from error
     log.info("following", port=settings.archive_port, every_s=every_s)
     try:
         while not stop.is_set():

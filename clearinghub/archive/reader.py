@@ -34,6 +34,13 @@ class Extent(NamedTuple):
     end: int
 
 
+class Fetched(NamedTuple):
+    """Some records, and the offset before which there are no more: marks of transactions and aborted ones lie between."""
+
+    records: Sequence[ConsumerRecord]
+    position: int
+
+
 class Reader:
     """A read-committed consumer of no group: how far the archive is, its files tell."""
 
@@ -71,7 +78,7 @@ class Reader:
             found += [Extent(topic, place.partition, firsts[place], ends[place]) for place in places]
         return found
 
-    async def read(self, span: Span) -> AsyncIterator[Sequence[ConsumerRecord]]:
+    async def read(self, span: Span) -> AsyncIterator[Fetched]:
         """The committed records of a span, in order, some at a time.
 
         Raises:
@@ -84,13 +91,11 @@ class Reader:
         while position < span.end:
             fetched = await self._consumer.getmany(place, timeout_ms=FETCH_TIMEOUT_MS, max_records=RECORDS_AT_ONCE)
             records = [record for record in fetched.get(place, ()) if record.offset < span.end]
-            if records:
-                yield records
-            before, position = position, await self._consumer.position(place)
-            now_s = time.monotonic()
+            before, position = position, min(await self._consumer.position(place), span.end)
             if position > before:
-                heard_at_s = now_s
-            elif now_s - heard_at_s > SILENCE_S_MAX:
+                yield Fetched(records, position)
+                heard_at_s = time.monotonic()
+            elif time.monotonic() - heard_at_s > SILENCE_S_MAX:
                 raise KafkaTimeoutError(f"nothing came of {place.topic}-{place.partition} for {SILENCE_S_MAX:.0f} s")
 
     async def _partition_counts(self) -> dict[str, int]:
