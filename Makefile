@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
 SANDBOX ?= 1
-TRANSFERS ?= 200
+DAY ?=
+TRANSFERS ?= $(if $(filter 1,$(DAY)),600,200)
 PAYMENTS ?= 5
 REQUESTS ?= 20000
 SEED ?=
@@ -43,8 +44,9 @@ run: $(STAMP) ## run the hub and two simulated DFSPs on this machine until Ctrl-
 	@case "$(SANDBOX)" in 0) sandbox= ;; 1) sandbox=--sandbox ;; *) echo "SANDBOX is 0 or 1" >&2; exit 2 ;; esac; \
 	CLEARINGHUB_PARTITIONS=$(PARTITIONS) CLEARINGHUB_LOG_FORMAT=$${CLEARINGHUB_LOG_FORMAT:-console} exec $(BIN)/python -m clearinghub all $$sandbox
 
-demo: $(STAMP) ## PAYMENTS=5 whole payments of each kind and TRANSFERS=200 mixed ones through a running hub, all checked
-	@exec $(BIN)/python -m clearinghub demo --payments $(PAYMENTS) --transfers $(TRANSFERS)
+demo: $(STAMP) ## PAYMENTS=5 whole payments of each kind and TRANSFERS=200 mixed ones, all checked; DAY=1: a day with settlement
+	@case "$(DAY)" in ''|0) what="--payments $(PAYMENTS)" ;; 1) what=--day ;; *) echo "DAY is 0 or 1" >&2; exit 2 ;; esac; \
+	exec $(BIN)/python -m clearinghub demo $$what --transfers $(TRANSFERS)
 
 test: lint ## lint, then every test (real Kafka)
 	$(BIN)/python -m pytest

@@ -56,7 +56,9 @@ def make_on_bulk_fulfil(context: LedgerContext) -> Handler:
         if kind == "bulk-timeout":
             yield from _expire(record, view, context, stored)
             return
-        if stored is None and line["hops"] + 1 < view.partitions:
+        # An ID that was refused here may be a bulk elsewhere: its payer may have named another payer first.
+        is_elsewhere = stored is None or (kind == "bulk-fulfil" and stored.state is BulkState.INVALID)
+        if is_elsewhere and line["hops"] + 1 < view.partitions:
             onward = encode({**line, "hops": line["hops"] + 1}, body)
             view.emit_to_partition("bulk-fulfil", (view.partition + 1) % view.partitions, bulk_id, onward)
             return

@@ -61,6 +61,7 @@ TOOL_ENTRIES: Final = {
     "apply": "clearinghub.apply",
     "keys": "clearinghub.jws.generate",
     "parties": "clearinghub.parties_cli.main",
+    "report": "clearinghub.report_cli.main",
     "archive": "clearinghub.archive.main",
 }
 
@@ -90,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
         ("audit", "check the ledger's books from the topics alone"),
         ("keys", "make keys for message signatures"),
         ("parties", "import parties into the built-in oracle from CSV, or export them"),
+        ("report", "reports of settlement, account statements: on the screen, as JSON, CSV, HTML"),
         ("archive", "copy the analysts' topics to Parquet files"),
     ):
         roles.add_parser(tool, help=purpose, add_help=False)

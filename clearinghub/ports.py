@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
 from clearinghub.domain.netting import Flow
@@ -12,6 +12,7 @@ from clearinghub.domain.settlement import Settlement
 from clearinghub.domain.settlement_creation import ContentNets
 from clearinghub.domain.settlement_window import Window
 from clearinghub.domain.statement import Statement
+from clearinghub.domain.window_transfer import Place, WindowTransfer
 
 
 class RecorderUnavailableError(Exception):
@@ -139,6 +140,19 @@ class StatementReader(Protocol):
         Raises:
             LedgerUnavailableError: the history cannot be read now.
             StatementTooLongError: too much was booked in or since that period.
+        """
+
+
+class WindowTransfersReader(Protocol):
+    """Reads the committed transfers of settlement windows."""
+
+    def read(self, window: Window, after: Place | None) -> AsyncGenerator[list[WindowTransfer], None]:
+        """Those of a window in the order of their places, behind `after` if it is given; some at a time.
+
+        To be closed by whoever does not read to the end. Of a window that is open, those until now.
+
+        Raises:
+            LedgerUnavailableError: they cannot be read now.
         """
 
 

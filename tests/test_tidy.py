@@ -90,6 +90,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "clearinghub.broker", "clearinghub.config", "clearinghub.domain", "clearinghub.engine.overlay",
         "clearinghub.kafka", "clearinghub.messages", "clearinghub.party_messages", "clearinghub.ports",
     ),
+    "clearinghub/report_cli/": (
+        "clearinghub.admin_cli", "clearinghub.audit", "clearinghub.broker", "clearinghub.client", "clearinghub.config",
+        "clearinghub.domain",
+    ),
     "clearinghub/apply/": (
         "clearinghub.admin_cli", "clearinghub.client", "clearinghub.config", "clearinghub.delivery.templates",
         "clearinghub.domain",
@@ -110,7 +114,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "clearinghub.__version__", "clearinghub.bulk_messages", "clearinghub.config", "clearinghub.delivery.templates",
         "clearinghub.domain.currencies", "clearinghub.domain.ilp", "clearinghub.domain.money",
         "clearinghub.domain.netting", "clearinghub.domain.settlement", "clearinghub.domain.settlement_creation",
-        "clearinghub.domain.settlement_fields", "clearinghub.domain.settlement_window",
+        "clearinghub.domain.settlement_fields", "clearinghub.domain.settlement_report",
+        "clearinghub.domain.settlement_window", "clearinghub.domain.window_transfer",
         "clearinghub.domain.participant", "clearinghub.domain.party", "clearinghub.domain.position",
         "clearinghub.domain.rejections",
         "clearinghub.domain.scheme", "clearinghub.domain.statement", "clearinghub.domain.timestamps",

@@ -116,6 +116,11 @@ class Books:
         if self.records % ADVANCE_EVERY == 0:
             self._transfers.advance(entry.at_ms)
 
+    @property
+    def settlements(self) -> Settlements:
+        """Windows and settlements, as counted."""
+        return self._settlements
+
     def pending(self, cut_ms: int) -> list[Life]:
         """Transfers of which something is missing that may still be on its way."""
         return [life for life in self._transfers.open() if self._is_pending(life, cut_ms)]

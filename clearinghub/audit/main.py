@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from clearinghub.audit.books import Books, Closing
 from clearinghub.audit.reader import TopicsMissingError, TopicsReader
+from clearinghub.audit.records import Entry
 from clearinghub.audit.report import as_json, show
 from clearinghub.broker import find_running_broker
 from clearinghub.config import Settings
@@ -74,8 +75,12 @@ async def run(settings: Settings, arguments: Sequence[str]) -> int:
     return EXIT_BROKEN if books.findings.violations else EXIT_OK
 
 
-async def audit(settings: Settings, settle_ms: int, told: Console) -> tuple[Books, Closing, int]:
+async def audit(
+    settings: Settings, settle_ms: int, told: Console, watch: Callable[[Entry], None] | None = None
+) -> tuple[Books, Closing, int]:
     """Read to a consistent cut and close the books; gives them, what they show, and the time of the cut.
+
+    `watch` sees every record behind the books.
 
     Raises:
         TopicsMissingError: the hub's topics are not there.
@@ -85,17 +90,17 @@ async def audit(settings: Settings, settle_ms: int, told: Console) -> tuple[Book
     try:
         await reader.start()
         books = Books(settings.hub_name, settle_ms, await reader.kept())
-        cut_ms = await _read_to_cut(reader, books, told)
+        cut_ms = await _read_to_cut(reader, books, told, watch)
         last_cut_ms = cut_ms + settle_ms
         while books.is_pending(cut_ms) and cut_ms < last_cut_ms:
             await asyncio.sleep(CUT_PAUSE_S)
-            cut_ms = await _read_to_cut(reader, books, told)
+            cut_ms = await _read_to_cut(reader, books, told, watch)
         return books, books.close(cut_ms), cut_ms
     finally:
         await reader.stop()
 
 
-async def _read_to_cut(reader: TopicsReader, books: Books, told: Console) -> int:
+async def _read_to_cut(reader: TopicsReader, books: Books, told: Console, watch: Callable[[Entry], None] | None) -> int:
     """Read what has come since the last cut; gives this one's time."""
     cut_ms = time.time_ns() // 1_000_000
     total = await reader.extend()
@@ -104,6 +109,8 @@ async def _read_to_cut(reader: TopicsReader, books: Books, told: Console) -> int
         bar = progress.add_task("", total=total, completed=reader.done)
         async for entry in reader.entries():
             books.take(entry)
+            if watch is not None:
+                watch(entry)
             if books.records % PROGRESS_EVERY == 0:
                 progress.update(bar, completed=reader.done)
     return cut_ms

@@ -34,6 +34,10 @@ FlowOf = tuple[str, str, str]
 """Currency, ledger account type and granularity."""
 
 
+Counted = dict[tuple[FlowOf, str], Sums]
+"""By flow and participant."""
+
+
 @dataclass(slots=True)
 class Window:
     """What was seen of a window: counted from its transfers, and as the ledger told it when it closed."""
@@ -41,8 +45,8 @@ class Window:
     state: str = "OPEN"
     reason: str | None = None
     changed_ms: int = 0
-    counted: dict[tuple[FlowOf, str], Sums] = field(default_factory=dict)
-    told: dict[tuple[FlowOf, str], Sums] = field(default_factory=dict)
+    counted: Counted = field(default_factory=dict)
+    told: Counted = field(default_factory=dict)
 
 
 class Settlements:
@@ -101,6 +105,22 @@ class Settlements:
             return False
         self._moved.setdefault(number, Counter())[change.transfer_id, change.account] += change.change
         return True
+
+    def sums_of_window(self, number: int) -> Counted:
+        """What the transfers that name a window add up to."""
+        window = self._windows.get(number)
+        return {} if window is None else dict(window.counted)
+
+    def sums_of_settlement(self, number: int) -> Counted:
+        """What the transfers of a settlement's windows add up to, as far as it settles them."""
+        _at_ms, row = self._rows.get(number, (0, {"contents": []}))
+        found: Counted = {}
+        for content in row["contents"]:
+            flow = (content["currency"], content["ledgerAccountType"], "NET")
+            for key, sums in self.sums_of_window(content["settlementWindowId"]).items():
+                if key[0] == flow:
+                    _add(found, key, sums)
+        return found
 
     def pending(self, cut_ms: int) -> list[str]:
         """What does not fit together, and may yet: a record is on its way, or an account about to be moved."""
@@ -190,6 +210,6 @@ def _words(sums: Sums | None) -> str:
     return f"{shown(sums.debits)} in {sums.debit_count} debits and {shown(sums.credits)} in {sums.credit_count} credits"
 
 
-def _add(all_sums: dict[tuple[FlowOf, str], Sums], key: tuple[FlowOf, str], sums: Sums) -> None:
+def _add(all_sums: Counted, key: tuple[FlowOf, str], sums: Sums) -> None:
     before = all_sums.get(key)
     all_sums[key] = sums if before is None else before.plus(sums)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
-from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ClientTimeout
 from pydantic import ValidationError
 
 from clearinghub.client.shapes import BALANCES, AccountBalance
@@ -78,6 +78,7 @@ class AdminClient:
 
     def __init__(self, url: str, *, timeout_s: int = REQUEST_TIMEOUT_S) -> None:
         self.url = url.rstrip("/")
+        self._timeout_s = timeout_s
         self._session = ClientSession(timeout=ClientTimeout(total=timeout_s))
 
     async def __aenter__(self) -> Self:
@@ -96,7 +97,7 @@ class AdminClient:
         """
         reply = await self._request(method, path, body)
         if not reply.ok:
-            raise RefusedError(f"{method} {path}", reply.status, *reply.error)
+            self._refuse(method, path, reply)
         return reply
 
     async def post(self, path: str, body: Any) -> Reply:
@@ -115,6 +116,25 @@ class AdminClient:
         if reply.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
             return None
         raise AdminError(f"GET {self.url}{path} was answered {reply.text}")
+
+    async def download(self, path: str) -> AsyncGenerator[bytes, None]:
+        """The body of an answer as it comes, whatever its length; the client's time limit holds for each part of it.
+
+        Raises:
+            RefusedError: there is none.
+            HubNotReadyError: it ended before its end.
+        """
+        limits = ClientTimeout(total=None, sock_connect=self._timeout_s, sock_read=self._timeout_s)
+        try:
+            async with self._session.get(self.url + path, timeout=limits, allow_redirects=False) as response:
+                if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+                    self._refuse("GET", path, await _reply(response))
+                async for part in response.content.iter_any():
+                    yield part
+        except TimeoutError as error:
+            raise HubNotReadyError(f"GET {self.url}{path} got no answer in time") from error
+        except ClientError as error:
+            raise HubNotReadyError(f"GET {self.url}{path} got no whole answer: {_cause(error)}") from error
 
     async def accounts(self, participant: str) -> list[AccountBalance]:
         """All accounts of a participant; none if there is no such participant.
@@ -138,20 +158,30 @@ class AdminClient:
     async def _request(self, method: str, path: str, body: Any = None) -> Reply:
         try:
             async with self._session.request(method, self.url + path, json=body, allow_redirects=False) as response:
-                text = await response.text()
+                reply = await _reply(response)
         except TimeoutError as error:
             raise HubNotReadyError(f"{method} {self.url}{path} got no answer in time") from error
         except (ClientError, UnicodeDecodeError) as error:
             raise HubNotReadyError(f"{method} {self.url}{path} got no answer: {_cause(error)}") from error
-        try:
-            reply = Reply(response.status, json.loads(text, parse_float=Decimal) if text else None, response.headers)
-        except ValueError:
-            reply = Reply(response.status, text, response.headers)
+        if reply.status in UNAVAILABLE:
+            self._refuse(method, path, reply)
+        return reply
+
+    def _refuse(self, method: str, path: str, reply: Reply) -> NoReturn:
         if reply.status in UNAVAILABLE:
             raise HubNotReadyError(
                 f"{method} {self.url}{path} was answered HTTP {reply.status} {' '.join(reply.error)}"
             )
-        return reply
+        raise RefusedError(f"{method} {path}", reply.status, *reply.error)
+
+
+async def _reply(response: ClientResponse) -> Reply:
+    text = await response.text()
+    try:
+        content = json.loads(text, parse_float=Decimal) if text else None
+    except ValueError:
+        content = text
+    return Reply(response.status, content, response.headers)
 
 
 def _cause(error: Exception) -> str:

@@ -51,6 +51,15 @@ class Net:
         """Positive for what the party owes, negative for what it is owed (fspiop 9.1)."""
         return self.debits - self.credits
 
+    def plus(self, other: Net) -> Net:
+        """Both together."""
+        return Net(
+            self.debits + other.debits,
+            self.credits + other.credits,
+            self.debit_count + other.debit_count,
+            self.credit_count + other.credit_count,
+        )
+
     def debited(self, amount: int) -> Net:
         """With one more debit."""
         return replace(self, debits=self.debits + amount, debit_count=self.debit_count + 1)

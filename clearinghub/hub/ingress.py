@@ -20,6 +20,7 @@ from clearinghub.kafka.prepares import KafkaPacketReader
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.statements import KafkaStatementReader
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.kafka.window_transfers import KafkaWindowTransfers
 from clearinghub.signals import stop_event, until_stopped
 from web.admin.app import build_admin_app
 from web.fspiop.app import build_fspiop_app
@@ -96,6 +97,7 @@ async def run_ingress(settings: Settings) -> None:
                 KafkaStatementReader(settings),
                 ledger,
                 health,
+                window_transfers=KafkaWindowTransfers(settings),
             ),
             settings.bind_host,
             settings.admin_port,

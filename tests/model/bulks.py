@@ -98,7 +98,7 @@ class PartitionBulks:
             self._prepare(line, seen, effects, refused)
         elif line["kind"] == "bulk-timeout":
             self._expire(bulk_id, seen, effects)
-        elif bulk_id not in self.cases and line["hops"] + 1 < self._partitions:
+        elif self._may_be_elsewhere(line) and line["hops"] + 1 < self._partitions:
             onward = (self._partition + 1) % self._partitions
             effects.add("bulk-fulfil", onward, line["kind"], bulk_id, line["hops"] + 1)
         elif line["kind"] == "bulk-get":
@@ -107,6 +107,10 @@ class PartitionBulks:
             self._answer(line, seen, effects)
         if bulk_id in self.cases:
             effects.touched.add(("bulks", bulk_id))
+
+    def _may_be_elsewhere(self, line: dict[str, Any]) -> bool:
+        bulk = self.cases.get(line["id"])
+        return bulk is None or (bulk.is_void and line["kind"] == "bulk-fulfil")
 
     # -- prepare
 

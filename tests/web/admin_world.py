@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application
 
 from agents.command import on_command
 from agents.credit import make_on_credit
@@ -21,7 +22,6 @@ from agents.shell import LedgerContext, move_account
 from agents.windows import make_window_sweep
 from clearinghub.config import Settings
 from clearinghub.domain.position import Position
-from clearinghub.domain.statement import Statement, StatementLine
 from clearinghub.domain.transfer import State
 from clearinghub.messages import VERSION, encode
 from clearinghub.ports import CommandRejectedError, CommandTimeoutError
@@ -30,6 +30,7 @@ from tables.windows import open_window
 from tests.fakes import Emitted, FakeParticipants, MemoryView, Offsets
 from tests.unit.domain.samples import transfer as a_transfer
 from tests.web.coordinator_world import CoordinatorInMemory
+from tests.web.topics_world import HistoryInMemory, TransfersInMemory
 from web.admin.app import build_admin_app
 
 PARTITIONS = 4
@@ -68,27 +69,6 @@ class Answer:
 
 
 @dataclass
-class HistoryInMemory:
-    """StatementReader over what the agents wrote to topic `positions`, each record with its time."""
-
-    rows: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    kept_from_ms: int | None = None
-    fails_with: Exception | None = None
-
-    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
-        if self.fails_with is not None:
-            raise self.fails_with
-        own = [
-            StatementLine(row["changeNumber"], at_ms, row["transferId"], row["entryType"], row["change"], row["value"])
-            for at_ms, row in self.rows
-            if row["accountId"] == position.account_id and at_ms >= from_ms and row["changeNumber"] > after
-        ]
-        opening = own[0].value - own[0].change if own else position.value
-        lines = [line for line in own if line.at_ms < to_ms]
-        return Statement(opening, tuple(lines[:lines_max]), len(lines) <= lines_max, self.kept_from_ms)
-
-
-@dataclass
 class LedgerInMemory(CoordinatorInMemory):
     """CommandClient, LedgerReader and PacketReader: runs the agents in the broker's place, in the order of arrival."""
 
@@ -103,6 +83,7 @@ class LedgerInMemory(CoordinatorInMemory):
     now_ms: int = NOW_MS
     packets: dict[str, str] = field(default_factory=dict)
     history: HistoryInMemory = field(default_factory=HistoryInMemory)
+    transfers: TransfersInMemory = field(default_factory=TransfersInMemory)
     replies: list[dict[str, Any]] = field(default_factory=list)
     published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     held_back: list[Emitted] | None = None  # records of topic `settlement` that do not arrive yet
@@ -187,6 +168,8 @@ class LedgerInMemory(CoordinatorInMemory):
                 self.replies.append(one.line)
             elif one.topic == "positions":
                 self.history.rows.append((self.now_ms, json.loads(one.value)))
+            elif one.topic == "transfers":
+                self.transfers.take(one)
             elif one.topic == "settlement" and self.held_back is not None:
                 self.held_back.append(one)
             elif one.topic in ("credit", "settlement"):
@@ -282,13 +265,17 @@ def funds(action: str, amount: Any, transfer_id: str = FUNDS_ID) -> dict[str, An
     }
 
 
+def admin_app(ledger: LedgerInMemory, **settings: Any) -> Application:
+    """The surface over that ledger."""
+    return build_admin_app(
+        Settings(**settings), ledger, ledger.participants, ledger, ledger, ledger.history, ledger,
+        HealthySurroundings(), window_transfers=ledger.transfers,
+    )  # fmt: skip
+
+
 @asynccontextmanager
 async def an_operator(**settings: Any) -> AsyncIterator[Operator]:
     """An operator at a hub that nobody has set up yet."""
-    participants = FakeParticipants()
-    ledger = LedgerInMemory(participants)
-    app = build_admin_app(
-        Settings(**settings), ledger, participants, ledger, ledger, ledger.history, ledger, HealthySurroundings()
-    )
-    async with TestClient(TestServer(app)) as client:
+    ledger = LedgerInMemory(FakeParticipants())
+    async with TestClient(TestServer(admin_app(ledger, **settings))) as client:
         yield Operator(client, ledger)

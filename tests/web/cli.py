@@ -10,6 +10,7 @@ import pytest
 
 from clearinghub import admin_cli, apply
 from clearinghub.config import Settings
+from clearinghub.report_cli import main as report_cli
 from tests.web.admin_world import Operator
 
 
@@ -44,7 +45,8 @@ class Terminal:
     async def run(self, tool: str, *arguments: str) -> Ended:
         self._capsys.readouterr()
         try:
-            code = await {"admin": admin_cli.run, "apply": apply.run}[tool](self.settings, arguments)
+            tools = {"admin": admin_cli.run, "apply": apply.run, "report": report_cli.run}
+            code = await tools[tool](self.settings, arguments)
         except SystemExit as refused_by_argparse:
             code = int(refused_by_argparse.code or 0)
         written = self._capsys.readouterr()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from tests.web.admin_world import PARTITIONS
 from tests.web.bulk_exchange import (
     BULK_ID,
     PATH,
@@ -162,6 +164,21 @@ async def test_an_answer_finds_its_bulk_wherever_it_is(exchange: Exchange, desti
 
     aborts = destination in (PAYEE, STRANGER)
     assert ("REJECTED" if aborts else "COMPLETED") == tally(exchange)[0]
+
+
+@pytest.mark.parametrize("destination", [PAYER, "Hub", None])
+async def test_an_answer_passes_by_where_its_bulk_was_refused(exchange: Exchange, destination: str | None) -> None:
+    """The payer has named others as the payer before: on their partitions the id is burnt."""
+    others = {zlib.crc32(f"other{number}".encode()) % PARTITIONS: f"other{number}" for number in range(8 * PARTITIONS)}
+    del others[zlib.crc32(PAYER.encode()) % PARTITIONS]
+    for name in others.values():
+        await post(exchange, line(1), payerFsp=name)
+    heard(exchange)
+    await accepted(exchange, 1)
+
+    await put(exchange, fulfilled(1), {"FSPIOP-Destination": destination})
+
+    assert {line_id(1): "COMMITTED"} == states(exchange)
 
 
 async def test_3210_bulk_transfer_id_not_found(exchange: Exchange) -> None:

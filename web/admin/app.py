@@ -14,6 +14,7 @@ from clearinghub.ports import (
     Participants,
     SettlementReader,
     StatementReader,
+    WindowTransfersReader,
 )
 from web.admin.accounts import AccountsResource
 from web.admin.context import AdminContext
@@ -30,7 +31,7 @@ from web.operations import add_operations_routes, make_metrics_middleware
 from web.settlement.routes import add_settlement_routes
 
 
-def build_admin_app(
+def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     settings: Settings,
     commands: CommandClient,
     participants: Participants,
@@ -39,6 +40,8 @@ def build_admin_app(
     statements: StatementReader,
     settlement: SettlementReader,
     health: Health,
+    *,
+    window_transfers: WindowTransfersReader,
 ) -> Application:
     """The application, ready to be served. It authenticates nobody: it is for a network of operators only."""
     app = Application(
@@ -50,7 +53,7 @@ def build_admin_app(
     statement = StatementResource(context, statements)
     app.router.add_route("GET", "/participants/{name}/accounts/{id}/statement", statement.get_statement)
     app.router.add_get("/transactions/{id}", TransactionsResource(packets).get_transaction, allow_head=False)
-    add_settlement_routes(app, settings.settlement_base_path, context, settlement)
+    add_settlement_routes(app, settings.settlement_base_path, context, settlement, window_transfers)
     add_operations_routes(app, health, __version__, base_paths=("", settings.settlement_base_path))
     add_documentation_routes(app, "admin")
     return app

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from aiohttp.web import Request, Response
+import orjson
+from aiohttp.web import Request, StreamResponse
 
 from clearinghub.domain.position import Position
 from clearinghub.domain.rejections import ErrorCode, Rejection
@@ -16,12 +18,15 @@ from clearinghub.domain.statement import Statement, StatementLine
 from clearinghub.domain.timestamps import timestamp_text
 from clearinghub.ports import StatementReader, StatementTooLongError
 from web.admin.bodies import account_id_in_path, name_in_path, read_query
-from web.admin.context import AdminContext, json_response
+from web.admin.context import AdminContext
 from web.admin.schema import Check, Key, Keys, text
 from web.admin.shapes import number
 from web.errors import ApiError
+from web.reports.formats import FORMAT, Format, chosen_format, report_response, streamed_response
+from web.reports.statement import statement_csv, statement_page
 
-LINES_MAX: Final = 1_000
+LINES_MAX: Final = 1_000  # read at a time; of an answer in JSON
+HTML_PAGES_MAX: Final = 10  # so many times as many lines, some two hundred sheets of paper
 PERIOD_DEFAULT_MS: Final = 24 * 3_600_000
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,6 +42,7 @@ QUERY: Final[Keys] = {
     "from": Key(_MOMENT, required=False),
     "to": Key(_MOMENT, required=False),
     "after": Key(Check(lambda value, place: int(_COUNT(value, place)), _COUNT.takes), required=False),
+    "format": FORMAT,
 }
 
 _ACCOUNT_NOT_FOUND: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Account not found")
@@ -61,21 +67,47 @@ class StatementResource:
         self._statements = statements
         self._clock = clock
 
-    async def get_statement(self, request: Request) -> Response:
+    async def get_statement(self, request: Request) -> StreamResponse:
         """The balance before a period, what was booked in it, and the balance behind it."""
         name, account_id = name_in_path(request), account_id_in_path(request)
         query = read_query(request, QUERY)
+        form = chosen_format(request, query)
         to_ms = _milliseconds(query["to"]) if "to" in query else self._clock()
         from_ms = _milliseconds(query["from"]) if "from" in query else max(to_ms - PERIOD_DEFAULT_MS, 0)
         if from_ms > to_ms:
             raise ApiError(_BACKWARDS)
         # Before the history is read: what is in no record of it from then on, the account still holds.
         account = await self._account(name, account_id)
-        try:
-            statement = await self._statements.statement(account, from_ms, to_ms, query.get("after", 0), LINES_MAX)
-        except StatementTooLongError as error:
-            raise ApiError(_TOO_LONG) from error
-        return json_response(_shape(account, statement, from_ms, to_ms))
+        pages = self._pages(account, from_ms, to_ms, query.get("after", 0))
+        called = f"statement-{name}-{account_id}"
+        async with aclosing(pages):
+            try:
+                if form is Format.CSV:
+                    async with aclosing(statement_csv(account, from_ms, to_ms, pages)) as parts:
+                        return await streamed_response(request, form, called, parts)
+                if form is Format.HTML:
+                    return report_response(form, called, await self._html(account, from_ms, to_ms, pages))
+                shape = _shape(account, await anext(pages), from_ms, to_ms)
+            except StatementTooLongError as error:
+                raise ApiError(_TOO_LONG) from error
+        return report_response(form, called, orjson.dumps(shape))
+
+    async def _html(self, account: Position, from_ms: int, to_ms: int, pages: AsyncGenerator[Statement, None]) -> bytes:
+        taken = [await anext(pages)]
+        while not taken[-1].is_whole and len(taken) < HTML_PAGES_MAX:
+            taken.append(await anext(pages))
+        rest = None if taken[-1].is_whole else _next(account, taken[-1], to_ms, Format.HTML)
+        return statement_page(self._context.hub_name, account, (from_ms, to_ms), taken, rest)
+
+    async def _pages(self, account: Position, from_ms: int, to_ms: int, after: int) -> AsyncGenerator[Statement, None]:
+        """The statement, so many lines at a time."""
+        while True:
+            statement = await self._statements.statement(account, from_ms, to_ms, after, LINES_MAX)
+            yield statement
+            if statement.is_whole:
+                return
+            # From the last line's own time on, so that what was read is not read again.
+            from_ms, after = statement.lines[-1].at_ms, statement.lines[-1].change_number
 
     async def _account(self, name: str, account_id: int) -> Position:
         self._context.find(name)
@@ -110,11 +142,16 @@ def _shape(account: Position, statement: Statement, from_ms: int, to_ms: int) ->
     if statement.kept_from_ms is not None:
         shape["keptFrom"] = timestamp_text(statement.kept_from_ms)
     if not statement.is_whole:
-        last = statement.lines[-1]
-        # From the last line's own time on, so that what was read is not read again.
-        rest = urlencode({"from": timestamp_text(last.at_ms), "to": timestamp_text(to_ms), "after": last.change_number})
-        shape["next"] = f"/participants/{account.participant}/accounts/{account.account_id}/statement?{rest}"
+        shape["next"] = _next(account, statement, to_ms)
     return shape
+
+
+def _next(account: Position, statement: Statement, to_ms: int, form: Format | None = None) -> str:
+    """Where the lines behind these are."""
+    last = statement.lines[-1]
+    asked = {"from": timestamp_text(last.at_ms), "to": timestamp_text(to_ms), "after": last.change_number}
+    rest = urlencode(asked if form is None else {**asked, "format": form.value})
+    return f"/participants/{account.participant}/accounts/{account.account_id}/statement?{rest}"
 
 
 def _line_shape(line: StatementLine) -> dict[str, Any]:

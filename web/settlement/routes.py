@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+import time
+
 from aiohttp.web import Application
 
-from clearinghub.ports import SettlementReader
+from clearinghub.ports import SettlementReader, WindowTransfersReader
 from web.admin.context import AdminContext
+from web.reports.settlement import SettlementReportsResource
+from web.reports.transfers import WindowTransfersResource
 from web.settlement.bodies import Queries
 from web.settlement.settlements import SettlementsResource
 from web.settlement.windows import WindowsResource
 
 
-def add_settlement_routes(app: Application, base_path: str, context: AdminContext, reader: SettlementReader) -> None:
-    """Serve the settlement API below `base_path`."""
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def add_settlement_routes(
+    app: Application,
+    base_path: str,
+    context: AdminContext,
+    reader: SettlementReader,
+    window_transfers: WindowTransfersReader,
+) -> None:
+    """Serve the settlement API and its reports below `base_path`."""
     queries = Queries(context.settings.currencies_extra)
     windows = WindowsResource(context, reader, queries)
     settlements = SettlementsResource(context, reader, queries)
+    reports = SettlementReportsResource(context.hub_name, reader, _now_ms)
+    transfers = WindowTransfersResource(context.hub_name, base_path, reader, window_transfers, _now_ms)
     for method, path, handler in (
         ("GET", "/settlementWindows", windows.get_windows),
         ("GET", "/settlementWindows/{id}", windows.get_window),
         ("GET", "/settlementWindows/{id}/nets", windows.get_nets),
+        ("GET", "/settlementWindows/{id}/report", reports.get_window_report),
+        ("GET", "/settlementWindows/{id}/transfers", transfers.get_transfers),
         ("POST", "/settlementWindows/{id}", windows.post_window),
         ("GET", "/settlements", settlements.get_settlements),
         ("POST", "/settlements", settlements.post_settlements),
         ("GET", "/settlements/{id}", settlements.get_settlement),
+        ("GET", "/settlements/{id}/report", reports.get_settlement_report),
         ("PUT", "/settlements/{id}", settlements.put_settlement),
         ("GET", "/settlements/{id}/participants/{pid}", settlements.get_participant),
         ("PUT", "/settlements/{id}/participants/{pid}", settlements.put_participant),

@@ -63,11 +63,7 @@ class WindowsResource:
         return json_response(window_shape(window_of(result["window"])))
 
     async def _window(self, window_id: int) -> Window:
-        found = await self._reader.windows([window_id])
-        if not found:
-            detail = f"No record for settlementWindowId: {window_id} found"
-            raise ApiError(Rejection(ErrorCode.INTERNAL_SERVER_ERROR, detail, http_status=400))
-        return found[0]
+        return await find_window(self._reader, window_id)
 
     async def _has(self, window: Window, participant_id: int) -> bool:
         """Whether a transfer of that participant is in it, as far as that is known yet."""
@@ -75,6 +71,19 @@ class WindowsResource:
             return False
         nets = await self._reader.nets(window)
         return any(ids.participant_id == participant_id for one in nets.values() for ids in one.accounts.values())
+
+
+async def find_window(reader: SettlementReader, window_id: int) -> Window:
+    """The window of that number.
+
+    Raises:
+        ApiError: there is none.
+    """
+    found = await reader.windows([window_id])
+    if not found:
+        detail = f"No record for settlementWindowId: {window_id} found"
+        raise ApiError(Rejection(ErrorCode.INTERNAL_SERVER_ERROR, detail, http_status=400))
+    return found[0]
 
 
 def _matches(window: Window, query: dict[str, Any]) -> bool:

@@ -1,0 +1,119 @@
+"""In which form a report is wanted, and the headers that each form is answered with."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from enum import Enum
+from typing import Any, Final
+
+import structlog
+from aiohttp.web import Request, Response, StreamResponse
+
+from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
+from web.admin.schema import Key, one_of
+from web.errors import CONTENT_TYPE
+from web.reports.page import CONTENT_SECURITY_POLICY
+
+WRITE_TIMEOUT_S: Final = 60.0  # a reader that takes nothing for so long does not keep a report's turn from others
+_FULL_QUALITY: Final = 1_000
+_RANGE: Final = re.compile(r"\s*([!-~]+?)\s*(?:;(.*))?")
+_QUALITY: Final = re.compile(r"(?:.*;)?\s*[qQ]\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*(?:;.*)?")
+
+_log = structlog.get_logger(__name__)
+
+
+class Format(Enum):
+    """The forms, the one that stands first being preferred where several are wanted alike."""
+
+    JSON = "json"
+    CSV = "csv"
+    HTML = "html"
+
+    @property
+    def media_type(self) -> str:
+        """As `Accept` names it."""
+        return "application/json" if self is Format.JSON else f"text/{self.value}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of an answer in this form. Whatever the report says, nothing in the page is run or fetched."""
+        headers = {"Vary": "Accept", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        if self is Format.JSON:
+            return {**headers, "Content-Type": CONTENT_TYPE}
+        if self is Format.CSV:
+            return {**headers, "Content-Type": "text/csv; charset=utf-8; header=present"}
+        policy = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Referrer-Policy": "no-referrer"}
+        return {**headers, **policy, "Content-Type": "text/html; charset=utf-8"}
+
+
+FORMAT: Final = Key(one_of([one.value for one in Format]), required=False)
+"""The query's `format`, which comes before `Accept`."""
+
+
+def chosen_format(request: Request, query: Mapping[str, Any]) -> Format:
+    """The form that is wanted; JSON where nothing else is, or nothing that there is."""
+    if "format" in query:
+        return Format(query["format"])
+    accepted = ",".join(request.headers.getall("Accept", []))
+    wanted = {one: _quality(one, accepted) for one in Format}
+    best = max(wanted, key=lambda one: wanted[one])  # the first of equals
+    return best if wanted[best] else Format.JSON
+
+
+def _quality(form: Format, accepted: str) -> int:
+    """How much it is wanted, in thousandths, by the most specific range that has it (RFC 9110, 12.5.1)."""
+    kind = form.media_type.partition("/")[0]
+    ranks = {form.media_type: 3, f"{kind}/*": 2, "*/*": 1}
+    found = (0, 0)
+    for part in accepted.split(","):
+        match = _RANGE.fullmatch(part)
+        rank = ranks.get(match[1].lower(), 0) if match else 0
+        if match is not None and rank > found[0]:
+            found = (rank, _thousandths(match[2] or ""))
+    return found[1]
+
+
+def _thousandths(parameters: str) -> int:
+    match = _QUALITY.fullmatch(f";{parameters}")
+    if match is None:
+        return _FULL_QUALITY
+    whole, _point, fraction = match[1].partition(".")
+    return int(whole) * _FULL_QUALITY + int(fraction.ljust(3, "0"))
+
+
+def report_response(form: Format, name: str, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
+    """A report that is there as a whole; `name` is what it is called when it is kept, without its ending."""
+    return Response(body=body, headers={**form.headers, **_called(form, name), **(headers or {})})
+
+
+async def streamed_response(request: Request, form: Format, name: str, parts: AsyncIterator[bytes]) -> StreamResponse:
+    """A report that is sent as it is made. `parts` fails before its first part, or not in a way that can be told.
+
+    Later on all that can be done is to end the connection where the body's own end is missing, so that nobody takes a
+    part for the whole.
+    """
+    first = await anext(parts, b"")
+    response = StreamResponse(headers={**form.headers, **_called(form, name)})
+    await response.prepare(request)
+    try:
+        await _write(response, first)
+        async for part in parts:
+            await _write(response, part)
+        await response.write_eof()
+    except (LedgerUnavailableError, StatementTooLongError, TimeoutError) as error:
+        _log.warning("report-cut-short", path=request.path, error=repr(error))
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+async def _write(response: StreamResponse, part: bytes) -> None:
+    async with asyncio.timeout(WRITE_TIMEOUT_S):
+        await response.write(part)
+
+
+def _called(form: Format, name: str) -> dict[str, str]:
+    """Participants' names, of which some are made, have no letter that would have to be escaped."""
+    return {"Content-Disposition": f'inline; filename="{name}.{form.value}"'}

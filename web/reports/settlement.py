@@ -1,0 +1,206 @@
+"""GET .../report: the settlement report of a closed window and of a settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import orjson
+from aiohttp.web import Request, Response
+
+from clearinghub.domain.money import format_amount
+from clearinghub.domain.netting import Flow, Net
+from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.domain.settlement import Settlement
+from clearinghub.domain.settlement_report import CLOSED, Section, SettlementReport, report_settlement, report_window
+from clearinghub.domain.timestamps import timestamp_text
+from clearinghub.ports import SettlementReader
+from web.admin.bodies import read_query
+from web.admin.schema import Keys
+from web.errors import ApiError
+from web.reports.formats import FORMAT, Format, chosen_format, report_response
+from web.reports.page import page_begin, page_end, page_faults, page_note, page_table
+from web.reports.table import Cell, Column, Kind, csv_header, csv_lines
+from web.settlement.bodies import number_in_path, refuse_unknown
+from web.settlement.shapes import window_shape
+from web.settlement.windows import find_window
+
+QUERY: Final[Keys] = {"format": FORMAT}
+
+_PARTY: Final = (Column("participant", "participant"), Column("counterparty", "against"))
+_NET: Final = (
+    Column("debits", "debits", Kind.AMOUNT),
+    Column("debitCount", "number", Kind.COUNT),
+    Column("credits", "credits", Kind.AMOUNT),
+    Column("creditCount", "number", Kind.COUNT),
+    Column("netAmount", "net", Kind.AMOUNT),
+)
+_ACCOUNT: Final = (Column("accountState", "state"), Column("externalReference", "reference"))
+_IDS: Final = (Column("participantId", "participant id", Kind.COUNT), Column("accountId", "account id", Kind.COUNT))
+_FLOW: Final = (
+    Column("currency", "currency"),
+    Column("ledgerAccountType", "account type"),
+    Column("granularity", "granularity"),
+)
+_SIGNS: Final = "A positive net is owed to the scheme, a negative one by it. All nets of a table add up to zero."
+
+
+class SettlementReportsResource:
+    """Below one window, and below one settlement."""
+
+    def __init__(self, hub_name: str, reader: SettlementReader, clock: Callable[[], int]) -> None:
+        """`clock` gives milliseconds since the epoch, which a page says when it was made."""
+        self._hub_name = hub_name
+        self._reader = reader
+        self._clock = clock
+
+    async def get_window_report(self, request: Request) -> Response:
+        """Who owes and who is owed what in a closed window."""
+        form, window_id = _asked(request)
+        window = await find_window(self._reader, window_id)
+        if window.state not in CLOSED:
+            told = f"Window {window_id} is {window.state.value}; its report is there once it is closed"
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, told))
+        report = report_window(window, await self._reader.nets(window))
+        name = f"window-{window_id}-report"
+        if form is Format.JSON:
+            shape = {**window_shape(window), **_report_shape(report)}
+            return report_response(form, name, orjson.dumps(shape))
+        about = Column("settlementWindowId", "window", Kind.COUNT)
+        if form is Format.CSV:
+            return report_response(form, name, _csv(about, window_id, report))
+        facts = [
+            ("State", window.state.value),
+            ("Reason", window.reason),
+            ("Opened", timestamp_text(window.created_at_ms)),
+            ("Changed", timestamp_text(window.changed_at_ms)),
+        ]
+        return report_response(form, name, self._page(f"Settlement window {window_id}", facts, report))
+
+    async def get_settlement_report(self, request: Request) -> Response:
+        """Who owed and was owed what in a settlement's windows, and how far it is settled."""
+        form, settlement_id = _asked(request)
+        settlement = await self._reader.settlement(settlement_id)
+        if settlement is None:
+            detail = f"Settlement with ID '{settlement_id}' not found"
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+        windows = await self._reader.windows(settlement.window_ids)
+        nets = {window.window_id: await self._reader.nets(window) for window in windows}
+        report = report_settlement(settlement, nets)
+        name = f"settlement-{settlement_id}-report"
+        if form is Format.JSON:
+            shape = {**_settlement_head(settlement), **_report_shape(report)}
+            return report_response(form, name, orjson.dumps(shape))
+        about = Column("settlementId", "settlement", Kind.COUNT)
+        if form is Format.CSV:
+            return report_response(form, name, _csv(about, settlement_id, report))
+        facts = [
+            ("Model", settlement.terms.model),
+            ("State", settlement.state.value),
+            ("Reason", settlement.reason),
+            ("Reference", settlement.external_reference),
+            ("Windows", ", ".join(map(str, settlement.window_ids))),
+            ("Created", timestamp_text(settlement.created_at_ms)),
+            ("Changed", timestamp_text(settlement.changed_at_ms)),
+        ]
+        return report_response(form, name, self._page(f"Settlement {settlement_id}", facts, report))
+
+    def _page(self, title: str, facts: list[tuple[str, str | None]], report: SettlementReport) -> bytes:
+        parts = [
+            page_begin(self._hub_name, title, facts, f"report made {timestamp_text(self._clock())}"),
+            page_faults(report.faults),
+            *(_section_table(section) for section in report.sections),
+            page_note(_SIGNS),
+            page_end(),
+        ]
+        return "".join(parts).encode()
+
+
+def _asked(request: Request) -> tuple[Format, int]:
+    refuse_unknown(request, QUERY)
+    return chosen_format(request, read_query(request, QUERY)), number_in_path(request, "id")
+
+
+def _settlement_head(settlement: Settlement) -> dict[str, Any]:
+    return {
+        "settlementId": settlement.settlement_id,
+        "settlementModel": settlement.terms.model,
+        "state": settlement.state.value,
+        "reason": settlement.reason,
+        "createdDate": timestamp_text(settlement.created_at_ms),
+        "changedDate": timestamp_text(settlement.changed_at_ms),
+        "settlementWindows": list(settlement.window_ids),
+    }
+
+
+def _report_shape(report: SettlementReport) -> dict[str, Any]:
+    """The sections; amounts are text, for most readers make floats of JSON's numbers."""
+    return {"sections": [_section_shape(section) for section in report.sections], "faults": list(report.faults)}
+
+
+def _section_shape(section: Section) -> dict[str, Any]:
+    lines = []
+    for line in section.lines:
+        shape: dict[str, Any] = {
+            "participant": line.party.participant,
+            "participantId": line.ids.participant_id,
+            "accountId": line.ids.account_id,
+            "counterparty": line.party.counterparty or None,
+            **_net_shape(line.net),
+        }
+        if line.account is not None:
+            shape["accountState"] = line.account.state.value
+            shape["externalReference"] = line.account.external_reference
+        lines.append(shape)
+    return {**_flow_shape(section.flow), "participants": lines, "total": _net_shape(section.total)}
+
+
+def _flow_shape(flow: Flow) -> dict[str, str]:
+    return {"currency": flow.currency, "ledgerAccountType": flow.account_type, "granularity": flow.granularity}
+
+
+def _net_shape(net: Net) -> dict[str, Any]:
+    return {
+        "debits": format_amount(net.debits),
+        "debitCount": net.debit_count,
+        "credits": format_amount(net.credits),
+        "creditCount": net.credit_count,
+        "netAmount": format_amount(net.amount),
+    }
+
+
+def _csv(about: Column, number: int, report: SettlementReport) -> bytes:
+    """All sections one below the other; what tells them apart stands in every line."""
+    is_settlement = about.name == "settlementId"
+    columns = (about, *_FLOW, *_PARTY, *_IDS, *_NET, *(_ACCOUNT if is_settlement else ()))
+
+    def rows() -> Iterator[tuple[Cell, ...]]:
+        for section in report.sections:
+            for line in section.lines:
+                account = line.account
+                of_account = () if account is None else (account.state.value, account.external_reference)
+                absent: tuple[Cell, ...] = (None, None) if is_settlement and account is None else ()
+                yield (number, *section.flow, *line.party, *line.ids, *_net_cells(line.net), *of_account, *absent)
+
+    return csv_header(columns) + csv_lines(columns, rows())
+
+
+def _section_table(section: Section) -> str:
+    """A flow's table; columns that would be empty in all its lines are left out."""
+    by_pairs = any(line.party.counterparty for line in section.lines)
+    is_settlement = any(line.account is not None for line in section.lines)
+    has_reference = any(line.account is not None and line.account.external_reference for line in section.lines)
+    party = _PARTY if by_pairs else _PARTY[:1]
+    account = _ACCOUNT[: is_settlement + has_reference]
+    rows: list[tuple[Cell, ...]] = []
+    for line in section.lines:
+        told = (None, None) if line.account is None else (line.account.state.value, line.account.external_reference)
+        rows.append((*line.party[: len(party)], *_net_cells(line.net), *told[: len(account)]))
+    total: tuple[Cell, ...] = ("all", *(None for _ in party[1:]), *_net_cells(section.total), *(None for _ in account))
+    gross = ", settled one by one" if section.flow.granularity == "GROSS" else ""
+    caption = f"{section.flow.currency}, {section.flow.account_type}{gross}"
+    return page_table(caption, (*party, *_NET, *account), rows, total)
+
+
+def _net_cells(net: Net) -> tuple[Cell, ...]:
+    return (net.debits, net.debit_count, net.credits, net.credit_count, net.amount)
