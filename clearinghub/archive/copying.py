@@ -67,14 +67,18 @@ class Archiver:
             for topic in TOPICS:
                 BEHIND.labels(topic).set(sum(span.end - span.begin for span in spans if span.topic == topic))
             on_total(sum(span.end - span.begin for span in spans))
-            await self._tell(producer)
-            for span in spans:
+            # What lacks between the files comes first: until then the archive has not all before its end.
+            gaps = [span for span in spans if span.end < (self._folder.end(span.topic, span.partition) or 0)]
+            for span in gaps:
+                await self._copy(reader, span, tally, on_done)
+            for span in (span for span in spans if span not in gaps):
                 if self._stop.is_set():
                     break
-                await self._copy(reader, span, tally, on_done)
                 await self._tell(producer)
-            tally.is_whole = not self._stop.is_set()
-            if tally.is_whole:
+                await self._copy(reader, span, tally, on_done)
+            if not self._stop.is_set():
+                await self._tell(producer)
+                tally.is_whole = True
                 PASSED.set_to_current_time()
         finally:
             await reader.stop()

@@ -35,7 +35,7 @@ class Extent(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """Some records, and the offset before which there are no more: marks of transactions and aborted ones lie between."""
+    """Some records, and the offset before which there are no more: what lies between is marks, or was aborted."""
 
     records: Sequence[ConsumerRecord]
     position: int
@@ -50,6 +50,7 @@ class Reader:
             bootstrap_servers=settings.kafka_bootstrap,
             isolation_level="read_committed",
             enable_auto_commit=False,
+            auto_offset_reset="none",  # what is dropped while it is being read must not be passed over in silence
             max_partition_fetch_bytes=FETCH_BYTES_MAX,
             fetch_max_wait_ms=FETCH_TIMEOUT_MS,
         )
@@ -70,12 +71,20 @@ class Reader:
         """
         found = []
         counts = await self._partition_counts()
-        for topic in TOPICS:
-            places = [TopicPartition(self._settings.topic(topic), number) for number in range(counts[topic])]
-            self._consumer.assign(places)
-            firsts = await self._consumer.beginning_offsets(places)
-            ends = await self._consumer.end_offsets(places)
-            found += [Extent(topic, place.partition, firsts[place], ends[place]) for place in places]
+        # Another client: one that is assigned a partition without a position would want to be told where to begin.
+        asking = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        )
+        await asking.start()
+        try:
+            for topic in TOPICS:
+                places = [TopicPartition(self._settings.topic(topic), number) for number in range(counts[topic])]
+                asking.assign(places)
+                firsts = await asking.beginning_offsets(places)
+                ends = await asking.end_offsets(places)
+                found += [Extent(topic, place.partition, firsts[place], ends[place]) for place in places]
+        finally:
+            await asking.stop()
         return found
 
     async def read(self, span: Span) -> AsyncIterator[Fetched]:
@@ -83,6 +92,7 @@ class Reader:
 
         Raises:
             KafkaTimeoutError: the broker was lost.
+            OffsetOutOfRangeError: what is next was dropped meanwhile.
         """
         place = TopicPartition(self._settings.topic(span.topic), span.partition)
         self._consumer.assign([place])
