@@ -53,7 +53,6 @@ class Archiver:
             ArchiveError: it cannot go on.
             TopicsMissingError: there are no such topics.
             KafkaError: the broker was lost.
-            OSError: the disk is full, or the like.
         """
         reader = Reader(self._settings)
         producer = AIOKafkaProducer(
@@ -68,14 +67,18 @@ class Archiver:
             for topic in TOPICS:
                 BEHIND.labels(topic).set(sum(span.end - span.begin for span in spans if span.topic == topic))
             on_total(sum(span.end - span.begin for span in spans))
-            await self._tell(producer)
-            for span in spans:
+            # What lacks between the files comes first: until then the archive has not all before its end.
+            gaps = [span for span in spans if span.end < (self._folder.end(span.topic, span.partition) or 0)]
+            for span in gaps:
+                await self._copy(reader, span, tally, on_done)
+            for span in (span for span in spans if span not in gaps):
                 if self._stop.is_set():
                     break
-                await self._copy(reader, span, tally, on_done)
                 await self._tell(producer)
-            tally.is_whole = not self._stop.is_set()
-            if tally.is_whole:
+                await self._copy(reader, span, tally, on_done)
+            if not self._stop.is_set():
+                await self._tell(producer)
+                tally.is_whole = True
                 PASSED.set_to_current_time()
         finally:
             await reader.stop()
@@ -107,8 +110,8 @@ class Archiver:
         tally.lost = (*tally.lost, span)
 
     async def _copy(self, reader: Reader, span: Span, tally: Tally, on_done: Callable[[int], None]) -> None:
-        batch = self._batch(span, span.begin)
-        async for records in reader.read(span):
+        batch, done = self._batch(span, span.begin), span.begin
+        async for records, position in reader.read(span):
             if self._stop.is_set():
                 return
             for record in records:
@@ -120,7 +123,8 @@ class Archiver:
                 if batch.is_full:
                     await self._commit(batch, tally)
                     batch = self._batch(span, record.offset + 1)
-            on_done(len(records))
+            on_done(position - done)
+            done = position
         # Behind its last record there may be marks of transactions, and what was aborted: that is done with, too.
         await self._commit(batch, tally, span.end)
 

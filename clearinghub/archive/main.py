@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from clearinghub.archive.copying import Archiver, Tally
 from clearinghub.archive.errors import ArchiveError
+from clearinghub.archive.files import Span
 from clearinghub.archive.folder import opened
 from clearinghub.archive.reader import TopicsMissingError, cluster_id
 from clearinghub.broker import find_running_broker
@@ -77,9 +78,6 @@ async def run(settings: Settings, arguments: Sequence[str]) -> int:
     except ArchiveError as error:
         told.print(str(error), soft_wrap=True, highlight=False)
         return EXIT_CANNOT_GO_ON
-    except OSError as error:
-        told.print(f"{root} cannot be written: {error}", soft_wrap=True, highlight=False)
-        return EXIT_CANNOT_GO_ON
     except TopicsMissingError as error:
         told.print(str(error), soft_wrap=True)
         return EXIT_NO_BROKER
@@ -115,16 +113,21 @@ def _show(tally: Tally, root: Path, told: Console) -> int:
 async def _follow(settings: Settings, archiver: Archiver, every_s: int, stop: asyncio.Event) -> None:
     """A pass every so often; a broker that is away is waited for."""
     set_up_logs(settings, "archive")
-    server, thread = start_http_server(settings.archive_port, settings.bind_host)
+    try:
+        server, thread = start_http_server(settings.archive_port, settings.bind_host)
+    except OSError as error:
+        raise ArchiveError(f"port {settings.archive_port} cannot be listened on: {error.strerror}") from error
     log.info("following", port=settings.archive_port, every_s=every_s)
+    lost: set[Span] = set()
     try:
         while not stop.is_set():
             pause_s: float = every_s
             try:
                 tally = await archiver.run_pass(lambda _total: None, lambda _done: None)
                 log.info("archived", records=tally.records, files=tally.files)
-                for span in tally.lost:
+                for span in set(tally.lost) - lost:
                     log.warning("records-lost", **span._asdict())
+                lost.update(tally.lost)
             except KafkaError as error:
                 log.warning("broker-lost", error=repr(error))
                 pause_s = min(every_s, RETRY_S_MAX)

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import OffsetOutOfRangeError
 
+from clearinghub.archive.files import Span
+from clearinghub.archive.reader import Reader
 from clearinghub.topology import ensure_topics, load_topology
 from tests.archived import final, places_in, record, rows_in
 from tests.integration.archived_topics import Topics
@@ -141,11 +144,7 @@ async def test_records_that_a_topic_has_dropped_are_told(topics: Topics) -> None
         await topics.write(producer, [("transfers", 0, final(number)) for number in range(1, 6)])
         assert 0 == (await topics.archive())[0]
         await topics.write(producer, [("transfers", 0, final(number)) for number in range(6, 21)])
-        admin = AIOKafkaAdminClient(bootstrap_servers=topics.settings.kafka_bootstrap)
-        await admin.start()
-        place = TopicPartition(topics.settings.topic("transfers"), 0)
-        await admin.delete_records({place: RecordsToDelete(before_offset=10)})
-        await admin.close()
+        await drop_records(topics, before=10)
 
         code, said = await topics.archive()
         assert (1, True) == (code, "transfers-0 has dropped offsets 6 to 9 before they were archived" in said), said
@@ -156,6 +155,53 @@ async def test_records_that_a_topic_has_dropped_are_told(topics: Topics) -> None
 
     sequences = sorted(row["sequence"] for row in rows_in(topics.root, "transfers"))
     assert [*range(1, 6), *range(10, 21)] == sequences
+
+
+async def test_what_is_dropped_while_it_is_read_is_not_passed_over(topics: Topics) -> None:
+    async with topics.producer() as producer:
+        await topics.write(producer, [("transfers", 0, final(number)) for number in range(1, 21)])
+    reader = Reader(topics.settings)
+    await reader.start()
+    try:
+        (extent,) = (one for one in await reader.extents() if one[:2] == ("transfers", 0))
+        assert (0, 21) == extent[2:]
+        await drop_records(topics, before=10)
+        with pytest.raises(OffsetOutOfRangeError):
+            await offsets_of(reader, Span(*extent))
+        assert list(range(10, 20)) == await offsets_of(reader, Span("transfers", 0, 10, 21))
+    finally:
+        await reader.stop()
+
+
+async def test_the_ledger_is_told_nothing_while_something_lacks(topics: Topics) -> None:
+    """Files that were lost are copied again before the ledger hears how far the archive is."""
+    async with topics.producer() as producer:
+        for first in (1, 6, 11):
+            await topics.write(producer, [("transfers", 0, final(number)) for number in range(first, first + 5)])
+            assert 0 == (await topics.archive())[0]
+    for path in topics.root.glob("transfers/**/*-0000000000000000006-*"):
+        path.unlink()
+    assert [*range(5), *range(12, 17)] == sorted(offset for _partition, offset in places_in(topics.root, "transfers"))
+    told = await topics.committed("archived")
+
+    code, said = await topics.archive()
+    assert (0, "5 records archived") == (code, said[:18])
+    await topics.check_whole()
+    again = await topics.committed("archived")
+    assert [*told.values(), list(told.values())[-1]] == list(again.values())
+
+
+async def offsets_of(reader: Reader, span: Span) -> list[int]:
+    return [record.offset async for fetched in reader.read(span) for record in fetched.records]
+
+
+async def drop_records(topics: Topics, before: int) -> None:
+    """As the broker does when they have been kept long enough: those of topic `transfers`, partition 0."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=topics.settings.kafka_bootstrap)
+    await admin.start()
+    place = TopicPartition(topics.settings.topic("transfers"), 0)
+    await admin.delete_records({place: RecordsToDelete(before_offset=before)})
+    await admin.close()
 
 
 async def test_a_record_that_cannot_be_read_stops_it_and_keeps_what_was_before(topics: Topics) -> None:
