@@ -25,7 +25,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from clearinghub.demo.report import percentile
+from clearinghub.demo.report import a_table, percentile
 from clearinghub.sandbox.dfsp import SimulatedDfsp
 from clearinghub.sandbox.parties import Party
 from clearinghub.sandbox.requests import Wish, quote_request
@@ -57,12 +57,12 @@ class Neighbour:
 
 NEIGHBOURS: Final = (
     Neighbour("alone"),
-    Neighbour("beside an oracle that answers", party_type="ALIAS"),
-    Neighbour("beside a slow oracle", party_type="BUSINESS"),
-    Neighbour("beside a dead oracle", party_type="DEVICE"),
-    Neighbour("beside a DFSP that answers", dfsp="third1"),
-    Neighbour("beside a slow DFSP", dfsp="slow1"),
-    Neighbour("beside a dead DFSP", dfsp="dead1"),
+    Neighbour("oracle answers", party_type="ALIAS"),
+    Neighbour("oracle slow", party_type="BUSINESS"),
+    Neighbour("oracle dead", party_type="DEVICE"),
+    Neighbour("DFSP answers", dfsp="third1"),
+    Neighbour("DFSP slow", dfsp="slow1"),
+    Neighbour("DFSP dead", dfsp="dead1"),
 )
 
 
@@ -138,16 +138,16 @@ async def _timed(ask: Callable[[int], Awaitable[object]], number: int) -> int:
     return time.perf_counter_ns() - began_at_ns
 
 
-async def _hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        await asyncio.sleep(SLOW_S)
-    finally:
-        writer.close()
-
-
 @asynccontextmanager
 async def neighbourhood(scheme: Scheme) -> AsyncIterator[None]:
     """The oracles and DFSPs beside."""
+    over = asyncio.Event()
+
+    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), SLOW_S)
+        writer.close()
+
     async with AsyncExitStack() as stack:
         answers = await stack.enter_async_context(SlowOracle(0.0, lambda: {"partyList": [{"fspId": "third1"}]}))
         slow = await stack.enter_async_context(SlowOracle(SLOW_S, lambda: {"partyList": []}))
@@ -156,7 +156,7 @@ async def neighbourhood(scheme: Scheme) -> AsyncIterator[None]:
             body = {"oracleIdType": party_type, "endpoint": {"value": url, "endpointType": "URL"}}
             reply = await scheme.admin.post("/oracles", body)
             assert reply.ok, reply.text
-        server = await asyncio.start_server(_hang, "127.0.0.1", 0)
+        server = await asyncio.start_server(hang, "127.0.0.1", 0)
         stack.callback(server.close)
         for name, port in (("slow1", server.sockets[0].getsockname()[1]), ("dead1", free_port())):
             base = f"http://127.0.0.1:{port}"
@@ -164,15 +164,18 @@ async def neighbourhood(scheme: Scheme) -> AsyncIterator[None]:
             endpoints = {"FSPIOP_CALLBACK_URL_QUOTES": base, "FSPIOP_CALLBACK_URL_PARTIES_GET": party}
             await scheme.ensure_dfsp(name, 1_000 * UNIT, endpoints)
         yield
+        over.set()
 
 
 def options() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.neighbours", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--count", type=int, default=200, help="lookups, and quotes, beside each (%(default)s)")
+    parser.add_argument(
+        "--count", type=int, default=60, help="lookups, and quotes, beside each in a round (%(default)s)"
+    )
     parser.add_argument("--at-once", type=int, default=4, help="of each (%(default)s)")
     parser.add_argument("--rate", type=float, default=20.0, help="questions to the neighbour a second (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=2, help="through all neighbours (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="through all neighbours, against drift (%(default)s)")
     return parser
 
 
@@ -203,8 +206,8 @@ def shown(neighbours: list[Neighbour], chosen: argparse.Namespace) -> Table:
     title = (
         f"{chosen.at_once} lookups and {chosen.at_once} quotes at a time, ms, {chosen.rounds} x {chosen.count} of each"
     )
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
+    table = a_table(title)
+    table.add_column("beside", no_wrap=True)
     for what in ("lookup", "quote"):
         for percent in PERCENTS:
             table.add_column(f"{what} p{percent}" if percent == PERCENTS[0] else f"p{percent}", justify="right")

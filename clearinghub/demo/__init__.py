@@ -1,4 +1,4 @@
-"""Proves a running hub: sends transfers of every kind and checks each outcome and each account."""
+"""Proves a running hub: makes payments and transfers of every kind and checks each outcome and account."""
 
 from clearinghub.demo.main import run
 

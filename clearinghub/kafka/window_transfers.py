@@ -38,6 +38,11 @@ class KafkaWindowTransfers:
 
     async def read(self, window: Window, after: Place | None) -> AsyncGenerator[list[WindowTransfer], None]:
         """Its transfers behind `after`, some at a time."""
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise LedgerUnavailableError("other reports are being read") from error
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             isolation_level="read_committed",
@@ -45,11 +50,6 @@ class KafkaWindowTransfers:
             max_partition_fetch_bytes=FETCH_BYTES_MAX,
             fetch_max_wait_ms=FETCH_TIMEOUT_MS,
         )
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                await self._turns.acquire()
-        except TimeoutError as error:
-            raise LedgerUnavailableError("other reports are being read") from error
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await consumer.start()

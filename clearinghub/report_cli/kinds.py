@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
 from clearinghub.admin_cli.screen import Answer
-from clearinghub.client.admin import AdminClient
+from clearinghub.client.admin import AdminClient, AdminError
 from clearinghub.client.operations import Operations
 from clearinghub.client.reports import REPORT, STATEMENT, TRANSFERS, Form, ReportPaths, in_form, read_report
 from clearinghub.report_cli.figures import (
@@ -84,7 +86,7 @@ class WantedTransfers(Wanted):
     async def figures(self) -> Figures:
         """What all of them add up to."""
         figures = TransfersFigures(self._number)
-        await figures.read(self.admin.download(self.path(Form.CSV)))
+        await _read(figures, self.admin.download(self.path(Form.CSV)))
         return figures
 
 
@@ -111,8 +113,15 @@ class WantedStatement(Wanted):
     async def figures(self) -> Figures:
         """The balances, and all changes between them."""
         figures = StatementFigures(self._about, self._account_id)
-        await figures.read(self.admin.download(self.path(Form.CSV)))
+        await _read(figures, self.admin.download(self.path(Form.CSV)))
         return figures
+
+
+async def _read(figures: TransfersFigures | StatementFigures, body: AsyncGenerator[bytes, None]) -> None:
+    try:
+        await figures.read(body)
+    except (KeyError, ValueError, csv.Error) as error:
+        raise AdminError(f"the hub's answer cannot be read: {error!r}") from error
 
 
 async def wanted_of(admin: AdminClient, base_path: str, chosen: argparse.Namespace) -> Wanted:

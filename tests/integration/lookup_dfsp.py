@@ -1,4 +1,4 @@
-"""A DFSP that looks parties up and answers lookups, over real HTTP; it measures, and may be made to hang."""
+"""A DFSP that asks for parties and quotes and answers both, over real HTTP; it measures, and may be made to hang."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 
+from clearinghub.sandbox.parties import Party
+from clearinghub.sandbox.quoting import quote_answer
+from clearinghub.sandbox.requests import Wish, quote_request
 from clearinghub.sandbox.wire import http_date
 
 CONNECTIONS_MAX = 256
@@ -21,7 +24,7 @@ BUSY_PAUSE_S = 0.05
 
 
 class LookupDfsp:
-    """Registers parties, looks them up, and says who its own are. While `answers` is not set, it hangs."""
+    """Looks parties up, says who its own are, asks for quotes and gives them. While `answers` is not set, it hangs."""
 
     def __init__(self, name: str, hub_url: str) -> None:
         self.name = name
@@ -30,12 +33,13 @@ class LookupDfsp:
         self.asked = 0
         self._hub_url = hub_url
         self._waiting: defaultdict[str, list[asyncio.Future[dict[str, Any]]]] = defaultdict(list)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
     async def __aenter__(self) -> Self:
         application = Application()
         application.router.add_route("GET", "/{resource}/{tail:.+}", self._on_get)
         application.router.add_route("PUT", "/{resource}/{tail:.+}", self._on_put)
+        application.router.add_post("/quotes", self._on_quote)
         self._runner = AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -60,6 +64,7 @@ class LookupDfsp:
         base, prefix = f"http://127.0.0.1:{self._port}", "FSPIOP_CALLBACK_URL_"
         party = "{{partyIdType}}/{{partyIdentifier}}"
         return {
+            f"{prefix}QUOTES": base,
             f"{prefix}PARTIES_GET": f"{base}/parties/{party}",
             f"{prefix}PARTIES_PUT": f"{base}/parties/{party}",
             f"{prefix}PARTIES_PUT_ERROR": f"{base}/parties/{party}/error",
@@ -69,12 +74,15 @@ class LookupDfsp:
             f"{prefix}PARTICIPANT_BATCH_PUT_ERROR": f"{base}/participants/{{{{requestId}}}}/error",
         }
 
-    async def ask(self, method: str, path: str, body: Any = None, *, wait_s: float = 30.0) -> dict[str, Any]:
+    async def ask(
+        self, method: str, path: str, body: Any = None, destination: str | None = None, *, wait_s: float = 30.0
+    ) -> dict[str, Any]:
         """Send a request and wait for its callback's body."""
         waiting = asyncio.get_running_loop().create_future()
-        subject = f"/participants/{body['requestId']}" if path == "/participants" else path.partition("?")[0]
+        ids = {"/participants": "requestId", "/quotes": "quoteId"}
+        subject = f"{path}/{body[ids[path]]}" if path in ids else path.partition("?")[0]
         self._waiting[subject].append(waiting)
-        status = await self.send(method, path, body)
+        status = await self.send(method, path, body, destination)
         assert 202 == status, status
         async with asyncio.timeout(wait_s):
             answer: dict[str, Any] = await waiting
@@ -104,13 +112,36 @@ class LookupDfsp:
         assert identifier == content["party"]["partyIdInfo"]["partyIdentifier"], content
         return time.perf_counter() - began_at
 
+    def quote_of(self, payee: str, currency: str) -> dict[str, Any]:
+        """The body of a POST /quotes."""
+        parties = Party("MSISDN", "27001", self.name, "A Payer"), Party("MSISDN", "27002", payee, "A Payee")
+        return quote_request(Wish(*parties, 10_000, currency))
+
+    async def quote(self, payee: str, currency: str) -> float:
+        """POST /quotes; seconds until the terms are told."""
+        began_at = time.perf_counter()
+        content = await self.ask("POST", "/quotes", self.quote_of(payee, currency), payee)
+        assert "condition" in content, content
+        return time.perf_counter() - began_at
+
+    async def _on_quote(self, request: Request) -> Response:
+        self.asked += 1
+        await self.answers.wait()
+        quote = await request.json()
+        answer = quote_answer(quote, self.name, b"secret", {})
+        self._later(self.send("PUT", f"/quotes/{quote['quoteId']}", answer, request.headers["FSPIOP-Source"]))
+        return Response(status=202)
+
     async def _on_get(self, request: Request) -> Response:
         self.asked += 1
         await self.answers.wait()
-        task = asyncio.create_task(self._answer(request.path, request.headers["FSPIOP-Source"]))
+        self._later(self._answer(request.path, request.headers["FSPIOP-Source"]))
+        return Response(status=202)
+
+    def _later(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return Response(status=202)
 
     async def _answer(self, path: str, source: str) -> None:
         _, _, id_type, identifier = path.split("/")

@@ -1,4 +1,4 @@
-"""Lookups end to end: real HTTP, real Kafka, real tables; slow and dead ones beside; parties from and to a file."""
+"""Lookups end to end: real HTTP, real Kafka, real tables; slow and dead ones beside them and beside quotes; files."""
 
 from __future__ import annotations
 
@@ -103,8 +103,14 @@ async def slow_and_dead_ones_delay_nobody_else(discovery: Discovery, capsys: pyt
     async def look_up(number: int) -> float:
         return await payer.look_up(str(1000 + number % PARTIES))
 
-    await side_by_side(look_up, 40, 4)
-    alone = await side_by_side(look_up, 120, 4)
+    async def quote(_number: int) -> float:
+        return await payer.quote("payee1", CURRENCY)
+
+    async def both(count: int) -> list[list[float]]:
+        return list(await asyncio.gather(side_by_side(look_up, count, 4), side_by_side(quote, count, 4)))
+
+    await both(40)
+    alone = await both(120)
     discovery.oracle.delay_s = 60.0
     discovery.dead.answers.clear()
     slow: list[asyncio.Task[dict[str, object]]] = []
@@ -115,11 +121,12 @@ async def slow_and_dead_ones_delay_nobody_else(discovery: Discovery, capsys: pyt
             path = f"/parties/BUSINESS/slow-{len(slow)}"
             slow.append(asyncio.create_task(payer.ask("GET", path)))
             assert 202 == await payer.send("GET", "/parties/MSISDN/666")
+            assert 202 == await payer.send("POST", "/quotes", payer.quote_of("dead1", CURRENCY), "dead1")
             await asyncio.sleep(0.05)
 
     pestering = asyncio.create_task(pester())
     try:
-        beside = await side_by_side(look_up, 120, 4)
+        beside = await both(120)
     finally:
         measured.set()
     waiting = [task for task in slow if not task.done()]
@@ -129,11 +136,13 @@ async def slow_and_dead_ones_delay_nobody_else(discovery: Discovery, capsys: pyt
     discovery.oracle.delay_s = 0.0
 
     with capsys.disabled():
-        print(f"\nlookups alone: {shown(alone)}; beside a slow oracle and a dead DFSP: {shown(beside)}")
+        for what, before, after in zip(("lookups", "quotes"), alone, beside, strict=True):
+            print(f"\n{what} alone: {shown(before)}; beside a slow oracle and a dead DFSP: {shown(after)}")
     assert waiting
     assert discovery.dead.asked
     assert {"1001"} == {answer["errorInformation"]["errorCode"] for answer in answers}  # type: ignore[index]
-    assert beside[len(beside) // 2] < alone[len(alone) // 2] + MORE_S_MAX
+    for before, after in zip(alone, beside, strict=True):
+        assert after[len(after) // 2] < before[len(before) // 2] + MORE_S_MAX
 
 
 async def files(discovery: Discovery, folder: Path) -> None:

@@ -21,7 +21,10 @@ from typing import Final
 from tests.simulation.mutations import MUTANTS, Mutant
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-COPIED: Final = ("agents", "clearinghub", "tables", "web", "tests/simulation", "tests/model", "topics.yaml")
+COPIED: Final = (
+    "agents", "clearinghub", "tables", "web", "docs/topics", "tests/simulation", "tests/model", "tests/analysts.py",
+    "topics.yaml",
+)  # fmt: skip
 SEEDS_MAX: Final = 400
 FIRST_SEED: Final = 1
 TIMEOUT_S: Final = 900

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
 
 from tests.web.admin_world import MODEL, Operator, an_operator
@@ -75,6 +78,8 @@ async def test_nothing_in_a_page_can_run_or_be_fetched(closed: Operator) -> None
     policy = headers["Content-Security-Policy"]
 
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    style = base64.b64encode(hashlib.sha256(text.partition("<style>")[2].partition("</style>")[0].encode()).digest())
+    assert f"'sha256-{style.decode()}'" in policy
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert ("content", policy.removesuffix("; frame-ancestors 'none'")) in Page(text).attributes

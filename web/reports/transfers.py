@@ -26,10 +26,9 @@ from web.settlement.bodies import number_in_path, refuse_unknown
 from web.settlement.shapes import window_shape
 from web.settlement.windows import find_window
 
-LIMIT_MAX: Final = 10_000  # of a page; without a limit all are sent as they are read
-HTML_LIMIT: Final = 1_000  # a page of so many is some twenty of paper
+HTML_LIMIT: Final = 1_000  # some twenty sheets of paper
 
-_LIMIT: Final = text(pattern=r"([1-9][0-9]{0,3}|10000)")
+_LIMIT: Final = text(pattern=r"([1-9][0-9]{0,3}|10000)")  # of a page; without one all are sent as they are read
 _PLACE: Final = text(pattern=r"(0|[1-9][0-9]{0,3})-(0|[1-9][0-9]{0,17})")
 QUERY: Final[Keys] = {
     "format": FORMAT,

@@ -19,8 +19,8 @@ from clearinghub.sandbox.dfsp import SimulatedDfsp
 from clearinghub.sandbox.wire import TransferOrder
 
 IN_FLIGHT_MAX: Final = 24
-WAIT_S: Final = 60.0  # for a transfer's end
-LIFETIME_S: Final = 60
+WAIT_S: Final = 90.0  # for a transfer's end
+LIFETIME_S: Final = 120
 BUSY_PAUSE_S: Final = 1.0  # what a hub under load asks for with Retry-After
 
 ENDINGS: Final[Mapping[Behaviour, str]] = {

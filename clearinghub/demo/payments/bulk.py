@@ -100,10 +100,8 @@ async def _transfer(
         if _comparable(again) != _comparable(result):
             payment.problems.append(f"transfer: GET by {side.name} told otherwise than the callback")
     for side in sides:
-        strange = {one.label for one in side.callbacks_of(bulk_id)} - {
-            COMPLETED,
-            "POST" if side is payee else COMPLETED,
-        }
+        expected = {COMPLETED, "POST"} if side is payee else {COMPLETED}
+        strange = {one.label for one in side.callbacks_of(bulk_id)} - expected
         payment.problems += [f"transfer: {side.name} got {label}, unexpected" for label in strange]
 
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from clearinghub.client.admin import HubNotReadyError, Reply
 from clearinghub.client.reports import TransferLine
 from clearinghub.demo.day.books import DayBooks, Gross
+from clearinghub.demo.day.patience import PatientAdmin
 from clearinghub.demo.day.plan import AMOUNT_UNITS_MAX, CAP_UNITS, TRANSFERS_MAX, TRANSFERS_MIN, DayTransfer, make_day
 from clearinghub.demo.day.problems import Problems
 from clearinghub.demo.day.traffic import ENDINGS, Sent
@@ -147,3 +149,27 @@ def test_problems() -> None:
     problems.add("e")
     assert ["c: expected 1, seen 2", "d: expected 1, seen nothing", "e"] == problems.told
     assert 5 == problems.checked
+
+
+class Busy(PatientAdmin):
+    """A hub that does not answer so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__("http://127.0.0.1:9")
+        self.times = times
+
+    async def _request(self, method: str, path: str, body: object = None) -> Reply:
+        self.times -= 1
+        if self.times >= 0:
+            raise HubNotReadyError("busy")
+        return Reply(200, {"path": path})
+
+
+async def test_what_is_safe_to_ask_again_is_asked_again() -> None:
+    async with Busy(1) as admin:
+        assert {"path": "/a"} == await admin.get("/a")
+    async with Busy(1) as admin:
+        assert 200 == (await admin.call("PUT", "/a")).status
+    async with Busy(1) as admin:
+        with pytest.raises(HubNotReadyError):
+            await admin.call("POST", "/a")

@@ -1,0 +1,142 @@
+"""Two simulated DFSPs find each other's parties and agree on terms, through a fake hub."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from clearinghub.sandbox.agreement import OTP, UnansweredError
+from clearinghub.sandbox.callback import Direction, Hop
+from clearinghub.sandbox.dfsp import SimulatedDfsp
+from clearinghub.sandbox.parties import Party
+from clearinghub.sandbox.quoting import Charge
+from clearinghub.sandbox.requests import (
+    Purpose,
+    Wish,
+    authorization_path,
+    bulk_quote_request,
+    quote_request,
+    transaction_request,
+)
+from tests.integration.fake_hub import FakeHub
+from tests.integration.fake_hub_admin import Dfsp
+
+UNIT = 10_000
+ANN = Party("MSISDN", "447700900456", "payerbank", "Ann Abara")
+SHOP = Party("BUSINESS", "corner-shop", "payeewallet", "Corner Shop", "till-3", "5411")
+BEN = Party("EMAIL", "ben@example.org", "payeewallet", "Ben Boateng")
+
+
+class Pair:
+    """A payer and a payee that the hub knows, and the hops that they reported."""
+
+    def __init__(self, hub: FakeHub) -> None:
+        self.hub = hub
+        self.hops: list[Hop] = []
+        self.payer = SimulatedDfsp("payerbank", hub.url, observe=self.hops.append)
+        self.payee = SimulatedDfsp("payeewallet", hub.url, observe=self.hops.append)
+
+    async def start(self) -> None:
+        for dfsp in (self.payer, self.payee):
+            await dfsp.start()
+            self.hub.dfsps[dfsp.name] = Dfsp(endpoints=dfsp.endpoints)
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[Pair]:
+    hub = FakeHub()
+    await hub.start()
+    pair = Pair(hub)
+    await pair.start()
+    yield pair
+    await pair.payee.stop()
+    await pair.payer.stop()
+    await hub.stop()
+
+
+async def test_a_party_is_found_as_its_dfsp_tells_of_it(pair: Pair) -> None:
+    await pair.payee.agreements.register([SHOP, BEN])
+
+    told = [await pair.payer.agreements.look_up(party.path) for party in (SHOP, BEN, SHOP)]
+
+    assert [{"party": party.described} for party in (SHOP, BEN, SHOP)] == [heard.content for heard in told]
+    assert {"partySubIdOrType": "till-3"}.items() <= SHOP.id_info.items()
+
+
+async def test_nobody_is_found_by_what_is_not_registered(pair: Pair) -> None:
+    with pytest.raises(UnansweredError, match="3204"):
+        await pair.payer.agreements.look_up(BEN.path)
+
+    pair.hub.relay.parties[BEN.path] = "payeewallet"
+    with pytest.raises(UnansweredError, match="3204"):
+        await pair.payer.agreements.look_up(BEN.path)
+
+
+async def test_a_quote_says_what_is_charged(pair: Pair) -> None:
+    pair.payee.agreements.tariff = {("TRANSFER", "CONSUMER"): Charge(fee_units=UNIT)}
+    request = quote_request(Wish(ANN, BEN, 10 * UNIT, "USD"))
+
+    heard = await pair.payer.agreements.ask("POST", "/quotes", request["quoteId"], "payeewallet", request)
+
+    assert {"currency": "USD", "amount": "9"} == heard.content["payeeReceiveAmount"]
+    assert {"currency": "USD", "amount": "1"} == heard.content["payeeFspFee"]
+
+
+async def test_a_quote_of_which_nothing_is_left_is_rejected(pair: Pair) -> None:
+    pair.payee.agreements.tariff = {("TRANSFER", "CONSUMER"): Charge(fee_units=UNIT)}
+    request = quote_request(Wish(ANN, BEN, UNIT, "USD"))
+
+    with pytest.raises(UnansweredError, match="5103"):
+        await pair.payer.agreements.ask("POST", "/quotes", request["quoteId"], "payeewallet", request)
+
+
+async def test_who_says_nothing_is_told_of(pair: Pair) -> None:
+    pair.payee.agreements.silent = True
+    request = quote_request(Wish(ANN, BEN, UNIT, "USD"))
+
+    with pytest.raises(UnansweredError, match="POST /quotes: payerbank waited"):
+        await pair.payer.agreements.ask("POST", "/quotes", request["quoteId"], "payeewallet", request, timeout_s=0.1)
+
+
+async def test_a_bulk_quote_has_a_result_for_each_line(pair: Pair) -> None:
+    request = bulk_quote_request([Wish(ANN, BEN, UNIT + line, "USD") for line in range(3)])
+
+    heard = await pair.payer.agreements.ask("POST", "/bulkQuotes", request["bulkQuoteId"], "payeewallet", request)
+
+    results = heard.content["individualQuoteResults"]
+    assert [quote["quoteId"] for quote in request["individualQuotes"]] == [result["quoteId"] for result in results]
+
+
+@pytest.mark.parametrize("entered", [None, "424242"])
+async def test_what_the_payer_types_in_comes_back(pair: Pair, entered: str | None) -> None:
+    request = transaction_request(Wish(ANN, SHOP, UNIT, "USD", "RECEIVE", Purpose("PAYMENT", "PAYEE", "DEVICE")))
+    request_id = request["transactionRequestId"]
+    asked = await pair.payee.agreements.ask("POST", "/transactionRequests", request_id, "payerbank", request)
+    if entered is not None:
+        pair.payee.agreements.entered[request_id] = entered
+
+    path = authorization_path(request_id, request["amount"], retries_left=2)
+    heard = await pair.payer.agreements.ask("GET", path, request_id, "payeewallet")
+
+    assert "RECEIVED" == asked.content["transactionRequestState"]
+    assert "ENTERED" == heard.content["responseType"]
+    assert (entered or OTP) == heard.content["authenticationInfo"]["authenticationValue"]
+    [question] = [one for one in pair.payee.agreements.heard(request_id) if one.method == "GET"]
+    assert {"authenticationType": "OTP", "retriesLeft": "2", "currency": "USD", "amount": "1"} == question.query
+
+
+async def test_every_hop_is_reported_with_its_message(pair: Pair) -> None:
+    await pair.payee.agreements.register([BEN])
+    pair.hops.clear()
+
+    await pair.payer.agreements.look_up(BEN.path)
+
+    messages = [(hop.dfsp, hop.direction, hop.message.method) for hop in pair.hops if hop.message is not None]
+    assert [
+        ("payerbank", Direction.TO_HUB, "GET"),
+        ("payeewallet", Direction.FROM_HUB, "GET"),
+        ("payeewallet", Direction.TO_HUB, "PUT"),
+        ("payerbank", Direction.FROM_HUB, "PUT"),
+    ] == messages
+    assert {BEN.path} == {hop.transfer_id for hop in pair.hops}
