@@ -33,6 +33,7 @@ SEED = 20_260_303
 MANY = int(os.environ.get("ARCHIVE_RECORDS", "240000"))
 AT_ONCE = 10_000
 GROWTH_MIB_MAX = 64
+STOP_S_MAX = 14  # less than it takes to give an announcement up
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ async def test_a_broker_that_goes_is_waited_for_and_does_not_hold_up_a_stop(topi
         broker.stop(timeout_s=5)
         await asyncio.sleep(2)
         process.send_signal(signal.SIGTERM)
-        assert 0 == await asyncio.to_thread(process.wait, 10), topics.said
+        assert 0 == await asyncio.to_thread(process.wait, STOP_S_MAX), topics.said
     finally:
         topics.close()
         broker.stop(timeout_s=5)
