@@ -9,8 +9,8 @@ import signal
 class RoleFailedError(Exception):
     """Something a role cannot go on without has failed and was logged; its supervisor starts it again."""
 
-    def __init__(self) -> None:
-        super().__init__("stopped after a failure; see the log above")
+    def __init__(self, what: str = "stopped after a failure; see the log above") -> None:
+        super().__init__(what)
 
 
 def stop_event() -> asyncio.Event:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -11,6 +12,8 @@ from typing import Final
 import structlog
 from aiohttp.web import Application, AppRunner
 from aiohttp.web_runner import BaseSite
+
+from clearinghub.signals import RoleFailedError
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +26,10 @@ SHUTDOWN_TIMEOUT_S: Final = 3.0
 ACCEPTS_AT_ONCE: Final = 128
 REST_S: Final = 0.1
 _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class CannotListenError(RoleFailedError):
+    """A port is taken, or not ours to take; the message names it."""
 
 
 class Listener:
@@ -42,7 +49,11 @@ class Listener:
         self._connections_max = connections_max
 
     async def start(self) -> None:
-        """Listen."""
+        """Listen.
+
+        Raises:
+            CannotListenError: not on this address and port.
+        """
         await self._runner.setup()
         await _Site(self._runner, self._host, self._port, self._connections_max).start()
         log.info("listening", host=self._host, port=self._port)
@@ -75,7 +86,10 @@ class _Site(BaseSite):
         server = self._runner.server
         assert server is not None
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listening = socket.create_server((self._host, self._port), family=family, backlog=BACKLOG)
+        try:
+            listening = socket.create_server((self._host, self._port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            raise CannotListenError(f"cannot listen on {self.name}: {os.strerror(error.errno or 0)}") from error
         listening.setblocking(False)  # noqa: FBT003 - its signature
         self._accepting = _Accepting(listening, server, lambda: len(server.connections) < self._connections_max)
 

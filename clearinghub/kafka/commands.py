@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from clearinghub.config import Settings
 from clearinghub.messages import VERSION, CommandMessage, decode, encode
@@ -18,6 +17,7 @@ from clearinghub.ports import CommandRejectedError, CommandTimeoutError, Recorde
 log = structlog.get_logger(__name__)
 
 COMMANDS_WAITING_MAX: Final = 1_000
+READ_AGAIN_S: Final = 1.0
 
 
 class KafkaCommandClient:
@@ -90,16 +90,20 @@ class KafkaCommandClient:
         while True:
             try:
                 fetched = await consumer.getmany(timeout_ms=1_000)
-            except KafkaError:
+            except Exception:  # whatever it is: without a listener every command would time out from now on
                 log.exception("replies-read-failed")
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(READ_AGAIN_S)
                 continue
             for record in fetched.get(self._place, ()):
                 if record.key == self._name.encode():
                     self._answer(record.value)
 
     def _answer(self, value: bytes) -> None:
-        line, _body = decode(value)
-        future = self._waiting.get(line["correlation_id"])
+        try:
+            line, _body = decode(value)
+            future = self._waiting.get(line["correlation_id"])
+        except (ValueError, KeyError, TypeError):
+            log.exception("reply-unreadable")
+            return
         if future is not None and not future.done():
             future.set_result(line)

@@ -9,7 +9,6 @@ from typing import Any, Final, Generic, TypeVar
 import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from clearinghub.config import Settings
 from clearinghub.domain.participant import Participant, decode_participant
@@ -19,6 +18,7 @@ Value = TypeVar("Value")
 
 REACH_TIMEOUT_S: Final = 5.0
 FETCH_TIMEOUT_MS: Final = 1_000
+READ_AGAIN_S: Final = 1.0
 
 
 class CompactedView(Generic[Value]):
@@ -80,26 +80,27 @@ class CompactedView(Generic[Value]):
         while True:
             try:
                 await self._read(consumer)
-            except KafkaError:
+            except Exception:  # whatever it is: a view that follows no more would go on saying what was true once
                 log.exception("view-read-failed", topic=self._place.topic)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(READ_AGAIN_S)
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         fetched = await consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS)
         for record in fetched.get(self._place, ()):
-            self._take(record.key.decode(), record.value)
+            self._take(record.key, record.value)
         if fetched:
             async with self._changed:
                 self._changed.notify_all()
 
-    def _take(self, key: str, value: bytes | None) -> None:
-        if value is None:
-            self.values.pop(key, None)
-            return
+    def _take(self, raw_key: bytes, value: bytes | None) -> None:
         try:
-            self.values[key] = self._decode(value)
-        except (ValueError, KeyError, TypeError):
-            log.exception("view-record-unreadable", topic=self._place.topic, key=key)
+            key = raw_key.decode()
+            if value is None:
+                self.values.pop(key, None)
+            else:
+                self.values[key] = self._decode(value)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            log.exception("view-record-unreadable", topic=self._place.topic, key=raw_key)
 
 
 class ParticipantsView(CompactedView[Participant]):

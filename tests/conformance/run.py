@@ -25,6 +25,7 @@ from typing import Final
 from rich.console import Console
 
 from clearinghub.broker import BrokerUnavailableError
+from tests.conformance.chance import draw_again
 from tests.conformance.exclusions import ExclusionError, read_exclusions
 from tests.conformance.hub import HubStartError, audit_books, running_broker, running_hub
 from tests.conformance.kit import ROOT, KitError, kit_source, prepare_kit, require_free_ports, require_tools
@@ -114,6 +115,7 @@ def run(out: Path, ledgers: int, console: Console, *, everything: bool) -> Repor
         stack.callback(toolkit.stop)
         tell(f"running {len(chosen)} collections")
         toolkit.run(hub.urls, chosen, RUN_S_MAX, tell)
+        draw_again(chosen, toolkit.out, toolkit.run_again, tell)
         tell("auditing the books")
         faults = audit_books(hub, out / "audit.txt")
     report = judge_all(kit, out / "kit", plan, chosen, ledgers, time.monotonic() - began_at)

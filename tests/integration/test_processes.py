@@ -13,7 +13,15 @@ import pytest
 from clearinghub.broker import LocalBroker
 from clearinghub.sandbox.behaviour import Behaviour
 from clearinghub.sandbox.dfsp import SimulatedDfsp
-from tests.integration.hub_under_test import CURRENCY, STOP_WITHIN_S, eventually, position_units, running_hub, scheme_of
+from tests.integration.hub_under_test import (
+    CURRENCY,
+    STOP_WITHIN_S,
+    eventually,
+    free_port,
+    position_units,
+    running_hub,
+    scheme_of,
+)
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 UNIT = 10_000
@@ -100,8 +108,7 @@ async def test_kills_under_load(kafka_bootstrap: str, topic_prefix: str, tmp_pat
 async def test_two_ledgers(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
     """Two ledger workers share the partitions; when one dies the other answers for all of them."""
     async with running_hub(kafka_bootstrap, topic_prefix, tmp_path) as hub:
-        port = hub.ports["callbacks"] + 1
-        hub.start("ledger", "second", instance="1", ledger_port=port)
+        hub.start("ledger", "second", instance="1", ledger_port=free_port())
         async with scheme_of(hub, "payer1", "payee1", cap_units=CAP, funds_units=FUNDS) as (scheme, dfsps):
             payer, payee = dfsps
             for number in (1, 2):
