@@ -81,3 +81,16 @@ def test_a_bulk_that_is_a_dead_letter_was_not_asked(topics: Topics) -> None:
     topics.move(PAYER, AMOUNT)
 
     assert "asked-for" in topics.audit().broken
+
+
+@pytest.mark.parametrize(("lines", "broken"), [(2, {}), (1, {"window-nets": ["window 1"]})])
+def test_lines_that_commit_stand_in_the_nets_of_their_window(topics: Topics, lines: int, broken: object) -> None:
+    topics.bulk("t-1", "t-2")
+    topics.bulk_fulfil({"transferId": "t-1"}, {"transferId": "t-2"})
+    for transfer_id in ("t-1", "t-2"):
+        topics.move(PAYER, AMOUNT, transfer_id)
+        committed(topics, transfer_id)
+    topics.marker()
+    topics.window(nets={PAYER: (lines * AMOUNT, 0, lines, 0), PAYEE: (0, lines * AMOUNT, 0, lines)})
+
+    assert broken == topics.audit().broken
