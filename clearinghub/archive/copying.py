@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from prometheus_client import Counter, Gauge
@@ -18,6 +20,9 @@ from clearinghub.archive.reader import Extent, Reader
 from clearinghub.archive.shapes import TOPICS
 from clearinghub.config import Settings
 from clearinghub.messages import VERSION
+
+TELL_TIMEOUT_MS: Final = 15_000
+CLOSE_S_MAX: Final = 2.0
 
 RECORDS = Counter("clearinghub_archived_records_total", "Records in the archive's files", ["topic"])
 FILES = Counter("clearinghub_archive_files_total", "Files that the archive has written", ["topic"])
@@ -46,41 +51,44 @@ class Archiver:
         self._accepts_loss = accepts_loss
         self._told: dict[tuple[str, int], Archived] = {}
 
-    async def run_pass(self, on_total: Callable[[int], None], on_done: Callable[[int], None]) -> Tally:
+    async def run_pass(self, tally: Tally, on_total: Callable[[int], None], on_done: Callable[[int], None]) -> None:
         """Copy all that is there now. The functions hear how many offsets there are to do, and how many are done.
 
         Raises:
             ArchiveError: it cannot go on.
             TopicsMissingError: there are no such topics.
             KafkaError: the broker was lost.
-            OSError: the disk is full, or the like.
         """
         reader = Reader(self._settings)
+        # Not idempotent: such a producer never gives a record up, and here a second one would say the same.
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap, acks="all", enable_idempotence=True
+            bootstrap_servers=self._settings.kafka_bootstrap, acks="all", request_timeout_ms=TELL_TIMEOUT_MS
         )
-        tally = Tally()
-        await producer.start()
         try:
+            await producer.start()
             await reader.start()
             extents = await reader.extents()
             spans = [span for extent in extents for span in self._missing(extent, tally)]
             for topic in TOPICS:
                 BEHIND.labels(topic).set(sum(span.end - span.begin for span in spans if span.topic == topic))
             on_total(sum(span.end - span.begin for span in spans))
-            await self._tell(producer)
-            for span in spans:
+            # What lacks between the files comes first: until then the archive has not all before its end.
+            gaps = [span for span in spans if span.end < (self._folder.end(span.topic, span.partition) or 0)]
+            for span in gaps:
+                await self._copy(reader, span, tally, on_done)
+            for span in (one for one in spans if one not in gaps):
                 if self._stop.is_set():
                     break
-                await self._copy(reader, span, tally, on_done)
                 await self._tell(producer)
-            tally.is_whole = not self._stop.is_set()
-            if tally.is_whole:
+                await self._copy(reader, span, tally, on_done)
+            if not self._stop.is_set():
+                await self._tell(producer)
+                tally.is_whole = True
                 PASSED.set_to_current_time()
         finally:
             await reader.stop()
-            await producer.stop()
-        return tally
+            with suppress(TimeoutError):  # cancelled, it may hold a record that a silent broker does not take
+                await asyncio.wait_for(producer.stop(), CLOSE_S_MAX)
 
     def _missing(self, extent: Extent, tally: Tally) -> list[Span]:
         """What is to be copied of a partition, as far as it is still there."""
@@ -107,8 +115,8 @@ class Archiver:
         tally.lost = (*tally.lost, span)
 
     async def _copy(self, reader: Reader, span: Span, tally: Tally, on_done: Callable[[int], None]) -> None:
-        batch = self._batch(span, span.begin)
-        async for records in reader.read(span):
+        batch, done = self._batch(span, span.begin), span.begin
+        async for records, position in reader.read(span):
             if self._stop.is_set():
                 return
             for record in records:
@@ -120,7 +128,8 @@ class Archiver:
                 if batch.is_full:
                     await self._commit(batch, tally)
                     batch = self._batch(span, record.offset + 1)
-            on_done(len(records))
+            on_done(position - done)
+            done = position
         # Behind its last record there may be marks of transactions, and what was aborted: that is done with, too.
         await self._commit(batch, tally, span.end)
 
@@ -131,8 +140,14 @@ class Archiver:
     async def _commit(self, batch: Batch, tally: Tally, end: int | None = None) -> None:
         if not batch.records:
             return
-        # In a thread: the fetch goes on meanwhile.
-        files = await asyncio.to_thread(self._folder.commit, batch, end)
+        # In a thread: the fetch goes on meanwhile. It is waited for in any case: the folder is ours only as long as we
+        # are here.
+        writing = asyncio.create_task(asyncio.to_thread(self._folder.commit, batch, end))
+        try:
+            files = await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await writing
+            raise
         topic = batch.span().topic
         RECORDS.labels(topic).inc(batch.records)
         FILES.labels(topic).inc(files)

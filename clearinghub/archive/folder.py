@@ -27,9 +27,15 @@ _METADATA: Final = b"clearinghub"
 
 
 class Folder:
-    """An archive that is open for writing. All methods may raise OSError: a full disk is not the archive's fault."""
+    """An archive that is open for writing."""
 
     def __init__(self, root: Path, disk: Disk) -> None:
+        """Clear up behind a crash, and see what is there.
+
+        Raises:
+            FolderError: it is damaged.
+            OSError: it cannot be read or written.
+        """
         self._root = root
         self._disk = disk
         self._spans: dict[tuple[str, int], list[Span]] = {}
@@ -76,12 +82,16 @@ class Folder:
         """Add a batch that has records, all of it or nothing; gives how many files it became. `end` as in `Batch.span`.
 
         Raises:
+            FolderError: the disk is full, or the like; a restart undoes what was begun.
             UnreadableRecordError: it cannot be written as its columns' types.
         """
         assert batch.records
         span = batch.span(end)
         about = {**span._asdict(), "v": VERSION, "records": batch.records, "lastSequence": batch.last_sequence}
-        written = commit(self._root, span, batch.parts(), partial(_write, about), self._disk)
+        try:
+            written = commit(self._root, span, batch.parts(), partial(_write, about), self._disk)
+        except OSError as error:
+            raise FolderError(f"{self._root} cannot be written: {error}") from error
         place = (span.topic, span.partition)
         self._spans[place] = merged([*self._spans.get(place, []), span])
         if span.topic == "transfers" and span.end == self.end(*place):
@@ -107,8 +117,12 @@ def opened(root: Path, cluster: str, prefix: str, disk: Disk | None = None) -> I
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise FolderError(f"{root} is in use: another archive writes to it") from error
-        _check_identity(root, {"v": VERSION, "cluster": cluster, "topicPrefix": prefix}, disk)
-        yield Folder(root, disk)
+        try:
+            _check_identity(root, {"v": VERSION, "cluster": cluster, "topicPrefix": prefix}, disk)
+            folder = Folder(root, disk)
+        except OSError as error:
+            raise FolderError(f"{root} cannot be used: {error}") from error
+        yield folder
     finally:
         os.close(lock)
 

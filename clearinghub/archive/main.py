@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from clearinghub.archive.copying import Archiver, Tally
 from clearinghub.archive.errors import ArchiveError
+from clearinghub.archive.files import Span
 from clearinghub.archive.folder import opened
 from clearinghub.archive.reader import TopicsMissingError, cluster_id
 from clearinghub.broker import find_running_broker
@@ -36,6 +37,7 @@ EXIT_NO_BROKER: Final = 3
 EXIT_STOPPED: Final = 130
 EVERY_S: Final = 900
 RETRY_S_MAX: Final = 30
+STOP_GRACE_S: Final = 4.0
 
 
 def options() -> argparse.ArgumentParser:
@@ -73,12 +75,9 @@ async def run(settings: Settings, arguments: Sequence[str]) -> int:
             if chosen.follow:
                 await _follow(settings, archiver, chosen.every_s, stop)
                 return EXIT_OK
-            return _show(await _pass(archiver, told), root, told)
+            return _show(await _pass(archiver, told, stop), root, told)
     except ArchiveError as error:
         told.print(str(error), soft_wrap=True, highlight=False)
-        return EXIT_CANNOT_GO_ON
-    except OSError as error:
-        told.print(f"{root} cannot be written: {error}", soft_wrap=True, highlight=False)
         return EXIT_CANNOT_GO_ON
     except TopicsMissingError as error:
         told.print(str(error), soft_wrap=True)
@@ -88,13 +87,30 @@ async def run(settings: Settings, arguments: Sequence[str]) -> int:
         return EXIT_NO_BROKER
 
 
-async def _pass(archiver: Archiver, told: Console) -> Tally:
+async def _pass(archiver: Archiver, told: Console, stop: asyncio.Event) -> Tally:
     columns = (TextColumn("archiving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=told, transient=True, disable=not told.is_terminal) as progress:
         bar = progress.add_task("", total=None)
-        return await archiver.run_pass(
-            lambda total: progress.update(bar, total=total), lambda done: progress.advance(bar, done)
+        return await _run(
+            archiver, stop, lambda total: progress.update(bar, total=total), lambda done: progress.advance(bar, done)
         )
+
+
+async def _run(
+    archiver: Archiver, stop: asyncio.Event, on_total: Callable[[int], None], on_done: Callable[[int], None]
+) -> Tally:
+    """A pass. When it is to stop it has some seconds to come to the end of a batch: a broker may be silent for long."""
+    tally = Tally()
+    work = asyncio.create_task(archiver.run_pass(tally, on_total, on_done))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await asyncio.wait({work}, timeout=STOP_GRACE_S)
+    work.cancel()
+    await asyncio.wait({work})  # it writes no more before the folder is another's
+    if not work.cancelled():
+        work.result()
+    return tally
 
 
 def _show(tally: Tally, root: Path, told: Console) -> int:
@@ -115,16 +131,21 @@ def _show(tally: Tally, root: Path, told: Console) -> int:
 async def _follow(settings: Settings, archiver: Archiver, every_s: int, stop: asyncio.Event) -> None:
     """A pass every so often; a broker that is away is waited for."""
     set_up_logs(settings, "archive")
-    server, thread = start_http_server(settings.archive_port, settings.bind_host)
+    try:
+        server, thread = start_http_server(settings.archive_port, settings.bind_host)
+    except OSError as error:
+        raise ArchiveError(f"port {settings.archive_port} cannot be listened on: {error.strerror}") from error
     log.info("following", port=settings.archive_port, every_s=every_s)
+    lost: set[Span] = set()
     try:
         while not stop.is_set():
             pause_s: float = every_s
             try:
-                tally = await archiver.run_pass(lambda _total: None, lambda _done: None)
+                tally = await _run(archiver, stop, lambda _total: None, lambda _done: None)
                 log.info("archived", records=tally.records, files=tally.files)
-                for span in tally.lost:
+                for span in set(tally.lost) - lost:
                     log.warning("records-lost", **span._asdict())
+                lost.update(tally.lost)
             except KafkaError as error:
                 log.warning("broker-lost", error=repr(error))
                 pause_s = min(every_s, RETRY_S_MAX)

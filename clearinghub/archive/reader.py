@@ -34,6 +34,13 @@ class Extent(NamedTuple):
     end: int
 
 
+class Fetched(NamedTuple):
+    """Some records, and the offset before which there are no more: what lies between is marks, or was aborted."""
+
+    records: Sequence[ConsumerRecord]
+    position: int
+
+
 class Reader:
     """A read-committed consumer of no group: how far the archive is, its files tell."""
 
@@ -43,6 +50,7 @@ class Reader:
             bootstrap_servers=settings.kafka_bootstrap,
             isolation_level="read_committed",
             enable_auto_commit=False,
+            auto_offset_reset="none",  # what is dropped while it is being read must not be passed over in silence
             max_partition_fetch_bytes=FETCH_BYTES_MAX,
             fetch_max_wait_ms=FETCH_TIMEOUT_MS,
         )
@@ -63,19 +71,28 @@ class Reader:
         """
         found = []
         counts = await self._partition_counts()
-        for topic in TOPICS:
-            places = [TopicPartition(self._settings.topic(topic), number) for number in range(counts[topic])]
-            self._consumer.assign(places)
-            firsts = await self._consumer.beginning_offsets(places)
-            ends = await self._consumer.end_offsets(places)
-            found += [Extent(topic, place.partition, firsts[place], ends[place]) for place in places]
+        # Another client: one that is assigned a partition without a position would want to be told where to begin.
+        asking = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        )
+        await asking.start()
+        try:
+            for topic in TOPICS:
+                places = [TopicPartition(self._settings.topic(topic), number) for number in range(counts[topic])]
+                asking.assign(places)
+                firsts = await asking.beginning_offsets(places)
+                ends = await asking.end_offsets(places)
+                found += [Extent(topic, place.partition, firsts[place], ends[place]) for place in places]
+        finally:
+            await asking.stop()
         return found
 
-    async def read(self, span: Span) -> AsyncIterator[Sequence[ConsumerRecord]]:
+    async def read(self, span: Span) -> AsyncIterator[Fetched]:
         """The committed records of a span, in order, some at a time.
 
         Raises:
             KafkaTimeoutError: the broker was lost.
+            OffsetOutOfRangeError: what is next was dropped meanwhile.
         """
         place = TopicPartition(self._settings.topic(span.topic), span.partition)
         self._consumer.assign([place])
@@ -84,13 +101,11 @@ class Reader:
         while position < span.end:
             fetched = await self._consumer.getmany(place, timeout_ms=FETCH_TIMEOUT_MS, max_records=RECORDS_AT_ONCE)
             records = [record for record in fetched.get(place, ()) if record.offset < span.end]
-            if records:
-                yield records
-            before, position = position, await self._consumer.position(place)
-            now_s = time.monotonic()
+            before, position = position, min(await self._consumer.position(place), span.end)
             if position > before:
-                heard_at_s = now_s
-            elif now_s - heard_at_s > SILENCE_S_MAX:
+                yield Fetched(records, position)
+                heard_at_s = time.monotonic()
+            elif time.monotonic() - heard_at_s > SILENCE_S_MAX:
                 raise KafkaTimeoutError(f"nothing came of {place.topic}-{place.partition} for {SILENCE_S_MAX:.0f} s")
 
     async def _partition_counts(self) -> dict[str, int]:

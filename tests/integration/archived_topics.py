@@ -36,6 +36,7 @@ class Topics:
         self.root = folder / "archive"
         self.sequences: Counter[int] = Counter()
         self._log = folder / "archive.log"
+        self._started: list[subprocess.Popen[bytes]] = []
         self.environment = {
             **os.environ,
             "KAFKA_BOOTSTRAP": bootstrap,
@@ -47,10 +48,19 @@ class Topics:
     def start(self, *options: str, **settings: object) -> subprocess.Popen[bytes]:
         extra = {f"CLEARINGHUB_{name.upper()}": str(value) for name, value in settings.items()}
         with self._log.open("wb") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "clearinghub", "archive", *options],
                 cwd=REPOSITORY, env=self.environment | extra, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what still runs."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
     async def archive(self, *options: str) -> tuple[int, str]:
         """Run it to its end; gives its exit code and what it said."""

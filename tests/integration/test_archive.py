@@ -8,12 +8,19 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import OffsetOutOfRangeError
 
+from clearinghub.archive.batch import Batch
+from clearinghub.archive.files import Span
+from clearinghub.archive.folder import opened
+from clearinghub.archive.reader import Reader, cluster_id
+from clearinghub.broker import LocalBroker
 from clearinghub.topology import ensure_topics, load_topology
 from tests.archived import final, places_in, record, rows_in
 from tests.integration.archived_topics import Topics
@@ -26,13 +33,15 @@ SEED = 20_260_303
 MANY = int(os.environ.get("ARCHIVE_RECORDS", "240000"))
 AT_ONCE = 10_000
 GROWTH_MIB_MAX = 64
+STOP_S_MAX = 14  # less than it takes to give an announcement up
 
 
 @pytest.fixture
-async def topics(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Topics:
+async def topics(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Topics]:
     topics = Topics(kafka_bootstrap, topic_prefix, tmp_path)
     await ensure_topics(topics.settings, load_topology())
-    return topics
+    yield topics
+    topics.close()
 
 
 async def test_killed_at_any_moment_it_leaves_neither_gaps_nor_doubles(topics: Topics) -> None:
@@ -112,10 +121,7 @@ async def test_it_follows_until_it_is_stopped_and_tells_how_it_does(topics: Topi
         async with topics.producer() as producer:
             for _ in range(3):
                 await topics.write(producer, topics.some(chance, 10))
-                total = len(await topics.committed("transfers"))
-                async with asyncio.timeout(60):
-                    while len(places_in(topics.root, "transfers")) < total:
-                        await asyncio.sleep(0.2)
+                await rows_are(topics, len(await topics.committed("transfers")))
         busy, said = await asyncio.to_thread(second, topics)
         assert (1, True) == (busy, "in use" in said), said
         status, told = await request("GET", f"http://127.0.0.1:{port}/metrics", None, {})
@@ -125,6 +131,37 @@ async def test_it_follows_until_it_is_stopped_and_tells_how_it_does(topics: Topi
         process.send_signal(signal.SIGTERM)
         code = await asyncio.to_thread(process.wait, 20)
     assert 0 == code, topics.said
+
+
+async def test_a_broker_that_goes_is_waited_for_and_does_not_hold_up_a_stop(topic_prefix: str, tmp_path: Path) -> None:
+    broker = LocalBroker(tmp_path / "kafka", pid_file=tmp_path / "kafka.pid")
+    topics = Topics(broker.start(), topic_prefix, tmp_path)
+    try:
+        await ensure_topics(topics.settings, load_topology())
+        async with topics.producer() as producer:
+            await topics.write(producer, [("transfers", 0, final(1))])
+        process = topics.start("--follow", "--every-s", "1", archive_port=free_port())
+        await rows_are(topics, 1)
+        broker.stop(timeout_s=5)
+        await asyncio.sleep(10)
+        assert process.poll() is None, topics.said
+        broker.start()
+        async with topics.producer() as producer:
+            await topics.write(producer, [("transfers", 0, final(2))])
+        await rows_are(topics, 2)
+        broker.stop(timeout_s=5)
+        await asyncio.sleep(2)
+        process.send_signal(signal.SIGTERM)
+        assert 0 == await asyncio.to_thread(process.wait, STOP_S_MAX), topics.said
+    finally:
+        topics.close()
+        broker.stop(timeout_s=5)
+
+
+async def rows_are(topics: Topics, count: int) -> None:
+    async with asyncio.timeout(120):
+        while places_in(topics.root, "transfers").total() < count:
+            await asyncio.sleep(0.2)
 
 
 def second(topics: Topics) -> tuple[int, str]:
@@ -141,11 +178,7 @@ async def test_records_that_a_topic_has_dropped_are_told(topics: Topics) -> None
         await topics.write(producer, [("transfers", 0, final(number)) for number in range(1, 6)])
         assert 0 == (await topics.archive())[0]
         await topics.write(producer, [("transfers", 0, final(number)) for number in range(6, 21)])
-        admin = AIOKafkaAdminClient(bootstrap_servers=topics.settings.kafka_bootstrap)
-        await admin.start()
-        place = TopicPartition(topics.settings.topic("transfers"), 0)
-        await admin.delete_records({place: RecordsToDelete(before_offset=10)})
-        await admin.close()
+        await drop_records(topics, before=10)
 
         code, said = await topics.archive()
         assert (1, True) == (code, "transfers-0 has dropped offsets 6 to 9 before they were archived" in said), said
@@ -156,6 +189,68 @@ async def test_records_that_a_topic_has_dropped_are_told(topics: Topics) -> None
 
     sequences = sorted(row["sequence"] for row in rows_in(topics.root, "transfers"))
     assert [*range(1, 6), *range(10, 21)] == sequences
+
+
+async def test_what_is_dropped_while_it_is_read_is_not_passed_over(topics: Topics) -> None:
+    async with topics.producer() as producer:
+        await topics.write(producer, [("transfers", 0, final(number)) for number in range(1, 21)])
+    reader = Reader(topics.settings)
+    await reader.start()
+    try:
+        (extent,) = (one for one in await reader.extents() if one[:2] == ("transfers", 0))
+        assert (0, 21) == extent[2:]
+        await drop_records(topics, before=10)
+        with pytest.raises(OffsetOutOfRangeError):
+            await offsets_of(reader, Span(*extent))
+        assert list(range(10, 20)) == await offsets_of(reader, Span("transfers", 0, 10, 21))
+    finally:
+        await reader.stop()
+
+
+async def test_files_that_are_lost_between_others_are_copied_again(topics: Topics) -> None:
+    async with topics.producer() as producer:
+        for first in (1, 6, 11):
+            await topics.write(producer, [("transfers", 0, final(number)) for number in range(first, first + 5)])
+            assert 0 == (await topics.archive())[0]
+    for path in topics.root.glob(f"transfers/**/transfers-0000-{6:019d}-*"):  # those that begin there
+        path.unlink()
+    assert [*range(5), *range(12, 17)] == sorted(offset for _partition, offset in places_in(topics.root, "transfers"))
+    told = await topics.committed("archived")
+
+    code, said = await topics.archive()
+    assert (0, "5 records archived") == (code, said[:18])
+    await topics.check_whole()
+    again = await topics.committed("archived")
+    assert [*told.values(), list(told.values())[-1]] == list(again.values())
+
+
+async def test_the_ledger_is_told_nothing_while_something_lacks(topics: Topics) -> None:
+    """What lacks between two files cannot be copied: until it is, the ledger keeps what it has."""
+    good = record("positions")
+    async with topics.producer() as producer:
+        await topics.write(producer, [("positions", 0, value) for value in (good, b'{"v":1}', good)])
+    with opened(topics.root, await cluster_id(topics.settings), topics.settings.topic_prefix) as folder:
+        for offset, end in ((0, 1), (2, 4)):
+            batch = Batch("positions", 0, offset, None)
+            batch.add(offset, good)
+            folder.commit(batch, end)
+    code, said = await topics.archive()
+
+    assert (1, True) == (code, "positions-0 at offset 1 cannot be read by this version" in said), said
+    assert {} == await topics.committed("archived")
+
+
+async def offsets_of(reader: Reader, span: Span) -> list[int]:
+    return [record.offset async for fetched in reader.read(span) for record in fetched.records]
+
+
+async def drop_records(topics: Topics, before: int) -> None:
+    """As the broker does when they have been kept long enough: those of topic `transfers`, partition 0."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=topics.settings.kafka_bootstrap)
+    await admin.start()
+    place = TopicPartition(topics.settings.topic("transfers"), 0)
+    await admin.delete_records({place: RecordsToDelete(before_offset=before)})
+    await admin.close()
 
 
 async def test_a_record_that_cannot_be_read_stops_it_and_keeps_what_was_before(topics: Topics) -> None:

@@ -36,7 +36,7 @@ LINES = 1_000
 BULKS = 10
 WITHIN_S = 10.0
 GROWTH_MB_MAX = 64  # of a process, from the third bulk to the last: caches may still fill
-KILLS = 5
+KILLS = int(os.environ.get("BULK_KILLS") or 3)
 KILLED_BULKS_MAX = 15  # what answers late must not be most of them, on a slow machine either
 AUDIT_TIMEOUT_S = 180
 SEED = int(os.environ.get("BULK_SEED") or 1)
@@ -167,7 +167,7 @@ async def test_kills_of_the_ledger(kafka_bootstrap: str, topic_prefix: str, tmp_
         async def keep_sending() -> None:
             while not done.is_set() and len(bulk_ids) < KILLED_BULKS_MAX:
                 bulk_id = new_transfer_id()
-                lines = orders(payer, payee, 200, MIXED, lifetime_s=90)
+                lines = orders(payer, payee, 200, MIXED, lifetime_s=60)
                 answer = await payer.client.post_bulk(bulk_id, payee.name, bulk_body(bulk_id, lines))
                 assert answer.status in (202, 503), answer.text  # 503: nothing was accepted
                 if answer.status == 202:

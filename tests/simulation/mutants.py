@@ -26,7 +26,6 @@ COPIED: Final = (
     "topics.yaml",
 )  # fmt: skip
 SEEDS_MAX: Final = 400
-FIRST_SEED: Final = 1
 TIMEOUT_S: Final = 900
 
 
@@ -68,8 +67,8 @@ def judge(mutant: Mutant, seeds: int = SEEDS_MAX) -> Verdict:
         folder = Path(name)
         mutate(ROOT, folder, mutant)
         run = subprocess.run(
-            [sys.executable, "-m", "tests.simulation", "--first", str(FIRST_SEED), "--seeds", str(seeds), "--stop",
-             "--processes", "1"],
+            [sys.executable, "-m", "tests.simulation", "--first", str(mutant.first_seed), "--seeds", str(seeds),
+             "--stop", "--processes", "1"],
             cwd=folder, env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
         )  # fmt: skip

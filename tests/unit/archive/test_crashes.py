@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clearinghub.archive.batch import Batch
+from clearinghub.archive.errors import FolderError
 from clearinghub.archive.files import INCOMING, Disk
 from clearinghub.archive.folder import opened
 from tests.archived import final, places_in, record, rows_in
@@ -154,7 +155,7 @@ def test_a_full_disk_is_told_and_undone(tmp_path: Path) -> None:
         batch = Batch("positions", 0, 0, None)
         for offset, currency in enumerate(("USD", "EUR")):
             batch.add(offset, record("positions", currency=currency))
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(FolderError, match="No space"):
             folder.commit(batch)
 
     assert Counter() == places_in(tmp_path, "positions")

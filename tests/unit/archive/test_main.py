@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import subprocess
 import sys
@@ -13,19 +14,29 @@ import pytest
 from rich.console import Console
 
 from clearinghub.archive.copying import Archiver, Tally
+from clearinghub.archive.errors import FolderError
 from clearinghub.archive.files import Span
-from clearinghub.archive.main import _pass, _show, options
+from clearinghub.archive.main import STOP_GRACE_S, _pass, _show, options
 from tests.integration.hub_under_test import REPOSITORY, free_port
 
 
 class FakeArchiver:
-    """Copies two thirds of what there is to do."""
+    """Copies two thirds of what there is to do, and then hears no more of the broker if that is silent."""
 
-    async def run_pass(self, on_total: Callable[[int], None], on_done: Callable[[int], None]) -> Tally:
-        on_total(3_000)
-        on_done(1_000)
-        on_done(1_000)
-        return Tally(records=2_000, files=4, is_whole=False)
+    def __init__(self, *, is_silent: bool = False) -> None:
+        self.ended = False
+        self._is_silent = is_silent
+
+    async def run_pass(self, tally: Tally, on_total: Callable[[int], None], on_done: Callable[[int], None]) -> None:
+        try:
+            on_total(3_000)
+            on_done(1_000)
+            on_done(1_000)
+            tally.records = 2_000
+            if self._is_silent:
+                await asyncio.Event().wait()
+        finally:
+            self.ended = True
 
 
 def a_terminal(*, is_one: bool = True) -> tuple[Console, io.StringIO]:
@@ -35,7 +46,7 @@ def a_terminal(*, is_one: bool = True) -> tuple[Console, io.StringIO]:
 
 async def test_a_terminal_shows_how_far_it_is() -> None:
     told, shown = a_terminal()
-    tally = await _pass(cast("Archiver", FakeArchiver()), told)
+    tally = await _pass(cast("Archiver", FakeArchiver()), told, asyncio.Event())
 
     assert "archiving" in shown.getvalue()
     assert "2000/3000" in shown.getvalue()
@@ -44,9 +55,27 @@ async def test_a_terminal_shows_how_far_it_is() -> None:
 
 async def test_a_file_gets_no_bar() -> None:
     told, shown = a_terminal(is_one=False)
-    await _pass(cast("Archiver", FakeArchiver()), told)
+    await _pass(cast("Archiver", FakeArchiver()), told, asyncio.Event())
 
     assert "" == shown.getvalue()
+
+
+async def test_it_stops_in_time_though_the_broker_is_silent() -> None:
+    stop, archiver = asyncio.Event(), FakeArchiver(is_silent=True)
+    asyncio.get_running_loop().call_later(0.1, stop.set)
+    async with asyncio.timeout(STOP_GRACE_S + 3):
+        tally = await _pass(cast("Archiver", archiver), a_terminal()[0], stop)
+
+    assert (2_000, False, True) == (tally.records, tally.is_whole, archiver.ended)
+
+
+async def test_what_ends_a_pass_is_raised() -> None:
+    class Failing(FakeArchiver):
+        async def run_pass(self, tally: Tally, on_total: Callable[[int], None], on_done: Callable[[int], None]) -> None:
+            raise FolderError("no space")
+
+    with pytest.raises(FolderError):
+        await _pass(cast("Archiver", Failing()), a_terminal()[0], asyncio.Event())
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,19 @@ from clearinghub.kafka.archived import OVERDUE, ArchivedView
 
 def test_the_last_word_counts_and_silence_is_nothing() -> None:
     view = ArchivedView(Settings())
+    third, other, fifth = (
+        archived_key(*place).encode() for place in (("transfers", 3), ("positions", 4), ("transfers", 5))
+    )
     assert 0 == view.sequence(3)
     for sequence in (5, 9, 7):
         told = encode_archived({"v": 1, "topic": "transfers", "partition": 3, "end": 70, "sequence": sequence})
-        view._take(archived_key("transfers", 3), told)
-    view._take(archived_key("positions", 4), b'{"v":1,"topic":"positions","partition":4,"end":8,"sequence":null}')
-    view._take(archived_key("transfers", 5), b'{"v":1,"topic":"transfers","partition":5,"end":8,"sequence":null}')
-    view._take(archived_key("transfers", 3), b"nonsense")
+        view._take(third, told)
+    view._take(other, b'{"v":1,"topic":"positions","partition":4,"end":8,"sequence":null}')
+    view._take(fifth, b'{"v":1,"topic":"transfers","partition":5,"end":8,"sequence":null}')
+    view._take(third, b"nonsense")
 
     assert [7, 0, 0] == [view.sequence(number) for number in (3, 4, 5)]
-    view._take(archived_key("transfers", 3), None)
+    view._take(third, None)
     assert 0 == view.sequence(3)
 
 
