@@ -24,6 +24,7 @@ from schemathesis.core.result import Ok
 from schemathesis.generation.meta import TestPhase
 
 from tests.fuzz.hub import CURRENCIES, DFSPS, Account
+from tests.fuzz.settlements import Settlements
 
 AnyCase: TypeAlias = Case[Any]
 AnyOperation: TypeAlias = APIOperation[Any, Any, Any, Any]
@@ -135,6 +136,7 @@ class Steering:
 
     random: Random
     accounts: Sequence[Account]
+    settlements: Settlements
     transfer_ids: list[str] = field(init=False)
     line_ids: list[str] = field(default_factory=list)
 
@@ -153,8 +155,7 @@ class Steering:
             return case
         account = self.random.choice(self.accounts)
         if case.path_parameters and ParameterLocation.PATH in sound:
-            for name in case.path_parameters:
-                case.path_parameters[name] = self._path_value(case, name, account)
+            self._steer_path(case, account)
         if isinstance(case.body, dict) and ParameterLocation.BODY in sound and not is_corner:
             self._steer_body(case, case.body, account)
         return case
@@ -192,11 +193,16 @@ class Steering:
         if steered and "FSPIOP-Source" in headers:
             headers["FSPIOP-Source"], headers["FSPIOP-Destination"] = self.random.sample(DFSPS, 2)
 
+    def _steer_path(self, case: AnyCase, account: Account) -> None:
+        if case.path.startswith("/v2"):
+            self.settlements.steer_path(case)
+        else:
+            for name in case.path_parameters:
+                case.path_parameters[name] = self._path_value(case, name, account)
+
     def _path_value(self, case: AnyCase, name: str, account: Account) -> str:
         if case.path.startswith("/enums"):
             return "settlementDelay"
-        if case.path.startswith("/v2"):
-            return str(account.account_id if name == "aid" else self.random.randint(1, 3))
         if case.path.startswith("/settlementModels"):
             return f"DEFERREDNET{self.random.choice(CURRENCIES)}"
         if name == "file":
@@ -241,9 +247,8 @@ class Steering:
             values["type"] = self.random.choice(("HUB_FEE", "HUB_RECONCILIATION", "POSITION"))
         elif "name" in body and "currency" in body and "settlementDelay" not in body:
             values["name"] = self.random.choice(NAMES)
-        elif "settlementWindows" in body:
-            values["settlementModel"] = f"DEFERREDNET{account.currency}"
-            values["settlementWindows"] = [{"id": self.random.randint(1, 3)}]
+        elif case.path.startswith("/v2/settlements"):
+            self.settlements.steer_body(case, body)
         elif "action" in body and "amount" in body:
             body["amount"] = {"currency": account.currency, "amount": self.random.choice((0.5, "12.25", 10**12))}
         body.update({name: value for name, value in values.items() if name in body})

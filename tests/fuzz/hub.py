@@ -1,4 +1,4 @@
-"""The hub that is fuzzed: set up with two DFSPs, and watched for what it should not do.
+"""The hub that is fuzzed: set up with two DFSPs that have paid each other, and watched for what it should not do.
 
 Its callbacks are not started: among the endpoints that requests set are addresses that must never be called.
 """
@@ -17,11 +17,19 @@ from clearinghub.client.admin import AdminClient
 from clearinghub.sandbox.scheme import Scheme
 from clearinghub.topology import load_topology
 from tests.integration.hub_under_test import PARTITIONS, HubUnderTest
+from tests.integration.ledger_load import CURRENCY, LedgerLoad
+from tests.integration.test_settlement_windows import all_closed, close_open_window
 
 CURRENCIES = ("USD", "XTS")
 DFSPS = ("alpha", "beta")
+WINDOWS = 3
+PAYMENTS = 5  # in each of them
+PAID_WITHIN_S = 60.0
+MODEL = f"DEFERREDNET{CURRENCY}"
 CAP_UNITS = 1_000_000_000
 FUNDS_UNITS = 10_000_000_000
+ALL_WINDOWS = "/v2/settlementWindows?fromDateTime=2000-01-01"
+ALL_SETTLEMENTS = "/v2/settlements?fromDateTime=2000-01-01"
 QUIET_S = 0.1
 QUIET_WITHIN_S = 30.0
 
@@ -65,9 +73,15 @@ class FuzzedHub:
             for account in one["accounts"]
         ]
 
+    def settlements(self) -> list[dict[str, Any]]:
+        """All settlements."""
+        shown: list[dict[str, Any]] = self._get(ALL_SETTLEMENTS)
+        return shown
+
     def snapshot(self) -> dict[str, Any]:
         """Everything that the admin API shows of the scheme."""
         paths = ["/participants", "/participants/limits", "/settlementModels", "/ledgerAccountTypes", "/oracles"]
+        paths += [ALL_WINDOWS, ALL_SETTLEMENTS]
         for one in self._get("/participants"):
             paths += [f"/participants/{one['name']}/{part}" for part in ("accounts", "endpoints", "positions")]
         return {path: self._get(path) for path in paths}
@@ -93,8 +107,23 @@ class FuzzedHub:
                 for name in DFSPS:
                     await scheme.ensure_dfsp(name, CAP_UNITS, {})
                     await scheme.ensure_funds(name, FUNDS_UNITS)
+        await self._settle()
         self._consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, isolation_level="read_committed")
         await self._consumer.start()
+
+    async def _settle(self) -> None:
+        """Payments in every window; all but the last are closed, each with a settlement that has begun."""
+        async with LedgerLoad.of(self._bootstrap, self._prefix, DFSPS, seed=0) as load:
+            for number in range(1, WINDOWS + 1):
+                await load.send(PAYMENTS)
+                await load.all_end(PAID_WITHIN_S)
+                if number < WINDOWS:
+                    await close_open_window(self._hub)
+                    await all_closed(self._hub, PAID_WITHIN_S)
+        async with AdminClient(self.urls.admin) as admin:
+            for number in range(1, WINDOWS):
+                body = {"settlementModel": MODEL, "reason": "fuzz", "settlementWindows": [{"id": number}]}
+                await admin.call("POST", "/v2/settlements", body)
 
     def _get(self, path: str) -> Any:
         async def get() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from itertools import count, zip_longest
 from random import Random
@@ -15,6 +16,7 @@ from schemathesis import GenerationMode
 from tests.fuzz.cases import AnyCase, Steering, corner_cases, described, operations, random_cases
 from tests.fuzz.hub import FuzzedHub, fuzzed_hub
 from tests.fuzz.judge import Judge
+from tests.fuzz.settlements import Settlements
 
 REQUESTS = int(os.environ["FUZZ_REQUESTS"])
 SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbits(32))
@@ -27,14 +29,17 @@ SURFACES = {
     "fspiop-parties": 0.3,
     "admin": 0.5,
 }  # and their shares of the requests, by their number of routes
-CASES_AT_ONCE = 100  # of an operation, before the next one's turn; fewer cost more each
+CASES_AT_ONCE = 50  # of an operation, before the next one's turn; fewer cost more each
 WATCHED_EVERY = 4  # asking the broker takes longer than the request
 INPUTS = ("prepare", "fulfil", "lookup", "bulk-prepare", "bulk-fulfil", "command", "agreement", "party")
-OUTPUTS = ("participants", "positions", "transfers", "notification", "credit", "timeout", "events", "oracle")
+SETTLEMENT = ("settlement", "settlement-windows", "settlements")
+OUTPUTS = (
+    "participants", "positions", "transfers", "notification", "credit", "timeout", "events", "oracle", *SETTLEMENT,
+)  # fmt: skip
 # What must not grow with a request that is refused: what the ledger writes before it answers, and what the ingress
 # records. The rest is behind messages that were accepted before.
 WATCHED = {
-    "admin": ("participants", "positions", "transfers"),
+    "admin": ("participants", "positions", "transfers", *SETTLEMENT),
     "fspiop-transfers": ("prepare", "fulfil", "bulk-prepare", "bulk-fulfil"),
     "fspiop-agreement": ("agreement",),
     "fspiop-parties": ("oracle",),  # what is accepted is written to `party` more than once
@@ -54,16 +59,24 @@ def cases(surface: str, mode: GenerationMode) -> Iterator[AnyCase]:
     """The corners once, the operations taking turns, for a large body has thousands; then random ones without end."""
     by_example, whole = described(surface, mode)
     corners = [corner_cases(by_example, operation, mode) for operation in operations(by_example)]
+    tried: Counter[str] = Counter()
     for turn in zip_longest(*corners):
-        yield from (case for case in turn if case is not None)
+        for case in turn:
+            if case is not None:
+                tried[case.operation.label] += 1
+                yield case
+    few_corners_first = sorted(operations(whole), key=lambda operation: tried[operation.label])
     for number in count(SEED):
-        for operation in operations(whole):
+        for operation in few_corners_first:
             yield from random_cases(operation, mode, CASES_AT_ONCE, number)
 
 
-def has_followers(surface: str, status: int) -> bool:
-    """Whether more may be written behind such an answer; what a DFSP answers may walk the ring behind its 200."""
-    return status == ACCEPTED or (status < REFUSED_FROM and surface != "admin")
+def has_followers(case: AnyCase, surface: str, status: int) -> bool:
+    """Whether more may be written behind such an answer.
+
+    What a DFSP answers may walk the ring behind its 200; of what an operator changes the partitions hear one by one.
+    """
+    return status == ACCEPTED or (status < REFUSED_FROM and (surface != "admin" or case.method != "GET"))
 
 
 def judge_of(hub: FuzzedHub, surface: str) -> Judge:
@@ -71,10 +84,15 @@ def judge_of(hub: FuzzedHub, surface: str) -> Judge:
     return Judge(base_url, sent_max=int(REQUESTS * SURFACES[surface] / 2))
 
 
+def steering_to(hub: FuzzedHub) -> Steering:
+    random = Random(SEED)
+    return Steering(random, hub.accounts(), Settlements(random, hub.settlements()))
+
+
 @pytest.mark.parametrize("surface", SURFACES)
 def test_an_invalid_request_is_refused_and_changes_nothing(hub: FuzzedHub, surface: str) -> None:
-    judge, steering = judge_of(hub, surface), Steering(Random(SEED), hub.accounts())
-    shown, written = hub.snapshot(), hub.quiet(*INPUTS, *OUTPUTS)
+    judge, steering = judge_of(hub, surface), steering_to(hub)
+    written, shown = hub.quiet(*INPUTS, *OUTPUTS), hub.snapshot()
 
     for case in cases(surface, GenerationMode.NEGATIVE):
         if judge.is_done:
@@ -90,7 +108,7 @@ def test_an_invalid_request_is_refused_and_changes_nothing(hub: FuzzedHub, surfa
 @pytest.mark.parametrize("surface", sorted(SURFACES))
 def test_a_request_as_described_is_answered_as_described(hub: FuzzedHub, surface: str) -> None:
     """And one that is refused all the same changes nothing. The admin surface first: no transfer is on its way yet."""
-    judge, steering = judge_of(hub, surface), Steering(Random(SEED), hub.accounts())
+    judge, steering = judge_of(hub, surface), steering_to(hub)
     watched = WATCHED[surface]
     settled = False
 
@@ -105,9 +123,12 @@ def test_a_request_as_described_is_answered_as_described(hub: FuzzedHub, surface
         response = judge.send(steering.steer(case))
         if response is None:
             continue
-        settled = settled and not has_followers(surface, response.status_code)
+        steering.settlements.learn(case, response)
+        settled = settled and not has_followers(case, surface, response.status_code)
         if before is not None and response.status_code >= REFUSED_FROM and (now := hub.written(*watched)) != before:
             judge.blame(case, "Changed something though refused", f"{before} -> {now}")
 
     print(f"fuzz: {surface}, as described: {judge}")
+    if surface == "admin":
+        print(f"fuzz: settlements: {steering.settlements}")
     judge.must_be_content()
