@@ -163,6 +163,13 @@ class Health(Protocol):
         """Name -> up, e.g. {"broker": True, "datastore": True}."""
 
 
+class FrontHealth(Health, Protocol):
+    """That of a process which takes requests, and whose being there must not hang on others' being there."""
+
+    async def own_services(self) -> dict[str, bool]:
+        """As `services`, only what this process needs to take a request: no other process of the hub."""
+
+
 class Archive(Protocol):
     """Knows which final states are in the archive's files, and hears what cannot leave the ledger without."""
 

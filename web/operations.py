@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import orjson
@@ -12,7 +12,7 @@ from aiohttp.web import Application, HTTPException, Request, Response, StreamRes
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
 
 from clearinghub.domain.timestamps import timestamp_text
-from clearinghub.ports import Health
+from clearinghub.ports import FrontHealth, Health
 from web.errors import CONTENT_TYPE
 
 _UP_STATUS: Final = 200
@@ -39,11 +39,30 @@ def add_operations_routes(
 
     Health is 200 with status OK when everything the process depends on is there, else 502 with status DOWN.
     """
+    get_health = _reporting(health.services, version)
+
+    async def get_metrics(_request: Request) -> Response:
+        return Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    for base_path in base_paths:
+        app.router.add_get(f"{base_path}/health", get_health)
+        app.router.add_get(f"{base_path}/metrics", get_metrics)
+
+
+def add_readiness_route(app: Application, health: FrontHealth, version: str) -> None:
+    """Serve GET /ready: a report as that of /health, of what this process needs itself.
+
+    A balancer that asked /health would send nobody here while a ledger worker is away, though the others' go on.
+    """
+    app.router.add_get("/ready", _reporting(health.own_services, version))
+
+
+def _reporting(ask: Callable[[], Awaitable[dict[str, bool]]], version: str) -> Callable[[Request], Awaitable[Response]]:
     started_at = time.monotonic()
     start_time = timestamp_text(time.time_ns() // 1_000_000)
 
-    async def get_health(_request: Request) -> Response:
-        services = await health.services()
+    async def report_services(_request: Request) -> Response:
+        services = await ask()
         up = all(services.values())
         report = {
             "status": _status(up=up),
@@ -58,12 +77,7 @@ def add_operations_routes(
             headers={"Content-Type": CONTENT_TYPE},
         )
 
-    async def get_metrics(_request: Request) -> Response:
-        return Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    for base_path in base_paths:
-        app.router.add_get(f"{base_path}/health", get_health)
-        app.router.add_get(f"{base_path}/metrics", get_metrics)
+    return report_services
 
 
 def make_metrics_middleware() -> Middleware:

@@ -37,12 +37,22 @@ class _Started(Protocol):
     async def stop(self) -> None: ...
 
 
+class _Broker(Protocol):
+    async def is_up(self) -> bool: ...
+
+
+class _Copy(Protocol):
+    is_caught_up: bool
+
+
+class _Ledger(Protocol):
+    async def answers_for_all(self, partitions: int) -> bool: ...
+
+
 class IngressHealth:
     """UP when requests can be recorded, and the ledger answers for every partition."""
 
-    def __init__(
-        self, settings: Settings, recorder: KafkaRecorder, participants: ParticipantsView, ledger: HttpLedgerReader
-    ) -> None:
+    def __init__(self, settings: Settings, recorder: _Broker, participants: _Copy, ledger: _Ledger) -> None:
         self._partitions = settings.partitions
         self._recorder = recorder
         self._participants = participants
@@ -52,6 +62,13 @@ class IngressHealth:
         """`broker` takes records; `datastore` is the ledger as seen from here."""
         datastore = self._participants.is_caught_up and await self._ledger.answers_for_all(self._partitions)
         return {"datastore": datastore, "broker": await self._recorder.is_up()}
+
+    async def own_services(self) -> dict[str, bool]:
+        """Without the ledger: what its partitions that are there decide must go on coming in."""
+        return {
+            "broker": await self._recorder.is_up(),
+            "participantEndpointService": self._participants.is_caught_up,
+        }
 
 
 def make_admits(settings: Settings, door: Admission) -> Callable[[str], bool]:

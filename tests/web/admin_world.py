@@ -192,6 +192,9 @@ class HealthySurroundings:
     async def services(self) -> dict[str, bool]:
         return {"broker": True, "datastore": True}
 
+    async def own_services(self) -> dict[str, bool]:
+        return {"broker": True, "participantEndpointService": True}
+
 
 class Operator:
     """Someone at the admin API, with short cuts to what a test needs first."""

@@ -68,9 +68,13 @@ class FakeHealth:
     """Says what it is told to say."""
 
     up: dict[str, bool] = field(default_factory=lambda: {"broker": True, "datastore": True})
+    own_up: dict[str, bool] = field(default_factory=lambda: {"broker": True, "participantEndpointService": True})
 
     async def services(self) -> dict[str, bool]:
         return self.up
+
+    async def own_services(self) -> dict[str, bool]:
+        return self.own_up
 
 
 @dataclass

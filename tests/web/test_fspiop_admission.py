@@ -50,7 +50,7 @@ async def test_what_answers_is_taken(dfsp: Dfsp) -> None:
 
 
 async def test_operators_are_always_answered(dfsp: Dfsp) -> None:
-    for path in ("/health", "/metrics"):
+    for path in ("/health", "/ready", "/metrics"):
         assert 200 == (await dfsp.send("GET", path, {"FSPIOP-Source": "payerfsp"})).status
 
 

@@ -1,4 +1,4 @@
-"""GET /health and GET /metrics (fspiop 12)."""
+"""GET /health, GET /ready and GET /metrics (fspiop 12)."""
 
 from __future__ import annotations
 
@@ -42,6 +42,33 @@ async def test_a_hub_that_misses_something_is_down(dfsp: Dfsp, down: str) -> Non
     assert {"broker": "OK", "datastore": "OK", down: "DOWN"} == {
         service["name"]: service["status"] for service in report["services"]
     }
+
+
+async def test_a_process_is_ready_though_a_ledger_worker_is_away(dfsp: Dfsp) -> None:
+    dfsp.health.up["datastore"] = False
+
+    answer = await dfsp.send("GET", "/ready")
+
+    assert 200 == answer.status
+    report = json.loads(answer.body)
+    assert "OK" == report["status"]
+    assert {"broker": "OK", "participantEndpointService": "OK"} == {
+        service["name"]: service["status"] for service in report["services"]
+    }
+
+
+async def test_a_process_without_what_it_needs_itself_is_not_ready(dfsp: Dfsp) -> None:
+    dfsp.health.own_up["broker"] = False
+
+    answer = await dfsp.send("GET", "/ready")
+
+    assert (502, "DOWN") == (answer.status, json.loads(answer.body)["status"])
+
+
+async def test_the_operators_surface_is_ready_as_the_other_is(operator: Operator) -> None:
+    answer = await operator.get("/ready")
+
+    assert (200, "OK") == (answer.status, answer.json["status"])
 
 
 async def test_health_and_metrics_are_where_clients_of_the_settlement_api_look(operator: Operator) -> None:

@@ -8,7 +8,7 @@ from clearinghub import __version__
 from clearinghub.config import Settings
 from clearinghub.ports import (
     CommandClient,
-    Health,
+    FrontHealth,
     LedgerReader,
     PacketReader,
     Participants,
@@ -27,7 +27,7 @@ from web.admin.statement import StatementResource
 from web.admin.transactions import TransactionsResource
 from web.documentation.page import add_documentation_routes
 from web.errors import make_error_middleware
-from web.operations import add_operations_routes, make_metrics_middleware
+from web.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
 from web.settlement.routes import add_settlement_routes
 
 
@@ -39,7 +39,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     packets: PacketReader,
     statements: StatementReader,
     settlement: SettlementReader,
-    health: Health,
+    health: FrontHealth,
     *,
     window_transfers: WindowTransfersReader,
 ) -> Application:
@@ -55,6 +55,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     app.router.add_get("/transactions/{id}", TransactionsResource(packets).get_transaction, allow_head=False)
     add_settlement_routes(app, settings.settlement_base_path, context, settlement, window_transfers)
     add_operations_routes(app, health, __version__, base_paths=("", settings.settlement_base_path))
+    add_readiness_route(app, health, __version__)
     add_documentation_routes(app, "admin")
     return app
 

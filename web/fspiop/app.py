@@ -9,7 +9,7 @@ from aiohttp.web import Application
 
 from clearinghub import __version__
 from clearinghub.config import Settings
-from clearinghub.ports import Health, Participants, Recorder
+from clearinghub.ports import FrontHealth, Participants, Recorder
 from web.documentation.page import add_documentation_routes
 from web.errors import make_error_middleware
 from web.fspiop.admission import make_admission_middleware
@@ -25,7 +25,7 @@ from web.fspiop.routes import (
 )
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
-from web.operations import add_operations_routes, make_metrics_middleware
+from web.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
 
 
 def system_now_ms() -> int:
@@ -36,7 +36,7 @@ def system_now_ms() -> int:
 def build_fspiop_app(
     settings: Settings,
     recorder: Recorder,
-    health: Health,
+    health: FrontHealth,
     now_ms: Callable[[], int] = system_now_ms,
     signatures: SignatureCheck = NO_SIGNATURES,
     admits: Callable[[str], bool] = lambda _source: True,
@@ -64,5 +64,6 @@ def build_fspiop_app(
         app, *(PartiesResource(name, settings, recorder, participants, signatures) for name in PARTY_RESOURCES)
     )
     add_operations_routes(app, health, __version__)
+    add_readiness_route(app, health, __version__)
     add_documentation_routes(app, "fspiop")
     return app
