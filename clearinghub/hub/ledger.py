@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import orjson
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Histogram
 
 from agents.agreement import AgreementRules, make_on_agreement, make_quote_sweep
 from agents.bulk_fulfil import make_on_bulk_fulfil
@@ -35,6 +35,7 @@ from clearinghub.engine.exceptions import PartitionLostError
 from clearinghub.engine.overlay import Partitioner
 from clearinghub.engine.record import Sweep, SweepView
 from clearinghub.fees import load_fee_rules
+from clearinghub.hub.ledger_metrics import LedgerCollector
 from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
 from clearinghub.hub.settlement_metrics import show_nothing, show_states
 from clearinghub.kafka.archived import ArchivedView
@@ -81,8 +82,6 @@ AGES = Histogram(
     buckets=AGE_BUCKETS_S,
 )
 DEAD_LETTERS = Counter("clearinghub_ledger_dead_letters_total", "Records that made the code raise", ["topic"])
-BACKLOG = Gauge("clearinghub_ledger_backlog", "Fetched records that wait for their round", ["topic"])
-PARTITIONS = Gauge("clearinghub_ledger_partitions", "Partitions at work in this worker")
 
 
 def ledger_config(
@@ -199,9 +198,6 @@ class LedgerHealth:
 
     async def services(self) -> dict[str, bool]:
         """`datastore` is the tables, `broker` the group."""
-        for tp, count in self._app.consumer.backlog().items():
-            BACKLOG.labels(f"{tp.topic}-{tp.partition}").set(count)
-        PARTITIONS.set(len(self._app.ready_partitions))
         if self._coordinator not in self._app.ready_partitions:
             show_nothing()
         return {"datastore": self._app.is_ready, "broker": bool(self._app.consumer.assignment()) or self._app.is_ready}
@@ -286,6 +282,7 @@ async def run_ledger(settings: Settings) -> None:
         if archive is not None:
             await archive.start()
         await app.start()
+        REGISTRY.register(LedgerCollector(app, [settings.topic(one.topic) for one in app.engine_config.inputs]))
         await load.start()
         await listener.start()
         await until_stopped(stop, app.failed)
