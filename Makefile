@@ -66,7 +66,7 @@ simulate: $(STAMP) ## the hub under faults of all kinds, simulated; SEEDS=1000, 
 mutants: $(STAMP) ## break the code in deliberate ways; each must fail a seed of the simulation
 	@exec $(BIN)/python -m tests.simulation.mutants
 
-check: lint ## lint, then tidy, packaging, unit and property tests: seconds, no broker
+check: lint ## lint, then tidy, packaging, unit and property tests: a minute or two, no broker
 	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/unit tests/property
 
 lint: $(STAMP) ## format, lint, types
