@@ -17,10 +17,11 @@ from typing import Any, Final
 
 import uvloop
 from aiokafka.errors import KafkaError
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from clearinghub import __version__
 from clearinghub.broker import BrokerUnavailableError, find_or_start_broker, find_running_broker, wait_for_broker
+from clearinghub.broker.access import KafkaAccessError, kafka_access
 from clearinghub.config import Settings
 from clearinghub.fees import FeesFileError
 from clearinghub.jws.errors import KeyFileError
@@ -38,6 +39,9 @@ from clearinghub.topology import (
 )
 from clearinghub.topology.render import markdown
 
+SECRET_SETTINGS: Final = frozenset(
+    name for name, field in Settings.model_fields.items() if field.annotation is SecretStr
+)
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_WRONG_SETTINGS: Final = 2
@@ -115,9 +119,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_OK
     except ValidationError as error:
         for problem in error.errors():
-            say(f"setting {'.'.join(map(str, problem['loc']))}: {problem['msg']} (got {problem['input']!r})")
+            name = ".".join(map(str, problem["loc"]))
+            got = "" if name in SECRET_SETTINGS else f" (got {problem['input']!r})"
+            say(f"setting {name}: {problem['msg']}{got}")
         return EXIT_WRONG_SETTINGS
-    except (FeesFileError, KeyFileError) as error:
+    except (FeesFileError, KafkaAccessError, KeyFileError) as error:
         say(str(error))
         return EXIT_WRONG_SETTINGS
     except (BrokerUnavailableError, NoBrokerError) as error:
@@ -172,7 +178,7 @@ def _with_broker(settings: Settings) -> Settings:
     if bootstrap is None:
         raise NoBrokerError("no broker runs: set KAFKA_BOOTSTRAP=host:port, or start one: python -m clearinghub broker")
     # Started while the broker is away, a role waits for it: ending at once, it would use its restarts up in seconds.
-    wait_for_broker(bootstrap)
+    wait_for_broker(bootstrap, kafka_access(settings))
     return settings.model_copy(update={"kafka_bootstrap": bootstrap})
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from zoneinfo import available_timezones
 
 from cronsim import CronSim, CronSimError
-from pydantic import AliasChoices, Field, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PARTY_TYPES = ("MSISDN", "EMAIL", "PERSONAL_ID", "BUSINESS", "DEVICE", "ACCOUNT_ID", "IBAN", "ALIAS")
@@ -18,12 +18,20 @@ CRON_FIELDS: Final = 5
 class Settings(BaseSettings):
     """Every setting of every role. Environment names are the field names in capitals behind `CLEARINGHUB_`."""
 
-    model_config = SettingsConfigDict(env_prefix="CLEARINGHUB_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="CLEARINGHUB_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     hub_name: str = Field("Hub", min_length=2, max_length=30)
     kafka_bootstrap: str = Field(
         "", validation_alias=AliasChoices("kafka_bootstrap", "CLEARINGHUB_KAFKA_BOOTSTRAP", "KAFKA_BOOTSTRAP")
     )
+    # How every client reaches it (docs/security.md). Order counts: each is judged by those before it.
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str = Field("", validate_default=True)
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), validate_default=True)
+    kafka_ca_file: Path | None = None  # who may have signed the broker's certificate; else whom the machine trusts
+    kafka_cert_file: Path | None = None  # the client's own, where the broker asks for one
+    kafka_key_file: Path | None = None  # its key, unencrypted; else in the same file
     application_id: str = "clearinghub"
     topic_prefix: str = ""
     partitions: int = Field(12, ge=1, le=1024)
@@ -129,6 +137,31 @@ class Settings(BaseSettings):
     callback_breaker_failures: int = Field(10, ge=1)
     callback_breaker_open_ms: int = Field(5_000, ge=1)
 
+    @field_validator("kafka_security_protocol")
+    @classmethod
+    def _has_a_broker(cls, value: str, info: ValidationInfo) -> str:
+        if value != "PLAINTEXT" and not info.data.get("kafka_bootstrap"):
+            raise ValueError("needs KAFKA_BOOTSTRAP: a broker that the hub starts itself speaks PLAINTEXT")
+        return value
+
+    @field_validator("kafka_sasl_username", "kafka_sasl_password")
+    @classmethod
+    def _as_the_protocol_has_names(cls, value: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
+        protocol = info.data.get("kafka_security_protocol", "")
+        if protocol and bool(value) != protocol.startswith("SASL"):
+            raise ValueError(f"{'means nothing' if value else 'is needed'} with {protocol}")
+        return value
+
+    @field_validator("kafka_ca_file", "kafka_cert_file", "kafka_key_file")
+    @classmethod
+    def _as_the_protocol_has_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        protocol = info.data.get("kafka_security_protocol", "")
+        if value is not None and protocol and not protocol.endswith("SSL"):
+            raise ValueError(f"means nothing with {protocol}")
+        if value is not None and info.field_name == "kafka_key_file" and info.data.get("kafka_cert_file") is None:
+            raise ValueError("needs kafka_cert_file")
+        return value
+
     @field_validator("jws_keys_dir", "jws_private_key_file", mode="before")
     @classmethod
     def _needed_by_its_switch(cls, value: object, info: ValidationInfo) -> object:
@@ -158,7 +191,7 @@ class Settings(BaseSettings):
         """The version of the hub's own messages about the resource."""
         return self.resource_content_version_default.get(resource, self.content_version_default)
 
-    @field_validator("interchange_fees_file", mode="before")
+    @field_validator("interchange_fees_file", "kafka_ca_file", "kafka_cert_file", "kafka_key_file", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from clearinghub.broker import find_running_broker
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.messages import MalformedMessageError, decode
@@ -67,7 +68,10 @@ async def given_up(settings: Settings) -> AsyncIterator[tuple[dict[str, Any], by
     """Every dead letter that is a callback, with what is known of it, up to the topic's present end."""
     place = TopicPartition(settings.topic("dead-letter"), 0)
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        bootstrap_servers=settings.kafka_bootstrap,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        **kafka_access(settings),
     )
     await consumer.start()
     try:

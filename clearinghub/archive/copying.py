@@ -18,6 +18,7 @@ from clearinghub.archive.folder import Folder
 from clearinghub.archive.progress import Archived, archived_key, encode_archived
 from clearinghub.archive.reader import Extent, Reader
 from clearinghub.archive.shapes import TOPICS
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.messages import VERSION
 
@@ -62,7 +63,10 @@ class Archiver:
         reader = Reader(self._settings)
         # Not idempotent: such a producer never gives a record up, and here a second one would say the same.
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap, acks="all", request_timeout_ms=TELL_TIMEOUT_MS
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            acks="all",
+            request_timeout_ms=TELL_TIMEOUT_MS,
+            **kafka_access(self._settings),
         )
         try:
             await producer.start()

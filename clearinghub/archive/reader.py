@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaTimeoutError
 
 from clearinghub.archive.files import Span
 from clearinghub.archive.shapes import TOPICS
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 
 FETCH_TIMEOUT_MS: Final = 200  # a partition that ends in markers gives no records, only a position
@@ -53,6 +54,7 @@ class Reader:
             auto_offset_reset="none",  # what is dropped while it is being read must not be passed over in silence
             max_partition_fetch_bytes=FETCH_BYTES_MAX,
             fetch_max_wait_ms=FETCH_TIMEOUT_MS,
+            **kafka_access(settings),
         )
 
     async def start(self) -> None:
@@ -73,7 +75,10 @@ class Reader:
         counts = await self._partition_counts()
         # Another client: one that is assigned a partition without a position would want to be told where to begin.
         asking = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap, isolation_level="read_committed", enable_auto_commit=False
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            **kafka_access(self._settings),
         )
         await asking.start()
         try:
@@ -128,7 +133,7 @@ async def cluster_id(settings: Settings) -> str:
 
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **kafka_access(settings))
     await client.start()
     try:
         yield client

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from clearinghub.audit.records import Entry
 from clearinghub.audit.transfers import Kept
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 
 FIRST: Final = ("dead-letter", "events", "settlements", "settlement-windows")
@@ -67,6 +68,7 @@ class TopicsReader:
             enable_auto_commit=False,
             max_partition_fetch_bytes=FETCH_BYTES_MAX,
             fetch_max_wait_ms=FETCH_TIMEOUT_MS,
+            **kafka_access(settings),
         )
         self._places: list[_Place] = []
 
@@ -170,7 +172,7 @@ class TopicsReader:
 
     async def _partition_counts(self) -> dict[str, int]:
         names = {self._settings.topic(name): name for name in (*FIRST, *MERGED)}
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_bootstrap, **kafka_access(self._settings))
         await admin.start()
         try:
             described = await admin.describe_topics(list(names))

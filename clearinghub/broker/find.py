@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
+from clearinghub.broker.access import kafka_access
 from clearinghub.broker.docker import DockerBroker, docker_answers
 from clearinghub.broker.errors import BrokerUnavailableError
 from clearinghub.broker.local import LocalBroker
@@ -42,31 +44,33 @@ class ExternalBroker:
     started = False
     ended = False
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, access: Mapping[str, Any]) -> None:
         self.bootstrap = bootstrap
+        self._access = access
 
     def start(self) -> str:
         """Wait until it answers; see `wait_for_broker`."""
-        wait_for_broker(self.bootstrap)
+        wait_for_broker(self.bootstrap, self._access)
         return self.bootstrap
 
     def stop(self) -> None:
         """Not ours to end."""
 
 
-def wait_for_broker(bootstrap: str) -> None:
-    """Wait until a broker that somebody else runs answers. Blocks.
+def wait_for_broker(bootstrap: str, access: Mapping[str, Any]) -> None:
+    """Wait until a broker that somebody else runs answers. Blocks. `access` is of `kafka_access`.
 
     Raises:
         BrokerUnavailableError: it does not, or the list makes no sense.
     """
     try:
-        answers = wait_until_answers(bootstrap, SET_BROKER_TIMEOUT_S)
+        answers = wait_until_answers(bootstrap, SET_BROKER_TIMEOUT_S, access)
     except ValueError:
         raise BrokerUnavailableError(f"KAFKA_BOOTSTRAP={bootstrap} is no list of host:port.") from None
     if not answers:
+        how = f" over {access['security_protocol']}, or it does not take who we are" if access else ""
         raise BrokerUnavailableError(
-            f"No broker answers at KAFKA_BOOTSTRAP={bootstrap} (waited {SET_BROKER_TIMEOUT_S} s)."
+            f"No broker answers at KAFKA_BOOTSTRAP={bootstrap}{how} (waited {SET_BROKER_TIMEOUT_S} s)."
         )
 
 
@@ -77,7 +81,7 @@ def find_or_start_broker(settings: Settings) -> Broker:
         BrokerUnavailableError: there is none and none can be started; the sentence is for the operator.
     """
     if settings.kafka_bootstrap:
-        broker: Broker = ExternalBroker(settings.kafka_bootstrap)
+        broker: Broker = ExternalBroker(settings.kafka_bootstrap, kafka_access(settings))
     elif docker_answers():
         broker = DockerBroker()
     else:

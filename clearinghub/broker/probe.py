@@ -7,7 +7,8 @@ import logging
 import socket
 import threading
 import time
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -15,6 +16,7 @@ from aiokafka.errors import KafkaError
 CONNECT_TIMEOUT_S: Final = 1.0
 REQUEST_TIMEOUT_MS: Final = 2_000
 POLL_INTERVAL_S: Final = 0.2
+PLAINTEXT: Final[Mapping[str, Any]] = {}
 
 
 def addresses(bootstrap: str) -> list[tuple[str, int]]:
@@ -35,7 +37,7 @@ def port_answers(host: str, port: int) -> bool:
         return False
 
 
-def broker_answers(bootstrap: str) -> bool:
+def broker_answers(bootstrap: str, access: Mapping[str, Any] = PLAINTEXT) -> bool:
     """Whether a broker there speaks Kafka and has joined its cluster. Blocks for about three seconds at most.
 
     A node opens its port some time before it takes part in its cluster, so an open port alone says nothing. Works from
@@ -44,28 +46,28 @@ def broker_answers(bootstrap: str) -> bool:
     if not any(port_answers(host, port) for host, port in addresses(bootstrap)):
         return False
     answers: list[bool] = []
-    asking = threading.Thread(target=lambda: answers.append(asyncio.run(_has_brokers(bootstrap))))
+    asking = threading.Thread(target=lambda: answers.append(asyncio.run(_has_brokers(bootstrap, access))))
     asking.start()
     asking.join()
     return answers == [True]
 
 
-def wait_until_answers(bootstrap: str, timeout_s: float) -> bool:
+def wait_until_answers(bootstrap: str, timeout_s: float, access: Mapping[str, Any] = PLAINTEXT) -> bool:
     """Ask until a broker answers or the time is over."""
     deadline = time.monotonic() + timeout_s
-    while not broker_answers(bootstrap):
+    while not broker_answers(bootstrap, access):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_INTERVAL_S)
     return True
 
 
-async def _has_brokers(bootstrap: str) -> bool:
+async def _has_brokers(bootstrap: str, access: Mapping[str, Any]) -> bool:
     # The client logs each failed try as an error; here a failed try is an answer.
     logger = logging.getLogger("aiokafka")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, **access)
     try:
         await admin.start()
         return bool((await admin.describe_cluster())["brokers"])

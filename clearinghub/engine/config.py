@@ -43,6 +43,7 @@ class EngineConfig:
     output_partitions: Mapping[str, int]
     dead_letter_topic: str
     data_dir: Path
+    access: Mapping[str, Any] = field(default_factory=dict)  # how clients reach the broker: their keyword arguments
     topic_prefix: str = ""
     instance: str = "0"
     worker_url: str = "http://127.0.0.1:4002"

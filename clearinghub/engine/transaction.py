@@ -44,6 +44,7 @@ class PartitionProducer:
             max_batch_size=BATCH_BYTES_MAX,
             max_request_size=REQUEST_BYTES_MAX,
             retry_backoff_ms=RETRY_BACKOFF_MS,
+            **config.access,
         )
 
     async def start(self) -> None:

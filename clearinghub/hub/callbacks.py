@@ -17,6 +17,7 @@ from prometheus_client import Histogram
 from agents.notification import NotificationAgent
 from agents.oracle import OracleAgent
 from clearinghub import __version__
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.delivery.deliverer import Deliverer
 from clearinghub.delivery.failure import failure_callback, for_dead_letter
@@ -136,6 +137,7 @@ def callbacks_config(settings: Settings) -> EngineConfig:
     return EngineConfig(
         application_id=f"{settings.application_id}-callbacks",
         bootstrap=settings.kafka_bootstrap,
+        access=kafka_access(settings),
         partitions=settings.partitions,
         inputs=(Input("notification", _no_handler), Input("oracle", _no_handler)),
         tables=(),

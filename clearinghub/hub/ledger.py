@@ -27,6 +27,7 @@ from agents.settlement_retention import make_settlement_retention_sweep
 from agents.shell import LedgerContext
 from agents.timeout import make_bulk_retention_sweep, make_due_sweep, make_on_timeout, make_retention_sweep
 from agents.windows import make_window_sweep
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.domain.agreement import Policy
 from clearinghub.engine.app import EngineApp
@@ -105,6 +106,7 @@ def ledger_config(
     return EngineConfig(
         application_id=settings.application_id,
         bootstrap=settings.kafka_bootstrap,
+        access=kafka_access(settings),
         partitions=settings.partitions,
         inputs=(
             Input("credit", make_on_credit(context)),

@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.messages import VERSION, CommandMessage, decode, encode
 from clearinghub.party_messages import PartyImportMessage
@@ -39,6 +40,7 @@ class KafkaCommandClient:
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="latest",
+            **kafka_access(self._settings),
         )
         await consumer.start()
         consumer.assign([self._place])

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client import Gauge
 
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,7 @@ class LoadReporter:
             bootstrap_servers=self._settings.kafka_bootstrap,
             client_id=f"{self._settings.application_id}-{self._role}-{self._settings.instance}-load",
             acks=1,  # the next one comes at once
+            **kafka_access(self._settings),
         )
         await self._producer.start()
         self._task = asyncio.create_task(self._report(self._producer), name="load-report")
@@ -106,7 +108,10 @@ class LoadView:
         """Follow the topic from its end."""
         place = TopicPartition(self._settings.topic("load"), 0)
         consumer = self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False, auto_offset_reset="latest"
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            **kafka_access(self._settings),
         )
         await consumer.start()
         consumer.assign([place])

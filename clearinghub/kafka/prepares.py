@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.domain.transfer import Transfer
 from clearinghub.kafka.ledger_reader import HttpLedgerReader
@@ -36,7 +37,9 @@ class KafkaPacketReader:
     async def _packet_at(self, partition: int, transfer: Transfer, offset: int) -> str | None:
         topic = "prepare" if transfer.bulk_id is None else "bulk-prepare"
         place = TopicPartition(self._settings.topic(topic), partition)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False, **kafka_access(self._settings)
+        )
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 await consumer.start()

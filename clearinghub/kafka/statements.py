@@ -15,6 +15,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.domain.position import Position
 from clearinghub.domain.statement import Statement, StatementLine
@@ -46,6 +47,7 @@ class KafkaStatementReader:
             enable_auto_commit=False,
             max_partition_fetch_bytes=FETCH_BYTES_MAX,
             fetch_max_wait_ms=FETCH_TIMEOUT_MS,
+            **kafka_access(self._settings),
         )
         try:
             async with asyncio.timeout(TIMEOUT_S), self._turns:

@@ -10,6 +10,7 @@ import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.domain.participant import Participant, decode_participant
 
@@ -48,6 +49,7 @@ class CompactedView(Generic[Value]):
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            **kafka_access(self._settings),
         )
         await consumer.start()
         consumer.assign([self._place])

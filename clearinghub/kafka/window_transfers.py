@@ -14,6 +14,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.domain.settlement_window import Window
 from clearinghub.domain.transfer import TRANSFER_KIND
@@ -49,6 +50,7 @@ class KafkaWindowTransfers:
             enable_auto_commit=False,
             max_partition_fetch_bytes=FETCH_BYTES_MAX,
             fetch_max_wait_ms=FETCH_TIMEOUT_MS,
+            **kafka_access(self._settings),
         )
         try:
             async with asyncio.timeout(TIMEOUT_S):

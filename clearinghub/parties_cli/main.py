@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from clearinghub.broker import find_running_broker
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.kafka.commands import KafkaCommandClient
@@ -162,7 +163,7 @@ async def _export(settings: Settings, path: Path, console: Console) -> int:
 async def _partitions(settings: Settings) -> int:
     """How many the hub's topic has: what the settings here say may be another hub's."""
     name = settings.topic("party")
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **kafka_access(settings))
     await admin.start()
     try:
         (topic,) = await admin.describe_topics([name])

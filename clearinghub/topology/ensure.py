@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.topology.declared import Topic, Topology, changelog_topic, topic_configs
 
@@ -56,7 +57,9 @@ async def ensure_topics(settings: Settings, topology: Topology, extra: Iterable[
         aiokafka.errors.KafkaError: the broker cannot be reached.
     """
     declared = declared_topics(settings, topology, extra)
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, **kafka_access(settings)
+    )
     await admin.start()
     try:
         existing = await _partition_counts(admin, declared)
