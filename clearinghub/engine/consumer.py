@@ -82,6 +82,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             fetch_max_wait_ms=500,
             retry_backoff_ms=50,
             check_crcs=False,
+            **config.access,
         )
         await self._client.start()
 

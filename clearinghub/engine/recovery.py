@@ -48,6 +48,7 @@ class ChangelogReader:
             max_partition_fetch_bytes=8 * 1024 * 1024,
             fetch_max_wait_ms=100,
             check_crcs=False,
+            **config.access,
         )
 
     async def start(self) -> None:

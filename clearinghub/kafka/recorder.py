@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
+from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
 from clearinghub.engine.overlay import Partitioner
 from clearinghub.ports import RecorderBusyError, RecorderUnavailableError
@@ -167,6 +168,7 @@ class KafkaRecorder:
             max_batch_size=BATCH_BYTES_MAX,
             request_timeout_ms=self._settings.record_timeout_ms,
             retry_backoff_ms=50,
+            **kafka_access(self._settings),
         )
         try:
             await producer.start()

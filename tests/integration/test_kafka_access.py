@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,14 +14,18 @@ from clearinghub.broker.access import kafka_access
 from clearinghub.broker.probe import broker_answers
 from clearinghub.config import Settings
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.sandbox.behaviour import Behaviour
 from clearinghub.topology import ensure_topics, load_topology
-from tests.integration.secured_broker import SecuredBroker
+from tests.integration.hub_under_test import CURRENCY, HubUnderTest, eventually, request, scheme_of
+from tests.integration.secured_broker import PASSWORD, SecuredBroker
 
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.slow,
+    pytest.mark.timeout(300),
     pytest.mark.skipif(shutil.which("java") is None, reason="no JVM on this machine"),
 ]
+AMOUNT = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +64,42 @@ async def test_topics_are_made_and_read_there(broker: SecuredBroker) -> None:
     await view.stop()
 
     assert view.is_caught_up
+
+
+@pytest.fixture
+async def hub(broker: SecuredBroker, topic_prefix: str, tmp_path: Path) -> AsyncIterator[HubUnderTest]:
+    """All three roles."""
+    hub = HubUnderTest(broker.access["kafka_bootstrap"], topic_prefix, tmp_path, **broker.access)
+    try:
+        for role in ("ledger", "callbacks", "ingress"):
+            hub.start(role)
+        await hub.healthy()
+        yield hub
+    finally:
+        hub.close()
+
+
+async def test_a_hub_works_there(hub: HubUnderTest, topic_prefix: str) -> None:
+    async with scheme_of(hub, "payer1", "payee1") as (scheme, (payer, payee)):
+        order = payer.order(payee, AMOUNT, CURRENCY, behaviour=Behaviour.COMMIT)
+        assert 202 == (await payer.post_transfer(order)).status
+        await eventually(scheme, {"payer1": AMOUNT, "payee1": -AMOUNT})
+
+        hub.kill("ledger")
+        hub.start("ledger")
+        await hub.healthy()
+        await eventually(scheme, {"payer1": AMOUNT, "payee1": -AMOUNT})
+
+        _status, metrics = await request("GET", f"http://127.0.0.1:{hub.ports['ledger']}/metrics", None, {})
+        assert f'clearinghub_ledger_backlog{{topic="{topic_prefix}prepare-0"}} 0.0' in metrics.decode()
+        assert (0, True) == await audited(hub)
+        assert PASSWORD not in "".join(hub.logs(role) for role in ("ledger", "callbacks", "ingress"))
+
+
+async def audited(hub: HubUnderTest) -> tuple[int, bool]:
+    """The exit code of `clearinghub audit`, and whether it found the books right."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "clearinghub", "audit", env=hub.environment, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    return process.returncode or 0, b"The books are right." in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import ssl
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from clearinghub.__main__ import EXIT_WRONG_SETTINGS, main
 from clearinghub.broker.access import KafkaAccessError, kafka_access
 from clearinghub.config import Settings
 
+ROOT = Path(__file__).parents[2]
+CLIENTS = {
+    "AIOKafkaConsumer", "AIOKafkaProducer", "AIOKafkaAdminClient", "make_consumer", "_make_consumer", "make_producer",
+}  # fmt: skip
 SASL: dict[str, Any] = {
     "kafka_bootstrap": "broker:9093", "kafka_security_protocol": "SASL_SSL",
     "kafka_sasl_username": "hub", "kafka_sasl_password": "hidden-word",
@@ -97,3 +102,22 @@ def test_nor_has_the_refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     told = "".join(capsys.readouterr())
     assert "kafka_sasl_password" in told
     assert "hidden-word" not in told
+
+
+def test_no_client_is_made_without() -> None:
+    made = [
+        (str(path.relative_to(ROOT)), call)
+        for package in ("agents", "clearinghub", "tables", "web")
+        for path in (ROOT / package).rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] in CLIENTS
+    ]
+    without = {
+        f"{path}:{call.lineno}"
+        for path, call in made
+        if not {"config.access", "access", "kafka_access(settings)", "kafka_access(self._settings)"}
+        & {ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg is None}
+    }
+
+    assert len(made) >= 20  # it finds them
+    assert set() == without
