@@ -5,6 +5,7 @@ An operator's request is answered when every account that it moves was moved: wh
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -63,7 +64,7 @@ def create_settlement(view: View, hub_name: str, args: dict[str, Any], now_ms: i
     assert hub is not None
     window_ids = list(dict.fromkeys(args["windows"]))
     windows = {number: window for number in window_ids if (window := find_window(view, number)) is not None}
-    chosen = choose_contents(hub, model, window_ids, windows)
+    chosen = choose_contents(hub, model, window_ids, windows, partial(stored_nets, view))
     if isinstance(chosen, Rejection):
         return chosen
     contents = {(number, flow): stored_nets(view, number, flow) for number, flow in chosen}
