@@ -56,6 +56,8 @@ async def test_a_window_waits_for_all_partitions(operator: Operator) -> None:
 
     await close(operator)
     assert "PROCESSING" == (await operator.get("/v2/settlementWindows/1")).json["state"]
+    opened = await close(operator)  # once more
+    assert (2, "OPEN") == (opened["settlementWindowId"], opened["state"])
     pay(operator)  # into window 1 still, wherever the word has not come yet
     assert "Inapplicable windows 1" in (await operator.post("/v2/settlements", creation(1))).text
     operator.ledger.release()
