@@ -103,8 +103,8 @@ class SettlementReader(Protocol):
     async def windows(self, window_ids: Sequence[int]) -> list[Window]:
         """Those of these windows that there are."""
 
-    async def nets(self, window: Window) -> dict[Flow, ContentNets]:
-        """What a closed window holds."""
+    async def nets(self, window: Window) -> dict[Flow, ContentNets] | None:
+        """What a closed window holds; None where it has left the table since its row was read."""
 
     async def last_settlements(self) -> list[Settlement]:
         """The settlements, newest first, as many as one answer takes."""
