@@ -41,7 +41,7 @@ from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.ports import Archive
-from clearinghub.schedule import next_due_of
+from clearinghub.schedule import next_due_of, number_of
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
 from tables.batches import BATCHES
@@ -142,7 +142,7 @@ def ledger_config(
             make_retention_sweep(settings.transfer_retention_s * 1000, archive),
             make_bulk_retention_sweep(settings.transfer_retention_s * 1000, archive),
             make_quote_sweep(settings.quote_retention_s * 1000),
-            make_window_sweep(coordinator_of(settings), next_due_of(settings)),
+            make_window_sweep(coordinator_of(settings), next_due_of(settings), number_of(settings)),
             make_settlement_retention_sweep(
                 coordinator_of(settings), settings.settlement_retention_s * 1000, show_states
             ),
