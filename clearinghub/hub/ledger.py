@@ -22,7 +22,7 @@ from agents.party import make_on_party
 from agents.party_batch import make_batch_handlers
 from agents.party_import import make_on_import
 from agents.prepare import make_on_prepare
-from agents.settlement import make_on_settlement
+from agents.settlement import make_on_settlement, make_scheme_sweep
 from agents.settlement_retention import make_settlement_retention_sweep
 from agents.shell import LedgerContext
 from agents.timeout import make_bulk_retention_sweep, make_due_sweep, make_on_timeout, make_retention_sweep
@@ -142,6 +142,7 @@ def ledger_config(
             make_retention_sweep(settings.transfer_retention_s * 1000, archive),
             make_bulk_retention_sweep(settings.transfer_retention_s * 1000, archive),
             make_quote_sweep(settings.quote_retention_s * 1000),
+            make_scheme_sweep(coordinator_of(settings), settings.hub_name),
             make_window_sweep(coordinator_of(settings), next_due_of(settings), number_of(settings)),
             make_settlement_retention_sweep(
                 coordinator_of(settings), settings.settlement_retention_s * 1000, show_states
