@@ -219,7 +219,7 @@ class Partition:
         self._next_offsets[topic] = batch.end
 
     async def _decide_one(self, topic: str, consumed: Any, overlay: Overlay) -> None:
-        record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value)
+        record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value or b"")
         try:
             steps = self._handlers[topic](record, overlay)
             if steps is not None:

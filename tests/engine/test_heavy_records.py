@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +38,7 @@ class Consumed(NamedTuple):
     offset: int
     timestamp: int
     key: bytes
-    value: bytes
+    value: bytes | None
 
 
 @dataclass
@@ -79,6 +79,7 @@ class Bench:
     folder: Path
     heavy_bytes: int = 0
     complaint: str = "in the middle"
+    empty: set[int] = field(default_factory=set)
     producer: MemoryProducer = field(default_factory=MemoryProducer)
     stores: dict[str, MemoryStore] = field(
         default_factory=lambda: {one: MemoryStore() for one in ("balances", "offsets")}
@@ -101,13 +102,14 @@ class Bench:
             view.put(BALANCES, f"row-{record.offset}", step)
             view.emit("out", f"heavy-{record.offset}", b"x" * (self.heavy_bytes // 3))
             yield
-            if record.value.startswith(b"poison") and step == 1:
+            if (record.value.startswith(b"poison") or record.offset in self.empty) and step == 1:
                 raise ComplaintError(self.complaint)
             if record.value in UNWRITABLE:
                 view.put(BALANCES, f"row-{record.offset}", UNWRITABLE[record.value])
 
-    async def run(self, light: int, heavy: list[bytes]) -> None:
+    async def run(self, light: int, heavy: Sequence[bytes | None]) -> None:
         """Let so many light records and these heavy ones wait, and work until all are decided."""
+        self.empty = {offset for offset, value in enumerate(heavy) if value is None}
         config = replace(
             toy_config("none", "t-", self.folder), tables=(BALANCES,),
             inputs=(Input("light", self.on_light), Input("heavy", self.on_heavy, is_heavy=True)), sweeps=self.sweeps,
@@ -161,6 +163,15 @@ async def test_a_row_that_cannot_be_written_takes_no_other_with_it(tmp_path: Pat
     assert {b"row-0", b"row-2"} == bench.stores["balances"].rows.keys()
     assert 1 == len(bench.dead_letters())
     assert value == bench.dead_letters()[0].partition(b"\n")[2]
+
+
+async def test_a_record_without_a_value_is_a_dead_letter(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    await bench.run(0, [b"", None, b""])
+
+    assert {b"row-0", b"row-2"} == bench.stores["balances"].rows.keys()
+    assert 1 == len(bench.dead_letters())
 
 
 async def test_a_dead_letter_that_would_be_too_large_is_sent_without_its_record(tmp_path: Path) -> None:
