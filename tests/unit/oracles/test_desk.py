@@ -224,3 +224,57 @@ async def test_who_registers_a_party_and_looks_it_up_finds_it() -> None:
     )
 
     assert ["http://o/2", "http://o/1", "http://o/1?partySubIdOrType=30"] == [asked.url for asked in oracle.asked]
+
+
+async def test_the_changes_of_one_party_take_no_longer_together_than_the_limit() -> None:
+    oracle = FakeOracle(hanging=frozenset({1}))
+    desk = desk_of(oracle, oracle_timeout_ms=50, oracle_breaker_failures=100)
+
+    assert [NO_ANSWER] * 5 == await asyncio.gather(*(desk.ask(question(method="POST")) for _ in range(5)))
+    await asyncio.sleep(0.1)
+
+    assert 2 >= len(oracle.asked)  # the others' time was over before their turn, and none is sent later
+
+
+async def test_the_changes_of_one_party_count_as_waiting() -> None:
+    oracle = FakeOracle(hanging=frozenset({1}))
+    desk = desk_of(oracle, oracle_waiting_max=2, oracle_timeout_ms=5_000)
+    slow = [asyncio.create_task(desk.ask(question(method="POST"))) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(1):
+        assert NO_ANSWER == await desk.ask(question(method="POST"))
+    for task in slow:
+        task.cancel()
+
+
+class SlowToStop(FakeOracle):
+    """Hangs on the first question, and is still at it for a while after that was broken off."""
+
+    stopped = False
+
+    async def ask(self, asked: OracleQuestion) -> OracleAnswer:
+        if self.asked:
+            assert self.stopped
+            return await super().ask(asked)
+        self.asked.append(asked)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)
+            self.stopped = True
+        raise AssertionError
+
+
+async def test_a_change_whose_time_is_over_lets_nobody_pass_the_one_before_it() -> None:
+    oracle = SlowToStop()
+    desk = desk_of(oracle, oracle_timeout_ms=50, oracle_breaker_failures=100)
+    first, second = (asyncio.create_task(desk.ask(question(method="POST"))) for _ in range(2))
+    assert NO_ANSWER == await second
+    assert not first.done()
+
+    third = asyncio.create_task(desk.ask(question(method="PUT")))
+
+    assert (NO_ANSWER, NO_ANSWER) == (await first, await third)
+    assert FOUND == await desk.ask(question())
+    assert ["POST", "GET"] == [asked.method for asked in oracle.asked]
