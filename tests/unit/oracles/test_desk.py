@@ -112,6 +112,17 @@ async def test_the_cache_is_bounded_and_can_be_off() -> None:
         assert off.get(1, "1", 0) is None
 
 
+def test_the_cache_is_bounded_by_bytes_too() -> None:
+    cache = AnswerCache(100, 1_000, bytes_max=10)
+    half = OracleAnswer(200, b"x" * 5)
+    for url in ("1", "2", "2", "3"):  # the second time one takes the place of the first
+        cache.put(1, url, half, 0, 0)
+    assert [None, half, half] == [cache.get(1, url, 0) for url in ("1", "2", "3")]
+
+    cache.put(1, "4", OracleAnswer(200, b"x" * 11), 0, 0)  # and drives out no other
+    assert [half, half, None] == [cache.get(1, url, 0) for url in ("2", "3", "4")]
+
+
 async def test_failures_are_not_kept_and_open_the_breaker() -> None:
     oracle, clock = FakeOracle(NO_ANSWER), Clock()
     desk = desk_of(oracle, clock, oracle_breaker_failures=3, oracle_breaker_open_ms=500)
