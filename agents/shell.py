@@ -43,6 +43,7 @@ class LedgerContext:
     fsp_in_bulk_paths: bool = False
     built_in_oracle_types: frozenset[str] = frozenset(PARTY_TYPES)
     participants_reference_shapes: bool = False
+    forward_patience_ms: int = 10_000  # what one DFSP says of a party to another is worth nothing later (ADR 12)
 
     fee_rules: tuple[FeeRule, ...] = ()
 

@@ -272,6 +272,7 @@ async def run_ledger(settings: Settings) -> None:
         completed_ahead_ms_max=settings.completed_timestamp_ahead_ms_max,
         completed_age_ms_max=settings.completed_timestamp_age_ms_max,
         fsp_in_bulk_paths=settings.fsp_in_bulk_paths,
+        forward_patience_ms=settings.forward_patience_ms,
         built_in_oracle_types=frozenset(settings.built_in_oracle_types),
         participants_reference_shapes=settings.participants_reference_shapes,
         fee_rules=fee_rules,
