@@ -117,9 +117,8 @@ def leave_window(view: View, hub_name: str, window: int) -> None:
     of the first time may have been set aside, so the markers are sent once more too, to whoever still waits for them.
     """
     if open_window(view) > window:
-        view.put(
-            MARKERS, markers_key(window), view.get(MARKERS, markers_key(window)) or []
-        )  # waits, if for all of them
+        key = markers_key(window)
+        view.put(MARKERS, key, view.get(MARKERS, key) or [])  # also where it waits for all of them
         _send_markers(view, window, again=True)
         _report_if_whole(view, hub_name, window)
         return

@@ -97,7 +97,7 @@ def ledger_config(
     finished transfers stay until it has them.
     """
     on_fulfil = make_on_fulfil(context)
-    topics = load_topology().topics
+    topics, coordinator = load_topology().topics, coordinator_of(settings)
 
     def on_batch(topic: str, partition: int, age_s: float) -> None:
         AGES.labels(topic).observe(age_s)
@@ -142,11 +142,9 @@ def ledger_config(
             make_retention_sweep(settings.transfer_retention_s * 1000, archive),
             make_bulk_retention_sweep(settings.transfer_retention_s * 1000, archive),
             make_quote_sweep(settings.quote_retention_s * 1000),
-            make_scheme_sweep(coordinator_of(settings), settings.hub_name),
-            make_window_sweep(coordinator_of(settings), next_due_of(settings), number_of(settings)),
-            make_settlement_retention_sweep(
-                coordinator_of(settings), settings.settlement_retention_s * 1000, show_states
-            ),
+            make_scheme_sweep(coordinator, settings.hub_name),
+            make_window_sweep(coordinator, next_due_of(settings), number_of(settings)),
+            make_settlement_retention_sweep(coordinator, settings.settlement_retention_s * 1000, show_states),
         ),
         sweep_interval_ms=settings.sweep_interval_ms,
         on_batch=on_batch,
