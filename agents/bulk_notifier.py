@@ -13,6 +13,7 @@ from clearinghub.domain.bulk import Bulk
 from clearinghub.domain.bulk_lookup import LineView, bulk_body, line_view, taken_view
 from clearinghub.domain.rejections import ErrorInformation
 from clearinghub.engine.record import Record, View
+from clearinghub.messages import FailureMessage
 from tables.transfers import TRANSFERS
 
 BULK_POST: Final = "FSPIOP_CALLBACK_URL_BULK_TRANSFER_POST"
@@ -32,9 +33,19 @@ class BulkNotifier(Notifier):
         self._bulk_id = bulk_id
         self._fsp_in_paths = context.fsp_in_bulk_paths
 
-    def post(self, receiver: str, body: bytes) -> None:
-        """POST /bulkTransfers to the payee."""
-        self._tell(receiver, "POST", BULK_POST, "/bulkTransfers", body)
+    def post(self, payee: str, payer: str, body: bytes) -> None:
+        """POST /bulkTransfers to the payee; if it has no endpoint, the payer hears so (fspiop 5.4).
+
+        Of any other failure it hears nothing but the bulk's expiry: the payee may have got the bulk after all.
+        """
+        failure: FailureMessage = {
+            "receiver": payer,
+            "endpoint": BULK_ERROR,
+            "path": f"{self._path(payer)}/error",
+            "variables": {"id": self._bulk_id},
+            "no_endpoint_only": True,
+        }
+        self._tell(payee, "POST", BULK_POST, "/bulkTransfers", body, failure)
 
     def error(self, receiver: str, error: ErrorInformation) -> None:
         """PUT /bulkTransfers/{ID}/error."""
@@ -64,7 +75,10 @@ class BulkNotifier(Notifier):
         path = f"/bulkTransfers/{self._bulk_id}"
         return f"/{receiver}{path}" if self._fsp_in_paths else path
 
-    def _tell(self, receiver: str, method: str, endpoint: str, path: str, body: bytes) -> None:
+    def _tell(
+        self, receiver: str, method: str, endpoint: str, path: str, body: bytes, failure: FailureMessage | None = None
+    ) -> None:
         self.send(
-            receiver, self._hub, method, endpoint, path, variables={"id": self._bulk_id}, headers={}, body=body
+            receiver, self._hub, method, endpoint, path,
+            variables={"id": self._bulk_id}, headers={}, body=body, failure=failure,
         )  # fmt: skip

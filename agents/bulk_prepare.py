@@ -99,7 +99,7 @@ def _begin(
         yield from notifier.standing(closed, closed.payer)
         return
     accepted = [one for one, outcome in zip(lines, outcomes, strict=True) if isinstance(outcome, Reserved)]
-    notifier.post(closed.payee, orjson.dumps(content | {"individualTransfers": accepted}))
+    notifier.post(closed.payee, closed.payer, orjson.dumps(content | {"individualTransfers": accepted}))
 
 
 def _request(line: dict[str, Any], content: dict[str, Any]) -> BulkPrepareRequest:

@@ -19,7 +19,7 @@ def make_on_credit(context: LedgerContext) -> Handler:
         """Move the account, once: the engine applies each record exactly once."""
         line, _body = decode(record.value)
         if line["kind"] == "window-marker":
-            take_marker(view, context.hub_name, line["window"], line["source"])
+            take_marker(view, context.hub_name, line["window"], line["source"], again=line.get("again", False))
             return
         name, currency, change, now_ms = line["participant"], line["currency"], line["change"], record.timestamp_ms
         move_account(

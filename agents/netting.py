@@ -113,24 +113,29 @@ def _tell_first(view: View, hub_name: str, window: int) -> None:
 def leave_window(view: View, hub_name: str, window: int) -> None:
     """Commits from here on belong to the next window; every partition learns where this one's credits end.
 
-    A window that is left already is told of once more, if all of it is here: the coordinator counts it anew.
+    A window that is left already is told of once more, if all of it is here: the coordinator counts it anew. A record
+    of the first time may have been set aside, so the markers are sent once more too, to whoever still waits for them.
     """
     if open_window(view) > window:
+        key = markers_key(window)
+        view.put(MARKERS, key, view.get(MARKERS, key) or [])  # also where it waits for all of them
+        _send_markers(view, window, again=True)
         _report_if_whole(view, hub_name, window)
         return
     assert open_window(view) == window, f"window {window} is closed while {open_window(view)} is open"
     view.put(WINDOWS, OPEN, window + 1)
-    marker: WindowMarkerMessage = {
-        "v": VERSION, "kind": "window-marker", "window": window, "source": view.partition
-    }  # fmt: skip
-    value = encode(marker)
-    for partition in range(view.partitions):
-        view.emit_to_partition("credit", partition, str(window), value)
+    _send_markers(view, window)
 
 
-def take_marker(view: View, hub_name: str, window: int, source: int) -> None:
-    """All credits of a window that `source` has sent to this partition were applied before."""
-    seen = view.get(MARKERS, markers_key(window)) or []
+def take_marker(view: View, hub_name: str, window: int, source: int, *, again: bool = False) -> None:
+    """All credits of a window that `source` has sent to this partition were applied before.
+
+    One that is sent again counts where it is still waited for: not here before, and the window not forgotten.
+    """
+    waiting = view.get(MARKERS, markers_key(window))
+    seen = waiting or []
+    if again and (waiting is None or source in seen):
+        return
     assert source not in seen, f"second marker of partition {source} for window {window}"
     view.put(MARKERS, markers_key(window), [*seen, source])
     _report_if_whole(view, hub_name, window)
@@ -139,6 +144,17 @@ def take_marker(view: View, hub_name: str, window: int, source: int) -> None:
 def forget_window(view: View, window: int) -> None:
     """The coordinator has its nets."""
     forget_nets(view, window)
+
+
+def _send_markers(view: View, window: int, *, again: bool = False) -> None:
+    marker: WindowMarkerMessage = {
+        "v": VERSION, "kind": "window-marker", "window": window, "source": view.partition
+    }  # fmt: skip
+    if again:
+        marker["again"] = True
+    value = encode(marker)
+    for partition in range(view.partitions):
+        view.emit_to_partition("credit", partition, str(window), value)
 
 
 def _report_if_whole(view: View, hub_name: str, window: int) -> None:

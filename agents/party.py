@@ -127,7 +127,7 @@ class _Request:
     def _pass_on(self) -> None:
         destination = self.asked["destination"]
         if destination is not None and self.context.is_dfsp(destination):
-            self.notifier.pass_on(destination, self.body)
+            self.notifier.pass_on(destination, self.body, self.context.forward_patience_ms)
         else:
             self._refuse(_NO_DESTINATION)
 
@@ -222,7 +222,7 @@ class _Request:
             self._refuse(fsps)
             return
         for fsp in fsps:
-            self.notifier.pass_on(fsp, b"")
+            self.notifier.pass_on(fsp, b"", self.context.forward_patience_ms)
 
     def _refuse(self, rejection: Rejection) -> None:
         self.notifier.error(self.source, ErrorInformation.of(rejection))

@@ -29,14 +29,18 @@ class PartyNotifier(Notifier):
         if asked["sub_id"] is not None:
             self._variables["partySubIdOrType"] = asked["sub_id"]
 
-    def pass_on(self, receiver: str, body: bytes) -> None:
-        """The sender's own message. If it cannot be delivered its sender hears so, unless it was an error itself."""
+    def pass_on(self, receiver: str, body: bytes, patience_ms: int) -> None:
+        """The sender's own message, worth nothing after `patience_ms`.
+
+        If it cannot be delivered its sender hears so, unless it was an error itself.
+        """
         asked = self._asked
         source = asked["source"]
         self.send(
             receiver, source, asked["method"], self._endpoint(asked["method"], is_error=asked["is_error"]),
             self._path(is_error=asked["is_error"]),
             variables=self._variables, headers=asked["headers"], body=body,
+            deliver_by_ms=self._record.timestamp_ms + patience_ms,
             failure=None if asked["is_error"] else self._failure(source),
         )  # fmt: skip
 

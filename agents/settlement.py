@@ -13,10 +13,14 @@ from agents.windows import broadcast, close_window, collect, mark_used
 from clearinghub.domain.participant import Participant
 from clearinghub.domain.rejections import Rejection
 from clearinghub.domain.settlement_fields import window_fields
-from clearinghub.engine.record import Handler, Record, View
+from clearinghub.engine.record import Handler, Record, Sweep, SweepView, View
 from clearinghub.messages import VERSION, decode, encode
 from clearinghub.settlement_messages import SchemeMessage
+from tables.counters import COUNTERS
+from tables.participants import PARTICIPANTS
 from tables.scheme import KEY, SCHEME, SchemeCopy, scheme_copy, scheme_fields, scheme_of
+
+TOLD: Final = "scheme"  # counter: the version of the hub's row that every partition was told of last
 
 _Answer = dict[str, Any] | Rejection | None
 """None where the answer follows later."""
@@ -80,6 +84,20 @@ def publish_scheme(view: View, hub: Participant) -> None:
     copy = SchemeCopy(hub.version, hub.models)
     message: SchemeMessage = {"v": VERSION, "kind": "scheme", "scheme": scheme_fields(copy)}
     broadcast(view, encode(message))
+    view.put(COUNTERS, TOLD, hub.version)
+
+
+def make_scheme_sweep(coordinator: int, hub_name: str) -> Sweep:
+    """On the coordinator's partition: tell of models that are older than the partitions' copies of them, once."""
+
+    def sweep(view: SweepView, _now_ms: int) -> None:
+        if view.partition != coordinator or view.get(COUNTERS, TOLD) is not None:
+            return
+        hub = view.get(PARTICIPANTS, hub_name)
+        if hub is not None and hub.models:
+            publish_scheme(view, hub)
+
+    return sweep
 
 
 def take_scheme(view: View, copy: SchemeCopy) -> None:

@@ -5,6 +5,7 @@ An operator's request is answered when every account that it moves was moved: wh
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -41,6 +42,7 @@ log = structlog.get_logger(__name__)
 
 LATEST: Final = "settlement"  # counter: how many settlements there are
 WAITING_MAX: Final = 100  # requests of one settlement that wait for their accounts to move
+WAITING_BYTES_MAX: Final = 4 * 1024 * 1024  # of these together: they are one row, and a record takes 7 MiB
 _NOT_FOUND: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Settlement not found")
 _BUSY: Final = Rejection(ErrorCode.SERVER_BUSY, "Too many changes of this settlement are under way")
 
@@ -62,7 +64,7 @@ def create_settlement(view: View, hub_name: str, args: dict[str, Any], now_ms: i
     assert hub is not None
     window_ids = list(dict.fromkeys(args["windows"]))
     windows = {number: window for number in window_ids if (window := find_window(view, number)) is not None}
-    chosen = choose_contents(hub, model, window_ids, windows)
+    chosen = choose_contents(hub, model, window_ids, windows, partial(stored_nets, view))
     if isinstance(chosen, Rejection):
         return chosen
     contents = {(number, flow): stored_nets(view, number, flow) for number, flow in chosen}
@@ -133,19 +135,20 @@ def _carry_out(
     held = view.get(WAITING, waiting_key(settlement.settlement_id)) or []
     if len(held) >= WAITING_MAX:
         return _BUSY
+    touched = [_touched_fields(one) for one in progress.touched]
+    accounts = _moving_accounts(settlement, touched)
+    waits = [*held, {**waiting, "accounts": accounts, "touched": touched}]
+    if accounts and len(WAITING.encode(waits)) > WAITING_BYTES_MAX:
+        return _BUSY
     if settlement is not before:
         _store(view, settlement)
     if settlement.state is not before.state:
         _move_contents(view, settlement, now_ms)
     for one in progress.moves:
         _ask_for(view, settlement, one.line, one.number, [[m.transfer_id, m.change, m.entry_type] for m in one.moves])
-    touched = [_touched_fields(one) for one in progress.touched]
-    accounts = _moving_accounts(settlement, touched)
     if not accounts:
         return document(view, settlement, touched)
-    view.put(
-        WAITING, waiting_key(settlement.settlement_id), [*held, {**waiting, "accounts": accounts, "touched": touched}]
-    )
+    view.put(WAITING, waiting_key(settlement.settlement_id), waits)
     return None
 
 
@@ -177,15 +180,13 @@ def _answer_waiting(view: View, settlement: Settlement) -> None:
 
 
 def _touched_fields(touched: Touched) -> dict[str, Any]:
+    """What the answer needs: of a line that was taken, the settlement has the rest."""
     asked, rejection = touched.asked, touched.rejection
-    return {
-        "participant_id": asked.participant_id,
-        "account_id": asked.account_id,
-        "state": asked.state.value,
-        "reason": asked.reason,
-        "external_reference": asked.external_reference,
-        "error": None if rejection is None else [rejection.code, rejection.description],
-    }
+    whose: dict[str, Any] = {"participant_id": asked.participant_id, "account_id": asked.account_id}
+    if rejection is None:
+        return {**whose, "error": None}
+    error = [rejection.code, rejection.description]
+    return {**whose, "state": asked.state.value, "reason": asked.reason, "error": error}
 
 
 def _ask_for(view: View, settlement: Settlement, line: Line, number: int, moves: list[list[Any]]) -> None:

@@ -11,7 +11,7 @@ from clearinghub.domain.interchange_fee import FeeRule
 from clearinghub.domain.participant import Oracle
 from clearinghub.domain.party import PARTY_TYPES
 from clearinghub.domain.position import Position
-from clearinghub.domain.rejections import Rejection
+from clearinghub.domain.rejections import ErrorCode, Rejection
 from clearinghub.domain.timestamps import timestamp_text
 from clearinghub.domain.transfer import Transfer
 from clearinghub.engine.record import View
@@ -22,6 +22,8 @@ from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
 
 PRINCIPLE_VALUE: Final = "PRINCIPLE_VALUE"
+ANSWER_BYTES_MAX: Final = 6 * 1024 * 1024  # the engine sets a record aside that emits one of more than 7 MiB
+_TOO_LARGE: Final = Rejection(ErrorCode.SERVICE_UNAVAILABLE, "It was done, but the answer is too large to send")
 
 
 class UnknownAccountError(Exception):
@@ -41,6 +43,7 @@ class LedgerContext:
     fsp_in_bulk_paths: bool = False
     built_in_oracle_types: frozenset[str] = frozenset(PARTY_TYPES)
     participants_reference_shapes: bool = False
+    forward_patience_ms: int = 10_000  # what one DFSP says of a party to another is worth nothing later (ADR 12)
 
     fee_rules: tuple[FeeRule, ...] = ()
 
@@ -99,7 +102,10 @@ def release_payer(view: View, transfer: Transfer, now_ms: int) -> None:
 
 
 def emit_reply(view: View, correlation_id: str, reply_to: str, answer: Any) -> None:
-    """Answer a command, in the transaction of what it did; a Rejection is an answer too."""
+    """Answer a command, in the transaction of what it did; a Rejection is an answer too.
+
+    What was done stays done where the answer is larger than a record may be: then an error of its own says so.
+    """
     refused = isinstance(answer, Rejection)
     reply: ReplyMessage = {
         "v": VERSION,
@@ -109,7 +115,11 @@ def emit_reply(view: View, correlation_id: str, reply_to: str, answer: Any) -> N
         "result": None if refused else answer,
         "error": {"code": answer.code, "description": answer.description, "status": answer.status} if refused else None,
     }
-    view.emit("reply", reply_to, encode(reply))
+    value = encode(reply)
+    if len(value) > ANSWER_BYTES_MAX:
+        emit_reply(view, correlation_id, reply_to, _TOO_LARGE)
+        return
+    view.emit("reply", reply_to, value)
 
 
 def store_transfer(view: View, transfer: Transfer) -> None:

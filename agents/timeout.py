@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_COUNT_MAX: Final = 1_000
 REMIND_AGAIN_AFTER_MS: Final = 30_000
-BULKS_DROPPED_AT_ONCE: Final = 4  # each with up to 1,000 lines
+LINES_DROPPED_MAX: Final = 4_000  # of bulks, by one sweep; a bulk leaves as a whole, so the first may have more
 
 
 def make_on_timeout(context: LedgerContext) -> Handler:
@@ -101,10 +101,12 @@ def make_bulk_retention_sweep(retention_ms: int, archive: Archive | None = None)
     """A bulk leaves the table together with its lines, all of them archived: while it is there, all of it is."""
 
     def sweep(view: SweepView, now_ms: int) -> None:
-        until_ms, overdue_ms = now_ms - retention_ms, 0
-        for bulk_id in view.scan(BULKS, FINISHED, at(FINISHED, until_ms), BULKS_DROPPED_AT_ONCE):
+        until_ms, overdue_ms, dropped = now_ms - retention_ms, 0, 0
+        for bulk_id in view.scan(BULKS, FINISHED, at(FINISHED, until_ms), SWEEP_COUNT_MAX):
             bulk = view.get(BULKS, bulk_id)
             assert bulk is not None
+            if dropped and dropped + len(bulk.transfer_ids) > LINES_DROPPED_MAX:
+                break
             rows = [view.get(TRANSFERS, transfer_id) for transfer_id in bulk.transfer_ids]
             lines = [row for row in rows if row is not None and row.bulk_id == bulk_id]
             if archive is not None and not all(_is_archived(archive, view, line) for line in lines):
@@ -114,6 +116,7 @@ def make_bulk_retention_sweep(retention_ms: int, archive: Archive | None = None)
             for line in lines:
                 view.delete(TRANSFERS, line.transfer_id)
             view.delete(BULKS, bulk_id)
+            dropped += len(bulk.transfer_ids)
         if archive is not None:
             archive.overdue(view.partition, BULKS.name, overdue_ms)
 

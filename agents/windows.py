@@ -36,17 +36,18 @@ log = structlog.get_logger(__name__)
 
 LATEST: Final = "window"  # counter: the number of the open window
 DUE: Final = "window-due"  # counter: when the schedule closes it, in milliseconds since 1970
+DUE_BY: Final = "window-due-by"  # counter: the number of the schedule that says so
 SCHEDULED: Final = "closed by schedule"
 
 NextDue = Callable[[int], int]
 """The schedule's next time behind a time, both in milliseconds since 1970."""
 
 
-def make_window_sweep(coordinator: int, next_due: NextDue | None) -> Sweep:
+def make_window_sweep(coordinator: int, next_due: NextDue | None, schedule: int = 0) -> Sweep:
     """On the coordinator's partition: open the first window, and close windows by the schedule, if there is one.
 
     The next time that is due is a row. So a time is used once, whoever has the partition; of times that passed while
-    nobody had it, one is made up for.
+    nobody had it, one is made up for. What another schedule made due, by its number `schedule`, is due no more.
     """
 
     def sweep(view: SweepView, now_ms: int) -> None:
@@ -55,14 +56,17 @@ def make_window_sweep(coordinator: int, next_due: NextDue | None) -> Sweep:
         if view.get(COUNTERS, LATEST) is None:
             _open(view, open_window(FIRST_WINDOW, now_ms))
         if next_due is None:
+            if view.get(COUNTERS, DUE) is not None:
+                view.delete(COUNTERS, DUE)
             return
-        due_ms = view.get(COUNTERS, DUE)
+        due_ms = view.get(COUNTERS, DUE) if view.get(COUNTERS, DUE_BY) == schedule else None
         if due_ms is not None and now_ms >= due_ms:
             closed = close_window(view, latest_window(view), SCHEDULED, now_ms)
             if isinstance(closed, Rejection):
                 log.info("window-not-closed", reason=closed.description)
         if due_ms is None or now_ms >= due_ms or due_ms > next_due(now_ms):
             view.put(COUNTERS, DUE, next_due(now_ms))
+            view.put(COUNTERS, DUE_BY, schedule)
 
     return sweep
 

@@ -23,6 +23,10 @@ class RecorderBusyError(Exception):
     """More is in flight than the hub allows; the caller should come again (503, 2005)."""
 
 
+class MessageTooLargeError(Exception):
+    """What was to be recorded is larger than the broker takes: nothing was accepted (3104)."""
+
+
 class CommandTimeoutError(Exception):
     """The ledger did not answer in time; the command is recorded and may still take effect (504, 2004)."""
 
@@ -54,6 +58,7 @@ class Recorder(Protocol):
         Raises:
             RecorderUnavailableError: the broker cannot be reached or did not confirm in time.
             RecorderBusyError: too many records are waiting for the broker.
+            MessageTooLargeError: the broker would refuse it.
         """
 
 
@@ -103,8 +108,8 @@ class SettlementReader(Protocol):
     async def windows(self, window_ids: Sequence[int]) -> list[Window]:
         """Those of these windows that there are."""
 
-    async def nets(self, window: Window) -> dict[Flow, ContentNets]:
-        """What a closed window holds."""
+    async def nets(self, window: Window) -> dict[Flow, ContentNets] | None:
+        """What a closed window holds; None where it has left the table since its row was read."""
 
     async def last_settlements(self) -> list[Settlement]:
         """The settlements, newest first, as many as one answer takes."""

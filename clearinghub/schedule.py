@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -28,3 +29,8 @@ def next_due_of(settings: Settings) -> Callable[[int], int] | None:
         return int(next(CronSim(expression, now)).timestamp()) * MS
 
     return next_due
+
+
+def number_of(settings: Settings) -> int:
+    """A number that a schedule has and another has not, the same in every process."""
+    return zlib.crc32(f"{settings.settlement_window_cron} {settings.settlement_window_time_zone}".encode())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class CloseWindowMessage(TypedDict):
@@ -14,12 +14,16 @@ class CloseWindowMessage(TypedDict):
 
 
 class WindowMarkerMessage(TypedDict):
-    """On every partition's `credit`, behind the last credit that partition `source` has sent it in `window`."""
+    """On every partition's `credit`, behind the last credit that partition `source` has sent it in `window`.
+
+    `again` where the window was closed once more while it was PROCESSING: for partitions that miss the first.
+    """
 
     v: int
     kind: str  # "window-marker"
     window: int
     source: int
+    again: NotRequired[bool]
 
 
 class WindowUsedMessage(TypedDict):

@@ -33,6 +33,7 @@ from clearinghub.ports import (
     CommandRejectedError,
     CommandTimeoutError,
     LedgerUnavailableError,
+    MessageTooLargeError,
     RecorderBusyError,
     RecorderUnavailableError,
 )
@@ -49,6 +50,7 @@ _BUSY_HEADERS: Final = {**_RETRY_LATER, "Content-Type": CONTENT_TYPE}
 _HUB_FAULTS: Final[Mapping[type[Exception], Rejection]] = {
     RecorderUnavailableError: Rejection(ErrorCode.SERVICE_UNAVAILABLE),
     RecorderBusyError: Rejection(ErrorCode.SERVER_BUSY),
+    MessageTooLargeError: PAYLOAD_TOO_LARGE,
     LedgerUnavailableError: Rejection(ErrorCode.SERVICE_UNAVAILABLE),
     CommandTimeoutError: Rejection(ErrorCode.SERVER_TIMED_OUT),
 }

@@ -150,7 +150,9 @@ def _same_place(one: Oracle, other: Oracle) -> bool:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        parsed = json.loads(body)
+        parsed = json.loads(body.decode())
+        if b"\\u" in body:
+            json.dumps(parsed, ensure_ascii=False).encode()  # an escape may be half a character, which no row can hold
     except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}

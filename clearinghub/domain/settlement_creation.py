@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -35,23 +35,36 @@ class ContentNets:
 Contents = Mapping[tuple[int, Flow], ContentNets]
 
 
-def settled_flows(model: SettlementModel, models: Iterable[SettlementModel], window: Window) -> tuple[Flow, ...]:
+def settled_flows(
+    model: SettlementModel,
+    models: Iterable[SettlementModel],
+    window: Window,
+    nets_of: Callable[[int, Flow], ContentNets],
+) -> tuple[Flow, ...]:
     """The flows of a window that the model settles and that wait for it.
 
-    A model without a currency settles all that no active model of a currency's own does.
+    A model without a currency settles all that no active model of a currency's own can. What was netted against all,
+    before such a model came into force, none by pairs can.
     """
-    owned = {
-        other.currency
+    own = [
+        other
         for other in models
-        if other.active and other.currency is not None and other.ledger_account_type == model.ledger_account_type
-    }
+        if other.active and other.ledger_account_type == model.ledger_account_type and _settles(other)
+    ]
+
+    def is_left(flow: Flow) -> bool:
+        manners = {other.interchange for other in own if other.currency == flow.currency}
+        if manners == {"BILATERAL"} and model.interchange != "BILATERAL":
+            return _lacks_pairs(nets_of(window.window_id, flow))
+        return not manners
+
     return tuple(
         content.flow
         for content in window.contents
         if content.state in SETTLEABLE
         and content.flow.granularity == NET
         and content.flow.account_type == model.ledger_account_type
-        and (content.flow.currency == model.currency if model.currency else content.flow.currency not in owned)
+        and (content.flow.currency == model.currency if model.currency else is_left(content.flow))
     )
 
 
@@ -60,15 +73,19 @@ def find_settlement_model(hub: Participant | None, name: str) -> SettlementModel
     model = find_model(hub, name)
     if model is None:
         return Rejection(ErrorCode.VALIDATION_ERROR, f"Settlement model not found: {name}")
-    return _NO_ENGINE if model.granularity == "GROSS" or model.delay == "IMMEDIATE" else model
+    return model if _settles(model) else _NO_ENGINE
 
 
 def choose_contents(
-    hub: Participant, model: SettlementModel, window_ids: Sequence[int], windows: Mapping[int, Window]
+    hub: Participant,
+    model: SettlementModel,
+    window_ids: Sequence[int],
+    windows: Mapping[int, Window],
+    nets_of: Callable[[int, Flow], ContentNets],
 ) -> tuple[tuple[int, Flow], ...] | Rejection:
     """What of these windows the model settles; every window must have something."""
     chosen = {
-        window_id: settled_flows(model, hub.models, windows[window_id])
+        window_id: settled_flows(model, hub.models, windows[window_id], nets_of)
         if window_id in windows and windows[window_id].state in _APPLICABLE
         else ()
         for window_id in window_ids
@@ -118,6 +135,10 @@ def create(
     )
     keys = tuple(sorted(contents))
     return Settlement(settlement_id, terms, PENDING, reason, None, now_ms, now_ms, keys, lines)
+
+
+def _settles(model: SettlementModel) -> bool:
+    return model.granularity != "GROSS" and model.delay != "IMMEDIATE"
 
 
 def _lacks_pairs(content: ContentNets) -> bool:

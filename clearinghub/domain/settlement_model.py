@@ -8,11 +8,15 @@ from typing import Final
 
 from clearinghub.domain.participant import LedgerAccountType, Participant, SettlementModel
 from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.domain.scheme import find_model, is_ledger_account_type, ledger_account_types
+from clearinghub.domain.scheme import POSITION, SETTLEMENT, find_model, is_ledger_account_type, ledger_account_types
 
 # They share one record of the compacted topic with the hub's accounts; a record has about 1 MB.
 MODELS_MAX: Final = 500
 ACCOUNT_TYPES_MAX: Final = 100
+
+_NOT_INTO_SETTLEMENT: Final = Rejection(
+    ErrorCode.VALIDATION_ERROR, "An IMMEDIATE GROSS model of POSITION must have settlementAccountType SETTLEMENT"
+)
 
 COMBINATIONS: Final = frozenset(
     {
@@ -77,6 +81,11 @@ def set_model_active(hub: Participant, name: str, *, active: bool) -> Participan
     return replace(hub, models=models, version=hub.version + 1)
 
 
+def _is_position_gross(asked: ModelDefinition) -> bool:
+    """Each commit moves both DFSPs' settlement accounts, wherever the payee is: they must be there (fspiop 9.6)."""
+    return (asked.delay, asked.granularity, asked.ledger_account_type) == ("IMMEDIATE", "GROSS", POSITION)
+
+
 def _model_fault(hub: Participant, asked: ModelDefinition) -> Rejection | None:
     """The first thing wrong with a model, in the reference's order, or None."""
     if (asked.delay, asked.granularity, asked.interchange) not in COMBINATIONS:
@@ -88,6 +97,8 @@ def _model_fault(hub: Participant, asked: ModelDefinition) -> Rejection | None:
         return Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, "Ledger account type was not found")
     if not is_ledger_account_type(hub, asked.settlement_account_type):
         return Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, "Settlement account type was not found")
+    if _is_position_gross(asked) and asked.settlement_account_type != SETTLEMENT:
+        return _NOT_INTO_SETTLEMENT
     if find_model(hub, asked.name) is not None:
         return Rejection(ErrorCode.CLIENT_ERROR, "Settlement Model already exists")
     if len(hub.models) >= MODELS_MAX:

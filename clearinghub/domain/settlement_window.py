@@ -32,6 +32,8 @@ class WindowState(Enum):
 SETTLEABLE: Final = frozenset({WindowState.CLOSED, WindowState.ABORTED})
 """A content in one of these may become part of a settlement."""
 
+_CLOSABLE: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED})
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -62,7 +64,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Store both; tell every partition to move on. `opened` is None where a failed window is counted once more."""
+    """Store both; tell every partition to move on. `opened` is None for a window that was left before."""
 
     closing: Window
     opened: Window | None
@@ -76,15 +78,18 @@ def open_window(window_id: int, now_ms: int) -> Window:
 def close(window_id: int, window: Window | None, reason: str, now_ms: int) -> Closing | Rejection:
     """Begin to close a window, and open the next.
 
-    A window that FAILED may be closed again: it is then counted anew, for what it lacked may have come.
+    A window that FAILED may be closed again: it is then counted anew, for what it lacked may have come. So may one that
+    is PROCESSING: what has been reported stays, and those are asked again whose word was set aside on its way.
     """
     if window is None:
         return Rejection(ErrorCode.VALIDATION_ERROR, f"Window {window_id} does not exist")
-    if window.state not in (WindowState.OPEN, WindowState.FAILED):
+    if window.state not in _CLOSABLE:
         return Rejection(ErrorCode.VALIDATION_ERROR, f"Window {window_id} is not open")
     if not window.used:
         return Rejection(ErrorCode.VALIDATION_ERROR, f"Window {window_id} is empty")
     opened = open_window(window_id + 1, now_ms) if window.state is WindowState.OPEN else None
+    if window.state is WindowState.PROCESSING:
+        return Closing(replace(window, reason=reason, changed_at_ms=now_ms), None)
     processing = replace(
         window, state=WindowState.PROCESSING, reason=reason, changed_at_ms=now_ms, reported=(), contents=()
     )

@@ -124,7 +124,12 @@ class EngineApp(faust.App):  # type: ignore[misc]
         async def take(stream: Any) -> None:
             """Hand each batch to its partition; the partition's round decides its records."""
             async for batch in stream.noack():
-                await self.on_batch(name, batch)
+                try:
+                    await self.on_batch(name, batch)
+                except Exception as error:
+                    # Faust would start the agent anew, behind this batch: what is left of it would be passed over.
+                    self._fail(error)
+                    raise
 
         self.agent(topic, name=name)(take)
 

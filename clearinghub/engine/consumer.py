@@ -143,14 +143,17 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     async def _account_for(self, positions: Mapping[TP, int | None], epoch: int) -> bool:
         """A fetch gave nothing and yet moved positions: over markers and aborted records, where nothing is missing.
 
-        What retention deleted is skipped likewise, and must show: the next batch begins behind it. False: all is void.
+        What retention deleted is skipped likewise, and must show: the next batch begins behind it. So must a log that
+        has lost its end and is read from its beginning again: the next batch begins there. False: all is void.
         """
         moved = {tp: now for tp, now in positions.items() if now is not None and now != self._stood[tp]}
         firsts = await self.client.beginning_offsets([TopicPartition(*tp) for tp in moved]) if moved else {}
         if epoch != self.epoch or not self.flow_active:
             return False
         self._stood |= moved
-        self._ends |= {tp: now for tp, now in moved.items() if firsts[TopicPartition(*tp)] > self._ends[tp]}
+        self._ends |= {
+            tp: now for tp, now in moved.items() if firsts[TopicPartition(*tp)] > self._ends[tp] or now < self._ends[tp]
+        }
         return True
 
     async def _cancel_fetch(self) -> None:
@@ -166,7 +169,8 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         return cast("int", state.position) if state is not None and state.has_valid_position else None
 
     async def _hand_over(self, tp: TP, records: list[Any]) -> None:
-        begin, end = self._ends[tp], self._position(tp)
+        # What is read once more shows as a batch that begins where the last one did not end.
+        begin, end = min(self._ends[tp], records[0].offset), self._position(tp)
         assert end is not None
         self._ends[tp] = self._stood[tp] = end
         waiting = self._waiting.get(tp)

@@ -22,6 +22,8 @@ class GroupListener(ConsumerRebalanceListener):  # type: ignore[misc]
         """A rebalance begins: what was ours is given up until the group has decided."""
         self._consumer.app.on_rebalance_start()
         await self._consumer.on_partitions_revoked(ensure_TPset(revoked))
+        # Faust does so only for an app with transactions; the others must not commit offsets for what is another's.
+        await self._consumer.app.close_partitions()
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """The group has decided."""

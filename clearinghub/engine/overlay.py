@@ -13,11 +13,11 @@ from clearinghub.engine.store import LedgerStore, TableChanges
 Row = TypeVar("Row")
 _ABSENT: Final = object()
 _PARTITION_CACHE_MAX: Final = 10_000
-_VALUE_BYTES_MAX: Final = 7 * 1024 * 1024  # topics and producers take 8 MiB, keys and headers included
+VALUE_BYTES_MAX: Final = 7 * 1024 * 1024  # topics and producers take 8 MiB, keys and headers included
 
 
 class RecordTooLargeError(Exception):
-    """A handler emits what the broker would refuse: its record is set aside, instead of stopping the partition."""
+    """A handler emits or keeps what the broker would refuse: its record is set aside, and stops no partition."""
 
 
 class Emission(NamedTuple):
@@ -49,8 +49,9 @@ class Partitioner:
 class Overlay:
     """The changes of a round over the tables of one partition; implements `View` and `SweepView`.
 
-    Rows are kept decoded, so that a hot row is read once and encoded once a round however often it changes. A record
-    whose handler raises is undone by `forget`; `keep` makes its changes part of the round.
+    Rows are kept decoded, so that a hot row is read once a round however often it changes. A record whose handler
+    raises is undone by `forget`; `keep` makes its changes part of the round. It encodes them then and not only when
+    all is committed: a row that cannot be written is the fault of one record, and must not take the others with it.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Overlay:
         self._partitioner = partitioner
         self._rows: dict[tuple[str, str], Any] = {}
         self._changed: dict[tuple[str, str], TableSpec[Any]] = {}
+        self._encoded: dict[tuple[str, str], bytes] = {}
         self._undo: list[tuple[tuple[str, str], Any, bool]] = []
         self._kept_emissions = 0
 
@@ -104,7 +106,7 @@ class Overlay:
         Raises:
             RecordTooLargeError: the broker would not take it.
         """
-        if len(value) > _VALUE_BYTES_MAX:
+        if len(value) > VALUE_BYTES_MAX:
             raise RecordTooLargeError(f"{len(value)} bytes for {topic}")
         self.emissions.append(Emission(topic, partition, key.encode(), value))
         self.emitted_bytes += len(value)
@@ -114,7 +116,20 @@ class Overlay:
         return self._stores[table.name].scan(self.partition, start, end, count_max)
 
     def keep(self) -> None:
-        """What the last record did belongs to the round."""
+        """What the last record did belongs to the round.
+
+        Raises:
+            RecordTooLargeError: the broker would not take one of its rows. Call `forget`, as for whatever else a
+                table's `encode` raises.
+        """
+        for place in {place for place, _row, _was_changed in self._undo}:
+            row = self._rows[place]
+            if row is None:
+                self._encoded.pop(place, None)
+                continue
+            value = self._encoded[place] = self._changed[place].encode(row)
+            if len(value) > VALUE_BYTES_MAX:
+                raise RecordTooLargeError(f"{len(value)} bytes for a row of {place[0]}")
         self._undo.clear()
         self._kept_emissions = len(self.emissions)
 
@@ -127,6 +142,7 @@ class Overlay:
                 self._rows[place] = row
             if not was_changed:
                 self._changed.pop(place, None)
+            self._encoded.pop(place, None)
         self._undo.clear()
         self.emitted_bytes -= sum(len(one.value) for one in self.emissions[self._kept_emissions :])
         del self.emissions[self._kept_emissions :]
@@ -147,5 +163,5 @@ class Overlay:
             if row is None:
                 changes.rows[place[1].encode()] = None
             else:
-                changes.set(table, place[1], row, table.encode(row))
+                changes.set(table, place[1], row, self._encoded.get(place) or table.encode(row))
         return by_table

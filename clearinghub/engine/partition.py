@@ -23,7 +23,7 @@ import orjson
 import structlog
 
 from clearinghub.engine.exceptions import ContiguityError, PartitionLostError
-from clearinghub.engine.overlay import Overlay, Partitioner
+from clearinghub.engine.overlay import VALUE_BYTES_MAX, Overlay, Partitioner
 from clearinghub.engine.record import INPUTS, OFFSETS, Record, SweepView
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ BUSY_ROUND_RECORDS: Final = 10  # a round of so many keeps the whole interval to
 RECORDS_AT_ONCE: Final = 20  # decided before other partitions, the fetch and the heartbeat may run
 # Of a heavy input no more is taken into a round that has so much to send: about what 500 records of the others send.
 HEAVY_ROUND_BYTES: Final = 1024 * 1024
+DEAD_VALUE_BYTES_MAX: Final = VALUE_BYTES_MAX - 16 * 1024  # what is told of it comes first
+STAMP_INTERVAL_MS: Final = 60 * 60 * 1000
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
@@ -67,6 +69,7 @@ class Partition:
         self._heavy = frozenset(one.topic for one in config.inputs if one.is_heavy)
         self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
         self._next_offsets = dict(next_offsets)
+        self._stamped_ms = self._outside.wall_ms()  # recovery has just done so
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()  # held from a round's first decision until RocksDB has it
         self._closing = False
@@ -216,12 +219,13 @@ class Partition:
         self._next_offsets[topic] = batch.end
 
     async def _decide_one(self, topic: str, consumed: Any, overlay: Overlay) -> None:
-        record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value)
+        record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value or b"")
         try:
             steps = self._handlers[topic](record, overlay)
             if steps is not None:
                 for _step in steps:
                     await asyncio.sleep(0)
+            overlay.keep()
         except Exception as error:
             overlay.forget()
             log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)
@@ -230,7 +234,6 @@ class Partition:
             overlay.keep()
             self._config.on_dead_letter(topic)
             self._tell_of_culprit(record, overlay)
-        overlay.keep()
 
     def _tell_of_culprit(self, record: Record, overlay: Overlay) -> None:
         """The record is on the dead letter whatever happens here: it may be too broken to tell whose it was."""
@@ -238,6 +241,7 @@ class Partition:
             return
         try:
             self._config.on_culprit(record, overlay)
+            overlay.keep()
         except Exception:
             overlay.forget()
             log.exception("culprit-untold", topic=record.topic, partition=self.number, offset=record.offset)
@@ -252,17 +256,37 @@ class Partition:
         ]
         prefix = config.topic_prefix
         outgoing.extend((prefix + topic, partition, key, value) for topic, partition, key, value in overlay.emissions)
+        began_at_ms = self._outside.wall_ms()
         last_offsets = await self._producer.commit(outgoing)
         # The transaction is committed: from here the round is a fact, and RocksDB only follows.
         for table, changed in changes.items():
             offset = last_offsets[config.changelog(table), self.number]
             self._stores[table].apply(self._tables[table], self.number, changed, offset)
+        self._stamp(began_at_ms)
+
+    def _stamp(self, level_at_ms: int) -> None:
+        """Note now and then that the copies are level with their changelogs: nobody else could have committed."""
+        if abs(level_at_ms - self._stamped_ms) < STAMP_INTERVAL_MS:
+            return
+        self._stamped_ms = level_at_ms
+        for store in self._stores.values():
+            store.stamp(self.number, level_at_ms)
 
 
 def dead_letter(record: Record, error: BaseException) -> bytes:
-    """A record that made the code raise, whole, with where it came from and what was raised."""
+    """A record that made the code raise, with where it came from and what was raised.
+
+    Whole, unless the letter would be too large for the broker: then without its value, which stays in its topic.
+    """
+    fits = len(record.value) <= DEAD_VALUE_BYTES_MAX
     about = {
         "v": 1, "kind": "dead-letter", "topic": record.topic, "partition": record.partition, "offset": record.offset,
-        "timestampMs": record.timestamp_ms, "error": repr(error)[:1000],
+        "timestampMs": record.timestamp_ms, "error": error_text(error),
+        "bytesLeftOut": 0 if fits else len(record.value),
     }  # fmt: skip
-    return orjson.dumps(about) + b"\n" + record.value
+    return orjson.dumps(about) + b"\n" + (record.value if fits else b"")
+
+
+def error_text(error: BaseException) -> str:
+    """What was raised, as text that every encoder takes: it may quote what came from outside."""
+    return repr(error)[:1000].encode(errors="replace").decode()

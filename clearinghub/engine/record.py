@@ -78,6 +78,9 @@ class SweepView(View, Protocol):
         """Keys of rows with an index entry in [start, end), in order, at most `count_max`."""
 
 
+# How long a changelog tells of a row that was removed; a copy that was not level with it for as long may not know.
+TOMBSTONES_KEPT_MS: Final = 24 * 60 * 60 * 1000
+
 # How far each input of a partition was decided, written in the round's own transaction as a row like any other.
 OFFSETS: Final[TableSpec[dict[str, int]]] = TableSpec("offsets", orjson.dumps, orjson.loads)
 INPUTS: Final = "inputs"

@@ -8,6 +8,7 @@ Faust's own reader waits two cycles of five seconds when a changelog ends in a t
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,7 @@ from faust.types import TP
 from mode import Service
 
 from clearinghub.engine.exceptions import FAUST_LOGGER
+from clearinghub.engine.record import TOMBSTONES_KEPT_MS
 from clearinghub.engine.store import LedgerTable, TableChanges
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ log = structlog.get_logger(__name__)
 RECOVERY_RECORDS_MAX: Final = 10_000
 RECOVERY_FETCH_TIMEOUT_MS: Final = 200
 STANDBY_FETCH_TIMEOUT_MS: Final = 1_000
+STANDBY_STAMP_INTERVAL_S: Final = 600.0
+STALE_AFTER_MS: Final = TOMBSTONES_KEPT_MS // 2  # the rest is for reading, and for clocks that differ
 
 
 class ChangelogReader:
@@ -38,7 +42,10 @@ class ChangelogReader:
 
     def __init__(self, config: EngineConfig, tables: Mapping[TP, LedgerTable]) -> None:
         self._tables = tables
+        self._wall_ms = config.surroundings.wall_ms
         self._specs: dict[str, TableSpec[Any]] = {table.name: table for table in config.all_tables}
+        self._asked_at_ms = 0
+        self._ends: dict[TopicPartition, int] = {}
         self._consumer = config.surroundings.make_consumer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}-recovery",
@@ -56,15 +63,44 @@ class ChangelogReader:
         await self._consumer.start()
         partitions = [TopicPartition(*tp) for tp in self._tables]
         self._consumer.assign(partitions)
+        self._asked_at_ms = self._wall_ms()
         beginnings = await self._consumer.beginning_offsets(partitions)
         self._ends = await self._consumer.end_offsets(partitions)  # read_committed: the last stable offsets
         for tp, table in self._tables.items():
             place = TopicPartition(*tp)
-            if table.offset(tp) >= self._ends[place]:
-                log.warning("local-copy-ahead", changelog=tp.topic, partition=tp.partition, local=table.offset(tp),
-                            changelog_end=self._ends[place], remedy="rebuilt from the changelog")  # fmt: skip
+            local = table.offset(tp)
+            fault = "ahead" if local >= self._ends[place] else "stale"
+            if fault == "ahead" or self._is_stale(tp, table):
+                log.warning(
+                    "local-copy-of-no-use", fault=fault, changelog=tp.topic, partition=tp.partition, local=local,
+                    changelog_end=self._ends[place], remedy="rebuilt from the changelog",
+                )  # fmt: skip
                 table.data.wipe(tp.partition)
             self._consumer.seek(place, max(table.offset(tp) + 1, beginnings[place]))
+
+    def _is_stale(self, tp: TP, table: LedgerTable) -> bool:
+        """Whether the changelog may tell no more of a row that was removed since the copy was level with it.
+
+        A copy that never came to the end of its first recovery is: what it has read so far may be removed behind it.
+        """
+        if table.offset(tp) < 0:
+            return False
+        stamped_ms = table.data.stamped_ms(tp.partition)
+        return stamped_ms is None or self._asked_at_ms - stamped_ms > STALE_AFTER_MS
+
+    def stamp(self) -> None:
+        """All copies have what there was when the ends were last asked for."""
+        for tp, table in self._tables.items():
+            table.data.stamp(tp.partition, self._asked_at_ms)
+
+    async def stamp_if_level(self) -> None:
+        """Ask where the changelogs end, and note it where the copies are level with them."""
+        asked_at_ms = self._wall_ms()
+        ends = await self._consumer.end_offsets([TopicPartition(*tp) for tp in self._tables])
+        for tp, table in self._tables.items():
+            place = TopicPartition(*tp)
+            if await self._consumer.position(place) >= ends[place]:
+                table.data.stamp(tp.partition, asked_at_ms)
 
     async def stop(self) -> None:
         """Close the connection."""
@@ -81,6 +117,7 @@ class ChangelogReader:
             if done:
                 self._consumer.pause(*done)
                 behind -= done
+        self.stamp()
         return rows
 
     async def read_once(self, timeout_ms: int) -> int:
@@ -175,8 +212,12 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
 
     async def _follow(self, reader: ChangelogReader) -> None:
         await reader.start()
+        stamped = -math.inf
         while True:
             await reader.read_once(STANDBY_FETCH_TIMEOUT_MS)
+            if (now := time.monotonic()) - stamped > STANDBY_STAMP_INTERVAL_S:
+                await reader.stamp_if_level()
+                stamped = now
 
     async def _stop_standby(self) -> None:
         task, self._standby_task = self._standby_task, None

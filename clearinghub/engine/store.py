@@ -17,6 +17,7 @@ from clearinghub.engine.exceptions import FAUST_LOGGER
 from clearinghub.engine.record import TableSpec
 
 INDEX_PREFIX: Final = b"\x00index\x00"  # no row key begins with a zero byte
+LEVEL_KEY: Final = b"\x00level"  # when the copy was level with its changelog, milliseconds since 1970
 FIRST_KEY: Final = b"\x01"
 
 # Of a process, however many tables and partitions it has: blocks read, their indexes and filters, and rows not yet in
@@ -152,6 +153,15 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
             size += len(rows[-1])
             iterator.prev()
         return rows
+
+    def stamp(self, partition: int, level_at_ms: int) -> None:
+        """Note that the copy had then all that its changelog had."""
+        self._db_for_partition(partition).put(LEVEL_KEY, str(level_at_ms).encode())
+
+    def stamped_ms(self, partition: int) -> int | None:
+        """When the copy is known to have been level, or None: never, or it has not come so far yet."""
+        data = self._db_for_partition(partition).get(LEVEL_KEY)
+        return None if data is None else int(data)
 
     def wipe(self, partition: int) -> None:
         """Throw the partition's copy away; it is rebuilt from the changelog."""

@@ -10,7 +10,6 @@ from typing import Final, Protocol
 import orjson
 import structlog
 from aiohttp.web import Application
-from aiokafka.errors import KafkaError
 from faust.types import TP
 from prometheus_client import Histogram
 
@@ -28,6 +27,7 @@ from clearinghub.delivery.transport import HttpTransport
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.partition import DEAD_VALUE_BYTES_MAX
 from clearinghub.engine.record import Record, View
 from clearinghub.hub.serving import AGE_BUCKETS_S, Listener
 from clearinghub.jws.from_settings import signer_of
@@ -100,7 +100,7 @@ class CallbacksApp(EngineApp):
         if batch.epoch != self.consumer.epoch:
             return
         records = [
-            Record(name, batch.partition, one.offset, one.timestamp, one.key, one.value) for one in batch.records
+            Record(name, batch.partition, one.offset, one.timestamp, one.key, one.value or b"") for one in batch.records
         ]
         if name == "notification":
             age_ms = _now_ms() - records[0].timestamp_ms
@@ -128,7 +128,7 @@ class CallbacksApp(EngineApp):
             await asyncio.sleep(COMMIT_INTERVAL_S)
             try:
                 await self.commit_settled()
-            except KafkaError:
+            except Exception:  # whatever it is: without commits a restart would deliver everything again
                 log.exception("commit-failed")
 
 
@@ -157,7 +157,10 @@ def _now_ms() -> int:
 
 
 def _dead_letter(about: dict[str, object], value: bytes) -> bytes:
-    return orjson.dumps({"v": 1, "kind": "dead-letter", "timestampMs": _now_ms(), **about}) + b"\n" + value
+    fits = len(value) <= DEAD_VALUE_BYTES_MAX
+    left_out = 0 if fits else len(value)
+    line = {"v": 1, "kind": "dead-letter", "timestampMs": _now_ms(), "bytesLeftOut": left_out, **about}
+    return orjson.dumps(line) + b"\n" + (value if fits else b"")
 
 
 class CallbacksHealth:

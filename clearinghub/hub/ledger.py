@@ -22,7 +22,7 @@ from agents.party import make_on_party
 from agents.party_batch import make_batch_handlers
 from agents.party_import import make_on_import
 from agents.prepare import make_on_prepare
-from agents.settlement import make_on_settlement
+from agents.settlement import make_on_settlement, make_scheme_sweep
 from agents.settlement_retention import make_settlement_retention_sweep
 from agents.shell import LedgerContext
 from agents.timeout import make_bulk_retention_sweep, make_due_sweep, make_on_timeout, make_retention_sweep
@@ -43,7 +43,7 @@ from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.ports import Archive
-from clearinghub.schedule import next_due_of
+from clearinghub.schedule import next_due_of, number_of
 from clearinghub.signals import stop_event, until_stopped
 from clearinghub.topology import load_topology
 from tables.batches import BATCHES
@@ -97,7 +97,7 @@ def ledger_config(
     finished transfers stay until it has them.
     """
     on_fulfil = make_on_fulfil(context)
-    topics = load_topology().topics
+    topics, coordinator = load_topology().topics, coordinator_of(settings)
 
     def on_batch(topic: str, partition: int, age_s: float) -> None:
         AGES.labels(topic).observe(age_s)
@@ -143,10 +143,9 @@ def ledger_config(
             make_retention_sweep(settings.transfer_retention_s * 1000, archive),
             make_bulk_retention_sweep(settings.transfer_retention_s * 1000, archive),
             make_quote_sweep(settings.quote_retention_s * 1000),
-            make_window_sweep(coordinator_of(settings), next_due_of(settings)),
-            make_settlement_retention_sweep(
-                coordinator_of(settings), settings.settlement_retention_s * 1000, show_states
-            ),
+            make_scheme_sweep(coordinator, settings.hub_name),
+            make_window_sweep(coordinator, next_due_of(settings), number_of(settings)),
+            make_settlement_retention_sweep(coordinator, settings.settlement_retention_s * 1000, show_states),
         ),
         sweep_interval_ms=settings.sweep_interval_ms,
         on_batch=on_batch,
@@ -269,6 +268,7 @@ async def run_ledger(settings: Settings) -> None:
         completed_ahead_ms_max=settings.completed_timestamp_ahead_ms_max,
         completed_age_ms_max=settings.completed_timestamp_age_ms_max,
         fsp_in_bulk_paths=settings.fsp_in_bulk_paths,
+        forward_patience_ms=settings.forward_patience_ms,
         built_in_oracle_types=frozenset(settings.built_in_oracle_types),
         participants_reference_shapes=settings.participants_reference_shapes,
         fee_rules=fee_rules,

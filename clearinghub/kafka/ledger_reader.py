@@ -102,10 +102,12 @@ class HttpLedgerReader:
         rows = await self._rows_of([window_key(window_id) for window_id in window_ids])
         return [window_of(orjson.loads(row)) for row in rows]
 
-    async def nets(self, window: Window) -> dict[Flow, ContentNets]:
-        """What a closed window holds."""
+    async def nets(self, window: Window) -> dict[Flow, ContentNets] | None:
+        """What a closed window holds; None if rows are missing, for retention removes a window with all of them."""
         flows = [content.flow for content in window.contents]
         rows = await self._rows_of([content_key(window.window_id, flow) for flow in flows])
+        if len(rows) < len(flows):
+            return None
         return dict(zip(flows, (content_of(orjson.loads(row)) for row in rows), strict=True))
 
     async def last_settlements(self) -> list[Settlement]:

@@ -13,7 +13,6 @@ from typing import Any, Final
 import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
 from prometheus_client import Gauge
 
 from clearinghub.broker.access import kafka_access
@@ -83,7 +82,7 @@ class LoadReporter:
             line = {"v": VERSION, "kind": "load", "waitedMs": {str(one): ms for one, ms in longest_ms.items()}}
             try:
                 await producer.send_and_wait(self._settings.topic("load"), orjson.dumps(line), key=key)
-            except KafkaError as error:
+            except Exception as error:  # noqa: BLE001 - who tells no more is taken for one that has nothing to do
                 log.warning("load-not-told", error=repr(error))
 
 
@@ -134,7 +133,7 @@ class LoadView:
         while True:
             try:
                 fetched = await consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS)
-            except KafkaError as error:
+            except Exception as error:  # noqa: BLE001 - who hears no more would refuse nobody, however much there is
                 log.warning("load-not-heard", error=repr(error))
                 await asyncio.sleep(RETRY_S)
                 continue

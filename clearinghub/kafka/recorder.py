@@ -20,8 +20,8 @@ from prometheus_client import Counter, Gauge
 
 from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
-from clearinghub.engine.overlay import Partitioner
-from clearinghub.ports import RecorderBusyError, RecorderUnavailableError
+from clearinghub.engine.overlay import VALUE_BYTES_MAX, Partitioner
+from clearinghub.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
 from clearinghub.topology import load_topology
 
 log = structlog.get_logger(__name__)
@@ -83,6 +83,10 @@ class KafkaRecorder:
 
     async def record(self, topic: str, key: str, value: bytes) -> None:
         """Write one record; see `clearinghub.ports.Recorder`."""
+        if len(value) > VALUE_BYTES_MAX:
+            # The broker's own refusal would look like its failure, and take what others wait for with it.
+            RECORDED.labels(topic, "too-large").inc()
+            raise MessageTooLargeError
         if self._waiting >= self._settings.records_waiting_max:
             RECORDED.labels(topic, "busy").inc()
             raise RecorderBusyError
@@ -123,7 +127,7 @@ class KafkaRecorder:
             try:
                 async with asyncio.timeout(lane.sending_since_s + self._timeout_s - time.monotonic()):
                     await (await producer.send_batch(batch, lane.topic, partition=lane.partition))
-            except (KafkaError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: who waits must hear, and the lane go on
                 _fail(lane, waiters)
                 self._abandon(producer, error)
                 continue
@@ -198,7 +202,8 @@ class KafkaRecorder:
         while self._producer is None:
             try:
                 self._producer = await self._connect()
-            except (KafkaError, OSError):
+            except Exception as error:  # noqa: BLE001 - as long as there is none, every request is refused
+                log.warning("broker-not-available", error=repr(error))
                 await asyncio.sleep(RECONNECT_INTERVAL_S)
         log.info("broker-available-again")
 

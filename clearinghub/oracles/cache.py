@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Final
 
 from clearinghub.oracles.question import OracleAnswer
+
+BYTES_MAX: Final = 64 * 1024 * 1024  # of all answers together: one may have megabytes
 
 
 class AnswerCache:
@@ -13,9 +16,11 @@ class AnswerCache:
     A change at an oracle voids all that it has said before, and what it is being asked meanwhile.
     """
 
-    def __init__(self, count_max: int, keep_ms: int) -> None:
+    def __init__(self, count_max: int, keep_ms: int, bytes_max: int = BYTES_MAX) -> None:
         self._count_max = count_max
         self._keep_ms = keep_ms
+        self._bytes_max = bytes_max
+        self._bytes = 0
         self._answers: OrderedDict[tuple[int, str], tuple[int, int, OracleAnswer]] = OrderedDict()
         self._changes: dict[int, int] = {}
 
@@ -34,10 +39,14 @@ class AnswerCache:
         """Keep an answer to a question that was asked at that generation."""
         if generation != self.generation(oracle_id) or not self._keep_ms or not self._count_max:
             return
+        if len(answer.body) > self._bytes_max:
+            return
+        replaced = self._answers.pop((oracle_id, url), None)
+        self._bytes += len(answer.body) - (0 if replaced is None else len(replaced[2].body))
         self._answers[oracle_id, url] = (now_ms + self._keep_ms, generation, answer)
-        self._answers.move_to_end((oracle_id, url))
-        if len(self._answers) > self._count_max:
-            self._answers.popitem(last=False)
+        while len(self._answers) > self._count_max or self._bytes > self._bytes_max:
+            _place, (_until_ms, _generation, oldest) = self._answers.popitem(last=False)
+            self._bytes -= len(oldest.body)
 
     def changed(self, oracle_id: int) -> None:
         """Something was registered, updated or removed there."""

@@ -59,26 +59,12 @@ class OracleDesk:
         """The oracle's answer, perhaps one that it gave a moment ago.
 
         What is asked about a party behind a change of it waits until that is done, so that who registers a party and
-        looks it up finds it. A change takes no longer than the time limit.
+        looks it up finds it. That waiting counts as any other: within the time limit, and among those who wait.
         """
+        label = str(question.oracle_id)
         place = (question.oracle_id, question.url.partition("?")[0])
         before = self._changes.get(place)
-        changed: asyncio.Future[None] | None = None
-        if question.method != "GET":
-            changed = self._changes[place] = asyncio.get_running_loop().create_future()
-        try:
-            if before is not None:
-                await asyncio.wait({before})
-            return await self._ask(question)
-        finally:
-            if changed is not None:
-                changed.set_result(None)
-                if self._changes.get(place) is changed:
-                    del self._changes[place]
-
-    async def _ask(self, question: OracleQuestion) -> OracleAnswer:
-        label = str(question.oracle_id)
-        if question.method == "GET" and question.step == "lookup":
+        if before is None and question.method == "GET" and question.step == "lookup":
             kept = self._cache.get(question.oracle_id, question.url, self._now_ms())
             if kept is not None:
                 QUESTIONS.labels(label, "cached").inc()
@@ -92,10 +78,23 @@ class OracleDesk:
         if window.waiting >= self._settings.oracle_waiting_max:
             QUESTIONS.labels(label, "overloaded").inc()
             return NO_ANSWER
+        if question.method == "GET":
+            return await self._ask(window, question, label, before)
+        changed = self._changes[place] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._ask(window, question, label, before)
+        finally:
+            self._end_change(place, changed, before)
+
+    async def _ask(
+        self, window: _Window, question: OracleQuestion, label: str, before: asyncio.Future[None] | None
+    ) -> OracleAnswer:
         window.waiting += 1
         WAITING.labels(label).set(window.waiting)
         try:
             async with asyncio.timeout(self._settings.oracle_timeout_ms / 1000):
+                if before is not None:
+                    await asyncio.wait({before})
                 async with window.turns:
                     return await self._ask_in_turn(window, question, label)
         except TimeoutError:
@@ -104,6 +103,16 @@ class OracleDesk:
         finally:
             window.waiting -= 1
             WAITING.labels(label).set(window.waiting)
+
+    def _end_change(
+        self, place: tuple[int, str], changed: asyncio.Future[None], before: asyncio.Future[None] | None
+    ) -> None:
+        if before is not None and not before.done():  # its time was over first: who is behind it waits for that one
+            before.add_done_callback(lambda _before: self._end_change(place, changed, None))
+            return
+        changed.set_result(None)
+        if self._changes.get(place) is changed:
+            del self._changes[place]
 
     async def _ask_in_turn(self, window: _Window, question: OracleQuestion, label: str) -> OracleAnswer:
         if not window.breaker.allow(self._now_ms()):  # it may have opened while this one waited for its turn

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import yaml
 
+from clearinghub.engine.record import TOMBSTONES_KEPT_MS
+
 TOPICS_FILE: Final = Path(__file__).resolve().parents[2] / "topics.yaml"
 HOUR_MS: Final = 3_600_000
 RECORD_BYTES_MAX: Final = 8 * 1024 * 1024  # a body of 5 MiB (fspiop 1.1), its line, and a batch's overhead
@@ -93,13 +95,13 @@ def topic_configs(topic: Topic, replication_factor: int) -> dict[str, str]:
     """The broker's settings for a topic."""
     configs = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(RECORD_BYTES_MAX)}
     if topic.cleanup == "compact":
-        # Small segments and an early cleaner keep recovery short; a day for tombstones outlives any reader's pause.
+        # Small segments and an early cleaner keep recovery short; a copy that missed a tombstone is built anew.
         configs |= {
             "segment.ms": str(topic.segment_ms or HOUR_MS),
             "segment.bytes": str(64 * 1024 * 1024),
             "min.cleanable.dirty.ratio": "0.2",
             "max.compaction.lag.ms": str(DAY_MS),
-            "delete.retention.ms": str(DAY_MS),
+            "delete.retention.ms": str(TOMBSTONES_KEPT_MS),
         }
     if topic.retention_ms is not None:
         # Retention works on whole closed segments: a week's segment would keep ten minutes' answers for a week.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
+
+import pytest
 
 from clearinghub.engine.app import EngineApp
 from tests.engine.toy import toy_config
@@ -60,3 +63,30 @@ async def test_an_assignment_stops_the_flow_before_it_waits_for_anything(tmp_pat
     await consumer.on_group_assignment(set())
 
     assert [(False, 7)] == seen
+
+
+async def test_an_agent_that_raises_fails_the_app(tmp_path: Path) -> None:
+    """Faust would start it anew behind the batch, and what was left of that would never be taken."""
+    error = ValueError("a batch that nobody expected")
+
+    class Raising(EngineApp):
+        async def on_batch(self, name: str, batch: object) -> None:
+            assert (name, batch) == ("in", "batch")
+            raise error
+
+    app = Raising(toy_config("127.0.0.1:1", "t-", tmp_path))
+    app.finalize()
+    agent = next(one for name, one in app.agents.items() if name == "in")
+
+    with pytest.raises(ValueError, match="nobody expected"):
+        await agent.fun(OneBatch())
+
+    assert app.failed.is_set()
+    assert error is app.failure
+
+
+class OneBatch:
+    """A stream of one batch."""
+
+    async def noack(self) -> AsyncIterator[str]:
+        yield "batch"

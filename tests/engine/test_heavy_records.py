@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
+import pytest
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import Input
@@ -20,6 +21,15 @@ from clearinghub.engine.surroundings import Surroundings
 from tests.engine.toy import BALANCES, toy_config
 
 EPOCH = 1
+# What a table's encoder refuses, and what the broker would.
+UNWRITABLE: dict[bytes, Any] = {b"no text": "\ud800", b"no number": 2**64, b"too long": "x" * 8 * 1024 * 1024}
+
+
+class ComplaintError(Exception):
+    """Raised by a handler; shows as its own text, whatever that is."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class Consumed(NamedTuple):
@@ -28,7 +38,7 @@ class Consumed(NamedTuple):
     offset: int
     timestamp: int
     key: bytes
-    value: bytes
+    value: bytes | None
 
 
 @dataclass
@@ -68,6 +78,8 @@ class Bench:
 
     folder: Path
     heavy_bytes: int = 0
+    complaint: str = "in the middle"
+    empty: set[int] = field(default_factory=set)
     producer: MemoryProducer = field(default_factory=MemoryProducer)
     stores: dict[str, MemoryStore] = field(
         default_factory=lambda: {one: MemoryStore() for one in ("balances", "offsets")}
@@ -77,6 +89,11 @@ class Bench:
     sweeps: tuple[Sweep, ...] = ()
     steady_s: Callable[[], float] = time.monotonic
 
+    def dead_letters(self) -> list[bytes]:
+        """What was set aside."""
+        sent = (one for outgoing in self.producer.rounds for one in outgoing)
+        return [value or b"" for topic, _partition, _key, value in sent if topic == "t-dead"]
+
     def on_light(self, record: Record, view: View) -> None:
         view.emit("out", f"light-{record.offset}", b"")
 
@@ -85,11 +102,14 @@ class Bench:
             view.put(BALANCES, f"row-{record.offset}", step)
             view.emit("out", f"heavy-{record.offset}", b"x" * (self.heavy_bytes // 3))
             yield
-            if record.value == b"poison" and step == 1:
-                raise ValueError("in the middle")
+            if (record.value.startswith(b"poison") or record.offset in self.empty) and step == 1:
+                raise ComplaintError(self.complaint)
+            if record.value in UNWRITABLE:
+                view.put(BALANCES, f"row-{record.offset}", UNWRITABLE[record.value])
 
-    async def run(self, light: int, heavy: list[bytes]) -> None:
+    async def run(self, light: int, heavy: Sequence[bytes | None]) -> None:
         """Let so many light records and these heavy ones wait, and work until all are decided."""
+        self.empty = {offset for offset, value in enumerate(heavy) if value is None}
         config = replace(
             toy_config("none", "t-", self.folder), tables=(BALANCES,),
             inputs=(Input("light", self.on_light), Input("heavy", self.on_heavy, is_heavy=True)), sweeps=self.sweeps,
@@ -130,9 +150,48 @@ async def test_what_raises_in_the_middle_leaves_nothing_but_its_dead_letter(tmp_
     keys = [key for one in bench.producer.emitted() for key in one]
     assert [b"light-0", *[b"heavy-0"] * 3, *[b"heavy-2"] * 3] == keys
     assert {b"row-0", b"row-2"} == bench.stores["balances"].rows.keys()
-    dead = [value for one in bench.producer.rounds for topic, _partition, _key, value in one if topic == "t-dead"]
-    assert 1 == len(dead)
-    assert b"in the middle" in (dead[0] or b"")
+    assert 1 == len(bench.dead_letters())
+    assert b"in the middle" in bench.dead_letters()[0]
+
+
+@pytest.mark.parametrize("value", UNWRITABLE)
+async def test_a_row_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path, value: bytes) -> None:
+    bench = Bench(tmp_path)
+
+    await bench.run(1, [b"", value, b""])
+
+    assert {b"row-0", b"row-2"} == bench.stores["balances"].rows.keys()
+    assert 1 == len(bench.dead_letters())
+    assert value == bench.dead_letters()[0].partition(b"\n")[2]
+
+
+async def test_a_record_without_a_value_is_a_dead_letter(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    await bench.run(0, [b"", None, b""])
+
+    assert {b"row-0", b"row-2"} == bench.stores["balances"].rows.keys()
+    assert 1 == len(bench.dead_letters())
+
+
+async def test_a_dead_letter_that_would_be_too_large_is_sent_without_its_record(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    value = b"poison" + b"x" * (7 * 1024 * 1024 - 100)
+
+    await bench.run(1, [value, b""])
+
+    about, _newline, kept = bench.dead_letters()[0].partition(b"\n")
+    assert len(value) == orjson.loads(about)["bytesLeftOut"]
+    assert b"" == kept
+    assert {b"row-1"} == bench.stores["balances"].rows.keys()
+
+
+async def test_what_an_error_quotes_does_not_stop_its_own_dead_letter(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, complaint="\ud800")
+
+    await bench.run(0, [b"poison"])
+
+    assert 1 == len(bench.dead_letters())
 
 
 async def test_what_the_broker_would_refuse_is_a_dead_letter_and_not_the_end(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from clearinghub.config import Settings
+from clearinghub.engine.overlay import VALUE_BYTES_MAX
 from clearinghub.kafka.load import LoadReporter, LoadView
 from clearinghub.kafka.recorder import KafkaRecorder
-from clearinghub.ports import RecorderBusyError, RecorderUnavailableError
+from clearinghub.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
 from clearinghub.topology import ensure_topics, load_topology
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
@@ -143,6 +144,20 @@ async def test_more_than_may_wait_is_refused(settings: Settings) -> None:
         await small.record("prepare", "payer", b"1")
     finally:
         await small.stop()
+
+
+async def test_a_message_that_the_broker_would_refuse_costs_nobody_else(
+    settings: Settings, recorder: KafkaRecorder
+) -> None:
+    huge = b"x" * (VALUE_BYTES_MAX + 1)
+    values = [b"1", huge, b"2", huge[:VALUE_BYTES_MAX], b"3"]
+
+    outcomes = await asyncio.gather(
+        *(recorder.record("prepare", "payer", value) for value in values), return_exceptions=True
+    )
+
+    assert [type(None), MessageTooLargeError, *[type(None)] * 3] == [type(one) for one in outcomes]
+    assert [b"1", b"2", huge[:VALUE_BYTES_MAX], b"3"] == [value for _, value in await read(settings, "prepare", 4)]
 
 
 async def test_a_request_that_is_given_up_takes_nobody_along(settings: Settings, recorder: KafkaRecorder) -> None:

@@ -24,6 +24,7 @@ class Coordinator:
         self._partitions = partitions
         self._by_schedule = by_schedule
         self._used: set[int] = set()
+        self._asked_again: set[int] = set()
         self._reports: dict[int, dict[int, Nets]] = {}
         self._reasons: dict[int, str | None] = {}
 
@@ -51,10 +52,14 @@ class Coordinator:
         return self._close(args["window"], args["reason"], effects)
 
     def _close(self, window: int, reason: str, effects: Effects) -> str | None:
-        if self.states.get(window) != "OPEN" or window not in self._used:
+        state = self.states.get(window)
+        if state not in ("OPEN", "PROCESSING") or window not in self._used:
             return REFUSED
         self._tell(window, "PROCESSING", reason, effects)
-        self._open(window + 1, effects)
+        if state == "OPEN":
+            self._open(window + 1, effects)
+        else:
+            self._asked_again.add(window)
         for partition in range(self._partitions):
             effects.add("settlement", partition, "close-window", window)
         return None
@@ -87,9 +92,12 @@ class Coordinator:
     def take_report(self, window: int, partition: int, rows: list[list[Any]], effects: Effects) -> None:
         """A partition has told all that it has of a window; the last one closes it."""
         reports = self._reports.setdefault(window, {})
+        nets_told = {Party(*row[2:5]): Sums(*row[7:]) for row in rows}
         if partition in reports:
-            raise Breach(f"partition {partition} has told twice of window {window}")
-        reports[partition] = {Party(*row[2:5]): Sums(*row[7:]) for row in rows}
+            if window not in self._asked_again or reports[partition] != nets_told:
+                raise Breach(f"partition {partition} has told twice of window {window}")
+            return
+        reports[partition] = nets_told
         if len(reports) < self._partitions:
             return
         nets: Nets = {}

@@ -3,7 +3,7 @@
 positions           (participant, account type, change, value behind it, transfer, entry)
 transfers           (transfer, kind, COMMITTED, SETTLED or ABORTED, error code, window)
 credit              (participant, account type, change, transfer, window, counterparty, account that settles it)
-                    or (partition, window-marker, window, source)
+                    or (partition, window-marker, window, source, whether it is sent again)
 settlement          (partition, kind, and what that kind tells)
 settlement-windows  (window, number, state, reason, contents) or (nets, number, flow, nets)
 notification        (receiver, method, transfer, what is told)
@@ -134,7 +134,7 @@ def _transfer(seen: Seen, _bodies: set[bytes]) -> Effect:
 def _credit(seen: Seen, _bodies: set[bytes]) -> Effect:
     line = _line(seen)
     if line["kind"] == "window-marker":
-        return seen.partition, "window-marker", line["window"], line["source"]
+        return seen.partition, "window-marker", line["window"], line["source"], line.get("again", False)
     return (
         line["participant"], line["account_type"], line["change"], line["id"], line["window"],
         line.get("counterparty", ""), line.get("settles_into", ""),

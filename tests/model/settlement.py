@@ -13,7 +13,7 @@ def take(line: dict[str, Any], windows: PartitionWindows, coordinator: Coordinat
     """Follow a record of topic `settlement`, or a marker of a window on topic `credit`."""
     match line["kind"]:
         case "window-marker":
-            windows.take_marker(line["window"], line["source"], effects)
+            windows.take_marker(line["window"], line["source"], effects, again=line.get("again", False))
         case "close-window":
             windows.leave(line["window"], effects)
         case "forget-window":

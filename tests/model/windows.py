@@ -80,19 +80,27 @@ class PartitionWindows:
 
     def leave(self, window: int, effects: Effects) -> None:
         """The window closes: what commits from here on is in the next one, and everybody hears where this one ends."""
-        if window != self.open:
+        again = window < self.open and window not in self._forgotten  # closed once more, before it was closed
+        if window != self.open and not again:
             raise Breach(f"partition {self._partition} is in window {self.open} and is to leave {window}")
-        self.open += 1
         for partition in range(self._partitions):
-            effects.add("credit", partition, "window-marker", window, self._partition)
+            effects.add("credit", partition, "window-marker", window, self._partition, again)
+        if again:
+            self._report_if_whole(window, effects)
+        else:
+            self.open += 1
 
-    def take_marker(self, window: int, source: int, effects: Effects) -> None:
+    def take_marker(self, window: int, source: int, effects: Effects, *, again: bool) -> None:
         """All credits of the window from `source` are here; with the last one's the nets are told."""
         seen = self._markers.setdefault(window, set())
-        if source in seen:
+        if again != (source in seen):  # nothing is lost here, so what comes again has come before
             raise Breach(f"partition {self._partition}: second marker of {source} for window {window}")
-        seen.add(source)
-        if len(seen) == self._partitions:
+        if not again:
+            seen.add(source)
+            self._report_if_whole(window, effects)
+
+    def _report_if_whole(self, window: int, effects: Effects) -> None:
+        if len(self._markers.get(window, ())) == self._partitions:
             nets = sorted((CURRENCY, ACCOUNT_TYPE, *party, *sums) for party, sums in self.nets(window).items())
             effects.add("settlement", self._hub_partition, "window-report", window, self._partition, tuple(nets), True)
 

@@ -6,6 +6,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from agents.command import on_command
 from agents.credit import make_on_credit
 from agents.netting import book_commit
@@ -118,12 +120,27 @@ class SettlementWorld:
         """The next record of a topic's partition arrives."""
         self.now_ms += 1
         topic, partition = place
-        key, value = self.waiting[place].popleft()
-        if not self.waiting[place]:
-            del self.waiting[place]
+        key, value = self._pop(place)
         view = self.views[partition]
+        line, _body = decode(value)
+        if line["kind"] == "close-window" and line["window"] > open_window(view):  # the one before was set aside
+            with pytest.raises(AssertionError, match="is closed while"):
+                self.handlers[topic](Offsets(topic, partition).record(value, self.now_ms, key), view)
+            return
         self.handlers[topic](Offsets(topic, partition).record(value, self.now_ms, key), view)
         self._route(view)
+
+    def set_aside(self, place: tuple[str, int]) -> None:
+        """The next record there goes to the dead letter, if it is one by which windows close."""
+        line, _body = decode(self.waiting[place][0][1])
+        if line["kind"] in ("close-window", "window-marker", "window-report"):
+            self._pop(place)
+
+    def _pop(self, place: tuple[str, int]) -> tuple[str, bytes]:
+        first = self.waiting[place].popleft()
+        if not self.waiting[place]:
+            del self.waiting[place]
+        return first
 
     def drain(self) -> None:
         """All that is on its way arrives."""

@@ -55,6 +55,16 @@ class SettlementMachine(RuleBasedStateMachine):
         assert 1 == len(open_ids)
         self.world.command("close-window", window=open_ids[0], reason="closed")
 
+    @rule(window_id=st.integers(1, 5))
+    def close_again(self, window_id: int) -> None:
+        if WindowState.PROCESSING in {one.state for one in self.world.windows() if one.window_id == window_id}:
+            self.world.command("close-window", window=window_id, reason="still waiting")
+
+    @precondition(lambda self: self.world.waiting)
+    @rule(data=st.data())
+    def set_aside(self, data: st.DataObject) -> None:
+        self.world.set_aside(data.draw(st.sampled_from(sorted(self.world.waiting))))
+
     @rule(model=st.sampled_from(NET_MODELS), ids=st.sets(st.integers(1, 5), min_size=1, max_size=3))
     def create(self, model: str, ids: set[int]) -> None:
         self.world.command("create-settlement", model=model, reason="r", windows=sorted(ids))
@@ -123,6 +133,10 @@ class SettlementMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.world.drain()
+        for window in self.world.windows():  # the oldest first; twice, for a marker may come before it is waited for
+            for _ in range(2):
+                self.close_again(window.window_id)
+                self.world.drain()
         self.money_is_conserved()
         self.no_state_is_forbidden()
         for settlement in self.world.settlements():

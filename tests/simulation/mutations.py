@@ -60,7 +60,7 @@ MUTANTS: Final = (
     Mutant("old-batches-accepted", "clearinghub/engine/partition.py", "batch.epoch != self.epoch or ", ""),
     Mutant(
         "gap-behind-aborted", "clearinghub/engine/consumer.py",
-        "if firsts[TopicPartition(*tp)] > self._ends[tp]}", "}",
+        " if firsts[TopicPartition(*tp)] > self._ends[tp] or now < self._ends[tp]", "",
     ),
     Mutant(
         "culprit-not-forgotten", "clearinghub/engine/partition.py",

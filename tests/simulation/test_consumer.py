@@ -73,6 +73,21 @@ def test_a_jump_over_records_that_are_gone_shows() -> None:
     assert [(0, 1, [0]), (5, 6, [5])] == read(history)
 
 
+def test_a_log_that_has_lost_its_end_shows() -> None:
+    """The client begins anew at its beginning: what comes then was decided before, and must not look like news."""
+
+    async def history(bus: Bus) -> None:
+        for value in (b"first", b"second"):
+            bus.append("in", 0, b"k", value)
+            await asyncio.sleep(FETCH_S)
+        log = bus.logs["in", 0]
+        for client in log.listeners:  # aiokafka resets its position by itself
+            client.seek(TopicPartition("in", 0), 0)
+        await asyncio.sleep(FETCH_S)
+
+    assert [(0, 1, [0]), (1, 2, [1]), (0, 2, [0, 1])] == read(history)
+
+
 def read(history: Callable[[Bus], Awaitable[None]]) -> list[tuple[int, int, list[int]]]:
     """The batches of topic `in` while a history is written: begin, end, offsets."""
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from clearinghub.config import Settings
-from clearinghub.schedule import next_due_of
+from clearinghub.schedule import next_due_of, number_of
 
 
 def due_after(expression: str, zone: str, moment: str, count: int) -> list[str]:
@@ -49,3 +49,10 @@ def test_what_is_no_expression(expression: str) -> None:
 def test_what_is_no_time_zone() -> None:
     with pytest.raises(ValidationError, match="is no time zone"):
         Settings(settlement_window_time_zone="Mars/Olympus")
+
+
+def test_a_schedule_is_told_from_another_in_every_process() -> None:
+    daily, berlin = Settings(settlement_window_cron="0 17 * * *"), {"settlement_window_time_zone": "Europe/Berlin"}
+
+    assert 4_201_489_559 == number_of(daily)
+    assert 3 == len({number_of(one) for one in (Settings(), daily, daily.model_copy(update=berlin))})

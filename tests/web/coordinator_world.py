@@ -25,10 +25,11 @@ class CoordinatorInMemory:
     async def windows(self, window_ids: Sequence[int]) -> list[Window]:
         return [one for one in reversed(await self.last_windows()) if one.window_id in window_ids]
 
-    async def nets(self, window: Window) -> dict[Flow, ContentNets]:
+    async def nets(self, window: Window) -> dict[Flow, ContentNets] | None:
         view = self._view("Hub")
         found = {one.flow: view.get(CONTENTS, content_key(window.window_id, one.flow)) for one in window.contents}
-        return {flow: nets for flow, nets in found.items() if nets is not None}
+        nets = {flow: nets for flow, nets in found.items() if nets is not None}
+        return nets if len(nets) == len(found) else None
 
     async def last_settlements(self) -> list[Settlement]:
         return self._coordinated(SETTLEMENTS, "settlement/")

@@ -79,6 +79,7 @@ class LedgerRecorder(FakeRecorder):
             self.settings.on_us_transfers,
             confirm_to_payee=self.settings.confirm_to_payee,
             fsp_in_bulk_paths=self.settings.fsp_in_bulk_paths,
+            forward_patience_ms=self.settings.forward_patience_ms,
             built_in_oracle_types=frozenset(self.settings.built_in_oracle_types),
             participants_reference_shapes=self.settings.participants_reference_shapes,
         )

@@ -26,6 +26,7 @@ from clearinghub.ports import (
     CommandRejectedError,
     CommandTimeoutError,
     LedgerUnavailableError,
+    MessageTooLargeError,
     RecorderBusyError,
     RecorderUnavailableError,
 )
@@ -71,6 +72,7 @@ async def a_surface_that_raises(error: Exception) -> AsyncIterator[TestClient[An
         (RecorderUnavailableError("why"), 503, "2003", "Service currently unavailable", "warning"),
         (BrokerGoneError("why"), 503, "2003", "Service currently unavailable", "warning"),
         (RecorderBusyError("why"), 503, "2005", "Server busy", "warning"),
+        (MessageTooLargeError(), 400, "3104", "Too large payload - Payload size is too large", "warning"),
         (LedgerUnavailableError("why"), 503, "2003", "Service currently unavailable", "warning"),
         (CommandTimeoutError("why"), 504, "2004", "Server timed out", "warning"),
         (RuntimeError("secret"), 500, "2001", "Internal server error", "error"),

@@ -30,7 +30,12 @@ async def dfsp() -> AsyncIterator[Dfsp]:
 
 
 async def test_a_new_request_is_refused_and_told_when_to_come_again(dfsp: Dfsp) -> None:
-    for answer in (await dfsp.post(), await dfsp.send("GET", PATH)):
+    removal = {"FSPIOP-Source": "payerfsp"}
+    for answer in (
+        await dfsp.post(),
+        await dfsp.send("GET", PATH),
+        await dfsp.send("DELETE", "/participants/MSISDN/27710101999", removal),
+    ):
         assert BUSY == answer.error
         assert "1" == answer.headers["Retry-After"]
     assert [] == dfsp.recorder.records

@@ -219,3 +219,15 @@ def test_versions_as_extensions_are_told_once_each() -> None:
     assert {"extension": [{"key": "2", "value": "0"}, {"key": "1", "value": "1"}]} == extension_list(
         ["2", "1.1", "2.0", ANY_VERSION]
     )
+
+
+async def test_headers_are_limited_all_together(dfsp: Dfsp) -> None:
+    """Each of them may be long, and there may be many: they go on with the message."""
+    each = {f"X-Note-{number}": "x" * 6_000 for number in range(10)}
+
+    assert 202 == (await dfsp.post(each)).status
+    recorded = len(dfsp.recorder.records)
+    answer = await dfsp.post({**each, "X-Last": "x" * 6_000})
+
+    assert (400, "3101", "Malformed syntax - Headers are too large") == answer.error
+    assert recorded == len(dfsp.recorder.records)

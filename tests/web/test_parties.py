@@ -71,6 +71,28 @@ async def test_a_forwarded_lookup_says_whom_to_tell_when_it_fails(dfsps: PartyDf
     assert media("parties", "1") == lookup["headers"]["accept"]
 
 
+async def test_what_is_passed_on_has_an_end_and_what_the_hub_says_has_none() -> None:
+    async with party_dfsps(forward_patience_ms=700) as dfsps:
+        ledger = dfsps.exchange.ledger
+        await dfsps.register()
+        answer = {"FSPIOP_Destination": PAYER}
+        for method, path, source, body, headers in (
+            ("GET", ID, PAYER, None, {}),
+            ("GET", ID, PAYER, None, {"FSPIOP_Destination": PAYEE}),
+            ("PUT", ID, PAYEE, PARTY, answer),
+            ("PUT", f"{ID}/error", PAYEE, ERROR, answer),
+        ):
+            ledger.watched.clear()
+            await dfsps.heard(method, f"/parties{path}", source, body, **headers)
+            [passed_on] = ledger.watched
+            assert ledger.ledger.now_ms + 700 == passed_on["deliver_by_ms"]
+
+        ledger.watched.clear()
+        await dfsps.heard("GET", f"/parties{SUB}")
+        [told] = ledger.watched
+        assert "deliver_by_ms" not in told
+
+
 async def test_a_lookup_with_a_destination_asks_nobody_else(dfsps: PartyDfsps) -> None:
     heard = await dfsps.heard("GET", f"/parties{ID}", FSPIOP_Destination=STRANGER)
     assert [Callback(STRANGER, PAYER, "GET", f"/parties{ID}", None)] == heard

@@ -268,3 +268,23 @@ async def test_what_is_not_there(closed: Operator, path: str, code: str, descrip
 
     assert (400, code) == (status, found_code)
     assert description in found
+
+
+async def test_a_window_that_retention_removes_while_it_is_read(closed: Operator) -> None:
+    shown = await settlement(closed)
+    for view in closed.ledger.views:
+        rows = view.tables.get("settlement", {})
+        for key in [key for key in rows if key.startswith("content/")]:
+            del rows[key]  # what the second read finds; the first was before
+
+    for path in (f"{WINDOW}/report", f"{WINDOW}/nets"):
+        unknown = (400, "2001", "Internal server error - No record for settlementWindowId: 1 found")
+        assert unknown == (await closed.get(path)).error, path
+    of_participant = f"/v2/settlementWindows?participantId={shown['participants'][0]['id']}"
+    assert (400, "3100") == (await closed.get(of_participant)).error[:2]
+    assert "no longer kept, and so not in here: windows 1" in (await closed.get("/v2/settlements/1/report")).text
+    for query in ("", "?limit=100"):
+        listed = (await closed.get(f"{WINDOW}/transfers{query}")).json
+        assert (3, ["window 1 is no longer kept: what is missing here cannot be told"]) == (
+            len(listed["transfers"]), listed["faults"],
+        )  # fmt: skip

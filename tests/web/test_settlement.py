@@ -116,6 +116,20 @@ async def test_wrong_lines_are_told_and_the_others_go_on(operator: Operator) -> 
     assert {"PS_TRANSFERS_RECORDED"} == states(once)
 
 
+async def test_a_request_names_so_many_accounts_whoever_has_them(operator: Operator) -> None:
+    shown = await a_settlement(operator)
+    (first, second, *_) = step(shown, "PS_TRANSFERS_RECORDED")["participants"]
+    accounts = first["accounts"] * 1_000
+
+    body = {"participants": [{**first, "accounts": accounts}, {**second, "accounts": accounts}]}
+    assert 200 == (await operator.put("/v2/settlements/1", body)).status
+    del operator.ledger.asked["put-settlement"]
+    body["participants"].append(second)
+    refused = "Generic validation error - All participants together must have less than or equal to 2000 accounts"
+    assert (400, "3100", refused) == await error_of(operator, "PUT", "/settlements/1", body)
+    assert "put-settlement" not in operator.ledger.asked
+
+
 async def test_the_cap_of_a_recipient_grows_where_it_has_no_room(operator: Operator) -> None:
     shown = await a_settlement(operator)
     body = {"currency": "USD", "limit": {"type": "NET_DEBIT_CAP", "value": -30, "alarmPercentage": 10}}

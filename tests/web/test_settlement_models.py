@@ -102,6 +102,56 @@ async def test_a_currencys_own_model_and_the_default_settle_one_window_each_its_
         assert dict.fromkeys(NET, 0) == await held(operator, "POSITION", currency)
 
 
+async def test_what_was_netted_before_a_currency_went_gross_is_the_defaults(operator: Operator) -> None:
+    await a_scheme_of(operator, {"name": "DEFAULT", "currency": None})
+    pay(operator)
+    await operator.post("/settlementModels", {**MODEL, **GROSS, "name": "CGS", "autoPositionReset": False})
+    pay(operator)
+    await close(operator)
+
+    answer = await operator.post("/v2/settlements", creation(1, model="DEFAULT"))
+    assert 200 == answer.status, answer.text
+    assert "SETTLED" == (await advance(operator, answer.json, *STEPS))["settlementWindows"][0]["state"]
+    assert dict.fromkeys(NET, 0) == await positions(operator)
+
+
+async def test_what_a_currencys_pairs_cannot_settle_is_the_defaults(operator: Operator) -> None:
+    await a_scheme_of(operator, {"name": "DEFAULT", "currency": None})
+    pay(operator)
+    await operator.post("/settlementModels", {**MODEL, "name": "PAIRS", "settlementInterchange": "BILATERAL"})
+    pay(operator)
+    await close(operator)
+    pay(operator)
+    await close(operator, 2)
+
+    assert "Inapplicable windows 1" in (await operator.post("/v2/settlements", creation(1, model="PAIRS"))).text
+    refused = await operator.post("/v2/settlements", creation(1, 2, model="DEFAULT"))
+    assert "Inapplicable windows 2" in refused.text  # all of that one is in pairs
+    mixed = (await operator.post("/v2/settlements", creation(1, model="DEFAULT"))).json
+    pairs = (await operator.post("/v2/settlements", creation(2, model="PAIRS"))).json
+    for shown in (mixed, pairs):
+        assert "SETTLED" == (await advance(operator, shown, *STEPS))["settlementWindows"][0]["state"]
+    assert dict.fromkeys(NET, 0) == await positions(operator)
+
+
+async def test_a_default_by_pairs_leaves_what_it_cannot_settle_either(operator: Operator) -> None:
+    pairs = {"settlementInterchange": "BILATERAL"}
+    await a_scheme_of(operator, {"name": "ALL", "currency": None}, currencies=("USD", "XTS"))
+    pay(operator)
+    await operator.post("/settlementModels", {**MODEL, **pairs, "name": "PAIRS"})
+    default = {name: value for name, value in {**MODEL, **pairs, "name": "DEFAULT"}.items() if name != "currency"}
+    await operator.put("/settlementModels/ALL", {"isActive": False})
+    assert 201 == (await operator.post("/settlementModels", default)).status
+    pay(operator, "XTS")
+    await close(operator)
+
+    answer = await operator.post("/v2/settlements", creation(1, model="DEFAULT"))
+    currencies = {a["netSettlementAmount"]["currency"] for one in answer.json["participants"] for a in one["accounts"]}
+    assert {"XTS"} == currencies
+    again = await operator.post("/v2/settlements", creation(1, model="ALL"))  # out of force, and able to
+    assert "SETTLED" == (await advance(operator, again.json, *STEPS))["state"]
+
+
 async def test_fees_are_settled_by_their_own_model(operator: Operator) -> None:
     await a_scheme_of(operator, {}, FEES)
     operator.ledger.commit("alpha", "beta", 100 * UNIT, fee=2 * UNIT)

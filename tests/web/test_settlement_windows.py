@@ -56,6 +56,8 @@ async def test_a_window_waits_for_all_partitions(operator: Operator) -> None:
 
     await close(operator)
     assert "PROCESSING" == (await operator.get("/v2/settlementWindows/1")).json["state"]
+    opened = await close(operator)  # once more
+    assert (2, "OPEN") == (opened["settlementWindowId"], opened["state"])
     pay(operator)  # into window 1 still, wherever the word has not come yet
     assert "Inapplicable windows 1" in (await operator.post("/v2/settlements", creation(1))).text
     operator.ledger.release()
@@ -118,3 +120,16 @@ async def test_what_is_not_there(operator: Operator, path: str, code: str, descr
     status, found_code, found = await error_of(operator, "GET", path)
     assert (400, code) == (status, found_code)
     assert description in found
+
+
+@pytest.mark.parametrize("again", [1, "1"])
+async def test_a_window_is_named_once(operator: Operator, again: object) -> None:
+    await a_scheme(operator)
+    pay(operator)
+    await close(operator)
+
+    body = creation(1, 2)
+    body["settlementWindows"].append({"id": again})
+    refused = 'Generic validation error - "settlementWindows[2]" contains a duplicate value'
+    assert (400, "3100", refused) == await error_of(operator, "POST", "/settlements", body)
+    assert "create-settlement" not in operator.ledger.asked

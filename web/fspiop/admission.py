@@ -13,7 +13,7 @@ from web.errors import busy_response
 
 _REFUSED: Final = Counter("clearinghub_requests_not_admitted_total", "New requests refused because of overload")
 _BEGUN: Final = Gauge("clearinghub_requests_begun", "Requests that begin something and have no answer yet")
-_BEGINNING: Final = frozenset({"POST", "GET"})  # of the FSPIOP API's methods; PUT and PATCH answer
+_BEGINNING: Final = frozenset({"POST", "GET", "DELETE"})  # of the FSPIOP API's methods; PUT and PATCH answer
 _OPERATIONS: Final = frozenset({"/health", "/ready", "/metrics"})
 
 

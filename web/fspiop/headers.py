@@ -39,6 +39,7 @@ _NOT_FORWARDED: Final = frozenset(
         "user-agent",
     }
 )
+HEADERS_LENGTH_MAX: Final = 64 * 1024  # of all together (fspiop 1.1); they go on with the message
 _ACCEPT_REQUIRED: Final = frozenset({"GET", "POST", "DELETE"})
 _IMF_DATE: Final = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -148,11 +149,15 @@ def is_http_date(text: str) -> bool:
 def _lower_case(request: Request) -> dict[str, str]:
     """All headers by lower-case name. One that is sent twice is joined, so that no two readers see different ones."""
     headers: dict[str, str] = {}
+    size = 0
     for name, value in request.headers.items():
         lower = name.lower()
+        size += len(name) + len(value)
         if not value.isascii() and not _is_text(value):
             _malformed(f"Invalid {lower} header")
         headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    if size > HEADERS_LENGTH_MAX:
+        _malformed("Headers are too large")
     return headers
 
 

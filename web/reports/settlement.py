@@ -23,7 +23,7 @@ from web.reports.page import page_begin, page_end, page_faults, page_note, page_
 from web.reports.table import Cell, Column, Kind, csv_header, csv_lines
 from web.settlement.bodies import number_in_path, refuse_unknown
 from web.settlement.shapes import window_shape
-from web.settlement.windows import find_window
+from web.settlement.windows import find_nets, find_window
 
 QUERY: Final[Keys] = {"format": FORMAT}
 
@@ -61,7 +61,7 @@ class SettlementReportsResource:
         if window.state not in CLOSED:
             told = f"Window {window_id} is {window.state.value}; its report is there once it is closed"
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, told))
-        report = report_window(window, await self._reader.nets(window))
+        report = report_window(window, await find_nets(self._reader, window))
         name = f"window-{window_id}-report"
         if form is Format.JSON:
             shape = {**window_shape(window), **_report_shape(report)}
@@ -86,7 +86,8 @@ class SettlementReportsResource:
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
         windows = await self._reader.windows(settlement.window_ids)
         nets = {window.window_id: await self._reader.nets(window) for window in windows}
-        report = report_settlement(settlement, nets)
+        kept = {window_id: found for window_id, found in nets.items() if found is not None}
+        report = report_settlement(settlement, kept)
         name = f"settlement-{settlement_id}-report"
         if form is Format.JSON:
             shape = {**_settlement_head(settlement), **_report_shape(report)}

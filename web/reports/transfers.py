@@ -122,7 +122,10 @@ class WindowTransfersResource:
         """What the list, read to its end, lacks or has too much; nobody knows that of a part, or before the end."""
         if after is not None or window.state not in CLOSED:
             return []
-        return sums.faults(await self._reader.nets(window))
+        nets = await self._reader.nets(window)
+        if nets is None:
+            return [f"window {window.window_id} is no longer kept: what is missing here cannot be told"]
+        return sums.faults(nets)
 
     def _rest(self, window: Window, place: Place, limit: int, query: dict[str, Any]) -> str:
         asked = {"format": query["format"]} if "format" in query else {}

@@ -68,6 +68,23 @@ def _milliseconds(value: object, place: Place) -> int:
 moment_in_query: Final = Check(_milliseconds, _MOMENT.takes)
 """A day or a time, without a zone in UTC; as milliseconds since 1970."""
 
+
+def _unique(items: Check) -> Check:
+    """A list in which no two have the same id, however it is written."""
+
+    def check(value: object, place: Place) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = items(value, place)
+        seen: set[int] = set()
+        for index, item in enumerate(found):
+            if item["id"] in seen:
+                fault = f'"{place.label}[{index}]" contains a duplicate value'
+                raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, fault))
+            seen.add(item["id"])
+        return found
+
+    return Check(check, {**items.takes, "uniqueItems": True})
+
+
 _REASON: Final = text(length_max=_REASON_LENGTH_MAX)
 _REFERENCE: Final = Key(text(length_max=_REFERENCE_LENGTH_MAX), required=False)
 
@@ -75,7 +92,7 @@ CLOSE_WINDOW: Final[Keys] = {"state": Key(one_of([WindowState.CLOSED.value])), "
 CREATE_SETTLEMENT: Final[Keys] = {
     "settlementModel": Key(text(length_max=30)),
     "reason": Key(_REASON),
-    "settlementWindows": Key(list_of({"id": Key(number)}, WINDOWS_MAX)),
+    "settlementWindows": Key(_unique(list_of({"id": Key(number)}, WINDOWS_MAX))),
 }
 _STATES: Final = [state.value for state in SettlementState if state is not SettlementState.SETTLING]
 ACCOUNT: Final[Keys] = {

@@ -18,6 +18,7 @@ from web.admin.context import AdminContext, json_response
 from web.errors import ApiError
 from web.settlement.bodies import (
     ACCOUNT,
+    ACCOUNTS_MAX,
     CREATE_SETTLEMENT,
     PARTICIPANT,
     SETTLEMENT,
@@ -33,6 +34,9 @@ _NO_OTHERS: Final = Rejection(
     ErrorCode.VALIDATION_ERROR, "No other properties are allowed when participants is provided"
 )
 _BOTH: Final = Rejection(ErrorCode.MISSING_ELEMENT, "State and reason are mandatory")
+_TOO_MANY: Final = Rejection(
+    ErrorCode.VALIDATION_ERROR, f"All participants together must have less than or equal to {ACCOUNTS_MAX} accounts"
+)
 _INVALID: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Invalid request payload input")
 
 
@@ -98,6 +102,8 @@ class SettlementsResource:
             return await self._abort(settlement_id, body)
         if any(name in body for name in _OTHERS):
             raise ApiError(_NO_OTHERS)
+        if sum(len(one["accounts"]) for one in body["participants"]) > ACCOUNTS_MAX:
+            raise ApiError(_TOO_MANY)
         asked = [_asked(one["id"], account) for one in body["participants"] for account in one["accounts"]]
         settlement, windows, touched = await self._advance(settlement_id, asked)
         return json_response(progress_shape(settlement, windows, touched))

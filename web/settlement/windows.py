@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp.web import Request, Response
 
+from clearinghub.domain.netting import Flow
 from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.domain.settlement_creation import ContentNets
 from clearinghub.domain.settlement_fields import window_of
 from clearinghub.domain.settlement_window import Window, WindowState
 from clearinghub.ports import SettlementReader
@@ -51,7 +54,7 @@ class WindowsResource:
     async def get_nets(self, request: Request) -> Response:
         """Who owes and who is owed what in a closed window; the hub's own addition."""
         window = await self._window(number_in_path(request, "id"))
-        nets = await self._reader.nets(window)
+        nets = await find_nets(self._reader, window)
         return json_response({**window_shape(window), "content": nets_shape(window, nets)})
 
     async def post_window(self, request: Request) -> Response:
@@ -70,7 +73,8 @@ class WindowsResource:
         if window.state in _HOLDS_NOTHING:
             return False
         nets = await self._reader.nets(window)
-        return any(ids.participant_id == participant_id for one in nets.values() for ids in one.accounts.values())
+        contents = () if nets is None else nets.values()
+        return any(ids.participant_id == participant_id for one in contents for ids in one.accounts.values())
 
 
 async def find_window(reader: SettlementReader, window_id: int) -> Window:
@@ -81,9 +85,25 @@ async def find_window(reader: SettlementReader, window_id: int) -> Window:
     """
     found = await reader.windows([window_id])
     if not found:
-        detail = f"No record for settlementWindowId: {window_id} found"
-        raise ApiError(Rejection(ErrorCode.INTERNAL_SERVER_ERROR, detail, http_status=400))
+        raise _unknown(window_id)
     return found[0]
+
+
+async def find_nets(reader: SettlementReader, window: Window) -> Mapping[Flow, ContentNets]:
+    """What the window holds.
+
+    Raises:
+        ApiError: it has left the hub's table since it was found.
+    """
+    nets = await reader.nets(window)
+    if nets is None:
+        raise _unknown(window.window_id)
+    return nets
+
+
+def _unknown(window_id: int) -> ApiError:
+    detail = f"No record for settlementWindowId: {window_id} found"
+    return ApiError(Rejection(ErrorCode.INTERNAL_SERVER_ERROR, detail, http_status=400))
 
 
 def _matches(window: Window, query: dict[str, Any]) -> bool:

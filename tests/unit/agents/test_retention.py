@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from agents.shell import store_transfer
 from agents.timeout import make_bulk_retention_sweep, make_retention_sweep
 from clearinghub.domain.bulk import Bulk, BulkState, Tally
@@ -118,6 +120,23 @@ def test_a_bulk_leaves_with_its_lines_once_all_of_them_are_archived() -> None:
     sweep(view, LATE_MS)
     assert (set(), set()) == (kept(view), set(view.rows(BULKS)))
     assert (3, "bulks", 0) == archive.told[-1]
+
+
+@pytest.mark.parametrize(("bulks", "lines", "left"), [(10, 1, 0), (5, 1_000, 1), (10, 0, 0)])
+def test_how_many_bulks_leave_at_once_is_a_matter_of_their_lines(bulks: int, lines: int, left: int) -> None:
+    view = MemoryView(3, 4)
+    history = ((BulkState.RECEIVED, RECEIVED_AT_MS), (BulkState.COMPLETED, RECEIVED_AT_MS + 1))
+    for bulk_id in map(str, range(bulks)):
+        ids = tuple(f"{bulk_id}-{place}" for place in range(lines))
+        for transfer_id in ids:
+            view.put(TRANSFERS, transfer_id, transfer(State.COMMITTED, transfer_id=transfer_id, bulk_id=bulk_id))
+        view.put(BULKS, bulk_id, Bulk(bulk_id, "payerfsp", "payeefsp", LATE_MS, history, "h", ids, tally=Tally()))
+    sweep = make_bulk_retention_sweep(RETENTION_MS)
+
+    sweep(view, LATE_MS)
+    assert (left, left * lines) == (len(view.rows(BULKS)), len(kept(view)))
+    sweep(view, LATE_MS)
+    assert {} == view.rows(BULKS)
 
 
 def test_rows_from_before_there_were_numbers_leave_after_their_time() -> None:

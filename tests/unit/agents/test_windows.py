@@ -82,3 +82,17 @@ def test_a_new_schedule_that_is_due_sooner_counts_at_once() -> None:
     make_window_sweep(0, hourly)(view, START_MS + 1)
     make_window_sweep(0, hourly)(view, hourly(START_MS))
     assert [1] == closings(view)
+
+
+def test_a_schedule_that_was_taken_away_or_changed_leaves_nothing_due() -> None:
+    for between in (make_window_sweep(0, None), make_window_sweep(0, lambda now_ms: now_ms + 365 * 24 * HOUR_MS, 7)):
+        view = MemoryView(0, 2)
+        make_window_sweep(0, hourly, 1)(view, START_MS)
+        mark_used(view, 1)
+
+        months_later_ms = START_MS + 2_000 * HOUR_MS
+        between(view, months_later_ms - 5)
+        make_window_sweep(0, hourly, 1)(view, months_later_ms)
+        assert [] == closings(view)
+        make_window_sweep(0, hourly, 1)(view, hourly(months_later_ms))
+        assert [1] == closings(view)

@@ -96,3 +96,9 @@ def test_a_window_that_does_not_balance_fails_and_may_be_counted_anew() -> None:
 
     again: Any = close(1, failed, "repaired", NOW_MS + 2)
     assert (WindowState.PROCESSING, (), None) == (again.closing.state, again.closing.reported, again.opened)
+
+
+def test_a_window_that_waits_may_be_closed_again_and_keeps_what_it_has_heard() -> None:
+    again: Any = close(1, reported({}, 1), "still waiting", NOW_MS + 2)
+    assert (WindowState.PROCESSING, (1,), None) == (again.closing.state, again.closing.reported, again.opened)
+    assert "still waiting" == again.closing.reason

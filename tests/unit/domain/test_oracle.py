@@ -171,6 +171,9 @@ def test_a_batchs_results() -> None:
         (404, b"", None),
         (200, b"[]", "1001"),
         (200, b"{", "1001"),
+        (200, b"[" * 100_000, "1001"),
+        (200, rb'{"partyList":[{"fspId":"a","partySubIdOrType":"\ud800"}]}', "1001"),  # no row can hold it
+        (200, b'{"partyList":[{"fspId":"a","partySubIdOrType":"\xed\xa0\x80"}]}', "1001"),
     ],
 )
 def test_lookups(status: int | None, content: bytes, code: str | None) -> None:
@@ -178,6 +181,12 @@ def test_lookups(status: int | None, content: bytes, code: str | None) -> None:
 
     assert code == told(found)
     assert code is not None or () == found
+
+
+def test_an_escape_of_a_whole_character_is_read() -> None:
+    found = read_lookup(200, rb'{"partyList":[{"fspId":"a","partySubIdOrType":"\u1000\ud83d\ude00"}]}')
+
+    assert (PartyEntry("a", "\u1000\N{GRINNING FACE}"),) == found
 
 
 def test_an_error_that_is_no_code_of_the_api() -> None:

@@ -57,6 +57,7 @@ FEES = replace(
     ledger_account_type="INTERCHANGE_FEE",
     settlement_account_type="INTERCHANGE_FEE_SETTLEMENT",
 )
+CGS = replace(NET, name="CGS", delay="IMMEDIATE", granularity="GROSS", interchange="BILATERAL")
 DEFAULT = replace(NET, name="DEFAULT", currency=None)
 FEE_PAIR = ("INTERCHANGE_FEE", "INTERCHANGE_FEE_SETTLEMENT")
 
@@ -137,10 +138,26 @@ def test_combinations(combination: tuple[str, str, str]) -> None:
             replace(NET, name="X", settlement_account_type="NONE"),
             ("3003", "Add Party information error - Settlement account type was not found", 400),
         ),
+        (
+            replace(CGS, settlement_account_type="INTERCHANGE_FEE_SETTLEMENT"),
+            (
+                "3100",
+                (
+                    "Generic validation error - An IMMEDIATE GROSS model of POSITION must have settlementAccountType"
+                    " SETTLEMENT"
+                ),
+                400,
+            ),
+        ),
     ],
 )
 def test_models_that_are_refused(asked: ModelDefinition, expected: tuple[str, str, int]) -> None:
     assert expected == refused(add_model(hub(NET), asked, ids()))
+
+
+def test_fees_may_be_gross_wherever_they_settle() -> None:
+    for asked in (CGS, replace(CGS, name="X", ledger_account_type="INTERCHANGE_FEE")):
+        assert isinstance(add_model(hub(NET), asked, ids()), Participant)
 
 
 def test_models_are_bounded() -> None:

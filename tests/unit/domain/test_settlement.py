@@ -57,7 +57,7 @@ def test_an_answer_that_was_given_already_is_a_bug() -> None:
 def test_without_the_hubs_account_there_is_no_settlement() -> None:
     hub = Participant(1, "Hub", active=True, created_at_ms=1)
 
-    refused: Any = choose_contents(hub, model("m"), [3], {3: WINDOW})
+    refused: Any = choose_contents(hub, model("m"), [3], {3: WINDOW}, lambda _window_id, _flow: NETS)
     assert "Hub multilateral net settlement account" in refused.detail
 
 

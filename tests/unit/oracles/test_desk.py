@@ -112,6 +112,17 @@ async def test_the_cache_is_bounded_and_can_be_off() -> None:
         assert off.get(1, "1", 0) is None
 
 
+def test_the_cache_is_bounded_by_bytes_too() -> None:
+    cache = AnswerCache(100, 1_000, bytes_max=10)
+    half = OracleAnswer(200, b"x" * 5)
+    for url in ("1", "2", "2", "3"):  # the second time one takes the place of the first
+        cache.put(1, url, half, 0, 0)
+    assert [None, half, half] == [cache.get(1, url, 0) for url in ("1", "2", "3")]
+
+    cache.put(1, "4", OracleAnswer(200, b"x" * 11), 0, 0)  # and drives out no other
+    assert [half, half, None] == [cache.get(1, url, 0) for url in ("2", "3", "4")]
+
+
 async def test_failures_are_not_kept_and_open_the_breaker() -> None:
     oracle, clock = FakeOracle(NO_ANSWER), Clock()
     desk = desk_of(oracle, clock, oracle_breaker_failures=3, oracle_breaker_open_ms=500)
@@ -224,3 +235,57 @@ async def test_who_registers_a_party_and_looks_it_up_finds_it() -> None:
     )
 
     assert ["http://o/2", "http://o/1", "http://o/1?partySubIdOrType=30"] == [asked.url for asked in oracle.asked]
+
+
+async def test_the_changes_of_one_party_take_no_longer_together_than_the_limit() -> None:
+    oracle = FakeOracle(hanging=frozenset({1}))
+    desk = desk_of(oracle, oracle_timeout_ms=50, oracle_breaker_failures=100)
+
+    assert [NO_ANSWER] * 5 == await asyncio.gather(*(desk.ask(question(method="POST")) for _ in range(5)))
+    await asyncio.sleep(0.1)
+
+    assert 2 >= len(oracle.asked)  # the others' time was over before their turn, and none is sent later
+
+
+async def test_the_changes_of_one_party_count_as_waiting() -> None:
+    oracle = FakeOracle(hanging=frozenset({1}))
+    desk = desk_of(oracle, oracle_waiting_max=2, oracle_timeout_ms=5_000)
+    slow = [asyncio.create_task(desk.ask(question(method="POST"))) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(1):
+        assert NO_ANSWER == await desk.ask(question(method="POST"))
+    for task in slow:
+        task.cancel()
+
+
+class SlowToStop(FakeOracle):
+    """Hangs on the first question, and is still at it for a while after that was broken off."""
+
+    stopped = False
+
+    async def ask(self, asked: OracleQuestion) -> OracleAnswer:
+        if self.asked:
+            assert self.stopped
+            return await super().ask(asked)
+        self.asked.append(asked)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)
+            self.stopped = True
+        raise AssertionError
+
+
+async def test_a_change_whose_time_is_over_lets_nobody_pass_the_one_before_it() -> None:
+    oracle = SlowToStop()
+    desk = desk_of(oracle, oracle_timeout_ms=50, oracle_breaker_failures=100)
+    first, second = (asyncio.create_task(desk.ask(question(method="POST"))) for _ in range(2))
+    assert NO_ANSWER == await second
+    assert not first.done()
+
+    third = asyncio.create_task(desk.ask(question(method="PUT")))
+
+    assert (NO_ANSWER, NO_ANSWER) == (await first, await third)
+    assert FOUND == await desk.ask(question())
+    assert ["POST", "GET"] == [asked.method for asked in oracle.asked]

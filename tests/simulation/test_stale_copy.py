@@ -1,0 +1,125 @@
+"""A local copy that its changelog may have forgotten to correct is built anew; one that is merely behind catches up."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from aiokafka import TopicPartition
+from faust.types import TP
+
+from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.record import TOMBSTONES_KEPT_MS, TableSpec
+from clearinghub.engine.recovery import STALE_AFTER_MS, ChangelogReader
+from clearinghub.engine.store import TableChanges
+from clearinghub.engine.surroundings import Surroundings
+from tests.simulation.disk import Disk, SimulatedStore, SimulatedTable
+
+NOW_MS = 1_800_000_000_000
+SPEC: TableSpec[bytes] = TableSpec("rows", bytes, bytes)
+CHANGELOG = TP("app-rows-changelog", 0)
+PLACE = TopicPartition(*CHANGELOG)
+
+
+class Row(NamedTuple):
+    offset: int
+    key: bytes
+    value: bytes | None
+
+
+class Changelog:
+    """A consumer of a compacted changelog: what the cleaner has left of it."""
+
+    def __init__(self, rows: list[Row], end: int) -> None:
+        self._rows = rows
+        self._end = end
+        self._next = 0
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def assign(self, places: object) -> None: ...
+    def pause(self, *places: object) -> None: ...
+
+    def seek(self, _place: TopicPartition, offset: int) -> None:
+        self._next = offset
+
+    async def position(self, _place: TopicPartition) -> int:
+        return self._next
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 0)
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, self._end)
+
+    async def getmany(self, **_options: object) -> dict[TopicPartition, list[Row]]:
+        found = [row for row in self._rows if row.offset >= self._next]
+        self._next = self._end
+        return {PLACE: found} if found else {}
+
+
+class Copy:
+    """A copy of which row `paid` was read at offset 0, long ago; it was removed at 1, and both are cleaned away."""
+
+    def __init__(self, level_at_ms: int | None) -> None:
+        self.table = SimulatedTable("rows", SimulatedStore(Disk(), "rows", lambda _point: None))
+        changes = TableChanges({}, [])
+        changes.set(SPEC, "paid", b"reserved", b"reserved")
+        self.table.data.apply(SPEC, 0, changes, 0)
+        if level_at_ms is not None:
+            self.table.data.stamp(0, level_at_ms)
+
+    def reader(self, changelog: Changelog) -> ChangelogReader:
+        config = EngineConfig(
+            application_id="app", bootstrap="", partitions=1, inputs=(Input("in", lambda _record, _view: None),),
+            tables=(SPEC,), output_partitions={}, dead_letter_topic="dead", data_dir=Path("none"),
+            surroundings=Surroundings(make_consumer=lambda **_settings: changelog, wall_s=lambda: NOW_MS / 1000),
+        )  # fmt: skip
+        tables: Any = {CHANGELOG: self.table}
+        return ChangelogReader(config, tables)
+
+    def recover(self, *rows: Row) -> None:
+        async def run() -> None:
+            reader = self.reader(Changelog(list(rows), end=5))
+            await reader.start()
+            await reader.catch_up()
+
+        asyncio.run(run())
+
+    def row(self, key: bytes) -> bytes | None:
+        return self.table.data.row(0, key)
+
+
+@pytest.mark.parametrize("level_at_ms", [None, NOW_MS - TOMBSTONES_KEPT_MS, NOW_MS - STALE_AFTER_MS - 1])
+def test_a_row_whose_removal_is_forgotten_does_not_come_back(level_at_ms: int | None) -> None:
+    copy = Copy(level_at_ms)
+    copy.recover(Row(3, b"open", b"1"))
+
+    assert copy.row(b"paid") is None
+    assert b"1" == copy.row(b"open")
+    assert NOW_MS == copy.table.data.stamped_ms(0)
+
+
+def test_a_copy_that_was_level_lately_only_reads_on() -> None:
+    copy = Copy(NOW_MS - STALE_AFTER_MS)
+    copy.recover(Row(0, b"paid", b"not read again"), Row(3, b"open", b"1"))
+
+    assert (b"reserved", b"1") == (copy.row(b"paid"), copy.row(b"open"))
+    assert NOW_MS == copy.table.data.stamped_ms(0)
+
+
+@pytest.mark.parametrize(("next_offset", "stamped_ms"), [(5, NOW_MS), (4, NOW_MS - 1)])
+def test_a_standby_is_stamped_only_when_it_is_level(next_offset: int, stamped_ms: int) -> None:
+    copy = Copy(NOW_MS - 1)
+
+    async def run() -> None:
+        changelog = Changelog([], end=5)
+        reader = copy.reader(changelog)
+        await reader.start()
+        changelog.seek(PLACE, next_offset)
+        await reader.stamp_if_level()
+
+    asyncio.run(run())
+    assert stamped_ms == copy.table.data.stamped_ms(0)
