@@ -39,6 +39,9 @@ class KafkaWindowTransfers:
 
     async def read(self, window: Window, after: Place | None) -> AsyncGenerator[list[WindowTransfer], None]:
         """Its transfers behind `after`, some at a time."""
+        partitions = range(0 if after is None else after.partition, self._settings.partitions)
+        if not partitions:
+            return  # and no client is made: one that is closed before its tasks have begun cancels who closes it
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._turns.acquire()
@@ -56,7 +59,7 @@ class KafkaWindowTransfers:
             async with asyncio.timeout(TIMEOUT_S):
                 await consumer.start()
             reading = _Reading(consumer, self._settings.topic("transfers"), window)
-            for partition in range(0 if after is None else after.partition, self._settings.partitions):
+            for partition in partitions:
                 behind = after.offset + 1 if after is not None and after.partition == partition else 0
                 async for batch in reading.partition(partition, behind):
                     yield batch

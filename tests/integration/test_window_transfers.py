@@ -160,3 +160,11 @@ async def test_without_a_broker() -> None:
 
     with pytest.raises(LedgerUnavailableError):
         await anext(reader.read(window(1), None))
+
+
+async def test_behind_the_last_partition_there_is_nothing(topic: Topic) -> None:
+    """An empty page, and not the end of the task that asked: a client closed unused would cancel it."""
+    await topic.end(1, 1, 10)
+
+    assert [] == await topic.ids_of(window(1), Place(PARTITIONS, 0))
+    assert [] == await topic.ids_of(window(1), Place(9054, 0))
