@@ -28,7 +28,7 @@ from tests.integration.hub_under_test import REPOSITORY, free_port, request
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
 
-KILLS = int(os.environ.get("ARCHIVE_KILLS", "10"))
+KILLS = int(os.environ.get("ARCHIVE_KILLS", "5"))
 SEED = 20_260_303
 MANY = int(os.environ.get("ARCHIVE_RECORDS", "240000"))
 AT_ONCE = 10_000
