@@ -25,10 +25,10 @@ STATUS_NOT_IMPLEMENTED = 501
 # Refusals that a request of the described shape must not get.
 _OF_PARTIES = r"invalid fspiop-source header|Invalid (?:party (?:identifier|sub-id)|MSISDN|EMAIL|IBAN)"
 # The number 1 and the text "1" are one window, and two items of a list to the description.
-_TWICE = r"3100 Generic validation error - \"settlementWindows\[[0-9]+\]\" contains a duplicate value"
+_TWICE = r"\"settlementWindows\[[0-9]+\]\" contains a duplicate value"
 _MALFORMED = re.compile(
-    rf"(?!3101 Malformed syntax - (?:{_OF_PARTIES}))(?!{_TWICE})"
-    r"310[123]\b|3100 Generic validation error - [/\"]|3001\b"
+    rf"(?!3101 Malformed syntax - (?:{_OF_PARTIES}))"
+    rf"310[123]\b|3100 Generic validation error - (?!{_TWICE})[/\"]|3001\b"
 )
 
 
