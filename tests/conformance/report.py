@@ -86,8 +86,8 @@ class Report:
     def _caption(self) -> str:
         return (
             f"{self.seconds:.0f} s, ledger in {self.ledgers} process(es). effective: assertions that an empty hub does "
-            f"not pass; discriminating: nor a blind forwarder; excluded: not yet applicable, by EXCLUDED.md.\n"
-            f"{len(self.not_run)} collections were not run: none of their requests applies yet, by EXCLUDED.md."
+            f"not pass; discriminating: nor a blind forwarder; excluded: not applicable, by EXCLUDED.md.\n"
+            f"{len(self.not_run)} collections were not run: none of their requests applies, by EXCLUDED.md."
         )
 
 
