@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from agents.alarms import Alarms
 from agents.fees import interchange_fee
@@ -42,9 +41,9 @@ def prepare_one(
         store_position(view, outcome.position, request.amount, request.transfer_id, PRINCIPLE_VALUE)
         _raise_alarm(record, view, context, payer.position, outcome.position, request.transfer_id, trace)
         fee = interchange_fee(context, outcome.transfer, packet, record.timestamp_ms)
-        store_transfer(view, replace(outcome.transfer, prepare_offset=record.offset, interchange_fee=fee))
+        store_transfer(view, outcome.transfer._replace(prepare_offset=record.offset, interchange_fee=fee))
     elif isinstance(outcome, prepare.Refused):
-        store_transfer(view, replace(outcome.transfer, prepare_offset=record.offset))
+        store_transfer(view, outcome.transfer._replace(prepare_offset=record.offset))
     return outcome
 
 

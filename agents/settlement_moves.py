@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -49,7 +48,7 @@ def _raise_cap(context: LedgerContext, record: Record, view: View, before: Posit
     cap = before.net_debit_cap
     if cap is None or cap - before.value - before.reserved - added >= 0:
         return
-    raised = replace(before, net_debit_cap=cap + added)
+    raised = before._replace(net_debit_cap=cap + added)
     view.put(POSITIONS, position_key(before.participant, before.currency, before.account_type), raised)
     Alarms(record, view, context.hub_name, None).limit_changed(before, raised)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -125,7 +125,7 @@ def emit_reply(view: View, correlation_id: str, reply_to: str, answer: Any) -> N
 def store_transfer(view: View, transfer: Transfer) -> None:
     """Store a transfer; when it has reached its end, publish it on topic `transfers`."""
     if transfer.state.is_final:
-        transfer = replace(transfer, sequence=next_sequence(view))
+        transfer = transfer._replace(sequence=next_sequence(view))
         view.emit_to_partition("transfers", view.partition, transfer.transfer_id, orjson.dumps(_final_record(transfer)))
     view.put(TRANSFERS, transfer.transfer_id, transfer)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -18,7 +16,6 @@ POSITION_VERSION = 1
 BULK_VERSION = 1
 _FIRST = 20  # elements that the first rows of transfers had
 _LATER = (None, 0, None)  # what those that came later were until then: bulk, interchange fee, sequence
-_position_fields = attrgetter(*(field.name for field in fields(Position)))
 
 
 def encode_transfer(row: Transfer) -> bytes:
@@ -55,7 +52,7 @@ def decode_transfer(data: bytes) -> Transfer:
 
 def encode_position(row: Position) -> bytes:
     """An account's row as bytes."""
-    return orjson.dumps([POSITION_VERSION, *_position_fields(row)])
+    return orjson.dumps([POSITION_VERSION, *row])
 
 
 def decode_position(data: bytes) -> Position:

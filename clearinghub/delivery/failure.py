@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import orjson
@@ -49,7 +48,7 @@ def for_dead_letter(notification: Notification) -> Notification | None:
 
     Nobody is told of its failure a second time.
     """
-    return None if notification.deliver_by_ms is not None else replace(notification, failure=None)
+    return None if notification.deliver_by_ms is not None else notification._replace(failure=None)
 
 
 def _rejection(notification: Notification, reason: Reason) -> Rejection:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from clearinghub.messages import VERSION, MalformedMessageError, decode, encode
 
@@ -14,8 +13,7 @@ ALARM_RESOURCE: Final = "alarms"
 """What the hub tells a participant's operators: plain JSON, no resource of the API Definition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Whom the hub tells when a callback cannot be delivered; the fields are those of `messages.FailureMessage`."""
 
     receiver: str
@@ -25,8 +23,7 @@ class Failure:
     no_endpoint_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(NamedTuple):
     """A callback to one receiver; the fields are those of `messages.NotificationMessage`, `transfer_id` its `id`."""
 
     notification_id: str
@@ -97,7 +94,7 @@ class Notification:
             "trace": self.trace,
         }
         if self.failure is not None:
-            line["failure"] = asdict(self.failure)
+            line["failure"] = self.failure._asdict()
         if self.deliver_by_ms is not None:
             line["deliver_by_ms"] = self.deliver_by_ms
         return encode(line, self.body)

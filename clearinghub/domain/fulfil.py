@@ -6,9 +6,9 @@ RESERVED is moved by a message any more. So a stray or repeated answer never giv
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from clearinghub.domain.fulfilment import fulfils
 from clearinghub.domain.rejections import ErrorCode, ErrorInformation, Rejection, is_defined_error_code
@@ -40,8 +40,7 @@ class Action(Enum):
     ABORT = "abort"
 
 
-@dataclass(frozen=True, slots=True)
-class FulfilRequest:
+class FulfilRequest(NamedTuple):
     """A PUT /transfers/{ID} or its /error.
 
     `source` and `destination` are the headers, the latter None when absent. `content_version` is the version in the
@@ -173,8 +172,8 @@ def _decide_repeated(request: FulfilRequest, stored: Transfer, used_hash: str) -
 def _use_up(request: FulfilRequest, stored: Transfer) -> Transfer:
     """Errors and fulfils are told apart by a hash each: who has sent REJECT may still send its error."""
     if request.action is Action.ABORT:
-        return replace(stored, error_hash=request.hash)
-    return replace(stored, fulfil_hash=request.hash)
+        return stored._replace(error_hash=request.hash)
+    return stored._replace(fulfil_hash=request.hash)
 
 
 def _decide_first(request: FulfilRequest, row: Transfer, window: int, now_ms: int) -> FulfilOutcome:
@@ -207,14 +206,14 @@ def _rejection(request: FulfilRequest, row: Transfer, now_ms: int) -> Rejection 
 
 def _abort_invalid(request: FulfilRequest, row: Transfer, rejection: Rejection, now_ms: int) -> AbortedInvalid:
     aborted = row.step(Step.ACCEPT_ERROR, now_ms).step(Step.ABORT, now_ms)
-    transfer = replace(aborted, error=ErrorInformation.of(rejection))
+    transfer = aborted._replace(error=ErrorInformation.of(rejection))
     return AbortedInvalid(transfer, rejection, reserve=request.action is Action.RESERVE)
 
 
 def _abort(request: FulfilRequest, row: Transfer, now_ms: int) -> Aborted:
     error = told_error(request.error)
     aborted = row.step(Step.ACCEPT_ERROR, now_ms).step(Step.ABORT, now_ms)
-    return Aborted(replace(aborted, error=error), error_replaced=error is not request.error)
+    return Aborted(aborted._replace(error=error), error_replaced=error is not request.error)
 
 
 def told_error(error: ErrorInformation | None) -> ErrorInformation:
@@ -225,8 +224,7 @@ def told_error(error: ErrorInformation | None) -> ErrorInformation:
 
 
 def _commit(request: FulfilRequest, row: Transfer, window: int, now_ms: int) -> Committed:
-    accepted = replace(
-        row.step(Step.ACCEPT_FULFIL, now_ms),
+    accepted = row.step(Step.ACCEPT_FULFIL, now_ms)._replace(
         fulfilment=request.fulfilment,
         completed_timestamp=request.completed_timestamp,
         window=window,

@@ -6,7 +6,7 @@ is on the hub's partition and follows by a credit, which cannot be refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from clearinghub.domain.lookup import EXTENSION_VALUE_LENGTH_MAX, EXTENSIONS_MAX
@@ -106,7 +106,7 @@ def reserve_funds_out(
         return _repeated(request, stored, FUNDS_OUT)
     received = _first_row(request, FUNDS_OUT, now_ms)
     if settlement.value + request.amount > 0:
-        aborted = replace(received.step(Step.REFUSE, now_ms), error=ErrorInformation.of(_INSUFFICIENT))
+        aborted = received.step(Step.REFUSE, now_ms)._replace(error=ErrorInformation.of(_INSUFFICIENT))
         return Recorded(aborted)
     return Recorded(received.step(Step.RESERVE, now_ms), settlement_change=request.amount)
 

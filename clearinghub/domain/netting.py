@@ -8,7 +8,7 @@ done when its last credit is, and closing it only collects them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from clearinghub.domain.money import format_amount
@@ -37,8 +37,7 @@ class Party(NamedTuple):
     counterparty: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Net:
+class Net(NamedTuple):
     """The debits and credits of one party in one flow of one window, in 1/10,000 of the unit."""
 
     debits: int = 0
@@ -62,11 +61,11 @@ class Net:
 
     def debited(self, amount: int) -> Net:
         """With one more debit."""
-        return replace(self, debits=self.debits + amount, debit_count=self.debit_count + 1)
+        return self._replace(debits=self.debits + amount, debit_count=self.debit_count + 1)
 
     def credited(self, amount: int) -> Net:
         """With one more credit."""
-        return replace(self, credits=self.credits + amount, credit_count=self.credit_count + 1)
+        return self._replace(credits=self.credits + amount, credit_count=self.credit_count + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,12 @@ holds funds for the DFSP. All values are integers of 1/10,000 of the currency un
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from clearinghub.domain.rejections import ErrorCode, Rejection
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """One account of one participant: its value, its limit, its flags, and how often it has changed.
 
     `net_debit_cap` is None until a limit is set (then nothing may be reserved). `alarm_percent` is the share of the cap
@@ -34,7 +33,7 @@ class Position:
 
     def changed_by(self, change: int, now_ms: int) -> Position:
         """The account after a movement of `change`; this is the only way a value moves."""
-        return replace(self, value=self.value + change, change_number=self.change_number + 1, changed_at_ms=now_ms)
+        return self._replace(value=self.value + change, change_number=self.change_number + 1, changed_at_ms=now_ms)
 
 
 def reserve(position: Position, settlement: Position, amount: int, now_ms: int) -> Position | Rejection:

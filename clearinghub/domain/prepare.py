@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
 
 from clearinghub.domain.fulfilment import is_condition
 from clearinghub.domain.money import amount_fault, format_amount
@@ -18,8 +18,7 @@ _NO_SETTLEMENT_MODEL: Final = Rejection(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PrepareRequest:
+class PrepareRequest(NamedTuple):
     """A POST /transfers: `source` is FSPIOP-Source, `hash` the hash of the body, `extensions` its extensionList.
 
     Or a line of the bulk `bulk_id`, as the POST /transfers that it would be (fspiop 8.1).
@@ -38,8 +37,7 @@ class PrepareRequest:
     bulk_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PayerStanding:
+class PayerStanding(NamedTuple):
     """What the ledger knows of the payer, with its POSITION and SETTLEMENT account of the transfer's currency."""
 
     exists: bool
@@ -48,8 +46,7 @@ class PayerStanding:
     settlement: Position | None
 
 
-@dataclass(frozen=True, slots=True)
-class PayeeStanding:
+class PayeeStanding(NamedTuple):
     """What the hub knows of the payee and of its POSITION account of the transfer's currency."""
 
     exists: bool
@@ -118,14 +115,12 @@ def decide_prepare(
     if fault is not None:
         rejection = Rejection(ErrorCode.VALIDATION_ERROR, fault)
         invalid = _first_row(request, State.INVALID, now_ms)
-        return Refused(replace(invalid, error=ErrorInformation.of(rejection)), rejection)
+        return Refused(invalid._replace(error=ErrorInformation.of(rejection)), rejection)
     received = _first_row(request, State.RECEIVED_PREPARE, now_ms)
     held = _hold(request.amount, payer, now_ms)
     if isinstance(held, Rejection):
-        refused = replace(
-            received.step(Step.REFUSE, now_ms),
-            error=ErrorInformation.of(held, request.extensions),  # fspiop 3.3: the prepare's extensions come back
-        )
+        # fspiop 3.3: the prepare's extensions come back.
+        refused = received.step(Step.REFUSE, now_ms)._replace(error=ErrorInformation.of(held, request.extensions))
         return Refused(refused, held)
     return Reserved(received.step(Step.RESERVE, now_ms), held)
 

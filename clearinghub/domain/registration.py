@@ -129,7 +129,7 @@ def set_initial_limit(
         return ACCOUNT_NOT_FOUND
     if position.net_debit_cap is not None:
         return _LIMIT_SET
-    capped = replace(position, net_debit_cap=net_debit_cap, alarm_percent=ALARM_PERCENT_DEFAULT)
+    capped = position._replace(net_debit_cap=net_debit_cap, alarm_percent=ALARM_PERCENT_DEFAULT)
     if initial_position:
         capped = capped.changed_by(initial_position, now_ms)
     return _with_accounts_active(participant, (capped, settlement), active=True)
@@ -142,7 +142,7 @@ def adjust_limit(
     position = position_of(currency, POSITION)
     if position is None or position.net_debit_cap is None:
         return _NO_LIMIT
-    return Change(participant, (replace(position, net_debit_cap=net_debit_cap, alarm_percent=alarm_percent),))
+    return Change(participant, (position._replace(net_debit_cap=net_debit_cap, alarm_percent=alarm_percent),))
 
 
 def _with_accounts_active(participant: Participant, positions: tuple[Position, ...], *, active: bool) -> Change:
@@ -153,7 +153,7 @@ def _with_accounts_active(participant: Participant, positions: tuple[Position, .
     )
     assert ids <= {account.account_id for account in accounts}
     return Change(
-        _changed(participant, accounts=accounts), tuple(replace(position, active=active) for position in positions)
+        _changed(participant, accounts=accounts), tuple(position._replace(active=active) for position in positions)
     )
 
 

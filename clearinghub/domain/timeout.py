@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from clearinghub.domain.rejections import ErrorCode, ErrorInformation, Rejection
@@ -32,8 +32,8 @@ def decide_timeout(stored: Transfer | None, now_ms: int) -> TimeoutOutcome:
     if stored is None or stored.kind != TRANSFER_KIND or stored.expires_at_ms >= now_ms:
         return NotDue()
     if stored.state is State.RECEIVED_PREPARE:
-        return Expired(replace(stored.step(Step.EXPIRE, now_ms), error=_EXPIRED), was_reserved=False)
+        return Expired(stored.step(Step.EXPIRE, now_ms)._replace(error=_EXPIRED), was_reserved=False)
     if stored.state is State.RESERVED:
         unwound = stored.step(Step.EXPIRE, now_ms).step(Step.UNWIND, now_ms)
-        return Expired(replace(unwound, error=_EXPIRED), was_reserved=True)
+        return Expired(unwound._replace(error=_EXPIRED), was_reserved=True)
     return NotDue()

@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -137,8 +137,8 @@ def parsed(request: bytes) -> tuple[str, dict[str, str], bytes]:
     return first, {name.lower(): value for name, value in headers.items()}, body
 
 
-FORWARDED_POST = replace(
-    PLAIN, source="payerfsp", receiver="payeefsp", method="POST", path="/transfers", headers=SENT, body=BODY
+FORWARDED_POST = PLAIN._replace(
+    source="payerfsp", receiver="payeefsp", method="POST", path="/transfers", headers=SENT, body=BODY
 )
 HUB_HEADERS = {
     "content-type": "application/vnd.interoperability.transfers+json;version=1.1",
@@ -148,7 +148,7 @@ HUB_HEADERS = {
     "fspiop-uri": "/transfers/t-1",
     "traceparent": SENT["traceparent"],
 }
-HUB_PUT = replace(PLAIN, receiver="payeefsp", headers=SENT, body=BODY)
+HUB_PUT = PLAIN._replace(receiver="payeefsp", headers=SENT, body=BODY)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ HUB_PUT = replace(PLAIN, receiver="payeefsp", headers=SENT, body=BODY)
     [
         (FORWARDED_POST, ON_THE_WIRE),
         (HUB_PUT, HUB_HEADERS | {"fspiop-http-method": "PUT"}),
-        (replace(HUB_PUT, method="PATCH"), HUB_HEADERS | {"fspiop-http-method": "PATCH"}),
+        (HUB_PUT._replace(method="PATCH"), HUB_HEADERS | {"fspiop-http-method": "PATCH"}),
     ],
     ids=["forwarded POST", "hub PUT", "hub PATCH"],
 )
@@ -187,7 +187,7 @@ def parsed_body(request: bytes) -> bytes:
 
 async def test_quoted_identifiers_reach_the_server_as_rendered(start: Start) -> None:
     async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (base, requests):
-        sent = replace(PLAIN, receiver="a", variables={"transferId": "a/b %é"})
+        sent = PLAIN._replace(receiver="a", variables={"transferId": "a/b %é"})
         await start(Graveyard(), Endpoints(a=base + "/{{transferId}}/%7e")).submit(sent)
     assert "PUT /a%2Fb%20%25%C3%A9/%7e HTTP/1.1" == parsed(requests[0])[0]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -48,7 +47,7 @@ def recount(bulk: Bulk, transfers: dict[str, Transfer]) -> Tally:
 
 def stories(world: BulkWorld) -> dict[str, Transfer]:
     """The transfers without where their messages are kept."""
-    return {name: replace(row, prepare_offset=None) for name, row in world.transfers().items()}
+    return {name: row._replace(prepare_offset=None) for name, row in world.transfers().items()}
 
 
 @given(histories())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import orjson
 import pytest
@@ -60,7 +59,7 @@ class Payer:
         key = position_key("payer", "USD", kind)
         row = self.view.get(POSITIONS, key)
         assert row is not None
-        self.view.put(POSITIONS, key, replace(row, value=row.value + change))
+        self.view.put(POSITIONS, key, row._replace(value=row.value + change))
 
     def pay(self, packets: dict[str, str] | None = None) -> None:
         """The bulk, and the payee's answer to it: the last line fails."""

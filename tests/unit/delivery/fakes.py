@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 
 from clearinghub.config import Settings
 from clearinghub.delivery.notification import Notification
@@ -31,8 +30,7 @@ PLAIN = Notification(
 
 
 def notification(receiver: str = "payerfsp", transfer_id: str = "t-1", body: bytes = b"{}") -> Notification:
-    return replace(
-        PLAIN,
+    return PLAIN._replace(
         receiver=receiver,
         transfer_id=transfer_id,
         path=f"/transfers/{transfer_id}",

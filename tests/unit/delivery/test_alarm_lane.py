@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from clearinghub.delivery.deliverer import Deliverer
 from clearinghub.delivery.notification import ALARM_RESOURCE
@@ -14,7 +13,7 @@ async def test_an_alarm_that_nobody_takes_costs_the_receivers_payments_nothing()
     calm = settings(callback_retries_max=0, callback_breaker_failures=1, callback_breaker_open_ms=60_000)
     deliverer = Deliverer(calm, Endpoints("a"), transport, graveyard.bury, lambda: 0)
     try:
-        alarm = replace(notification("a", "alarm"), resource=ALARM_RESOURCE)
+        alarm = notification("a", "alarm")._replace(resource=ALARM_RESOURCE)
         assert ("a", "a alarms") == (notification("a").lane, alarm.lane)
         await deliverer.submit(alarm)
         async with asyncio.timeout(5):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -293,6 +292,6 @@ async def test_an_idle_receiver_is_forgotten(start: Start) -> None:
 
 async def test_a_header_that_cannot_be_sent_is_given_up(start: Start) -> None:
     transport, graveyard = ScriptedTransport(), Graveyard()
-    broken = replace(notification("a"), headers={"tracestate": "a\r\nb"})
+    broken = notification("a")._replace(headers={"tracestate": "a\r\nb"})
     await start(transport, graveyard, Endpoints("a")).submit(broken)
     assert ([], [(broken, Reason(ReasonCode.UNSAFE_HEADER, "tracestate"))]) == (transport.sent, graveyard.letters)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -49,8 +48,7 @@ def test_it_is_the_hubs_own_error_callback_and_names_nobody_in_turn() -> None:
     callback = failure_callback(FORWARD, reason, "Hub")
     assert callback is not None
     body = orjson.loads(callback.body)
-    expected = replace(
-        FORWARD,
+    expected = FORWARD._replace(
         notification_id="agreement-1-7-0-failure",
         receiver="payerfsp",
         source="Hub",
@@ -120,20 +118,20 @@ def test_the_answers_status_is_told() -> None:
 
 def test_a_transfers_payer_hears_only_of_a_missing_endpoint() -> None:
     assert FORWARD.failure is not None
-    prepare = replace(FORWARD, failure=replace(FORWARD.failure, no_endpoint_only=True))
+    prepare = FORWARD._replace(failure=FORWARD.failure._replace(no_endpoint_only=True))
     assert "1001" == told(Reason(ReasonCode.NO_ENDPOINT), prepare)[0]
     assert failure_callback(prepare, Reason(ReasonCode.REFUSED, status=400), "Hub") is None
     assert failure_callback(prepare, Reason(ReasonCode.RETRIES_EXHAUSTED), "Hub") is None
 
 
 def test_without_a_receiver_nobody_hears() -> None:
-    assert failure_callback(replace(FORWARD, failure=None), Reason(ReasonCode.NO_ENDPOINT), "Hub") is None
+    assert failure_callback(FORWARD._replace(failure=None), Reason(ReasonCode.NO_ENDPOINT), "Hub") is None
 
 
 def test_the_dead_letter_keeps_what_may_be_of_use_later_and_tells_nobody_again() -> None:
     assert for_dead_letter(FORWARD) is None
-    lasting = replace(FORWARD, deliver_by_ms=None)
-    assert replace(lasting, failure=None) == for_dead_letter(lasting)
+    lasting = FORWARD._replace(deliver_by_ms=None)
+    assert lasting._replace(failure=None) == for_dead_letter(lasting)
 
 
 def test_the_record_is_read_back_as_it_was_written() -> None:
@@ -166,7 +164,7 @@ class Clock:
 
 
 def impatient(number: int = 1) -> Notification:
-    return replace(FORWARD, receiver="a", transfer_id=f"q-{number}", endpoint=PUT_TYPE, variables={"transferId": "q"})
+    return FORWARD._replace(receiver="a", transfer_id=f"q-{number}", endpoint=PUT_TYPE, variables={"transferId": "q"})
 
 
 async def test_after_its_end_it_is_not_even_tried() -> None:
@@ -210,7 +208,7 @@ async def test_an_attempt_does_not_last_beyond_its_end() -> None:
     clock = Clock()
     deliverer = Deliverer(settings(callback_retries_max=0), Endpoints("a"), transport, graveyard.bury, clock)
     async with asyncio.timeout(3):
-        await deliverer.submit(replace(impatient(), deliver_by_ms=NOW_MS + 10))
+        await deliverer.submit(impatient()._replace(deliver_by_ms=NOW_MS + 10))
     [(_, reason)] = graveyard.letters
     assert (ReasonCode.RETRIES_EXHAUSTED, "timeout: no answer while it was worth anything") == (
         reason.code,

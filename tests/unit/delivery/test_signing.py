@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from clearinghub.delivery.notification import Notification
@@ -28,7 +26,7 @@ def sent(notification: Notification, signer: Signer | None = HUB, now_ms: int = 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "POST"])
 def test_what_the_hub_says_it_signs(method: str) -> None:
-    notification = replace(PLAIN, method=method, headers={HEADER: "of somebody else"})
+    notification = PLAIN._replace(method=method, headers={HEADER: "of somebody else"})
 
     headers = sent(notification)
 
@@ -52,7 +50,7 @@ def test_without_a_key_it_signs_nothing() -> None:
 @pytest.mark.parametrize("destination", ["payerfsp", "PayerFsp", None])
 def test_what_it_forwards_keeps_the_senders_signature_and_that_stays_good(destination: str | None) -> None:
     original = signed(SENDER, PLAIN.body, fspiop_uri=PLAIN.path, fspiop_destination=destination)
-    forwarded = replace(PLAIN, source="payeefsp", headers=original | {"accept": "any", "x-client-id": "payeefsp"})
+    forwarded = PLAIN._replace(source="payeefsp", headers=original | {"accept": "any", "x-client-id": "payeefsp"})
 
     headers = sent(forwarded)
 
@@ -61,4 +59,4 @@ def test_what_it_forwards_keeps_the_senders_signature_and_that_stays_good(destin
 
 
 def test_what_came_unsigned_is_forwarded_unsigned() -> None:
-    assert HEADER not in sent(replace(PLAIN, source="payeefsp"))
+    assert HEADER not in sent(PLAIN._replace(source="payeefsp"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
-from dataclasses import replace
 from typing import Any
 
 from clearinghub.domain.position import Position
@@ -58,13 +57,13 @@ def transfer(state: State = State.RESERVED, **changes: Any) -> Transfer:
     for count, step in enumerate(PATHS.get(state, ()), start=1):
         row = row.step(step, RECEIVED_AT_MS + count)
     assert row.state is state
-    return replace(row, **changes)
+    return row._replace(**changes)
 
 
 def position(value: int = 0, **changes: Any) -> Position:
     """The payer's active POSITION account, with a net debit cap of 1,000 units."""
     row = Position("payerfsp", "USD", "POSITION", 1, value, net_debit_cap=10_000_000, active=True, change_number=4)
-    return replace(row, **changes)
+    return row._replace(**changes)
 
 
 def settlement(funds: int = 20_000_000) -> Position:

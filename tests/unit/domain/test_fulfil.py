@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,7 +116,7 @@ def fulfil(action: Action = Action.COMMIT, **changes: Any) -> FulfilRequest:
         extensions=EXTENSIONS,
         error=PAYEE_ERROR if action is Action.ABORT else None,
     )
-    return replace(request, **changes)
+    return request._replace(**changes)
 
 
 def decide(request: FulfilRequest, stored: Transfer | None, now_ms: int = NOW_MS) -> FulfilOutcome:
@@ -188,8 +187,7 @@ def test_commit_keeps_what_the_payee_said(action: Action) -> None:
 
     outcome = decide(fulfil(action), stored)
 
-    expected = replace(
-        stored,
+    expected = stored._replace(
         state=State.COMMITTED,
         history=(*stored.history, (State.RECEIVED_FULFIL, NOW_MS), (State.COMMITTED, NOW_MS)),
         fulfil_hash="the-hash",
@@ -217,8 +215,7 @@ def test_abort_by_a_bad_fulfilment_keeps_the_hub_s_error_and_not_the_fulfilment(
 
     outcome = decide(fulfil(fulfilment=OTHER_FULFILMENT), stored)
 
-    expected = replace(
-        stored,
+    expected = stored._replace(
         state=State.ABORTED_ERROR,
         history=(*stored.history, (State.RECEIVED_ERROR, NOW_MS), (State.ABORTED_ERROR, NOW_MS)),
         fulfil_hash="the-hash",
@@ -243,8 +240,7 @@ def test_abort_keeps_the_payee_s_error(code: str) -> None:
 
     outcome = decide(fulfil(Action.ABORT, error=error), stored)
 
-    expected = replace(
-        stored,
+    expected = stored._replace(
         state=State.ABORTED_ERROR,
         history=(*stored.history, (State.RECEIVED_ERROR, NOW_MS), (State.ABORTED_ERROR, NOW_MS)),
         error_hash="the-hash",

@@ -168,7 +168,7 @@ def test_a_transfer_id_is_used_once(decide: Any) -> None:
     assert Unchanged(f"already {stored.state.label}") == decide(REQUEST, stored, settlement(), NOW_MS)
     assert taken == decide(replace(REQUEST, hash="other"), stored, settlement(), NOW_MS)
     assert taken == decide(replace(REQUEST, participant="other"), stored, settlement(), NOW_MS)
-    assert taken == decide(REQUEST, replace(stored, kind="transfer"), settlement(), NOW_MS)
+    assert taken == decide(REQUEST, stored._replace(kind="transfer"), settlement(), NOW_MS)
 
 
 @pytest.mark.parametrize(

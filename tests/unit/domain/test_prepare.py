@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,7 +79,7 @@ def test_good_prepare_reserves() -> None:
     expected = transfer(State.RECEIVED_PREPARE, extensions=EXTENSIONS, history=((State.RECEIVED_PREPARE, NOW_MS),))
     assert isinstance(outcome, Reserved)
     history = (*expected.history, (State.RESERVED, NOW_MS))
-    assert replace(expected, state=State.RESERVED, history=history) == outcome.transfer
+    assert expected._replace(state=State.RESERVED, history=history) == outcome.transfer
     assert position(1_000_000, change_number=5, changed_at_ms=NOW_MS) == outcome.position
 
 
@@ -88,9 +87,9 @@ def test_good_prepare_reserves() -> None:
 def test_faulty_prepare_is_invalid_and_kept(
     request_change: dict[str, Any], payer_change: dict[str, Any], payee_change: dict[str, Any], text: str
 ) -> None:
-    request = replace(REQUEST, **request_change)
+    request = REQUEST._replace(**request_change)
 
-    outcome = decide(request, replace(PAYER, **payer_change), replace(PAYEE, **payee_change))
+    outcome = decide(request, PAYER._replace(**payer_change), PAYEE._replace(**payee_change))
 
     assert isinstance(outcome, Refused)
     assert (outcome.rejection.code, outcome.rejection.detail) == ("3100", text)
@@ -107,25 +106,25 @@ def test_only_the_first_fault_is_reported(first: int) -> None:
         for change, addition in zip(changes, FAULTS[index][:3], strict=True):
             change.update(addition)
 
-    outcome = decide(replace(REQUEST, **changes[0]), replace(PAYER, **changes[1]), replace(PAYEE, **changes[2]))
+    outcome = decide(REQUEST._replace(**changes[0]), PAYER._replace(**changes[1]), PAYEE._replace(**changes[2]))
 
     assert isinstance(outcome, Refused)
     assert FAULTS[first][3].replace("payeefsp", changes[0].get("payee", "payeefsp")) == outcome.rejection.detail
 
 
 def test_expiration_at_this_moment_is_in_time() -> None:
-    assert isinstance(decide(replace(REQUEST, expires_at_ms=NOW_MS)), Reserved)
+    assert isinstance(decide(REQUEST._replace(expires_at_ms=NOW_MS)), Reserved)
 
 
 def test_largest_amount_of_the_ledger_is_judged_by_the_limits() -> None:
-    outcome = decide(replace(REQUEST, amount=10**18 - 1))
+    outcome = decide(REQUEST._replace(amount=10**18 - 1))
 
     assert isinstance(outcome, Refused)
     assert outcome.rejection.code == "4001"
 
 
 def test_on_us_transfer_passes_where_the_scheme_allows_it() -> None:
-    outcome = decide(replace(REQUEST, payee="payerfsp"), policy=PreparePolicy(on_us_transfers=True))
+    outcome = decide(REQUEST._replace(payee="payerfsp"), policy=PreparePolicy(on_us_transfers=True))
 
     assert isinstance(outcome, Reserved)
 
@@ -144,7 +143,7 @@ def test_on_us_transfer_passes_where_the_scheme_allows_it() -> None:
     ],
 )
 def test_prepare_without_room_is_refused_and_kept(payer_change: dict[str, Any], code: str, description: str) -> None:
-    outcome = decide(payer=replace(PAYER, **payer_change))
+    outcome = decide(payer=PAYER._replace(**payer_change))
 
     assert isinstance(outcome, Refused)
     assert code == outcome.rejection.code
@@ -163,7 +162,7 @@ def test_same_message_again_tells_the_state(state: State) -> None:
 
 @pytest.mark.parametrize("state", State)
 def test_other_message_under_the_same_id_is_modified(state: State) -> None:
-    outcome = decide(replace(REQUEST, hash="other-hash", source="stranger"), stored=transfer(state))
+    outcome = decide(REQUEST._replace(hash="other-hash", source="stranger"), stored=transfer(state))
 
     assert Modified() == outcome
     assert Modified().rejection.description == "Modified request"

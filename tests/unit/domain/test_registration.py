@@ -194,11 +194,11 @@ def test_a_limit_needs_the_account() -> None:
 @pytest.mark.parametrize("cap", [0, 7, -5_000])
 def test_a_limit_is_replaced_whatever_the_position_is(cap: int) -> None:
     change = with_limit()
-    position = replace(change.positions[0], value=9_000)
+    position = change.positions[0]._replace(value=9_000)
 
     adjusted = changed(adjust_limit(change.participant, "USD", lambda *_: position, cap, 25))
 
-    assert (replace(position, net_debit_cap=cap, alarm_percent=25),) == adjusted.positions
+    assert (position._replace(net_debit_cap=cap, alarm_percent=25),) == adjusted.positions
     assert change.participant is adjusted.participant
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from clearinghub.domain.rejections import ErrorInformation
@@ -26,8 +24,7 @@ def test_open_transfer_expires(state: State, path: list[State], was_reserved: bo
 
     outcome = decide_timeout(stored, DUE_MS)
 
-    expected = replace(
-        stored,
+    expected = stored._replace(
         state=path[-1],
         history=(*stored.history, *((passed, DUE_MS) for passed in path)),
         error=ErrorInformation("3303", "Transfer expired"),
