@@ -8,13 +8,13 @@ Faust's own reader waits two cycles of five seconds when a changelog ends in a t
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
@@ -33,8 +33,14 @@ log = structlog.get_logger(__name__)
 RECOVERY_RECORDS_MAX: Final = 10_000
 RECOVERY_FETCH_TIMEOUT_MS: Final = 200
 STANDBY_FETCH_TIMEOUT_MS: Final = 1_000
-STANDBY_STAMP_INTERVAL_S: Final = 600.0
+STANDBY_STAMP_INTERVAL_MS: Final = 10 * 60 * 1000
+STANDBY_AGAIN_S: Final = 5.0
 STALE_AFTER_MS: Final = TOMBSTONES_KEPT_MS // 2  # the rest is for reading, and for clocks that differ
+TRANSACTION_MARKERS: Final = 1  # that stand behind a transaction's last record
+
+
+class TooFarBehindError(Exception):
+    """A standby has not come so far as its changelogs were for half a day: it may have passed over removals."""
 
 
 class ChangelogReader:
@@ -46,6 +52,7 @@ class ChangelogReader:
         self._specs: dict[str, TableSpec[Any]] = {table.name: table for table in config.all_tables}
         self._asked_at_ms = 0
         self._ends: dict[TopicPartition, int] = {}
+        self._behind: set[TP] = set()  # the copies that have not come to these ends yet
         self._consumer = config.surroundings.make_consumer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}-recovery",
@@ -63,9 +70,8 @@ class ChangelogReader:
         await self._consumer.start()
         partitions = [TopicPartition(*tp) for tp in self._tables]
         self._consumer.assign(partitions)
-        self._asked_at_ms = self._wall_ms()
+        await self._ask_ends()
         beginnings = await self._consumer.beginning_offsets(partitions)
-        self._ends = await self._consumer.end_offsets(partitions)  # read_committed: the last stable offsets
         for tp, table in self._tables.items():
             place = TopicPartition(*tp)
             local = table.offset(tp)
@@ -78,29 +84,35 @@ class ChangelogReader:
                 table.data.wipe(tp.partition)
             self._consumer.seek(place, max(table.offset(tp) + 1, beginnings[place]))
 
+    async def _ask_ends(self) -> None:
+        asked_at_ms = self._wall_ms()
+        # read_committed: the last stable offsets
+        self._ends = await self._consumer.end_offsets([TopicPartition(*tp) for tp in self._tables])
+        self._asked_at_ms = asked_at_ms
+        self._behind = set(self._tables)
+
     def _is_stale(self, tp: TP, table: LedgerTable) -> bool:
         """Whether the changelog may tell no more of a row that was removed since the copy was level with it.
 
         A copy that never came to the end of its first recovery is: what it has read so far may be removed behind it.
+        One behind whose last record there is nothing is not, however old: a partition at rest has nothing to stamp.
         """
-        if table.offset(tp) < 0:
+        local = table.offset(tp)
+        if local < 0:
             return False
         stamped_ms = table.data.stamped_ms(tp.partition)
-        return stamped_ms is None or self._asked_at_ms - stamped_ms > STALE_AFTER_MS
+        if stamped_ms is None:
+            return True
+        is_all = local + 1 + TRANSACTION_MARKERS >= self._ends[TopicPartition(*tp)]
+        return self._asked_at_ms - stamped_ms > STALE_AFTER_MS and not is_all
 
-    def stamp(self) -> None:
-        """All copies have what there was when the ends were last asked for."""
-        for tp, table in self._tables.items():
-            table.data.stamp(tp.partition, self._asked_at_ms)
-
-    async def stamp_if_level(self) -> None:
-        """Ask where the changelogs end, and note it where the copies are level with them."""
-        asked_at_ms = self._wall_ms()
-        ends = await self._consumer.end_offsets([TopicPartition(*tp) for tp in self._tables])
-        for tp, table in self._tables.items():
+    async def _stamp_level(self) -> None:
+        """Note it where a copy has come to where its changelog ended when that was last asked for."""
+        for tp in tuple(self._behind):
             place = TopicPartition(*tp)
-            if await self._consumer.position(place) >= ends[place]:
-                table.data.stamp(tp.partition, asked_at_ms)
+            if await self._consumer.position(place) >= self._ends[place]:
+                self._tables[tp].data.stamp(tp.partition, self._asked_at_ms)
+                self._behind.discard(tp)
 
     async def stop(self) -> None:
         """Close the connection."""
@@ -109,16 +121,30 @@ class ChangelogReader:
     async def catch_up(self) -> int:
         """Read to the ends known at the start; the number of rows read."""
         rows = 0
-        behind = {place for place, end in self._ends.items() if await self._consumer.position(place) < end}
-        self._consumer.pause(*(set(self._ends) - behind))
-        while behind:
+        await self._pause_level()
+        while self._behind:
             rows += await self.read_once(RECOVERY_FETCH_TIMEOUT_MS)
-            done = {place for place in behind if await self._consumer.position(place) >= self._ends[place]}
-            if done:
-                self._consumer.pause(*done)
-                behind -= done
-        self.stamp()
+            await self._pause_level()
         return rows
+
+    async def _pause_level(self) -> None:
+        behind = set(self._behind)
+        await self._stamp_level()
+        self._consumer.pause(*(TopicPartition(*tp) for tp in behind - self._behind))
+
+    async def follow_once(self, timeout_ms: int) -> None:
+        """Apply one fetch of what comes, and stamp the copies now and then.
+
+        Raises:
+            TooFarBehindError: the copies are not to be trusted any more; another reader begins anew where it must.
+        """
+        waited_ms = self._wall_ms() - self._asked_at_ms
+        if waited_ms > STALE_AFTER_MS:
+            raise TooFarBehindError(f"{len(self._behind)} copies are behind since {waited_ms} ms")
+        await self.read_once(timeout_ms)
+        await self._stamp_level()
+        if not self._behind and waited_ms >= STANDBY_STAMP_INTERVAL_MS:
+            await self._ask_ends()
 
     async def read_once(self, timeout_ms: int) -> int:
         """Apply one fetch; the number of rows."""
@@ -149,7 +175,6 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
     """Faust's recovery service with its own way of reading; see the module."""
 
     logger = FAUST_LOGGER
-    _standby_reader: ChangelogReader | None = None
     _standby_task: asyncio.Task[None] | None = None
 
     @Service.task  # type: ignore[untyped-decorator]
@@ -207,25 +232,27 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
     def _start_standby(self) -> None:
         tables = {tp: self.tp_to_table[tp] for tp in self.standby_tps}
         if tables:
-            self._standby_reader = ChangelogReader(self.app.engine_config, tables)
-            self._standby_task = asyncio.create_task(self._follow(self._standby_reader), name="standby")
+            self._standby_task = asyncio.create_task(self._follow(tables), name="standby")
 
-    async def _follow(self, reader: ChangelogReader) -> None:
-        await reader.start()
-        stamped = -math.inf
+    async def _follow(self, tables: Mapping[TP, LedgerTable]) -> None:
+        """Until cancelled, whatever becomes of the broker."""
         while True:
-            await reader.read_once(STANDBY_FETCH_TIMEOUT_MS)
-            if (now := time.monotonic()) - stamped > STANDBY_STAMP_INTERVAL_S:
-                await reader.stamp_if_level()
-                stamped = now
+            reader = ChangelogReader(self.app.engine_config, tables)
+            try:
+                await reader.start()
+                while True:
+                    await reader.follow_once(STANDBY_FETCH_TIMEOUT_MS)
+            except (KafkaError, TooFarBehindError) as error:
+                log.warning("standby-begins-anew", error=repr(error))
+            finally:
+                await reader.stop()
+            await asyncio.sleep(STANDBY_AGAIN_S)
 
     async def _stop_standby(self) -> None:
         task, self._standby_task = self._standby_task, None
-        reader, self._standby_reader = self._standby_reader, None
-        if task is not None and reader is not None:
+        if task is not None:
             task.cancel()
             await asyncio.wait({task})
-            await reader.stop()
 
     async def on_stop(self) -> None:
         """Stop following."""

@@ -95,9 +95,12 @@ class CallbacksApp(EngineApp):
         await super().close_partitions()
 
     async def on_batch(self, name: str, batch: Batch) -> None:
-        """Hand the batch over; waits only for room."""
+        """Hand the batch over; waits only for room.
+
+        Where an agent has failed nothing is taken any more: behind the rest of its batch it would count as settled.
+        """
         batch.taken = True
-        if batch.epoch != self.consumer.epoch:
+        if batch.epoch != self.consumer.epoch or self.failed.is_set():
             return
         records = [
             Record(name, batch.partition, one.offset, one.timestamp, one.key, one.value or b"") for one in batch.records

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
-from clearinghub.messages import VERSION, CommandMessage, decode, encode
+from clearinghub.messages import VERSION, CommandMessage, MalformedMessageError, decode, encode
 from clearinghub.party_messages import PartyImportMessage
 from clearinghub.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
 
@@ -100,12 +100,13 @@ class KafkaCommandClient:
                 if record.key == self._name.encode():
                     self._answer(record.value)
 
-    def _answer(self, value: bytes) -> None:
+    def _answer(self, value: bytes | None) -> None:
         try:
-            line, _body = decode(value)
+            line, _body = decode(value or b"")
+            reply = {"result": line["result"], "error": line["error"]}
             future = self._waiting.get(line["correlation_id"])
-        except (ValueError, KeyError, TypeError):
+        except (MalformedMessageError, KeyError, TypeError):
             log.exception("reply-unreadable")
             return
         if future is not None and not future.done():
-            future.set_result(line)
+            future.set_result(reply)

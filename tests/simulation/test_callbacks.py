@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from faust.types import TP
 
 from clearinghub.config import Settings
 from clearinghub.delivery.offsets import OffsetTracker
+from clearinghub.engine.batch import Batch
+from clearinghub.engine.record import Record
 from clearinghub.hub.callbacks import callbacks_config
 from tests.simulation.disk import Disk
 from tests.simulation.loop import Process
@@ -22,6 +26,7 @@ class Group:
     """The consumer, as far as it takes offsets."""
 
     committed: dict[TP, int] = field(default_factory=dict)
+    epoch: int = 1
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> bool:
         self.committed.update(offsets)
@@ -50,3 +55,43 @@ async def test_what_was_settled_before_a_rebalance_is_not_committed_after_it() -
     await app.commit_settled()
 
     assert {} == group.committed
+
+
+class Choking:
+    """An agent that raises at the first record of its second batch."""
+
+    def __init__(self, tracker: OffsetTracker) -> None:
+        self._tracker = tracker
+        self._batches = 0
+
+    async def take(self, records: Sequence[Record], next_offset: int) -> None:
+        self._batches += 1
+        if self._batches == 2:
+            raise ValueError("choked")
+        for record in records:
+            self._tracker.add(("notification", record.partition), record.offset, next_offset)
+            self._tracker.done(("notification", record.partition), record.offset)
+
+
+async def test_behind_what_an_agent_choked_on_nothing_is_taken_or_committed() -> None:
+    """Faust starts the agent anew, at the next batch, while the process is on its way down."""
+    app = App(
+        callbacks_config(Settings(data_dir=Path("none"))),
+        lambda tracker: {"notification": Choking(tracker)},  # type: ignore[dict-item]
+        lambda _partition, _waited_ms: None,
+    )
+    group = app.consumer = Group()
+
+    await app.on_batch("notification", batch(10))
+    with pytest.raises(ValueError, match="choked"):
+        await app.on_batch("notification", batch(11))
+    app._fail(ValueError())
+    await app.on_batch("notification", batch(12))
+    await app.commit_settled()
+
+    assert {TP("notification", 0): 11} == group.committed
+
+
+def batch(offset: int) -> Batch:
+    record: Any = SimpleNamespace(offset=offset, timestamp=1, key=b"k", value=b"v")
+    return Batch("notification", 0, 1, offset, offset + 1, [record])

@@ -12,7 +12,12 @@ from faust.types import TP
 
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.record import TOMBSTONES_KEPT_MS, TableSpec
-from clearinghub.engine.recovery import STALE_AFTER_MS, ChangelogReader
+from clearinghub.engine.recovery import (
+    STALE_AFTER_MS,
+    STANDBY_STAMP_INTERVAL_MS,
+    ChangelogReader,
+    TooFarBehindError,
+)
 from clearinghub.engine.store import TableChanges
 from clearinghub.engine.surroundings import Surroundings
 from tests.simulation.disk import Disk, SimulatedStore, SimulatedTable
@@ -34,7 +39,8 @@ class Changelog:
 
     def __init__(self, rows: list[Row], end: int) -> None:
         self._rows = rows
-        self._end = end
+        self.end = end
+        self.fetched_max = 1_000  # offsets
         self._next = 0
 
     async def start(self) -> None: ...
@@ -52,11 +58,11 @@ class Changelog:
         return dict.fromkeys(places, 0)
 
     async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(places, self._end)
+        return dict.fromkeys(places, self.end)
 
     async def getmany(self, **_options: object) -> dict[TopicPartition, list[Row]]:
-        found = [row for row in self._rows if row.offset >= self._next]
-        self._next = self._end
+        begin, self._next = self._next, min(self.end, self._next + self.fetched_max)
+        found = [row for row in self._rows if begin <= row.offset < self._next]
         return {PLACE: found} if found else {}
 
 
@@ -64,6 +70,7 @@ class Copy:
     """A copy of which row `paid` was read at offset 0, long ago; it was removed at 1, and both are cleaned away."""
 
     def __init__(self, level_at_ms: int | None) -> None:
+        self.now_ms = NOW_MS
         self.table = SimulatedTable("rows", SimulatedStore(Disk(), "rows", lambda _point: None))
         changes = TableChanges({}, [])
         changes.set(SPEC, "paid", b"reserved", b"reserved")
@@ -75,14 +82,14 @@ class Copy:
         config = EngineConfig(
             application_id="app", bootstrap="", partitions=1, inputs=(Input("in", lambda _record, _view: None),),
             tables=(SPEC,), output_partitions={}, dead_letter_topic="dead", data_dir=Path("none"),
-            surroundings=Surroundings(make_consumer=lambda **_settings: changelog, wall_s=lambda: NOW_MS / 1000),
+            surroundings=Surroundings(make_consumer=lambda **_settings: changelog, wall_s=lambda: self.now_ms / 1000),
         )  # fmt: skip
         tables: Any = {CHANGELOG: self.table}
         return ChangelogReader(config, tables)
 
-    def recover(self, *rows: Row) -> None:
+    def recover(self, *rows: Row, end: int = 5) -> None:
         async def run() -> None:
-            reader = self.reader(Changelog(list(rows), end=5))
+            reader = self.reader(Changelog(list(rows), end))
             await reader.start()
             await reader.catch_up()
 
@@ -110,16 +117,68 @@ def test_a_copy_that_was_level_lately_only_reads_on() -> None:
     assert NOW_MS == copy.table.data.stamped_ms(0)
 
 
-@pytest.mark.parametrize(("next_offset", "stamped_ms"), [(5, NOW_MS), (4, NOW_MS - 1)])
-def test_a_standby_is_stamped_only_when_it_is_level(next_offset: int, stamped_ms: int) -> None:
-    copy = Copy(NOW_MS - 1)
+def test_a_copy_behind_which_nothing_was_written_is_whole_however_old() -> None:
+    copy = Copy(NOW_MS - 10 * TOMBSTONES_KEPT_MS)
+    copy.recover(end=2)  # its one record, at 0, and the marker of its transaction
 
-    async def run() -> None:
-        changelog = Changelog([], end=5)
-        reader = copy.reader(changelog)
-        await reader.start()
-        changelog.seek(PLACE, next_offset)
-        await reader.stamp_if_level()
+    assert b"reserved" == copy.row(b"paid")
 
-    asyncio.run(run())
-    assert stamped_ms == copy.table.data.stamped_ms(0)
+
+class Standby:
+    """A reader that follows a changelog which is at `end` when it begins, on a clock of its own."""
+
+    def __init__(self, copy: Copy, end: int) -> None:
+        self.changelog = Changelog([Row(offset, b"%d" % offset, b"1") for offset in range(end)], end)
+        self.changelog.fetched_max = 2
+        self.copy = copy
+        self.reader = copy.reader(self.changelog)
+
+    def follow(self, times: int, *, grows: int = 0) -> None:
+        async def run() -> None:
+            for _ in range(times):
+                self.changelog.end += grows
+                await self.reader.follow_once(0)
+
+        asyncio.run(run())
+
+    @property
+    def stamped_ms(self) -> int | None:
+        return self.copy.table.data.stamped_ms(0)
+
+
+@pytest.fixture
+def standby() -> Standby:
+    copy = Copy(None)
+    copy.table.data.wipe(0)
+    standby = Standby(copy, end=5)
+    asyncio.run(standby.reader.start())
+    return standby
+
+
+def test_a_standby_is_stamped_as_soon_as_it_is_level_with_where_it_began(standby: Standby) -> None:
+    standby.follow(2, grows=2)
+    assert standby.stamped_ms is None
+
+    standby.follow(1, grows=2)
+    assert NOW_MS == standby.stamped_ms
+
+
+def test_a_standby_is_stamped_again_while_its_changelog_grows(standby: Standby) -> None:
+    standby.follow(3, grows=2)
+    standby.copy.now_ms += STANDBY_STAMP_INTERVAL_MS
+    asked_at_ms = standby.copy.now_ms
+    standby.follow(1, grows=2)
+    standby.copy.now_ms += 1_000
+
+    standby.follow(4, grows=2)
+
+    assert asked_at_ms == standby.stamped_ms
+
+
+def test_a_standby_that_could_not_read_for_half_a_day_reads_no_further(standby: Standby) -> None:
+    standby.follow(1)
+    standby.copy.now_ms += STALE_AFTER_MS + 1
+
+    with pytest.raises(TooFarBehindError):
+        standby.follow(1)
+    assert standby.stamped_ms is None
