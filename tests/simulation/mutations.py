@@ -54,8 +54,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "recovery-ends-early", "clearinghub/engine/recovery.py",
-        "behind = {place for place, end in self._ends.items() if await self._consumer.position(place) < end}",
-        "behind = {place for place, end in self._ends.items() if await self._consumer.position(place) < end - 2}",
+        "if await self._consumer.position(place) >= self._ends[place]:",
+        "if await self._consumer.position(place) >= self._ends[place] - 2:",
     ),
     Mutant("old-batches-accepted", "clearinghub/engine/partition.py", "batch.epoch != self.epoch or ", ""),
     Mutant(
