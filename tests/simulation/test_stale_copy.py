@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 from faust.types import TP
 
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.record import TOMBSTONES_KEPT_MS, TableSpec
 from clearinghub.engine.recovery import (
     STALE_AFTER_MS,
+    STANDBY_AGAIN_S,
     STANDBY_STAMP_INTERVAL_MS,
     ChangelogReader,
     TooFarBehindError,
@@ -21,6 +25,8 @@ from clearinghub.engine.recovery import (
 from clearinghub.engine.store import TableChanges
 from clearinghub.engine.surroundings import Surroundings
 from tests.simulation.disk import Disk, SimulatedStore, SimulatedTable
+from tests.simulation.engine import SimulatedRecovery
+from tests.simulation.loop import SimulatedLoop
 
 NOW_MS = 1_800_000_000_000
 SPEC: TableSpec[bytes] = TableSpec("rows", bytes, bytes)
@@ -41,6 +47,7 @@ class Changelog:
         self._rows = rows
         self.end = end
         self.fetched_max = 1_000  # offsets
+        self.outages = 0  # that are still to come
         self._next = 0
 
     async def start(self) -> None: ...
@@ -58,9 +65,13 @@ class Changelog:
         return dict.fromkeys(places, 0)
 
     async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        if self.outages:
+            self.outages -= 1
+            raise KafkaTimeoutError
         return dict.fromkeys(places, self.end)
 
-    async def getmany(self, **_options: object) -> dict[TopicPartition, list[Row]]:
+    async def getmany(self, timeout_ms: int, **_options: object) -> dict[TopicPartition, list[Row]]:
+        await asyncio.sleep(timeout_ms / 1000 if self._next == self.end else 0)
         begin, self._next = self._next, min(self.end, self._next + self.fetched_max)
         found = [row for row in self._rows if begin <= row.offset < self._next]
         return {PLACE: found} if found else {}
@@ -78,14 +89,16 @@ class Copy:
         if level_at_ms is not None:
             self.table.data.stamp(0, level_at_ms)
 
-    def reader(self, changelog: Changelog) -> ChangelogReader:
-        config = EngineConfig(
+    def config(self, changelog: Changelog) -> EngineConfig:
+        return EngineConfig(
             application_id="app", bootstrap="", partitions=1, inputs=(Input("in", lambda _record, _view: None),),
             tables=(SPEC,), output_partitions={}, dead_letter_topic="dead", data_dir=Path("none"),
             surroundings=Surroundings(make_consumer=lambda **_settings: changelog, wall_s=lambda: self.now_ms / 1000),
         )  # fmt: skip
+
+    def reader(self, changelog: Changelog) -> ChangelogReader:
         tables: Any = {CHANGELOG: self.table}
-        return ChangelogReader(config, tables)
+        return ChangelogReader(self.config(changelog), tables)
 
     def recover(self, *rows: Row, end: int = 5) -> None:
         async def run() -> None:
@@ -182,3 +195,23 @@ def test_a_standby_that_could_not_read_for_half_a_day_reads_no_further(standby: 
     with pytest.raises(TooFarBehindError):
         standby.follow(1)
     assert standby.stamped_ms is None
+
+
+def test_a_standby_that_met_an_outage_follows_again() -> None:
+    copy = Copy(None)
+    copy.table.data.wipe(0)
+    changelog = Changelog([Row(0, b"open", b"1")], end=2)
+    changelog.outages = 1
+    app: Any = SimpleNamespace(engine_config=copy.config(changelog))
+    following = SimulatedRecovery(app)
+    following.standby_tps, following.tp_to_table = [CHANGELOG], {CHANGELOG: copy.table}
+
+    async def run() -> None:
+        following._start_standby()
+        await asyncio.sleep(STANDBY_AGAIN_S + 1)
+        await following._stop_standby()
+
+    with closing(SimulatedLoop()) as loop:
+        loop.run_until_complete(run())
+    assert 0 == changelog.outages
+    assert (b"1", NOW_MS) == (copy.row(b"open"), copy.table.data.stamped_ms(0))
