@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import orjson
 
-from clearinghub.delivery.notification import ALARM_RESOURCE
-from clearinghub.delivery.templates import ALARM_URL_TYPE
+from clearinghub.callbacks.notification import ALARM_RESOURCE
+from clearinghub.callbacks.urls import ALARM_URL_TYPE
 from clearinghub.domain.money import format_amount
-from clearinghub.domain.position import Position
-from clearinghub.domain.threshold import ThresholdBreach, decide_adjustment, decide_breach
-from clearinghub.domain.timestamps import timestamp_text
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.participants.threshold import ThresholdBreach, decide_adjustment, decide_breach
+from clearinghub.domain.time import timestamp_text
 from clearinghub.engine.record import Record, View
 from clearinghub.messages import VERSION, NotificationMessage, encode
 from tables.participants import PARTICIPANTS

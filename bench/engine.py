@@ -24,8 +24,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from clearinghub.broker import LocalBroker
 from clearinghub.config import Settings
+from clearinghub.kafka.broker import LocalBroker
 from tests.engine.harness import create_toy_topics, producing
 from tests.engine.toy import ACCOUNTS, PARTITIONS
 
@@ -57,8 +57,11 @@ async def fill(bootstrap: str, prefix: str, records: int) -> None:
 async def measure(bootstrap: str, prefix: str, module: str, records: int) -> Result:
     """Run one worker over the load."""
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen([sys.executable, "-m", module, bootstrap, prefix, folder, "0", "0"],  # noqa: ASYNC220
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        process = subprocess.Popen(  # noqa: ASYNC220
+            [sys.executable, "-m", module, bootstrap, prefix, folder, "0", "0"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         watched = psutil.Process(process.pid)
         try:
             return await _watch(bootstrap, prefix, watched, records)

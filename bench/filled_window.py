@@ -9,10 +9,10 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from clearinghub.domain.netting import Net
-from clearinghub.domain.transfer import State, Transfer
-from clearinghub.engine.overlay import Partitioner
-from clearinghub.topology.declared import changelog_name
+from clearinghub.domain.settlement.netting import Net
+from clearinghub.domain.transfers.transfer import State, Transfer
+from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.kafka.topology.declared import changelog_name
 from tables.codec import encode_transfer
 from tables.nets import decode_net, encode_net
 from tests.integration.ledger_load import CURRENCY
@@ -55,9 +55,7 @@ async def fill_window(bootstrap: str, application: str, partitions: int, names: 
 
 def _more(net: Net, transfers: int) -> Net:
     moved = transfers * AMOUNT
-    return Net(
-        net.debits + moved, net.credits + moved, net.debit_count + transfers, net.credit_count + transfers
-    )  # fmt: skip
+    return Net(net.debits + moved, net.credits + moved, net.debit_count + transfers, net.credit_count + transfers)
 
 
 async def _write_transfers(
@@ -69,9 +67,20 @@ async def _write_transfers(
     for number in range(count):
         name = str(uuid.uuid4())
         row = Transfer(
-            name, payer, payee, AMOUNT, CURRENCY, CONDITION, now_ms, State.COMMITTED,
-            (*history, (State.COMMITTED, now_ms)), name, fulfil_hash=name, fulfilment=FULFILMENT, window=window,
-        )  # fmt: skip
+            name,
+            payer,
+            payee,
+            AMOUNT,
+            CURRENCY,
+            CONDITION,
+            now_ms,
+            State.COMMITTED,
+            (*history, (State.COMMITTED, now_ms)),
+            name,
+            fulfil_hash=name,
+            fulfilment=FULFILMENT,
+            window=window,
+        )
         sent.append(await producer.send(changelog, encode_transfer(row), key=name.encode(), partition=partition))
         if number % AT_ONCE == AT_ONCE - 1:
             for future in sent:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from clearinghub.jws.algorithms import PublicKey
-from clearinghub.jws.generate import new_key
-from clearinghub.jws.signature import HEADER, Signer, Verifier
+from clearinghub.security.algorithms import PublicKey
+from clearinghub.security.signature import HEADER, Signer, Verifier
+from clearinghub.tools.keys import new_key
 
 ROUNDS: Final = 20
 CALLS: Final = 50

@@ -25,11 +25,11 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from clearinghub.demo.report import a_table, percentile
-from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.parties import Party
-from clearinghub.sandbox.requests import Wish, quote_request
-from clearinghub.sandbox.scheme import Scheme
+from sandbox.demo.report import a_table, percentile
+from sandbox.dfsp import SimulatedDfsp
+from sandbox.parties import Party
+from sandbox.requests import Wish, quote_request
+from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import CURRENCY, free_port, running_hub, scheme_of
 from tests.integration.lookup_dfsp import SlowOracle
 

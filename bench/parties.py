@@ -21,8 +21,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from clearinghub.client.admin import AdminClient
-from clearinghub.sandbox.scheme import Scheme
+from clearinghub.tools.client.admin import AdminClient
+from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import CURRENCY, REPOSITORY, HubUnderTest
 from tests.integration.lookup_dfsp import LookupDfsp, shown, side_by_side
 

@@ -15,10 +15,16 @@ def main() -> None:
     """The process's entry; arguments as the toy's."""
     bootstrap, prefix, data_dir = sys.argv[1:4]
     app = faust.App(
-        prefix + "plain", broker=f"kafka://{bootstrap}", store="rocksdb://", datadir=data_dir, web_enabled=False,
-        topic_partitions=PARTITIONS, consumer_auto_offset_reset="earliest", value_serializer="json",
+        prefix + "plain",
+        broker=f"kafka://{bootstrap}",
+        store="rocksdb://",
+        datadir=data_dir,
+        web_enabled=False,
+        topic_partitions=PARTITIONS,
+        consumer_auto_offset_reset="earliest",
+        value_serializer="json",
         key_serializer="raw",
-    )  # fmt: skip
+    )
     source = app.topic(prefix + "in", key_type=bytes, partitions=PARTITIONS)
     output = app.topic(prefix + "out", key_type=bytes, partitions=PARTITIONS)
     balances = app.Table("balances", default=int, partitions=PARTITIONS)

@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.filled_window import fill_window
-from clearinghub.broker import LocalBroker
-from clearinghub.client.admin import AdminClient
+from clearinghub.kafka.broker import LocalBroker
+from clearinghub.tools.client.admin import AdminClient
 from tests.integration.hub_under_test import PARTITIONS
 from tests.integration.ledger_load import LedgerLoad
 from tests.integration.test_settlement_windows import (

@@ -20,24 +20,24 @@ from aiokafka.errors import KafkaError
 from pydantic import SecretStr, ValidationError
 
 from clearinghub import __version__
-from clearinghub.broker import BrokerUnavailableError, find_or_start_broker, find_running_broker, wait_for_broker
-from clearinghub.broker.access import KafkaAccessError, kafka_access
 from clearinghub.config import Settings
-from clearinghub.fees import FeesFileError
-from clearinghub.jws.errors import KeyFileError
+from clearinghub.kafka.access import KafkaAccessError, kafka_access
+from clearinghub.kafka.broker import BrokerUnavailableError, find_or_start_broker, find_running_broker, wait_for_broker
 from clearinghub.kafka.connection import use_broker_connections
-from clearinghub.logs import set_up_logs
-from clearinghub.run_all import CannotStartError, run_all, say
-from clearinghub.signals import RoleFailedError, stop_event
-from clearinghub.supervisor import ChildLostError
-from clearinghub.topology import (
+from clearinghub.kafka.topology import (
     TopicCreationError,
     TopologyError,
     TopologyMismatchError,
     ensure_topics,
     load_topology,
 )
-from clearinghub.topology.render import markdown
+from clearinghub.kafka.topology.render import markdown
+from clearinghub.logs import set_up_logs
+from clearinghub.roles.all import CannotStartError, run_all, say
+from clearinghub.roles.fees import FeesFileError
+from clearinghub.roles.signals import RoleFailedError, stop_event
+from clearinghub.roles.supervisor import ChildLostError
+from clearinghub.security.errors import KeyFileError
 
 SECRET_SETTINGS: Final = frozenset(
     name for name, field in Settings.model_fields.items() if field.annotation is SecretStr
@@ -51,22 +51,22 @@ GARBAGE_THRESHOLD: Final = 20_000
 
 # Role -> its module and the function that runs until it is told to stop. Imported only by the process that plays it.
 ROLE_ENTRIES: Final = {
-    "ingress": ("clearinghub.hub", "run_ingress"),
-    "ledger": ("clearinghub.hub", "run_ledger"),
-    "callbacks": ("clearinghub.hub", "run_callbacks"),
+    "ingress": ("clearinghub.roles", "run_ingress"),
+    "ledger": ("clearinghub.roles", "run_ledger"),
+    "callbacks": ("clearinghub.roles", "run_callbacks"),
 }
 # Tools with options of their own: run(settings, arguments) -> exit code.
 TOOL_ENTRIES: Final = {
-    "sandbox": "clearinghub.sandbox.main",
-    "demo": "clearinghub.demo",
-    "replay": "clearinghub.replay",
-    "admin": "clearinghub.admin_cli",
-    "audit": "clearinghub.audit.main",
-    "apply": "clearinghub.apply",
-    "keys": "clearinghub.jws.generate",
-    "parties": "clearinghub.parties_cli.main",
-    "report": "clearinghub.report_cli.main",
-    "archive": "clearinghub.archive.main",
+    "sandbox": "sandbox.main",
+    "demo": "sandbox.demo",
+    "replay": "clearinghub.tools.replay",
+    "admin": "clearinghub.tools.admin",
+    "audit": "clearinghub.tools.audit.main",
+    "apply": "clearinghub.tools.apply",
+    "keys": "clearinghub.tools.keys",
+    "parties": "clearinghub.tools.parties.main",
+    "report": "clearinghub.tools.report.main",
+    "archive": "clearinghub.tools.archive.main",
 }
 
 

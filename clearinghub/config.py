@@ -66,11 +66,13 @@ class Settings(BaseSettings):
     fsp_in_bulk_paths: bool = False
     # Where a resource departs from the lists above; as JSON in the environment.
     resource_content_versions: dict[str, tuple[str, ...]] = {
-        "transactionRequests": ("1.1", "1.0"), "authorizations": ("1.1", "1.0"),
-    }  # fmt: skip
+        "transactionRequests": ("1.1", "1.0"),
+        "authorizations": ("1.1", "1.0"),
+    }
     resource_accept_versions: dict[str, tuple[str, ...]] = {
-        "transactionRequests": ("1", "1.0", "1.1"), "authorizations": ("1", "1.0", "1.1"),
-    }  # fmt: skip
+        "transactionRequests": ("1", "1.0", "1.1"),
+        "authorizations": ("1", "1.0", "1.1"),
+    }
     resource_content_version_default: dict[str, str] = {}
 
     # Quotes and what is relayed beside them (fspiop 7).

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from clearinghub.domain.party_batch import Batch, batch_items
-from clearinghub.domain.rejections import ErrorInformation
+from clearinghub.domain.errors import ErrorInformation
+from clearinghub.domain.parties.batch import Batch, batch_items
 from clearinghub.engine.record import TableSpec
 
 BATCH_VERSION = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clearinghub.domain.bulk import Bulk
+from clearinghub.domain.bulk.bulk import Bulk
 from clearinghub.engine.record import TableSpec
 from tables.codec import decode_bulk, encode_bulk
 from tables.transfers import DUE, FINISHED, at

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from clearinghub.domain.bulk import BULK_STATE_BY_LABEL, Bulk, Tally
-from clearinghub.domain.position import Position
-from clearinghub.domain.rejections import ErrorInformation
-from clearinghub.domain.transfer import STATE_BY_LABEL, Transfer
+from clearinghub.domain.bulk.bulk import BULK_STATE_BY_LABEL, Bulk, Tally
+from clearinghub.domain.errors import ErrorInformation
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.transfers.transfer import STATE_BY_LABEL, Transfer
 
 TRANSFER_VERSION = 1
 POSITION_VERSION = 1
@@ -24,12 +24,31 @@ def encode_transfer(row: Transfer) -> bytes:
     history = [[state.label, at_ms] for state, at_ms in row.history]
     return orjson.dumps(
         [
-            TRANSFER_VERSION, row.transfer_id, row.payer, row.payee, row.amount, row.currency, row.condition,
-            row.expires_at_ms, history, row.prepare_hash, row.fulfil_hash, row.error_hash, row.fulfilment,
-            row.completed_timestamp, row.window, error, row.extensions, row.fulfil_extensions, row.kind,
-            row.prepare_offset, row.bulk_id, row.interchange_fee, row.sequence,
+            TRANSFER_VERSION,
+            row.transfer_id,
+            row.payer,
+            row.payee,
+            row.amount,
+            row.currency,
+            row.condition,
+            row.expires_at_ms,
+            history,
+            row.prepare_hash,
+            row.fulfil_hash,
+            row.error_hash,
+            row.fulfilment,
+            row.completed_timestamp,
+            row.window,
+            error,
+            row.extensions,
+            row.fulfil_extensions,
+            row.kind,
+            row.prepare_offset,
+            row.bulk_id,
+            row.interchange_fee,
+            row.sequence,
         ]
-    )  # fmt: skip
+    )
 
 
 def decode_transfer(data: bytes) -> Transfer:
@@ -38,16 +57,57 @@ def decode_transfer(data: bytes) -> Transfer:
     if row[0] != TRANSFER_VERSION:
         raise ValueError(f"transfer row of version {row[0]!r}")
     row.extend(_LATER[len(row) - _FIRST :])
-    (_, transfer_id, payer, payee, amount, currency, condition, expires_at_ms, history, prepare_hash, fulfil_hash,
-     error_hash, fulfilment, completed, window, error, extensions, fulfil_extensions, kind,
-     prepare_offset, bulk_id, interchange_fee, sequence) = row  # fmt: skip
+    (
+        _,
+        transfer_id,
+        payer,
+        payee,
+        amount,
+        currency,
+        condition,
+        expires_at_ms,
+        history,
+        prepare_hash,
+        fulfil_hash,
+        error_hash,
+        fulfilment,
+        completed,
+        window,
+        error,
+        extensions,
+        fulfil_extensions,
+        kind,
+        prepare_offset,
+        bulk_id,
+        interchange_fee,
+        sequence,
+    ) = row
     states = tuple((STATE_BY_LABEL[label], at_ms) for label, at_ms in history)
     return Transfer(
-        transfer_id, payer, payee, amount, currency, condition, expires_at_ms, states[-1][0], states, prepare_hash,
-        fulfil_hash, error_hash, fulfilment, completed, window,
-        None if error is None else ErrorInformation(*error), extensions, fulfil_extensions, kind, prepare_offset,
-        bulk_id, interchange_fee, sequence,
-    )  # fmt: skip
+        transfer_id,
+        payer,
+        payee,
+        amount,
+        currency,
+        condition,
+        expires_at_ms,
+        states[-1][0],
+        states,
+        prepare_hash,
+        fulfil_hash,
+        error_hash,
+        fulfilment,
+        completed,
+        window,
+        None if error is None else ErrorInformation(*error),
+        extensions,
+        fulfil_extensions,
+        kind,
+        prepare_offset,
+        bulk_id,
+        interchange_fee,
+        sequence,
+    )
 
 
 def encode_position(row: Position) -> bytes:
@@ -68,12 +128,20 @@ def encode_bulk(row: Bulk) -> bytes:
     tally = row.tally
     return orjson.dumps(
         [
-            BULK_VERSION, row.bulk_id, row.payer, row.payee, row.expires_at_ms,
-            [[state.label, at_ms] for state, at_ms in row.history], row.prepare_hash, row.fulfil_hash, row.error_hash,
-            [tally.refused, tally.pending, tally.committed, tally.aborted, tally.expired], row.transfer_ids,
+            BULK_VERSION,
+            row.bulk_id,
+            row.payer,
+            row.payee,
+            row.expires_at_ms,
+            [[state.label, at_ms] for state, at_ms in row.history],
+            row.prepare_hash,
+            row.fulfil_hash,
+            row.error_hash,
+            [tally.refused, tally.pending, tally.committed, tally.aborted, tally.expired],
+            row.transfer_ids,
             [[place, error.code, error.description, error.extensions] for place, error in row.taken],
         ]
-    )  # fmt: skip
+    )
 
 
 def decode_bulk(data: bytes) -> Bulk:
@@ -81,10 +149,30 @@ def decode_bulk(data: bytes) -> Bulk:
     row: list[Any] = orjson.loads(data)
     if row[0] != BULK_VERSION:
         raise ValueError(f"bulk row of version {row[0]!r}")
-    (_, bulk_id, payer, payee, expires_at_ms, history, prepare_hash, fulfil_hash, error_hash, tally, transfer_ids,
-     taken) = row  # fmt: skip
+    (
+        _,
+        bulk_id,
+        payer,
+        payee,
+        expires_at_ms,
+        history,
+        prepare_hash,
+        fulfil_hash,
+        error_hash,
+        tally,
+        transfer_ids,
+        taken,
+    ) = row
     return Bulk(
-        bulk_id, payer, payee, expires_at_ms,
-        tuple((BULK_STATE_BY_LABEL[label], at_ms) for label, at_ms in history), prepare_hash, tuple(transfer_ids),
-        tuple((place, ErrorInformation(*error)) for place, *error in taken), Tally(*tally), fulfil_hash, error_hash,
-    )  # fmt: skip
+        bulk_id,
+        payer,
+        payee,
+        expires_at_ms,
+        tuple((BULK_STATE_BY_LABEL[label], at_ms) for label, at_ms in history),
+        prepare_hash,
+        tuple(transfer_ids),
+        tuple((place, ErrorInformation(*error)) for place, *error in taken),
+        Tally(*tally),
+        fulfil_hash,
+        error_hash,
+    )

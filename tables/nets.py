@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from clearinghub.domain.netting import Flow, Net, Party
+from clearinghub.domain.settlement.netting import Flow, Net, Party
 from clearinghub.engine.record import TableSpec, View
 
 VERSION: Final = 1

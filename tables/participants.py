@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clearinghub.domain.participant import Participant, decode_participant, encode_participant
+from clearinghub.domain.participants.participant import Participant, decode_participant, encode_participant
 from clearinghub.engine.record import TableSpec
 
 PARTICIPANTS: TableSpec[Participant] = TableSpec("participants", encode_participant, decode_participant)

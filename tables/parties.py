@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from clearinghub.domain.party import Entries, PartyEntry
+from clearinghub.domain.parties.party import Entries, PartyEntry
 from clearinghub.engine.record import TableSpec
 
 PARTIES_VERSION = 1

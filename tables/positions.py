@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clearinghub.domain.position import Position
+from clearinghub.domain.participants.position import Position
 from clearinghub.engine.record import TableSpec
 from tables.codec import decode_position, encode_position
 

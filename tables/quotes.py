@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clearinghub.domain.agreement import Action
-from clearinghub.domain.stored_quote import StoredAnswer, StoredQuote
+from clearinghub.domain.quotes.agreement import Action
+from clearinghub.domain.quotes.stored_quote import StoredAnswer, StoredQuote
 from clearinghub.engine.record import TableSpec
 from clearinghub.messages import VERSION, decode, encode
 
@@ -48,11 +48,16 @@ def decode_quote(data: bytes) -> StoredQuote:
     line, body = decode(data)
     answer = line.get("answer")
     return StoredQuote(
-        line["resource"], line["id"], line["payer"], line["payee"], line["hash"], line["until_ms"],
+        line["resource"],
+        line["id"],
+        line["payer"],
+        line["payee"],
+        line["hash"],
+        line["until_ms"],
         None
         if answer is None
         else StoredAnswer(Action(answer["action"]), answer["hash"], answer["until_ms"], answer["headers"], body),
-    )  # fmt: skip
+    )
 
 
 def entries(key: str, row: StoredQuote) -> tuple[tuple[bytes, bool], ...]:

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from clearinghub.domain.participant import SettlementModel
+from clearinghub.domain.participants.participant import SettlementModel
 from clearinghub.engine.record import TableSpec, View
 from tables.nets import TABLE
 

@@ -10,10 +10,8 @@ from typing import Any, Final
 
 import orjson
 
-from clearinghub.domain.netting import Flow
-from clearinghub.domain.settlement import Settlement
-from clearinghub.domain.settlement_creation import ContentNets
-from clearinghub.domain.settlement_fields import (
+from clearinghub.domain.settlement.creation import ContentNets
+from clearinghub.domain.settlement.fields import (
     content_fields,
     content_of,
     settlement_fields,
@@ -21,7 +19,9 @@ from clearinghub.domain.settlement_fields import (
     window_fields,
     window_of,
 )
-from clearinghub.domain.settlement_window import Window
+from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.settlement import Settlement
+from clearinghub.domain.settlement.window import Window
 from clearinghub.engine.record import TableSpec
 
 TABLE: Final = "settlement"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clearinghub.domain.transfer import Transfer
+from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.record import TableSpec
 from tables.codec import decode_transfer, encode_transfer
 

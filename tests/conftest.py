@@ -12,8 +12,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from clearinghub.broker import LocalBroker
-from clearinghub.broker.docker import docker_answers
+from clearinghub.kafka.broker import LocalBroker
+from clearinghub.kafka.broker.docker import docker_answers
 
 # No deadlines: on a busy machine they measure the neighbours. CI repeats itself; `night` looks further.
 settings.register_profile("dev", deadline=None)

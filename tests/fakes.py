@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from clearinghub.domain.participant import Participant, decode_participant
+from clearinghub.domain.participants.participant import Participant, decode_participant
 from clearinghub.engine.record import Record, TableSpec
 from clearinghub.messages import decode
 from tests.analysts import check_record

@@ -14,7 +14,7 @@ import pytest
 from clearinghub import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = ("agents", "clearinghub", "tables", "web")
+OURS = ("agents", "clearinghub", "sandbox", "tables", "web")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_no_dependency_brings_a_package_of_our_name(package: str) -> None:
     assert [] == owners, f"{owners} installs a package named `{package}`, which would be found instead of ours"
 
 
-def test_the_wheel_holds_the_four_packages_and_no_tests(pyproject: dict[str, Any]) -> None:
+def test_the_wheel_holds_our_packages_and_no_tests(pyproject: dict[str, Any]) -> None:
     packages = pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
     assert sorted(OURS) == sorted(packages)

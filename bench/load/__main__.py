@@ -81,7 +81,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="folder for report, plots and raw data; bench/out/TIME")
     parser.add_argument("--require", action="store_true", help="a missed goal is exit code 1")
     parser.add_argument("--render", type=Path, metavar="FOLDER", help="only make the report of an earlier run again")
-    return parser  # fmt: skip
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

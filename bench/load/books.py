@@ -25,8 +25,12 @@ def audit(environment: Mapping[str, str]) -> dict[str, Any]:
     """
     done = subprocess.run(
         [sys.executable, "-m", "clearinghub", "audit", "--json"],
-        cwd=ROOT, env=dict(environment), timeout=AUDIT_TIMEOUT_S, capture_output=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=dict(environment),
+        timeout=AUDIT_TIMEOUT_S,
+        capture_output=True,
+        check=False,
+    )
     if done.returncode not in EXITS_WITH_REPORT:
         raise BenchError(f"The audit ended with code {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
     report: dict[str, Any] = orjson.loads(done.stdout)

@@ -13,13 +13,21 @@ import psutil
 
 from bench.load.generator import ROOT
 from bench.load.hub import PARTITIONS_DEFAULT, Hub
-from clearinghub.broker.jars import KAFKA_DIR, kafka_version
 from clearinghub.config import Settings
+from clearinghub.kafka.broker.jars import KAFKA_DIR, kafka_version
 
 # Where things are, not how they work.
-PLACES: Final = frozenset({
-    "data_dir", "run_dir", "kafka_bootstrap", "fspiop_port", "admin_port", "ledger_port", "callbacks_port",
-})  # fmt: skip
+PLACES: Final = frozenset(
+    {
+        "data_dir",
+        "run_dir",
+        "kafka_bootstrap",
+        "fspiop_port",
+        "admin_port",
+        "ledger_port",
+        "callbacks_port",
+    }
+)
 ASK_TIMEOUT_S: Final = 10
 
 

@@ -77,8 +77,12 @@ def build_generator(folder: Path) -> Path:
         (folder / path.name).write_bytes(path.read_bytes())
     done = subprocess.run(
         ["go", "build", "-o", "loadgen", "."],  # noqa: S607 - where `go` is differs between systems
-        cwd=folder, timeout=BUILD_TIMEOUT_S, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        timeout=BUILD_TIMEOUT_S,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise BenchError(f"The load generator does not compile:\n{done.stderr.strip()}")
     return folder / "loadgen"
@@ -141,13 +145,37 @@ def command_of(program: Path, scenario: Scenario, rate: float, target: Target, f
     """The generator's command line; `rate` is 0 in closed loop."""
     pids = ",".join(f"{role}={'+'.join(map(str, pids))}" for role, pids in target.pids.items() if pids)
     return [
-        str(program), "-hub", target.url, "-hub-put", target.url_of_puts, "-listen", target.listen,
-        "-c", str(scenario.concurrency), "-rate", f"{rate:g}", "-hot", f"{scenario.hot:g}",
-        "-warmup", f"{scenario.warmup_s:g}", "-duration", f"{scenario.duration_s:g}",
-        "-timeout", f"{scenario.patience_s:g}", "-drain", f"{scenario.patience_s:g}",
-        "-expiry", f"{scenario.expiry_s:g}", "-log-errors", str(2**40), "-label", scenario.name,
-        "-out", str(folder / REPORT), *(["-pids", pids] if pids else []),
-    ]  # fmt: skip
+        str(program),
+        "-hub",
+        target.url,
+        "-hub-put",
+        target.url_of_puts,
+        "-listen",
+        target.listen,
+        "-c",
+        str(scenario.concurrency),
+        "-rate",
+        f"{rate:g}",
+        "-hot",
+        f"{scenario.hot:g}",
+        "-warmup",
+        f"{scenario.warmup_s:g}",
+        "-duration",
+        f"{scenario.duration_s:g}",
+        "-timeout",
+        f"{scenario.patience_s:g}",
+        "-drain",
+        f"{scenario.patience_s:g}",
+        "-expiry",
+        f"{scenario.expiry_s:g}",
+        "-log-errors",
+        str(2**40),
+        "-label",
+        scenario.name,
+        "-out",
+        str(folder / REPORT),
+        *(["-pids", pids] if pids else []),
+    ]
 
 
 def run_generator(command: list[str], scenario: Scenario, folder: Path, watch: Callable[[int], None]) -> Outcome:
@@ -161,9 +189,13 @@ def run_generator(command: list[str], scenario: Scenario, folder: Path, watch: C
     began_at_s = 0.0
     kept: list[str] = []
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
         env={**os.environ, "LOADGEN_SERIES": str(series)},
-    ) as process:  # fmt: skip
+    ) as process:
         try:
             watch(process.pid)
             assert process.stderr is not None

@@ -19,10 +19,10 @@ import psutil
 
 from bench.load.errors import BenchError
 from bench.load.generator import ROOT
-from clearinghub.broker import BrokerUnavailableError, LocalBroker, find_running_broker
-from clearinghub.client.hub_urls import HubDownError, HubUrls
 from clearinghub.config import Settings
-from clearinghub.pidfile import running_pid, write_pid
+from clearinghub.kafka.broker import BrokerUnavailableError, LocalBroker, find_running_broker
+from clearinghub.roles.pidfile import running_pid, write_pid
+from clearinghub.tools.client.hub_urls import HubDownError, HubUrls
 
 ROLES: Final = ("ledger", "callbacks", "ingress")
 HEALTHY_WITHIN_S: Final = 120
@@ -140,9 +140,14 @@ def _environment(bootstrap: str, data: Path, run_dir: Path, *, is_shared: bool) 
     name = f"bench-{os.getpid()}-{ports['CLEARINGHUB_FSPIOP_PORT']}-"
     apart = {"CLEARINGHUB_TOPIC_PREFIX": name, "CLEARINGHUB_APPLICATION_ID": f"{name}hub"} if is_shared else {}
     return {
-        "CLEARINGHUB_PARTITIONS": PARTITIONS_DEFAULT, **os.environ, "KAFKA_BOOTSTRAP": bootstrap,
-        "CLEARINGHUB_DATA_DIR": str(data), "CLEARINGHUB_RUN_DIR": str(run_dir), **ports, **apart,
-    }  # fmt: skip
+        "CLEARINGHUB_PARTITIONS": PARTITIONS_DEFAULT,
+        **os.environ,
+        "KAFKA_BOOTSTRAP": bootstrap,
+        "CLEARINGHUB_DATA_DIR": str(data),
+        "CLEARINGHUB_RUN_DIR": str(run_dir),
+        **ports,
+        **apart,
+    }
 
 
 @contextmanager
@@ -151,8 +156,12 @@ def _process(arguments: list[str], environment: Mapping[str, str], log: Path) ->
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "clearinghub", *arguments],
-            cwd=ROOT, env=dict(environment), stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=dict(environment),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:

@@ -31,15 +31,21 @@ class Reference(NamedTuple):
 REFERENCE: Final = (
     Reference("closed, 10", ("closed-10",), "24", "412 / 609 / 687", ""),
     Reference("closed, 50", ("closed-50",), "41", "1,202 / 1,672 / 1,913", ""),
-    Reference("closed, 100 (two runs)", ("closed-100",), "48, 59",
-              "2,059 / 2,665 / 2,913 and 1,703 / 2,219 / 2,461", "24-37 ms"),
-    Reference("closed, 200 (two runs)", ("closed-200",), "46, 58",
-              "4,263 / 5,171 / 5,501 and 3,432 / 4,315 / 4,556", ""),
+    Reference(
+        "closed, 100 (two runs)",
+        ("closed-100",),
+        "48, 59",
+        "2,059 / 2,665 / 2,913 and 1,703 / 2,219 / 2,461",
+        "24-37 ms",
+    ),
+    Reference(
+        "closed, 200 (two runs)", ("closed-200",), "46, 58", "4,263 / 5,171 / 5,501 and 3,432 / 4,315 / 4,556", ""
+    ),
     Reference("closed, 100, one payer has 70%", ("closed-100-hot",), "48", "2,058 / 2,829 / 3,706", ""),
     Reference("open, 20/s", ("open-20",), "20", "300 / 647 / 840", ""),
     Reference("open, 30/s", ("open-30",), "30", "570 / 975 / 1,159", ""),
     Reference("open, 40/s", ("open-40",), "34-40", "930 / 2,103 / 2,613", ""),
-)  # fmt: skip
+)
 
 
 def markdown(run: Run, checks: Sequence[Check], plots: Iterable[str]) -> str:
@@ -54,13 +60,17 @@ def markdown(run: Run, checks: Sequence[Check], plots: Iterable[str]) -> str:
         "## Goals",
         _table(("goal", "measured", ""), checks) if checks else "None of these scenarios has a goal.",
         "## Throughput and latency",
-        _table(("scenario", "transfers/s", "p50 ms", "p95 ms", "p99 ms", "max ms", "errors", "without an end"),
-               [_throughput(one) for one in runs if one.part is None]),
+        _table(
+            ("scenario", "transfers/s", "p50 ms", "p95 ms", "p99 ms", "max ms", "errors", "without an end"),
+            [_throughput(one) for one in runs if one.part is None],
+        ),
         "## Errors, refusals and what came late",
         _errors(runs),
         "## CPU per transfer, ms",
-        _table(("scenario", "hub and broker", *HUB_ROLES, BROKER, GENERATOR, "machine, cores", "stolen, cores", "load"),
-               [_cpu(one) for one in whole]),
+        _table(
+            ("scenario", "hub and broker", *HUB_ROLES, BROKER, GENERATOR, "machine, cores", "stolen, cores", "load"),
+            [_cpu(one) for one in whole],
+        ),
         "## Context switches per transfer",
         _table(("scenario", *HUB_ROLES, BROKER, GENERATOR), [_switches(one) for one in whole]),
         "## Memory, MB: at the begin, at the end, most; growth per minute in the second half",
@@ -68,11 +78,13 @@ def markdown(run: Run, checks: Sequence[Check], plots: Iterable[str]) -> str:
         *(["## Filling the tables", _parts(parts)] if parts else []),
         "## The reference implementation under the same generator",
         ABOUT_REFERENCE,
-        _table(("load", "reference, transfers/s", "ms", "CPU per transfer", "here, transfers/s", "ms", "CPU"),
-               [_beside(one, runs) for one in REFERENCE]),
+        _table(
+            ("load", "reference, transfers/s", "ms", "CPU per transfer", "here, transfers/s", "ms", "CPU"),
+            [_beside(one, runs) for one in REFERENCE],
+        ),
         *(["## Books", _books(run)] if run.books else []),
         *(f"![{name}]({name})" for name in plots),
-    ]  # fmt: skip
+    ]
     return "\n\n".join(sections) + "\n"
 
 

@@ -146,10 +146,18 @@ class Sampler:
                 memory_mb[one.role] = memory_mb.get(one.role, 0.0) + one.memory_mb
                 switches[one.role] = switches.get(one.role, 0) + one.switches
         return Sample(
-            at_s=time.time(), cpu_s=cpu_s, memory_mb=memory_mb, switches=switches,
-            steal_s=getattr(machine, "steal", 0.0), busy_s=machine.user + machine.nice + machine.system
-            + getattr(machine, "irq", 0.0) + getattr(machine, "softirq", 0.0), load_average=os.getloadavg()[0],
-        )  # fmt: skip
+            at_s=time.time(),
+            cpu_s=cpu_s,
+            memory_mb=memory_mb,
+            switches=switches,
+            steal_s=getattr(machine, "steal", 0.0),
+            busy_s=machine.user
+            + machine.nice
+            + machine.system
+            + getattr(machine, "irq", 0.0)
+            + getattr(machine, "softirq", 0.0),
+            load_average=os.getloadavg()[0],
+        )
 
 
 def window_of(samples: Sequence[Sample], began_at_s: float, ended_at_s: float) -> Window:

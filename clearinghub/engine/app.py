@@ -15,7 +15,7 @@ from faust.types import TP
 
 from clearinghub.engine.batch import Batch, BatchSchema
 from clearinghub.engine.consumer import BatchConsumer
-from clearinghub.engine.exceptions import FAUST_LOGGER, PartitionLostError
+from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError
 from clearinghub.engine.partition import Partition
 from clearinghub.engine.record import INPUTS, OFFSETS
 from clearinghub.engine.recovery import LedgerTableManager

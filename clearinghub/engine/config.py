@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from clearinghub.engine.environment import REAL, Surroundings
 from clearinghub.engine.record import OFFSETS, Handler, Sweep, TableSpec
-from clearinghub.engine.surroundings import REAL, Surroundings
 
 HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (fspiop 1.1)
 

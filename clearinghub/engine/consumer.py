@@ -23,7 +23,7 @@ from faust.transport.consumer import Consumer, ensure_TP, ensure_TPset
 from faust.types import TP, ConsumerMessage
 
 from clearinghub.engine.batch import Batch
-from clearinghub.engine.exceptions import FAUST_LOGGER
+from clearinghub.engine.errors import FAUST_LOGGER
 from clearinghub.engine.listener import GroupListener
 
 log = structlog.get_logger(__name__)
@@ -195,9 +195,18 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
         return ConsumerMessage(
-            tp.topic, tp.partition, batch.begin, 0.0, CREATE_TIME, [], None, batch, None,
-            tp=tp, generation_id=self.app.consumer_generation_id,
-        )  # fmt: skip
+            tp.topic,
+            tp.partition,
+            batch.begin,
+            0.0,
+            CREATE_TIME,
+            [],
+            None,
+            batch,
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
 
     # -- positions
 

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import orjson
 import structlog
 
-from clearinghub.engine.exceptions import ContiguityError, PartitionLostError
-from clearinghub.engine.overlay import VALUE_BYTES_MAX, Overlay, Partitioner
+from clearinghub.engine.errors import ContiguityError, PartitionLostError
+from clearinghub.engine.pending_changes import VALUE_BYTES_MAX, Overlay, Partitioner
 from clearinghub.engine.record import INPUTS, OFFSETS, Record, SweepView
 
 if TYPE_CHECKING:
@@ -280,10 +280,15 @@ def dead_letter(record: Record, error: BaseException) -> bytes:
     """
     fits = len(record.value) <= DEAD_VALUE_BYTES_MAX
     about = {
-        "v": 1, "kind": "dead-letter", "topic": record.topic, "partition": record.partition, "offset": record.offset,
-        "timestampMs": record.timestamp_ms, "error": error_text(error),
+        "v": 1,
+        "kind": "dead-letter",
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestampMs": record.timestamp_ms,
+        "error": error_text(error),
         "bytesLeftOut": 0 if fits else len(record.value),
-    }  # fmt: skip
+    }
     return orjson.dumps(about) + b"\n" + (record.value if fits else b"")
 
 

@@ -19,7 +19,7 @@ from faust.tables.recovery import Recovery
 from faust.types import TP
 from mode import Service
 
-from clearinghub.engine.exceptions import FAUST_LOGGER
+from clearinghub.engine.errors import FAUST_LOGGER
 from clearinghub.engine.record import TOMBSTONES_KEPT_MS
 from clearinghub.engine.store import LedgerTable, TableChanges
 
@@ -77,9 +77,14 @@ class ChangelogReader:
             fault = "ahead" if local >= self._ends[place] else "stale"
             if fault == "ahead" or self._is_stale(tp, table):
                 log.warning(
-                    "local-copy-of-no-use", fault=fault, changelog=tp.topic, partition=tp.partition, local=local,
-                    changelog_end=self._ends[place], remedy="rebuilt from the changelog",
-                )  # fmt: skip
+                    "local-copy-of-no-use",
+                    fault=fault,
+                    changelog=tp.topic,
+                    partition=tp.partition,
+                    local=local,
+                    changelog_end=self._ends[place],
+                    remedy="rebuilt from the changelog",
+                )
                 table.data.wipe(tp.partition)
             self._consumer.seek(place, max(table.offset(tp) + 1, beginnings[place]))
 
@@ -204,8 +209,12 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
         self.app.start_partitions()
         self._resume()
         self._start_standby()
-        log.info("recovered", rows=rows, seconds=round(ended - started, 3),
-                 ready_after_ms=round((time.monotonic() - ended) * 1000))  # fmt: skip
+        log.info(
+            "recovered",
+            rows=rows,
+            seconds=round(ended - started, 3),
+            ready_after_ms=round((time.monotonic() - ended) * 1000),
+        )
 
     async def _read_active(self) -> int:
         tables = {tp: self.tp_to_table[tp] for tp in self.active_tps}

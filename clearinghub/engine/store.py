@@ -13,7 +13,7 @@ from faust.stores.rocksdb import RocksDBOptions
 from faust.stores.rocksdb import Store as RocksDBStore
 from faust.types import TP
 
-from clearinghub.engine.exceptions import FAUST_LOGGER
+from clearinghub.engine.errors import FAUST_LOGGER
 from clearinghub.engine.record import TableSpec
 
 INDEX_PREFIX: Final = b"\x00index\x00"  # no row key begins with a zero byte
@@ -176,9 +176,16 @@ class LedgerTable(faust.Table[bytes, bytes]):  # type: ignore[misc]
 
     def _new_store_by_url(self, url: Any) -> Any:
         return LedgerStore(
-            url, self.app, self, table_name=self.name, key_type=self.key_type, value_type=self.value_type,
-            key_serializer=self.key_serializer, value_serializer=self.value_serializer, loop=self.loop,
-        )  # fmt: skip
+            url,
+            self.app,
+            self,
+            table_name=self.name,
+            key_type=self.key_type,
+            value_type=self.value_type,
+            key_serializer=self.key_serializer,
+            value_serializer=self.value_serializer,
+            loop=self.loop,
+        )
 
     def offset(self, tp: TP) -> int:
         """The last changelog offset in the local copy, or -1."""

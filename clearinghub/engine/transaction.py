@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
-from clearinghub.engine.exceptions import PartitionLostError
+from clearinghub.engine.errors import PartitionLostError
 
 if TYPE_CHECKING:
     from clearinghub.engine.config import EngineConfig

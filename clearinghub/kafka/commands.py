@@ -9,11 +9,11 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
+from clearinghub.kafka.access import kafka_access
+from clearinghub.kafka.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
 from clearinghub.messages import VERSION, CommandMessage, MalformedMessageError, decode, encode
-from clearinghub.party_messages import PartyImportMessage
-from clearinghub.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
+from clearinghub.messages.parties import PartyImportMessage
 
 log = structlog.get_logger(__name__)
 
@@ -60,11 +60,17 @@ class KafkaCommandClient:
                 future.set_exception(CommandTimeoutError())
 
     async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
-        """Run a command; see `clearinghub.ports.CommandClient`."""
+        """Run a command; see `clearinghub.kafka.ports.CommandClient`."""
         command: CommandMessage = {
-            "v": VERSION, "kind": "command", "name": name, "participant": participant, "correlation_id": "",
-            "reply_to": "", "args": args, "trace": None,
-        }  # fmt: skip
+            "v": VERSION,
+            "kind": "command",
+            "name": name,
+            "participant": participant,
+            "correlation_id": "",
+            "reply_to": "",
+            "args": args,
+            "trace": None,
+        }
         return await self.ask("command", participant, command)
 
     async def ask(self, topic: str, key: str, message: CommandMessage | PartyImportMessage) -> Any:

@@ -15,8 +15,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from prometheus_client import Gauge
 
-from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
+from clearinghub.kafka.access import kafka_access
 
 log = structlog.get_logger(__name__)
 

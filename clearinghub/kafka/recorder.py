@@ -18,11 +18,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
-from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
-from clearinghub.engine.overlay import VALUE_BYTES_MAX, Partitioner
-from clearinghub.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
-from clearinghub.topology import load_topology
+from clearinghub.engine.pending_changes import VALUE_BYTES_MAX, Partitioner
+from clearinghub.kafka.access import kafka_access
+from clearinghub.kafka.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
+from clearinghub.kafka.topology import load_topology
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +82,7 @@ class KafkaRecorder:
             await self._producer.stop()
 
     async def record(self, topic: str, key: str, value: bytes) -> None:
-        """Write one record; see `clearinghub.ports.Recorder`."""
+        """Write one record; see `clearinghub.kafka.ports.Recorder`."""
         if len(value) > VALUE_BYTES_MAX:
             # The broker's own refusal would look like its failure, and take what others wait for with it.
             RECORDED.labels(topic, "too-large").inc()

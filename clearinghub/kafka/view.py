@@ -10,9 +10,9 @@ import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
-from clearinghub.domain.participant import Participant, decode_participant
+from clearinghub.domain.participants.participant import Participant, decode_participant
+from clearinghub.kafka.access import kafka_access
 
 log = structlog.get_logger(__name__)
 Value = TypeVar("Value")
@@ -106,7 +106,7 @@ class CompactedView(Generic[Value]):
 
 
 class ParticipantsView(CompactedView[Participant]):
-    """The participants, as every process knows them; see `clearinghub.ports.Participants`."""
+    """The participants, as every process knows them; see `clearinghub.kafka.ports.Participants`."""
 
     def __init__(self, settings: Settings, make_consumer: Callable[..., Any] = AIOKafkaConsumer) -> None:
         super().__init__(settings, "participants", decode_participant, make_consumer)

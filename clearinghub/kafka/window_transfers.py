@@ -14,12 +14,12 @@ import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from clearinghub.broker.access import kafka_access
 from clearinghub.config import Settings
-from clearinghub.domain.settlement_window import Window
-from clearinghub.domain.transfer import TRANSFER_KIND
-from clearinghub.domain.window_transfer import Place, WindowTransfer
-from clearinghub.ports import LedgerUnavailableError
+from clearinghub.domain.settlement.window import Window
+from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
+from clearinghub.domain.transfers.transfer import TRANSFER_KIND
+from clearinghub.kafka.access import kafka_access
+from clearinghub.kafka.ports import LedgerUnavailableError
 
 READERS_MAX: Final = 2  # at a time; each is a connection, and a core while it reads
 TIMEOUT_S: Final = 30.0  # to get a turn, and for the broker to give something
@@ -31,7 +31,7 @@ PAUSE_S: Final = 0.001  # for these
 
 
 class KafkaWindowTransfers:
-    """See `clearinghub.ports.WindowTransfersReader`."""
+    """See `clearinghub.kafka.ports.WindowTransfersReader`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -125,6 +125,14 @@ class _Reading:
 
 def _transfer(partition: int, offset: int, row: dict[str, Any]) -> WindowTransfer:
     return WindowTransfer(
-        Place(partition, offset), row["transferId"], row["payer"], row["payee"], row["currency"], row["amount"],
-        row["interchangeFee"], row["state"], row["preparedAt"], row["finishedAt"],
-    )  # fmt: skip
+        Place(partition, offset),
+        row["transferId"],
+        row["payer"],
+        row["payee"],
+        row["currency"],
+        row["amount"],
+        row["interchangeFee"],
+        row["state"],
+        row["preparedAt"],
+        row["finishedAt"],
+    )

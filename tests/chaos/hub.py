@@ -13,10 +13,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from clearinghub.broker import LocalBroker
-from clearinghub.client.hub_urls import HubUrls
-from clearinghub.run_all import keep_broker
-from clearinghub.supervisor import RestartBudget, Supervisor
+from clearinghub.kafka.broker import LocalBroker
+from clearinghub.roles.all import keep_broker
+from clearinghub.roles.supervisor import RestartBudget, Supervisor
+from clearinghub.tools.client.hub_urls import HubUrls
 from tests.chaos.plan import INSTANCES, process_names
 from tests.integration.hub_under_test import PARTITIONS, REPOSITORY
 

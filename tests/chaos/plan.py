@@ -10,8 +10,15 @@ from typing import Final, NamedTuple
 INSTANCES: Final = 2  # of each role: no process is a single point of failure
 # Two on each of four partitions.
 DFSPS: Final = (
-    "westbank", "gammabank", "eastbank", "alphabank", "northbank", "deltabank", "southbank", "greenbank",
-)  # fmt: skip
+    "westbank",
+    "gammabank",
+    "eastbank",
+    "alphabank",
+    "northbank",
+    "deltabank",
+    "southbank",
+    "greenbank",
+)
 
 
 class FaultKind(Enum):

@@ -22,8 +22,8 @@ from typing import Final
 
 import uvloop
 
-from clearinghub.broker import BrokerUnavailableError
-from clearinghub.client.hub_urls import HubDownError
+from clearinghub.kafka.broker import BrokerUnavailableError
+from clearinghub.tools.client.hub_urls import HubDownError
 from tests.chaos.scene import Scene
 
 EXIT_HELD: Final = 0

@@ -13,8 +13,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from clearinghub.client.admin import AdminClient, AdminError
-from clearinghub.sandbox.scheme import Scheme
+from clearinghub.tools.client.admin import AdminClient, AdminError
+from sandbox.scheme import Scheme
 from tests.chaos.checks import (
     Check,
     check_answers,
@@ -186,9 +186,15 @@ class Scene:
     async def _audit(self, hub: ChaosHub) -> Check:
         """The independent auditor's word, from the topics alone."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "clearinghub", "audit", cwd=REPOSITORY, env=hub.environment,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "clearinghub",
+            "audit",
+            cwd=REPOSITORY,
+            env=hub.environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         output, _ = await asyncio.wait_for(process.communicate(), AUDIT_TIMEOUT_S)
         (self._folder / "audit.txt").write_bytes(output)
         problems = () if process.returncode == 0 else tuple(output.decode(errors="replace").splitlines())

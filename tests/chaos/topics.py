@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from clearinghub.topology import load_topology
+from clearinghub.kafka.topology import load_topology
 from tests.integration.hub_under_test import PARTITIONS
 
 FETCH_TIMEOUT_MS: Final = 1_000

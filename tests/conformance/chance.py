@@ -21,8 +21,11 @@ DRAWN: Final = (
 DRAWS_MAX: Final = 12
 # What the hub says to the payee, and only of a party that the payer has refused as malformed.
 REFUSED: Final = {
-    "sourceFsp": "ttkpayeefsp", "destinationFsp": "testingtoolkitdfsp", "method": "PUT", "status": "400",
-}  # fmt: skip
+    "sourceFsp": "ttkpayeefsp",
+    "destinationFsp": "testingtoolkitdfsp",
+    "method": "PUT",
+    "status": "400",
+}
 
 
 def draw_again(

@@ -17,8 +17,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from clearinghub.broker import LocalBroker
-from clearinghub.domain.party import PARTY_TYPES
+from clearinghub.domain.parties.party import PARTY_TYPES
+from clearinghub.kafka.broker import LocalBroker
 from tests.conformance.kit import ROOT
 from tests.integration.hub_under_test import PARTITIONS, HubUnderTest, free_port
 
@@ -59,9 +59,15 @@ def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnder
     prefix = f"conformance-{uuid.uuid4().hex[:8]}-"
     key_file = _make_key(folder)
     hub = HubUnderTest(
-        bootstrap, prefix, folder, jws_sign=True, jws_private_key_file=key_file, fsp_in_bulk_paths=True,
-        participants_reference_shapes=True, built_in_oracle_types=ORACLE_TYPES,
-    )  # fmt: skip
+        bootstrap,
+        prefix,
+        folder,
+        jws_sign=True,
+        jws_private_key_file=key_file,
+        fsp_in_bulk_paths=True,
+        participants_reference_shapes=True,
+        built_in_oracle_types=ORACLE_TYPES,
+    )
     ports = [hub.ports["ledger"]]
     try:
         hub.start("ledger")

@@ -21,9 +21,15 @@ SOURCE_DEFAULT: Final = "../shared/conformance"
 SCRIPTS: Final = ("run_acceptance.sh", "run_ttk.sh", "acceptance.json", "package-lock.json", "sdk/package-lock.json")
 # A command that must be there, and the Debian package that has it.
 TOOLS: Final = {
-    "bash": "bash", "curl": "curl", "md5sum": "coreutils", "node": "nodejs", "npm": "npm", "redis-cli": "redis-tools",
-    "redis-server": "redis-server", "setsid": "util-linux",
-}  # fmt: skip
+    "bash": "bash",
+    "curl": "curl",
+    "md5sum": "coreutils",
+    "node": "nodejs",
+    "npm": "npm",
+    "redis-cli": "redis-tools",
+    "redis-server": "redis-server",
+    "setsid": "util-linux",
+}
 NOT_COPIED: Final = ("node_modules", "run", "out", ".git")
 APT_TIMEOUT_S: Final = 300
 NPM_TIMEOUT_S: Final = 600
@@ -163,9 +169,15 @@ def _copy(source: Path, target: Path) -> None:
 def _run(command: Sequence[str], folder: Path, timeout_s: int, environment: dict[str, str] | None = None) -> None:
     try:
         done = subprocess.run(
-            command, cwd=folder, env=os.environ | (environment or {}), timeout=timeout_s, check=False,
-            capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            command,
+            cwd=folder,
+            env=os.environ | (environment or {}),
+            timeout=timeout_s,
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired as error:
         raise KitError(f"`{' '.join(command)}` did not end within {timeout_s} s.") from error
     if done.returncode != 0:

@@ -24,7 +24,7 @@ from typing import Final
 
 from rich.console import Console
 
-from clearinghub.broker import BrokerUnavailableError
+from clearinghub.kafka.broker import BrokerUnavailableError
 from tests.conformance.chance import draw_again
 from tests.conformance.exclusions import ExclusionError, read_exclusions
 from tests.conformance.hub import HubStartError, audit_books, running_broker, running_hub

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from clearinghub.client.hub_urls import HubUrls
+from clearinghub.tools.client.hub_urls import HubUrls
 from tests.conformance.exclusions import COLLECTIONS
 from tests.conformance.plan import Collection
 
@@ -61,9 +61,12 @@ class Toolkit:
         process = subprocess.Popen(
             [str(self.kit / "run_acceptance.sh"), str(hub_env), str(self.out), "all"],
             env=self._environment() | {"TTK_ACCEPTANCE": str(plan), "TTK_RUN_TIMEOUT_MS": str(COLLECTION_MS_MAX)},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             start_new_session=True,
-        )  # fmt: skip
+        )
         late = threading.Event()
 
         def end_late() -> None:
@@ -114,23 +117,35 @@ class Toolkit:
         with log.open("w") as output:
             # Its exit code says whether all passed, the report what.
             subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                check=False,
                 timeout=COLLECTION_MS_MAX / 1000 + STOP_TIMEOUT_S,
-            )  # fmt: skip
+            )
         (self.out / "score.json").unlink()
         subprocess.run(
-            [*count, str(self.out / "acceptance.json"), str(self.out)], env=environment, check=False,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=STOP_TIMEOUT_S,
-        )  # fmt: skip
+            [*count, str(self.out / "acceptance.json"), str(self.out)],
+            env=environment,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            timeout=STOP_TIMEOUT_S,
+        )
         if not (self.out / "score.json").is_file():
             raise ToolkitError(f"the kit has counted no score behind {collection.file}")
 
     def stop(self) -> None:
         """End its servers, by the ids that it has noted."""
         subprocess.run(
-            [str(self.kit / "run_ttk.sh"), "--stop"], env=self._environment(), timeout=STOP_TIMEOUT_S, check=True,
+            [str(self.kit / "run_ttk.sh"), "--stop"],
+            env=self._environment(),
+            timeout=STOP_TIMEOUT_S,
+            check=True,
             stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {"TTK_RUN_DIR": str(self.servers)}

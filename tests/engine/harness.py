@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from clearinghub.engine.app import EngineApp
-from clearinghub.engine.overlay import Partitioner
+from clearinghub.engine.pending_changes import Partitioner
 from clearinghub.engine.record import SweepView, TableSpec
 from tests.engine.toy import ACCOUNTS, BALANCES, COUNTS, PARTITIONS, TABLES, toy_config
 
@@ -83,10 +83,20 @@ class Worker:
         self._output = data_dir / f"worker-{instance}-{time.monotonic_ns()}.log"
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.engine.toy", bootstrap, prefix, str(data_dir), instance,
-                 str(standby_replicas)],
-                cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.engine.toy",
+                    bootstrap,
+                    prefix,
+                    str(data_dir),
+                    instance,
+                    str(standby_replicas),
+                ],
+                cwd=REPOSITORY,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     @property
     def said(self) -> str:

@@ -14,10 +14,10 @@ import pytest
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import Input
+from clearinghub.engine.environment import Surroundings
 from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition
 from clearinghub.engine.record import Record, Sweep, SweepView, TableSpec, View
 from clearinghub.engine.store import TableChanges
-from clearinghub.engine.surroundings import Surroundings
 from tests.engine.toy import BALANCES, toy_config
 
 EPOCH = 1
@@ -111,14 +111,21 @@ class Bench:
         """Let so many light records and these heavy ones wait, and work until all are decided."""
         self.empty = {offset for offset, value in enumerate(heavy) if value is None}
         config = replace(
-            toy_config("none", "t-", self.folder), tables=(BALANCES,),
-            inputs=(Input("light", self.on_light), Input("heavy", self.on_heavy, is_heavy=True)), sweeps=self.sweeps,
+            toy_config("none", "t-", self.folder),
+            tables=(BALANCES,),
+            inputs=(Input("light", self.on_light), Input("heavy", self.on_heavy, is_heavy=True)),
+            sweeps=self.sweeps,
             surroundings=Surroundings(steady_s=self.steady_s),
-        )  # fmt: skip
+        )
         partition = Partition(
-            config, 0, EPOCH, self.producer, self.stores, {"light": 0, "heavy": 0},  # type: ignore[arg-type]
+            config,
+            0,
+            EPOCH,
+            self.producer,  # type: ignore[arg-type]
+            self.stores,  # type: ignore[arg-type]
+            {"light": 0, "heavy": 0},
             lambda _number, error: self.failures.append(error),
-        )  # fmt: skip
+        )
         now_ms = time.time_ns() // 1_000_000
         for topic, values in (("light", [b""] * light), ("heavy", heavy)):
             records: list[Any] = [Consumed(offset, now_ms, b"key", value) for offset, value in enumerate(values)]

@@ -48,8 +48,10 @@ async def test_recovery_of_200_000_rows(kafka_bootstrap: str, topic_prefix: str,
     assert 0 == await worker.stop()
 
     ready_after_ms, rows, seconds = recoveries(worker)[0]
-    print(f"\nrecovery: {rows} rows of {len(ROW)} bytes in {seconds:.2f} s = {rows / seconds:,.0f} rows/s, "
-          f"ready {ready_after_ms} ms behind the last")  # fmt: skip
+    print(
+        f"\nrecovery: {rows} rows of {len(ROW)} bytes in {seconds:.2f} s = {rows / seconds:,.0f} rows/s, "
+        f"ready {ready_after_ms} ms behind the last"
+    )
     assert ROWS == rows
     assert ready_after_ms <= READY_AFTER_MS_MAX
 

@@ -106,9 +106,12 @@ def random_cases(operation: AnyOperation, mode: GenerationMode, count_max: int, 
 
     @seed(number)
     @settings(
-        max_examples=count_max, phases=[Phase.generate], database=None, deadline=None,
+        max_examples=count_max,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     @given(operation.as_strategy(generation_mode=mode))
     def collect(case: AnyCase) -> None:
         if not _is_an_unknown_parameter(case):
@@ -233,8 +236,10 @@ class Steering:
             values["amount"] = self._amount(account)
             for line in body.get("individualTransfers", ()):
                 line |= {
-                    "transferId": self._uuid(), "transferAmount": self._amount(account), "condition": CONDITION,
-                }  # fmt: skip
+                    "transferId": self._uuid(),
+                    "transferAmount": self._amount(account),
+                    "condition": CONDITION,
+                }
             self.line_ids += [line["transferId"] for line in body.get("individualTransfers", ())]
         elif "bulkTransferState" in body:
             for result in body.get("individualTransferResults", ()):

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from clearinghub.client.admin import AdminClient
-from clearinghub.sandbox.scheme import Scheme
-from clearinghub.topology import load_topology
+from clearinghub.kafka.topology import load_topology
+from clearinghub.tools.client.admin import AdminClient
+from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import PARTITIONS, HubUnderTest
 from tests.integration.ledger_load import CURRENCY, LedgerLoad
 from tests.integration.test_settlement_windows import all_closed, close_open_window

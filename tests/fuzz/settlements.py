@@ -11,7 +11,7 @@ from typing import Any
 
 from schemathesis import Case, Response
 
-from clearinghub.domain.settlement import STEPS, SettlementState
+from clearinghub.domain.settlement.settlement import STEPS, SettlementState
 from tests.fuzz.hub import CURRENCIES, WINDOWS
 
 OK = 200

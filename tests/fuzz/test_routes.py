@@ -34,8 +34,16 @@ WATCHED_EVERY = 4  # asking the broker takes longer than the request
 INPUTS = ("prepare", "fulfil", "lookup", "bulk-prepare", "bulk-fulfil", "command", "agreement", "party")
 SETTLEMENT = ("settlement", "settlement-windows", "settlements")
 OUTPUTS = (
-    "participants", "positions", "transfers", "notification", "credit", "timeout", "events", "oracle", *SETTLEMENT,
-)  # fmt: skip
+    "participants",
+    "positions",
+    "transfers",
+    "notification",
+    "credit",
+    "timeout",
+    "events",
+    "oracle",
+    *SETTLEMENT,
+)
 # What must not grow with a request that is refused: what the ledger writes before it answers, and what the ingress
 # records. The rest is behind messages that were accepted before.
 WATCHED = {

@@ -15,10 +15,10 @@ from pathlib import Path
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from clearinghub.archive.files import INCOMING
-from clearinghub.archive.progress import decode_archived
-from clearinghub.archive.shapes import DATASETS
 from clearinghub.config import Settings
+from clearinghub.tools.archive.files import INCOMING
+from clearinghub.tools.archive.progress import decode_archived
+from clearinghub.tools.archive.schemas import DATASETS
 from tests.analysts import TOPICS
 from tests.archived import NOON_MS, final, places_in, record, rows_in
 from tests.integration.hub_under_test import REPOSITORY
@@ -50,8 +50,11 @@ class Topics:
         with self._log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "clearinghub", "archive", *options],
-                cwd=REPOSITORY, env=self.environment | extra, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                cwd=REPOSITORY,
+                env=self.environment | extra,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         self._started.append(process)
         return process
 
@@ -155,8 +158,11 @@ class Topics:
         for row in rows_in(self.root, "transfers"):
             line = orjson.loads(told[row["kafka_partition"], row["kafka_offset"]])
             assert (line["sequence"], line["transferId"], line["currency"], line["finishedAt"][:10]) == (
-                row["sequence"], row["transfer_id"], row["currency"], row["day"],
-            )  # fmt: skip
+                row["sequence"],
+                row["transfer_id"],
+                row["currency"],
+                row["day"],
+            )
         return counts
 
     async def check_progress(self) -> None:

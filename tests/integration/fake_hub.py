@@ -23,8 +23,8 @@ from aiohttp.web import (
     json_response,
 )
 
-from clearinghub.client.money import units
-from clearinghub.sandbox.ilp import is_fulfilled
+from clearinghub.tools.client.money import units
+from sandbox.ilp import is_fulfilled
 from tests.integration.fake_hub_admin import HUB, Dfsp, FakeAdmin
 from tests.integration.fake_hub_bulk import FakeBulks
 from tests.integration.fake_hub_relay import FakeRelay

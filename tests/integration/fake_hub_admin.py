@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp.typedefs import Handler
 from aiohttp.web import Application, Request, Response, StreamResponse, json_response, middleware
 
-from clearinghub.client.money import units
 from clearinghub.domain.money import format_amount
+from clearinghub.tools.client.money import units
 
 HUB = "Hub"
 

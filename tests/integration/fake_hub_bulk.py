@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import ClientSession
 from aiohttp.web import Application, Request, Response
 
-from clearinghub.client.money import units
+from clearinghub.tools.client.money import units
 from tests.integration.fake_hub_admin import HUB, Dfsp
 
 CONTENT_TYPE = "application/vnd.interoperability.bulkTransfers+json;version=1.1"

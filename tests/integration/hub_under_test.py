@@ -15,10 +15,10 @@ from pathlib import Path
 
 import aiohttp
 
-from clearinghub.client.admin import AdminClient
-from clearinghub.client.hub_urls import HubUrls
-from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.scheme import Scheme
+from clearinghub.tools.client.admin import AdminClient
+from clearinghub.tools.client.hub_urls import HubUrls
+from sandbox.dfsp import SimulatedDfsp
+from sandbox.scheme import Scheme
 from tests.analysts import check_written
 
 REPOSITORY = Path(__file__).parents[2]
@@ -66,8 +66,11 @@ class HubUnderTest:
         with log.open("wb") as output:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "clearinghub", role],
-                cwd=REPOSITORY, env=self.environment | extra, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                cwd=REPOSITORY,
+                env=self.environment | extra,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     def kill(self, name: str) -> None:
         """With -9."""

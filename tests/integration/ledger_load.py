@@ -93,11 +93,21 @@ class LedgerLoad:
         payer, payee = self._chance.sample(self._names, 2)
         transfer_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
         line: dict[str, Any] = {
-            "v": VERSION, "kind": "prepare", "id": transfer_id, "source": payer, "payer": payer, "payee": payee,
-            "amount": self._chance.randint(1, 1_000) * 100, "currency": CURRENCY, "condition": CONDITION,
-            "expires_at_ms": int(time.time() * 1000) + LIFETIME_MS, "hash": transfer_id, "extensions": None,
-            "headers": HEADERS, "trace": None,
-        }  # fmt: skip
+            "v": VERSION,
+            "kind": "prepare",
+            "id": transfer_id,
+            "source": payer,
+            "payer": payer,
+            "payee": payee,
+            "amount": self._chance.randint(1, 1_000) * 100,
+            "currency": CURRENCY,
+            "condition": CONDITION,
+            "expires_at_ms": int(time.time() * 1000) + LIFETIME_MS,
+            "hash": transfer_id,
+            "extensions": None,
+            "headers": HEADERS,
+            "trace": None,
+        }
         self.sent[transfer_id] = time.monotonic()
         await self._producer.send(f"{self._prefix}prepare", encode(line, b"{}"), key=payer.encode())
 
@@ -118,9 +128,20 @@ class LedgerLoad:
 
     async def _fulfil(self, transfer_id: str, payer: str, payee: str) -> None:
         line: dict[str, Any] = {
-            "v": VERSION, "kind": "fulfil", "id": transfer_id, "action": "commit", "source": payee,
-            "destination": payer, "fulfilment": FULFILMENT, "completed": None, "error_code": None,
-            "error_description": None, "hash": transfer_id, "extensions": None, "headers": HEADERS, "trace": None,
+            "v": VERSION,
+            "kind": "fulfil",
+            "id": transfer_id,
+            "action": "commit",
+            "source": payee,
+            "destination": payer,
+            "fulfilment": FULFILMENT,
+            "completed": None,
+            "error_code": None,
+            "error_description": None,
+            "hash": transfer_id,
+            "extensions": None,
+            "headers": HEADERS,
+            "trace": None,
             "hops": 0,
-        }  # fmt: skip
+        }
         await self._producer.send(f"{self._prefix}fulfil", encode(line, b"{}"), key=payer.encode())

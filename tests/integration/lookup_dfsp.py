@@ -13,10 +13,10 @@ from typing import Any, Self
 import aiohttp
 from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 
-from clearinghub.sandbox.parties import Party
-from clearinghub.sandbox.quoting import quote_answer
-from clearinghub.sandbox.requests import Wish, quote_request
-from clearinghub.sandbox.wire import http_date
+from sandbox.parties import Party
+from sandbox.quoting import quote_answer
+from sandbox.requests import Wish, quote_request
+from sandbox.wire import http_date
 
 CONNECTIONS_MAX = 256
 BUSY = 503

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from clearinghub.broker.local import HOST, LocalBroker
+from clearinghub.kafka.broker.local import HOST, LocalBroker
 from tests.integration.hub_under_test import free_port
 
 NAME, PASSWORD = "hub", "hidden-word"

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from clearinghub.sandbox.agreement import ENDPOINT_TYPES, OTP
-from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.heard import Heard
-from clearinghub.sandbox.scheme import Scheme
-from clearinghub.sandbox.wire import Terms, new_transfer_id
+from sandbox.agreement import ENDPOINT_TYPES, OTP
+from sandbox.dfsp import SimulatedDfsp
+from sandbox.heard import Heard
+from sandbox.scheme import Scheme
+from sandbox.wire import Terms, new_transfer_id
 from tests.integration.hub_under_test import CURRENCY, free_port, running_hub, scheme_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]

@@ -16,12 +16,12 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import OffsetOutOfRangeError
 
-from clearinghub.archive.batch import Batch
-from clearinghub.archive.files import Span
-from clearinghub.archive.folder import opened
-from clearinghub.archive.reader import Reader, cluster_id
-from clearinghub.broker import LocalBroker
-from clearinghub.topology import ensure_topics, load_topology
+from clearinghub.kafka.broker import LocalBroker
+from clearinghub.kafka.topology import ensure_topics, load_topology
+from clearinghub.tools.archive.batch import Batch
+from clearinghub.tools.archive.files import Span
+from clearinghub.tools.archive.folder import opened
+from clearinghub.tools.archive.reader import Reader, cluster_id
 from tests.archived import final, places_in, record, rows_in
 from tests.integration.archived_topics import Topics
 from tests.integration.hub_under_test import REPOSITORY, free_port, request
@@ -167,9 +167,14 @@ async def rows_are(topics: Topics, count: int) -> None:
 def second(topics: Topics) -> tuple[int, str]:
     """Another archive of the same folder."""
     ended = subprocess.run(
-        [sys.executable, "-m", "clearinghub", "archive"], cwd=REPOSITORY, env=topics.environment,
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        [sys.executable, "-m", "clearinghub", "archive"],
+        cwd=REPOSITORY,
+        env=topics.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     return ended.returncode, ended.stderr
 
 

@@ -19,11 +19,11 @@ from aiohttp.test_utils import TestServer
 from aiohttp.web import Application, Request, Response
 from aiokafka import AIOKafkaProducer
 
-from clearinghub.audit.rules import Rule
-from clearinghub.sandbox.behaviour import Behaviour
-from clearinghub.sandbox.callback import Callback
-from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.scheme import Scheme
+from clearinghub.tools.audit.rules import Rule
+from sandbox.behaviour import Behaviour
+from sandbox.callback import Callback
+from sandbox.dfsp import SimulatedDfsp
+from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import (
     CURRENCY,
     REPOSITORY,
@@ -51,8 +51,13 @@ async def audited(hub: HubUnderTest, *options: str) -> tuple[int, str]:
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "clearinghub", "audit", *options],
-        cwd=REPOSITORY, env=hub.environment, capture_output=True, text=True, check=False, timeout=AUDIT_WITHIN_S,
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        env=hub.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=AUDIT_WITHIN_S,
+    )
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout
 
@@ -100,10 +105,17 @@ async def move_funds(hub: HubUnderTest, scheme: Scheme, name: str) -> None:
 
     async def ask(action: str, amount: int) -> str:
         transfer_id = str(uuid.uuid4())
-        await send("POST", path, {
-            "transferId": transfer_id, "externalReference": "r", "action": action, "reason": "test",
-            "amount": {"amount": amount, "currency": CURRENCY},
-        })  # fmt: skip
+        await send(
+            "POST",
+            path,
+            {
+                "transferId": transfer_id,
+                "externalReference": "r",
+                "action": action,
+                "reason": "test",
+                "amount": {"amount": amount, "currency": CURRENCY},
+            },
+        )
         return transfer_id
 
     await ask("recordFundsIn", 50)
@@ -172,9 +184,14 @@ async def payer_alarm(hub: HubUnderTest, alarm_url: str) -> None:
 async def alarm_is_heard(alarms: asyncio.Queue[tuple[str, Any]], transfer_id: str) -> None:
     content_type, alarm = await asyncio.wait_for(alarms.get(), 10)
     assert ("application/json", "position-threshold-breach", "payer1", 150, 1000, 15, transfer_id) == (
-        content_type, alarm["event"], alarm["participant"], alarm["position"], alarm["limit"], alarm["percent"],
+        content_type,
+        alarm["event"],
+        alarm["participant"],
+        alarm["position"],
+        alarm["limit"],
+        alarm["percent"],
         alarm["transferId"],
-    )  # fmt: skip
+    )
     assert alarms.empty()
 
 
@@ -196,10 +213,19 @@ async def statements_agree(hub: HubUnderTest, scheme: Scheme) -> None:
 async def tampering_is_found(hub: HubUnderTest, bootstrap: str, prefix: str, transfer_id: str) -> None:
     """A change that the ledger has not made: of a transfer that is in flight, and not in line with its account."""
     row = {
-        "v": 1, "participant": "payee1", "accountId": 1, "accountType": "POSITION", "currency": CURRENCY,
-        "change": -150 * UNIT, "value": -150 * UNIT, "reserved": 0, "changeNumber": 1, "transferId": transfer_id,
-        "entryType": "PRINCIPLE_VALUE", "atMs": 0,
-    }  # fmt: skip
+        "v": 1,
+        "participant": "payee1",
+        "accountId": 1,
+        "accountType": "POSITION",
+        "currency": CURRENCY,
+        "change": -150 * UNIT,
+        "value": -150 * UNIT,
+        "reserved": 0,
+        "changeNumber": 1,
+        "transferId": transfer_id,
+        "entryType": "PRINCIPLE_VALUE",
+        "atMs": 0,
+    }
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         await producer.send_and_wait(f"{prefix}positions", orjson.dumps(row), b"payee1", 0)
     await asyncio.sleep(1.5)

@@ -9,8 +9,8 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
-from clearinghub.audit.reader import FIRST, KEPT_MARGIN_MS, MERGED, TopicsMissingError, TopicsReader
 from clearinghub.config import Settings
+from clearinghub.tools.audit.reader import FIRST, KEPT_MARGIN_MS, MERGED, TopicsMissingError, TopicsReader
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
 START_MS = 1_700_000_000_000

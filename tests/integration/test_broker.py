@@ -15,10 +15,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
 
-from clearinghub.broker import BrokerUnavailableError, LocalBroker, find_or_start_broker, find_running_broker
-from clearinghub.broker.find import local_broker
-from clearinghub.broker.probe import addresses, broker_answers
 from clearinghub.config import Settings
+from clearinghub.kafka.broker import BrokerUnavailableError, LocalBroker, find_or_start_broker, find_running_broker
+from clearinghub.kafka.broker.find import local_broker
+from clearinghub.kafka.broker.probe import addresses, broker_answers
 
 pytestmark = [
     pytest.mark.kafka,

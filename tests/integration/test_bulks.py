@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from clearinghub.sandbox.behaviour import Behaviour
-from clearinghub.sandbox.bulk import bulk_body
-from clearinghub.sandbox.callback import Callback
-from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.wire import TransferOrder, new_transfer_id
+from sandbox.behaviour import Behaviour
+from sandbox.bulk import bulk_body
+from sandbox.callback import Callback
+from sandbox.dfsp import SimulatedDfsp
+from sandbox.wire import TransferOrder, new_transfer_id
 from tests.integration.hub_under_test import (
     CURRENCY,
     REPOSITORY,
@@ -88,9 +88,14 @@ def resident_mb(hub: HubUnderTest) -> dict[str, int]:
 def audit(hub: HubUnderTest) -> str:
     """The books from the topics alone; raises if anything is wrong with them."""
     done = subprocess.run(
-        [sys.executable, "-m", "clearinghub", "audit"], cwd=REPOSITORY, env=hub.environment, timeout=AUDIT_TIMEOUT_S,
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "clearinghub", "audit"],
+        cwd=REPOSITORY,
+        env=hub.environment,
+        timeout=AUDIT_TIMEOUT_S,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert 0 == done.returncode, done.stdout + done.stderr
     return done.stdout
 

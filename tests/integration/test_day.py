@@ -21,9 +21,13 @@ async def test_a_small_day(kafka_bootstrap: str, topic_prefix: str, tmp_path: Pa
             done = await asyncio.to_thread(
                 subprocess.run,
                 [sys.executable, "-m", "clearinghub", "demo", "--day", "--transfers", "90", "--timeout", "400"],
-                cwd=REPOSITORY, env={**hub.environment, "COLUMNS": "160"}, capture_output=True, text=True, check=False,
+                cwd=REPOSITORY,
+                env={**hub.environment, "COLUMNS": "160"},
+                capture_output=True,
+                text=True,
+                check=False,
                 timeout=420,
-            )  # fmt: skip
+            )
             assert (0, "") == (done.returncode, done.stderr), done.stdout
             assert "Every position, account and sum is what it must be" in done.stdout
             for number in settlements:

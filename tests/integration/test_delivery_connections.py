@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from clearinghub.delivery.transport import DestinationError, HttpTransport
+from clearinghub.callbacks.http_client import DestinationError, HttpTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 

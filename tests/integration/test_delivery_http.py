@@ -14,12 +14,12 @@ import pytest
 from aiohttp.test_utils import TestServer
 from aiohttp.web import Application, Request, Response
 
-from clearinghub.delivery.connection import ANSWER_BYTES_MAX
-from clearinghub.delivery.deliverer import Deliverer
-from clearinghub.delivery.notification import Notification
-from clearinghub.delivery.reason import Reason, ReasonCode
-from clearinghub.delivery.transport import HttpTransport
-from tests.unit.delivery.fakes import PLAIN, Endpoints, Graveyard, notification, settings
+from clearinghub.callbacks.deliverer import Deliverer
+from clearinghub.callbacks.http_client import HttpTransport
+from clearinghub.callbacks.http_connection import ANSWER_BYTES_MAX
+from clearinghub.callbacks.notification import Notification
+from clearinghub.callbacks.reason import Reason, ReasonCode
+from tests.unit.callbacks.fakes import PLAIN, Endpoints, Graveyard, notification, settings
 
 NOW_MS = 1_700_000_000_000
 NOW = "Tue, 14 Nov 2023 22:13:20 GMT"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from clearinghub import demo
 from clearinghub.config import Settings
-from clearinghub.demo.payments.kinds import PaymentKind
+from sandbox import demo
+from sandbox.demo.payments.kinds import PaymentKind
 from tests.integration.hub_under_test import REPOSITORY, HubUnderTest, running_hub
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]

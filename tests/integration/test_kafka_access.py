@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from clearinghub.broker.access import kafka_access
-from clearinghub.broker.probe import broker_answers
 from clearinghub.config import Settings
+from clearinghub.kafka.access import kafka_access
+from clearinghub.kafka.broker.probe import broker_answers
+from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.kafka.view import ParticipantsView
-from clearinghub.sandbox.behaviour import Behaviour
-from clearinghub.topology import ensure_topics, load_topology
+from sandbox.behaviour import Behaviour
 from tests.integration.hub_under_test import CURRENCY, HubUnderTest, eventually, request, scheme_of
 from tests.integration.secured_broker import PASSWORD, SecuredBroker
 

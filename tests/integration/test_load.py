@@ -26,9 +26,13 @@ def test_a_small_run_gives_figures_of_every_kind(kafka_bootstrap: str, tmp_path:
     lengths = ["--duration", "3", "--warmup", "1", "--first-warmup", "2", "--transfers", "2000", "--concurrency", "20"]
     done = subprocess.run(
         [sys.executable, "-m", "bench.load", *scenarios, *lengths, "--processes", "ingress=2", "--out", str(tmp_path)],
-        cwd=REPOSITORY, env={**os.environ, "KAFKA_BOOTSTRAP": kafka_bootstrap}, timeout=RUN_TIMEOUT_S,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        env={**os.environ, "KAFKA_BOOTSTRAP": kafka_bootstrap},
+        timeout=RUN_TIMEOUT_S,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
     assert 0 == done.returncode, done.stderr
     run = Run.model_validate_json((tmp_path / "results.json").read_bytes())

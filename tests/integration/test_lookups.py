@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from clearinghub.client.admin import AdminClient
-from clearinghub.sandbox.scheme import Scheme
+from clearinghub.tools.client.admin import AdminClient
+from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import CURRENCY, REPOSITORY, HubUnderTest, running_hub
 from tests.integration.lookup_dfsp import LookupDfsp, SlowOracle, shown, side_by_side
 

@@ -23,8 +23,13 @@ async def clearinghub(hub: HubUnderTest, folder: Path, *arguments: str) -> tuple
     done = await asyncio.to_thread(
         subprocess.run,
         [str(REPOSITORY / "bin/clearinghub"), *arguments],
-        cwd=folder, env=hub.environment, capture_output=True, text=True, check=False, timeout=COMMAND_WITHIN_S,
-    )  # fmt: skip
+        cwd=folder,
+        env=hub.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=COMMAND_WITHIN_S,
+    )
     return done.returncode, done.stdout, done.stderr
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from clearinghub.sandbox.behaviour import Behaviour
-from clearinghub.sandbox.callback import Callback, CallbackKind
-from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.scheme import Scheme
-from clearinghub.sandbox.wire import callback_headers, fulfil_body, request_headers, timestamp
+from sandbox.behaviour import Behaviour
+from sandbox.callback import Callback, CallbackKind
+from sandbox.dfsp import SimulatedDfsp
+from sandbox.scheme import Scheme
+from sandbox.wire import callback_headers, fulfil_body, request_headers, timestamp
 from tests.integration.hub_under_test import (
     CURRENCY,
     HubUnderTest,
@@ -237,8 +237,9 @@ async def test_bad_input_is_refused_and_leaves_nothing(played: Played) -> None:
         fewer = {name: value for name, value in headers.items() if name.lower() != missing.lower()}
         status, answer = await request("POST", f"{url}/transfers", order.body(), fewer)
         assert (400, "3102") == (status, json.loads(answer)["errorInformation"]["errorCode"]), missing
-    status, answer = await request("PUT", f"{url}/transfers/not-an-id", fulfil_body("x", "COMMITTED"),
-                                   callback_headers(payee.name, payer.name))  # fmt: skip
+    status, answer = await request(
+        "PUT", f"{url}/transfers/not-an-id", fulfil_body("x", "COMMITTED"), callback_headers(payee.name, payer.name)
+    )
     assert (400, "3100") == (status, json.loads(answer)["errorInformation"]["errorCode"])
     assert [] == payer.callbacks_of(order.transfer_id)
     await eventually(played.scheme, before)

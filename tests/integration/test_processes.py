@@ -10,9 +10,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from clearinghub.broker import LocalBroker
-from clearinghub.sandbox.behaviour import Behaviour
-from clearinghub.sandbox.dfsp import SimulatedDfsp
+from clearinghub.kafka.broker import LocalBroker
+from sandbox.behaviour import Behaviour
+from sandbox.dfsp import SimulatedDfsp
 from tests.integration.hub_under_test import (
     CURRENCY,
     STOP_WITHIN_S,

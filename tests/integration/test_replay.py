@@ -20,8 +20,13 @@ def replay(hub: HubUnderTest, *arguments: str) -> str:
     """Run the command as an operator would; what it prints."""
     done = subprocess.run(
         [sys.executable, "-m", "clearinghub", "replay", *arguments],
-        cwd=REPOSITORY, env=hub.environment, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        env=hub.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert 0 == done.returncode, done.stdout + done.stderr
     return done.stdout
 

@@ -15,10 +15,10 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from clearinghub.client.settlement import SettlementOperations
-from clearinghub.sandbox.callback import Callback
-from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.scheme import Scheme
+from clearinghub.tools.client.settlement import SettlementOperations
+from sandbox.callback import Callback
+from sandbox.dfsp import SimulatedDfsp
+from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import CURRENCY, REPOSITORY, HubUnderTest, eventually, running_hub, scheme_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -32,8 +32,13 @@ async def reported(hub: HubUnderTest, *arguments: str) -> tuple[int, str, str]:
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "clearinghub", "report", *arguments],
-        cwd=REPOSITORY, env=hub.environment, capture_output=True, text=True, check=False, timeout=WITHIN_S,
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        env=hub.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WITHIN_S,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -49,9 +54,7 @@ async def pay(payer: SimulatedDfsp, payee: SimulatedDfsp, units: int) -> None:
 
 async def a_settled_day(scheme: Scheme, dfsps: list[SimulatedDfsp]) -> None:
     """12 payments around three DFSPs in window 1, which is closed and settled; one more in window 2."""
-    await asyncio.gather(
-        *(pay(dfsps[n % 3], dfsps[(n + 1) % 3], (n + 1) * UNIT + n) for n in range(12))
-    )  # fmt: skip
+    await asyncio.gather(*(pay(dfsps[n % 3], dfsps[(n + 1) % 3], (n + 1) * UNIT + n) for n in range(12)))
     settlement = SettlementOperations(scheme.admin, "/v2")
     await settlement.close_window(1, "test")
     async with asyncio.timeout(30):
@@ -72,10 +75,12 @@ async def test_reports_of_a_day(kafka_bootstrap: str, topic_prefix: str, tmp_pat
         await a_settled_day(scheme, dfsps)
 
         for arguments in (
-            ("window", "1"), ("settlement", "1", "--format", "csv"), ("transfers", "1", "--format", "html"),
+            ("window", "1"),
+            ("settlement", "1", "--format", "csv"),
+            ("transfers", "1", "--format", "html"),
             ("statement", "alpha", CURRENCY, "--from", "2020-01-01"),
             ("statement", "Hub", CURRENCY, "--type", "HUB_MULTILATERAL_SETTLEMENT", "--format", "json"),
-        ):  # fmt: skip
+        ):
             code, out, err = await reported(hub, *arguments, "--verify")
             assert 0 == code, (arguments, err)
             assert "verified: what the audit counts in" in err
@@ -102,11 +107,22 @@ async def figures_are_right(hub: HubUnderTest) -> None:
 async def tampering_is_found(hub: HubUnderTest, bootstrap: str, prefix: str) -> None:
     """A transfer in a closed window that the ledger has not made."""
     row = {
-        "v": 1, "sequence": 1, "transferId": "forged", "kind": "transfer", "payer": "alpha", "payee": "beta",
-        "amount": 3 * UNIT, "currency": CURRENCY, "state": "COMMITTED", "window": 1, "interchangeFee": 0,
-        "errorCode": None, "errorDescription": None, "preparedAt": "2026-01-01T00:00:00.000Z",
+        "v": 1,
+        "sequence": 1,
+        "transferId": "forged",
+        "kind": "transfer",
+        "payer": "alpha",
+        "payee": "beta",
+        "amount": 3 * UNIT,
+        "currency": CURRENCY,
+        "state": "COMMITTED",
+        "window": 1,
+        "interchangeFee": 0,
+        "errorCode": None,
+        "errorDescription": None,
+        "preparedAt": "2026-01-01T00:00:00.000Z",
         "finishedAt": "2026-01-01T00:00:00.001Z",
-    }  # fmt: skip
+    }
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         await producer.send_and_wait(f"{prefix}transfers", orjson.dumps(row), b"forged", 0)
 

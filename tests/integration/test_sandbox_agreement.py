@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from clearinghub.sandbox.agreement import OTP, UnansweredError
-from clearinghub.sandbox.callback import Direction, Hop
-from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.parties import Party
-from clearinghub.sandbox.quoting import Charge
-from clearinghub.sandbox.requests import (
+from sandbox.agreement import OTP, UnansweredError
+from sandbox.callback import Direction, Hop
+from sandbox.dfsp import SimulatedDfsp
+from sandbox.parties import Party
+from sandbox.quoting import Charge
+from sandbox.requests import (
     Purpose,
     Wish,
     authorization_path,

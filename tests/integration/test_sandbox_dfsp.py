@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 from aiohttp import ClientSession
 
-from clearinghub.sandbox.behaviour import Behaviour
-from clearinghub.sandbox.callback import CallbackKind, Direction, Hop
-from clearinghub.sandbox.curl_line import curl_line
-from clearinghub.sandbox.dfsp import SimulatedDfsp
+from sandbox.behaviour import Behaviour
+from sandbox.callback import CallbackKind, Direction, Hop
+from sandbox.curl_line import curl_line
+from sandbox.dfsp import SimulatedDfsp
 from tests.integration.fake_hub import FakeHub
 from tests.integration.fake_hub_admin import Dfsp
 

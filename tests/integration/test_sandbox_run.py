@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from clearinghub import demo
 from clearinghub.config import Settings
-from clearinghub.sandbox import main as sandbox
+from sandbox import demo
+from sandbox import main as sandbox
 from tests.integration.fake_hub import Defect, FakeHub
 from tests.integration.fake_hub_admin import Fault
 

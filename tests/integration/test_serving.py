@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp.web import Application, Request, Response
 
-from clearinghub.hub.serving import CannotListenError, Listener
+from clearinghub.roles.serving import CannotListenError, Listener
 
 
 def free_port() -> int:

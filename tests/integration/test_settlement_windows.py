@@ -17,8 +17,8 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from clearinghub.client.admin import AdminClient, AdminError
-from clearinghub.sandbox.scheme import Scheme
+from clearinghub.tools.client.admin import AdminClient, AdminError
+from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import (
     CURRENCY,
     PARTITIONS,
@@ -173,8 +173,14 @@ async def test_windows_close_while_workers_die(kafka_bootstrap: str, topic_prefi
         assert set(load.committed) == set(ids)
         assert {1} == set(ids.values())
         audit = await asyncio.to_thread(
-            subprocess.run, [sys.executable, "-m", "clearinghub", "audit"],
-            cwd=REPOSITORY, env=hub.environment, capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
+            subprocess.run,
+            [sys.executable, "-m", "clearinghub", "audit"],
+            cwd=REPOSITORY,
+            env=hub.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
         assert 0 == audit.returncode, audit.stdout[-3_000:]
     print(f"\nwindows: {len(windows)} closed, {kills} kills with -9, {len(rows)} transfers, missing 0, twice 0")

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from clearinghub.jws.generate import new_key
-from clearinghub.jws.key_directory import KeyDirectory
-from clearinghub.jws.key_files import read_private_key, write_key_pair
-from clearinghub.jws.signature import HEADER, Signer, Verifier
-from clearinghub.sandbox.behaviour import Behaviour
-from clearinghub.sandbox.callback import Callback
-from clearinghub.sandbox.dfsp import SimulatedDfsp
+from clearinghub.security.key_directory import KeyDirectory
+from clearinghub.security.key_files import read_private_key, write_key_pair
+from clearinghub.security.signature import HEADER, Signer, Verifier
+from clearinghub.tools.keys import new_key
+from sandbox.behaviour import Behaviour
+from sandbox.callback import Callback
+from sandbox.dfsp import SimulatedDfsp
 from tests.integration.hub_under_test import CURRENCY, HubUnderTest, running_hub, scheme_of
-from tests.unit.jws.samples import FixedKeys
+from tests.unit.security.samples import FixedKeys
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 UNIT = 10_000
@@ -51,9 +51,12 @@ async def scene(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Asyn
     for name, kind in KINDS.items():
         write_key_pair(keys, name, new_key(kind))
     settings = {
-        "jws_validate": True, "jws_keys_dir": keys, "jws_keys_interval_ms": 100,
-        "jws_sign": True, "jws_private_key_file": keys / "Hub.key",
-    }  # fmt: skip
+        "jws_validate": True,
+        "jws_keys_dir": keys,
+        "jws_keys_interval_ms": 100,
+        "jws_sign": True,
+        "jws_private_key_file": keys / "Hub.key",
+    }
     async with (
         running_hub(kafka_bootstrap, topic_prefix, tmp_path / "hub", **settings) as hub,
         scheme_of(hub, "payer1", "payee1", cap_units=1_000 * UNIT, make_dfsp=partial(a_signing_dfsp, keys)) as (

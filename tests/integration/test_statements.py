@@ -11,11 +11,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from clearinghub.config import Settings
-from clearinghub.domain.position import Position
-from clearinghub.domain.statement import Statement
-from clearinghub.engine.overlay import Partitioner
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.participants.statement import Statement
+from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.kafka.ports import LedgerUnavailableError
 from clearinghub.kafka.statements import KafkaStatementReader
-from clearinghub.ports import LedgerUnavailableError
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
 PARTITIONS = 2
@@ -56,10 +56,19 @@ class History:
         self, producer: AIOKafkaProducer, at_ms: int, change: int, number: int, value: int, name: str, account_id: int
     ) -> None:
         row = {
-            "v": 1, "participant": name, "accountId": account_id, "accountType": "POSITION", "currency": "XTS",
-            "change": change, "value": value, "reserved": 0, "changeNumber": number, "transferId": f"t-{number}",
-            "entryType": "PRINCIPLE_VALUE", "atMs": START_MS + at_ms,
-        }  # fmt: skip
+            "v": 1,
+            "participant": name,
+            "accountId": account_id,
+            "accountType": "POSITION",
+            "currency": "XTS",
+            "change": change,
+            "value": value,
+            "reserved": 0,
+            "changeNumber": number,
+            "transferId": f"t-{number}",
+            "entryType": "PRINCIPLE_VALUE",
+            "atMs": START_MS + at_ms,
+        }
         await producer.send_and_wait(
             self.topic, orjson.dumps(row), name.encode(), self.partition, timestamp_ms=START_MS + at_ms
         )
@@ -104,8 +113,13 @@ async def test_a_line(history: History) -> None:
     (line,) = (await history.period(1_000, 1_001)).lines
 
     assert (2, START_MS + 1_000, "t-2", "PRINCIPLE_VALUE", 20, 30) == (
-        line.change_number, line.at_ms, line.transfer_id, line.entry_type, line.change, line.value,
-    )  # fmt: skip
+        line.change_number,
+        line.at_ms,
+        line.transfer_id,
+        line.entry_type,
+        line.change,
+        line.value,
+    )
 
 
 async def test_periods_without_a_line(history: History) -> None:

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from clearinghub.config import Settings
-from clearinghub.topology import (
+from clearinghub.kafka.topology import (
     Topic,
     TopicCreationError,
     TopologyMismatchError,

@@ -11,11 +11,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from clearinghub.config import Settings
-from clearinghub.engine.overlay import VALUE_BYTES_MAX
+from clearinghub.engine.pending_changes import VALUE_BYTES_MAX
 from clearinghub.kafka.load import LoadReporter, LoadView
+from clearinghub.kafka.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
 from clearinghub.kafka.recorder import KafkaRecorder
-from clearinghub.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
-from clearinghub.topology import ensure_topics, load_topology
+from clearinghub.kafka.topology import ensure_topics, load_topology
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 

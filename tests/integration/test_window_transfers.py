@@ -12,11 +12,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from clearinghub.config import Settings
-from clearinghub.domain.netting import Flow
-from clearinghub.domain.settlement_window import Content, Window, WindowState
-from clearinghub.domain.window_transfer import Place, WindowTransfer
+from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.window import Content, Window, WindowState
+from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
+from clearinghub.kafka.ports import LedgerUnavailableError
 from clearinghub.kafka.window_transfers import CLOCK_SLACK_MS, KafkaWindowTransfers
-from clearinghub.ports import LedgerUnavailableError
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 PARTITIONS = 2
@@ -53,10 +53,21 @@ class Topic:
     ) -> None:
         """A transfer's final record; `number` is the window's."""
         row = {
-            "v": 1, "transferId": f"t-{partition}-{at_ms}", "kind": "transfer", "payer": "alpha", "payee": "beta",
-            "amount": 5, "currency": "XTS", "state": "COMMITTED" if number else "ABORTED_ERROR", "window": number,
-            "interchangeFee": 0, "errorCode": None, "errorDescription": None, "preparedAt": "p", "finishedAt": "f",
-        } | changes  # fmt: skip
+            "v": 1,
+            "transferId": f"t-{partition}-{at_ms}",
+            "kind": "transfer",
+            "payer": "alpha",
+            "payee": "beta",
+            "amount": 5,
+            "currency": "XTS",
+            "state": "COMMITTED" if number else "ABORTED_ERROR",
+            "window": number,
+            "interchangeFee": 0,
+            "errorCode": None,
+            "errorDescription": None,
+            "preparedAt": "p",
+            "finishedAt": "f",
+        } | changes
         await (producer or self.producer).send_and_wait(
             self.name, orjson.dumps(row), b"key", partition, timestamp_ms=START_MS + at_ms
         )
@@ -82,9 +93,17 @@ async def topic(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[Topic]
     made = Topic(settings.topic("transfers"), producer, KafkaWindowTransfers(settings))
     try:
         for partition, number, at_ms in (
-            (0, 1, 1), (0, 1, 2), (0, 2, HOUR_MS + 1), (0, None, HOUR_MS + 2), (0, 2, HOUR_MS + 3),
-            (1, 1, 1), (1, None, 2), (1, 1, HOUR_MS + 1), (1, 2, HOUR_MS + 2), (0, 3, 2 * HOUR_MS + 1),
-        ):  # fmt: skip
+            (0, 1, 1),
+            (0, 1, 2),
+            (0, 2, HOUR_MS + 1),
+            (0, None, HOUR_MS + 2),
+            (0, 2, HOUR_MS + 3),
+            (1, 1, 1),
+            (1, None, 2),
+            (1, 1, HOUR_MS + 1),
+            (1, 2, HOUR_MS + 2),
+            (0, 3, 2 * HOUR_MS + 1),
+        ):
             await made.end(partition, number, at_ms)
         await made.end(0, None, 2 * HOUR_MS + 2, kind="funds-in")
         yield made

@@ -29,9 +29,17 @@ class PartitionBooks:
     """The books of one partition of the ledger."""
 
     def __init__(
-        self, partition: int, partitions: int, between: Between, *, dfsps: Iterable[str], confirm_to_payee: bool,
-        standing: Callable[[str], set[bool]], hub_partition: int = 0, by_schedule: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        partition: int,
+        partitions: int,
+        between: Between,
+        *,
+        dfsps: Iterable[str],
+        confirm_to_payee: bool,
+        standing: Callable[[str], set[bool]],
+        hub_partition: int = 0,
+        by_schedule: bool = False,
+    ) -> None:
         """Books that begin with the ledger.
 
         Args:
@@ -168,9 +176,16 @@ class PartitionBooks:
     def _prepare(self, line: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> str:
         transfer_id = line["id"]
         message = Prepare(
-            transfer_id, line["source"], line["payer"], line["payee"], line["amount"], is_hash(line["condition"]),
-            line["expires_at_ms"], line["hash"], line.get("bulk_id", ""),
-        )  # fmt: skip
+            transfer_id,
+            line["source"],
+            line["payer"],
+            line["payee"],
+            line["amount"],
+            is_hash(line["condition"]),
+            line["expires_at_ms"],
+            line["hash"],
+            line.get("bulk_id", ""),
+        )
         standing = self._standing(line["payee"])
         # Where it was both, what the ledger says is right: the payee's partition is another, and its news travel.
         self._payee_is_welcome = transfer_id not in refused if len(standing) > 1 else standing == {True}
@@ -199,10 +214,16 @@ class PartitionBooks:
             effects.add("lookup", onward, "fulfil", transfer_id, line["hops"] + 1)
             return "walks on"
         message = Fulfil(
-            transfer_id, line["action"], source, line["destination"],
-            fulfils(line["fulfilment"], self._conditions.get(transfer_id)), "1.1",
-            line["error_code"] or "", digest=line["hash"], bulk_id=line.get("bulk_id", ""),
-        )  # fmt: skip
+            transfer_id,
+            line["action"],
+            source,
+            line["destination"],
+            fulfils(line["fulfilment"], self._conditions.get(transfer_id)),
+            "1.1",
+            line["error_code"] or "",
+            digest=line["hash"],
+            bulk_id=line.get("bulk_id", ""),
+        )
         is_from_payee = case is not None and source == case.prepare.payee
         is_addressed = case is not None and line["destination"] in (None, case.prepare.payer)
         is_by_itself = case is not None and case.prepare.bulk_id == message.bulk_id
@@ -287,9 +308,14 @@ class PartitionBooks:
 
 
 _KINDS = {
-    "prepare": ("prepare",), "fulfil": ("fulfil",), "timeout": ("timeout",),
-    "credit": ("credit", "window-marker"), "command": ("command",), "lookup": ("get", "fulfil"),
+    "prepare": ("prepare",),
+    "fulfil": ("fulfil",),
+    "timeout": ("timeout",),
+    "credit": ("credit", "window-marker"),
+    "command": ("command",),
+    "lookup": ("get", "fulfil"),
     "settlement": ("close-window", "forget-window", "scheme", "window-used", "window-report"),
-    "bulk-prepare": ("bulk-prepare",), "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
-}  # fmt: skip
+    "bulk-prepare": ("bulk-prepare",),
+    "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
+}
 _BY_SWEEPS = ("timeout", "bulk-fulfil", "workers", "settlement", "settlement-windows")

@@ -28,9 +28,10 @@ def told_of(body: dict[str, Any]) -> str:
     ended = body.get("completedTimestamp")
     results = body.get("individualTransferResults")
     return standing(
-        body["bulkTransferState"], None if ended is None else _milliseconds(ended),
+        body["bulkTransferState"],
+        None if ended is None else _milliseconds(ended),
         None if results is None else [(one["transferId"], said_of(one)) for one in results],
-    )  # fmt: skip
+    )
 
 
 def said_of(result: dict[str, Any]) -> str | None:

@@ -156,15 +156,28 @@ class PartitionBulks:
         return None if is_welcome else "3203"
 
     def _prepare_line(
-        self, line: dict[str, Any], one: dict[str, Any], amount: int, digest: str,
-        seen: Seen, effects: Effects, refused: set[str],
-    ) -> Line:  # fmt: skip
+        self,
+        line: dict[str, Any],
+        one: dict[str, Any],
+        amount: int,
+        digest: str,
+        seen: Seen,
+        effects: Effects,
+        refused: set[str],
+    ) -> Line:
         transfer_id = one["transferId"]
         single = {
-            "kind": "prepare", "id": transfer_id, "source": line["source"], "payer": line["payer"],
-            "payee": line["payee"], "amount": amount, "condition": one["condition"],
-            "expires_at_ms": line["expires_at_ms"], "hash": digest, "bulk_id": line["id"],
-        }  # fmt: skip
+            "kind": "prepare",
+            "id": transfer_id,
+            "source": line["source"],
+            "payer": line["payer"],
+            "payee": line["payee"],
+            "amount": amount,
+            "condition": one["condition"],
+            "expires_at_ms": line["expires_at_ms"],
+            "hash": digest,
+            "bulk_id": line["id"],
+        }
         verdict, _, detail = self._judge.decide_line(single, seen, effects, refused).partition(" ")
         if verdict == "reserved":
             return Line(transfer_id, is_taken=False, fate="pending")
@@ -223,11 +236,17 @@ class PartitionBulks:
     ) -> None:
         error = result.get("errorInformation")
         single = {
-            "kind": "fulfil", "id": one.transfer_id, "action": "commit" if error is None else "abort",
-            "source": bulk.payee, "destination": None, "fulfilment": result.get("fulfilment"),
-            "error_code": None if error is None else error["errorCode"], "hash": line["hash"], "hops": 0,
+            "kind": "fulfil",
+            "id": one.transfer_id,
+            "action": "commit" if error is None else "abort",
+            "source": bulk.payee,
+            "destination": None,
+            "fulfilment": result.get("fulfilment"),
+            "error_code": None if error is None else error["errorCode"],
+            "hash": line["hash"],
+            "hops": 0,
             "bulk_id": line["id"],
-        }  # fmt: skip
+        }
         verdict, _, detail = self._judge.decide_line(single, seen, effects, set()).partition(" ")
         if verdict == "committed":
             one.fate, one.said = "committed", result["fulfilment"]

@@ -63,9 +63,15 @@ class Effects:
         transfer_id, payer, is_gross = debit.transfer_id, debit.participant, debit.granularity == "GROSS"
         self.finish(transfer_id, "transfer", "SETTLED" if is_gross else "COMMITTED", None, debit.window)
         self.add(
-            "credit", payee, "POSITION", -debit.amount, transfer_id, debit.window,
-            payer if debit.counterparty else "", "SETTLEMENT" if is_gross else "",
-        )  # fmt: skip
+            "credit",
+            payee,
+            "POSITION",
+            -debit.amount,
+            transfer_id,
+            debit.window,
+            payer if debit.counterparty else "",
+            "SETTLEMENT" if is_gross else "",
+        )
         if reserve:
             self.tell(payer, "PUT", transfer_id, "hub: COMMITTED")
             self.tell(payee, "PATCH", transfer_id, "hub: COMMITTED")
@@ -121,8 +127,13 @@ def _line(seen: Seen) -> dict[str, Any]:
 def _position(seen: Seen, _bodies: set[bytes]) -> Effect:
     line = _line(seen)
     return (
-        line["participant"], line["accountType"], line["change"], line["value"], line["transferId"], line["entryType"],
-    )  # fmt: skip
+        line["participant"],
+        line["accountType"],
+        line["change"],
+        line["value"],
+        line["transferId"],
+        line["entryType"],
+    )
 
 
 def _transfer(seen: Seen, _bodies: set[bytes]) -> Effect:
@@ -136,9 +147,14 @@ def _credit(seen: Seen, _bodies: set[bytes]) -> Effect:
     if line["kind"] == "window-marker":
         return seen.partition, "window-marker", line["window"], line["source"], line.get("again", False)
     return (
-        line["participant"], line["account_type"], line["change"], line["id"], line["window"],
-        line.get("counterparty", ""), line.get("settles_into", ""),
-    )  # fmt: skip
+        line["participant"],
+        line["account_type"],
+        line["change"],
+        line["id"],
+        line["window"],
+        line.get("counterparty", ""),
+        line.get("settles_into", ""),
+    )
 
 
 def _settlement(seen: Seen, _bodies: set[bytes]) -> Effect:
@@ -202,7 +218,14 @@ def _dead_letter(seen: Seen, _bodies: set[bytes]) -> Effect | None:
 
 
 _READERS = {
-    "positions": _position, "transfers": _transfer, "credit": _credit, "settlement": _settlement,
-    "settlement-windows": _window, "notification": _notification, "lookup": _lookup, "bulk-fulfil": _bulk_fulfil,
-    "reply": _reply, "dead-letter": _dead_letter,
-}  # fmt: skip
+    "positions": _position,
+    "transfers": _transfer,
+    "credit": _credit,
+    "settlement": _settlement,
+    "settlement-windows": _window,
+    "notification": _notification,
+    "lookup": _lookup,
+    "bulk-fulfil": _bulk_fulfil,
+    "reply": _reply,
+    "dead-letter": _dead_letter,
+}

@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 INPUTS: Final = (
-    "credit", "settlement", "fulfil", "timeout", "command", "lookup", "bulk-fulfil", "prepare", "bulk-prepare",
-)  # fmt: skip
+    "credit",
+    "settlement",
+    "fulfil",
+    "timeout",
+    "command",
+    "lookup",
+    "bulk-fulfil",
+    "prepare",
+    "bulk-prepare",
+)
 """The order in which a round takes its inputs."""
 
 

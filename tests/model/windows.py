@@ -51,9 +51,14 @@ class PartitionWindows:
     def commit(self, transfer_id: str, payer: str, payee: str, amount: int, effects: Effects) -> Leg:
         """A transfer has committed here; the payer's leg."""
         leg = Leg(
-            transfer_id, "debit", self.open, "GROSS" if self.is_gross else "NET", payer,
-            payee if self.is_by_pairs else "", amount,
-        )  # fmt: skip
+            transfer_id,
+            "debit",
+            self.open,
+            "GROSS" if self.is_gross else "NET",
+            payer,
+            payee if self.is_by_pairs else "",
+            amount,
+        )
         self._book(leg)
         if self._told != self.open:
             self._told = self.open

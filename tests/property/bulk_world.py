@@ -8,15 +8,15 @@ from typing import Any, Final, TypeAlias
 import orjson
 from hypothesis import strategies as st
 
-from agents.bulk_fulfil import make_on_bulk_fulfil
-from agents.bulk_prepare import make_on_bulk_prepare
-from agents.prepare import make_on_prepare
-from agents.shell import LedgerContext
-from agents.timeout import make_bulk_retention_sweep, make_due_sweep
-from clearinghub.domain.bulk import Bulk
-from clearinghub.domain.participant import Account, Participant
-from clearinghub.domain.position import Position
-from clearinghub.domain.transfer import Transfer
+from agents.bulk.fulfil import make_on_bulk_fulfil
+from agents.bulk.prepare import make_on_bulk_prepare
+from agents.posting import LedgerContext
+from agents.transfers.prepare import make_on_prepare
+from agents.transfers.timeout import make_bulk_retention_sweep, make_due_sweep
+from clearinghub.domain.bulk.bulk import Bulk
+from clearinghub.domain.participants.participant import Account, Participant
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.record import Handler
 from clearinghub.messages import encode
 from tables.bulks import BULKS
@@ -209,17 +209,31 @@ def record_of(message: Message) -> tuple[str, bytes]:
         case Post(bulk_id, source, lines, expires_at_ms):
             body = {"individualTransfers": [_line(transfer_id) for transfer_id, _amount in lines]}
             line = common | {
-                "kind": "bulk-prepare", "id": bulk_id, "source": source, "destination": "payee", "payer": "payer",
-                "payee": "payee", "expires_at_ms": expires_at_ms, "amounts": [amount for _id, amount in lines],
+                "kind": "bulk-prepare",
+                "id": bulk_id,
+                "source": source,
+                "destination": "payee",
+                "payer": "payer",
+                "payee": "payee",
+                "expires_at_ms": expires_at_ms,
+                "amounts": [amount for _id, amount in lines],
                 "hashes": [f"{one} {expires_at_ms}" for one in lines],
-            }  # fmt: skip
+            }
             return "bulk-prepare", encode(line, orjson.dumps(body))
         case Single(transfer_id, amount):
             line = common | {
-                "kind": "prepare", "id": transfer_id, "source": "payer", "payer": "payer", "payee": "payee",
-                "amount": amount, "currency": "USD", "condition": CONDITION, "expires_at_ms": START_MS + 10**6,
-                "extensions": None, "headers": {},
-            }  # fmt: skip
+                "kind": "prepare",
+                "id": transfer_id,
+                "source": "payer",
+                "payer": "payer",
+                "payee": "payee",
+                "amount": amount,
+                "currency": "USD",
+                "condition": CONDITION,
+                "expires_at_ms": START_MS + 10**6,
+                "extensions": None,
+                "headers": {},
+            }
             return "prepare", encode(line)
         case Put(bulk_id, source, destination, lines):
             body = {"individualTransferResults": [_result(*one) for one in lines]}
@@ -233,9 +247,15 @@ def record_of(message: Message) -> tuple[str, bytes]:
 
 def _fulfil(bulk_id: str, source: str, destination: str | None, action: str) -> dict[str, Any]:
     return {
-        "kind": "bulk-fulfil", "id": bulk_id, "action": action, "source": source, "destination": destination,
-        "completed": None, "completed_ms": None, "hops": 0,
-    }  # fmt: skip
+        "kind": "bulk-fulfil",
+        "id": bulk_id,
+        "action": action,
+        "source": source,
+        "destination": destination,
+        "completed": None,
+        "completed_ms": None,
+        "hops": 0,
+    }
 
 
 def _line(transfer_id: str) -> dict[str, Any]:

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from agents.command import on_command
-from agents.credit import make_on_credit
-from agents.netting import book_commit
-from agents.settlement import make_on_settlement, publish_scheme
-from agents.shell import LedgerContext, move_account
-from agents.windows import latest_window, make_window_sweep
-from clearinghub.domain.participant import Account, Participant, SettlementModel
-from clearinghub.domain.position import Position
-from clearinghub.domain.settlement import Settlement
-from clearinghub.domain.settlement_window import Window
-from clearinghub.domain.transfer import State
+from agents.participants.command import on_command
+from agents.posting import LedgerContext, move_account
+from agents.settlement.netting import book_commit
+from agents.settlement.settlement import make_on_settlement, publish_scheme
+from agents.settlement.windows import latest_window, make_window_sweep
+from agents.transfers.credit import make_on_credit
+from clearinghub.domain.participants.participant import Account, Participant, SettlementModel
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.settlement.settlement import Settlement
+from clearinghub.domain.settlement.window import Window
+from clearinghub.domain.transfers.transfer import State
 from clearinghub.engine.record import Handler
 from clearinghub.messages import VERSION, decode, encode
 from tables.counters import COUNTERS
@@ -40,8 +40,18 @@ CURRENCIES = ("USD", "EUR", "KES", "INR")  # netted against all, netted by pairs
 def model(name: str, currency: str | None, *manner: str) -> SettlementModel:
     delay, granularity, interchange = manner
     return SettlementModel(
-        1, name, True, granularity, interchange, delay, currency, True, "POSITION", "SETTLEMENT", True,
-    )  # fmt: skip
+        1,
+        name,
+        True,
+        granularity,
+        interchange,
+        delay,
+        currency,
+        True,
+        "POSITION",
+        "SETTLEMENT",
+        True,
+    )
 
 
 MODELS = (
@@ -66,8 +76,9 @@ class SettlementWorld:
     def __post_init__(self) -> None:
         context = LedgerContext(HUB, FakeParticipants())
         self.handlers: dict[str, Handler] = {
-            "credit": make_on_credit(context), "settlement": make_on_settlement(context),
-        }  # fmt: skip
+            "credit": make_on_credit(context),
+            "settlement": make_on_settlement(context),
+        }
         for number, name in enumerate(HOME, start=1):
             self._join(name, number)
         hub = self.views[0].get(PARTICIPANTS, HUB)
@@ -97,9 +108,14 @@ class SettlementWorld:
         key = position_key(payer, currency, "POSITION")
         move_account(view, key, amount, transfer_id, "PRINCIPLE_VALUE", self.now_ms)
         row = transfer(
-            State.COMMITTED, transfer_id=transfer_id, payer=payer, payee=payee, amount=amount, currency=currency,
+            State.COMMITTED,
+            transfer_id=transfer_id,
+            payer=payer,
+            payee=payee,
+            amount=amount,
+            currency=currency,
             window=open_window(view),
-        )  # fmt: skip
+        )
         nets = self.expected.setdefault(open_window(view), Counter())
         nets[payer, currency] += amount
         nets[payee, currency] -= amount
@@ -110,9 +126,15 @@ class SettlementWorld:
         """A command of the settlement API; its reply may come at once or later."""
         self.now_ms += 1
         line = {
-            "v": VERSION, "kind": "command", "name": name, "participant": HUB, "correlation_id": str(self.now_ms),
-            "reply_to": "0", "args": {"hub_name": HUB, **args}, "trace": None,
-        }  # fmt: skip
+            "v": VERSION,
+            "kind": "command",
+            "name": name,
+            "participant": HUB,
+            "correlation_id": str(self.now_ms),
+            "reply_to": "0",
+            "args": {"hub_name": HUB, **args},
+            "trace": None,
+        }
         on_command(Offsets("command").record(encode(line), self.now_ms, HUB), self.views[0])
         self._route(self.views[0])
 

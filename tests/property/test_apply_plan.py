@@ -8,10 +8,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghub.apply.live import LiveHolding, LiveParticipant, LiveState
-from clearinghub.apply.plan import make_plan
-from clearinghub.client.shapes import LimitValue
-from tests.unit.apply.declarations import after, declared
+from clearinghub.tools.apply.live import LiveHolding, LiveParticipant, LiveState
+from clearinghub.tools.apply.plan import make_plan
+from clearinghub.tools.client.responses import LimitValue
+from tests.unit.tools.apply.declarations import after, declared
 
 CURRENCIES = ("USD", "KES", "EUR")
 NAMES = ("bank1", "bank2", "Wallet")

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from agents.netting import leave_window
-from clearinghub.domain.bulk import BULK_TRANSITIONS, Bulk, BulkState, Tally
-from clearinghub.domain.bulk_lookup import was_accepted
-from clearinghub.domain.netting import Flow, Net, Party
-from clearinghub.domain.transfer import State, Transfer
+from agents.settlement.netting import leave_window
+from clearinghub.domain.bulk.bulk import BULK_TRANSITIONS, Bulk, BulkState, Tally
+from clearinghub.domain.bulk.lookup import was_accepted
+from clearinghub.domain.settlement.netting import Flow, Net, Party
+from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.messages import decode
 from tables.nets import NetKey, nets_of
 from tables.windows import open_window
@@ -40,9 +40,12 @@ def recount(bulk: Bulk, transfers: dict[str, Transfer]) -> Tally:
     states = Counter(line.state for line in lines_of(bulk, transfers))
     refused = states[State.ABORTED_REJECTED] + states[State.INVALID] + len(bulk.taken)
     return Tally(
-        refused, states[State.RESERVED], states[State.COMMITTED], states[State.ABORTED_ERROR],
+        refused,
+        states[State.RESERVED],
+        states[State.COMMITTED],
+        states[State.ABORTED_ERROR],
         states[State.EXPIRED_RESERVED],
-    )  # fmt: skip
+    )
 
 
 def stories(world: BulkWorld) -> dict[str, Transfer]:

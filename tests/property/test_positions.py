@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghub.domain.position import Position, reserve
+from clearinghub.domain.participants.position import Position, reserve
 
 LEDGER = 10**18
 edges = st.sampled_from((0, 1, 100, 10_000, LEDGER - 1))

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from clearinghub.domain.settlement import SettlementState as State
-from clearinghub.domain.settlement_window import WindowState
+from clearinghub.domain.settlement.settlement import SettlementState as State
+from clearinghub.domain.settlement.window import WindowState
 from tables.settlements import CONTENTS, content_key
 from tests.property.settlement_world import CURRENCIES, DFSPS, NET_MODELS, SettlementWorld
 
@@ -18,16 +18,18 @@ from tests.property.settlement_world import CURRENCIES, DFSPS, NET_MODELS, Settl
 ALLOWED: dict[State, tuple[set[State], State | None]] = {
     State.PENDING_SETTLEMENT: ({State.PENDING_SETTLEMENT, State.PS_TRANSFERS_RECORDED}, State.PS_TRANSFERS_RECORDED),
     State.PS_TRANSFERS_RECORDED: (
-        {State.PS_TRANSFERS_RECORDED, State.PS_TRANSFERS_RESERVED}, State.PS_TRANSFERS_RESERVED,
+        {State.PS_TRANSFERS_RECORDED, State.PS_TRANSFERS_RESERVED},
+        State.PS_TRANSFERS_RESERVED,
     ),
     State.PS_TRANSFERS_RESERVED: (
-        {State.PS_TRANSFERS_RESERVED, State.PS_TRANSFERS_COMMITTED}, State.PS_TRANSFERS_COMMITTED,
+        {State.PS_TRANSFERS_RESERVED, State.PS_TRANSFERS_COMMITTED},
+        State.PS_TRANSFERS_COMMITTED,
     ),
     State.PS_TRANSFERS_COMMITTED: ({State.PS_TRANSFERS_COMMITTED}, None),
     State.SETTLING: ({State.PS_TRANSFERS_COMMITTED, State.SETTLED}, State.SETTLED),
     State.SETTLED: ({State.SETTLED}, None),
     State.ABORTED: ({State.ABORTED}, None),
-}  # fmt: skip
+}
 FORWARD = (State.PS_TRANSFERS_RECORDED, State.PS_TRANSFERS_RESERVED, State.PS_TRANSFERS_COMMITTED, State.SETTLED)
 RECIPIENTS_MOVED = {State.PS_TRANSFERS_RESERVED, State.PS_TRANSFERS_COMMITTED, State.SETTLED}
 SENDERS_MOVED = {State.PS_TRANSFERS_COMMITTED, State.SETTLED}
@@ -77,11 +79,14 @@ class SettlementMachine(RuleBasedStateMachine):
         following = data.draw(st.sampled_from(FORWARD)) if not whole else self._following(settlement.state)
         accounts: list[dict[str, Any]] = [
             {
-                "participant_id": line.participant_id, "account_id": line.account_id, "state": following.value,
-                "reason": "r", "external_reference": None,
+                "participant_id": line.participant_id,
+                "account_id": line.account_id,
+                "state": following.value,
+                "reason": "r",
+                "external_reference": None,
             }
             for line in lines
-        ]  # fmt: skip
+        ]
         self.world.command("put-settlement", settlement=settlement.settlement_id, accounts=accounts)
 
     @staticmethod

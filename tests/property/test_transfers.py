@@ -9,8 +9,8 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from clearinghub.domain import fulfil, prepare, timeout
-from clearinghub.domain.transfer import TRANSITIONS, State, Transfer
+from clearinghub.domain.transfers import fulfil, prepare, timeout
+from clearinghub.domain.transfers.transfer import TRANSITIONS, State, Transfer
 from tests.model.auditor import Auditor
 from tests.model.messages import Flags, Fulfil, Happening, Limits
 from tests.property.messages import DFSPS, histories

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from clearinghub.domain import fulfil, prepare, timeout
-from clearinghub.domain.position import Position
-from clearinghub.domain.rejections import ErrorInformation
-from clearinghub.domain.transfer import Transfer
+from clearinghub.domain.errors import ErrorInformation
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.transfers import fulfil, prepare, timeout
+from clearinghub.domain.transfers.transfer import Transfer
 from tests.model.messages import Flags, Fulfil, Happening, Limits, Prepare, Timeout
 from tests.property.messages import DFSPS
 from tests.unit.domain.samples import CONDITION, FULFILMENT, OTHER_FULFILMENT

@@ -49,10 +49,16 @@ def prepare(
         "expiration": str(bulk.expires_at_ms),
     }
     line = {
-        "kind": "bulk-prepare", "id": bulk.bulk_id, "source": source or bulk.payer, "destination": destination,
-        "payer": bulk.payer, "payee": bulk.payee, "expires_at_ms": bulk.expires_at_ms,
-        "amounts": [one.amount for one in bulk.lines], "hashes": [_hash(one) for one in bulk.lines],
-    }  # fmt: skip
+        "kind": "bulk-prepare",
+        "id": bulk.bulk_id,
+        "source": source or bulk.payer,
+        "destination": destination,
+        "payer": bulk.payer,
+        "payee": bulk.payee,
+        "expires_at_ms": bulk.expires_at_ms,
+        "amounts": [one.amount for one in bulk.lines],
+        "hashes": [_hash(one) for one in bulk.lines],
+    }
     return Said("bulk-prepare", bulk.payer, wire.encoded(line, body))
 
 
@@ -74,8 +80,12 @@ def failed(one: Terms, code: str = "5104") -> dict[str, Any]:
 
 
 def fulfil(
-    bulk: BulkTerms, results: Iterable[dict[str, Any]], *, source: str | None = None, destination: str | None = "",
-) -> Said:  # fmt: skip
+    bulk: BulkTerms,
+    results: Iterable[dict[str, Any]],
+    *,
+    source: str | None = None,
+    destination: str | None = "",
+) -> Said:
     """PUT /bulkTransfers/{ID}; by default from the payee to the payer."""
     body = {"bulkTransferState": "COMPLETED", "individualTransferResults": list(results)}
     return _answer(bulk, "fulfil", body, source, destination)
@@ -91,9 +101,15 @@ def _answer(bulk: BulkTerms, action: str, body: dict[str, Any], source: str | No
     to = bulk.payer if destination == "" else destination
     sender = source or bulk.payee
     line = {
-        "kind": "bulk-fulfil", "id": bulk.bulk_id, "action": action, "source": sender, "destination": to,
-        "completed": None, "completed_ms": None, "hops": 0,
-    }  # fmt: skip
+        "kind": "bulk-fulfil",
+        "id": bulk.bulk_id,
+        "action": action,
+        "source": sender,
+        "destination": to,
+        "completed": None,
+        "completed_ms": None,
+        "hops": 0,
+    }
     return Said("bulk-fulfil", to or sender, wire.encoded(line, body))
 
 

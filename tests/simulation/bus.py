@@ -42,9 +42,16 @@ class Entry:
     __slots__ = ("is_marker", "key", "offset", "place", "timestamp", "transaction", "value")
 
     def __init__(
-        self, place: Place, offset: int, timestamp_ms: int, key: bytes | None, value: bytes | None,
-        transaction: Transaction | None, *, is_marker: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        place: Place,
+        offset: int,
+        timestamp_ms: int,
+        key: bytes | None,
+        value: bytes | None,
+        transaction: Transaction | None,
+        *,
+        is_marker: bool = False,
+    ) -> None:
         self.place = place
         self.offset = offset
         self.timestamp = timestamp_ms
@@ -77,9 +84,14 @@ class Log:
         return min(self._open.values()) if self._open else len(self.entries)
 
     def add(
-        self, timestamp_ms: int, key: bytes | None, value: bytes | None, transaction: Transaction | None,
-        *, is_marker: bool = False,
-    ) -> Entry:  # fmt: skip
+        self,
+        timestamp_ms: int,
+        key: bytes | None,
+        value: bytes | None,
+        transaction: Transaction | None,
+        *,
+        is_marker: bool = False,
+    ) -> Entry:
         """Append at the end."""
         entry = Entry(self.place, len(self.entries), timestamp_ms, key, value, transaction, is_marker=is_marker)
         self.entries.append(entry)

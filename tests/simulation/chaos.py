@@ -113,8 +113,16 @@ class Chaos:
 
     def _write_nonsense(self) -> None:
         inputs = (
-            "prepare", "fulfil", "credit", "settlement", "command", "lookup", "timeout", "bulk-prepare", "bulk-fulfil",
-        )  # fmt: skip
+            "prepare",
+            "fulfil",
+            "credit",
+            "settlement",
+            "command",
+            "lookup",
+            "timeout",
+            "bulk-prepare",
+            "bulk-fulfil",
+        )
         topic = self._draw.choice((*inputs, "notification"))
         partition = self._draw.randrange(self._swarm.partitions)
         value = self._draw.choice((b"", b"nonsense", b"{}\n", b'{"v":1,"kind":"nonsense"}\n', b"[]\nbody"))

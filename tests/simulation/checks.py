@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiokafka.errors import KafkaError
 
-from clearinghub.engine.exceptions import ContiguityError, PartitionLostError
+from clearinghub.engine.errors import ContiguityError, PartitionLostError
 from tests.analysts import TOPICS, check_record
 from tests.model.books import PartitionBooks
 from tests.model.bulk_ends import check_bulk_ends

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from clearinghub.delivery.transport import DestinationError
+from clearinghub.callbacks.http_client import DestinationError
 from tests.simulation import bulks, wire
 from tests.simulation.bus import Bus
 from tests.simulation.loop import START_S, Process

@@ -22,9 +22,16 @@ from tests.simulation.mutations import MUTANTS, Mutant
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COPIED: Final = (
-    "agents", "clearinghub", "tables", "web", "docs/topics", "tests/simulation", "tests/model", "tests/analysts.py",
+    "agents",
+    "clearinghub",
+    "tables",
+    "web",
+    "docs/topics",
+    "tests/simulation",
+    "tests/model",
+    "tests/analysts.py",
     "topics.yaml",
-)  # fmt: skip
+)
 SEEDS_MAX: Final = 400
 TIMEOUT_S: Final = 900
 
@@ -67,11 +74,25 @@ def judge(mutant: Mutant, seeds: int = SEEDS_MAX) -> Verdict:
         folder = Path(name)
         mutate(ROOT, folder, mutant)
         run = subprocess.run(
-            [sys.executable, "-m", "tests.simulation", "--first", str(mutant.first_seed), "--seeds", str(seeds),
-             "--stop", "--processes", "1"],
-            cwd=folder, env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "tests.simulation",
+                "--first",
+                str(mutant.first_seed),
+                "--seeds",
+                str(seeds),
+                "--stop",
+                "--processes",
+                "1",
+            ],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
     failed = re.search(r"^seed (\d+): (.*)$", run.stdout, re.MULTILINE)
     if failed is None:
         return Verdict(mutant, None, (run.stdout + run.stderr).strip()[-300:])

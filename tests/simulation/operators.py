@@ -91,18 +91,29 @@ class Operators:
         name = f"M{len(self._models)}"
         self._models.append(name)
         model = {
-            "name": name, "granularity": granularity, "interchange": interchange, "delay": delay,
-            "currency": self._draw.choice((wire.CURRENCY, None)), "require_liquidity_check": True,
-            "ledger_account_type": "POSITION", "settlement_account_type": "SETTLEMENT", "auto_position_reset": True,
-        }  # fmt: skip
+            "name": name,
+            "granularity": granularity,
+            "interchange": interchange,
+            "delay": delay,
+            "currency": self._draw.choice((wire.CURRENCY, None)),
+            "require_liquidity_check": True,
+            "ledger_account_type": "POSITION",
+            "settlement_account_type": "SETTLEMENT",
+            "auto_position_reset": True,
+        }
         await self.command("add-settlement-model", wire.HUB, model=model)
 
     def _funds(self, name: str, amount: int) -> dict[str, Any]:
         self._count += 1
         return {
-            "transfer_id": f"f{self._count}", "account_id": self.accounts[name, "SETTLEMENT"], "amount": amount,
-            "currency": wire.CURRENCY, "hash": f"h{self._count}", "external_reference": "bank", "extensions": None,
-        }  # fmt: skip
+            "transfer_id": f"f{self._count}",
+            "account_id": self.accounts[name, "SETTLEMENT"],
+            "amount": amount,
+            "currency": wire.CURRENCY,
+            "hash": f"h{self._count}",
+            "external_reference": "bank",
+            "extensions": None,
+        }
 
     async def interfere(self) -> None:
         """One thing that an operator may do at any time."""

@@ -61,12 +61,16 @@ def difference_of_copies(bus: Bus, member: Member) -> str | None:
             copy = member.disk.at(table.name, number)
             if copy.rows != rows:
                 return f"{member.name}'s copy of {table.name}/{number} is not its changelog"
-            index = {} if table.index is None else {
-                entry: key
-                for key, value in rows.items()
-                for entry, present in table.index(key.decode(), table.decode(value))
-                if present
-            }  # fmt: skip
+            index = (
+                {}
+                if table.index is None
+                else {
+                    entry: key
+                    for key, value in rows.items()
+                    for entry, present in table.index(key.decode(), table.decode(value))
+                    if present
+                }
+            )
             if copy.index != index:
                 return f"{member.name}'s index of {table.name}/{number} is wrong"
     return None

@@ -11,11 +11,27 @@ from tests.simulation.swarm import CALLBACK_CRASH_POINTS, CRASH_POINTS, FAULTS
 RUNS_FOR_ALL: Final = 200  # in so many runs each fault must have happened
 
 OUTCOMES: Final = (
-    "transfers paid", "transfers void", "transfers expired", "records decided again", "transactions aborted",
-    "writes fenced", "offset commits refused", "rebalances done", "orderly stops", "commit's request lost",
-    "commit's answer lost", "callbacks", "windows closed", "crashes while a window closed",
-    "transfers settled at once", "bulks sent on", "lines refused", "lines committed", "lines aborted", "lines expired",
-)  # fmt: skip
+    "transfers paid",
+    "transfers void",
+    "transfers expired",
+    "records decided again",
+    "transactions aborted",
+    "writes fenced",
+    "offset commits refused",
+    "rebalances done",
+    "orderly stops",
+    "commit's request lost",
+    "commit's answer lost",
+    "callbacks",
+    "windows closed",
+    "crashes while a window closed",
+    "transfers settled at once",
+    "bulks sent on",
+    "lines refused",
+    "lines committed",
+    "lines aborted",
+    "lines expired",
+)
 
 
 def missing(counts: Counter[str]) -> list[str]:

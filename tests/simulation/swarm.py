@@ -8,22 +8,60 @@ from typing import Any, Final
 
 FAULTS: Final = (
     # of processes
-    "crashes", "lost disks", "rebalances", "zombies", "clock jumps", "dropped batches",
+    "crashes",
+    "lost disks",
+    "rebalances",
+    "zombies",
+    "clock jumps",
+    "dropped batches",
     "slow agents",
     # of the broker and the network
-    "slow network", "late markers", "lost commit answers", "stalled topics", "small fetches", "small batches",
+    "slow network",
+    "late markers",
+    "lost commit answers",
+    "stalled topics",
+    "small fetches",
+    "small batches",
     # of DFSPs and their callbacks
-    "failing callbacks", "callbacks answered twice", "strangers", "late fulfils", "repeated fulfils",
-    "changed fulfils", "wrong fulfilments", "silent payees", "repeated prepares", "changed prepares", "odd prepares",
+    "failing callbacks",
+    "callbacks answered twice",
+    "strangers",
+    "late fulfils",
+    "repeated fulfils",
+    "changed fulfils",
+    "wrong fulfilments",
+    "silent payees",
+    "repeated prepares",
+    "changed prepares",
+    "odd prepares",
     # of operators and of whoever writes to our topics
-    "commands", "lookups", "unreadable records", "closing windows", "changing models",
-)  # fmt: skip
+    "commands",
+    "lookups",
+    "unreadable records",
+    "closing windows",
+    "changing models",
+)
 
 # The engine's six steps (design 4), each with the points before, inside and behind it; then those of recovery.
 CRASH_POINTS: Final = (
-    "fetch", "fetched", "handed over", "deciding", "deciding lines", "sweeping", "begin", "send", "commit",
-    "commit-sent", "committed", "table-write", "table-written", "round-done", "fencing", "recovering", "recovered",
-)  # fmt: skip
+    "fetch",
+    "fetched",
+    "handed over",
+    "deciding",
+    "deciding lines",
+    "sweeping",
+    "begin",
+    "send",
+    "commit",
+    "commit-sent",
+    "committed",
+    "table-write",
+    "table-written",
+    "round-done",
+    "fencing",
+    "recovering",
+    "recovered",
+)
 CALLBACK_CRASH_POINTS: Final = ("fetched", "request", "answered", "commit-offsets", "offsets-committed")
 
 

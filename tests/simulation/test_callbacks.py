@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.config import Settings
-from clearinghub.delivery.offsets import OffsetTracker
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.record import Record
-from clearinghub.hub.callbacks import callbacks_config
+from clearinghub.roles.callbacks import callbacks_config
 from tests.simulation.disk import Disk
 from tests.simulation.loop import Process
 from tests.simulation.workers import SimulatedCallbacks

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
-from clearinghub.engine.surroundings import Surroundings
+from clearinghub.engine.environment import Surroundings
 from tests.simulation.bus import Bus
 from tests.simulation.clients import ConsumerClient, ProducerClient
 from tests.simulation.disk import Disk
@@ -103,11 +103,17 @@ def read(history: Callable[[Bus], Awaitable[None]]) -> list[tuple[int, int, list
         outside = Surroundings(make_producer=lambda **settings: ProducerClient(bus, process, settings))
         app = App(
             EngineConfig(
-                application_id="a", bootstrap="", partitions=1, inputs=(Input("in", lambda _record, _view: None),),
-                tables=(), output_partitions={}, dead_letter_topic="dead", data_dir=Path("none"),
+                application_id="a",
+                bootstrap="",
+                partitions=1,
+                inputs=(Input("in", lambda _record, _view: None),),
+                tables=(),
+                output_partitions={},
+                dead_letter_topic="dead",
+                data_dir=Path("none"),
                 surroundings=outside,
             )
-        )  # fmt: skip
+        )
         client = ConsumerClient(bus, process, {"group_id": "a"})
         app.consumer = SimulatedConsumer(app, client, process, comes_through)
         app.consumer.start()

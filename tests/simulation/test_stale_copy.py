@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaTimeoutError
 from faust.types import TP
 
 from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.environment import Surroundings
 from clearinghub.engine.record import TOMBSTONES_KEPT_MS, TableSpec
 from clearinghub.engine.recovery import (
     STALE_AFTER_MS,
@@ -23,7 +24,6 @@ from clearinghub.engine.recovery import (
     TooFarBehindError,
 )
 from clearinghub.engine.store import TableChanges
-from clearinghub.engine.surroundings import Surroundings
 from tests.simulation.disk import Disk, SimulatedStore, SimulatedTable
 from tests.simulation.engine import SimulatedRecovery
 from tests.simulation.loop import SimulatedLoop
@@ -91,10 +91,16 @@ class Copy:
 
     def config(self, changelog: Changelog) -> EngineConfig:
         return EngineConfig(
-            application_id="app", bootstrap="", partitions=1, inputs=(Input("in", lambda _record, _view: None),),
-            tables=(SPEC,), output_partitions={}, dead_letter_topic="dead", data_dir=Path("none"),
+            application_id="app",
+            bootstrap="",
+            partitions=1,
+            inputs=(Input("in", lambda _record, _view: None),),
+            tables=(SPEC,),
+            output_partitions={},
+            dead_letter_topic="dead",
+            data_dir=Path("none"),
             surroundings=Surroundings(make_consumer=lambda **_settings: changelog, wall_s=lambda: self.now_ms / 1000),
-        )  # fmt: skip
+        )
 
     def reader(self, changelog: Changelog) -> ChangelogReader:
         tables: Any = {CHANGELOG: self.table}

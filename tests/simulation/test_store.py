@@ -28,11 +28,16 @@ CHANGELOG = TP("app-rows-changelog", 0)
 def real(folder: Path) -> Any:
     app = EngineApp(
         EngineConfig(
-            application_id="app", bootstrap="127.0.0.1:1", partitions=2,
+            application_id="app",
+            bootstrap="127.0.0.1:1",
+            partitions=2,
             inputs=(Input("in", lambda _record, _view: None),),
-            tables=(SPEC,), output_partitions={}, dead_letter_topic="dead", data_dir=folder,
+            tables=(SPEC,),
+            output_partitions={},
+            dead_letter_topic="dead",
+            data_dir=folder,
         )
-    )  # fmt: skip
+    )
     app.finalize()
     return app._ledger_tables["rows"]
 

@@ -64,19 +64,31 @@ def encoded(line: dict[str, Any], body: dict[str, Any]) -> bytes:
 def prepare(terms: Terms, *, source: str | None = None, note: int = 0, condition: str | None = None) -> Said:
     """POST /transfers; another `note` is another body."""
     line = {
-        "kind": "prepare", "id": terms.transfer_id, "source": source or terms.payer, "payer": terms.payer,
-        "payee": terms.payee, "amount": terms.amount, "currency": CURRENCY,
-        "condition": terms.condition if condition is None else condition, "expires_at_ms": terms.expires_at_ms,
-        "extensions": None, "headers": _HEADERS,
-    }  # fmt: skip
+        "kind": "prepare",
+        "id": terms.transfer_id,
+        "source": source or terms.payer,
+        "payer": terms.payer,
+        "payee": terms.payee,
+        "amount": terms.amount,
+        "currency": CURRENCY,
+        "condition": terms.condition if condition is None else condition,
+        "expires_at_ms": terms.expires_at_ms,
+        "extensions": None,
+        "headers": _HEADERS,
+    }
     body = {name: line[name] for name in ("id", "payer", "payee", "amount", "condition", "expires_at_ms")}
     return Said("prepare", terms.payer, encoded(line, {**body, "note": note}))
 
 
 def fulfil(
-    terms: Terms, action: str, *, source: str | None = None, destination: str | None = "",
-    fulfilment: str | None = None, note: int = 0,
-) -> Said:  # fmt: skip
+    terms: Terms,
+    action: str,
+    *,
+    source: str | None = None,
+    destination: str | None = "",
+    fulfilment: str | None = None,
+    note: int = 0,
+) -> Said:
     """PUT /transfers/{ID} or its /error; by default from the payee to the payer, with the right fulfilment."""
     to = terms.payer if destination == "" else destination
     sender = source or terms.payee
@@ -84,11 +96,19 @@ def fulfil(
     secret = (terms.fulfilment if fulfilment is None else fulfilment) if pays else None
     error = {"errorCode": "5104", "errorDescription": "the payee's words"} if action == "abort" else None
     line = {
-        "kind": "fulfil", "id": terms.transfer_id, "action": action, "source": sender, "destination": to,
-        "fulfilment": secret, "completed": None, "error_code": None if error is None else error["errorCode"],
-        "error_description": None if error is None else error["errorDescription"], "extensions": None,
-        "headers": _HEADERS, "hops": 0,
-    }  # fmt: skip
+        "kind": "fulfil",
+        "id": terms.transfer_id,
+        "action": action,
+        "source": sender,
+        "destination": to,
+        "fulfilment": secret,
+        "completed": None,
+        "error_code": None if error is None else error["errorCode"],
+        "error_description": None if error is None else error["errorDescription"],
+        "extensions": None,
+        "headers": _HEADERS,
+        "hops": 0,
+    }
     body: dict[str, Any] = {"state": action, "fulfilment": secret, "note": note}
     if error is not None:
         body["errorInformation"] = error
@@ -104,7 +124,13 @@ def get(transfer_id: str, source: str) -> Said:
 def command(name: str, participant: str, correlation_id: str, args: dict[str, Any]) -> Said:
     """An admin command."""
     line = {
-        "v": VERSION, "kind": "command", "name": name, "participant": participant, "correlation_id": correlation_id,
-        "reply_to": "ingress", "args": {"hub_name": HUB, **args}, "trace": None,
-    }  # fmt: skip
+        "v": VERSION,
+        "kind": "command",
+        "name": name,
+        "participant": participant,
+        "correlation_id": correlation_id,
+        "reply_to": "ingress",
+        "args": {"hub_name": HUB, **args},
+        "trace": None,
+    }
     return Said("command", participant, encode(line))

@@ -1,4 +1,4 @@
-"""The hub's processes under simulation: made of what `clearinghub.hub` makes them of, begun again when they end."""
+"""The hub's processes under simulation: made of what `clearinghub.roles` makes them of, begun again when they end."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from agents.notification import NotificationAgent
-from agents.shell import LedgerContext
+from agents.callback_delivery import NotificationAgent
+from agents.posting import LedgerContext
+from clearinghub.callbacks.deliverer import Deliverer
+from clearinghub.callbacks.notification import Notification
+from clearinghub.callbacks.reason import Reason
 from clearinghub.config import Settings
-from clearinghub.delivery.deliverer import Deliverer
-from clearinghub.delivery.notification import Notification
-from clearinghub.delivery.reason import Reason
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
+from clearinghub.engine.environment import Surroundings
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.engine.surroundings import Surroundings
-from clearinghub.hub.callbacks import CallbacksApp, _dead_letter, callbacks_config
-from clearinghub.hub.ledger import ledger_config
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.roles.callbacks import CallbacksApp, _dead_letter, callbacks_config
+from clearinghub.roles.ledger import ledger_config
 from tests.simulation.bus import Bus
 from tests.simulation.clients import ConsumerClient, ProducerClient
 from tests.simulation.disk import Disk
@@ -165,7 +165,7 @@ class Member(ABC):
 
 
 class LedgerMember(Member):
-    """A worker of the role `ledger`; see `clearinghub.hub.ledger.run_ledger`."""
+    """A worker of the role `ledger`; see `clearinghub.roles.ledger.run_ledger`."""
 
     drops_batches = True  # its partitions see a gap; callbacks, which rely on their client alone, would not
 
@@ -222,7 +222,7 @@ class SimulatedCallbacks(CallbacksApp, SimulatedApp):
 
 
 class CallbacksMember(Member):
-    """A worker of the role `callbacks`; see `clearinghub.hub.callbacks.run_callbacks`."""
+    """A worker of the role `callbacks`; see `clearinghub.roles.callbacks.run_callbacks`."""
 
     def __init__(self, name: str, bus: Bus, settings: Settings, wires: Any) -> None:
         """`wires` is the world that its requests go out to."""
@@ -242,9 +242,12 @@ class CallbacksMember(Member):
 
         async def set_aside(record: Record, problem: str) -> None:
             about: dict[str, object] = {
-                "topic": record.topic, "partition": record.partition, "offset": record.offset, "error": problem,
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "error": problem,
                 "timestampMs": now_ms(),
-            }  # fmt: skip
+            }
             await self._record("", _dead_letter(about, record.value))
 
         class App(SimulatedCallbacks):
@@ -275,7 +278,7 @@ class CallbacksMember(Member):
             raise CrashedError
 
     async def _stop(self) -> None:
-        """As `clearinghub.hub.callbacks._stop`."""
+        """As `clearinghub.roles.callbacks._stop`."""
         app = self.app
         assert isinstance(app, SimulatedCallbacks)
         self._consumer.stop_flow()

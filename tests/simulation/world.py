@@ -11,8 +11,8 @@ from typing import Final
 import orjson
 
 from clearinghub.config import Settings
-from clearinghub.topology import load_topology
-from clearinghub.topology.declared import changelog_name
+from clearinghub.kafka.topology import load_topology
+from clearinghub.kafka.topology.declared import changelog_name
 from tests.model.journal import INPUTS
 from tests.simulation import wire
 from tests.simulation.bus import Bus, Log

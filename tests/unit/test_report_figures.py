@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 import pytest
 
-from clearinghub.audit.records import Entry
-from clearinghub.client.reports import REPORT
-from clearinghub.domain.timestamps import timestamp_text
-from clearinghub.report_cli.figures import Figures, ReportFigures, StatementFigures, TransfersFigures
-from tests.unit.audit.topics import AMOUNT, PAYEE, PAYER, START_MS, Topics
+from clearinghub.domain.time import timestamp_text
+from clearinghub.tools.audit.records import Entry
+from clearinghub.tools.client.reports import REPORT
+from clearinghub.tools.report.figures import Figures, ReportFigures, StatementFigures, TransfersFigures
+from tests.unit.tools.audit.topics import AMOUNT, PAYEE, PAYER, START_MS, Topics
 
 NETS = {PAYER: (AMOUNT, 0, 1, 0), PAYEE: (0, AMOUNT, 0, 1)}
 TRANSFERS = (
@@ -39,9 +39,14 @@ def traded() -> Topics:
 
 def line(participant: str, debits: str, debit_count: int, credits_: str, credit_count: int) -> dict[str, Any]:
     return {
-        "participant": participant, "counterparty": None, "debits": debits, "debitCount": debit_count,
-        "credits": credits_, "creditCount": credit_count, "netAmount": "0",
-    }  # fmt: skip
+        "participant": participant,
+        "counterparty": None,
+        "debits": debits,
+        "debitCount": debit_count,
+        "credits": credits_,
+        "creditCount": credit_count,
+        "netAmount": "0",
+    }
 
 
 def report(*lines: dict[str, Any]) -> Any:
@@ -136,10 +141,18 @@ class History:
     def book(self, at_ms: int, change: int, account_id: int = 7) -> None:
         self.value += change if account_id == 7 else 0
         row = {
-            "v": 1, "participant": PAYER, "accountId": account_id, "accountType": "POSITION", "currency": "XTS",
-            "change": change, "value": self.value, "reserved": 0, "changeNumber": 1, "transferId": "t",
+            "v": 1,
+            "participant": PAYER,
+            "accountId": account_id,
+            "accountType": "POSITION",
+            "currency": "XTS",
+            "change": change,
+            "value": self.value,
+            "reserved": 0,
+            "changeNumber": 1,
+            "transferId": "t",
             "entryType": "PRINCIPLE_VALUE",
-        }  # fmt: skip
+        }
         self.topics.entries.append(Entry("positions", 0, 0, START_MS + at_ms, orjson.dumps(row)))
 
 

@@ -10,12 +10,12 @@ import orjson
 import pytest
 from jsonschema_rs import ValidationError
 
-from clearinghub.domain.settlement import SettlementState
-from clearinghub.domain.settlement_window import WindowState
-from clearinghub.domain.transfer import State
+from clearinghub.domain.settlement.settlement import SettlementState
+from clearinghub.domain.settlement.window import WindowState
+from clearinghub.domain.transfers.transfer import State
+from clearinghub.kafka.topology import load_topology
+from clearinghub.kafka.topology.render import shown_duration
 from clearinghub.messages import VERSION
-from clearinghub.topology import load_topology
-from clearinghub.topology.render import shown_duration
 from tests.analysts import FOLDER, TOPICS, check_record, schema_of, validator_of
 from tests.fakes import MemoryView
 

@@ -14,17 +14,17 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
 
-from agents.command import on_command
-from agents.credit import make_on_credit
-from agents.netting import book_commit
-from agents.settlement import make_on_settlement
-from agents.shell import LedgerContext, move_account
-from agents.windows import make_window_sweep
+from agents.participants.command import on_command
+from agents.posting import LedgerContext, move_account
+from agents.settlement.netting import book_commit
+from agents.settlement.settlement import make_on_settlement
+from agents.settlement.windows import make_window_sweep
+from agents.transfers.credit import make_on_credit
 from clearinghub.config import Settings
-from clearinghub.domain.position import Position
-from clearinghub.domain.transfer import State
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.transfers.transfer import State
+from clearinghub.kafka.ports import CommandRejectedError, CommandTimeoutError
 from clearinghub.messages import VERSION, encode
-from clearinghub.ports import CommandRejectedError, CommandTimeoutError
 from tables.positions import POSITIONS, position_key
 from tables.windows import open_window
 from tests.fakes import Emitted, FakeParticipants, MemoryView, Offsets
@@ -145,9 +145,14 @@ class LedgerInMemory(CoordinatorInMemory):
         view, number = self._view(payer), len(self.published)
         transfer = a_transfer(
             State.COMMITTED,
-            transfer_id=f"t-{number}-{self.now_ms}", payer=payer, payee=payee, amount=units, currency=currency,
-            window=open_window(view), interchange_fee=fee,
-        )  # fmt: skip
+            transfer_id=f"t-{number}-{self.now_ms}",
+            payer=payer,
+            payee=payee,
+            amount=units,
+            currency=currency,
+            window=open_window(view),
+            interchange_fee=fee,
+        )
         move_account(view, position_key(payer, currency, "POSITION"), units, transfer.transfer_id, "PRINCIPLE_VALUE", 1)
         book_commit(view, "Hub", transfer, None)
         self._deliver(view.take())
@@ -271,9 +276,16 @@ def funds(action: str, amount: Any, transfer_id: str = FUNDS_ID) -> dict[str, An
 def admin_app(ledger: LedgerInMemory, **settings: Any) -> Application:
     """The surface over that ledger."""
     return build_admin_app(
-        Settings(**settings), ledger, ledger.participants, ledger, ledger, ledger.history, ledger,
-        HealthySurroundings(), window_transfers=ledger.transfers,
-    )  # fmt: skip
+        Settings(**settings),
+        ledger,
+        ledger.participants,
+        ledger,
+        ledger,
+        ledger.history,
+        ledger,
+        HealthySurroundings(),
+        window_transfers=ledger.transfers,
+    )
 
 
 @asynccontextmanager

@@ -21,27 +21,42 @@ PAYER = {
 PAYEE = {"partyIdInfo": {"partyIdType": "EMAIL", "partyIdentifier": "a@b", "fspId": "payeefsp"}, "name": "Shop"}
 TYPE = {"scenario": "TRANSFER", "initiator": "PAYER", "initiatorType": "CONSUMER"}
 QUOTE = {
-    "quoteId": ID, "transactionId": OTHER_ID, "payee": PAYEE, "payer": PAYER, "amountType": "SEND", "amount": USD,
-    "transactionType": TYPE, "expiration": EXPIRATION,
-}  # fmt: skip
+    "quoteId": ID,
+    "transactionId": OTHER_ID,
+    "payee": PAYEE,
+    "payer": PAYER,
+    "amountType": "SEND",
+    "amount": USD,
+    "transactionType": TYPE,
+    "expiration": EXPIRATION,
+}
 QUOTE_ANSWER = {
-    "transferAmount": USD, "payeeReceiveAmount": USD, "expiration": EXPIRATION,
+    "transferAmount": USD,
+    "payeeReceiveAmount": USD,
+    "expiration": EXPIRATION,
     "ilpPacket": "AYIBgQAAAAAAAASwNGxldmVsb25lLmRmc3AxLm1lci45",
     "condition": "f5sqb7tBTWPd5Y8BDFdMm9BJR_MNI4isf8p8n4D5pHA",
-}  # fmt: skip
+}
 INDIVIDUAL = {name: QUOTE[name] for name in ("quoteId", "transactionId", "payee", "amountType", "amount")}
 BULK_QUOTE = {
-    "bulkQuoteId": ID, "payer": PAYER, "individualQuotes": [{**INDIVIDUAL, "transactionType": TYPE}],
-}  # fmt: skip
+    "bulkQuoteId": ID,
+    "payer": PAYER,
+    "individualQuotes": [{**INDIVIDUAL, "transactionType": TYPE}],
+}
 BULK_ANSWER = {"individualQuoteResults": [{"quoteId": ID, "transferAmount": USD}], "expiration": EXPIRATION}
 TRANSACTION_REQUEST = {
-    "transactionRequestId": ID, "payee": PAYEE, "payer": PAYER["partyIdInfo"], "amount": USD,
+    "transactionRequestId": ID,
+    "payee": PAYEE,
+    "payer": PAYER["partyIdInfo"],
+    "amount": USD,
     "transactionType": {**TYPE, "initiator": "PAYEE", "refundInfo": {"originalTransactionId": ID}},
-    "geoCode": {"latitude": "+45.4215", "longitude": "+75.6972"}, "authenticationType": "OTP",
-}  # fmt: skip
+    "geoCode": {"latitude": "+45.4215", "longitude": "+75.6972"},
+    "authenticationType": "OTP",
+}
 AUTHORIZATION = {
-    "authenticationInfo": {"authentication": "OTP", "authenticationValue": "123456"}, "responseType": "ENTERED",
-}  # fmt: skip
+    "authenticationInfo": {"authentication": "OTP", "authenticationValue": "123456"},
+    "responseType": "ENTERED",
+}
 QUERY = "?authenticationType=OTP&retriesLeft=2&amount=102&currency=USD"
 
 
@@ -79,8 +94,10 @@ class Sent(NamedTuple):
         media = f"application/vnd.interoperability.{self.resource}+json;version=1.1"
         source, destination = ("payeefsp", "payerfsp") if self.answering else ("payerfsp", "payeefsp")
         headers: dict[str, str | None] = {
-            "Content-Type": media, "FSPIOP-Source": source, "FSPIOP-Destination": destination,
-        }  # fmt: skip
+            "Content-Type": media,
+            "FSPIOP-Source": source,
+            "FSPIOP-Destination": destination,
+        }
         return headers if self.answering else {"Accept": media, **headers}
 
 

@@ -71,9 +71,7 @@ async def send(dfsp: Dfsp, method: str, path: str, headers: Headers, body: Any =
 
 async def post(exchange: Exchange, *lines: dict[str, Any], headers: Headers | None = None, **changes: Any) -> Answer:
     """POST /bulkTransfers by the payer."""
-    return await send(
-        exchange.dfsp, "POST", "/bulkTransfers", {**OF_PAYER, **(headers or {})}, bulk(lines, **changes)
-    )  # fmt: skip
+    return await send(exchange.dfsp, "POST", "/bulkTransfers", {**OF_PAYER, **(headers or {})}, bulk(lines, **changes))
 
 
 async def put(

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from clearinghub import admin_cli, apply
 from clearinghub.config import Settings
-from clearinghub.report_cli import main as report_cli
+from clearinghub.tools import admin as admin_cli
+from clearinghub.tools import apply
+from clearinghub.tools.report import main as report_cli
 from tests.web.admin_world import Operator
 
 

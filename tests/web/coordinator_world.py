@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clearinghub.domain.netting import Flow
-from clearinghub.domain.settlement import Settlement
-from clearinghub.domain.settlement_creation import ContentNets
-from clearinghub.domain.settlement_window import Window
+from clearinghub.domain.settlement.creation import ContentNets
+from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.settlement import Settlement
+from clearinghub.domain.settlement.window import Window
 from clearinghub.engine.record import TableSpec
 from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key
 from tests.fakes import MemoryView, Row

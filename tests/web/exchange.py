@@ -11,23 +11,23 @@ from typing import Any, NamedTuple
 
 from aiohttp.test_utils import TestClient
 
-from agents.agreement import make_on_agreement
-from agents.bulk_fulfil import make_on_bulk_fulfil
-from agents.bulk_prepare import make_on_bulk_prepare
-from agents.culprit import make_on_culprit
-from agents.fulfil import make_on_fulfil
-from agents.lookup import make_on_lookup
-from agents.party import make_on_party
-from agents.party_batch import make_batch_handlers
-from agents.party_import import make_on_import
-from agents.prepare import make_on_prepare
-from agents.shell import LedgerContext
-from agents.timeout import make_due_sweep, make_on_timeout
+from agents.bulk.fulfil import make_on_bulk_fulfil
+from agents.bulk.prepare import make_on_bulk_prepare
+from agents.dead_letter import make_on_culprit
+from agents.parties.batch import make_batch_handlers
+from agents.parties.party import make_on_party
+from agents.parties.party_import import make_on_import
+from agents.posting import LedgerContext
+from agents.quotes.agreement import make_on_agreement
+from agents.transfers.fulfil import make_on_fulfil
+from agents.transfers.lookup import make_on_lookup
+from agents.transfers.prepare import make_on_prepare
+from agents.transfers.timeout import make_due_sweep, make_on_timeout
+from clearinghub.callbacks.oracles.question import OracleAnswer, OracleQuestion
 from clearinghub.config import Settings
 from clearinghub.engine.record import Handler, Record
-from clearinghub.hub.ledger import agreement_rules
 from clearinghub.messages import decode
-from clearinghub.oracles.question import OracleAnswer, OracleQuestion
+from clearinghub.roles.ledger import agreement_rules
 from tables.bulks import BULKS
 from tests.fakes import Emitted, MemoryView, Offsets
 from tests.web.admin_world import PARTITIONS, LedgerInMemory, Operator, an_operator

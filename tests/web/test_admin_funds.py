@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearinghub.domain.transfer import State, Transfer
+from clearinghub.domain.transfers.transfer import State, Transfer
 from tables.transfers import TRANSFERS
 from tests.web.admin_world import FUNDS_ID, Operator, funds
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from clearinghub.delivery.templates import ENDPOINT_TYPES, check_endpoint
+from clearinghub.callbacks.urls import ENDPOINT_TYPES, check_endpoint
 from tests.web.admin_world import FUNDS_ID, LIMIT, MODEL, Operator, an_operator, funds
 
 BENCH_DFSPS = ("payerfsp1", "payeefsp1")
@@ -102,9 +102,30 @@ async def test_every_type_of_endpoint_is_taken(operator: Operator, kind: str) ->
 
 
 HOSTILE: tuple[Any, ...] = (
-    None, True, 0, -1, 1.5, 10**30, 1e300, "", " ", "x" * 10_000, "\x00", "\u202e", "é", "ZZZ", "1e9999", "NaN", "-",
-    [], [[]], [None], {}, {"a": {"a": {}}}, {"": ""},
-)  # fmt: skip
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**30,
+    1e300,
+    "",
+    " ",
+    "x" * 10_000,
+    "\x00",
+    "\u202e",
+    "é",
+    "ZZZ",
+    "1e9999",
+    "NaN",
+    "-",
+    [],
+    [[]],
+    [None],
+    {},
+    {"a": {"a": {}}},
+    {"": ""},
+)
 ACCOUNTS = "/participants/dfsp/accounts"  # and below it `POSITION` or `SETTLEMENT`, for its id
 BODIES: list[tuple[str, str, Any]] = [
     ("POST", "/participants", {"name": "new", "currency": "USD", "isProxy": False}),

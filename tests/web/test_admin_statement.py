@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from clearinghub.domain.timestamps import timestamp_text
-from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
+from clearinghub.domain.time import timestamp_text
+from clearinghub.kafka.ports import LedgerUnavailableError, StatementTooLongError
 from tests.web.admin_world import NOW_MS, Operator
 from web.admin.statement import LINES_MAX
 
@@ -45,9 +45,13 @@ async def test_a_period(booked: Operator) -> None:
 
     account = await booked.account("SETTLEMENT")
     assert ("dfsp", account["id"], "SETTLEMENT", "USD", 0, account["value"]) == (
-        whole["participant"], whole["accountId"], whole["ledgerAccountType"], whole["currency"],
-        whole["openingBalance"], whole["closingBalance"],
-    )  # fmt: skip
+        whole["participant"],
+        whole["accountId"],
+        whole["ledgerAccountType"],
+        whole["currency"],
+        whole["openingBalance"],
+        whole["closingBalance"],
+    )
     assert (first, "2100-01-01T00:00:00.000Z") == (whole["from"], whole["to"])
     assert [(1, first, -100, -100), (2, second, 30, -70), (3, third, Decimal("-5.5"), Decimal("-75.5"))] == [
         (line["changeNumber"], line["at"], line["change"], line["value"]) for line in whole["lines"]
@@ -67,8 +71,10 @@ async def test_its_begin_belongs_to_it_and_its_end_does_not(booked: Operator) ->
     ):
         part = (await statement(booked, f"?from={begin}&to={end}")).json
         assert (opening, numbers, closing) == (
-            part["openingBalance"], [line["changeNumber"] for line in part["lines"]], part["closingBalance"],
-        )  # fmt: skip
+            part["openingBalance"],
+            [line["changeNumber"] for line in part["lines"]],
+            part["closingBalance"],
+        )
 
 
 async def test_without_a_period_it_is_the_last_day(booked: Operator) -> None:
@@ -77,8 +83,10 @@ async def test_without_a_period_it_is_the_last_day(booked: Operator) -> None:
 
     account = await booked.account("SETTLEMENT")
     assert ([], account["value"], account["value"]) == (
-        latest["lines"], latest["openingBalance"], latest["closingBalance"],
-    )  # fmt: skip
+        latest["lines"],
+        latest["openingBalance"],
+        latest["closingBalance"],
+    )
     day = (await statement(booked, f"?to={timestamp_text(NOW_MS + 86_400_000)}")).json
     assert timestamp_text(NOW_MS) == day["from"]
     assert 3 == len(day["lines"])
@@ -154,6 +162,15 @@ async def test_a_history_that_cannot_be_read(booked: Operator) -> None:
 async def test_it_has_the_described_keys(booked: Operator) -> None:
     shown = (await statement(booked, "?from=2023-01-01T00:00:00Z")).json
 
-    assert {"participant", "accountId", "ledgerAccountType", "currency", "from", "to", "openingBalance", "lines",
-            "closingBalance"} == shown.keys()  # fmt: skip
+    assert {
+        "participant",
+        "accountId",
+        "ledgerAccountType",
+        "currency",
+        "from",
+        "to",
+        "openingBalance",
+        "lines",
+        "closingBalance",
+    } == shown.keys()
     assert {"changeNumber", "at", "transferId", "entryType", "change", "value"} == shown["lines"][0].keys()

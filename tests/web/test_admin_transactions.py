@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 
-from clearinghub.ports import LedgerUnavailableError
-from clearinghub.sandbox.ilp import Payment, encode_packet
+from clearinghub.kafka.ports import LedgerUnavailableError
+from sandbox.ilp import Payment, encode_packet
 from tests.web.admin_world import Operator
 
 TRANSACTION = {"transactionId": "b51ec534-ee48-4575-b6a9-ead2955b8069", "note": "lunch"}

@@ -14,9 +14,12 @@ from tests.web.exchange import Exchange, an_exchange
 from tests.web.fspiop_client import Answer, Dfsp, a_dfsp
 
 ENDPOINTS = {
-    "quotes": "QUOTES", "bulkQuotes": "BULK_QUOTES", "transactionRequests": "TRX_REQ_SERVICE",
-    "transactions": "TRX_REQ_SERVICE", "authorizations": "AUTHORIZATIONS",
-}  # fmt: skip
+    "quotes": "QUOTES",
+    "bulkQuotes": "BULK_QUOTES",
+    "transactionRequests": "TRX_REQ_SERVICE",
+    "transactions": "TRX_REQ_SERVICE",
+    "authorizations": "AUTHORIZATIONS",
+}
 ALL = pytest.mark.parametrize("sent", SENT, ids=lambda sent: f"{sent.method} {sent.path}")
 WITH_BODY = pytest.mark.parametrize(
     "sent", [one for one in SENT if one.body is not None], ids=lambda sent: f"{sent.method} {sent.path}"
@@ -232,9 +235,12 @@ async def test_an_answer_with_accept_is_refused_by_callback(exchange: Exchange) 
 async def test_what_the_ledger_looks_at_is_in_the_record() -> None:
     async with a_dfsp() as dfsp:
         await send(dfsp, QUOTE_POST)
-        await dfsp.send("PUT", f"/quotes/{ID}", SENT[2].headers, json.dumps(
-            {**QUOTE_ANSWER, "payeeReceiveAmount": {"currency": "EUR", "amount": "1"}}
-        ).encode())  # fmt: skip
+        await dfsp.send(
+            "PUT",
+            f"/quotes/{ID}",
+            SENT[2].headers,
+            json.dumps({**QUOTE_ANSWER, "payeeReceiveAmount": {"currency": "EUR", "amount": "1"}}).encode(),
+        )
         await send(dfsp, next(one for one in SENT if one.path == "/bulkQuotes"))
         lines = [decode(value)[0] for _, _, value in dfsp.recorder.records]
     names = ("currency", "payer_fsp", "payee_fsp", "expires_at_ms")

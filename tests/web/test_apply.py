@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clearinghub.ports import CommandTimeoutError, LedgerUnavailableError
+from clearinghub.kafka.ports import CommandTimeoutError, LedgerUnavailableError
 from tests.web.cli import Terminal
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy/scheme.example.yaml"

@@ -39,15 +39,23 @@ async def exchange() -> AsyncIterator[Exchange]:
 
 REFUSED = [
     ({}, {"payerFsp": STRANGER}, "3100", "Generic validation error - FSPIOP-Source header should match Payer FSP"),
-    ({}, {"expiration": "2023-11-14T22:13:19.999Z"}, "3100",
-     "Generic validation error - Expiration date 2023-11-14T22:13:19.999Z is already in the past"),
+    (
+        {},
+        {"expiration": "2023-11-14T22:13:19.999Z"},
+        "3100",
+        "Generic validation error - Expiration date 2023-11-14T22:13:19.999Z is already in the past",
+    ),
     ({}, {"payeeFsp": PAYER}, "3100", "Generic validation error - Payer and Payee FSPs should be different"),
     ({}, {"payeeFsp": "nobody"}, "3203", "Payee FSP ID not found - Participant nobody not found"),
     ({"FSPIOP-Destination": "noone"}, {}, "3203", "Payee FSP ID not found - Participant noone not found"),
-    ({"FSPIOP-Destination": "noone"}, {"payeeFsp": "nobody"}, "3203",
-     "Payee FSP ID not found - Participant noone not found"),
+    (
+        {"FSPIOP-Destination": "noone"},
+        {"payeeFsp": "nobody"},
+        "3203",
+        "Payee FSP ID not found - Participant noone not found",
+    ),
     ({"FSPIOP-Source": "ghost"}, {"payerFsp": "ghost"}, "3202", "Payer FSP ID not found - Participant ghost not found"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("headers", "changes", "code", "description"), REFUSED)

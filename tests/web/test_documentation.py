@@ -91,8 +91,12 @@ async def test_the_page_refers_to_its_own_files_alone_and_all_are_there(client: 
     assert (200, "text/html; charset=utf-8") == (status, headers["Content-Type"])
     assert [] == Page(page.decode()).inline
     found = await references(client)
-    assert {"/documentation/openapi.json", "/documentation/page.js", "/documentation/swagger-ui-bundle.js",
-            "/documentation/swagger-ui.css"} == set(found)  # fmt: skip
+    assert {
+        "/documentation/openapi.json",
+        "/documentation/page.js",
+        "/documentation/swagger-ui-bundle.js",
+        "/documentation/swagger-ui.css",
+    } == set(found)
     kinds = {"js": "text/javascript", "css": "text/css", "json": "application/json"}
     for path in found:
         status, headers, content = await ask(client, path)
@@ -208,9 +212,11 @@ def test_every_reference_leads_somewhere_and_every_component_is_used(surface: st
 
 def test_operations_are_grouped_and_have_names_of_their_own(surface: str) -> None:
     operations = [
-        (path, operation) for path, item in surface_description(surface)["paths"].items()
-        for method, operation in item.items() if method != "parameters"
-    ]  # fmt: skip
+        (path, operation)
+        for path, item in surface_description(surface)["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    ]
 
     assert all(operation["tags"] for _, operation in operations)
     named = {path: operation["tags"] for path, operation in operations}

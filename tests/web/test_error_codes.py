@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from clearinghub.domain.rejections import ErrorCode
-from clearinghub.ports import (
+from clearinghub.domain.errors import ErrorCode
+from clearinghub.kafka.ports import (
     CommandTimeoutError,
     LedgerUnavailableError,
     RecorderBusyError,

@@ -21,8 +21,8 @@ from aiohttp.web import (
 )
 from structlog.testing import capture_logs
 
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.ports import (
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.kafka.ports import (
     CommandRejectedError,
     CommandTimeoutError,
     LedgerUnavailableError,
@@ -31,7 +31,7 @@ from clearinghub.ports import (
     RecorderUnavailableError,
 )
 from tests.web.fspiop_client import ERROR, FULFIL, TRANSFER_ID, Dfsp
-from web.errors import ApiError, make_error_middleware
+from web.http.errors import ApiError, make_error_middleware
 
 
 class BrokerGoneError(RecorderUnavailableError):

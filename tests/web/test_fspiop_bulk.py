@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from clearinghub.kafka.ports import RecorderBusyError, RecorderUnavailableError
 from clearinghub.messages import decode
-from clearinghub.ports import RecorderBusyError, RecorderUnavailableError
 from tests.web.bulk_exchange import (
     ACCEPT,
     BULK_ID,
@@ -62,10 +62,18 @@ async def test_the_record_of_a_bulk(dfsp: Dfsp) -> None:
     assert ("bulk-prepare", PAYER) == (topic, key)
     hashes = message.pop("hashes")
     assert {
-        "v": 1, "kind": "bulk-prepare", "id": BULK_ID, "source": PAYER, "destination": PAYEE, "payer": PAYER,
-        "payee": PAYEE, "expires_at_ms": 1_700_007_200_000, "hash": message["hash"], "amounts": [15_000, 6_000_000],
+        "v": 1,
+        "kind": "bulk-prepare",
+        "id": BULK_ID,
+        "source": PAYER,
+        "destination": PAYEE,
+        "payer": PAYER,
+        "payee": PAYEE,
+        "expires_at_ms": 1_700_007_200_000,
+        "hash": message["hash"],
+        "amounts": [15_000, 6_000_000],
         "trace": None,
-    } == message | {"expires_at_ms": 1_700_007_200_000}  # fmt: skip
+    } == message | {"expires_at_ms": 1_700_007_200_000}
     assert 2 == len(set(hashes))
     assert bulk([line(1, "1.5"), line(2, "600")]) == json.loads(content), "what the API knows, and no more"
 
@@ -76,9 +84,14 @@ async def test_a_line_has_the_hash_of_the_transfer_that_it_would_be(dfsp: Dfsp) 
     await send(dfsp, "POST", "/bulkTransfers", OF_PAYER, whole)
     for one in whole["individualTransfers"]:
         alike = {
-            "transferId": one["transferId"], "payerFsp": PAYER, "payeeFsp": PAYEE, "amount": one["transferAmount"],
-            "ilpPacket": one["ilpPacket"], "condition": one["condition"], "expiration": whole["expiration"],
-        } | ({"extensionList": extensions} if "extensionList" in one else {})  # fmt: skip
+            "transferId": one["transferId"],
+            "payerFsp": PAYER,
+            "payeeFsp": PAYEE,
+            "amount": one["transferAmount"],
+            "ilpPacket": one["ilpPacket"],
+            "condition": one["condition"],
+            "expiration": whole["expiration"],
+        } | ({"extensionList": extensions} if "extensionList" in one else {})
         await dfsp.send("POST", "/transfers", None, json.dumps(alike).encode())
 
     lines = [decode(value)[0] for _topic, _key, value in dfsp.recorder.records]
@@ -172,26 +185,41 @@ async def test_an_id_that_is_none(dfsp: Dfsp, path: str) -> None:
 
 LINE = "/requestBody/individualTransfers/1"
 WRONG_BULKS: list[tuple[Any, str, str]] = [
-    (bulk([line(1)], bulkTransferId=None), "3102",
-     f"{MISSING}/requestBody must have required property 'bulkTransferId'"),
+    (
+        bulk([line(1)], bulkTransferId=None),
+        "3102",
+        f"{MISSING}/requestBody must have required property 'bulkTransferId'",
+    ),
     (bulk([line(1)], bulkQuoteId=None), "3102", f"{MISSING}/requestBody must have required property 'bulkQuoteId'"),
     (bulk([line(1)], expiration=None), "3102", f"{MISSING}/requestBody must have required property 'expiration'"),
-    (bulk([line(1)], individualTransfers=None), "3102",
-     f"{MISSING}/requestBody must have required property 'individualTransfers'"),
+    (
+        bulk([line(1)], individualTransfers=None),
+        "3102",
+        f"{MISSING}/requestBody must have required property 'individualTransfers'",
+    ),
     (bulk([]), "3100", f"{INVALID}/requestBody/individualTransfers must NOT have fewer than 1 items"),
     (bulk([line(1), line(2, condition=None)]), "3102", f"{MISSING}{LINE} must have required property 'condition'"),
     (bulk([line(1), 5]), "3101", f"{SYNTAX}{LINE} must be object"),  # type: ignore[list-item]
     (bulk([line(1)], individualTransfers={}), "3101", f"{SYNTAX}/requestBody/individualTransfers must be array"),
-    (bulk([line(1), line(2, ilpPacket="!")]), "3100",
-     f'{INVALID}{LINE}/ilpPacket must match pattern "^[A-Za-z0-9-_]+[=]{{0,2}}$"'),
-    (bulk([line(1), line(2, transferAmount={"currency": "QQQ", "amount": "1"})]), "3100",
-     f"{INVALID}{LINE}/transferAmount/currency must be equal to one of the allowed values"),
+    (
+        bulk([line(1), line(2, ilpPacket="!")]),
+        "3100",
+        f'{INVALID}{LINE}/ilpPacket must match pattern "^[A-Za-z0-9-_]+[=]{{0,2}}$"',
+    ),
+    (
+        bulk([line(1), line(2, transferAmount={"currency": "QQQ", "amount": "1"})]),
+        "3100",
+        f"{INVALID}{LINE}/transferAmount/currency must be equal to one of the allowed values",
+    ),
     (bulk([line(1), line(2, amount="1.50")]), "3100", f"{INVALID}{LINE}/transferAmount/amount must match pattern"),
-    (bulk([line(1), line(2, amount="123456789012345")]), "3100",
-     f"{INVALID}Amount 123456789012345 exceeds allowed precision of 18"),
+    (
+        bulk([line(1), line(2, amount="123456789012345")]),
+        "3100",
+        f"{INVALID}Amount 123456789012345 exceeds allowed precision of 18",
+    ),
     (bulk([line(1)], expiration="tomorrow"), "3100", f"{INVALID}/requestBody/expiration must match pattern"),
     (bulk([line(1)], payeeFsp=""), "3100", f"{INVALID}/requestBody/payeeFsp must NOT have fewer than 1 characters"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("body", "code", "description"), WRONG_BULKS)

@@ -9,7 +9,7 @@ import pytest
 
 from clearinghub.messages import decode
 from tests.web.fspiop_client import ERROR, FULFIL, PREPARE, TRANSFER_ID, Dfsp, a_dfsp, raw_prepare, send_raw
-from web.fspiop.models import date_time_ms
+from web.fspiop.schemas import date_time_ms
 
 INVALID = "Generic validation error -"
 

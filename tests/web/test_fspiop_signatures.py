@@ -11,10 +11,10 @@ import pytest
 from aiohttp.web import Application
 
 from clearinghub.config import Settings
-from clearinghub.jws.signature import Signer, Verifier
 from clearinghub.messages import decode
+from clearinghub.security.signature import Signer, Verifier
 from tests.fakes import FakeParticipants
-from tests.unit.jws.samples import FixedKeys, ec_key, rsa_key
+from tests.unit.security.samples import FixedKeys, ec_key, rsa_key
 from tests.web.fspiop_client import (
     CALLBACK_HEADERS,
     ERROR,

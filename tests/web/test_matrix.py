@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from clearinghub.domain.agreement import ENDPOINTS
+from clearinghub.domain.quotes.agreement import ENDPOINTS
 from tests.web.exchange import PAYEE, PAYER, Callback, Exchange, an_exchange
 from tests.web.matrix import OPERATIONS, Expected, Operation, Refusal, Row, Sent, send
 from tests.web.matrix_rows import COMPLETED, ROWS

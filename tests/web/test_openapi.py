@@ -14,17 +14,18 @@ from pydantic import TypeAdapter
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import CURRENCIES
-from clearinghub.domain.rejections import DESCRIPTION_LENGTH_MAX
+from clearinghub.domain.errors import DESCRIPTION_LENGTH_MAX
 from tests.fakes import FakeParticipants
 from tests.web.admin_world import MODEL, LedgerInMemory, Operator, admin_app
 from tests.web.fspiop_client import FakeHealth, FakeRecorder
-from web.admin import bodies, oracles, statement
+from web.admin import oracles, statement
+from web.admin import schemas as bodies
 from web.admin.schema import Keys, described, transfer_id
-from web.fspiop import models
+from web.fspiop import schemas as models
 from web.fspiop.app import build_fspiop_app
 from web.reports import settlement as settlement_reports
 from web.reports import transfers
-from web.settlement import bodies as settlement_bodies
+from web.settlement import schemas as settlement_bodies
 
 FOLDER = Path(__file__).parents[2] / "web" / "openapi"
 FSPIOP: Mapping[str, Any] = yaml.safe_load((FOLDER / "fspiop-transfers.yaml").read_text())

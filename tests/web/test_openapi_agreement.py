@@ -9,11 +9,13 @@ import pytest
 from pydantic import TypeAdapter
 
 from clearinghub.config import Settings
-from clearinghub.domain.agreement import ENDPOINTS
 from clearinghub.domain.currencies import CURRENCIES
+from clearinghub.domain.quotes.agreement import ENDPOINTS
 from tests.web.test_openapi import AGREEMENT, resolved
-from web.fspiop import agreement_answers, agreement_models, models
-from web.fspiop.agreement import DESCRIPTIONS
+from web.fspiop import quotes_responses as agreement_answers
+from web.fspiop import quotes_schemas as agreement_models
+from web.fspiop import schemas as models
+from web.fspiop.quotes import DESCRIPTIONS
 
 PRIMITIVES: dict[str, Any] = {
     "CorrelationId": models.CorrelationId,

@@ -12,8 +12,12 @@ from typing_extensions import is_typeddict
 
 from tests.web.test_openapi import AGREEMENT, FSPIOP, PARTIES, operations, resolved, schema_of
 from tests.web.test_openapi_agreement import without_currencies
-from web.fspiop import agreement_answers, agreement_models, bulk_models, models, party_models
-from web.fspiop.agreement import DESCRIPTIONS
+from web.fspiop import bulk_schemas as bulk_models
+from web.fspiop import parties_schemas as party_models
+from web.fspiop import quotes_responses as agreement_answers
+from web.fspiop import quotes_schemas as agreement_models
+from web.fspiop import schemas as models
+from web.fspiop.quotes import DESCRIPTIONS
 
 DESCRIBED: list[tuple[ModuleType, Mapping[str, Any]]] = [
     (models, FSPIOP),

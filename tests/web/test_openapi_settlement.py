@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.web.test_openapi import ADMIN, resolved, schema_of
 from web.admin.schema import described
-from web.settlement.bodies import SETTLEMENT_ALTERNATIVES
+from web.settlement.schemas import SETTLEMENT_ALTERNATIVES
 
 
 def test_a_settlement_is_moved_on_or_aborted() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clearinghub.oracles.question import NO_ANSWER, OracleAnswer
+from clearinghub.callbacks.oracles.question import NO_ANSWER, OracleAnswer
 from tests.web.admin_world import PARTITIONS, Operator
 from tests.web.exchange import Callback
 from tests.web.party_world import (
@@ -95,11 +95,22 @@ async def test_an_oracles_life(operator: Operator) -> None:
         ({"isDefault": "yes"}, "3101", "isDefault must be boolean"),
         ({"endpoint": {"value": URL, "endpointType": "FAX"}}, "3100", "endpointType"),
         ({"endpoint": {"value": URL}}, "3102", "endpointType"),
-        *(({"endpoint": {"value": value, "endpointType": "URL"}}, "3100", "") for value in (
-            "", "oracle", "ftp://oracle", "http://me@oracle", "http://oracle/?a=b", "http://oracle/{{type}}",
-            "http://oracle/#", "http://ora cle", f"http://{'o' * 512}")),
+        *(
+            ({"endpoint": {"value": value, "endpointType": "URL"}}, "3100", "")
+            for value in (
+                "",
+                "oracle",
+                "ftp://oracle",
+                "http://me@oracle",
+                "http://oracle/?a=b",
+                "http://oracle/{{type}}",
+                "http://oracle/#",
+                "http://ora cle",
+                f"http://{'o' * 512}",
+            )
+        ),
     ],
-)  # fmt: skip
+)
 async def test_oracles_that_are_wrong(operator: Operator, change: dict[str, Any], code: str, text: str) -> None:
     body = {name: value for name, value in (ORACLE | change).items() if value is not None}
 
@@ -160,12 +171,16 @@ async def test_a_lookup_of_a_sub_id_and_a_currency(dfsps: PartyDfsps) -> None:
         (OracleAnswer(403), ("3000", "Generic client error")),
         (OracleAnswer(302), ("3000", "Generic client error")),
         (OracleAnswer(409, b'{"errorInformation":{"errorCode":"3105","errorDescription":"Who?"}}'), ("3105", "Who?")),
-        (OracleAnswer(409, b'{"errorInformation":{"errorCode":"9999","errorDescription":"Who?"}}'),
-         ("3000", "Generic client error")),
-        *((OracleAnswer(200, body), ("1001", "Destination communication error - The oracle's answer cannot be read"))
-          for body in (b"", b"{", b"[]", b"{}", b'{"partyList":[1]}', b'{"partyList":[{"fspId":7}]}', b"[" * 100_000)),
+        (
+            OracleAnswer(409, b'{"errorInformation":{"errorCode":"9999","errorDescription":"Who?"}}'),
+            ("3000", "Generic client error"),
+        ),
+        *(
+            (OracleAnswer(200, body), ("1001", "Destination communication error - The oracle's answer cannot be read"))
+            for body in (b"", b"{", b"[]", b"{}", b'{"partyList":[1]}', b'{"partyList":[{"fspId":7}]}', b"[" * 100_000)
+        ),
     ],
-)  # fmt: skip
+)
 async def test_a_lookups_answers(dfsps: PartyDfsps, answer: OracleAnswer, error: tuple[str, str] | None) -> None:
     await dfsps.oracle()
     answers(dfsps, answer, answer)
@@ -199,21 +214,33 @@ async def test_changes(dfsps: PartyDfsps) -> None:
     ("method", "given", "error"),
     [
         ("POST", [OracleAnswer(200)], ("3003", "Add Party information error - The oracle refused")),
-        ("POST", [OracleAnswer(409, b'{"errorInformation":{"errorCode":"3003","errorDescription":"There"}}')],
-         ("3003", "There")),
-        ("POST", [OracleAnswer(400, b'{"errorInformation":{"errorCode":"3101","errorDescription":"?"}}')],
-         ("3003", "Add Party information error - The oracle refused")),
+        (
+            "POST",
+            [OracleAnswer(409, b'{"errorInformation":{"errorCode":"3003","errorDescription":"There"}}')],
+            ("3003", "There"),
+        ),
+        (
+            "POST",
+            [OracleAnswer(400, b'{"errorInformation":{"errorCode":"3101","errorDescription":"?"}}')],
+            ("3003", "Add Party information error - The oracle refused"),
+        ),
         ("POST", [NO_ANSWER], UNREACHABLE),
         ("PUT", [OracleAnswer(404)], ("3003", "Add Party information error - The oracle refused")),
         ("DELETE", [NO_ANSWER], UNREACHABLE),
         ("DELETE", [listing()], ("3040", "Delete Party information error - Party not found")),
-        ("DELETE", [listing({"fspId": STRANGER})],
-         ("3040", "Delete Party information error - The party's FSP is another one")),
-        ("DELETE", [listing({"fspId": PAYEE}), OracleAnswer(400)],
-         ("3040", "Delete Party information error - The oracle refused")),
+        (
+            "DELETE",
+            [listing({"fspId": STRANGER})],
+            ("3040", "Delete Party information error - The party's FSP is another one"),
+        ),
+        (
+            "DELETE",
+            [listing({"fspId": PAYEE}), OracleAnswer(400)],
+            ("3040", "Delete Party information error - The oracle refused"),
+        ),
         ("DELETE", [listing({"fspId": PAYEE}), OracleAnswer(502)], UNREACHABLE),
     ],
-)  # fmt: skip
+)
 async def test_changes_that_come_to_nothing(
     dfsps: PartyDfsps, method: str, given: list[OracleAnswer], error: tuple[str, str]
 ) -> None:

@@ -24,14 +24,26 @@ BATCH = {"requestId": REQUEST_ID, "partyList": [{"partyIdType": "MSISDN", "party
 RESULTS = {"partyList": [{"partyId": BATCH["partyList"][0]}]}
 FSP = {"fspId": PAYER}
 ROUTES: list[tuple[str, str, Any]] = [
-    *((method, f"/parties{path}{tail}", body) for path in (ID, SUB) for method, tail, body in (
-        ("GET", "", None), ("PUT", "", PARTY), ("PUT", "/error", ERROR))),
-    *((method, f"/participants{path}{tail}", body) for path in (ID, SUB) for method, tail, body in (
-        ("GET", "", None), ("POST", "", FSP), ("PUT", "", FSP), ("DELETE", "", None), ("PUT", "/error", ERROR))),
+    *(
+        (method, f"/parties{path}{tail}", body)
+        for path in (ID, SUB)
+        for method, tail, body in (("GET", "", None), ("PUT", "", PARTY), ("PUT", "/error", ERROR))
+    ),
+    *(
+        (method, f"/participants{path}{tail}", body)
+        for path in (ID, SUB)
+        for method, tail, body in (
+            ("GET", "", None),
+            ("POST", "", FSP),
+            ("PUT", "", FSP),
+            ("DELETE", "", None),
+            ("PUT", "/error", ERROR),
+        )
+    ),
     ("POST", "/participants", BATCH),
     ("PUT", f"/participants/{REQUEST_ID}", RESULTS),
     ("PUT", f"/participants/{REQUEST_ID}/error", ERROR),
-]  # fmt: skip
+]
 WITH_BODY = [(method, path) for method, path, body in ROUTES if body is not None]
 
 

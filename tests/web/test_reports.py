@@ -28,12 +28,18 @@ async def closed(operator: Operator) -> Operator:
 async def test_a_window(closed: Operator) -> None:
     report = (await closed.get(f"{WINDOW}/report")).json
     assert (1, "CLOSED", "the day is over", []) == (
-        report["settlementWindowId"], report["state"], report["reason"], report["faults"],
-    )  # fmt: skip
+        report["settlementWindowId"],
+        report["state"],
+        report["reason"],
+        report["faults"],
+    )
     (section,) = report["sections"]
     assert ("USD", "POSITION", "NET", TOTAL) == (
-        section["currency"], section["ledgerAccountType"], section["granularity"], section["total"],
-    )  # fmt: skip
+        section["currency"],
+        section["ledgerAccountType"],
+        section["granularity"],
+        section["total"],
+    )
     alpha = section["participants"][0]
     account = await closed.account("POSITION", "alpha")
     assert {"participant": "alpha", "accountId": account["id"], "counterparty": None, **ALPHA} == {
@@ -99,9 +105,7 @@ async def test_text_from_outside_is_text(operator: Operator) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;   &amp;amp; &quot;&#x27;" in text
 
     shown = await settlement(operator)
-    for one, reference in zip(
-        shown["participants"], ("=HYPERLINK(1)", "  +1", "\uff20SUM(A1)\r\n=2"), strict=True
-    ):  # fmt: skip
+    for one, reference in zip(shown["participants"], ("=HYPERLINK(1)", "  +1", "\uff20SUM(A1)\r\n=2"), strict=True):
         body = {"state": "PS_TRANSFERS_RECORDED", "reason": "r", "externalReference": reference}
         account = one["accounts"][0]["id"]
         await operator.put(f"/v2/settlements/1/participants/{one['id']}/accounts/{account}", body)
@@ -167,8 +171,10 @@ async def test_a_settlement_of_several_windows_and_fees(operator: Operator) -> N
     (section,) = (await operator.get("/v2/settlements/1/report")).json["sections"]
     nets = {one["participant"]: (one["debits"], one["credits"], one["debitCount"]) for one in section["participants"]}
     assert {
-        "alpha": ("105", "20", 2), "beta": ("40", "105", 1), "gamma": ("20.0007", "40.0007", 3),
-    } == nets  # fmt: skip
+        "alpha": ("105", "20", 2),
+        "beta": ("40", "105", 1),
+        "gamma": ("20.0007", "40.0007", 3),
+    } == nets
     window = (await operator.get("/v2/settlementWindows/2/report")).json
     assert ["INTERCHANGE_FEE", "POSITION"] == [one["ledgerAccountType"] for one in window["sections"]]
     assert [] == (await operator.get("/v2/settlementWindows/2/transfers")).json["faults"]
@@ -286,5 +292,6 @@ async def test_a_window_that_retention_removes_while_it_is_read(closed: Operator
     for query in ("", "?limit=100"):
         listed = (await closed.get(f"{WINDOW}/transfers{query}")).json
         assert (3, ["window 1 is no longer kept: what is missing here cannot be told"]) == (
-            len(listed["transfers"]), listed["faults"],
-        )  # fmt: skip
+            len(listed["transfers"]),
+            listed["faults"],
+        )

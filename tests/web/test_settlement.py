@@ -57,10 +57,13 @@ async def test_every_change_is_in_the_accounts_history_and_told_to_the_dfsp(oper
     rows = [row for _at, row in operator.ledger.history.rows if row["entryType"].startswith("SETTLEMENT_NET")]
     moved = {(row["participant"], row["entryType"], row["change"] // UNIT) for row in rows}
     assert {
-        ("beta", "SETTLEMENT_NET_RECIPIENT", 60), ("gamma", "SETTLEMENT_NET_RECIPIENT", 20),
-        ("alpha", "SETTLEMENT_NET_SENDER", -80), ("Hub", "SETTLEMENT_NET_RECIPIENT", -60),
-        ("Hub", "SETTLEMENT_NET_RECIPIENT", -20), ("Hub", "SETTLEMENT_NET_SENDER", 80),
-    } == moved  # fmt: skip
+        ("beta", "SETTLEMENT_NET_RECIPIENT", 60),
+        ("gamma", "SETTLEMENT_NET_RECIPIENT", 20),
+        ("alpha", "SETTLEMENT_NET_SENDER", -80),
+        ("Hub", "SETTLEMENT_NET_RECIPIENT", -60),
+        ("Hub", "SETTLEMENT_NET_RECIPIENT", -20),
+        ("Hub", "SETTLEMENT_NET_SENDER", 80),
+    } == moved
     told = [row for topic, row in operator.ledger.published if topic == "events" and "changedDate" in row]
     assert ["ops@beta.example"] == [row["email"] for row in told if row["participant"] == "beta"]
     assert 3 == len(told)
@@ -108,10 +111,12 @@ async def test_wrong_lines_are_told_and_the_others_go_on(operator: Operator) -> 
     assert {
         f"Generic client error - {fault}"
         for fault in (
-            "State change not allowed", "Account not found", "Account already processed once",
+            "State change not allowed",
+            "Account not found",
+            "Account already processed once",
             "Participant and account mismatch",
         )
-    } == told  # fmt: skip
+    } == told
     once = (await operator.get(f"/v2/settlements/1/participants/{first['id']}")).json
     assert {"PS_TRANSFERS_RECORDED"} == states(once)
 
@@ -196,15 +201,18 @@ async def test_committed_money_is_not_given_back(operator: Operator) -> None:
 @pytest.mark.parametrize(
     ("body", "code", "description"),
     [
-        ({"participants": [{"id": 1, "accounts": [{"id": 1, "state": "SETTLED", "reason": "r"}]}], "reason": "r"},
-         "3100", "Generic validation error - No other properties are allowed when participants is provided"),
+        (
+            {"participants": [{"id": 1, "accounts": [{"id": 1, "state": "SETTLED", "reason": "r"}]}], "reason": "r"},
+            "3100",
+            "Generic validation error - No other properties are allowed when participants is provided",
+        ),
         ({"state": "ABORTED"}, "3102", "Missing mandatory element - State and reason are mandatory"),
         ({"reason": "r"}, "3102", "Missing mandatory element - State and reason are mandatory"),
         ({"state": "SETTLED", "reason": "r"}, "3100", "Generic validation error - Invalid request payload input"),
         ({}, "3100", "Generic validation error - Invalid request payload input"),
         ({"state": "ABORTED", "reason": "r"}, "3100", "Generic validation error - Settlement not found"),
     ],
-)  # fmt: skip
+)
 async def test_what_is_no_change_of_a_settlement(operator: Operator, body: Any, code: str, description: str) -> None:
     assert (400, code, description) == await error_of(operator, "PUT", "/settlements/7", body)
 

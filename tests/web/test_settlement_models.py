@@ -35,9 +35,13 @@ async def test_immediate_gross_moves_settlement_accounts_with_each_transfer(oper
         (row["participant"], row["accountType"], row["change"] // UNIT) for _at, row in operator.ledger.history.rows
     ]
     assert [
-        ("alpha", "POSITION", 100), ("alpha", "POSITION", -100), ("alpha", "SETTLEMENT", 100),
-        ("beta", "POSITION", -100), ("beta", "POSITION", 100), ("beta", "SETTLEMENT", -100),
-    ] == sorted(rows, key=lambda row: row[0])  # fmt: skip
+        ("alpha", "POSITION", 100),
+        ("alpha", "POSITION", -100),
+        ("alpha", "SETTLEMENT", 100),
+        ("beta", "POSITION", -100),
+        ("beta", "POSITION", 100),
+        ("beta", "SETTLEMENT", -100),
+    ] == sorted(rows, key=lambda row: row[0])
 
     await close(operator)
     window = (await operator.get("/v2/settlementWindows/1")).json
@@ -59,9 +63,13 @@ async def test_pairs_are_netted_and_settled_each_for_itself(operator: Operator) 
         for other in one["counterparties"]
     }
     assert {
-        (50, "beta"): 70, (50, "gamma"): -20, (-30, "alpha"): -70, (-30, "gamma"): 40, (-20, "alpha"): 20,
+        (50, "beta"): 70,
+        (50, "gamma"): -20,
+        (-30, "alpha"): -70,
+        (-30, "gamma"): 40,
+        (-20, "alpha"): 20,
         (-20, "beta"): -40,
-    } == pairs  # fmt: skip
+    } == pairs
     await advance(operator, shown, *STEPS[:2])  # each gives up what it is owed, whatever it owes to others
     assert {"alpha": 70, "beta": 40, "gamma": 20} == await positions(operator)
     settled = await advance(operator, shown, *STEPS[2:])

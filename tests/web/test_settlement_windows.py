@@ -74,22 +74,35 @@ async def test_filters(operator: Operator) -> None:
     account_id = one["accounts"][0]["id"]
 
     for query in (
-        "currency=USD", f"participantId={one['id']}", "settlementWindowId=1", f"accountId={account_id}",
-        "state=PENDING_SETTLEMENT", "fromDateTime=2020-01-01T00:00:00.000Z", "toDateTime=2030-01-01",
+        "currency=USD",
+        f"participantId={one['id']}",
+        "settlementWindowId=1",
+        f"accountId={account_id}",
+        "state=PENDING_SETTLEMENT",
+        "fromDateTime=2020-01-01T00:00:00.000Z",
+        "toDateTime=2030-01-01",
         "fromSettlementWindowDateTime=2020-01-01&toSettlementWindowDateTime=2030-01-01",
-    ):  # fmt: skip
+    ):
         assert [1] == [found["id"] for found in (await operator.get(f"/v2/settlements?{query}")).json], query
-    for query in ("currency=XTS", "participantId=999", "settlementWindowId=2", "state=SETTLED", "toDateTime=2020-01-01",
-                  "fromSettlementWindowDateTime=2030-01-01"):  # fmt: skip
+    for query in (
+        "currency=XTS",
+        "participantId=999",
+        "settlementWindowId=2",
+        "state=SETTLED",
+        "toDateTime=2020-01-01",
+        "fromSettlementWindowDateTime=2030-01-01",
+    ):
         _status, code, description = await error_of(operator, "GET", f"/settlements?{query}")
         assert "3100" == code
         assert description.startswith(
             "Generic validation error - No settlements found matching the provided parameters"
         )
     for query, found in (
-        ("state=PENDING_SETTLEMENT", [1]), ("currency=USD", [1]), (f"participantId={one['id']}", [1]),
+        ("state=PENDING_SETTLEMENT", [1]),
+        ("currency=USD", [1]),
+        (f"participantId={one['id']}", [1]),
         ("fromDateTime=2020-01-01", [2, 1]),
-    ):  # fmt: skip
+    ):
         windows = (await operator.get(f"/v2/settlementWindows?{query}")).json
         assert found == [window["settlementWindowId"] for window in windows], query
     _status, _code, description = await error_of(operator, "GET", "/settlementWindows?currency=XTS")

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientPayloadError
 from yarl import URL
 
-from clearinghub.ports import LedgerUnavailableError
+from clearinghub.kafka.ports import LedgerUnavailableError
 from tests.web.admin_world import Operator
 from tests.web.report_pages import Page, rows_of, text_of
 from tests.web.settlement_steps import a_scheme, close, pay
@@ -31,8 +31,10 @@ async def test_the_transfers_of_a_window(closed: Operator) -> None:
     listed = (await closed.get(f"{WINDOW}/transfers")).json
 
     assert ({"100", "40", "20"}, [{"currency": "USD", "count": 3, "amount": "160"}], []) == (
-        {one["amount"] for one in listed["transfers"]}, listed["totals"], listed["faults"],
-    )  # fmt: skip
+        {one["amount"] for one in listed["transfers"]},
+        listed["totals"],
+        listed["faults"],
+    )
     assert 1 == listed["settlementWindowId"]
     assert "next" not in listed
     rows = await rows_of(closed, f"{WINDOW}/transfers")
@@ -42,8 +44,10 @@ async def test_the_transfers_of_a_window(closed: Operator) -> None:
     assert ["USD", "3", "160.00"] in Page(text).rows
     now_open = (await closed.get("/v2/settlementWindows/2/transfers")).json
     assert ("OPEN", ["0.0009"], []) == (
-        now_open["state"], [one["amount"] for one in now_open["transfers"]], now_open["faults"],
-    )  # fmt: skip
+        now_open["state"],
+        [one["amount"] for one in now_open["transfers"]],
+        now_open["faults"],
+    )
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "html"])
@@ -63,8 +67,15 @@ async def test_page_by_page(closed: Operator, form: str) -> None:
 
     assert [one["transferId"] for one in whole] == found
     assert (await closed.get(f"{WINDOW}/transfers?limit=3")).json.keys() == {
-        "settlementWindowId", "state", "reason", "createdDate", "changedDate", "transfers", "totals", "faults",
-    }  # fmt: skip
+        "settlementWindowId",
+        "state",
+        "reason",
+        "createdDate",
+        "changedDate",
+        "transfers",
+        "totals",
+        "faults",
+    }
 
 
 @pytest.mark.parametrize("query", ["", "?limit=100", "?format=html"])

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from clearinghub.domain.position import Position
-from clearinghub.domain.settlement_window import Window
-from clearinghub.domain.statement import Statement, StatementLine
-from clearinghub.domain.window_transfer import Place, WindowTransfer
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.participants.statement import Statement, StatementLine
+from clearinghub.domain.settlement.window import Window
+from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
 from tests.fakes import Emitted
 
 AT_ONCE = 2
@@ -75,6 +75,14 @@ class TransfersInMemory:
 
 def transfer_of(partition: int, offset: int, row: dict[str, Any]) -> WindowTransfer:
     return WindowTransfer(
-        Place(partition, offset), row["transferId"], row["payer"], row["payee"], row["currency"], row["amount"],
-        row["interchangeFee"], row["state"], row["preparedAt"], row["finishedAt"],
-    )  # fmt: skip
+        Place(partition, offset),
+        row["transferId"],
+        row["payer"],
+        row["payee"],
+        row["currency"],
+        row["amount"],
+        row["interchangeFee"],
+        row["state"],
+        row["preparedAt"],
+        row["finishedAt"],
+    )

@@ -7,9 +7,11 @@ from typing import Any, Final
 import structlog
 from aiohttp.web import Request, Response
 
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.domain.scheme import HUB_ACCOUNT_TYPES, is_ledger_account_type
-from web.admin.bodies import (
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.settlement.scheme import HUB_ACCOUNT_TYPES, is_ledger_account_type
+from web.admin.context import AdminContext, json_response
+from web.admin.responses import account_shape, participant_shape
+from web.admin.schemas import (
     ABORT_FUNDS_OUT,
     ACTIVE,
     COMMIT_FUNDS_OUT,
@@ -21,9 +23,7 @@ from web.admin.bodies import (
     read_body,
     transfer_id_in_path,
 )
-from web.admin.context import AdminContext, json_response
-from web.admin.shapes import account_shape, participant_shape
-from web.errors import ApiError
+from web.http.errors import ApiError
 
 _COMMANDS: Final = {
     RECORD_FUNDS_IN: "record-funds-in",

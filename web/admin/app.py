@@ -6,7 +6,7 @@ from aiohttp.web import Application
 
 from clearinghub import __version__
 from clearinghub.config import Settings
-from clearinghub.ports import (
+from clearinghub.kafka.ports import (
     CommandClient,
     FrontHealth,
     LedgerReader,
@@ -26,8 +26,8 @@ from web.admin.participants import ParticipantsResource
 from web.admin.statement import StatementResource
 from web.admin.transactions import TransactionsResource
 from web.documentation.page import add_documentation_routes
-from web.errors import make_error_middleware
-from web.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
+from web.http.errors import make_error_middleware
+from web.http.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
 from web.settlement.routes import add_settlement_routes
 
 

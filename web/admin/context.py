@@ -11,12 +11,12 @@ import structlog
 from aiohttp.web import Response
 
 from clearinghub.config import Settings
-from clearinghub.domain.participant import Participant, participant_of
-from clearinghub.domain.position import Position
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.ports import CommandClient, LedgerReader, Participants
-from web.admin.bodies import Bodies
-from web.errors import CONTENT_TYPE, ApiError
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.participant import Participant, participant_of
+from clearinghub.domain.participants.position import Position
+from clearinghub.kafka.ports import CommandClient, LedgerReader, Participants
+from web.admin.schemas import Bodies
+from web.http.errors import CONTENT_TYPE, ApiError
 
 QUERIES_MAX: Final = 16  # a listing of all participants asks the ledger for one after the other, so many at a time
 

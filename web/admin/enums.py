@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from aiohttp.web import Request, Response
 
-from clearinghub.delivery.templates import ENDPOINT_TYPES
-from clearinghub.domain.scheme import DELAYS, GRANULARITIES, INTERCHANGES, ledger_account_types
-from clearinghub.domain.transfer import State
-from web.admin.bodies import NET_DEBIT_CAP
+from clearinghub.callbacks.urls import ENDPOINT_TYPES
+from clearinghub.domain.settlement.scheme import DELAYS, GRANULARITIES, INTERCHANGES, ledger_account_types
+from clearinghub.domain.transfers.transfer import State
 from web.admin.context import AdminContext, json_response
 from web.admin.participants import RESOURCE_NOT_FOUND
-from web.errors import ApiError
+from web.admin.schemas import NET_DEBIT_CAP
+from web.http.errors import ApiError
 
 LEDGER_ENTRY_TYPES: Final = (
     "PRINCIPLE_VALUE",

@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp.web import Request, Response
 
-from clearinghub.domain.position import Position
-from clearinghub.domain.scheme import POSITION
-from web.admin.bodies import NET_DEBIT_CAP, name_in_path, read_body, read_query
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.settlement.scheme import POSITION
 from web.admin.context import AdminContext, json_response
-from web.admin.shapes import limit_shape, number, position_shape
+from web.admin.responses import limit_shape, number, position_shape
+from web.admin.schemas import NET_DEBIT_CAP, name_in_path, read_body, read_query
 
 
 class LimitsResource:

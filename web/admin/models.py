@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from aiohttp.web import Request, Response
 
-from clearinghub.domain.participant import Participant
-from clearinghub.domain.scheme import accounts_missing, find_model, ledger_account_types
-from web.admin.bodies import ACTIVE, LEDGER_ACCOUNT_TYPE, read_body
+from clearinghub.domain.participants.participant import Participant
+from clearinghub.domain.settlement.scheme import accounts_missing, find_model, ledger_account_types
 from web.admin.context import AdminContext, json_response
 from web.admin.participants import RESOURCE_NOT_FOUND
-from web.admin.shapes import account_type_shape, model_shape
-from web.errors import ApiError
+from web.admin.responses import account_type_shape, model_shape
+from web.admin.schemas import ACTIVE, LEDGER_ACCOUNT_TYPE, read_body
+from web.http.errors import ApiError
 
 
 class ModelsResource:

@@ -12,16 +12,16 @@ from aiohttp.web import Request, Response
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
-from clearinghub.delivery.templates import check_base_url
+from clearinghub.callbacks.urls import check_base_url
 from clearinghub.domain.currencies import currencies_with
-from clearinghub.domain.participant import Oracle
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from web.admin.bodies import id_in_path
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.participant import Oracle
 from web.admin.context import AdminContext, json_response
-from web.errors import ApiError
-from web.fspiop.models import Currency
+from web.admin.schemas import id_in_path
 from web.fspiop.schema_errors import first_rejection
-from web.json_body import read_json_body
+from web.fspiop.schemas import Currency
+from web.http.errors import ApiError
+from web.http.json_body import read_json_body
 
 Body = TypeVar("Body")
 

@@ -6,13 +6,13 @@ from typing import Final
 
 from aiohttp.web import Request, Response
 
-from clearinghub.delivery.templates import check_endpoint
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.domain.scheme import account_types_for
-from web.admin.bodies import ACTIVE, ENDPOINT, name_in_path, read_body, read_query
+from clearinghub.callbacks.urls import check_endpoint
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.settlement.scheme import account_types_for
 from web.admin.context import AdminContext, json_response
-from web.admin.shapes import participant_shape
-from web.errors import ApiError
+from web.admin.responses import participant_shape
+from web.admin.schemas import ACTIVE, ENDPOINT, name_in_path, read_body, read_query
+from web.http.errors import ApiError
 
 RESOURCE_NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "The requested resource could not be found.")
 _HUB_IS_NO_DFSP: Final = Rejection(ErrorCode.CLIENT_ERROR, "The name is the hub's own")

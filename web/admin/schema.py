@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, NoReturn
 
+from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.money import AMOUNT_LIMIT, UNITS_PER_CURRENCY_UNIT, parse_decimal
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from web.errors import ApiError
+from web.http.errors import ApiError
 
 
 class Place(NamedTuple):

@@ -12,16 +12,16 @@ from urllib.parse import urlencode
 import orjson
 from aiohttp.web import Request, StreamResponse
 
-from clearinghub.domain.position import Position
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.domain.statement import Statement, StatementLine
-from clearinghub.domain.timestamps import timestamp_text
-from clearinghub.ports import StatementReader, StatementTooLongError
-from web.admin.bodies import account_id_in_path, name_in_path, read_query
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.participants.statement import Statement, StatementLine
+from clearinghub.domain.time import timestamp_text
+from clearinghub.kafka.ports import StatementReader, StatementTooLongError
 from web.admin.context import AdminContext
+from web.admin.responses import number
 from web.admin.schema import Check, Key, Keys, text
-from web.admin.shapes import number
-from web.errors import ApiError
+from web.admin.schemas import account_id_in_path, name_in_path, read_query
+from web.http.errors import ApiError
 from web.reports.formats import FORMAT, Format, chosen_format, report_response, streamed_response
 from web.reports.statement import statement_csv, statement_page
 

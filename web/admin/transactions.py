@@ -6,11 +6,11 @@ from typing import Final
 
 from aiohttp.web import Request, Response
 
-from clearinghub.domain.ilp import transaction_of
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.ports import PacketReader
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.transfers.ilp import transaction_of
+from clearinghub.kafka.ports import PacketReader
 from web.admin.context import json_response
-from web.errors import ApiError
+from web.http.errors import ApiError
 
 _NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "The requested resource could not be found")
 

@@ -16,7 +16,7 @@ import orjson
 from aiohttp.web import Application, HTTPNotFound, Request, Response
 
 from web.documentation.description import surface_description
-from web.errors import CONTENT_TYPE
+from web.http.errors import CONTENT_TYPE
 
 PATH: Final = "/documentation"
 DESCRIPTION: Final = "openapi.json"

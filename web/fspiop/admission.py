@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web import Request, StreamResponse, middleware
 from prometheus_client import Counter, Gauge
 
-from web.errors import busy_response
+from web.http.errors import busy_response
 
 _REFUSED: Final = Counter("clearinghub_requests_not_admitted_total", "New requests refused because of overload")
 _BEGUN: Final = Gauge("clearinghub_requests_begun", "Requests that begin something and have no answer yet")

@@ -9,13 +9,12 @@ from aiohttp.web import Application
 
 from clearinghub import __version__
 from clearinghub.config import Settings
-from clearinghub.ports import FrontHealth, Participants, Recorder
+from clearinghub.kafka.ports import FrontHealth, Participants, Recorder
 from web.documentation.page import add_documentation_routes
-from web.errors import make_error_middleware
 from web.fspiop.admission import make_admission_middleware
-from web.fspiop.agreement import agreement_resources
-from web.fspiop.bulk_transfers import BulkTransfersResource
+from web.fspiop.bulk import BulkTransfersResource
 from web.fspiop.parties import PartiesResource
+from web.fspiop.quotes import agreement_resources
 from web.fspiop.routes import (
     PARTY_RESOURCES,
     add_agreement_routes,
@@ -25,7 +24,8 @@ from web.fspiop.routes import (
 )
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
-from web.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
+from web.http.errors import make_error_middleware
+from web.http.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
 
 
 def system_now_ms() -> int:

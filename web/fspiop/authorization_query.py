@@ -7,11 +7,11 @@ from typing import Final, get_args
 
 from aiohttp.web import Request
 
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from web.errors import ApiError
-from web.fspiop.agreement_models import AuthenticationType
-from web.fspiop.models import AMOUNT_PATTERN
+from clearinghub.domain.errors import ErrorCode, Rejection
+from web.fspiop.quotes_schemas import AuthenticationType
 from web.fspiop.schema_errors import pattern_mismatch
+from web.fspiop.schemas import AMOUNT_PATTERN
+from web.http.errors import ApiError
 
 _REQUIRED: Final = ("authenticationType", "retriesLeft", "amount", "currency")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,15}")

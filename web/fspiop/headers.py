@@ -11,10 +11,10 @@ from typing import Final, NoReturn
 from aiohttp.web import Request
 
 from clearinghub.config import Settings
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from web.errors import PAYLOAD_TOO_LARGE, ApiError
+from clearinghub.domain.errors import ErrorCode, Rejection
 from web.fspiop.signatures import SignatureCheck
 from web.fspiop.versions import accepted_versions, content_version, extension_list, is_readable_media_type
+from web.http.errors import PAYLOAD_TOO_LARGE, ApiError
 
 # What belongs to the sender's connection to the hub, not to the message: hop-by-hop headers (RFC 9110, 7.6.1), what the
 # hub's own client writes anew, the encoding of a body that is decoded by now, and the sender's credentials, which the

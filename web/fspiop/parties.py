@@ -12,15 +12,13 @@ from aiohttp.web import Request, Response
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
-from clearinghub.domain.party import PartyId, identifier_rejection
-from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.parties.party import PartyId, identifier_rejection
+from clearinghub.kafka.ports import Participants, Recorder
 from clearinghub.messages import VERSION, encode
-from clearinghub.party_messages import PartyBatchMessage, PartyMessage
-from clearinghub.ports import Participants, Recorder
-from web.errors import ApiError
+from clearinghub.messages.parties import PartyBatchMessage, PartyMessage
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
-from web.fspiop.models import check_path_id
-from web.fspiop.party_models import (
+from web.fspiop.parties_schemas import (
     PARTICIPANT_ANSWER,
     PARTICIPANT_BATCH,
     PARTICIPANT_BATCH_ANSWER,
@@ -31,8 +29,10 @@ from web.fspiop.party_models import (
     checked_currency,
     checked_segment,
 )
+from web.fspiop.schemas import check_path_id
 from web.fspiop.signatures import SignatureCheck
-from web.json_body import read_json_body
+from web.http.errors import ApiError
+from web.http.json_body import read_json_body
 
 _TYPE_LENGTH_MAX: Final = 32
 _UNKNOWN_SOURCE: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "invalid fspiop-source header")

@@ -6,9 +6,9 @@ from typing import Final
 
 from aiohttp.web import Application
 
-from web.fspiop.agreement import AgreementResource
-from web.fspiop.bulk_transfers import BulkTransfersResource
+from web.fspiop.bulk import BulkTransfersResource
 from web.fspiop.parties import PartiesResource
+from web.fspiop.quotes import AgreementResource
 from web.fspiop.transfers import TransfersResource
 
 

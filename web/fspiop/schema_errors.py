@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.domain.errors import ErrorCode, Rejection
 
 NOT_IN_ENUMERATION: Final = "not_in_enumeration"
 

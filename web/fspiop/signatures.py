@@ -7,10 +7,10 @@ from typing import Final, Protocol
 
 from aiohttp.web import Request
 
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.jws.signature import HEADER, Verifier
-from web.errors import ApiError
-from web.json_body import read_body
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.security.signature import HEADER, Verifier
+from web.http.errors import ApiError
+from web.http.json_body import read_body
 
 # Anything else has no body, and may come without a signature; one that is there must be good all the same.
 _ALWAYS_SIGNED: Final = frozenset({"POST", "PUT", "PATCH"})

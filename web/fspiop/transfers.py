@@ -12,12 +12,11 @@ from aiohttp.web import Request, Response
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
-from clearinghub.domain.rejections import ErrorCode, Rejection
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.kafka.ports import Recorder
 from clearinghub.messages import VERSION, FulfilMessage, GetMessage, PrepareMessage, encode
-from clearinghub.ports import Recorder
-from web.errors import ApiError
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
-from web.fspiop.models import (
+from web.fspiop.schemas import (
     check_path_id,
     date_time_ms,
     error_information,
@@ -26,7 +25,8 @@ from web.fspiop.models import (
     transfer_prepare,
 )
 from web.fspiop.signatures import SignatureCheck
-from web.json_body import read_json_body
+from web.http.errors import ApiError
+from web.http.json_body import read_json_body
 
 # Any other state is an attempt to commit; the ledger judges it by its fulfilment.
 _ACTIONS: Final[Mapping[str, str]] = {"ABORTED": "reject", "RESERVED": "reserve"}

@@ -11,9 +11,9 @@ from typing import Any, Final
 import structlog
 from aiohttp.web import Request, Response, StreamResponse
 
-from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
+from clearinghub.kafka.ports import LedgerUnavailableError, StatementTooLongError
 from web.admin.schema import Key, one_of
-from web.errors import CONTENT_TYPE
+from web.http.errors import CONTENT_TYPE
 from web.reports.page import CONTENT_SECURITY_POLICY
 
 WRITE_TIMEOUT_S: Final = 60.0  # a reader that takes nothing for so long does not keep a report's turn from others

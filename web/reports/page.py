@@ -15,8 +15,12 @@ DECIMALS_MIN: Final = 2
 
 _NUMBER: Final = ' class="n"'
 _CLASSES: Final = {
-    Kind.TEXT: "", Kind.ID: ' class="i"', Kind.TIME: ' class="t"', Kind.AMOUNT: _NUMBER, Kind.COUNT: _NUMBER,
-}  # fmt: skip
+    Kind.TEXT: "",
+    Kind.ID: ' class="i"',
+    Kind.TIME: ' class="t"',
+    Kind.AMOUNT: _NUMBER,
+    Kind.COUNT: _NUMBER,
+}
 _STYLE: Final = """
 @page{size:A4;margin:16mm 14mm 18mm}
 @page{@bottom-right{content:counter(page) " / " counter(pages);font:8pt sans-serif;color:#555}}

@@ -8,21 +8,21 @@ from typing import Any, Final
 import orjson
 from aiohttp.web import Request, Response
 
+from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.money import format_amount
-from clearinghub.domain.netting import Flow, Net
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.domain.settlement import Settlement
-from clearinghub.domain.settlement_report import CLOSED, Section, SettlementReport, report_settlement, report_window
-from clearinghub.domain.timestamps import timestamp_text
-from clearinghub.ports import SettlementReader
-from web.admin.bodies import read_query
+from clearinghub.domain.settlement.netting import Flow, Net
+from clearinghub.domain.settlement.report import CLOSED, Section, SettlementReport, report_settlement, report_window
+from clearinghub.domain.settlement.settlement import Settlement
+from clearinghub.domain.time import timestamp_text
+from clearinghub.kafka.ports import SettlementReader
 from web.admin.schema import Keys
-from web.errors import ApiError
+from web.admin.schemas import read_query
+from web.http.errors import ApiError
 from web.reports.formats import FORMAT, Format, chosen_format, report_response
 from web.reports.page import page_begin, page_end, page_faults, page_note, page_table
 from web.reports.table import Cell, Column, Kind, csv_header, csv_lines
-from web.settlement.bodies import number_in_path, refuse_unknown
-from web.settlement.shapes import window_shape
+from web.settlement.responses import window_shape
+from web.settlement.schemas import number_in_path, refuse_unknown
 from web.settlement.windows import find_nets, find_window
 
 QUERY: Final[Keys] = {"format": FORMAT}

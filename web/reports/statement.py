@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Final
 
-from clearinghub.domain.position import Position
-from clearinghub.domain.statement import Statement, StatementLine
-from clearinghub.domain.timestamps import timestamp_text
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.participants.statement import Statement, StatementLine
+from clearinghub.domain.time import timestamp_text
 from web.reports.page import page_begin, page_end, page_link, page_note, page_table
 from web.reports.table import Cell, Column, Kind, csv_header, csv_lines
 
@@ -63,20 +63,18 @@ def statement_page(
     ]
     parts = [
         page_begin(hub_name, f"Statement of {account.participant}", facts, "account statement"),
-        "" if first.kept_from_ms is None else page_note(
-            f"What was booked before {timestamp_text(first.kept_from_ms)} is no longer kept."
-        ),
+        ""
+        if first.kept_from_ms is None
+        else page_note(f"What was booked before {timestamp_text(first.kept_from_ms)} is no longer kept."),
         page_table(None, _LINE, rows, _balance(until_ms, name, last.closing)),
         "" if rest is None else page_link("The rest of the period", rest),
         page_end(),
-    ]  # fmt: skip
+    ]
     return "".join(parts).encode()
 
 
 def _cells(line: StatementLine) -> tuple[Cell, ...]:
-    return (
-        line.change_number, timestamp_text(line.at_ms), line.transfer_id, line.entry_type, line.change, line.value
-    )  # fmt: skip
+    return (line.change_number, timestamp_text(line.at_ms), line.transfer_id, line.entry_type, line.change, line.value)
 
 
 def _balance(at_ms: int, name: str, value: int | None) -> tuple[Cell, ...]:

@@ -12,18 +12,18 @@ import orjson
 from aiohttp.web import Request, StreamResponse
 
 from clearinghub.domain.money import format_amount
-from clearinghub.domain.settlement_report import CLOSED
-from clearinghub.domain.settlement_window import Window
-from clearinghub.domain.timestamps import timestamp_text
-from clearinghub.domain.window_transfer import Place, TransferSums, WindowTransfer
-from clearinghub.ports import SettlementReader, WindowTransfersReader
-from web.admin.bodies import read_query
+from clearinghub.domain.settlement.report import CLOSED
+from clearinghub.domain.settlement.window import Window
+from clearinghub.domain.settlement.window_transfer import Place, TransferSums, WindowTransfer
+from clearinghub.domain.time import timestamp_text
+from clearinghub.kafka.ports import SettlementReader, WindowTransfersReader
 from web.admin.schema import Check, Key, Keys, text
+from web.admin.schemas import read_query
 from web.reports.formats import FORMAT, Format, chosen_format, report_response, streamed_response
 from web.reports.page import page_begin, page_end, page_faults, page_link, page_note, page_table
 from web.reports.table import Cell, Column, Kind, csv_header, csv_lines
-from web.settlement.bodies import number_in_path, refuse_unknown
-from web.settlement.shapes import window_shape
+from web.settlement.responses import window_shape
+from web.settlement.schemas import number_in_path, refuse_unknown
 from web.settlement.windows import find_window
 
 HTML_LIMIT: Final = 1_000  # some twenty sheets of paper
@@ -50,8 +50,10 @@ _COLUMNS: Final = (
     Column("finishedAt", "finished, UTC", Kind.TIME),
 )
 _TOTALS: Final = (
-    Column("currency", "currency"), Column("count", "transfers", Kind.COUNT), Column("amount", "amount", Kind.AMOUNT)
-)  # fmt: skip
+    Column("currency", "currency"),
+    Column("count", "transfers", Kind.COUNT),
+    Column("amount", "amount", Kind.AMOUNT),
+)
 
 
 @dataclass
@@ -68,9 +70,13 @@ class WindowTransfersResource:
     """Below one window."""
 
     def __init__(
-        self, hub_name: str, base_path: str, reader: SettlementReader, transfers: WindowTransfersReader,
+        self,
+        hub_name: str,
+        base_path: str,
+        reader: SettlementReader,
+        transfers: WindowTransfersReader,
         clock: Callable[[], int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`base_path` is the settlement API's, for links; `clock` gives milliseconds since the epoch."""
         self._hub_name = hub_name
         self._base_path = base_path
@@ -162,7 +168,9 @@ class WindowTransfersResource:
         rows = [[row[index] for index in kept] for row in (_cells(window, one) for one in listed.transfers)]
         parts = [
             page_begin(
-                self._hub_name, f"Transfers of settlement window {window.window_id}", facts,
+                self._hub_name,
+                f"Transfers of settlement window {window.window_id}",
+                facts,
                 f"report made {timestamp_text(self._clock())}",
             ),
             page_faults(listed.faults),
@@ -171,15 +179,23 @@ class WindowTransfersResource:
             "" if is_whole else page_note("The list goes on or begins on another page."),
             "" if listed.rest is None else page_link("The next transfers", listed.rest),
             page_end(),
-        ]  # fmt: skip
+        ]
         return "".join(parts).encode()
 
 
 def _cells(window: Window, one: WindowTransfer) -> tuple[Cell, ...]:
     return (
-        window.window_id, one.transfer_id, one.payer, one.payee, one.currency, one.amount, one.interchange_fee,
-        one.state, one.prepared_at, one.finished_at,
-    )  # fmt: skip
+        window.window_id,
+        one.transfer_id,
+        one.payer,
+        one.payee,
+        one.currency,
+        one.amount,
+        one.interchange_fee,
+        one.state,
+        one.prepared_at,
+        one.finished_at,
+    )
 
 
 def _csv_of(window: Window, transfers: Sequence[WindowTransfer]) -> bytes:
@@ -192,19 +208,21 @@ def _json_head(window: Window) -> bytes:
 
 def _json_of(transfers: Sequence[WindowTransfer]) -> bytes:
     return b",".join(
-        orjson.dumps({
-            "transferId": one.transfer_id,
-            "payer": one.payer,
-            "payee": one.payee,
-            "currency": one.currency,
-            "amount": format_amount(one.amount),
-            "interchangeFee": format_amount(one.interchange_fee),
-            "state": one.state,
-            "preparedAt": one.prepared_at,
-            "finishedAt": one.finished_at,
-        })
+        orjson.dumps(
+            {
+                "transferId": one.transfer_id,
+                "payer": one.payer,
+                "payee": one.payee,
+                "currency": one.currency,
+                "amount": format_amount(one.amount),
+                "interchangeFee": format_amount(one.interchange_fee),
+                "state": one.state,
+                "preparedAt": one.prepared_at,
+                "finishedAt": one.finished_at,
+            }
+        )
         for one in transfers
-    )  # fmt: skip
+    )
 
 
 def _json_tail(sums: TransferSums, faults: Sequence[str], rest: str | None) -> bytes:

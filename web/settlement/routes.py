@@ -6,11 +6,11 @@ import time
 
 from aiohttp.web import Application
 
-from clearinghub.ports import SettlementReader, WindowTransfersReader
+from clearinghub.kafka.ports import SettlementReader, WindowTransfersReader
 from web.admin.context import AdminContext
 from web.reports.settlement import SettlementReportsResource
 from web.reports.transfers import WindowTransfersResource
-from web.settlement.bodies import Queries
+from web.settlement.schemas import Queries
 from web.settlement.settlements import SettlementsResource
 from web.settlement.windows import WindowsResource
 

@@ -8,15 +8,16 @@ from typing import Any, Final
 
 from aiohttp.web import Request, Response
 
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.domain.settlement import Line, Settlement, SettlementState
-from clearinghub.domain.settlement_fields import settlement_of, window_of
-from clearinghub.domain.settlement_window import Window
-from clearinghub.ports import SettlementReader
-from web.admin.bodies import read_body, read_query
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.settlement.fields import settlement_of, window_of
+from clearinghub.domain.settlement.settlement import Line, Settlement, SettlementState
+from clearinghub.domain.settlement.window import Window
+from clearinghub.kafka.ports import SettlementReader
 from web.admin.context import AdminContext, json_response
-from web.errors import ApiError
-from web.settlement.bodies import (
+from web.admin.schemas import read_body, read_query
+from web.http.errors import ApiError
+from web.settlement.responses import aborted_shape, progress_shape, settlement_shape
+from web.settlement.schemas import (
     ACCOUNT,
     ACCOUNTS_MAX,
     CREATE_SETTLEMENT,
@@ -26,7 +27,6 @@ from web.settlement.bodies import (
     number_in_path,
     refuse_unknown,
 )
-from web.settlement.shapes import aborted_shape, progress_shape, settlement_shape
 
 _OTHERS: Final = ("state", "reason", "externalReference")
 _NOT_FOUND: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Settlement not found")

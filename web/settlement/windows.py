@@ -8,17 +8,17 @@ from typing import Any, Final
 
 from aiohttp.web import Request, Response
 
-from clearinghub.domain.netting import Flow
-from clearinghub.domain.rejections import ErrorCode, Rejection
-from clearinghub.domain.settlement_creation import ContentNets
-from clearinghub.domain.settlement_fields import window_of
-from clearinghub.domain.settlement_window import Window, WindowState
-from clearinghub.ports import SettlementReader
-from web.admin.bodies import read_body, read_query
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.settlement.creation import ContentNets
+from clearinghub.domain.settlement.fields import window_of
+from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.window import Window, WindowState
+from clearinghub.kafka.ports import SettlementReader
 from web.admin.context import AdminContext, json_response
-from web.errors import ApiError
-from web.settlement.bodies import CLOSE_WINDOW, Queries, number_in_path, refuse_unknown
-from web.settlement.shapes import nets_shape, whole_window_shape, window_shape
+from web.admin.schemas import read_body, read_query
+from web.http.errors import ApiError
+from web.settlement.responses import nets_shape, whole_window_shape, window_shape
+from web.settlement.schemas import CLOSE_WINDOW, Queries, number_in_path, refuse_unknown
 
 _HOLDS_NOTHING: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED})
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agents.command import on_command
-from clearinghub.domain.participant import Participant, decode_participant
-from clearinghub.domain.position import Position
+from agents.participants.command import on_command
+from clearinghub.domain.participants.participant import Participant, decode_participant
+from clearinghub.domain.participants.position import Position
 from clearinghub.messages import VERSION, encode
 from tables.positions import POSITIONS
 from tests.fakes import MemoryView, Offsets

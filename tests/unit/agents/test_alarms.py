@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from agents.alarms import ADJUSTMENT, BREACH
-from agents.prepare import make_on_prepare
-from agents.shell import LedgerContext
-from clearinghub.delivery.notification import ALARM_RESOURCE, Notification
-from clearinghub.domain.participant import Account, Participant
+from agents.posting import LedgerContext
+from agents.transfers.prepare import make_on_prepare
+from clearinghub.callbacks.notification import ALARM_RESOURCE, Notification
+from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.messages import VERSION, encode
 from tests.fakes import FakeParticipants, MemoryView, Offsets
 from tests.unit.agents.commands import NOW_MS, Ledger, funded_ledger
@@ -38,10 +38,21 @@ class Payer:
 
     def pays(self, units: int, transfer_id: str = "t-1") -> None:
         line = {
-            "v": VERSION, "kind": "prepare", "id": transfer_id, "source": "dfsp", "payer": "dfsp", "payee": "payee",
-            "amount": units * UNIT, "currency": "USD", "condition": CONDITION, "expires_at_ms": NOW_MS + 60_000,
-            "hash": transfer_id, "extensions": None, "headers": {}, "trace": "00-trace",
-        }  # fmt: skip
+            "v": VERSION,
+            "kind": "prepare",
+            "id": transfer_id,
+            "source": "dfsp",
+            "payer": "dfsp",
+            "payee": "payee",
+            "amount": units * UNIT,
+            "currency": "USD",
+            "condition": CONDITION,
+            "expires_at_ms": NOW_MS + 60_000,
+            "hash": transfer_id,
+            "extensions": None,
+            "headers": {},
+            "trace": "00-trace",
+        }
         self.view.take()
         self._on_prepare(self._prepares.record(encode(line, b"{}"), NOW_MS, "dfsp"), self.view)
 
@@ -90,8 +101,11 @@ def test_who_has_a_url_is_called(payer: Payer) -> None:
 
     (call,) = payer.alarm_calls()
     assert ("POST", "dfsp", "Hub", "ALARM_NOTIFICATION_URL") == (
-        call.method, call.receiver, call.source, call.endpoint,
-    )  # fmt: skip
+        call.method,
+        call.receiver,
+        call.source,
+        call.endpoint,
+    )
     assert call.transfer_id != "t-1", "the payment's callbacks do not wait for it"
     assert {
         "event": BREACH,

@@ -15,11 +15,20 @@ NO_ERRORS = dict.fromkeys(
 def figures(**changes: Any) -> Figures:
     """1,000 transfers in 10 s, all well."""
     well: dict[str, Any] = {
-        "rate": 0, "concurrency": 10, "hot": 0, "duration_s": 10, "completed": 1_000, "completed_per_s": 100.0,
-        "sent_per_s": 100.0, "latency_ms": Quantiles(n=1_000, p50=20.0, p95=30.0, p99=40.0, max=55.5),
-        "errors": NO_ERRORS, "inflight_at_window_end": 0, "not_completed_after_drain": 0,
-        "total_sent": 1_200, "total_completed": 1_200,
-    }  # fmt: skip
+        "rate": 0,
+        "concurrency": 10,
+        "hot": 0,
+        "duration_s": 10,
+        "completed": 1_000,
+        "completed_per_s": 100.0,
+        "sent_per_s": 100.0,
+        "latency_ms": Quantiles(n=1_000, p50=20.0, p95=30.0, p99=40.0, max=55.5),
+        "errors": NO_ERRORS,
+        "inflight_at_window_end": 0,
+        "not_completed_after_drain": 0,
+        "total_sent": 1_200,
+        "total_completed": 1_200,
+    }
     return Figures.model_validate(well | changes)
 
 
@@ -28,15 +37,18 @@ def measured(scenario: str, cpu_s: float = 1.0, **changes: Any) -> Measured:
     memory = Memory(start_mb=90, end_mb=100, max_mb=101, slope_mb_per_min=0.1)
     own = {key: changes.pop(key) for key in ("part", "accepted_before", "refusals", "window") if key in changes}
     window = Window(
-        seconds=10, cpu_s={"ledger": cpu_s, "kafka": 2.0, "generator": 0.5}, switches={"ledger": 5_000},
-        memory={"ledger": memory}, busy_cores=1.5, steal_cores=0.01, load_average_max=2.5,
-    )  # fmt: skip
+        seconds=10,
+        cpu_s={"ledger": cpu_s, "kafka": 2.0, "generator": 0.5},
+        switches={"ledger": 5_000},
+        memory={"ledger": memory},
+        busy_cores=1.5,
+        steal_cores=0.01,
+        load_average_max=2.5,
+    )
     second = Second(at_s=1.0, completed=5, latency_ms=Quantiles(n=5, p50=1), in_flight=1, sent_total=6, refused_total=0)
     series = [second, second.model_copy(update={"at_s": 2.0, "refused_total": 3})]
     base: dict[str, Any] = {"accepted_before": 0, "refusals": {}, "window": window}
-    return Measured(
-        scenario=scenario, began_at_s=0.5, figures=figures(**changes), series=series, **(base | own)
-    )  # fmt: skip
+    return Measured(scenario=scenario, began_at_s=0.5, figures=figures(**changes), series=series, **(base | own))
 
 
 def run_of(*runs: Measured, books: Books | None = None) -> Run:
@@ -47,7 +59,13 @@ def run_of(*runs: Measured, books: Books | None = None) -> Run:
 def books(**changes: Any) -> Books:
     """Right ones."""
     right: dict[str, Any] = {
-        "ok": True, "broken": [], "accepted": 100, "without_answer": 0, "finished": 100, "in_flight": 0,
-        "undecided": 0, "pending": 0,
-    }  # fmt: skip
+        "ok": True,
+        "broken": [],
+        "accepted": 100,
+        "without_answer": 0,
+        "finished": 100,
+        "in_flight": 0,
+        "undecided": 0,
+        "pending": 0,
+    }
     return Books.model_validate(right | changes)

@@ -13,16 +13,38 @@ from bench.load.scenarios import Choice, chosen_scenarios
 
 # A line of the generator's -out, shortened where it only repeats itself.
 REPORT = {
-    "label": "open-200", "mode": "open", "rate": 200, "concurrency": 1, "hot": 0, "warmup_s": 10, "duration_s": 30,
-    "completed": 5_990, "completed_per_s": 199.667, "sent_in_window": 6_000, "sent_per_s": 200,
+    "label": "open-200",
+    "mode": "open",
+    "rate": 200,
+    "concurrency": 1,
+    "hot": 0,
+    "warmup_s": 10,
+    "duration_s": 30,
+    "completed": 5_990,
+    "completed_per_s": 199.667,
+    "sent_in_window": 6_000,
+    "sent_per_s": 200,
     "latency_ms": {"n": 5_990, "mean": 31.2, "p50": 30.1, "p95": 44.9, "p99": 61.5, "max": 90.4, "min": 9.1},
     "latency_from_schedule_ms": {"n": 5_990, "p50": 30.4, "p95": 45.1, "p99": 62.0, "max": 91.0},
     "post_202_ms": {"n": 0},
-    "errors": {"post": 7, "put_fulfil": 1, "error_callbacks": 2, "timeouts": 3, "late_after_timeout": 1,
-               "unknown_callbacks": 0, "duplicate_puts": 0},
-    "inflight_at_window_end": 6, "not_completed_after_drain": 0, "total_sent": 8_001, "total_completed": 7_988,
-    "cpu_cores": {"ledger": 0.31}, "system": {"steal_cores": 0.01}, "per_second": [200, 199], "max_inflight": 12,
-}  # fmt: skip
+    "errors": {
+        "post": 7,
+        "put_fulfil": 1,
+        "error_callbacks": 2,
+        "timeouts": 3,
+        "late_after_timeout": 1,
+        "unknown_callbacks": 0,
+        "duplicate_puts": 0,
+    },
+    "inflight_at_window_end": 6,
+    "not_completed_after_drain": 0,
+    "total_sent": 8_001,
+    "total_completed": 7_988,
+    "cpu_cores": {"ledger": 0.31},
+    "system": {"steal_cores": 0.01},
+    "per_second": [200, 199],
+    "max_inflight": 12,
+}
 
 
 def test_figures_are_read_from_the_last_report() -> None:
@@ -71,9 +93,13 @@ def test_errors_by_code(line: str, kind: str | None) -> None:
 
 def test_seconds_are_read_and_half_a_line_is_not(tmp_path: Path) -> None:
     second = {
-        "at_s": 1.5, "completed": 3, "latency_ms": {"n": 3, "p50": 9.5}, "in_flight": 2, "sent_total": 7,
+        "at_s": 1.5,
+        "completed": 3,
+        "latency_ms": {"n": 3, "p50": 9.5},
+        "in_flight": 2,
+        "sent_total": 7,
         "refused_total": 1,
-    }  # fmt: skip
+    }
     path = tmp_path / "series.jsonl"
     path.write_text(f'{json.dumps(second)}\n{json.dumps(second | {"at_s": 2.5})}\n{{"at_s": 3.')
 

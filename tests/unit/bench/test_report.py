@@ -18,9 +18,10 @@ def whole_run() -> Run:
         measured("warm-up", completed_per_s=5_000.0),
         measured("closed-10"),
         measured("overload", rate=200, total_completed=1_180, errors=refused, refusals={"POST 503": 20}),
-        measured("million", part=0), measured("million", part=1, accepted_before=1_200),
+        measured("million", part=0),
+        measured("million", part=1, accepted_before=1_200),
         books=books(),
-    )  # fmt: skip
+    )
     samples = [
         Sample(at_s=at, cpu_s={}, memory_mb={"ledger": 90.0 + at}, switches={}, steal_s=0, busy_s=0, load_average=0)
         for at in range(5)

@@ -22,9 +22,14 @@ time.sleep(60)
 
 def sample(at_s: float, cpu_s: float, memory_mb: float = 100.0, switches: int = 0) -> Sample:
     return Sample(
-        at_s=at_s, cpu_s={"ledger": cpu_s}, memory_mb={"ledger": memory_mb}, switches={"ledger": switches},
-        steal_s=at_s / 10, busy_s=at_s * 1.5, load_average=at_s,
-    )  # fmt: skip
+        at_s=at_s,
+        cpu_s={"ledger": cpu_s},
+        memory_mb={"ledger": memory_mb},
+        switches={"ledger": switches},
+        steal_s=at_s / 10,
+        busy_s=at_s * 1.5,
+        load_average=at_s,
+    )
 
 
 def test_totals_between_samples_follow_a_straight_line() -> None:

@@ -6,8 +6,8 @@ import hashlib
 from base64 import urlsafe_b64encode
 from typing import Any
 
-from clearinghub.domain.position import Position
-from clearinghub.domain.transfer import State, Step, Transfer
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.transfers.transfer import State, Step, Transfer
 
 
 def lock(secret: bytes) -> tuple[str, str]:

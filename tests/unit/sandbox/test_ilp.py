@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghub.sandbox.ilp import (
+from sandbox.ilp import (
     MalformedPacketError,
     Payment,
     condition_of,

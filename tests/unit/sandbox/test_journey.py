@@ -6,8 +6,8 @@ from io import StringIO
 
 from rich.console import Console
 
-from clearinghub.sandbox.callback import Direction, Hop, Message
-from clearinghub.sandbox.journey import JourneyPrinter
+from sandbox.callback import Direction, Hop, Message
+from sandbox.journey import JourneyPrinter
 
 MILLISECOND = 1_000_000
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghub.client.hub_urls import HubUrls
 from clearinghub.config import Settings
-from clearinghub.sandbox.behaviour import Behaviour, chosen_behaviour
-from clearinghub.sandbox.callback import Callback, CallbackKind
-from clearinghub.sandbox.dfsp import SimulatedDfsp
-from clearinghub.sandbox.ilp import decode_base64url, decode_packet, is_fulfilled
-from clearinghub.sandbox.wire import http_date, timestamp
+from clearinghub.tools.client.hub_urls import HubUrls
+from sandbox.behaviour import Behaviour, chosen_behaviour
+from sandbox.callback import Callback, CallbackKind
+from sandbox.dfsp import SimulatedDfsp
+from sandbox.ilp import decode_base64url, decode_packet, is_fulfilled
+from sandbox.wire import http_date, timestamp
 
 DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 json_values = st.recursive(

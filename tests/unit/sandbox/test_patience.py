@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clearinghub.sandbox.callback import Answer
-from clearinghub.sandbox.patience import patiently
+from sandbox.callback import Answer
+from sandbox.patience import patiently
 
 
 class Hub:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghub.client.money import units
-from clearinghub.sandbox.ilp import condition_of, decode_base64url, decode_packet, fulfilment_of
-from clearinghub.sandbox.parties import Party
-from clearinghub.sandbox.quoting import (
+from clearinghub.tools.client.money import units
+from sandbox.ilp import condition_of, decode_base64url, decode_packet, fulfilment_of
+from sandbox.parties import Party
+from sandbox.quoting import (
     FREE,
     Charge,
     NotAQuoteError,
@@ -21,7 +21,7 @@ from clearinghub.sandbox.quoting import (
     offer_of,
     quote_answer,
 )
-from clearinghub.sandbox.requests import Purpose, Wish, bulk_quote_request, quote_request
+from sandbox.requests import Purpose, Wish, bulk_quote_request, quote_request
 
 SECRET = b"known to the payee alone"
 UNIT = 10_000

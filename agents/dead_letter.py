@@ -1,0 +1,49 @@
+"""A record whose handler raised is on the dead letter; whoever sent it hears 2001 (design 4)."""
+
+from __future__ import annotations
+
+import structlog
+
+from agents.bulk.notify import BulkNotifier
+from agents.notify import AgreementNotifier, TransferNotifier
+from agents.parties.notify import tell_of_failure
+from agents.posting import LedgerContext
+from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
+from clearinghub.engine.record import Handler, Record, View
+from clearinghub.messages import VERSION, ReplyMessage, decode, encode
+
+log = structlog.get_logger(__name__)
+
+_FAILED = Rejection(ErrorCode.INTERNAL_SERVER_ERROR)
+
+
+def make_on_culprit(context: LedgerContext) -> Handler:
+    """Tells the sender of a DFSP's message by callback, the ingress of a command by reply; others have no sender."""
+
+    def on_culprit(record: Record, view: View) -> None:
+        line, _body = decode(record.value)
+        log.error("record-set-aside", kind=line["kind"], transfer=line.get("id"), trace=line.get("trace"))
+        if line["kind"] in ("prepare", "fulfil", "get"):
+            notifier = TransferNotifier(record, view, line["id"], line["trace"], context.hub_name)
+            notifier.error(line["source"], ErrorInformation.of(_FAILED))
+        elif line["kind"] in ("bulk-prepare", "bulk-fulfil", "bulk-get"):
+            bulks = BulkNotifier(record, view, line["id"], line["trace"], context)
+            bulks.error(line["source"], ErrorInformation.of(_FAILED))
+        elif line["kind"] == "agreement":
+            resource, subject = line["resource"], line["id"]
+            told = AgreementNotifier(record, view, resource, subject, line["trace"], context.hub_name, 0)
+            told.error(line["source"], ErrorInformation.of(_FAILED))
+        elif record.topic == "party" and line["kind"] != "party-import":
+            tell_of_failure(record, view, line, ErrorInformation.of(_FAILED), context.hub_name)
+        elif line["kind"] in ("command", "party-import"):
+            reply: ReplyMessage = {
+                "v": VERSION,
+                "kind": "reply",
+                "correlation_id": line["correlation_id"],
+                "reply_to": line["reply_to"],
+                "result": None,
+                "error": {"code": _FAILED.code, "description": _FAILED.description, "status": _FAILED.status},
+            }
+            view.emit("reply", line["reply_to"], encode(reply))
+
+    return on_culprit

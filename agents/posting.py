@@ -1,0 +1,150 @@
+"""What the ledger's agents share: moving positions, and publishing what is final."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.participant import Oracle
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.parties.party import PARTY_TYPES
+from clearinghub.domain.settlement.interchange_fee import FeeRule
+from clearinghub.domain.time import timestamp_text
+from clearinghub.domain.transfers.transfer import Transfer
+from clearinghub.engine.record import View
+from clearinghub.kafka.ports import Participants
+from clearinghub.messages import VERSION, ReplyMessage, encode
+from tables.counters import next_sequence
+from tables.positions import POSITIONS, position_key
+from tables.transfers import TRANSFERS
+
+PRINCIPLE_VALUE: Final = "PRINCIPLE_VALUE"
+ANSWER_BYTES_MAX: Final = 6 * 1024 * 1024  # the engine sets a record aside that emits one of more than 7 MiB
+_TOO_LARGE: Final = Rejection(ErrorCode.SERVICE_UNAVAILABLE, "It was done, but the answer is too large to send")
+
+
+class UnknownAccountError(Exception):
+    """A movement of an account that is not there: whoever emitted it has not checked, which is a bug."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerContext:
+    """What decisions need beside the tables; `participants` is this process's whole copy of the compacted topic."""
+
+    hub_name: str
+    participants: Participants
+    on_us_transfers: bool = False
+    confirm_to_payee: bool = True
+    completed_ahead_ms_max: int = 200
+    completed_age_ms_max: int = 300_000
+    fsp_in_bulk_paths: bool = False
+    built_in_oracle_types: frozenset[str] = frozenset(PARTY_TYPES)
+    participants_reference_shapes: bool = False
+    forward_patience_ms: int = 10_000  # what one DFSP says of a party to another is worth nothing later (ADR 12)
+
+    fee_rules: tuple[FeeRule, ...] = ()
+
+    @property
+    def oracles(self) -> tuple[Oracle, ...]:
+        """The external oracles that the scheme has registered."""
+        hub = self.participants.get(self.hub_name)
+        return () if hub is None else hub.oracles
+
+    def is_dfsp(self, name: str) -> bool:
+        """Whether that is a participant other than the hub, active or not."""
+        return name != self.hub_name and self.participants.get(name) is not None
+
+
+def store_position(view: View, position: Position, change: int, transfer_id: str, entry_type: str) -> None:
+    """Store an account that has moved by `change`, and append the movement to its history, topic `positions`."""
+    view.put(POSITIONS, position_key(position.participant, position.currency, position.account_type), position)
+    line = {
+        "v": VERSION,
+        "participant": position.participant,
+        "accountId": position.account_id,
+        "accountType": position.account_type,
+        "currency": position.currency,
+        "change": change,
+        "value": position.value,
+        "reserved": position.reserved,
+        "changeNumber": position.change_number,
+        "transferId": transfer_id,
+        "entryType": entry_type,
+        "atMs": position.changed_at_ms,
+    }
+    view.emit("positions", position.participant, orjson.dumps(line))
+
+
+def move_account(view: View, key: str, change: int, transfer_id: str, entry_type: str, now_ms: int) -> Position:
+    """Move an account that must be there; gives it as it is then.
+
+    Raises:
+        UnknownAccountError: it is not.
+    """
+    position = view.get(POSITIONS, key)
+    if position is None:
+        raise UnknownAccountError(key)
+    moved = position.changed_by(change, now_ms)
+    store_position(view, moved, change, transfer_id, entry_type)
+    return moved
+
+
+def release_payer(view: View, transfer: Transfer, now_ms: int) -> None:
+    """Give the payer's reservation back."""
+    position = view.get(POSITIONS, position_key(transfer.payer, transfer.currency, "POSITION"))
+    assert position is not None, f"{transfer.transfer_id} was reserved on an account that is gone"
+    store_position(
+        view, position.changed_by(-transfer.amount, now_ms), -transfer.amount, transfer.transfer_id, PRINCIPLE_VALUE
+    )
+
+
+def emit_reply(view: View, correlation_id: str, reply_to: str, answer: Any) -> None:
+    """Answer a command, in the transaction of what it did; a Rejection is an answer too.
+
+    What was done stays done where the answer is larger than a record may be: then an error of its own says so.
+    """
+    refused = isinstance(answer, Rejection)
+    reply: ReplyMessage = {
+        "v": VERSION,
+        "kind": "reply",
+        "correlation_id": correlation_id,
+        "reply_to": reply_to,
+        "result": None if refused else answer,
+        "error": {"code": answer.code, "description": answer.description, "status": answer.status} if refused else None,
+    }
+    value = encode(reply)
+    if len(value) > ANSWER_BYTES_MAX:
+        emit_reply(view, correlation_id, reply_to, _TOO_LARGE)
+        return
+    view.emit("reply", reply_to, value)
+
+
+def store_transfer(view: View, transfer: Transfer) -> None:
+    """Store a transfer; when it has reached its end, publish it on topic `transfers`."""
+    if transfer.state.is_final:
+        transfer = transfer._replace(sequence=next_sequence(view))
+        view.emit_to_partition("transfers", view.partition, transfer.transfer_id, orjson.dumps(_final_record(transfer)))
+    view.put(TRANSFERS, transfer.transfer_id, transfer)
+
+
+def _final_record(transfer: Transfer) -> dict[str, Any]:
+    return {
+        "v": VERSION,
+        "sequence": transfer.sequence,
+        "transferId": transfer.transfer_id,
+        "kind": transfer.kind,
+        "payer": transfer.payer,
+        "payee": transfer.payee,
+        "amount": transfer.amount,
+        "currency": transfer.currency,
+        "state": transfer.state.label,
+        "window": transfer.window,
+        "interchangeFee": transfer.interchange_fee,
+        "errorCode": None if transfer.error is None else transfer.error.code,
+        "errorDescription": None if transfer.error is None else transfer.error.description,
+        "preparedAt": timestamp_text(transfer.history[0][1]),
+        "finishedAt": timestamp_text(transfer.changed_at_ms),
+    }

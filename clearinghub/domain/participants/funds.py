@@ -1,0 +1,176 @@
+"""Funds in and out: the DFSP's money that the scheme holds, booked by an operator (fspiop 4.2, 5.2).
+
+The participant is both sides of such a transfer. Its SETTLEMENT account moves here; the hub's reconciliation account
+is on the hub's partition and follows by a credit, which cannot be refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
+from clearinghub.domain.money import AMOUNT_LIMIT
+from clearinghub.domain.participants.participant import Account, Participant
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.participants.registration import NOT_FOUND
+from clearinghub.domain.settlement.scheme import SETTLEMENT
+from clearinghub.domain.transfers.lookup import EXTENSION_VALUE_LENGTH_MAX, EXTENSIONS_MAX
+from clearinghub.domain.transfers.transfer import State, Step, Transfer
+
+FUNDS_IN: Final = "funds-in"
+FUNDS_OUT: Final = "funds-out"
+RECORD_FUNDS_IN: Final = "RECORD_FUNDS_IN"
+RECORD_FUNDS_OUT: Final = "RECORD_FUNDS_OUT"
+VALIDITY_MS: Final = 432_000_000  # five days: the reference's INTERNAL_TRANSFER_VALIDITY_SECONDS
+
+_INACTIVE: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Participant is currently set inactive")
+_MISMATCH: Final = Rejection(
+    ErrorCode.INTERNAL_SERVER_ERROR, "The account does not match participant or currency specified"
+)
+_ACCOUNT_INACTIVE: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Account is currently set inactive")
+_NOT_SETTLEMENT: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Account is not SETTLEMENT type")
+_TOO_MUCH: Final = Rejection(ErrorCode.VALIDATION_ERROR, "The account cannot hold that amount")
+_INSUFFICIENT: Final = Rejection(ErrorCode.PAYER_INSUFFICIENT_LIQUIDITY, "Aborted due to insufficient funds")
+
+
+@dataclass(frozen=True, slots=True)
+class FundsRequest:
+    """Money that came into or shall leave the scheme's account at its bank; `hash` is the body's."""
+
+    transfer_id: str
+    participant: str
+    account_id: int
+    amount: int
+    currency: str
+    hash: str
+    external_reference: str
+    extensions: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Store the transfer; move the SETTLEMENT account and the hub's reconciliation account, each if not by 0."""
+
+    transfer: Transfer
+    settlement_change: int = 0
+    reconciliation_change: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Nothing to do, and the operator is answered as if there had been (fspiop 5.2); `reason` is for the log."""
+
+    reason: str
+
+
+FundsOutcome: TypeAlias = Recorded | Unchanged
+
+
+def settlement_account(participant: Participant | None, account_id: int, currency: str | None) -> Account | Rejection:
+    """The SETTLEMENT account that an operator means, or why it may not be used; any currency if none is named."""
+    if participant is None:
+        return NOT_FOUND
+    if not participant.active:
+        return _INACTIVE
+    account = participant.account_by_id(account_id)
+    if account is None or currency not in (None, account.currency):
+        return _MISMATCH
+    if not account.active:
+        return _ACCOUNT_INACTIVE
+    return account if account.account_type == SETTLEMENT else _NOT_SETTLEMENT
+
+
+def record_funds_in(
+    request: FundsRequest, stored: Transfer | None, settlement: Position, now_ms: int
+) -> FundsOutcome | Rejection:
+    """Money has come in: all steps at once, settlement down (more funds held), reconciliation up."""
+    if stored is not None:
+        return _repeated(request, stored, FUNDS_IN)
+    if settlement.value - request.amount <= -AMOUNT_LIMIT:
+        return _TOO_MUCH
+    transfer = _first_row(request, FUNDS_IN, now_ms)
+    for step in (Step.RESERVE, Step.ACCEPT_FULFIL, Step.COMMIT):
+        transfer = transfer.step(step, now_ms)
+    return Recorded(transfer, settlement_change=-request.amount, reconciliation_change=request.amount)
+
+
+def reserve_funds_out(
+    request: FundsRequest, stored: Transfer | None, settlement: Position, now_ms: int
+) -> FundsOutcome:
+    """Money shall go out: taken from the funds at once, or aborted at once if there is not as much.
+
+    The open position is not looked at: what it uses may be withdrawn, and later prepares are refused (fspiop 5.2).
+    """
+    if stored is not None:
+        return _repeated(request, stored, FUNDS_OUT)
+    received = _first_row(request, FUNDS_OUT, now_ms)
+    if settlement.value + request.amount > 0:
+        aborted = received.step(Step.REFUSE, now_ms)._replace(error=ErrorInformation.of(_INSUFFICIENT))
+        return Recorded(aborted)
+    return Recorded(received.step(Step.RESERVE, now_ms), settlement_change=request.amount)
+
+
+def commit_funds_out(stored: Transfer | None, account: Account, participant: str, now_ms: int) -> FundsOutcome:
+    """Money has gone out: the hub's reconciliation account follows. Too late after five days (fspiop 5.2)."""
+    fault = _funds_out_fault(stored, account, participant)
+    if fault is not None:
+        return Unchanged(fault)
+    assert stored is not None
+    if stored.expires_at_ms <= now_ms:
+        return Unchanged("expired")
+    committed = stored.step(Step.ACCEPT_FULFIL, now_ms).step(Step.COMMIT, now_ms)
+    return Recorded(committed, reconciliation_change=-stored.amount)
+
+
+def abort_funds_out(stored: Transfer | None, account: Account, participant: str, now_ms: int) -> FundsOutcome:
+    """Money has not gone out: the funds are back. Never too late, or they would be held for ever."""
+    fault = _funds_out_fault(stored, account, participant)
+    if fault is not None:
+        return Unchanged(fault)
+    assert stored is not None
+    aborted = stored.step(Step.ACCEPT_REJECT, now_ms).step(Step.ABORT, now_ms)
+    return Recorded(aborted, settlement_change=-stored.amount)
+
+
+def _funds_out_fault(stored: Transfer | None, account: Account, participant: str) -> str | None:
+    """Why there is no such reservation on the account, or None."""
+    if stored is None or stored.kind != FUNDS_OUT:
+        return "no such funds out"
+    if (stored.payer, stored.currency) != (participant, account.currency):
+        return "of another account"
+    return None if stored.state is State.RESERVED else _already(stored)
+
+
+def _already(stored: Transfer) -> str:
+    """So a client that lost an answer and repeats its request learns how the first one ended."""
+    return f"already {stored.state.label}"
+
+
+def _repeated(request: FundsRequest, stored: Transfer, kind: str) -> Unchanged:
+    same = (stored.prepare_hash, stored.payer, stored.kind) == (request.hash, request.participant, kind)
+    return Unchanged(_already(stored) if same else "another request has this transferId")
+
+
+def _first_row(request: FundsRequest, kind: str, now_ms: int) -> Transfer:
+    return Transfer(
+        transfer_id=request.transfer_id,
+        payer=request.participant,
+        payee=request.participant,
+        amount=request.amount,
+        currency=request.currency,
+        condition="",
+        expires_at_ms=now_ms + VALIDITY_MS,
+        state=State.RECEIVED_PREPARE,
+        history=((State.RECEIVED_PREPARE, now_ms),),
+        prepare_hash=request.hash,
+        extensions=_extensions(request),
+        kind=kind,
+    )
+
+
+def _extensions(request: FundsRequest) -> object:
+    """The request's extensions and its external reference; the reference takes the last place if all are taken."""
+    given = request.extensions.get("extension", []) if isinstance(request.extensions, dict) else []
+    reference = {"key": "externalReference", "value": request.external_reference[:EXTENSION_VALUE_LENGTH_MAX]}
+    return {"extension": [*given[: EXTENSIONS_MAX - 1], reference]}

@@ -1,0 +1,161 @@
+"""Participants: joining, accounts, endpoints, limits (fspiop 4.3, 4.4, 5.1). All on the participant's own partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.participant import Account, Participant
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.settlement.scheme import POSITION, SETTLEMENT
+
+ALARM_PERCENT_DEFAULT: Final = 10
+ENDPOINTS_MAX: Final = 200  # all known types several times over; third parties may name their own
+
+NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "Participant does not exist")
+ACCOUNT_NOT_FOUND: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Account not found")
+_REGISTERED: Final = Rejection(ErrorCode.CLIENT_ERROR, "Participant currency has already been registered")
+_HUB_ACCOUNT_EXISTS: Final = Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, "Hub account has already been registered.")
+_NO_POSITION: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Only position account update is permitted")
+_LIMIT_SET: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Participant Limit or Initial Position already set")
+_NO_LIMIT: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Participant Limit does not exist")
+_ENDPOINTS_FULL: Final = Rejection(ErrorCode.VALIDATION_ERROR, "The participant has too many endpoints")
+
+NextId = Callable[[], int]
+PositionOf = Callable[[str, str], Position | None]
+"""The participant's account of that currency and type as the ledger holds it, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Store the participant, if its version is new, and these of its accounts."""
+
+    participant: Participant
+    positions: tuple[Position, ...] = ()
+
+
+def join(name: str, *, is_proxy: bool, next_id: NextId, now_ms: int) -> Participant:
+    """A participant before its first account: active from the start (fspiop 4.4)."""
+    return Participant(next_id(), name, active=True, created_at_ms=now_ms, is_proxy=is_proxy)
+
+
+def register(
+    participant: Participant, currency: str, account_types: Iterable[str], next_id: NextId, now_ms: int
+) -> Change | Rejection:
+    """The participant with its accounts in one currency, all inactive until it has its limit.
+
+    One that has the currency already and lacks an account that a later model gives is given that account; only when
+    nothing is missing is it told so.
+    """
+    wanted = [(currency, account_type) for account_type in account_types]
+    change = open_accounts(participant, wanted, active=False, next_id=next_id, now_ms=now_ms)
+    return change if change.positions else _REGISTERED
+
+
+def open_hub_account(
+    hub: Participant, currency: str, account_type: str, next_id: NextId, now_ms: int
+) -> Change | Rejection:
+    """The hub with one more account, active from the start."""
+    change = open_accounts(hub, [(currency, account_type)], active=True, next_id=next_id, now_ms=now_ms)
+    return change if change.positions else _HUB_ACCOUNT_EXISTS
+
+
+def open_accounts(
+    participant: Participant, wanted: Iterable[tuple[str, str]], *, active: bool, next_id: NextId, now_ms: int
+) -> Change:
+    """The participant with those of the wanted (currency, account type) that it has not yet."""
+    opened = tuple(
+        Account(next_id(), currency, account_type, active, now_ms)
+        for currency, account_type in dict.fromkeys(wanted)
+        if participant.account(currency, account_type) is None
+    )
+    if not opened:
+        return Change(participant)
+    positions = tuple(
+        Position(
+            participant.name,
+            account.currency,
+            account.account_type,
+            account.account_id,
+            active=active,
+            changed_at_ms=now_ms,
+        )
+        for account in opened
+    )
+    return Change(_changed(participant, accounts=(*participant.accounts, *opened)), positions)
+
+
+def set_active(participant: Participant, *, active: bool) -> Change:
+    """The participant switched on or off; its transfers in flight still complete (fspiop 4.4)."""
+    return Change(_changed(participant, active=active))
+
+
+def set_endpoint(participant: Participant, endpoint_type: str, value: str) -> Change | Rejection:
+    """The participant with that endpoint, in place of the one it had of the type."""
+    endpoints = {**participant.endpoints, endpoint_type: value}
+    if len(endpoints) > ENDPOINTS_MAX:
+        return _ENDPOINTS_FULL
+    return Change(_changed(participant, endpoints=endpoints))
+
+
+def set_account_active(
+    participant: Participant, account_id: int, position_of: PositionOf, *, active: bool
+) -> Change | Rejection:
+    """The participant with one POSITION account switched on or off."""
+    account = participant.account_by_id(account_id)
+    if account is None:
+        return ACCOUNT_NOT_FOUND
+    if account.account_type != POSITION:
+        return _NO_POSITION
+    position = position_of(account.currency, POSITION)
+    assert position is not None
+    return _with_accounts_active(participant, (position,), active=active)
+
+
+def set_initial_limit(
+    participant: Participant,
+    currency: str,
+    position_of: PositionOf,
+    net_debit_cap: int,
+    initial_position: int,
+    now_ms: int,
+) -> Change | Rejection:
+    """The participant ready for transfers in a currency: its cap, its position, both accounts active; only once."""
+    position = position_of(currency, POSITION)
+    settlement = position_of(currency, SETTLEMENT)
+    if position is None or settlement is None:
+        return ACCOUNT_NOT_FOUND
+    if position.net_debit_cap is not None:
+        return _LIMIT_SET
+    capped = position._replace(net_debit_cap=net_debit_cap, alarm_percent=ALARM_PERCENT_DEFAULT)
+    if initial_position:
+        capped = capped.changed_by(initial_position, now_ms)
+    return _with_accounts_active(participant, (capped, settlement), active=True)
+
+
+def adjust_limit(
+    participant: Participant, currency: str, position_of: PositionOf, net_debit_cap: int, alarm_percent: int
+) -> Change | Rejection:
+    """The cap replaced, whatever the position is: below it, nothing more is reserved until it recovers (fspiop 4.3)."""
+    position = position_of(currency, POSITION)
+    if position is None or position.net_debit_cap is None:
+        return _NO_LIMIT
+    return Change(participant, (position._replace(net_debit_cap=net_debit_cap, alarm_percent=alarm_percent),))
+
+
+def _with_accounts_active(participant: Participant, positions: tuple[Position, ...], *, active: bool) -> Change:
+    """Both truths at once: the flag in the participant's row, and the one that reservations read."""
+    ids = {position.account_id for position in positions}
+    accounts = tuple(
+        replace(account, active=active) if account.account_id in ids else account for account in participant.accounts
+    )
+    assert ids <= {account.account_id for account in accounts}
+    return Change(
+        _changed(participant, accounts=accounts), tuple(position._replace(active=active) for position in positions)
+    )
+
+
+def _changed(participant: Participant, **changes: object) -> Participant:
+    return replace(participant, **changes, version=participant.version + 1)  # type: ignore[arg-type]

@@ -1,0 +1,188 @@
+"""What DFSPs agree on before a transfer - quotes, transaction requests, authorizations - and what the hub makes of it.
+
+The hub passes the messages on and looks at little of them (fspiop 7): who may be asked for what currency, and where the
+other side listens. It keeps nothing, unless quotes are stored (domain/stored_quote.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, TypeAlias
+
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.participant import Participant
+
+QUOTES: Final = "quotes"
+BULK_QUOTES: Final = "bulkQuotes"
+
+ENDPOINTS: Final[Mapping[str, str]] = {
+    QUOTES: "FSPIOP_CALLBACK_URL_QUOTES",
+    BULK_QUOTES: "FSPIOP_CALLBACK_URL_BULK_QUOTES",
+    "transactionRequests": "FSPIOP_CALLBACK_URL_TRX_REQ_SERVICE",
+    "transactions": "FSPIOP_CALLBACK_URL_TRX_REQ_SERVICE",  # no service of the reference has it; as its requests (1.6)
+    "authorizations": "FSPIOP_CALLBACK_URL_AUTHORIZATIONS",
+}
+"""The resources, each with the endpoint type that its messages go to: a base URL, whatever the method (fspiop 5.4)."""
+
+Find: TypeAlias = Callable[[str], Participant | None]
+"""The participant of a name, or None."""
+
+
+class Action(Enum):
+    """The four things that can be said of each resource, by the words of `messages.AgreementMessage`."""
+
+    ASK = "ask"  # POST
+    LOOK = "look"  # GET
+    ANSWER = "answer"  # PUT
+    FAIL = "fail"  # PUT .../error
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the hub looks at of one message.
+
+    `currency` is that of the amount: of POST /quotes, of the first quote of POST /bulkQuotes, of what the payee is to
+    receive in PUT /quotes. `payer_fsp` and `payee_fsp` are those that the body names.
+    """
+
+    resource: str
+    action: Action
+    subject_id: str
+    source: str
+    destination: str
+    currency: str | None = None
+    supported_currencies: tuple[str, ...] = ()
+    payer_fsp: str | None = None
+    payee_fsp: str | None = None
+    expires_at_ms: int | None = None
+    hash: str | None = None
+    has_accept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the scheme wants quotes: `parties_must_match` refuses bodies that name other FSPs than the headers do."""
+
+    hub_name: str
+    parties_must_match: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """Pass the message on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Tell its sender why not."""
+
+    rejection: Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Nobody of that name takes part, so nobody can be told anything, and no DFSP is troubled for a stranger."""
+
+
+Outcome: TypeAlias = Forwarded | Refused | Dropped
+
+
+def decide(message: Message, find: Find, policy: Policy) -> Outcome:
+    """What becomes of a message, by the participants as they are known."""
+    if is_stranger(message, find, policy):
+        return Dropped()
+    rejection = _fault(message, find, policy) or missing_endpoint(message, find)
+    return Forwarded() if rejection is None else Refused(rejection)
+
+
+def is_stranger(message: Message, find: Find, policy: Policy) -> bool:
+    """Whether the sender is no DFSP of the scheme. The hub sends itself nothing: that would be somebody in its name."""
+    return message.source == policy.hub_name or find(message.source) is None
+
+
+def missing_endpoint(message: Message, find: Find) -> Rejection | None:
+    """3201, in the words of the reference's services, when the receiver has nowhere to be reached (fspiop 7.1, 7.3)."""
+    receiver = find(message.destination)
+    endpoint = ENDPOINTS[message.resource]
+    if receiver is not None and endpoint in receiver.endpoints:
+        return None
+    if message.resource in (QUOTES, BULK_QUOTES):
+        what = "quote" if message.resource == QUOTES else "bulk quote"
+        role = "PAYEE" if message.action in (Action.ASK, Action.LOOK) else "PAYER"
+        detail = f"No {endpoint} found for {what} {message.subject_id} {role} party {message.destination}"
+    else:
+        singular = message.resource.removesuffix("s")
+        detail = f"No {endpoint} endpoint found for {singular} {message.subject_id} for {message.destination}"
+    return Rejection(ErrorCode.DESTINATION_FSP_ERROR, detail)
+
+
+def _fault(message: Message, find: Find, policy: Policy) -> Rejection | None:
+    match (message.resource, message.action):
+        case ("quotes", Action.ASK):
+            return _mismatch(message, policy) or _quote_fault(message, find)
+        case ("quotes", Action.ANSWER):
+            return _answer_fault(message, find)
+        case ("bulkQuotes", Action.ASK):
+            return _mismatch(message, policy) or _bulk_quote_fault(message, find)
+    return None
+
+
+def _quote_fault(message: Message, find: Find) -> Rejection | None:
+    """In the reference's order (fspiop 7.1): the headers' FSPs, then those that the body names beside them."""
+    payer, payee = ErrorCode.PAYER_FSP_ID_NOT_FOUND, ErrorCode.DESTINATION_FSP_ERROR
+    if message.supported_currencies:
+        # The payer pays in any of these, so what the payee holds is a matter of conversion.
+        for currency in message.supported_currencies:
+            if not _can_hold(message.source, currency, find):
+                return _unsupported(payer, message.source)
+    elif not _can_hold(message.destination, message.currency, find):
+        return _unsupported(payee, message.destination)
+    if message.payer_fsp not in (None, message.source) and not _can_hold(message.payer_fsp, message.currency, find):
+        return _unsupported(payer, message.payer_fsp)
+    if message.payee_fsp not in (None, message.destination) and not _can_hold(
+        message.payee_fsp, message.currency, find
+    ):
+        return _unsupported(payee, message.payee_fsp)
+    return None
+
+
+def _answer_fault(message: Message, find: Find) -> Rejection | None:
+    if message.has_accept:
+        detail = f'Update for quote {message.subject_id} failed: "accept" header should not be sent in callbacks.'
+        return Rejection(ErrorCode.VALIDATION_ERROR, detail)
+    if not _can_hold(message.source, message.currency, find):
+        return _unsupported(ErrorCode.DESTINATION_FSP_ERROR, message.source)
+    return None
+
+
+def _bulk_quote_fault(message: Message, find: Find) -> Rejection | None:
+    if not _can_hold(message.source, message.currency, find):
+        return _unsupported(ErrorCode.PAYER_FSP_ID_NOT_FOUND, message.source)
+    if not _can_hold(message.destination, message.currency, find):
+        return _unsupported(ErrorCode.DESTINATION_FSP_ERROR, message.destination)
+    return None
+
+
+def _mismatch(message: Message, policy: Policy) -> Rejection | None:
+    if not policy.parties_must_match:
+        return None
+    if message.payer_fsp not in (None, message.source):
+        return Rejection(ErrorCode.VALIDATION_ERROR, "FSPIOP-Source header should match Payer FSP")
+    if message.payee_fsp not in (None, message.destination):
+        return Rejection(ErrorCode.VALIDATION_ERROR, "FSPIOP-Destination header should match Payee FSP")
+    return None
+
+
+def _can_hold(name: str | None, currency: str | None, find: Find) -> bool:
+    """Whether there is such a participant, active, with an active POSITION account of the currency."""
+    participant = None if name is None else find(name)
+    if participant is None or not participant.active or currency is None:
+        return False
+    account = participant.account(currency, "POSITION")
+    return account is not None and account.active
+
+
+def _unsupported(code: ErrorCode, name: str | None) -> Rejection:
+    return Rejection(code, f"Unsupported participant '{name}'")

@@ -1,0 +1,161 @@
+"""Settlement windows: one is open at any time, and a closed one has all of its transfers or says why not (fspiop 9.2).
+
+The window's row is the coordinator's: the partition of the hub's name. What the other partitions have of a window they
+report once they have all of it (design 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.settlement.netting import GROSS, Flow, Net, Party, imbalance, told
+
+FIRST_WINDOW: Final = 1  # open from the start
+
+
+class WindowState(Enum):
+    """States of a window and of its contents, in the reference's words."""
+
+    OPEN = "OPEN"
+    PROCESSING = "PROCESSING"
+    CLOSED = "CLOSED"
+    PENDING_SETTLEMENT = "PENDING_SETTLEMENT"
+    SETTLED = "SETTLED"
+    ABORTED = "ABORTED"
+    FAILED = "FAILED"
+
+
+SETTLEABLE: Final = frozenset({WindowState.CLOSED, WindowState.ABORTED})
+"""A content in one of these may become part of a settlement."""
+
+_CLOSABLE: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What one flow has in a window; its nets are kept beside it. `settlement_id` is the last settlement it was in."""
+
+    content_id: int
+    flow: Flow
+    state: WindowState
+    created_at_ms: int
+    changed_at_ms: int
+    transfers: int
+    settlement_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window. `used` says that a transfer is in it; `reported` which partitions have told all that they have."""
+
+    window_id: int
+    state: WindowState
+    reason: str | None
+    created_at_ms: int
+    changed_at_ms: int
+    used: bool = False
+    reported: tuple[int, ...] = ()
+    contents: tuple[Content, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Store both; tell every partition to move on. `opened` is None for a window that was left before."""
+
+    closing: Window
+    opened: Window | None
+
+
+def open_window(window_id: int, now_ms: int) -> Window:
+    """A new window."""
+    return Window(window_id, WindowState.OPEN, None, now_ms, now_ms)
+
+
+def close(window_id: int, window: Window | None, reason: str, now_ms: int) -> Closing | Rejection:
+    """Begin to close a window, and open the next.
+
+    A window that FAILED may be closed again: it is then counted anew, for what it lacked may have come. So may one that
+    is PROCESSING: what has been reported stays, and those are asked again whose word was set aside on its way.
+    """
+    if window is None:
+        return Rejection(ErrorCode.VALIDATION_ERROR, f"Window {window_id} does not exist")
+    if window.state not in _CLOSABLE:
+        return Rejection(ErrorCode.VALIDATION_ERROR, f"Window {window_id} is not open")
+    if not window.used:
+        return Rejection(ErrorCode.VALIDATION_ERROR, f"Window {window_id} is empty")
+    opened = open_window(window_id + 1, now_ms) if window.state is WindowState.OPEN else None
+    if window.state is WindowState.PROCESSING:
+        return Closing(replace(window, reason=reason, changed_at_ms=now_ms), None)
+    processing = replace(
+        window, state=WindowState.PROCESSING, reason=reason, changed_at_ms=now_ms, reported=(), contents=()
+    )
+    return Closing(processing, opened)
+
+
+def take_report(
+    window: Window,
+    partition: int,
+    partitions: int,
+    nets: Mapping[Flow, Mapping[Party, Net]],
+    next_id: Callable[[], int],
+    now_ms: int,
+) -> Window:
+    """The window after a partition has told all of it; with the last one's it is CLOSED, or FAILED with the reason.
+
+    `nets` are those of all partitions so far. Flows that were settled gross have nothing left to settle.
+    """
+    if window.state is not WindowState.PROCESSING or partition in window.reported:
+        return window
+    window = replace(window, reported=tuple(sorted((*window.reported, partition))))
+    if len(window.reported) < partitions:
+        return window
+    faults = [fault for flow, parties in sorted(nets.items()) if (fault := imbalance(flow, parties)) is not None]
+    if faults:
+        return replace(window, state=WindowState.FAILED, reason=told(faults), changed_at_ms=now_ms)
+    contents = tuple(
+        Content(
+            next_id(),
+            flow,
+            WindowState.SETTLED if flow.granularity == GROSS else WindowState.CLOSED,
+            now_ms,
+            now_ms,
+            sum(net.debit_count for net in parties.values()),
+        )
+        for flow, parties in sorted(nets.items())
+    )
+    return with_contents(replace(window, changed_at_ms=now_ms), contents)
+
+
+def with_contents(window: Window, contents: Iterable[Content]) -> Window:
+    """The window with its contents, in the state that follows from theirs (fspiop 9.4, 9.5)."""
+    contents = tuple(contents)
+    states = {content.state for content in contents}
+    if states <= {WindowState.SETTLED} and contents:
+        state = WindowState.SETTLED
+    elif WindowState.PENDING_SETTLEMENT in states:
+        state = WindowState.PENDING_SETTLEMENT
+    elif WindowState.ABORTED in states:
+        state = WindowState.ABORTED
+    elif any(content.state is WindowState.SETTLED and content.flow.granularity != GROSS for content in contents):
+        state = WindowState.PENDING_SETTLEMENT  # a part is settled, and the rest waits for its own settlement
+    else:
+        state = WindowState.CLOSED
+    return replace(window, contents=contents, state=state)
+
+
+def change_contents(
+    window: Window, flows: Iterable[Flow], state: WindowState, settlement_id: int, now_ms: int
+) -> Window:
+    """The window after a settlement has moved some of its contents on."""
+    moved = frozenset(flows)
+    contents = (
+        replace(content, state=state, settlement_id=settlement_id, changed_at_ms=now_ms)
+        if content.flow in moved
+        else content
+        for content in window.contents
+    )
+    return replace(with_contents(window, contents), changed_at_ms=now_ms)

@@ -1,0 +1,97 @@
+"""The committed transfers of a settlement window, one by one, and whether they are what the window holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from clearinghub.domain.money import format_amount
+from clearinghub.domain.settlement.creation import ContentNets
+from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE
+from clearinghub.domain.settlement.netting import Flow, Net
+from clearinghub.domain.settlement.scheme import POSITION
+
+FAULTS_MAX: Final = 20  # told; one lost transfer makes two of them
+
+
+class Place(NamedTuple):
+    """Where on topic `transfers` a transfer is; they are listed in this order."""
+
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowTransfer:
+    """One transfer. `amount` and `interchange_fee` in 1/10,000 of the unit; a negative fee is owed to the payer."""
+
+    place: Place
+    transfer_id: str
+    payer: str
+    payee: str
+    currency: str
+    amount: int
+    interchange_fee: int
+    state: str
+    prepared_at: str
+    finished_at: str
+
+
+class _Account(NamedTuple):
+    currency: str
+    account_type: str
+    participant: str
+
+
+class TransferSums:
+    """Adds transfers up by account, in memory that grows with the accounts only."""
+
+    def __init__(self) -> None:
+        self._nets: dict[_Account, Net] = {}
+
+    def add(self, transfers: Iterable[WindowTransfer]) -> None:
+        """Some more of them."""
+        for one in transfers:
+            self._book(one.currency, POSITION, one.payer, one.payee, one.amount)
+            fee = one.interchange_fee
+            if fee:
+                payer, payee = (one.payer, one.payee) if fee > 0 else (one.payee, one.payer)
+                self._book(one.currency, INTERCHANGE_FEE, payer, payee, abs(fee))
+
+    def totals(self) -> list[tuple[str, int, int]]:
+        """By currency, in order: how many transfers, and their amounts together."""
+        found: dict[str, tuple[int, int]] = {}
+        for account, net in self._nets.items():
+            if account.account_type == POSITION:
+                count, amount = found.get(account.currency, (0, 0))
+                found[account.currency] = (count + net.debit_count, amount + net.debits)
+        return [(currency, *found[currency]) for currency in sorted(found)]
+
+    def faults(self, nets: Mapping[Flow, ContentNets]) -> list[str]:
+        """Where these transfers, supposed to be all of a window, are not what the window's nets say."""
+        held: dict[_Account, Net] = {}
+        for flow, content in nets.items():
+            for party, net in content.nets.items():
+                account = _Account(flow.currency, flow.account_type, party.participant)
+                held[account] = held.get(account, Net()).plus(net)
+        found = list(self._differences(held))
+        more = len(found) - FAULTS_MAX
+        return [*found[:FAULTS_MAX], f"and {more} more"] if more > 0 else found
+
+    def _differences(self, held: Mapping[_Account, Net]) -> Iterator[str]:
+        for account in sorted(held.keys() | self._nets.keys()):
+            told, listed = held.get(account, Net()), self._nets.get(account, Net())
+            if told != listed:
+                name = f"{account.currency} {account.account_type} of {account.participant}"
+                yield f"{name}: the window holds {_words(told)}, its transfers are {_words(listed)}"
+
+    def _book(self, currency: str, account_type: str, payer: str, payee: str, amount: int) -> None:
+        debited, credited = _Account(currency, account_type, payer), _Account(currency, account_type, payee)
+        self._nets[debited] = self._nets.get(debited, Net()).debited(amount)
+        self._nets[credited] = self._nets.get(credited, Net()).credited(amount)
+
+
+def _words(net: Net) -> str:
+    debits, credits_ = format_amount(net.debits), format_amount(net.credits)
+    return f"{debits} in {net.debit_count} debits and {credits_} in {net.credit_count} credits"

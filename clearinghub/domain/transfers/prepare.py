@@ -1,0 +1,210 @@
+"""Prepare: may this transfer hold the payer's money? (fspiop 3.2 and 3.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
+
+from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
+from clearinghub.domain.money import amount_fault, format_amount
+from clearinghub.domain.participants.position import Position, reserve
+from clearinghub.domain.time import timestamp_text
+from clearinghub.domain.transfers.fulfilment import is_condition
+from clearinghub.domain.transfers.transfer import State, Step, Transfer
+
+_MODIFIED: Final = Rejection(ErrorCode.MODIFIED_REQUEST)
+_NO_SETTLEMENT_MODEL: Final = Rejection(
+    ErrorCode.SETTLEMENT_ERROR, "Unable to find a matching or default, Settlement Model"
+)
+
+
+class PrepareRequest(NamedTuple):
+    """A POST /transfers: `source` is FSPIOP-Source, `hash` the hash of the body, `extensions` its extensionList.
+
+    Or a line of the bulk `bulk_id`, as the POST /transfers that it would be (fspiop 8.1).
+    """
+
+    transfer_id: str
+    source: str
+    payer: str
+    payee: str
+    amount: int
+    currency: str
+    condition: str
+    expires_at_ms: int
+    hash: str
+    extensions: object = None
+    bulk_id: str | None = None
+
+
+class PayerStanding(NamedTuple):
+    """What the ledger knows of the payer, with its POSITION and SETTLEMENT account of the transfer's currency."""
+
+    exists: bool
+    active: bool
+    position: Position | None
+    settlement: Position | None
+
+
+class PayeeStanding(NamedTuple):
+    """What the hub knows of the payee and of its POSITION account of the transfer's currency."""
+
+    exists: bool
+    active: bool
+    account_exists: bool
+    account_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreparePolicy:
+    """What the scheme decides: `on_us_transfers` lets a DFSP be payer and payee of one transfer."""
+
+    on_us_transfers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Store both; forward the message to the payee."""
+
+    transfer: Transfer
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Store the transfer, so that its ID is burnt; tell the payer. `transfer.error` is the error to send."""
+
+    transfer: Transfer
+    rejection: Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """Another body under an ID that is taken: tell the sender; the original is unaffected."""
+
+    rejection: Rejection = _MODIFIED
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """The same message again: tell the payer where the transfer stands."""
+
+    transfer: Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The same message again, while the first is still at work."""
+
+
+PrepareOutcome: TypeAlias = Reserved | Refused | Modified | Resent | Ignored
+
+
+def decide_prepare(
+    request: PrepareRequest,
+    stored: Transfer | None,
+    payer: PayerStanding,
+    payee: PayeeStanding,
+    policy: PreparePolicy,
+    now_ms: int,
+) -> PrepareOutcome:
+    """What a prepare leads to. `stored` is the transfer that has the request's ID already, or None."""
+    if stored is not None:
+        return _decide_repeated(request, stored)
+    fault = _fault(request, payer, payee, policy, now_ms)
+    if fault is not None:
+        rejection = Rejection(ErrorCode.VALIDATION_ERROR, fault)
+        invalid = _first_row(request, State.INVALID, now_ms)
+        return Refused(invalid._replace(error=ErrorInformation.of(rejection)), rejection)
+    received = _first_row(request, State.RECEIVED_PREPARE, now_ms)
+    held = _hold(request.amount, payer, now_ms)
+    if isinstance(held, Rejection):
+        # fspiop 3.3: the prepare's extensions come back.
+        refused = received.step(Step.REFUSE, now_ms)._replace(error=ErrorInformation.of(held, request.extensions))
+        return Refused(refused, held)
+    return Reserved(received.step(Step.RESERVE, now_ms), held)
+
+
+def _decide_repeated(request: PrepareRequest, stored: Transfer) -> PrepareOutcome:
+    if request.hash != stored.prepare_hash:
+        return Modified()
+    if stored.state is State.RECEIVED_PREPARE:
+        return Ignored()
+    return Resent(stored)
+
+
+def _fault(
+    request: PrepareRequest, payer: PayerStanding, payee: PayeeStanding, policy: PreparePolicy, now_ms: int
+) -> str | None:
+    """The first thing wrong with the request, in the order of fspiop 3.2, or None."""
+    account = payer.position
+    return (
+        _source_fault(request)
+        or amount_fault(format_amount(request.amount))
+        or _participant_fault(request.payer, exists=payer.exists, active=payer.active)
+        or _participant_fault(request.payee, exists=payee.exists, active=payee.active)
+        or _condition_fault(request)
+        or _expiration_fault(request, now_ms)
+        or _same_party_fault(request, policy)
+        or _account_fault(request.payer, request, exists=account is not None, active=bool(account and account.active))
+        or _account_fault(request.payee, request, exists=payee.account_exists, active=payee.account_active)
+    )
+
+
+def _source_fault(request: PrepareRequest) -> str | None:
+    return None if request.source == request.payer else "FSPIOP-Source header should match Payer"
+
+
+def _participant_fault(name: str, *, exists: bool, active: bool) -> str | None:
+    if not exists:
+        return f"Participant {name} not found"
+    return None if active else f"Participant {name} is inactive"
+
+
+def _condition_fault(request: PrepareRequest) -> str | None:
+    if not request.condition:
+        return "Condition is required for a conditional transfer"
+    return None if is_condition(request.condition) else "Condition validation failed"
+
+
+def _expiration_fault(request: PrepareRequest, now_ms: int) -> str | None:
+    if request.expires_at_ms >= now_ms:
+        return None
+    return f"Expiration date {timestamp_text(request.expires_at_ms)} is already in the past"
+
+
+def _same_party_fault(request: PrepareRequest, policy: PreparePolicy) -> str | None:
+    if policy.on_us_transfers or request.payer.lower() != request.payee.lower():
+        return None
+    # The misspelling is the reference's, and part of the wire.
+    return "Payer FSP and Payee FSP should be different, unless on-us tranfers are allowed by the Scheme"
+
+
+def _account_fault(name: str, request: PrepareRequest, *, exists: bool, active: bool) -> str | None:
+    if not exists:
+        return f"Participant {name} {request.currency} account not found"
+    return None if active else f"Participant {name} {request.currency} account is inactive"
+
+
+def _hold(amount: int, payer: PayerStanding, now_ms: int) -> Position | Rejection:
+    assert payer.position is not None  # _account_fault has seen to it
+    if payer.settlement is None:
+        return _NO_SETTLEMENT_MODEL
+    return reserve(payer.position, payer.settlement, amount, now_ms)
+
+
+def _first_row(request: PrepareRequest, state: State, now_ms: int) -> Transfer:
+    return Transfer(
+        transfer_id=request.transfer_id,
+        payer=request.payer,
+        payee=request.payee,
+        amount=request.amount,
+        currency=request.currency,
+        condition=request.condition,
+        expires_at_ms=request.expires_at_ms,
+        state=state,
+        history=((state, now_ms),),
+        prepare_hash=request.hash,
+        extensions=request.extensions,
+        bulk_id=request.bulk_id,
+    )

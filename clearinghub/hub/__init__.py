@@ -1,7 +1,0 @@
-"""The composition root: what each role is made of. Imports everything; only `__main__` and tests import it."""
-
-from clearinghub.hub.callbacks import run_callbacks
-from clearinghub.hub.ingress import run_ingress
-from clearinghub.hub.ledger import run_ledger
-
-__all__ = ["run_callbacks", "run_ingress", "run_ledger"]

@@ -1,0 +1,14 @@
+"""Where the hub's broker comes from when nobody else runs one: see `find`."""
+
+from clearinghub.kafka.broker.errors import BrokerUnavailableError
+from clearinghub.kafka.broker.find import Broker, find_or_start_broker, find_running_broker, wait_for_broker
+from clearinghub.kafka.broker.local import LocalBroker
+
+__all__ = [
+    "Broker",
+    "BrokerUnavailableError",
+    "LocalBroker",
+    "find_or_start_broker",
+    "find_running_broker",
+    "wait_for_broker",
+]

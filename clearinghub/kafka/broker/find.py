@@ -1,0 +1,128 @@
+"""Find a broker or start one, in the order of design 2: the one that is set, Docker, this machine's JVM."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from clearinghub.config import Settings
+from clearinghub.kafka.access import kafka_access
+from clearinghub.kafka.broker.docker import DockerBroker, docker_answers
+from clearinghub.kafka.broker.errors import BrokerUnavailableError
+from clearinghub.kafka.broker.local import LocalBroker
+from clearinghub.kafka.broker.probe import wait_until_answers
+
+SET_BROKER_TIMEOUT_S: Final = 30
+
+
+class Broker(Protocol):
+    """A broker that clients can use."""
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port`, or a list of them."""
+
+    @property
+    def started(self) -> bool:
+        """Whether we started it, and so end it."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether we started it and it has ended by itself."""
+
+    def start(self) -> str:
+        """Start it, again if it has ended. Gives the bootstrap."""
+
+    def stop(self) -> None:
+        """End it if we started it."""
+
+
+class ExternalBroker:
+    """A broker that somebody else runs."""
+
+    started = False
+    ended = False
+
+    def __init__(self, bootstrap: str, access: Mapping[str, Any]) -> None:
+        self.bootstrap = bootstrap
+        self._access = access
+
+    def start(self) -> str:
+        """Wait until it answers; see `wait_for_broker`."""
+        wait_for_broker(self.bootstrap, self._access)
+        return self.bootstrap
+
+    def stop(self) -> None:
+        """Not ours to end."""
+
+
+def wait_for_broker(bootstrap: str, access: Mapping[str, Any]) -> None:
+    """Wait until a broker that somebody else runs answers. Blocks. `access` is of `kafka_access`.
+
+    Raises:
+        BrokerUnavailableError: it does not, or the list makes no sense.
+    """
+    try:
+        answers = wait_until_answers(bootstrap, SET_BROKER_TIMEOUT_S, access)
+    except ValueError:
+        raise BrokerUnavailableError(f"KAFKA_BOOTSTRAP={bootstrap} is no list of host:port.") from None
+    if not answers:
+        how = f" over {access['security_protocol']}, or it does not take who we are" if access else ""
+        raise BrokerUnavailableError(
+            f"No broker answers at KAFKA_BOOTSTRAP={bootstrap}{how} (waited {SET_BROKER_TIMEOUT_S} s)."
+        )
+
+
+def find_or_start_broker(settings: Settings) -> Broker:
+    """A broker that answers. Blocks; starting one takes about ten seconds, the first time about a minute.
+
+    Raises:
+        BrokerUnavailableError: there is none and none can be started; the sentence is for the operator.
+    """
+    if settings.kafka_bootstrap:
+        broker: Broker = ExternalBroker(settings.kafka_bootstrap, kafka_access(settings))
+    elif docker_answers():
+        broker = DockerBroker()
+    else:
+        return _start_local(settings)
+    broker.start()
+    return broker
+
+
+def find_running_broker(settings: Settings) -> str | None:
+    """The bootstrap of a broker that is set or that we started before; never starts one. None if there is none."""
+    if settings.kafka_bootstrap:
+        return settings.kafka_bootstrap
+    running = local_broker(settings).find_running()
+    if running is None and docker_answers():
+        running = DockerBroker().find_running()
+    return running
+
+
+def local_broker(settings: Settings) -> LocalBroker:
+    """This machine's own broker, with its data under the data folder."""
+    return LocalBroker(settings.data_dir / "kafka", pid_file=settings.run_dir / "kafka.pid", port=None)
+
+
+def _start_local(settings: Settings) -> LocalBroker:
+    missing = [name for name in ("java", "mvn") if shutil.which(name) is None]
+    if "java" in missing:
+        raise BrokerUnavailableError(_what_to_install(missing))
+    broker = local_broker(settings)
+    try:
+        broker.start()
+    except BrokerUnavailableError as error:
+        if missing:
+            raise BrokerUnavailableError(f"{error}\n{_what_to_install(missing)}") from error
+        raise
+    return broker
+
+
+def _what_to_install(missing: list[str]) -> str:
+    return (
+        "No Kafka broker. Looked for: KAFKA_BOOTSTRAP (not set); a Docker daemon (none answers); "
+        f"a local broker on this machine's JVM (missing: {', '.join(missing)}).\n"
+        "Do one of these: set KAFKA_BOOTSTRAP=host:port; start Docker; or install Java 17+ and Maven "
+        "(Debian: apt-get install openjdk-17-jre-headless maven)."
+    )

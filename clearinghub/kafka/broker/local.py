@@ -1,0 +1,221 @@
+"""A local broker: one KRaft node on this machine's JVM, its data in a folder that outlives it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import string
+import subprocess
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from typing import Final, Self
+
+from clearinghub.kafka.broker.errors import BrokerUnavailableError
+from clearinghub.kafka.broker.jars import KAFKA_DIR, resolve_jars
+from clearinghub.kafka.broker.probe import POLL_INTERVAL_S, broker_answers, port_answers
+from clearinghub.roles.pidfile import running_pid, write_pid
+
+HOST: Final = "127.0.0.1"
+PORT_DEFAULT: Final = 9092
+HEAP_OPTIONS: Final = ("-Xms256m", "-Xmx768m")
+FORMAT_TIMEOUT_S: Final = 60
+# A cold JVM on a busy two-core machine was seen to need 15 s; after an unclean stop it reads its logs again.
+START_TIMEOUT_S: Final = 90
+STOP_TIMEOUT_S: Final = 20
+LOG_LINES_SHOWN_MAX: Final = 15
+
+
+class LocalBroker:
+    """One local broker. `start` uses the one that already runs on the folder; `stop` ends only what `start` started.
+
+    Args:
+        folder: data, configuration and logs; made if missing, formatted once.
+        pid_file: where the process id is written while the broker runs.
+        port: the port wanted; None takes 9092 if it is free and any free one otherwise, 0 always any free one.
+        jars: the folder with Kafka's jars; resolved by Maven if not given.
+    """
+
+    def __init__(self, folder: Path, *, pid_file: Path, port: int | None = 0, jars: Path | None = None) -> None:
+        self._folder = folder.resolve()
+        self._pid_file = pid_file.resolve()
+        self._wanted_port = port
+        self._jars = jars
+        self._process: subprocess.Popen[bytes] | None = None
+        self._wanted = False  # from the first good start until `stop`
+        self._port = 0
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port` for clients; only while it runs."""
+        assert self._port, "the broker was not started"
+        return f"{HOST}:{self._port}"
+
+    @property
+    def started(self) -> bool:
+        """Whether this object started the process (and will end it)."""
+        return self._process is not None
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration in force, written anew at each start."""
+        return self._folder / "server.properties"
+
+    def find_running(self) -> str | None:
+        """The bootstrap of a broker of ours that already runs on this folder, or None. Never starts one."""
+        port = self._configured_port()
+        if port is None or running_pid(self._pid_file, str(self.config_file)) is None:
+            return None
+        bootstrap = f"{HOST}:{port}"
+        return bootstrap if broker_answers(bootstrap) else None
+
+    def start(self) -> str:
+        """Start the broker, or find it running, and wait until clients can use it. Gives its bootstrap.
+
+        Raises:
+            BrokerUnavailableError: no JVM, no jars, or it did not come up; the sentence says which.
+        """
+        running = self.find_running()
+        if running is not None:
+            self._port = int(running.rpartition(":")[2])
+            return running
+        java = shutil.which("java")
+        if java is None:
+            raise BrokerUnavailableError("A local Kafka broker needs Java 17 or newer, and `java` is not installed.")
+        jars = self._jars or resolve_jars()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "log").mkdir(exist_ok=True)
+        # Started again, it keeps its port: clients know no other.
+        self._port = self._port or _choose_port(self._wanted_port)
+        if port_answers(HOST, self._port):  # else its owner's answer would pass for ours
+            raise BrokerUnavailableError(f"{self.bootstrap} is taken by another program.")
+        self._write_config()
+        self._format(java, jars)
+        try:
+            self._launch(java, jars)
+            self._wait_until_ready()
+        except BaseException:  # an interrupt too: half a broker is nobody's
+            self._end(timeout_s=1)
+            raise
+        self._wanted = True
+        return self.bootstrap
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """End the broker if this object started it: SIGTERM, and SIGKILL when it has not gone after `timeout_s`."""
+        self._wanted = False
+        self._end(timeout_s)
+
+    def _end(self, timeout_s: float) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._pid_file.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    @property
+    def ended(self) -> bool:
+        """Whether what this object started has ended by itself, or did not come back; `start` starts it again."""
+        return self._wanted and (self._process is None or self._process.poll() is not None)
+
+    def _write_config(self) -> None:
+        template = string.Template((KAFKA_DIR / "server.properties").read_text())
+        controller_port = _free_port()
+        while controller_port == self._port:
+            controller_port = _free_port()
+        values = {"port": self._port, "controller_port": controller_port, "log_dir": self._folder / "topics"}
+        self.config_file.write_text(template.substitute(values))
+
+    def _configured_port(self) -> int | None:
+        if not self.config_file.exists():
+            return None
+        for line in self.config_file.read_text().splitlines():
+            if line.startswith("advertised.listeners="):
+                return int(line.rpartition(":")[2])
+        return None
+
+    def _java_command(self, java: str, jars: Path, main_class: str) -> list[str]:
+        return [
+            java,
+            *HEAP_OPTIONS,
+            "-Djava.awt.headless=true",
+            f"-Dkafka.logs.dir={self._folder / 'log'}",
+            f"-Dlog4j2.configurationFile={KAFKA_DIR / 'log4j2.properties'}",
+            "-cp",
+            f"{jars}/*",
+            main_class,
+        ]
+
+    def _format(self, java: str, jars: Path) -> None:
+        if (self._folder / "topics" / "meta.properties").exists():
+            return
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        # An id that begins with a dash would be read as an option.
+        arguments = ["format", f"--cluster-id={cluster_id}", "--config", str(self.config_file)]
+        done = subprocess.run(  # noqa: S603 - a fixed command with our own files
+            [*self._java_command(java, jars, "kafka.tools.StorageTool"), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=FORMAT_TIMEOUT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode != 0:
+            output = (done.stdout + done.stderr).strip()
+            raise BrokerUnavailableError(f"Kafka could not format {self._folder}:\n{output}")
+
+    def _launch(self, java: str, jars: Path) -> None:
+        command = [*self._java_command(java, jars, "kafka.Kafka"), str(self.config_file)]
+        with (self._folder / "log" / "console.log").open("ab") as console:
+            # A session of its own: Ctrl-C in the terminal must stop the hub's roles first, and the broker after them.
+            self._process = subprocess.Popen(  # noqa: S603 - a fixed command with our own files
+                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+            )
+        write_pid(self._pid_file, self._process.pid)
+
+    def _wait_until_ready(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not broker_answers(self.bootstrap):
+            exit_code = self._process.poll()
+            if exit_code is None and time.monotonic() < deadline:
+                time.sleep(POLL_INTERVAL_S)
+                continue
+            problem = f"did not answer in {START_TIMEOUT_S} s" if exit_code is None else f"ended with code {exit_code}"
+            log = self._folder / "log"
+            raise BrokerUnavailableError(f"The local Kafka broker {problem}. Its log, {log}:\n{self._tail()}")
+
+    def _tail(self) -> str:
+        lines: list[str] = []
+        for name in ("console.log", "broker.log"):
+            path = self._folder / "log" / name
+            if path.exists():
+                lines += path.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN_MAX:]
+        return "\n".join(lines)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _choose_port(wanted: int | None) -> int:
+    if wanted:
+        return wanted
+    if wanted is None and not port_answers(HOST, PORT_DEFAULT):
+        return PORT_DEFAULT
+    return _free_port()

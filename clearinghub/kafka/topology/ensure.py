@@ -1,0 +1,163 @@
+"""Make topics.yaml true on the broker: create what is missing, refuse what cannot work.
+
+TopologyMismatchError      the broker has a topic otherwise than the map says; nothing was changed
+TopicCreationError         the broker refused to create a topic
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+
+from clearinghub.config import Settings
+from clearinghub.kafka.access import kafka_access
+from clearinghub.kafka.topology.declared import Topic, Topology, changelog_topic, topic_configs
+
+logger = structlog.get_logger()
+
+REQUEST_TIMEOUT_MS: Final = 30_000
+VISIBLE_TIMEOUT_S: Final = 30
+POLL_INTERVAL_S: Final = 0.05
+# What decides correctness is compared with an existing topic; retention and segments are the operator's to tune.
+_CHECKED_CONFIGS: Final = ("cleanup.policy", "message.timestamp.type")
+
+
+class TopologyMismatchError(Exception):
+    """The broker's topic is not what the hub needs; the sentence says what differs and what to do."""
+
+
+class TopicCreationError(Exception):
+    """The broker refused to create a topic, or it did not appear in time."""
+
+
+def declared_topics(settings: Settings, topology: Topology, extra: Iterable[Topic] = ()) -> dict[str, Topic]:
+    """All topics of a deployment by their names on the broker: the map's, the changelogs, and `extra` as named."""
+    declared = {settings.topic(topic.name): topic for topic in topology.topics.values()}
+    for table in topology.tables.values():
+        changelog = changelog_topic(settings.application_id, table)
+        declared[changelog.name] = changelog
+    return declared | {topic.name: topic for topic in extra}
+
+
+async def ensure_topics(settings: Settings, topology: Topology, extra: Iterable[Topic] = ()) -> list[str]:
+    """Create every missing topic, check the others, and wait until all are there. Gives the names created.
+
+    May run in several processes at once. `extra` holds topics beyond the map, by their names on the broker.
+
+    Raises:
+        TopologyMismatchError: a co-partitioned topic has another partition count, or a topic another cleanup or clock.
+        TopicCreationError: the broker refused one, or it did not appear in time.
+        aiokafka.errors.KafkaError: the broker cannot be reached.
+    """
+    declared = declared_topics(settings, topology, extra)
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, **kafka_access(settings)
+    )
+    await admin.start()
+    try:
+        existing = await _partition_counts(admin, declared)
+        await _check(settings, admin, declared, existing)
+        created = await _create(admin, settings, {name: declared[name] for name in declared.keys() - existing.keys()})
+        # Again: others may have created topics meanwhile, and not as this process would have.
+        await _check(settings, admin, declared, await _wait_until_visible(admin, declared))
+    finally:
+        await admin.close()
+    if created:
+        logger.info("topics-created", topics=created, partitions=settings.partitions)
+    return created
+
+
+async def _partition_counts(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
+    """Partition counts of those topics that are there with a leader for each partition."""
+    counts = {}
+    for topic in await admin.describe_topics(list(names)):
+        code = topic["error_code"]
+        if code == UnknownTopicOrPartitionError.errno:
+            continue
+        if code == 0 and all(partition["leader"] >= 0 for partition in topic["partitions"]):
+            counts[topic["topic"]] = len(topic["partitions"])
+    return counts
+
+
+async def _check(
+    settings: Settings, admin: AIOKafkaAdminClient, declared: Mapping[str, Topic], counts: Mapping[str, int]
+) -> None:
+    _check_partitions(settings, declared, counts)
+    await _check_configs(settings, admin, {name: declared[name] for name in counts})
+
+
+def _check_partitions(settings: Settings, declared: Mapping[str, Topic], existing: Mapping[str, int]) -> None:
+    for name, count in existing.items():
+        wanted = declared[name].partition_count(settings.partitions)
+        if count == wanted:
+            continue
+        if declared[name].group is None:
+            logger.warning("topic-partitions-differ", topic=name, partitions=count, declared=wanted)
+            continue
+        raise TopologyMismatchError(
+            f"Topic {name} has {count} partitions on the broker, but this hub is set to {wanted} "
+            f"(CLEARINGHUB_PARTITIONS). All topics and tables of the group {declared[name].group!r} must have the same "
+            f"number, for the life of the data. Start with CLEARINGHUB_PARTITIONS={count}, or with another "
+            "CLEARINGHUB_TOPIC_PREFIX and CLEARINGHUB_APPLICATION_ID for a new, empty hub."
+        )
+
+
+async def _check_configs(settings: Settings, admin: AIOKafkaAdminClient, existing: Mapping[str, Topic]) -> None:
+    if not existing:
+        return
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_CHECKED_CONFIGS)) for name in existing]
+    for response in await admin.describe_configs(resources):
+        for _code, _message, _type, name, entries in (resource[:5] for resource in response.resources):
+            wanted = topic_configs(existing[name], settings.replication_factor)
+            for config, value, *_ in entries:
+                if value != wanted[config]:
+                    raise TopologyMismatchError(
+                        f"Topic {name} has {config}={value} on the broker, but the hub needs {wanted[config]}. "
+                        f"Set it with: kafka-configs.sh --alter --topic {name} --add-config {config}={wanted[config]}"
+                    )
+
+
+async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: Mapping[str, Topic]) -> list[str]:
+    if not missing:
+        return []
+    replicas = settings.replication_factor
+    response = await admin.create_topics(
+        [
+            NewTopic(
+                name,
+                topic.partition_count(settings.partitions),
+                replicas,
+                topic_configs=topic_configs(topic, replicas),
+            )
+            for name, topic in missing.items()
+        ]
+    )
+    created = []
+    for name, code, *message in response.topic_errors:
+        if code == 0:
+            created.append(name)
+        elif code != TopicAlreadyExistsError.errno:  # another process of the hub was quicker
+            reason = (message[0] if message else None) or for_code(code).description
+            raise TopicCreationError(f"The broker refused to create topic {name}: {reason}")
+    return sorted(created)
+
+
+async def _wait_until_visible(admin: AIOKafkaAdminClient, declared: Mapping[str, Topic]) -> dict[str, int]:
+    deadline = time.monotonic() + VISIBLE_TIMEOUT_S
+    while True:
+        counts = await _partition_counts(admin, declared)
+        invisible = declared.keys() - counts.keys()
+        if not invisible:
+            return counts
+        if time.monotonic() > deadline:
+            raise TopicCreationError(
+                f"Topics have no leader on every partition after {VISIBLE_TIMEOUT_S} s: {', '.join(sorted(invisible))}."
+            )
+        await asyncio.sleep(POLL_INTERVAL_S)

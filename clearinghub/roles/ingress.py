@@ -1,0 +1,131 @@
+"""The role `ingress`: HTTP in, records out; stateless but for its copies of compacted topics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import structlog
+
+from clearinghub.config import Settings
+from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.kafka.commands import KafkaCommandClient
+from clearinghub.kafka.load import LoadView
+from clearinghub.kafka.prepares import KafkaPacketReader
+from clearinghub.kafka.recorder import KafkaRecorder
+from clearinghub.kafka.statements import KafkaStatementReader
+from clearinghub.kafka.view import ParticipantsView
+from clearinghub.kafka.window_transfers import KafkaWindowTransfers
+from clearinghub.roles.admission import Admission
+from clearinghub.roles.serving import Listener
+from clearinghub.roles.signals import stop_event, until_stopped
+from clearinghub.security.from_settings import verifier_of
+from web.admin.app import build_admin_app
+from web.fspiop.app import build_fspiop_app
+from web.fspiop.signatures import signature_check
+from web.ledger.reader import HttpLedgerReader
+
+log = structlog.get_logger(__name__)
+
+FSP_ID_LENGTH_MAX: Final = 32
+
+
+class _Started(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class _Broker(Protocol):
+    async def is_up(self) -> bool: ...
+
+
+class _Copy(Protocol):
+    is_caught_up: bool
+
+
+class _Ledger(Protocol):
+    async def answers_for_all(self, partitions: int) -> bool: ...
+
+
+class IngressHealth:
+    """UP when requests can be recorded, and the ledger answers for every partition."""
+
+    def __init__(self, settings: Settings, recorder: _Broker, participants: _Copy, ledger: _Ledger) -> None:
+        self._partitions = settings.partitions
+        self._recorder = recorder
+        self._participants = participants
+        self._ledger = ledger
+
+    async def services(self) -> dict[str, bool]:
+        """`broker` takes records; `datastore` is the ledger as seen from here."""
+        datastore = self._participants.is_caught_up and await self._ledger.answers_for_all(self._partitions)
+        return {"datastore": datastore, "broker": await self._recorder.is_up()}
+
+    async def own_services(self) -> dict[str, bool]:
+        """Without the ledger: what its partitions that are there decide must go on coming in."""
+        return {
+            "broker": await self._recorder.is_up(),
+            "participantEndpointService": self._participants.is_caught_up,
+        }
+
+
+def make_admits(settings: Settings, door: Admission) -> Callable[[str], bool]:
+    """Whether a DFSP may begin something new now, by its name: its transfers are decided on its partition."""
+    partition_of = Partitioner({"prepare": settings.partitions})
+    return lambda source: door.admits(partition_of("prepare", source[:FSP_ID_LENGTH_MAX]))
+
+
+async def run_ingress(settings: Settings) -> None:
+    """Take requests until told to stop."""
+    stop = stop_event()
+    signatures = signature_check(verifier_of(settings), settings.hub_name)
+    recorder = KafkaRecorder(settings)
+    participants = ParticipantsView(settings)
+    ledger = HttpLedgerReader(settings)
+    commands = KafkaCommandClient(settings, recorder)
+    load = LoadView(settings, lambda: recorder.waiting_ms)
+    door = Admission(load.waiting_ms, settings.overload_full_ms, settings.overload_none_ms)
+    health = IngressHealth(settings, recorder, participants, ledger)
+    started: list[_Started] = [recorder, participants, ledger, commands, load]
+    for one in started:
+        await one.start()
+    listeners = [
+        Listener(
+            build_fspiop_app(
+                settings,
+                recorder,
+                health,
+                signatures=signatures,
+                admits=make_admits(settings, door),
+                participants=participants,
+            ),
+            settings.bind_host,
+            settings.fspiop_port,
+        ),
+        Listener(
+            build_admin_app(
+                settings,
+                commands,
+                participants,
+                ledger,
+                KafkaPacketReader(settings, ledger),
+                KafkaStatementReader(settings),
+                ledger,
+                health,
+                window_transfers=KafkaWindowTransfers(settings),
+            ),
+            settings.bind_host,
+            settings.admin_port,
+        ),
+    ]
+    try:
+        for listener in listeners:
+            await listener.start()
+        await until_stopped(stop, asyncio.Event())
+    finally:
+        log.info("stopping")
+        await asyncio.gather(*(listener.stop() for listener in listeners))
+        for one in reversed(started):
+            await one.stop()

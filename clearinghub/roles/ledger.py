@@ -1,0 +1,309 @@
+"""The role `ledger`: the agents and tables, their rounds, and the queries they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeVar
+
+import orjson
+import structlog
+from prometheus_client import REGISTRY, Counter, Histogram
+
+from agents.bulk.fulfil import make_on_bulk_fulfil
+from agents.bulk.prepare import make_on_bulk_prepare
+from agents.dead_letter import make_on_culprit
+from agents.participants.command import on_command
+from agents.parties.batch import make_batch_handlers
+from agents.parties.party import make_on_party
+from agents.parties.party_import import make_on_import
+from agents.posting import LedgerContext
+from agents.quotes.agreement import AgreementRules, make_on_agreement, make_quote_sweep
+from agents.settlement.retention import make_settlement_retention_sweep
+from agents.settlement.settlement import make_on_settlement, make_scheme_sweep
+from agents.settlement.windows import make_window_sweep
+from agents.transfers.credit import make_on_credit
+from agents.transfers.fulfil import make_on_fulfil
+from agents.transfers.lookup import make_on_lookup
+from agents.transfers.prepare import make_on_prepare
+from agents.transfers.timeout import make_bulk_retention_sweep, make_due_sweep, make_on_timeout, make_retention_sweep
+from clearinghub.config import Settings
+from clearinghub.domain.quotes.agreement import Policy
+from clearinghub.engine.app import EngineApp
+from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.errors import PartitionLostError
+from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.record import Sweep, SweepView
+from clearinghub.kafka.access import kafka_access
+from clearinghub.kafka.archived import ArchivedView
+from clearinghub.kafka.load import LoadReporter
+from clearinghub.kafka.ports import Archive
+from clearinghub.kafka.topology import load_topology
+from clearinghub.kafka.view import ParticipantsView
+from clearinghub.roles.fees import load_fee_rules
+from clearinghub.roles.ledger_metrics import LedgerCollector
+from clearinghub.roles.schedule import next_due_of, number_of
+from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
+from clearinghub.roles.settlement_metrics import show_nothing, show_states
+from clearinghub.roles.signals import stop_event, until_stopped
+from tables.batches import BATCHES
+from tables.bulks import BULKS
+from tables.counters import COUNTERS
+from tables.nets import NETS
+from tables.participants import PARTICIPANTS
+from tables.parties import PARTIES
+from tables.positions import POSITIONS
+from tables.quotes import QUOTES
+from tables.settlements import SETTLEMENTS
+from tables.transfers import TRANSFERS
+from tables.windows import WINDOWS
+from web.ledger.app import PartitionElsewhereError, build_ledger_app
+
+log = structlog.get_logger(__name__)
+Answer = TypeVar("Answer")
+
+TABLES: Final = (
+    TRANSFERS,
+    BULKS,
+    POSITIONS,
+    PARTICIPANTS,
+    COUNTERS,
+    WINDOWS,
+    NETS,
+    SETTLEMENTS,
+    QUOTES,
+    PARTIES,
+    BATCHES,
+)
+
+LISTED_ROWS_MAX: Final = 10_000  # windows or settlements that one question looks at, the newest
+LISTED_BYTES_MAX: Final = 16 * 1024 * 1024  # and no more of them once they are so long: no round runs meanwhile
+
+ROUNDS = Histogram(
+    "clearinghub_round_seconds",
+    "A round from its first decision to RocksDB",
+    buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
+ROUND_RECORDS = Histogram(
+    "clearinghub_round_records", "Records decided in a round", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+)
+AGES = Histogram(
+    "clearinghub_record_age_seconds",
+    "From a record's writing to its decision, the oldest of each batch",
+    ["topic"],
+    buckets=AGE_BUCKETS_S,
+)
+DEAD_LETTERS = Counter("clearinghub_ledger_dead_letters_total", "Records that made the code raise", ["topic"])
+
+
+def ledger_config(
+    settings: Settings,
+    context: LedgerContext,
+    on_wait: Callable[[int, int], None] = lambda _partition, _waited_ms: None,
+    archive: Archive | None = None,
+) -> EngineConfig:
+    """The engine of the ledger: inputs in the order in which a round takes them, work in flight before new work.
+
+    `on_wait` hears, by partition, how long (milliseconds) the oldest record of each batch has waited. With an `archive`
+    finished transfers stay until it has them.
+    """
+    on_fulfil = make_on_fulfil(context)
+    topics, coordinator = load_topology().topics, coordinator_of(settings)
+
+    def on_batch(topic: str, partition: int, age_s: float) -> None:
+        AGES.labels(topic).observe(age_s)
+        on_wait(partition, int(age_s * 1000))
+
+    return EngineConfig(
+        application_id=settings.application_id,
+        bootstrap=settings.kafka_bootstrap,
+        access=kafka_access(settings),
+        partitions=settings.partitions,
+        inputs=(
+            Input("credit", make_on_credit(context)),
+            Input("settlement", make_on_settlement(context)),
+            Input("fulfil", on_fulfil),
+            Input("timeout", make_on_timeout(context)),
+            Input("command", on_command),
+            Input("lookup", make_on_lookup(context, on_fulfil)),
+            Input("bulk-fulfil", make_on_bulk_fulfil(context), is_heavy=True),
+            Input("prepare", make_on_prepare(context)),
+            Input("bulk-prepare", make_on_bulk_prepare(context), is_heavy=True),
+            Input("agreement", make_on_agreement(context, agreement_rules(settings))),
+            Input(
+                "party",
+                make_on_party(context, {**make_batch_handlers(context), "party-import": make_on_import(context)}),
+            ),
+        ),
+        tables=TABLES,
+        output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
+        dead_letter_topic="dead-letter",
+        data_dir=settings.data_dir / f"ledger-{settings.instance}",
+        topic_prefix=settings.topic_prefix,
+        instance=settings.instance,
+        worker_url=worker_url(settings),
+        round_records_max=settings.round_records_max,
+        round_interval_ms=settings.round_interval_ms,
+        backlog_records_max=settings.batch_backlog_records_max,
+        session_timeout_ms=settings.session_timeout_ms,
+        standby_replicas=settings.standby_replicas,
+        on_open=make_announcement(worker_url(settings)),
+        sweeps=(
+            make_due_sweep(),
+            make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout"),
+            make_retention_sweep(settings.transfer_retention_s * 1000, archive),
+            make_bulk_retention_sweep(settings.transfer_retention_s * 1000, archive),
+            make_quote_sweep(settings.quote_retention_s * 1000),
+            make_scheme_sweep(coordinator, settings.hub_name),
+            make_window_sweep(coordinator, next_due_of(settings), number_of(settings)),
+            make_settlement_retention_sweep(coordinator, settings.settlement_retention_s * 1000, show_states),
+        ),
+        sweep_interval_ms=settings.sweep_interval_ms,
+        on_batch=on_batch,
+        on_round=_on_round,
+        on_culprit=make_on_culprit(context),
+        on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
+    )
+
+
+def agreement_rules(settings: Settings) -> AgreementRules:
+    """What the settings say of quotes and what is relayed beside them."""
+    return AgreementRules(
+        Policy(settings.hub_name, parties_must_match=settings.quote_parties_must_match),
+        settings.forward_patience_ms,
+        quotes_stored=settings.quotes == "stored",
+        quote_lifetime_ms=settings.quote_lifetime_s * 1000,
+    )
+
+
+def coordinator_of(settings: Settings) -> int:
+    """The partition of the hub's name, which coordinates settlement."""
+    return Partitioner({"command": settings.partitions})("command", settings.hub_name)
+
+
+def worker_url(settings: Settings) -> str:
+    """Where the other roles reach this worker."""
+    return settings.ledger_url or f"http://127.0.0.1:{settings.ledger_port}"
+
+
+def make_announcement(url: str) -> Sweep:
+    """Say, in a partition's first transaction, who answers for it: a worker that was fenced cannot say so."""
+    value = orjson.dumps({"v": 1, "url": url})
+
+    def announce(view: SweepView, _now_ms: int) -> None:
+        view.emit("workers", str(view.partition), value)
+
+    return announce
+
+
+def _on_round(_partition: int, records: int, seconds: float) -> None:
+    ROUNDS.observe(seconds)
+    ROUND_RECORDS.observe(records)
+
+
+class LedgerHealth:
+    """UP only when the tables are recovered and every assigned partition is at work (fspiop 12)."""
+
+    def __init__(self, app: EngineApp, coordinator: int) -> None:
+        self._app = app
+        self._coordinator = coordinator
+
+    async def services(self) -> dict[str, bool]:
+        """`datastore` is the tables, `broker` the group."""
+        if self._coordinator not in self._app.ready_partitions:
+            show_nothing()
+        return {"datastore": self._app.is_ready, "broker": bool(self._app.consumer.assignment()) or self._app.is_ready}
+
+
+class Rows:
+    """The tables' rows, as committed; see `web.ledger.app.LedgerRows`."""
+
+    def __init__(self, app: EngineApp) -> None:
+        self._app = app
+
+    async def positions(self, partition: int, participant: str) -> list[bytes]:
+        """A participant's accounts."""
+        store = self._app.store(POSITIONS.name)
+        prefix = f"{participant}/".encode()
+        return await self._read(partition, lambda: list(store.rows_with_prefix(partition, prefix)))
+
+    async def transfer(self, partition: int, transfer_id: str) -> bytes | None:
+        """A transfer."""
+        store = self._app.store(TRANSFERS.name)
+        return await self._read(partition, lambda: store.row(partition, transfer_id.encode()))
+
+    async def parties(self, partition: int, after: str, count_max: int) -> list[tuple[bytes, bytes]]:
+        """The built-in oracle's next rows."""
+        store = self._app.store(PARTIES.name)
+        return await self._read(partition, lambda: store.rows_after(partition, after.encode(), count_max))
+
+    async def settlement_rows(self, partition: int, keys: list[str]) -> list[bytes]:
+        """Rows of table `settlement`."""
+        store = self._app.store(SETTLEMENTS.name)
+
+        def found() -> list[bytes]:
+            rows = (store.row(partition, key.encode()) for key in keys)
+            return [row for row in rows if row is not None]
+
+        return await self._read(partition, found)
+
+    async def last_settlement_rows(self, partition: int, kind: str) -> list[bytes]:
+        """The last rows of a kind in table `settlement`."""
+        store, prefix = self._app.store(SETTLEMENTS.name), f"{kind}/".encode()
+        question = partial(store.last_rows_with_prefix, partition, prefix, LISTED_ROWS_MAX, LISTED_BYTES_MAX)
+        return await self._read(partition, question)
+
+    async def _read(self, partition: int, question: Callable[[], Answer]) -> Answer:
+        try:
+            return await self._app.read(partition, lambda _view: question())
+        except PartitionLostError as error:
+            raise PartitionElsewhereError from error
+
+
+async def run_ledger(settings: Settings) -> None:
+    """Work until told to stop.
+
+    Raises:
+        FeesFileError: the file of interchange fees cannot be used.
+        RoleFailedError: a partition failed; the supervisor starts the role again, and it recovers.
+    """
+    stop = stop_event()
+    fee_rules = load_fee_rules(settings.interchange_fees_file)
+    participants = ParticipantsView(settings)
+    await participants.start()
+    context = LedgerContext(
+        settings.hub_name,
+        participants,
+        settings.on_us_transfers,
+        confirm_to_payee=settings.confirm_to_payee,
+        completed_ahead_ms_max=settings.completed_timestamp_ahead_ms_max,
+        completed_age_ms_max=settings.completed_timestamp_age_ms_max,
+        fsp_in_bulk_paths=settings.fsp_in_bulk_paths,
+        forward_patience_ms=settings.forward_patience_ms,
+        built_in_oracle_types=frozenset(settings.built_in_oracle_types),
+        participants_reference_shapes=settings.participants_reference_shapes,
+        fee_rules=fee_rules,
+    )
+    load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
+    archive = ArchivedView(settings) if settings.archiving else None
+    app = EngineApp(ledger_config(settings, context, load.note, archive))
+
+    health = LedgerHealth(app, coordinator_of(settings))
+    listener = Listener(build_ledger_app(Rows(app), health), settings.bind_host, settings.ledger_port)
+    app.finalize()
+    try:
+        if archive is not None:
+            await archive.start()
+        await app.start()
+        REGISTRY.register(LedgerCollector(app, [settings.topic(one.topic) for one in app.engine_config.inputs]))
+        await load.start()
+        await listener.start()
+        await until_stopped(stop, app.failed)
+    finally:
+        log.info("stopping")
+        await load.stop()
+        await app.stop()
+        await listener.stop()
+        await participants.stop()
+        if archive is not None:
+            await archive.stop()

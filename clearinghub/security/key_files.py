@@ -1,0 +1,149 @@
+"""Keys in files: PEM, as openssl and Mojaloop's tools write it. No error and no log ever shows what is in a file."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from cryptography.x509 import load_pem_x509_certificate
+
+from clearinghub.security.algorithms import PrivateKey, PublicKey, key_fault
+from clearinghub.security.errors import KeyFileError
+
+FILE_BYTES_MAX: Final = 65_536
+KEYS_PER_FILE_MAX: Final = 4  # the old and the new while one is replaced, and some to spare: each costs a try
+PRIVATE_MODE: Final = 0o600
+PUBLIC_MODE: Final = 0o644
+
+_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----.+?-----END \1-----", re.DOTALL)
+_UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantKey:
+    """A public key; one from a certificate counts within the certificate's dates, in seconds since 1970, UTC."""
+
+    public_key: PublicKey
+    valid_from_s: float = float("-inf")
+    valid_until_s: float = float("inf")
+
+
+def read_public_keys(path: Path) -> tuple[ParticipantKey, ...]:
+    """All public keys and certificates of a PEM file.
+
+    A certificate is a key with dates: who issued it is not asked, for what is trusted is that the file is there.
+
+    Raises:
+        KeyFileError: it cannot be read, or something in it is no key that may be used.
+    """
+    blocks = list(_BLOCK.finditer(_content(path)))
+    if not blocks:
+        raise KeyFileError(f"{path}: no PEM public key or certificate in it")
+    if len(blocks) > KEYS_PER_FILE_MAX:
+        raise KeyFileError(f"{path}: {len(blocks)} keys, at most {KEYS_PER_FILE_MAX} are taken")
+    return tuple(_public_key(path, block[1].decode("ascii"), block[0]) for block in blocks)
+
+
+def read_private_key(path: Path) -> PrivateKey:
+    """The private key of a PEM file.
+
+    Raises:
+        KeyFileError: it cannot be read, or is no key that may be used.
+    """
+    content = _content(path)
+    try:
+        key = load_pem_private_key(content, password=None)
+    except TypeError as error:  # the library's way to say that it wants a passphrase
+        raise KeyFileError(
+            f"{path}: protected by a passphrase; store it without one, readable by the hub alone"
+        ) from error
+    except _UNREADABLE:
+        raise KeyFileError(f"{path}: no PEM private key in it") from None
+    fault = key_fault(key)
+    if fault is not None:
+        raise KeyFileError(f"{path}: {fault}")
+    assert isinstance(key, PrivateKey)
+    if path.stat().st_mode & stat.S_IROTH:
+        _log.warning("jws-private-key-readable-by-all", file=str(path))
+    return key
+
+
+def write_key_pair(folder: Path, name: str, key: PrivateKey) -> tuple[Path, Path]:
+    """Write NAME.key, for its owner's eyes only, and NAME.pem with the public key; gives both paths.
+
+    Raises:
+        KeyFileError: one of them is there already, or the folder cannot be written to.
+    """
+    private_format = PrivateFormat.PKCS8 if isinstance(key, rsa.RSAPrivateKey) else PrivateFormat.TraditionalOpenSSL
+    # Mojaloop's SDK knows a key of the curve by the older format's first line.
+    private = key.private_bytes(Encoding.PEM, private_format, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    paths = folder / f"{name}.key", folder / f"{name}.pem"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            if path.exists():
+                raise KeyFileError(f"{path} is there already; keys are never overwritten")
+        _write_new(paths[0], private, PRIVATE_MODE)
+        _write_new(paths[1], public, PUBLIC_MODE)
+    except OSError as error:
+        raise KeyFileError(f"{error.filename or folder}: {error.strerror}") from error
+    return paths
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise KeyFileError(f"{path}: {error.strerror}") from error
+    if len(content) > FILE_BYTES_MAX:
+        raise KeyFileError(f"{path}: longer than {FILE_BYTES_MAX} bytes")
+    return content
+
+
+def _public_key(path: Path, label: str, block: bytes) -> ParticipantKey:
+    if "PRIVATE KEY" in label:
+        raise KeyFileError(f"{path}: holds a private key; only public keys belong here, and this one is no secret now")
+    valid_from_s, valid_until_s = float("-inf"), float("inf")
+    try:
+        key: object
+        if label == "CERTIFICATE":
+            certificate = load_pem_x509_certificate(block)
+            key = certificate.public_key()
+            valid_from_s = certificate.not_valid_before_utc.timestamp()
+            valid_until_s = certificate.not_valid_after_utc.timestamp()
+        else:
+            key = load_pem_public_key(block)
+    except _UNREADABLE:
+        raise KeyFileError(f"{path}: no readable public key or certificate") from None
+    fault = key_fault(key)
+    if fault is not None:
+        raise KeyFileError(f"{path}: {fault}")
+    assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
+    return ParticipantKey(key, valid_from_s, valid_until_s)
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    """Create the file with its mode from the first moment on; the process's mask must not widen or narrow it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
+        file.write(content)

@@ -1,0 +1,28 @@
+"""Names as the hub has them, so that a slip of the fingers is told before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from clearinghub.callbacks.urls import is_endpoint_type
+
+ENDPOINT_PREFIX: Final = "FSPIOP_CALLBACK_URL_"
+
+# Equal to web/admin/schemas.py's, which a test compares; without a letter or a digit a name would be a step in a path.
+_NAME: Final = re.compile(r"(?!limits$)(?=.*[A-Za-z0-9])[A-Za-z0-9._-]{2,30}")
+
+
+def is_participant_name(text: str) -> bool:
+    """True if a participant may have this name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def full_endpoint_type(text: str) -> str | None:
+    """An endpoint type of fspiop 5.4, or None; the prefix that most of them have may be left out."""
+    return next((known for known in (text, ENDPOINT_PREFIX + text) if is_endpoint_type(known)), None)
+
+
+def short_endpoint_type(text: str) -> str:
+    """An endpoint type as people read it, and may write it."""
+    return text.removeprefix(ENDPOINT_PREFIX)

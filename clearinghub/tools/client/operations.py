@@ -1,0 +1,243 @@
+"""What operators do with a hub, each as one call: the words of the command line and of `apply`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from pydantic import TypeAdapter, ValidationError
+
+from clearinghub.domain.errors import ErrorCode
+from clearinghub.domain.money import format_amount
+from clearinghub.tools.client.admin import AdminClient, AdminError, RefusedError, Reply
+from clearinghub.tools.client.responses import (
+    BALANCES,
+    POSITION,
+    SETTLEMENT,
+    AccountBalance,
+    Endpoint,
+    Limit,
+    LimitValue,
+    Participant,
+    SettlementModel,
+)
+
+NET_DEBIT_CAP: Final = "NET_DEBIT_CAP"
+RECORD_FUNDS_IN: Final = "recordFundsIn"
+RESERVE_FUNDS_OUT: Final = "recordFundsOutPrepareReserve"
+COMMIT_FUNDS_OUT: Final = "recordFundsOutCommit"
+ABORT_FUNDS_OUT: Final = "recordFundsOutAbort"
+
+# What the ledger made of a request for funds, which the API answers with 202 in any case (fspiop 5.2).
+STATE_HEADER: Final = "X-Funds-State"
+REASON_HEADER: Final = "X-Funds-Reason"
+_ALREADY: Final = "already "  # how the reason begins where the request had its effect before
+
+QUERIES_MAX: Final = 8  # at a time; each asks the ledger
+
+Content = TypeVar("Content")
+
+_PARTICIPANT: Final = TypeAdapter(Participant)
+_PARTICIPANTS: Final = TypeAdapter(list[Participant])
+_LIMITS: Final = TypeAdapter(list[Limit])
+_ENDPOINTS: Final = TypeAdapter(list[Endpoint])
+_MODEL: Final = TypeAdapter(SettlementModel)
+_MODELS: Final = TypeAdapter(list[SettlementModel])
+
+
+class NoSuchAccountError(AdminError):
+    """The participant has no account of that kind, so there is nothing to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """A movement of funds that an operator asks for; repeating it with the same fields is harmless."""
+
+    transfer_id: str
+    participant: str
+    currency: str
+    amount_units: int
+    reference: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FundsAnswer:
+    """What the ledger did: the state that the transfer has, and why it has it or was left alone.
+
+    `repeated` is True if it had the state before, from the same request. A hub that does not tell (fspiop 5.2 asks for
+    nothing but 202) gives neither state nor reason.
+    """
+
+    state: str | None
+    reason: str | None
+    repeated: bool = False
+
+
+class Operations:
+    """All methods raise AdminError; see clearinghub/tools/client/admin.py for its kinds."""
+
+    def __init__(self, admin: AdminClient) -> None:
+        self._admin = admin
+
+    async def participants(self) -> list[Participant]:
+        """All of them, the hub included."""
+        return await self._read("/participants", _PARTICIPANTS)
+
+    async def participant(self, name: str) -> Participant:
+        """One of them."""
+        return await self._read(_path(name), _PARTICIPANT)
+
+    async def balances(self, name: str) -> list[AccountBalance]:
+        """A participant's accounts with what they hold."""
+        return await self._read(f"{_path(name)}/accounts", BALANCES)
+
+    async def account(self, name: str, currency: str, account_type: str) -> AccountBalance:
+        """One of them.
+
+        Raises:
+            NoSuchAccountError: there is none.
+        """
+        for account in await self.balances(name):
+            if (account.currency, account.account_type) == (currency, account_type):
+                return account
+        raise NoSuchAccountError(f"{name} has no {account_type} account in {currency}")
+
+    async def limits(self) -> list[Limit]:
+        """All participants' caps."""
+        return await self._read("/participants/limits", _LIMITS)
+
+    async def endpoints(self, name: str) -> list[Endpoint]:
+        """A participant's endpoints."""
+        return await self._read(f"{_path(name)}/endpoints", _ENDPOINTS)
+
+    async def models(self) -> list[SettlementModel]:
+        """The active settlement models."""
+        return await self._read("/settlementModels", _MODELS)
+
+    async def model(self, name: str) -> SettlementModel | None:
+        """A settlement model, active or not, or None."""
+        try:
+            return await self._read(f"/settlementModels/{quote(name, safe='')}", _MODEL)
+        except RefusedError as error:
+            if error.code == ErrorCode.ID_NOT_FOUND.code:
+                return None
+            raise
+
+    async def add_hub_account(self, hub_name: str, currency: str, account_type: str) -> None:
+        """One more account of the hub."""
+        await self._admin.call("POST", f"{_path(hub_name)}/accounts", {"currency": currency, "type": account_type})
+
+    async def add_model(self, body: dict[str, Any]) -> None:
+        """One more settlement model; `body` is that of POST /settlementModels."""
+        await self._admin.call("POST", "/settlementModels", body)
+
+    async def set_model_active(self, name: str, *, active: bool) -> None:
+        """Switch a settlement model on or off."""
+        await self._admin.call("PUT", f"/settlementModels/{quote(name, safe='')}", {"isActive": active})
+
+    async def add_participant(self, name: str, currency: str, *, is_proxy: bool = False) -> Participant:
+        """A new participant, or one more currency for one that exists."""
+        body = {"name": name, "currency": currency, **({"isProxy": True} if is_proxy else {})}
+        return _parsed(await self._admin.call("POST", "/participants", body), _PARTICIPANT)
+
+    async def set_participant_active(self, name: str, *, active: bool) -> Participant:
+        """Switch a participant on or off."""
+        return _parsed(await self._admin.call("PUT", _path(name), {"isActive": active}), _PARTICIPANT)
+
+    async def set_account_active(self, name: str, account_id: int, *, active: bool) -> None:
+        """Switch a POSITION account on or off."""
+        await self._admin.call("PUT", f"{_path(name)}/accounts/{account_id}", {"isActive": active})
+
+    async def set_limit(
+        self, name: str, currency: str, cap_units: int, alarm_percent: int | None, before: LimitValue | None
+    ) -> None:
+        """Set a net debit cap: the first one opens the accounts for transfers, a later one takes its place.
+
+        Args:
+            name: the participant.
+            currency: of the cap.
+            cap_units: the cap in 1/10,000.
+            alarm_percent: share of the cap from which operators want to hear; None leaves it as it is.
+            before: the cap that is set already, or None.
+        """
+        limit = {"type": NET_DEBIT_CAP, "value": format_amount(cap_units)}
+        if before is None:
+            first = {"currency": currency, "limit": limit, "initialPosition": 0}
+            await self._admin.call("POST", f"{_path(name)}/initialPositionAndLimits", first)
+            if alarm_percent is None:
+                return
+        kept = before.alarm_percent if before is not None else None
+        adjusted = {**limit, "alarmPercentage": alarm_percent if alarm_percent is not None else kept}
+        await self._admin.call("PUT", f"{_path(name)}/limits", {"currency": currency, "limit": adjusted})
+
+    async def set_endpoint(self, name: str, endpoint_type: str, value: str) -> None:
+        """Set the endpoint of a type."""
+        await self._admin.call("POST", f"{_path(name)}/endpoints", {"type": endpoint_type, "value": value})
+
+    async def request_funds(self, action: str, funds: Funds) -> FundsAnswer:
+        """Record funds in, or reserve funds out (`action`)."""
+        account = await self.account(funds.participant, funds.currency, SETTLEMENT)
+        body = {
+            "transferId": funds.transfer_id,
+            "externalReference": funds.reference,
+            "action": action,
+            "reason": funds.reason,
+            "amount": {"amount": format_amount(funds.amount_units), "currency": funds.currency},
+        }
+        path = f"{_path(funds.participant)}/accounts/{account.account_id}"
+        return _funds_answer(await self._admin.call("POST", path, body))
+
+    async def complete_funds_out(
+        self, action: str, name: str, currency: str, transfer_id: str, reason: str
+    ) -> FundsAnswer:
+        """Commit or abort reserved funds out (`action`)."""
+        account = await self.account(name, currency, SETTLEMENT)
+        path = f"{_path(name)}/accounts/{account.account_id}/transfers/{quote(transfer_id, safe='')}"
+        return _funds_answer(await self._admin.call("PUT", path, {"action": action, "reason": reason}))
+
+    async def position_account(self, name: str, currency: str) -> AccountBalance:
+        """The account that transfers move."""
+        return await self.account(name, currency, POSITION)
+
+    async def _read(self, path: str, kind: TypeAdapter[Content]) -> Content:
+        return _parsed(await self._admin.call("GET", path), kind)
+
+
+async def of_each(names: Iterable[str], ask: Callable[[str], Awaitable[Content]]) -> dict[str, Content]:
+    """Each name with the answer to it, some questions at a time; the first failure ends it."""
+    turns = asyncio.Semaphore(QUERIES_MAX)
+
+    async def in_turn(name: str) -> tuple[str, Content]:
+        async with turns:
+            return name, await ask(name)
+
+    tasks = [asyncio.create_task(in_turn(name)) for name in names]
+    try:
+        return dict(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _path(name: str) -> str:
+    return f"/participants/{quote(name, safe='')}"
+
+
+def _parsed(reply: Reply, kind: TypeAdapter[Content]) -> Content:
+    try:
+        return kind.validate_python(reply.content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise AdminError(f"the hub's answer cannot be read: {place}: {first['msg']}") from error
+
+
+def _funds_answer(reply: Reply) -> FundsAnswer:
+    state, reason = reply.headers.get(STATE_HEADER), reply.headers.get(REASON_HEADER)
+    if state is None and reason is not None and reason.startswith(_ALREADY):
+        return FundsAnswer(reason.removeprefix(_ALREADY), None, repeated=True)
+    return FundsAnswer(state, reason)

@@ -1,0 +1,109 @@
+"""The day's transfers on their way: sent a bounded number at a time, each until its payer has heard how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import perf_counter_ns
+from typing import Final
+
+from aiohttp import ClientError
+
+from sandbox.behaviour import REJECTION_CODE, Behaviour
+from sandbox.callback import Callback
+from sandbox.demo.day.plan import DayPlan, DayTransfer
+from sandbox.demo.day.problems import Problems
+from sandbox.dfsp import SimulatedDfsp
+from sandbox.wire import TransferOrder
+
+IN_FLIGHT_MAX: Final = 24
+WAIT_S: Final = 90.0  # for a transfer's end
+LIFETIME_S: Final = 120
+BUSY_PAUSE_S: Final = 1.0  # what a hub under load asks for with Retry-After
+
+ENDINGS: Final[Mapping[Behaviour, str]] = {
+    Behaviour.COMMIT: "PUT COMMITTED",
+    Behaviour.RESERVE: "PUT COMMITTED",
+    Behaviour.REJECT: f"ERROR {REJECTION_CODE}",
+    Behaviour.WRONG_FULFILMENT: "ERROR 3100",
+}
+"""What the payer must hear."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """A transfer that was sent, and when its payer heard of its end; times of `time.perf_counter_ns`."""
+
+    transfer: DayTransfer
+    transfer_id: str
+    posted_at_ns: int
+    heard_at_ns: int | None = None
+
+
+class Traffic:
+    """Sends the plan's transfers in their order. `ended` of them are over at any time."""
+
+    def __init__(self, plan: DayPlan, dfsps: Mapping[str, SimulatedDfsp], problems: Problems) -> None:
+        self.sent: list[Sent] = []
+        self.ended = 0
+        self._plan = plan
+        self._dfsps = dfsps
+        self._problems = problems
+        self._room = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._progress = asyncio.Condition()
+
+    async def run(self, done: Callable[[], None]) -> None:
+        """All of them; `done` is called as each ends."""
+        async with asyncio.TaskGroup() as group:
+            for transfer in self._plan.transfers:
+                await self._room.acquire()
+                group.create_task(self._send(transfer, done))
+
+    async def reach(self, count: int) -> None:
+        """Wait until so many have ended."""
+        async with self._progress:
+            await self._progress.wait_for(lambda: self.ended >= count)
+
+    async def _send(self, transfer: DayTransfer, done: Callable[[], None]) -> None:
+        try:
+            await self._play(transfer)
+        finally:
+            self._room.release()
+            async with self._progress:
+                self.ended += 1
+                self._progress.notify_all()
+            done()
+
+    async def _play(self, transfer: DayTransfer) -> None:
+        payer, payee = self._dfsps[transfer.payer], self._dfsps[transfer.payee]
+        order = payer.order(
+            payee, transfer.amount_units, transfer.currency, behaviour=transfer.behaviour, lifetime_s=LIFETIME_S
+        )
+        sent = Sent(transfer, order.transfer_id, perf_counter_ns())
+        self.sent.append(sent)
+        wanted = ENDINGS[transfer.behaviour]
+        try:
+            async with asyncio.timeout(WAIT_S):
+                status = await self._post(payer, order)
+                if not self._problems.check(f"POST of {order.transfer_id}", int(HTTPStatus.ACCEPTED), status):
+                    return
+            ending = await payer.wait_for(order.transfer_id, _is_end, timeout_s=WAIT_S)
+        except (ClientError, TimeoutError) as error:
+            self._problems.add(f"{order.transfer_id} ({transfer.behaviour.value}): {error or 'no answer in time'}")
+            return
+        sent.heard_at_ns = ending.arrived_at_ns
+        self._problems.check(f"{order.transfer_id} ({transfer.behaviour.value})", wanted, ending.label)
+
+    async def _post(self, payer: SimulatedDfsp, order: TransferOrder) -> int:
+        """The hub's status; while it is busy it is asked again, with the same."""
+        while True:
+            answer = await payer.post_transfer(order)
+            if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                return answer.status
+            await asyncio.sleep(BUSY_PAUSE_S)
+
+
+def _is_end(callback: Callback) -> bool:
+    return callback.label in ENDINGS.values()

@@ -1,0 +1,39 @@
+"""Who hears of it when a bulk cannot be passed on (fspiop 5.4, 8.1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.bulk.notify import BULK_ERROR, BulkNotifier
+from agents.posting import LedgerContext
+from clearinghub.callbacks.failure import failure_callback
+from clearinghub.callbacks.notification import Failure, Notification
+from clearinghub.callbacks.reason import Reason, ReasonCode
+from tests.fakes import FakeParticipants, MemoryView, Offsets
+
+
+def posted(*, fsp_in_bulk_paths: bool = False) -> Notification:
+    """The bulk as the payee gets it."""
+    view = MemoryView()
+    context = LedgerContext("Hub", FakeParticipants(), fsp_in_bulk_paths=fsp_in_bulk_paths)
+    record = Offsets("bulk-prepare", 0).record(b"", 1_700_000_000_000)
+    BulkNotifier(record, view, "b-1", None, context).post("payee", "payer", b"{}")
+    [emitted] = view.take()
+    return Notification.parse(emitted.value)
+
+
+@pytest.mark.parametrize(
+    ("fsp_in_bulk_paths", "path"), [(False, "/bulkTransfers/b-1/error"), (True, "/payer/bulkTransfers/b-1/error")]
+)
+def test_the_payer_hears_when_its_payee_has_no_endpoint(fsp_in_bulk_paths: bool, path: str) -> None:
+    told = posted(fsp_in_bulk_paths=fsp_in_bulk_paths)
+
+    assert ("payee", "POST", "/bulkTransfers") == (told.receiver, told.method, told.path)
+    assert Failure("payer", BULK_ERROR, path, {"id": "b-1"}, no_endpoint_only=True) == told.failure
+    error = failure_callback(told, Reason(ReasonCode.NO_ENDPOINT), "Hub")
+    assert error is not None
+    assert b'"errorCode":"1001"' in error.body
+
+
+def test_of_an_attempt_that_may_have_arrived_it_hears_nothing_but_the_expiry() -> None:
+    assert failure_callback(posted(), Reason(ReasonCode.RETRIES_EXHAUSTED), "Hub") is None

@@ -1,0 +1,136 @@
+"""Lines of bulks are settled as single transfers are: at once under an immediate gross model, and with their fees."""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+import pytest
+
+from agents.bulk.fulfil import make_on_bulk_fulfil
+from agents.bulk.prepare import make_on_bulk_prepare
+from agents.posting import LedgerContext
+from clearinghub.domain.bulk.bulk import BulkState
+from clearinghub.domain.participants.participant import Account, Participant, SettlementModel
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE, FeeRule
+from clearinghub.domain.settlement.netting import GROSS, NET, Flow, Net, Party
+from clearinghub.domain.transfers.transfer import State
+from clearinghub.messages import decode, encode
+from sandbox.ilp import Payment, encode_base64url, encode_packet
+from tables.bulks import BULKS
+from tables.nets import NetKey, nets_of
+from tables.participants import PARTICIPANTS
+from tables.positions import POSITIONS, position_key
+from tables.scheme import KEY, SCHEME, SchemeCopy
+from tables.transfers import TRANSFERS
+from tests.fakes import FakeParticipants, MemoryView, Offsets
+from tests.property.bulk_world import Post, Put, record_of
+from tests.unit.domain.samples import NOW_MS
+
+CGS = SettlementModel(
+    1,
+    "CGS",
+    True,
+    "GROSS",
+    "BILATERAL",
+    "IMMEDIATE",
+    "USD",
+    True,
+    "POSITION",
+    "SETTLEMENT",
+    True,
+)
+RULES = (
+    FeeRule("deposits", "USD", transaction={"scenario": "DEPOSIT"}, fixed=7),
+    FeeRule("others", "USD", fixed=2),
+)
+POST = Post("b", "payer", (("t1", 10), ("t2", 20), ("t3", 30)), NOW_MS + 1_000)
+PUT = Put("b", "payee", "Hub", (("t1", True), ("t2", True), ("t3", None)))
+
+
+class Payer:
+    """The payer's partition."""
+
+    def __init__(self, *rules: FeeRule) -> None:
+        kinds = ("POSITION", "SETTLEMENT", INTERCHANGE_FEE)
+        accounts = tuple(Account(number, "USD", kind, True, 0) for number, kind in enumerate(kinds, start=1))
+        known = {name: Participant(1, name, True, 0, accounts=accounts) for name in ("payer", "payee")}
+        context = LedgerContext("Hub", FakeParticipants(known), fee_rules=rules)
+        self.view = MemoryView()
+        self._prepare, self._fulfil = make_on_bulk_prepare(context), make_on_bulk_fulfil(context)
+        self.view.put(PARTICIPANTS, "payer", known["payer"])
+        for number, kind in enumerate(kinds, start=1):
+            row = Position("payer", "USD", kind, number, net_debit_cap=1_000, active=True)
+            self.view.put(POSITIONS, position_key("payer", "USD", kind), row)
+        self._change("SETTLEMENT", -1_000)
+
+    def _change(self, kind: str, change: int) -> None:
+        key = position_key("payer", "USD", kind)
+        row = self.view.get(POSITIONS, key)
+        assert row is not None
+        self.view.put(POSITIONS, key, row._replace(value=row.value + change))
+
+    def pay(self, packets: dict[str, str] | None = None) -> None:
+        """The bulk, and the payee's answer to it: the last line fails."""
+        _topic, value = record_of(POST)
+        line, body = decode(value)
+        content = orjson.loads(body)
+        for one in content["individualTransfers"]:
+            one["ilpPacket"] = (packets or {}).get(one["transferId"], "nonsense")
+        for handler, sent in (
+            (self._prepare, encode(line, orjson.dumps(content))),
+            (self._fulfil, record_of(PUT)[1]),
+        ):
+            for _step in handler(Offsets("bulk").record(sent, NOW_MS), self.view) or ():
+                pass
+
+    def value(self, kind: str) -> int:
+        row = self.view.get(POSITIONS, position_key("payer", "USD", kind))
+        assert row is not None
+        return row.value
+
+
+@pytest.fixture
+def gross() -> Payer:
+    payer = Payer()
+    payer.view.put(SCHEME, KEY, SchemeCopy(1, (CGS,)))
+    return payer
+
+
+def packet(scenario: str) -> str:
+    transaction = json.dumps({"transactionType": {"scenario": scenario}}).encode()
+    return encode_packet(Payment(100, "g.payee", encode_base64url(transaction).encode()))
+
+
+def test_lines_are_settled_at_once_under_an_immediate_gross_model(gross: Payer) -> None:
+    gross.pay()
+
+    assert {"t1": State.SETTLED, "t2": State.SETTLED, "t3": State.ABORTED_ERROR} == {
+        name: row.state for name, row in gross.view.rows(TRANSFERS).items()
+    }
+    assert (0, -1_000 + 30) == (gross.value("POSITION"), gross.value("SETTLEMENT"))
+    assert ["SETTLEMENT"] * 2 == [one.line["settles_into"] for one in gross.view.on("credit")]
+    key = NetKey(1, Flow("USD", "POSITION", GROSS), Party("payer"))
+    assert {key: Net(debits=30, debit_count=2)} == nets_of(gross.view, 1)
+
+
+def test_the_bulk_is_complete_then_and_its_payer_is_shown_fulfilments(gross: Payer) -> None:
+    gross.pay()
+
+    bulk = gross.view.rows(BULKS)["b"]
+    assert (BulkState.COMPLETED, 2, 1) == (bulk.state, bulk.tally.committed, bulk.tally.aborted)
+    told = [decode(one.value)[1] for one in gross.view.on("notification") if one.key == "payer"]
+    results = orjson.loads(told[-1])["individualTransferResults"]
+    assert ["fulfilment", "fulfilment", "errorInformation"] == [list(one)[-1] for one in results]
+
+
+def test_each_line_that_commits_costs_the_fee_of_its_own_packet() -> None:
+    payer = Payer(*RULES)
+    payer.pay({"t1": packet("DEPOSIT"), "t2": packet("TRANSFER"), "t3": packet("DEPOSIT")})
+
+    assert 7 + 2 == payer.value(INTERCHANGE_FEE)
+    key = NetKey(1, Flow("USD", INTERCHANGE_FEE, NET), Party("payer"))
+    assert Net(debits=9, debit_count=2) == nets_of(payer.view, 1)[key]
+    fees = [one.line for one in payer.view.on("credit") if one.line["account_type"] == INTERCHANGE_FEE]
+    assert [("t1", -7), ("t2", -2)] == [(one["id"], one["change"]) for one in fees]

@@ -1,0 +1,41 @@
+"""A hub whose models are older than the partitions' copies of them tells them once."""
+
+from __future__ import annotations
+
+from agents.settlement.settlement import make_scheme_sweep, publish_scheme
+from clearinghub.domain.participants.participant import Participant
+from tables.participants import PARTICIPANTS
+from tests.fakes import MemoryView
+from tests.property.settlement_world import HUB, MODELS
+
+HUBS_ROW = Participant(1, HUB, active=True, created_at_ms=1, models=MODELS, version=7)
+NOW_MS = 1_700_000_000_000
+
+
+def told(view: MemoryView) -> list[tuple[int | None, int]]:
+    return [(one.partition, one.line["scheme"]["hub_version"]) for one in view.take() if one.topic == "settlement"]
+
+
+def test_models_that_nobody_was_told_of_are_told_once() -> None:
+    view, sweep = MemoryView(0, 2), make_scheme_sweep(0, HUB)
+    sweep(view, NOW_MS)
+    view.put(PARTICIPANTS, HUB, Participant(1, HUB, active=True, created_at_ms=1))
+    sweep(view, NOW_MS)
+    assert [] == told(view)
+
+    view.put(PARTICIPANTS, HUB, HUBS_ROW)
+    for _ in range(3):
+        sweep(view, NOW_MS)
+    assert [(0, 7), (1, 7)] == told(view)
+
+
+def test_models_that_were_told_are_not_told_again_nor_by_others() -> None:
+    view, other = MemoryView(0, 2), MemoryView(1, 2)
+    for one in (view, other):
+        one.put(PARTICIPANTS, HUB, HUBS_ROW)
+    publish_scheme(view, HUBS_ROW)
+    view.take()
+
+    for one in (view, other):
+        make_scheme_sweep(0, HUB)(one, NOW_MS)
+        assert [] == told(one)

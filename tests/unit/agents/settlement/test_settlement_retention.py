@@ -1,0 +1,135 @@
+"""What is settled leaves the table after its time, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from agents.settlement.retention import ROWS_AT_ONCE, make_settlement_retention_sweep
+from agents.settlement.settlements import LATEST as LATEST_SETTLEMENT
+from agents.settlement.windows import LATEST as LATEST_WINDOW
+from agents.settlement.windows import stored_nets
+from clearinghub.domain.settlement.creation import ContentNets
+from clearinghub.domain.settlement.netting import Flow, Net, Party
+from clearinghub.domain.settlement.settlement import Line, Settlement, SettlementState, Terms
+from clearinghub.domain.settlement.window import Content, Window, WindowState
+from tables.counters import COUNTERS
+from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key, window_key
+from tests.fakes import MemoryView
+
+RETENTION_MS = 1_000
+CHANGED_MS = 1_700_000_000_000
+FLOW = Flow("USD", "POSITION", "NET")
+LINE = Line("alpha", 1, 2, "USD", (), SettlementState.SETTLED, "r", None, CHANGED_MS, CHANGED_MS)
+SETTLEMENT = Settlement(
+    1,
+    Terms("M", "POSITION", False, True, True),
+    SettlementState.SETTLED,
+    "r",
+    None,
+    CHANGED_MS,
+    CHANGED_MS,
+    ((1, FLOW),),
+    (LINE,),
+)
+GONE_MS = CHANGED_MS + RETENTION_MS + 1
+
+
+class Coordinator:
+    """The hub's partition, and what was counted there."""
+
+    def __init__(self) -> None:
+        self.view = MemoryView(1, 2)
+        self.counted: list[tuple[str, Mapping[str, int]]] = []
+        self._sweep = make_settlement_retention_sweep(
+            1, RETENTION_MS, lambda kind, states: self.counted.append((kind, dict(states)))
+        )
+
+    def window(self, number: int, state: WindowState) -> None:
+        content = Content(number * 10, FLOW, state, CHANGED_MS, CHANGED_MS, 1)
+        row = Window(number, state, "r", CHANGED_MS, CHANGED_MS, True, (0, 1), (content,))
+        self.view.put(SETTLEMENT_WINDOWS, window_key(number), row)
+        nets = ContentNets({Party("alpha"): Net(5, 5, 1, 1)}, {})
+        self.view.put(CONTENTS, content_key(number, FLOW), nets)
+        self.view.put(COUNTERS, LATEST_WINDOW, max(number, self.view.get(COUNTERS, LATEST_WINDOW) or 0))
+
+    def settlement(self, row: Settlement) -> None:
+        self.view.put(SETTLEMENTS, settlement_key(row.settlement_id), row)
+        self.view.put(COUNTERS, LATEST_SETTLEMENT, row.settlement_id)
+
+    def sweep(self, now_ms: int = GONE_MS) -> None:
+        self._sweep(self.view, now_ms)
+
+    def has_window(self, number: int) -> bool:
+        nets = stored_nets(self.view, number, FLOW).nets
+        row = self.view.get(SETTLEMENT_WINDOWS, window_key(number))
+        assert bool(nets) == (row is not None), "a window goes with its nets"
+        return row is not None
+
+    def has_settlement(self) -> bool:
+        return self.view.get(SETTLEMENTS, settlement_key(1)) is not None
+
+
+@pytest.fixture
+def coordinator() -> Coordinator:
+    return Coordinator()
+
+
+@pytest.mark.parametrize("state", WindowState)
+def test_only_a_settled_window_goes(coordinator: Coordinator, state: WindowState) -> None:
+    coordinator.window(1, state)
+
+    coordinator.sweep()
+    assert (state is not WindowState.SETTLED) == coordinator.has_window(1)
+
+
+def test_not_before_its_time(coordinator: Coordinator) -> None:
+    coordinator.window(1, WindowState.SETTLED)
+    coordinator.settlement(SETTLEMENT)
+
+    coordinator.sweep(GONE_MS - 1)
+    assert (True, True) == (coordinator.has_window(1), coordinator.has_settlement())
+    coordinator.sweep(GONE_MS)
+    assert (False, False) == (coordinator.has_window(1), coordinator.has_settlement())
+
+
+@pytest.mark.parametrize("state", SettlementState)
+def test_only_a_settlement_that_is_over_goes(coordinator: Coordinator, state: SettlementState) -> None:
+    coordinator.settlement(replace(SETTLEMENT, state=state))
+
+    coordinator.sweep()
+    assert (state.value not in ("SETTLED", "ABORTED")) == coordinator.has_settlement()
+
+
+def test_one_whose_accounts_are_still_being_moved_back_stays(coordinator: Coordinator) -> None:
+    moving = replace(LINE, moves_asked=2, moves_done=1)
+    coordinator.settlement(replace(SETTLEMENT, state=SettlementState.ABORTED, lines=(moving,)))
+
+    coordinator.sweep()
+    assert coordinator.has_settlement()
+
+
+def test_all_are_looked_at_in_turns_and_counted(coordinator: Coordinator) -> None:
+    for number in range(1, 2 * ROWS_AT_ONCE + 1):
+        coordinator.window(number, WindowState.SETTLED if number % 2 else WindowState.CLOSED)
+    coordinator.window(2 * ROWS_AT_ONCE + 1, WindowState.OPEN)
+
+    for _ in range(3):
+        coordinator.sweep()
+    left = [number for number in range(1, 2 * ROWS_AT_ONCE + 2) if coordinator.has_window(number)]
+    assert [*range(2, 2 * ROWS_AT_ONCE + 1, 2), 2 * ROWS_AT_ONCE + 1] == left
+    windows = [states for kind, states in coordinator.counted if kind == "window"]
+    assert [{"CLOSED": ROWS_AT_ONCE, "OPEN": 1}] == windows
+
+    coordinator.window(2, WindowState.SETTLED)
+    coordinator.sweep()
+    assert not coordinator.has_window(2)
+
+
+def test_other_partitions_have_nothing_to_do() -> None:
+    view = MemoryView(0, 2)
+    make_settlement_retention_sweep(1, RETENTION_MS)(view, GONE_MS)
+
+    assert {} == view.tables

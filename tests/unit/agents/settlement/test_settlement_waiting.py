@@ -1,0 +1,87 @@
+"""What of an operator's request waits for its answer is bounded, and an answer that is too large stops no booking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.posting import ANSWER_BYTES_MAX, emit_reply
+from agents.settlement.settlements import WAITING_BYTES_MAX
+from clearinghub.domain.settlement.settlement import SettlementState
+from tables.settlements import WAITING, waiting_key
+from tests.fakes import MemoryView
+from tests.property.settlement_world import SettlementWorld
+
+LONG = "r" * 512
+
+
+def asked(participant_id: int, account_id: int, state: str, reason: str = "r") -> dict[str, Any]:
+    return {
+        "participant_id": participant_id,
+        "account_id": account_id,
+        "state": state,
+        "reason": reason,
+        "external_reference": "bank 7",
+    }
+
+
+def a_settlement_that_moves() -> SettlementWorld:
+    """Its recipient is asked to give up its claim, and has not answered."""
+    world = SettlementWorld()
+    world.pay("alpha", "beta", 5, "USD")
+    world.drain()
+    world.command("close-window", window=1, reason="closed")
+    world.drain()
+    world.command("create-settlement", model="USDNET", reason="r", windows=[1])
+    for state in ("PS_TRANSFERS_RECORDED", "PS_TRANSFERS_RESERVED"):
+        world.drain()
+        world.replies.clear()
+        put(world, [asked(one.participant_id, one.account_id, state) for one in world.settlements()[0].lines])
+    assert [] == world.replies
+    return world
+
+
+def put(world: SettlementWorld, accounts: list[dict[str, Any]]) -> None:
+    world.command("put-settlement", settlement=1, accounts=accounts)
+
+
+def test_of_a_line_that_was_taken_only_its_account_waits() -> None:
+    world = a_settlement_that_moves()
+
+    (held,) = world.views[0].get(WAITING, waiting_key(1)) or []
+    assert [{"participant_id", "account_id", "error"}] * 2 == [set(one) for one in held["touched"]]
+    world.drain()
+    assert [None, None] == [one["error"] for one in world.replies[-1]["result"]["touched"]]
+
+
+def test_what_waits_is_bounded_by_its_size() -> None:
+    world = a_settlement_that_moves()
+    moving = next(one for one in world.settlements()[0].lines if one.moving is not None)
+    again = asked(moving.participant_id, moving.account_id, "PS_TRANSFERS_RESERVED", "again")
+    refused = [asked(1, number, "SETTLED", LONG) for number in range(10_000, 12_000)]
+
+    for _ in range(20):
+        put(world, [again, *refused])
+    assert {"2005"} == {one["error"]["code"] for one in world.replies}
+    row = world.views[0].tables["settlement"][waiting_key(1)]
+    assert WAITING_BYTES_MAX // 2 < len(row) <= WAITING_BYTES_MAX
+    before = world.settlements()[0]
+    put(world, [{**again, "reason": "too much"}, *refused])
+    assert before == world.settlements()[0], "a refusal changes nothing"
+    busy = len(world.replies)
+
+    world.drain()
+    answers = world.replies[busy:]
+    assert 20 + 1 + 1 == busy + len(answers)
+    assert all(one["error"] is None for one in answers)
+    (*_, last) = answers[-1]["result"]["touched"]
+    assert (11_999, "SETTLED", LONG) == (last["account_id"], last["state"], last["reason"])
+    assert SettlementState.PS_TRANSFERS_RESERVED is world.settlements()[0].state
+
+
+def test_an_answer_that_no_record_can_hold_becomes_a_short_error() -> None:
+    view = MemoryView()
+
+    emit_reply(view, "c-1", "ingress-0", {"accounts": ["x" * ANSWER_BYTES_MAX]})
+    (reply,) = view.on("reply")
+    assert (None, "2003") == (reply.line["result"], reply.line["error"]["code"])
+    assert "too large" in reply.line["error"]["description"]

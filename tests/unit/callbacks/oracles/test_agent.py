@@ -1,0 +1,94 @@
+"""Topic `oracle`: an offset is done once the answer is written, and not before."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from agents.parties.oracle import OracleAgent
+from clearinghub.callbacks.offsets import OffsetTracker
+from clearinghub.callbacks.oracles.question import OracleAnswer, OracleQuestion
+from clearinghub.engine.record import Record
+from clearinghub.kafka.ports import RecorderBusyError
+from clearinghub.messages import VERSION, decode, encode
+
+PLACE = ("oracle", 0)
+
+
+@dataclass
+class Surroundings:
+    """Desk and writer in one; writing fails as often as told."""
+
+    failures: int = 0
+    hangs: bool = False
+    written: list[tuple[str, bytes]] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
+
+    async def ask(self, _question: OracleQuestion) -> OracleAnswer:
+        if self.hangs:
+            await asyncio.Event().wait()
+        return OracleAnswer(200, b"list")
+
+    async def write(self, key: str, value: bytes) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise RecorderBusyError
+        self.written.append((key, value))
+
+    async def set_aside(self, _record: Record, problem: str) -> None:
+        self.aside.append(problem)
+
+
+def record(offset: int, value: bytes | None = None) -> Record:
+    line = {
+        "v": VERSION,
+        "kind": "oracle",
+        "oracle": 7,
+        "step": "lookup",
+        "method": "GET",
+        "url": "http://o",
+        "headers": {},
+        "reply_key": "MSISDN/1",
+        "asked": {},
+    }
+    return Record("oracle", 0, offset, 0, b"k", encode(line) if value is None else value)
+
+
+async def settled(tracker: OffsetTracker, offset: int) -> bool:
+    for _ in range(200):
+        if tracker.committable() == {PLACE: offset}:
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def test_an_answer_is_written_before_its_offset_is_done() -> None:
+    around, tracker = Surroundings(failures=1), OffsetTracker()
+    agent = OracleAgent(around, tracker, around.write, around.set_aside)
+
+    await agent.take([record(3), record(4)], 9)
+
+    assert await settled(tracker, 9)
+    assert ["MSISDN/1"] * 2 == [key for key, _value in around.written]
+    line, body = decode(around.written[0][1])
+    assert ("oracle-answer", b"list") == (line["kind"], body)
+
+
+async def test_what_cannot_be_read_is_set_aside() -> None:
+    around, tracker = Surroundings(), OffsetTracker()
+
+    await OracleAgent(around, tracker, around.write, around.set_aside).take([record(1, b"nonsense")], 2)
+
+    assert await settled(tracker, 2)
+    assert (["no line end"], []) == (around.aside, around.written)
+
+
+async def test_what_is_asked_when_the_process_stops_is_read_again() -> None:
+    around, tracker = Surroundings(hangs=True), OffsetTracker()
+    agent = OracleAgent(around, tracker, around.write, around.set_aside)
+    await agent.take([record(1)], 2)
+    await asyncio.sleep(0)
+
+    await agent.close()
+
+    assert {} == tracker.committable()

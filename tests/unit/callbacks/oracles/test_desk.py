@@ -1,0 +1,304 @@
+"""One slow or dead oracle takes nobody else's time: limits, breaker and cache of the desk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from clearinghub.callbacks.oracles.cache import AnswerCache
+from clearinghub.callbacks.oracles.client import OracleDesk
+from clearinghub.callbacks.oracles.question import NO_ANSWER, OracleAnswer, OracleQuestion
+from clearinghub.config import Settings
+from clearinghub.messages import VERSION, MalformedMessageError, decode, encode
+
+FOUND = OracleAnswer(200, b'{"partyList":[]}')
+
+
+def question(oracle_id: int = 1, method: str = "GET", url: str = "http://o/1", step: str = "lookup") -> OracleQuestion:
+    return OracleQuestion(oracle_id, step, method, url, {}, b"", "MSISDN/1", {"kind": "party"})
+
+
+@dataclass
+class FakeOracle:
+    """Answers as told; hangs while `released` is not set."""
+
+    answer: OracleAnswer = FOUND
+    asked: list[OracleQuestion] = field(default_factory=list)
+    hanging: frozenset[int] = frozenset()
+    meanwhile: Callable[[], None] = field(default=lambda: None)
+
+    async def ask(self, asked: OracleQuestion) -> OracleAnswer:
+        self.asked.append(asked)
+        if asked.oracle_id in self.hanging:
+            await asyncio.Event().wait()
+        self.meanwhile()
+        return self.answer
+
+
+@dataclass
+class Clock:
+    """A clock set by hand."""
+
+    now_ms: int = 0
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+def desk_of(oracle: FakeOracle, clock: Clock | None = None, **settings: Any) -> OracleDesk:
+    return OracleDesk(Settings(**settings), oracle, clock or Clock())
+
+
+async def test_an_answer_counts_for_a_while() -> None:
+    oracle, clock = FakeOracle(), Clock()
+    desk = desk_of(oracle, clock, oracle_cache_ms=1_000)
+    for now_ms, asked in ((0, 1), (999, 1), (1_000, 2)):
+        clock.now_ms = now_ms
+        assert FOUND == await desk.ask(question())
+        assert asked == len(oracle.asked)
+    await desk.ask(question(oracle_id=2))
+    await desk.ask(question(url="http://o/2"))
+    assert 4 == len(oracle.asked)
+
+
+async def test_an_owners_check_asks_the_oracle_itself() -> None:
+    oracle = FakeOracle()
+    desk = desk_of(oracle)
+    await desk.ask(question())
+    await desk.ask(question(step="owner"))
+
+    assert 2 == len(oracle.asked)
+
+
+@pytest.mark.parametrize("answer", [OracleAnswer(201), OracleAnswer(409), NO_ANSWER])
+async def test_a_change_voids_what_was_said_before(answer: OracleAnswer) -> None:
+    oracle = FakeOracle()
+    desk = desk_of(oracle)
+    await desk.ask(question())
+    oracle.answer = answer
+    await desk.ask(question(method="POST", step="change"))
+    await desk.ask(question())
+
+    assert ["GET", "POST", "GET"] == [one.method for one in oracle.asked]
+
+
+async def test_an_answer_that_a_change_has_overtaken_is_not_kept() -> None:
+    oracle = FakeOracle()
+    cache = AnswerCache(10, 1_000)
+    generation = cache.generation(1)
+    cache.changed(1)
+    cache.put(1, "http://o/1", FOUND, generation, 0)
+    assert cache.get(1, "http://o/1", 0) is None
+
+    desk = desk_of(oracle)
+    changes = [asyncio.ensure_future(desk.ask(question(method="POST", step="change")))]
+    await asyncio.gather(*changes, desk.ask(question()))
+    await desk.ask(question())
+    assert oracle.asked
+
+
+async def test_the_cache_is_bounded_and_can_be_off() -> None:
+    cache = AnswerCache(2, 1_000)
+    for number in range(3):
+        cache.put(1, str(number), FOUND, 0, 0)
+    assert [None, FOUND, FOUND] == [cache.get(1, str(number), 0) for number in range(3)]
+    for off in (AnswerCache(0, 1_000), AnswerCache(2, 0)):
+        off.put(1, "1", FOUND, 0, 0)
+        assert off.get(1, "1", 0) is None
+
+
+def test_the_cache_is_bounded_by_bytes_too() -> None:
+    cache = AnswerCache(100, 1_000, bytes_max=10)
+    half = OracleAnswer(200, b"x" * 5)
+    for url in ("1", "2", "2", "3"):  # the second time one takes the place of the first
+        cache.put(1, url, half, 0, 0)
+    assert [None, half, half] == [cache.get(1, url, 0) for url in ("1", "2", "3")]
+
+    cache.put(1, "4", OracleAnswer(200, b"x" * 11), 0, 0)  # and drives out no other
+    assert [half, half, None] == [cache.get(1, url, 0) for url in ("2", "3", "4")]
+
+
+async def test_failures_are_not_kept_and_open_the_breaker() -> None:
+    oracle, clock = FakeOracle(NO_ANSWER), Clock()
+    desk = desk_of(oracle, clock, oracle_breaker_failures=3, oracle_breaker_open_ms=500)
+    for _ in range(5):
+        assert NO_ANSWER == await desk.ask(question())
+
+    clock.now_ms, oracle.answer = 500, OracleAnswer(404)
+    assert OracleAnswer(404) == await desk.ask(question())
+    assert OracleAnswer(404) == await desk.ask(question(url="http://o/2"))
+    assert 5 == len(oracle.asked)
+
+
+async def test_a_server_error_is_a_failure() -> None:
+    oracle = FakeOracle(OracleAnswer(503))
+    desk = desk_of(oracle, oracle_breaker_failures=1)
+    assert OracleAnswer(503) == await desk.ask(question())
+
+    assert NO_ANSWER == await desk.ask(question())
+
+
+async def test_nobody_waits_longer_than_the_limit_nor_for_another_oracle() -> None:
+    oracle = FakeOracle(hanging=frozenset({1}))
+    desk = desk_of(oracle, oracle_timeout_ms=50, oracle_in_flight_max=1, oracle_breaker_failures=100)
+    slow = [asyncio.create_task(desk.ask(question(url=f"http://o/{number}"))) for number in range(5)]
+    await asyncio.sleep(0)
+
+    assert FOUND == await desk.ask(question(oracle_id=2))
+    assert [NO_ANSWER] * 5 == await asyncio.gather(*slow)
+    assert 2 >= sum(one.oracle_id == 1 for one in oracle.asked)  # the others' time was over before their turn
+
+
+async def test_a_queue_that_is_full_refuses_at_once() -> None:
+    oracle = FakeOracle(hanging=frozenset({1}))
+    desk = desk_of(oracle, oracle_waiting_max=2, oracle_timeout_ms=5_000)
+    slow = [asyncio.create_task(desk.ask(question(url=f"http://o/{number}"))) for number in range(2)]
+    await asyncio.sleep(0)
+
+    assert NO_ANSWER == await desk.ask(question(url="http://o/3"))
+    for task in slow:
+        task.cancel()
+
+
+async def test_a_breaker_that_opens_counts_for_those_who_wait() -> None:
+    oracle = FakeOracle(NO_ANSWER)
+    desk = desk_of(oracle, oracle_in_flight_max=1, oracle_breaker_failures=1)
+
+    assert [NO_ANSWER] * 3 == await asyncio.gather(*(desk.ask(question(url=str(number))) for number in range(3)))
+    assert 1 == len(oracle.asked)
+
+
+def line(**changes: Any) -> dict[str, Any]:
+    good = {
+        "v": VERSION,
+        "kind": "oracle",
+        "oracle": 7,
+        "step": "lookup",
+        "method": "GET",
+        "url": "http://o",
+        "headers": {},
+        "reply_key": "MSISDN/1",
+        "asked": {"kind": "party"},
+    }
+    return good | changes
+
+
+def test_what_an_oracle_gets_of_the_headers() -> None:
+    headers = {
+        "fspiop-source": "a",
+        "content-type": "application/vnd.interoperability.parties+json;version=1.1",
+        "accept": "application/vnd.interoperability.parties+json;version=1",
+        "fspiop-signature": "{}",
+        "fspiop-uri": "/parties",
+        "authorization": "x",
+        "x-bad": "a\nb",
+        "bad name": "a",
+        "traceparent": "t",
+    }
+
+    passed = OracleQuestion.parse(encode(line(headers=headers), b"body")).headers
+
+    assert {
+        "fspiop-source": "a",
+        "content-type": "application/vnd.interoperability.participants+json;version=1.1",
+        "accept": "application/vnd.interoperability.participants+json;version=1",
+        "traceparent": "t",
+    } == passed
+
+
+def test_the_answers_record() -> None:
+    asked = OracleQuestion.parse(encode(line(), b"body"))
+
+    told, body = decode(asked.answered(OracleAnswer(200, b"list")))
+
+    assert (b"body", b"list", 200) == (asked.body, body, told["status"])
+    assert ("oracle-answer", "lookup", {"kind": "party"}) == (told["kind"], told["step"], told["asked"])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"kind": "party"}, {"oracle": "7"}, {"asked": 1}, {"headers": {"a": 1}}, {"headers": 1}, {"url": None}]
+)
+def test_what_is_no_question(changes: dict[str, Any]) -> None:
+    with pytest.raises(MalformedMessageError):
+        OracleQuestion.parse(encode(json.loads(json.dumps(line(**changes)))))
+
+
+class SlowToChange(FakeOracle):
+    """A change takes a while, and what is asked meanwhile is answered from before it."""
+
+    async def ask(self, asked: OracleQuestion) -> OracleAnswer:
+        if asked.method != "GET":
+            await asyncio.sleep(0.05)
+        return await super().ask(asked)
+
+
+async def test_who_registers_a_party_and_looks_it_up_finds_it() -> None:
+    oracle = SlowToChange()
+    desk = desk_of(oracle)
+
+    await asyncio.gather(
+        desk.ask(question(method="POST")),
+        desk.ask(question(url="http://o/1?partySubIdOrType=30")),
+        desk.ask(question(url="http://o/2")),
+    )
+
+    assert ["http://o/2", "http://o/1", "http://o/1?partySubIdOrType=30"] == [asked.url for asked in oracle.asked]
+
+
+async def test_the_changes_of_one_party_take_no_longer_together_than_the_limit() -> None:
+    oracle = FakeOracle(hanging=frozenset({1}))
+    desk = desk_of(oracle, oracle_timeout_ms=50, oracle_breaker_failures=100)
+
+    assert [NO_ANSWER] * 5 == await asyncio.gather(*(desk.ask(question(method="POST")) for _ in range(5)))
+    await asyncio.sleep(0.1)
+
+    assert 2 >= len(oracle.asked)  # the others' time was over before their turn, and none is sent later
+
+
+async def test_the_changes_of_one_party_count_as_waiting() -> None:
+    oracle = FakeOracle(hanging=frozenset({1}))
+    desk = desk_of(oracle, oracle_waiting_max=2, oracle_timeout_ms=5_000)
+    slow = [asyncio.create_task(desk.ask(question(method="POST"))) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(1):
+        assert NO_ANSWER == await desk.ask(question(method="POST"))
+    for task in slow:
+        task.cancel()
+
+
+class SlowToStop(FakeOracle):
+    """Hangs on the first question, and is still at it for a while after that was broken off."""
+
+    stopped = False
+
+    async def ask(self, asked: OracleQuestion) -> OracleAnswer:
+        if self.asked:
+            assert self.stopped
+            return await super().ask(asked)
+        self.asked.append(asked)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)
+            self.stopped = True
+        raise AssertionError
+
+
+async def test_a_change_whose_time_is_over_lets_nobody_pass_the_one_before_it() -> None:
+    oracle = SlowToStop()
+    desk = desk_of(oracle, oracle_timeout_ms=50, oracle_breaker_failures=100)
+    first, second = (asyncio.create_task(desk.ask(question(method="POST"))) for _ in range(2))
+    assert NO_ANSWER == await second
+    assert not first.done()
+
+    third = asyncio.create_task(desk.ask(question(method="PUT")))
+
+    assert (NO_ANSWER, NO_ANSWER) == (await first, await third)
+    assert FOUND == await desk.ask(question())
+    assert ["POST", "GET"] == [asked.method for asked in oracle.asked]

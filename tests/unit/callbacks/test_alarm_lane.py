@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import asyncio
+
+from clearinghub.callbacks.deliverer import Deliverer
+from clearinghub.callbacks.notification import ALARM_RESOURCE
+from tests.unit.callbacks.fakes import Endpoints, Graveyard, ScriptedTransport, notification, settings
+
+
+async def test_an_alarm_that_nobody_takes_costs_the_receivers_payments_nothing() -> None:
+    """One failure opens the breaker here, for a minute; it must be the breaker of the alarms."""
+    transport, graveyard = ScriptedTransport(a=[503]), Graveyard()
+    calm = settings(callback_retries_max=0, callback_breaker_failures=1, callback_breaker_open_ms=60_000)
+    deliverer = Deliverer(calm, Endpoints("a"), transport, graveyard.bury, lambda: 0)
+    try:
+        alarm = notification("a", "alarm")._replace(resource=ALARM_RESOURCE)
+        assert ("a", "a alarms") == (notification("a").lane, alarm.lane)
+        await deliverer.submit(alarm)
+        async with asyncio.timeout(5):
+            await deliverer.submit(notification("a", "t-1"))
+        assert (["retries-exhausted"], 2) == (graveyard.reasons(), len(transport.sent))
+    finally:
+        await deliverer.close()

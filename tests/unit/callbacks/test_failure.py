@@ -1,0 +1,217 @@
+"""What a sender hears of a message that could not be passed on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from clearinghub.callbacks.deliverer import Deliverer
+from clearinghub.callbacks.failure import failure_callback, for_dead_letter
+from clearinghub.callbacks.http_client import DestinationError
+from clearinghub.callbacks.notification import Failure, Notification
+from clearinghub.callbacks.reason import Reason, ReasonCode
+from clearinghub.messages import MalformedMessageError, decode, encode
+from tests.unit.callbacks.fakes import PUT_TYPE, Endpoints, Graveyard, ScriptedTransport, settings
+
+ENDPOINT = "FSPIOP_CALLBACK_URL_QUOTES"
+NOW_MS = 1_700_000_000_000
+FORWARD = Notification(
+    notification_id="agreement-1-7-0",
+    transfer_id="q-1",
+    receiver="payeefsp",
+    source="payerfsp",
+    method="POST",
+    resource="quotes",
+    endpoint=ENDPOINT,
+    path="/quotes",
+    variables={},
+    headers={"traceparent": "t", "fspiop-source": "payerfsp", "fspiop-signature": "s"},
+    trace="t",
+    body=b'{"quoteId":"q-1"}',
+    failure=Failure("payerfsp", ENDPOINT, "/quotes/q-1/error", {}),
+    deliver_by_ms=NOW_MS + 10_000,
+)
+
+
+def told(reason: Reason, notification: Notification = FORWARD) -> tuple[str, str]:
+    callback = failure_callback(notification, reason, "Hub")
+    assert callback is not None
+    information = orjson.loads(callback.body)["errorInformation"]
+    return information["errorCode"], information["errorDescription"]
+
+
+def test_it_is_the_hubs_own_error_callback_and_names_nobody_in_turn() -> None:
+    reason = Reason(ReasonCode.RETRIES_EXHAUSTED, "refused", None, 3)
+    callback = failure_callback(FORWARD, reason, "Hub")
+    assert callback is not None
+    body = orjson.loads(callback.body)
+    expected = FORWARD._replace(
+        notification_id="agreement-1-7-0-failure",
+        receiver="payerfsp",
+        source="Hub",
+        method="PUT",
+        path="/quotes/q-1/error",
+        headers={"traceparent": "t"},
+        body=callback.body,
+        failure=None,
+        deliver_by_ms=None,
+    )
+    assert expected == callback
+    assert {
+        "errorInformation": {
+            "errorCode": "1001",
+            "errorDescription": "Destination communication error - Failed to send HTTP request to host",
+            "extensionList": {
+                "extension": [
+                    {"key": "sourceFsp", "value": "payerfsp"},
+                    {"key": "destinationFsp", "value": "payeefsp"},
+                    {"key": "method", "value": "POST"},
+                ]
+            },
+        }
+    } == body
+    assert callback == failure_callback(FORWARD, reason, "Hub")
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        (
+            Reason(ReasonCode.NO_ENDPOINT),
+            ("1001", f"Destination communication error - No {ENDPOINT} endpoint found for payeefsp"),
+        ),
+        (
+            Reason(ReasonCode.UNKNOWN_RECEIVER),
+            ("1001", f"Destination communication error - No {ENDPOINT} endpoint found for payeefsp"),
+        ),
+        (Reason(ReasonCode.REFUSED, status=400), ("3000", "Generic client error - payeefsp refused the request")),
+        (Reason(ReasonCode.REFUSED, status=404), ("3000", "Generic client error - payeefsp refused the request")),
+        (
+            Reason(ReasonCode.REFUSED, status=302),
+            ("1001", "Destination communication error - Failed to send HTTP request to host"),
+        ),
+        (
+            Reason(ReasonCode.RETRIES_EXHAUSTED, status=503),
+            ("1001", "Destination communication error - Failed to send HTTP request to host"),
+        ),
+        (
+            Reason(ReasonCode.RECEIVER_DOWN),
+            ("1001", "Destination communication error - Failed to send HTTP request to host"),
+        ),
+        (Reason(ReasonCode.UNSAFE_HEADER, "x-odd"), ("3101", "Malformed syntax - Invalid x-odd header")),
+        (Reason(ReasonCode.INTERNAL_ERROR, "boom"), ("2001", "Internal server error")),
+    ],
+)
+def test_each_end_has_its_error(reason: Reason, error: tuple[str, str]) -> None:
+    assert error == told(reason)
+
+
+def test_the_answers_status_is_told() -> None:
+    callback = failure_callback(FORWARD, Reason(ReasonCode.REFUSED, status=400), "Hub")
+    assert callback is not None
+    extensions = orjson.loads(callback.body)["errorInformation"]["extensionList"]["extension"]
+    assert {"key": "status", "value": "400"} in extensions
+
+
+def test_a_transfers_payer_hears_only_of_a_missing_endpoint() -> None:
+    assert FORWARD.failure is not None
+    prepare = FORWARD._replace(failure=FORWARD.failure._replace(no_endpoint_only=True))
+    assert "1001" == told(Reason(ReasonCode.NO_ENDPOINT), prepare)[0]
+    assert failure_callback(prepare, Reason(ReasonCode.REFUSED, status=400), "Hub") is None
+    assert failure_callback(prepare, Reason(ReasonCode.RETRIES_EXHAUSTED), "Hub") is None
+
+
+def test_without_a_receiver_nobody_hears() -> None:
+    assert failure_callback(FORWARD._replace(failure=None), Reason(ReasonCode.NO_ENDPOINT), "Hub") is None
+
+
+def test_the_dead_letter_keeps_what_may_be_of_use_later_and_tells_nobody_again() -> None:
+    assert for_dead_letter(FORWARD) is None
+    lasting = FORWARD._replace(deliver_by_ms=None)
+    assert lasting._replace(failure=None) == for_dead_letter(lasting)
+
+
+def test_the_record_is_read_back_as_it_was_written() -> None:
+    assert FORWARD == Notification.parse(FORWARD.as_value())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"failure": 1},
+        {"failure": {"receiver": "a"}},
+        {"failure": {"receiver": "a", "endpoint": "b", "path": "c", "variables": {"x": 1}}},
+        {"deliver_by_ms": "soon"},
+        {"deliver_by_ms": True},
+    ],
+)
+def test_a_malformed_record_is_known(change: dict[str, Any]) -> None:
+    line, body = decode(FORWARD.as_value())
+    with pytest.raises(MalformedMessageError):
+        Notification.parse(encode(line | change, body))
+
+
+class Clock:
+    """The time as a test sets it."""
+
+    now_ms = NOW_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+def impatient(number: int = 1) -> Notification:
+    return FORWARD._replace(receiver="a", transfer_id=f"q-{number}", endpoint=PUT_TYPE, variables={"transferId": "q"})
+
+
+async def test_after_its_end_it_is_not_even_tried() -> None:
+    clock, transport, graveyard = Clock(), ScriptedTransport(), Graveyard()
+    deliverer = Deliverer(settings(), Endpoints("a"), transport, graveyard.bury, clock)
+    clock.now_ms = NOW_MS + 10_000
+    await deliverer.submit(impatient())
+    assert ([], ["waited-too-long"]) == (transport.sent, graveyard.reasons())
+    await deliverer.close()
+
+
+async def test_it_is_not_repeated_beyond_its_end() -> None:
+    transport, graveyard = ScriptedTransport(a=[503, 200]), Graveyard()
+    clock = Clock()
+    clock.now_ms = NOW_MS + 9_999
+    deliverer = Deliverer(settings(), Endpoints("a"), transport, graveyard.bury, clock, jitter=lambda: 0.99)
+    await deliverer.submit(impatient())
+    assert (1, [Reason(ReasonCode.RETRIES_EXHAUSTED, status=503, attempts=1)]) == (
+        len(transport.sent),
+        [reason for _, reason in graveyard.letters],
+    )
+    await deliverer.close()
+
+
+async def test_while_the_receiver_is_known_to_be_down_it_is_given_up_at_once() -> None:
+    refused = DestinationError("unreachable", "refused")
+    transport, graveyard = ScriptedTransport(a=[refused] * 3), Graveyard()
+    changes = settings(callback_breaker_failures=3, callback_breaker_open_ms=60_000, callback_retries_max=0)
+    deliverer = Deliverer(changes, Endpoints("a"), transport, graveyard.bury, Clock())
+    await asyncio.gather(*(deliverer.submit(impatient(number)) for number in range(3)))
+    async with asyncio.timeout(1):
+        await deliverer.submit(impatient(4))
+    assert ["retries-exhausted"] * 3 + ["receiver-down"] == graveyard.reasons()
+    assert 3 == len(transport.sent)
+    await deliverer.close()
+
+
+async def test_an_attempt_does_not_last_beyond_its_end() -> None:
+    transport, graveyard = ScriptedTransport(), Graveyard()
+    transport.hold("a")
+    clock = Clock()
+    deliverer = Deliverer(settings(callback_retries_max=0), Endpoints("a"), transport, graveyard.bury, clock)
+    async with asyncio.timeout(3):
+        await deliverer.submit(impatient()._replace(deliver_by_ms=NOW_MS + 10))
+    [(_, reason)] = graveyard.letters
+    assert (ReasonCode.RETRIES_EXHAUSTED, "timeout: no answer while it was worth anything") == (
+        reason.code,
+        reason.detail,
+    )
+    await deliverer.close()

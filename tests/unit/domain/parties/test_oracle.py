@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from clearinghub.domain.errors import ErrorInformation, Rejection
+from clearinghub.domain.participants.participant import Oracle, Participant, decode_participant, encode_participant
+from clearinghub.domain.parties.oracle import (
+    LIST_MAX,
+    ORACLES_MAX,
+    BuiltIn,
+    batch_result,
+    change_oracles,
+    read_batch,
+    read_change,
+    read_lookup,
+    select_oracle,
+)
+from clearinghub.domain.parties.party import PartyEntry, PartyId
+
+HUB = Participant(1, "Hub", active=True, created_at_ms=0)
+FIELDS: dict[str, Any] = {
+    "id_type": "MSISDN",
+    "url": "http://o",
+    "endpoint_type": "URL",
+    "currency": None,
+    "is_default": False,
+}
+
+
+def oracle(number: int, currency: str | None = None, *, default: bool = False, id_type: str = "MSISDN") -> Oracle:
+    return Oracle(number, id_type, "http://o", "URL", currency, default)
+
+
+def told(outcome: object) -> str | None:
+    return outcome.code if isinstance(outcome, Rejection | ErrorInformation) else None
+
+
+def body(**content: Any) -> bytes:
+    return json.dumps(content).encode()
+
+
+@pytest.mark.parametrize(
+    ("oracles", "currency", "chosen"),
+    [
+        ([], None, BuiltIn.ORACLE),
+        ([oracle(1, id_type="ALIAS")], "USD", BuiltIn.ORACLE),
+        ([oracle(2), oracle(1, "USD")], None, 1),
+        ([oracle(1, "USD"), oracle(2, "EUR", default=True)], None, 2),
+        ([oracle(1, "USD"), oracle(2, "EUR", default=True)], "USD", 1),
+        ([oracle(3, "USD"), oracle(2)], "USD", 3),
+        ([oracle(3, "USD"), oracle(2)], "EUR", 2),
+        ([oracle(3, "USD")], "EUR", "3003"),
+    ],
+)
+def test_which_oracle_is_asked(oracles: list[Oracle], currency: str | None, chosen: object) -> None:
+    found = select_oracle(oracles, "MSISDN", currency, {"MSISDN"})
+
+    assert chosen == (found.oracle_id if isinstance(found, Oracle) else told(found) or found)
+
+
+def test_a_type_of_nobody() -> None:
+    refused = select_oracle([], "MSISDN", "USD", ())
+
+    assert isinstance(refused, Rejection)
+    assert "Add Party information error - Oracle type: MSISDN not found, currency: USD" == refused.description
+
+
+def test_the_registry() -> None:
+    ids = itertools.count(7)
+
+    def change(hub: Participant, oracle_id: int | None, fields: dict[str, Any] | None) -> Participant | Rejection:
+        return change_oracles(hub, {"oracle_id": oracle_id, "fields": fields}, lambda: next(ids))
+
+    one = change(HUB, None, FIELDS)
+    assert isinstance(one, Participant)
+    assert ((7,), 1) == (tuple(each.oracle_id for each in one.oracles), one.version)
+    assert one == decode_participant(encode_participant(one))
+    two = change(one, None, FIELDS | {"currency": "USD"})
+    assert isinstance(two, Participant)
+    assert "2001" == told(change(one, None, FIELDS))
+    assert "2001" == told(change(two, 7, {"currency": "USD"}))
+    changed = change(two, 7, {"is_default": True})
+    assert isinstance(changed, Participant)
+    assert [True, False] == [each.is_default for each in changed.oracles]
+    assert ["3003", "3003"] == [told(change(two, 99, fields)) for fields in (dict[str, Any](), None)]
+    left = change(two, 7, None)
+    assert isinstance(left, Participant)
+    assert ("USD",) == tuple(each.currency for each in left.oracles)
+
+
+def test_the_registry_is_bounded() -> None:
+    many = Participant(1, "Hub", active=True, created_at_ms=0, oracles=tuple(oracle(n) for n in range(ORACLES_MAX)))
+
+    assert "3003" == told(change_oracles(many, {"oracle_id": None, "fields": FIELDS}, lambda: 1))
+
+
+def test_a_hub_from_before_there_were_oracles() -> None:
+    fields = json.loads(encode_participant(HUB))
+    del fields["oracles"]
+
+    assert HUB == decode_participant(json.dumps(fields).encode())
+
+
+def test_a_long_list_is_cut() -> None:
+    listed = [{"fspId": f"fsp{number}"} for number in range(LIST_MAX + 1)]
+
+    assert LIST_MAX == len(read_lookup(200, body(partyList=listed)))  # type: ignore[arg-type]
+
+
+def test_empty_texts_in_a_list_are_none() -> None:
+    listed = [{"fspId": "a", "currency": "", "partySubIdOrType": None}]
+
+    assert (PartyEntry("a"),) == read_lookup(200, body(partyList=listed))
+    assert "1001" == told(read_lookup(200, body(partyList=[{"fspId": "a", "currency": 1}])))
+    for unreadable in ({"fspId": None}, 1):
+        assert "1001" == told(read_lookup(200, body(partyList=[unreadable])))
+
+
+@pytest.mark.parametrize(
+    "information", [1, {}, {"errorCode": 3105}, {"errorCode": "3105"}, {"errorCode": "3105", "errorDescription": ""}]
+)
+def test_an_error_that_cannot_be_read(information: object) -> None:
+    assert "3000" == told(read_lookup(403, body(errorInformation=information)))
+
+
+def test_a_long_description_is_cut() -> None:
+    error = read_lookup(403, body(errorInformation={"errorCode": "3105", "errorDescription": "x" * 200}))
+
+    assert isinstance(error, ErrorInformation)
+    assert "x" * 128 == error.description
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "code"),
+    [
+        ("POST", 201, None),
+        ("POST", 204, "3003"),
+        ("PUT", 200, None),
+        ("DELETE", 204, None),
+        ("DELETE", 404, "3040"),
+        ("PUT", None, "1001"),
+        ("PUT", 500, "1001"),
+    ],
+)
+def test_changes(method: str, status: int | None, code: str | None) -> None:
+    assert code == told(read_change(method, status, b""))
+
+
+def test_a_batchs_results() -> None:
+    party, sub = PartyId("MSISDN", "1"), PartyId("MSISDN", "1", "100")
+    named = {"partyIdType": "MSISDN", "partyIdentifier": "1"}
+    broken: list[Any] = [1, {}, {"partyId": {}}, {"partyId": {**named, "partyIdentifier": 1}}]
+    error = {"errorCode": "3003", "errorDescription": "There"}
+    listed = [*broken, {"partyId": named}, {"partyId": {**named, "partySubIdOrType": "100"}, "errorInformation": error}]
+
+    results = read_batch(201, body(partyList=listed))
+
+    assert results == {party: None, sub: ErrorInformation("3003", "There")}
+    assert batch_result(results, party) is None
+    assert "3003" == told(batch_result(results, PartyId("MSISDN", "2")))
+    vague = read_batch(201, body(partyList=[{"partyId": named, "errorInformation": "no"}]))
+    assert "3003" == told(batch_result(vague, party))
+    for status, code in ((None, "1001"), (400, "3003")):
+        assert code == told(batch_result(read_batch(status, b""), party))
+    assert "3003" == told(batch_result(read_batch(201, b""), party))
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "code"),
+    [
+        (None, b"", "1001"),
+        (500, b"", "1001"),
+        (400, b"", None),
+        (404, b"", None),
+        (200, b"[]", "1001"),
+        (200, b"{", "1001"),
+        (200, b"[" * 100_000, "1001"),
+        (200, rb'{"partyList":[{"fspId":"a","partySubIdOrType":"\ud800"}]}', "1001"),  # no row can hold it
+        (200, b'{"partyList":[{"fspId":"a","partySubIdOrType":"\xed\xa0\x80"}]}', "1001"),
+    ],
+)
+def test_lookups(status: int | None, content: bytes, code: str | None) -> None:
+    found = read_lookup(status, content)
+
+    assert code == told(found)
+    assert code is not None or () == found
+
+
+def test_an_escape_of_a_whole_character_is_read() -> None:
+    found = read_lookup(200, rb'{"partyList":[{"fspId":"a","partySubIdOrType":"\u1000\ud83d\ude00"}]}')
+
+    assert (PartyEntry("a", "\u1000\N{GRINNING FACE}"),) == found
+
+
+def test_an_error_that_is_no_code_of_the_api() -> None:
+    assert "3000" == told(read_lookup(403, body(errorInformation={"errorCode": "9999", "errorDescription": "x"})))
+    assert "3000" == told(read_lookup(403, body(errorInformation=None)))

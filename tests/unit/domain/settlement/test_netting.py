@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from clearinghub.domain.participants.participant import SettlementModel
+from clearinghub.domain.settlement.netting import GROSS, NET, Flow, Manner, Net, Party, imbalance, manner_of, told
+from clearinghub.domain.settlement.window import WindowState, close, open_window, take_report
+
+FLOW = Flow("USD", "POSITION", NET)
+NOW_MS = 1_700_000_000_000
+
+
+def model(name: str, currency: str | None = None, *manner: str, active: bool = True) -> SettlementModel:
+    delay, granularity, interchange = manner or ("DEFERRED", "NET", "MULTILATERAL")
+    return SettlementModel(
+        1,
+        name,
+        active,
+        granularity,
+        interchange,
+        delay,
+        currency,
+        True,
+        "POSITION",
+        "SETTLEMENT",
+        True,
+    )
+
+
+PAIRS = ("DEFERRED", "NET", "BILATERAL")
+CGS = ("IMMEDIATE", "GROSS", "BILATERAL")
+
+
+@pytest.mark.parametrize(
+    ("models", "manner"),
+    [
+        ([], Manner()),
+        ([model("default")], Manner()),
+        ([model("default", None, *CGS), model("own", "USD")], Manner()),
+        ([model("default"), model("own", "USD", *CGS)], Manner("SETTLEMENT")),
+        ([model("default"), model("own", "USD", *CGS, active=False)], Manner()),
+        ([model("default"), model("own", "EUR", *CGS)], Manner()),
+        ([model("first", "USD", *PAIRS), model("second", "USD", *CGS)], Manner(by_pairs=True)),
+        ([model("never", "USD", "DEFERRED", "GROSS", "BILATERAL")], Manner()),
+    ],
+)
+def test_the_model_in_force(models: list[SettlementModel], manner: Manner) -> None:
+    assert manner == manner_of(models, "USD", "POSITION")
+    assert Manner() == manner_of(models, "USD", "INTERCHANGE_FEE")
+    assert (GROSS if manner.is_gross else NET) == manner.granularity
+
+
+A, B = Party("a"), Party("b")
+A_B, B_A, A_A = Party("a", "b"), Party("b", "a"), Party("a", "a")
+
+
+@pytest.mark.parametrize(
+    ("nets", "fault"),
+    [
+        ({}, None),
+        ({A: Net(5, 0, 1, 0), B: Net(0, 5, 0, 1)}, None),
+        ({A: Net(5, 0, 1, 0)}, "USD POSITION NET: 1 debits, 0 credits, together 0.0005"),
+        ({A: Net(5, 0, 1, 0), B: Net(0, 5, 0, 2)}, "USD POSITION NET: 1 debits, 2 credits, together 0"),
+        ({A_B: Net(5, 0, 1, 0), B_A: Net(0, 5, 0, 1)}, None),
+        ({A_A: Net(5, 5, 1, 1)}, None),
+        ({A_B: Net(5, 0, 1, 0), B: Net(0, 5, 0, 1)}, "USD POSITION NET: a and b do not agree"),
+    ],
+)
+def test_nets_that_balance_and_others(nets: dict[Party, Net], fault: str | None) -> None:
+    assert fault == imbalance(FLOW, nets)
+
+
+def test_many_faults_are_named_in_part() -> None:
+    assert "1; 2; 3; and 2 more" == told(["1", "2", "3", "4", "5"])
+
+
+def reported(nets: dict[Flow, dict[Party, Net]], *partitions: int) -> Any:
+    """Window 1 of two partitions after these have reported."""
+    used = take_report(open_window(1, NOW_MS), 0, 2, {}, lambda: 1, NOW_MS)  # one that is open listens to nobody
+    assert WindowState.OPEN is used.state
+    closing: Any = close(1, replace(open_window(1, NOW_MS), used=True), "r", NOW_MS)
+    window: Any = closing.closing
+    ids = count(7)
+    for partition in partitions:
+        window = take_report(window, partition, 2, nets, lambda: next(ids), NOW_MS + 1)
+    return window
+
+
+def test_a_window_waits_for_each_partition_once() -> None:
+    assert WindowState.PROCESSING is reported({}, 0, 0).state
+    closed = reported({FLOW: {A: Net(5, 0, 1, 0), B: Net(0, 5, 0, 1)}}, 0, 1)
+    assert (WindowState.CLOSED, [7], [1]) == (
+        closed.state,
+        [one.content_id for one in closed.contents],
+        [one.transfers for one in closed.contents],
+    )
+
+
+def test_a_window_that_does_not_balance_fails_and_may_be_counted_anew() -> None:
+    failed = reported({FLOW: {A: Net(5, 0, 1, 0)}}, 0, 1)
+    assert (WindowState.FAILED, "USD POSITION NET: 1 debits, 0 credits, together 0.0005") == (
+        failed.state,
+        failed.reason,
+    )
+
+    again: Any = close(1, failed, "repaired", NOW_MS + 2)
+    assert (WindowState.PROCESSING, (), None) == (again.closing.state, again.closing.reported, again.opened)
+
+
+def test_a_window_that_waits_may_be_closed_again_and_keeps_what_it_has_heard() -> None:
+    again: Any = close(1, reported({}, 1), "still waiting", NOW_MS + 2)
+    assert (WindowState.PROCESSING, (1,), None) == (again.closing.state, again.closing.reported, again.opened)
+    assert "still waiting" == again.closing.reason

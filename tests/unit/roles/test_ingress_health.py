@@ -1,0 +1,44 @@
+"""What an ingress says of the hub, and what of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from clearinghub.config import Settings
+from clearinghub.roles.ingress import IngressHealth
+
+
+@dataclass
+class Around:
+    """The broker, the copy of the participants and the ledger, as an ingress sees them."""
+
+    broker: bool = True
+    is_caught_up: bool = True
+    ledger: bool = True
+
+    async def is_up(self) -> bool:
+        return self.broker
+
+    async def answers_for_all(self, _partitions: int) -> bool:
+        return self.ledger
+
+
+@pytest.mark.parametrize(
+    ("around", "is_healthy", "is_ready"),
+    [
+        (Around(), True, True),
+        (Around(ledger=False), False, True),  # one worker's absence must not take the others' payers the front door
+        (Around(broker=False), False, False),
+        (Around(is_caught_up=False), False, False),
+    ],
+    ids=["all there", "no ledger", "no broker", "participants unknown"],
+)
+async def test_an_ingress_is_ready_by_itself_and_healthy_with_the_ledger(
+    around: Around, is_healthy: bool, is_ready: bool
+) -> None:
+    health = IngressHealth(Settings(), around, around, around)
+
+    assert is_healthy == all((await health.services()).values())
+    assert is_ready == all((await health.own_services()).values())

@@ -1,0 +1,108 @@
+"""What the demo sends and what it expects the accounts to hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clearinghub.domain.money import format_amount
+from clearinghub.tools.client.money import shown_amount, units
+from sandbox.demo.books import POSITION, RECONCILIATION, SETTLEMENT, Books
+from sandbox.demo.kinds import EXPECTED, Kind
+from sandbox.demo.main import options
+from sandbox.demo.plan import TRANSFERS_MAX, TRANSFERS_MIN, Case, make_plan
+
+sizes = st.integers(TRANSFERS_MIN, TRANSFERS_MAX)
+seeds = st.integers(0, 2**32)
+
+
+@given(sizes, seeds)
+def test_plan_has_every_kind_and_the_wanted_number(transfers: int, seed: int) -> None:
+    plan = make_plan(transfers, seed, "abc123")
+
+    assert len(plan.openers) + len(plan.cases) == transfers
+    assert {case.kind for case in (*plan.openers, *plan.cases)} == set(Kind)
+    assert all(case.payer != case.payee for case in plan.cases)
+    assert all(2 <= len(player.name) <= 30 for player in plan.players)
+
+
+@given(sizes, seeds)
+def test_refusals_are_certain_and_everything_else_has_room(transfers: int, seed: int) -> None:
+    plan = make_plan(transfers, seed, "abc123")
+    capped, short = plan.players[-2:]
+    room = {player.name: min(player.net_debit_cap_units, player.funds_units) for player in plan.players}
+    sent: Counter[str] = Counter()
+    for case in (*plan.openers, *plan.cases):
+        if case.kind not in (Kind.OVER_CAP, Kind.OVER_FUNDS):
+            sent[case.payer] += case.amount_units
+
+    assert {case.payer for case in plan.cases if case.kind is Kind.OVER_CAP} == {capped.name}
+    assert {case.payer for case in plan.cases if case.kind is Kind.OVER_FUNDS} == {short.name}
+    assert sent[capped.name] == room[capped.name] == capped.net_debit_cap_units < capped.funds_units
+    assert sent[short.name] == room[short.name] == short.funds_units < short.net_debit_cap_units
+    assert not {capped.name, short.name} & {case.payee for case in (*plan.openers, *plan.cases)}
+    assert all(sent[name] <= room[name] for name in sent)
+    # Even the largest refused amount fits the other ceiling, so that the code cannot be the other's.
+    assert max(case.amount_units for case in plan.cases) + capped.net_debit_cap_units <= capped.funds_units
+
+
+def test_same_seed_same_plan() -> None:
+    assert make_plan(200, 7, "abc123") == make_plan(200, 7, "abc123")
+    assert make_plan(200, 7, "abc123") != make_plan(200, 8, "abc123")
+
+
+@given(sizes, seeds)
+def test_books_balance(transfers: int, seed: int) -> None:
+    plan = make_plan(transfers, seed, "abc123")
+    books = Books("Hub")
+    for player in plan.players:
+        books.add_funds(player.name, player.funds_units)
+    for case in (*plan.openers, *plan.cases):
+        books.add_transfer(case)
+    names = [player.name for player in plan.players]
+
+    assert sum(books.balance(name, POSITION) for name in names) == 0
+    assert sum(books.balance(name, SETTLEMENT) for name in names) == -books.balance("Hub", RECONCILIATION)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_only_committed_transfers_move_money(kind: Kind) -> None:
+    books = Books("Hub")
+
+    books.add_transfer(Case(kind, "ada", "bea", 12_345))
+
+    moved = 12_345 if kind in (Kind.COMMITTED, Kind.RESERVED, Kind.REPEATED, Kind.CHANGED) else 0
+    assert (moved, -moved) == (books.balance("ada", POSITION), books.balance("bea", POSITION))
+    assert books.balance("ada", SETTLEMENT) == 0
+
+
+def test_every_kind_is_expected_to_end() -> None:
+    assert set(EXPECTED) == set(Kind)
+    assert {expected.state for expected in EXPECTED.values()} == {"COMMITTED", "ABORTED"}
+    assert all(bool(expected.cause) != expected.is_committed for expected in EXPECTED.values())
+
+
+@given(st.integers(-(10**18), 10**18))
+def test_amounts_survive_the_wire(amount_units: int) -> None:
+    assert units(format_amount(amount_units)) == amount_units
+    assert shown_amount(amount_units).replace(",", "") == format_amount(amount_units)
+
+
+@pytest.mark.parametrize(("amount_units", "shown"), [(0, "0"), (-5_000, "-0.5"), (12_345_678_9012, "12,345,678.9012")])
+def test_amounts_for_people(amount_units: int, shown: str) -> None:
+    assert shown_amount(amount_units) == shown
+
+
+@pytest.mark.parametrize("text", ["", "x", "0.00001", "NaN", "Infinity"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"amount|decimals"):
+        units(text)
+
+
+@pytest.mark.parametrize("count", ["0", "19", "2001", "many"])
+def test_number_of_transfers_is_bounded(count: str) -> None:
+    with pytest.raises(SystemExit):
+        options(["--transfers", count])

@@ -1,0 +1,21 @@
+"""What the reader makes of rows that are gone by the time it asks for them."""
+
+from __future__ import annotations
+
+from clearinghub.config import Settings
+from tests.unit.domain.settlement.test_settlement import WINDOW
+from web.ledger.reader import HttpLedgerReader
+
+
+class EmptiedLedger(HttpLedgerReader):
+    """Of a coordinator that has none of the rows any more."""
+
+    async def _settlement_rows(self, what: str) -> list[bytes]:
+        return []
+
+
+async def test_a_window_may_be_gone_between_two_reads() -> None:
+    reader = EmptiedLedger(Settings())
+
+    assert await reader.nets(WINDOW) is None
+    assert {} == await reader.nets(WINDOW.__class__(1, WINDOW.state, None, 1, 1))  # one that never had any

@@ -1,0 +1,17 @@
+"""docs/operators.md: its table of the audit's rules is the rules."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from clearinghub.tools.audit.rules import Rule
+
+PAGE = Path(__file__).parents[3] / "docs" / "operators.md"
+ROW = re.compile(r"^\| `([a-z-]+)` \| (.+) \|$", re.MULTILINE)
+
+
+def test_the_table_of_the_rules_is_the_rules() -> None:
+    (section,) = (part for part in PAGE.read_text().split("\n## ") if part.startswith("Auditing the books"))
+
+    assert [(rule.label, rule.sentence) for rule in Rule] == ROW.findall(section)

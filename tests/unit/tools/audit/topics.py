@@ -1,0 +1,241 @@
+"""Hand-made records of the audited topics, in the order in which a test writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from clearinghub.messages import VERSION, encode
+from clearinghub.tools.audit.books import Books, Closing
+from clearinghub.tools.audit.records import Entry
+from clearinghub.tools.audit.transfers import Kept
+
+START_MS = 1_700_000_000_000
+SETTLE_MS = 10_000
+AMOUNT = 1_000_000
+FUNDS = 100_000_000
+WHOLE = Kept()
+PAYER, PAYEE = "payer", "payee"
+PAYER_PARTITION, PAYEE_PARTITION, HUB_PARTITION = 0, 1, 2
+PARTITIONS = {PAYER: PAYER_PARTITION, PAYEE: PAYEE_PARTITION, "Hub": HUB_PARTITION}
+
+
+@dataclass
+class Topics:
+    """Writes records with times a millisecond apart; accounts run on by themselves unless a test says otherwise."""
+
+    kept: Kept = WHOLE
+    now_ms: int = START_MS
+    entries: list[Entry] = field(default_factory=list)
+    values: dict[tuple[str, str], int] = field(default_factory=dict)
+    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def write(self, topic: str, partition: int, value: bytes) -> int:
+        """Gives the record's offset."""
+        self.now_ms += 1
+        self.entries.append(Entry(topic, partition, len(self.entries), self.now_ms, value))
+        return len(self.entries) - 1
+
+    def prepare(self, transfer_id: str = "t-1", **changes: Any) -> int:
+        line: dict[str, Any] = {
+            "v": VERSION,
+            "kind": "prepare",
+            "id": transfer_id,
+            "payer": PAYER,
+            "payee": PAYEE,
+            "amount": AMOUNT,
+            "currency": "XTS",
+        } | changes
+        return self.write("prepare", PARTITIONS[line["payer"]], encode(line, b"{}"))
+
+    def fulfil(self, transfer_id: str = "t-1", source: str = PAYEE, action: str = "commit") -> None:
+        line = {"v": VERSION, "kind": "fulfil", "id": transfer_id, "action": action, "source": source}
+        self.write("fulfil", PAYER_PARTITION, encode(line, b"{}"))
+
+    def bulk(self, *transfer_ids: str, amount: int = AMOUNT) -> int:
+        line = {
+            "v": VERSION,
+            "kind": "bulk-prepare",
+            "id": "b-1",
+            "payer": PAYER,
+            "payee": PAYEE,
+            "amounts": [amount] * len(transfer_ids),
+        }
+        lines = [{"transferId": one, "transferAmount": {"currency": "XTS"}} for one in transfer_ids]
+        return self.write("bulk-prepare", PAYER_PARTITION, encode(line, orjson.dumps({"individualTransfers": lines})))
+
+    def bulk_fulfil(self, *results: dict[str, Any], source: str = PAYEE) -> None:
+        line = {"v": VERSION, "kind": "bulk-fulfil", "id": "b-1", "action": "fulfil", "source": source}
+        body = {"individualTransferResults": list(results)}
+        self.write("bulk-fulfil", PAYER_PARTITION, encode(line, orjson.dumps(body)))
+
+    def funds(self, transfer_id: str, name: str = "record-funds-in", amount: int = FUNDS) -> int:
+        request = {"transfer_id": transfer_id, "amount": amount, "currency": "XTS"}
+        line = {"v": VERSION, "kind": "command", "name": name, "participant": PAYER, "args": {"request": request}}
+        return self.write("command", PAYER_PARTITION, encode(line))
+
+    def credit(self, transfer_id: str = "t-1", participant: str = PAYEE, account_type: str = "POSITION") -> int:
+        line = {
+            "v": VERSION,
+            "kind": "credit",
+            "id": transfer_id,
+            "participant": participant,
+            "account_type": account_type,
+        }
+        return self.write("credit", PARTITIONS[participant], encode(line))
+
+    def move(
+        self, participant: str, change: int, transfer_id: str = "t-1", account_type: str = "POSITION", **changes: Any
+    ) -> None:
+        account = (participant, account_type)
+        value = self.values[account] = self.values.get(account, 0) + change
+        number = self.numbers[account] = self.numbers.get(account, 0) + 1
+        row = {
+            "v": VERSION,
+            "participant": participant,
+            "accountType": account_type,
+            "currency": "XTS",
+            "change": change,
+            "value": value,
+            "reserved": 0,
+            "changeNumber": number,
+            "transferId": transfer_id,
+            "entryType": "PRINCIPLE_VALUE",
+        } | changes
+        self.write("positions", PARTITIONS[participant], orjson.dumps(row))
+
+    def end(self, state: str, transfer_id: str = "t-1", **changes: Any) -> None:
+        window = 1 if state in ("COMMITTED", "SETTLED") else None
+        row: dict[str, Any] = {
+            "v": VERSION,
+            "transferId": transfer_id,
+            "kind": "transfer",
+            "payer": PAYER,
+            "payee": PAYEE,
+            "amount": AMOUNT,
+            "currency": "XTS",
+            "state": state,
+            "window": window,
+            "interchangeFee": 0,
+            "preparedAt": "2023-11-14T22:13:20.000Z",
+        } | changes
+        self.write("transfers", PARTITIONS[row["payer"]], orjson.dumps(row))
+
+    def cap(self, limit: int, before: int | None = None, at_ms: int = START_MS) -> None:
+        row = {
+            "v": VERSION,
+            "event": "limit-adjustment",
+            "participant": PAYER,
+            "currency": "XTS",
+            "limit": limit,
+            "before": before,
+        }
+        self.entries.insert(0, Entry("events", PAYER_PARTITION, 0, at_ms, orjson.dumps(row)))
+
+    def dead(self, topic: str, partition: int, offset: int) -> None:
+        row = {"v": VERSION, "kind": "dead-letter", "topic": topic, "partition": partition, "offset": offset}
+        self.entries.insert(0, Entry("dead-letter", 0, 0, self.now_ms, orjson.dumps(row) + b"\nwhat it was"))
+
+    def marker(self, window: int = 1) -> None:
+        line = {"v": VERSION, "kind": "window-marker", "window": window, "source": PAYER_PARTITION}
+        self.write("credit", PAYEE_PARTITION, encode(line))
+
+    def window(self, state: str = "CLOSED", nets: dict[str, tuple[int, int, int, int]] | None = None) -> None:
+        """Window 1 as the ledger tells it, with debits, credits and their counts."""
+        about = {"v": VERSION, "settlementWindowId": 1}
+        names = ("debits", "credits", "debitCount", "creditCount")
+        told = [
+            {"participant": name, "counterparty": "", **dict(zip(names, sums, strict=True))}
+            for name, sums in (nets or {}).items()
+        ]
+        flow = {"currency": "XTS", "ledgerAccountType": "POSITION", "granularity": "NET"}
+        self.first("settlement-windows", {**about, "kind": "window", "state": state, "reason": "r"})
+        self.first("settlement-windows", {**about, **flow, "kind": "nets", "nets": told})
+
+    def settlement(self, state: str, *, moving: bool = False, nets: tuple[int, int] = (AMOUNT, -AMOUNT)) -> None:
+        """Settlement 1 of payer and payee, its accounts all in that state; its transfers are s-payer and s-payee."""
+        accounts = [
+            {
+                "participant": name,
+                "currency": "XTS",
+                "state": state,
+                "net": net,
+                "moving": moving,
+                "legs": [{"transferId": f"s-{name}", "net": net}],
+            }
+            for name, net in zip((PAYER, PAYEE), nets, strict=True)
+        ]
+        row = {"v": VERSION, "settlementId": 1, "ledgerAccountType": "POSITION", "movesPositions": True}
+        self.first("settlements", {**row, "accounts": accounts})
+
+    def first(self, topic: str, row: dict[str, Any]) -> None:
+        """Such records are read before all others."""
+        self.now_ms += 1
+        place = sum(entry.topic in ("settlement-windows", "settlements") for entry in self.entries)
+        self.entries.insert(place, Entry(topic, HUB_PARTITION, 0, self.now_ms, orjson.dumps(row)))
+
+    # Whole lives.
+
+    def funded(self) -> None:
+        """The payer has funds, and a cap of as much."""
+        self.cap(FUNDS)
+        self.funds("in-1")
+        self.move(PAYER, -FUNDS, "in-1", "SETTLEMENT", entryType="RECORD_FUNDS_IN")
+        self.end_funds("COMMITTED", "in-1", "funds-in")
+        self.credit("in-1", "Hub", "HUB_RECONCILIATION")
+        self.move("Hub", FUNDS, "in-1", "HUB_RECONCILIATION", entryType="RECORD_FUNDS_IN")
+
+    def end_funds(self, state: str, transfer_id: str, kind: str, amount: int = FUNDS) -> None:
+        self.end(state, transfer_id, kind=kind, payee=PAYER, amount=amount)
+
+    def reserved(self, transfer_id: str = "t-1") -> None:
+        self.prepare(transfer_id)
+        self.move(PAYER, AMOUNT, transfer_id)
+
+    def committed(self, transfer_id: str = "t-1") -> None:
+        self.reserved(transfer_id)
+        self.fulfil(transfer_id)
+        self.end("COMMITTED", transfer_id)
+        self.credit(transfer_id)
+        self.move(PAYEE, -AMOUNT, transfer_id)
+
+    def aborted(self, transfer_id: str = "t-1", state: str = "ABORTED_ERROR") -> None:
+        self.reserved(transfer_id)
+        self.end(state, transfer_id)
+        self.move(PAYER, -AMOUNT, transfer_id)
+
+    # What the audit makes of them.
+
+    def audit(self, later_ms: int = 60_000) -> Audited:
+        """The books, closed that long behind the last record."""
+        books = Books("Hub", SETTLE_MS, self.kept)
+        for entry in self.entries:
+            books.take(entry)
+        return Audited(books, books.close(self.now_ms + later_ms))
+
+
+@dataclass
+class Audited:
+    """What was found."""
+
+    books: Books
+    closing: Closing
+
+    @property
+    def broken(self) -> dict[str, list[str]]:
+        """Names of rules, each with who breaks it."""
+        tallies = self.books.findings.tallies
+        return {rule.label: [one.subject for one in tally.shown] for rule, tally in tallies.items() if tally.violations}
+
+    @property
+    def details(self) -> str:
+        """All that is told of violations."""
+        return "\n".join(one.detail for tally in self.books.findings.tallies.values() for one in tally.shown)
+
+    @property
+    def standings(self) -> tuple[int, int, int, int]:
+        """Finished, in flight, undecided, pending."""
+        closing = self.closing
+        return closing.finished, closing.in_flight, closing.undecided, len(closing.pending)

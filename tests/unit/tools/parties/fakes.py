@@ -1,0 +1,39 @@
+"""A hub that takes imports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from clearinghub.domain.parties.party import PartyEntry, PartyId
+from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.kafka.ports import CommandTimeoutError
+from clearinghub.messages.parties import PartyImportMessage
+from clearinghub.tools.parties.csv_file import Line
+
+
+def line(number: int) -> Line:
+    """A line of that number, for the party of that number."""
+    return Line(number, PartyId("MSISDN", str(number)), PartyEntry("a"))
+
+
+@dataclass
+class FakeLedger:
+    """Answers imports; the first `unanswered` questions get no answer."""
+
+    partitions: int
+    refuses: frozenset[str] = frozenset()
+    unanswered: int = 0
+    asked: int = 0
+    batches: list[list[list[Any]]] = field(default_factory=list)
+
+    async def ask(self, topic: str, key: str, message: PartyImportMessage) -> Any:
+        self.asked += 1
+        if self.asked <= self.unanswered:
+            raise CommandTimeoutError
+        items: list[list[Any]] = list(message["items"])
+        partition_of = Partitioner({topic: self.partitions})
+        assert {partition_of(topic, key)} == {partition_of(topic, f"{item[0]}/{item[1]}") for item in items}
+        self.batches.append(items)
+        refused = [[number, "taken"] for number, item in enumerate(items) if item[1] in self.refuses]
+        return {"added": len(items) - len(refused), "refused": refused}

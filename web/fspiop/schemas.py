@@ -1,0 +1,177 @@
+"""The bodies of /transfers as types (fspiop 1.4 to 1.6), checked in the API schema's order.
+
+Fields that the API does not know are accepted, and go on with the body's own bytes (fspiop 1.6); the checked value does
+not have them. A text where the schema wants a text is required: nothing is converted.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, with_config
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
+
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.money import amount_fault, parse_amount
+from web.fspiop.schema_errors import NOT_IN_ENUMERATION, first_rejection, pattern_mismatch
+from web.http.errors import ApiError
+
+CORRELATION_ID_PATTERN: Final = (
+    "^[0-9a-f]{8}-[0-9a-f]{4}-[1-7][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$|^[0-9A-HJKMNP-TV-Z]{26}$"
+)
+AMOUNT_PATTERN: Final = r"^([0]|([1-9][0-9]{0,17}))([.][0-9]{0,3}[1-9])?$"
+# (?-u) keeps \d to ASCII digits; the texts of errors show the patterns without it, as the API has them.
+DATE_TIME_PATTERN: Final = (
+    r"(?-u)^(?:[1-9]\d{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|"
+    r"(?:0[13578]|1[02])-31)|(?:[1-9]\d(?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)-02-29)"
+    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:(\.\d{3}))(?:Z|[+-][01]\d:[0-5]\d)$"
+)
+ERROR_CODE_PATTERN: Final = r"(?-u)^[1-9]\d{3}$"
+ILP_PACKET_PATTERN: Final = "^[A-Za-z0-9-_]+[=]{0,2}$"
+ILP_HASH_PATTERN: Final = "^[A-Za-z0-9-_]{43}$"
+
+_CORRELATION_ID: Final = re.compile(CORRELATION_ID_PATTERN)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+def _is_known_currency(code: str, info: ValidationInfo) -> str:
+    assert info.context is not None  # `checked` hands the scheme's currencies over
+    if code not in info.context:
+        raise PydanticCustomError(NOT_IN_ENUMERATION, "")
+    return code
+
+
+CorrelationId: TypeAlias = Annotated[str, Field(pattern=CORRELATION_ID_PATTERN)]
+FspId: TypeAlias = Annotated[str, Field(min_length=1, max_length=32)]
+Currency: TypeAlias = Annotated[str, Field(min_length=3, max_length=3), AfterValidator(_is_known_currency)]
+AmountText: TypeAlias = Annotated[str, Field(pattern=AMOUNT_PATTERN)]
+DateTime: TypeAlias = Annotated[str, Field(pattern=DATE_TIME_PATTERN)]
+IlpPacket: TypeAlias = Annotated[str, Field(min_length=1, max_length=32768, pattern=ILP_PACKET_PATTERN)]
+IlpHash: TypeAlias = Annotated[str, Field(max_length=48, pattern=ILP_HASH_PATTERN)]  # a condition or a fulfilment
+ErrorCodeText: TypeAlias = Annotated[str, Field(pattern=ERROR_CODE_PATTERN)]
+ErrorDescription: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
+# Said of whatever stands within another object: what does not say it takes after the object it is in.
+OPEN: Final = ConfigDict(extra="ignore")
+TransferState: TypeAlias = Literal["RECEIVED", "RESERVED", "COMMITTED", "ABORTED"]
+
+
+@with_config(OPEN)
+class Extension(TypedDict):
+    """One pair of an extension list."""
+
+    key: Annotated[str, Field(min_length=1, max_length=32)]
+    value: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+@with_config(OPEN)
+class ExtensionList(TypedDict):
+    """What two DFSPs tell each other beside the API; the hub passes it on."""
+
+    extension: Annotated[list[Extension], Field(min_length=1, max_length=16)]
+
+
+@with_config(OPEN)
+class Money(TypedDict):
+    """An amount and its currency."""
+
+    currency: Currency
+    amount: AmountText
+
+
+class TransferPrepare(TypedDict):
+    """The body of POST /transfers."""
+
+    transferId: CorrelationId
+    payeeFsp: FspId
+    payerFsp: FspId
+    amount: Money
+    ilpPacket: IlpPacket
+    condition: IlpHash
+    expiration: DateTime
+    extensionList: NotRequired[ExtensionList]
+
+
+class TransferFulfil(TypedDict):
+    """The body of PUT /transfers/{ID}."""
+
+    fulfilment: NotRequired[IlpHash]
+    completedTimestamp: NotRequired[DateTime]
+    transferState: TransferState
+    extensionList: NotRequired[ExtensionList]
+
+
+@with_config(OPEN)
+class ErrorInformationBody(TypedDict):
+    """What went wrong, as a DFSP says it."""
+
+    errorCode: ErrorCodeText
+    errorDescription: ErrorDescription
+    extensionList: NotRequired[ExtensionList]
+
+
+class ErrorInformationObject(TypedDict):
+    """The body of PUT /transfers/{ID}/error."""
+
+    errorInformation: ErrorInformationBody
+
+
+Checked = TypeVar("Checked")
+
+_PREPARE: Final = TypeAdapter(TransferPrepare)
+_FULFIL: Final = TypeAdapter(TransferFulfil)
+_ERROR: Final = TypeAdapter(ErrorInformationObject)
+
+
+def checked(model: TypeAdapter[Checked], parsed: dict[str, Any], currencies: frozenset[str]) -> Checked:
+    """The body, once it is of the model. Raises ApiError for the first thing wrong with it (fspiop 1.3)."""
+    try:
+        return model.validate_python(parsed, strict=True, context=currencies)
+    except ValidationError as error:
+        raise ApiError(first_rejection(error)) from error
+
+
+def transfer_prepare(parsed: dict[str, Any], currencies: frozenset[str]) -> TransferPrepare:
+    """The checked body of a prepare. Raises ApiError as `checked` does."""
+    return checked(_PREPARE, parsed, currencies)
+
+
+def transfer_fulfil(parsed: dict[str, Any]) -> TransferFulfil:
+    """The checked body of a fulfil. Raises ApiError as `checked` does."""
+    return checked(_FULFIL, parsed, frozenset())
+
+
+def error_information(parsed: dict[str, Any]) -> ErrorInformationBody:
+    """The checked errorInformation of an error callback. Raises ApiError as `checked` does."""
+    return checked(_ERROR, parsed, frozenset())["errorInformation"]
+
+
+def check_path_id(text: str) -> str:
+    """The ID of a path, once it is one. Raises ApiError (3100) when it is not."""
+    if _CORRELATION_ID.fullmatch(text) is None:
+        detail = pattern_mismatch("/path/ID", CORRELATION_ID_PATTERN)
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+    return text
+
+
+def date_time_ms(text: str) -> int:
+    """A checked DateTime as milliseconds since 1970; negative before."""
+    return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
+
+
+def ledger_amount(text: str) -> int:
+    """An Amount as an integer of 1/10,000.
+
+    The schema allows 18 digits before the point, the ledger holds 14, and a record's integers are of 64 bits. The
+    reference accepts such an amount and refuses it by callback; as it cannot be carried that far, it is refused here,
+    with the callback's text.
+    """
+    fault = amount_fault(text)
+    if fault is not None:
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, fault))
+    amount = parse_amount(text)
+    assert amount is not None  # the schema's pattern is parse_amount's
+    return amount

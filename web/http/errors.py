@@ -1,0 +1,148 @@
+"""From what goes wrong to what the client reads: FSPIOP's errorInformation as JSON (fspiop 2.1), for every surface.
+
+- ApiError: the request is refused here; it carries the Rejection
+- HTTPException of aiohttp: no such path (3002), no such method (3000), body too large (3104)
+- RecorderUnavailableError (2003), RecorderBusyError (2005), LedgerUnavailableError (2003): the hub cannot now, and has
+  accepted nothing
+- CommandTimeoutError (2004): the command is recorded, and nobody knows yet how it ends
+- CommandRejectedError: the ledger's own code and status
+- anything else: 2001, a bug; logged with its stack, of which the client sees nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+import structlog
+from aiohttp.typedefs import Handler, Middleware
+from aiohttp.web import (
+    HTTPException,
+    HTTPMethodNotAllowed,
+    HTTPNotFound,
+    HTTPRequestEntityTooLarge,
+    Request,
+    Response,
+    StreamResponse,
+    middleware,
+)
+
+from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
+from clearinghub.kafka.ports import (
+    CommandRejectedError,
+    CommandTimeoutError,
+    LedgerUnavailableError,
+    MessageTooLargeError,
+    RecorderBusyError,
+    RecorderUnavailableError,
+)
+
+CONTENT_TYPE: Final = "application/json; charset=utf-8"
+RETRY_AFTER_S: Final = 1  # what is in flight now is done, or given up, within about a second
+
+PAYLOAD_TOO_LARGE: Final = Rejection(ErrorCode.TOO_LARGE_PAYLOAD, "Payload size is too large")
+_CLIENT_GONE_STATUS: Final = 499  # for the metrics, in nginx's words; nobody is there to read it
+_BUG: Final = ErrorInformation.of(Rejection(ErrorCode.INTERNAL_SERVER_ERROR))
+_RETRY_LATER: Final = {"Retry-After": str(RETRY_AFTER_S)}
+_BUSY: Final = orjson.dumps(ErrorInformation.of(Rejection(ErrorCode.SERVER_BUSY)).as_json())
+_BUSY_HEADERS: Final = {**_RETRY_LATER, "Content-Type": CONTENT_TYPE}
+_HUB_FAULTS: Final[Mapping[type[Exception], Rejection]] = {
+    RecorderUnavailableError: Rejection(ErrorCode.SERVICE_UNAVAILABLE),
+    RecorderBusyError: Rejection(ErrorCode.SERVER_BUSY),
+    MessageTooLargeError: PAYLOAD_TOO_LARGE,
+    LedgerUnavailableError: Rejection(ErrorCode.SERVICE_UNAVAILABLE),
+    CommandTimeoutError: Rejection(ErrorCode.SERVER_TIMED_OUT),
+}
+_HUB_FAULT_KINDS: Final = tuple(_HUB_FAULTS)
+
+_log = structlog.get_logger(__name__)
+
+
+class ApiError(Exception):
+    """The request is refused, for `rejection`; `extensions` is the extensionList of the error, or None."""
+
+    def __init__(self, rejection: Rejection, extensions: object = None) -> None:
+        super().__init__(rejection.description)
+        self.rejection = rejection
+        self.extensions = extensions
+
+
+def error_response(information: ErrorInformation, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer that carries an errorInformation."""
+    return Response(
+        status=status,
+        body=orjson.dumps(information.as_json()),
+        headers={**(headers or {}), "Content-Type": CONTENT_TYPE},
+    )
+
+
+def busy_response() -> Response:
+    """The answer to what cannot be begun now: 503, 2005, to be repeated later."""
+    return Response(status=ErrorCode.SERVER_BUSY.http_status, body=_BUSY, headers=_BUSY_HEADERS)
+
+
+def make_error_middleware() -> Middleware:
+    """The one place of a surface where exceptions become answers; only the metrics' middleware is outside of it."""
+
+    @middleware
+    async def errors_as_json(request: Request, handler: Handler) -> StreamResponse:
+        try:
+            return await handler(request)
+        except ApiError as error:
+            return _refuse(request, error.rejection, error.extensions)
+        except CommandRejectedError as error:
+            _log_refusal(request, error.code, error.description, error.status)
+            return error_response(ErrorInformation(error.code, error.description), error.status)
+        except _HUB_FAULT_KINDS as error:
+            return _hub_fault(request, error)
+        except HTTPException as error:
+            return _http_error(request, error)
+        except Exception as error:  # noqa: BLE001 - a bug of any kind must still be answered
+            if isinstance(error, ConnectionError) and request.transport is None:
+                _log.info("client-gone", **_about(request))
+                return Response(status=_CLIENT_GONE_STATUS)
+            _log.exception("request-failed", **_about(request))
+            return error_response(_BUG, ErrorCode.INTERNAL_SERVER_ERROR.http_status)
+
+    return errors_as_json
+
+
+def _refuse(request: Request, rejection: Rejection, extensions: object = None, **headers: str) -> Response:
+    _log_refusal(request, rejection.code, rejection.description, rejection.status)
+    return error_response(ErrorInformation.of(rejection, extensions), rejection.status, headers)
+
+
+def _log_refusal(request: Request, code: str, description: str, status: int) -> None:
+    _log.info("request-refused", **_about(request), status=status, code=code, description=description)
+
+
+def _about(request: Request) -> dict[str, str | None]:
+    """What a log line says of a request: enough to find it at the other side too."""
+    return {
+        "method": request.method,
+        "path": request.path,
+        "source": request.headers.get("FSPIOP-Source"),
+        "trace": request.headers.get("traceparent"),
+    }
+
+
+def _hub_fault(request: Request, error: Exception) -> Response:
+    rejection = next(rejection for kind, rejection in _HUB_FAULTS.items() if isinstance(error, kind))
+    _log.warning("request-not-taken", **_about(request), code=rejection.code, reason=str(error))
+    busy = isinstance(error, RecorderBusyError)
+    headers = _RETRY_LATER if busy else {}
+    return error_response(ErrorInformation.of(rejection), rejection.status, headers)
+
+
+def _http_error(request: Request, error: HTTPException) -> StreamResponse:
+    if isinstance(error, HTTPNotFound):
+        return _refuse(request, Rejection(ErrorCode.UNKNOWN_URI))
+    if isinstance(error, HTTPMethodNotAllowed):
+        rejection = Rejection(ErrorCode.CLIENT_ERROR, "Method Not Allowed", http_status=error.status)
+        return _refuse(request, rejection, Allow=error.headers["Allow"])
+    if isinstance(error, HTTPRequestEntityTooLarge):
+        return _refuse(request, PAYLOAD_TOO_LARGE)
+    if error.status < ErrorCode.CLIENT_ERROR.http_status:
+        raise error  # a redirection is an answer, not an error
+    return _refuse(request, Rejection(ErrorCode.CLIENT_ERROR, error.reason, http_status=error.status))

@@ -1,0 +1,69 @@
+"""A request's body: read within its limit, parsed once, and hashed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any, Final, NamedTuple
+
+import orjson
+from aiohttp.web import Request, RequestPayloadError
+
+from clearinghub.domain.errors import ErrorCode, Rejection
+from web.http.errors import ApiError
+
+_NOT_JSON: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "Invalid request payload JSON format")
+_NOT_AN_OBJECT: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "/requestBody must be object")
+
+
+class JsonBody(NamedTuple):
+    """A body as it came, what it says, and the hash by which a repeated message is told from a changed one."""
+
+    raw: bytes
+    parsed: dict[str, Any]
+    hash: str
+
+
+async def read_json_body(request: Request) -> JsonBody:
+    """Read and parse the request's body; of a key that stands twice the last value counts, as in JavaScript.
+
+    Raises:
+        ApiError: it is not a JSON object (3101).
+        HTTPRequestEntityTooLarge: it is longer than the application's `client_max_size`.
+    """
+    raw = await read_body(request)
+    try:
+        parsed = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise ApiError(_NOT_JSON) from error
+    if not isinstance(parsed, dict):
+        raise ApiError(_NOT_AN_OBJECT)
+    return JsonBody(raw, parsed, body_hash(parsed))
+
+
+async def read_body(request: Request) -> bytes:
+    """The request's body as it came, however often it is asked for.
+
+    Raises:
+        ApiError: it cannot be read to its end, e.g. because it is compressed, and broken (3101).
+        HTTPRequestEntityTooLarge: as above.
+    """
+    try:
+        return await request.read()
+    except RequestPayloadError as error:
+        raise ApiError(_NOT_JSON) from error
+
+
+def body_hash(parsed: dict[str, Any]) -> str:
+    """Base64 of the SHA-256 of the body's JSON, without `=`: whitespace does not count, the order of keys does.
+
+    This is the reference's hash (fspiop 3.2 and 13.9).
+
+    Raises:
+        ApiError: the body is nested more than 254 deep, which nothing in the API is, and which no record may carry.
+    """
+    try:
+        text = orjson.dumps(parsed)
+    except orjson.JSONEncodeError as error:
+        raise ApiError(_NOT_JSON) from error
+    return base64.b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()

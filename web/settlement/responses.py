@@ -1,0 +1,158 @@
+"""How the settlement API shows things (fspiop 9.1). Amounts are JSON numbers, as on all of the admin port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from clearinghub.domain.settlement.creation import ContentNets
+from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.settlement import Line, Settlement
+from clearinghub.domain.settlement.window import Content, Window
+from clearinghub.domain.time import timestamp_text
+from web.admin.responses import number
+
+
+def window_shape(window: Window) -> dict[str, Any]:
+    """A window without its contents: the answer to closing one, which is the next."""
+    return {"settlementWindowId": window.window_id, **_standing(window)}
+
+
+def whole_window_shape(window: Window) -> dict[str, Any]:
+    """A window with its contents."""
+    return {**window_shape(window), "content": [content_shape(content) for content in window.contents]}
+
+
+def content_shape(content: Content) -> dict[str, Any]:
+    """What one currency and one ledger account type have in a window; `transfers` is the hub's own addition."""
+    shape: dict[str, Any] = {
+        "id": content.content_id,
+        "state": content.state.value,
+        "ledgerAccountType": content.flow.account_type,
+        "currencyId": content.flow.currency,
+        "createdDate": timestamp_text(content.created_at_ms),
+        "changedDate": timestamp_text(content.changed_at_ms),
+        "transfers": content.transfers,
+    }
+    if content.settlement_id is not None:
+        shape["settlementId"] = content.settlement_id
+    return shape
+
+
+def nets_shape(window: Window, nets: Mapping[Flow, ContentNets]) -> list[dict[str, Any]]:
+    """The nets of a closed window, by content; the hub's own addition."""
+    return [
+        {
+            "contentId": content.content_id,
+            "currency": content.flow.currency,
+            "ledgerAccountType": content.flow.account_type,
+            "granularity": content.flow.granularity,
+            "nets": [
+                {
+                    "participant": party.participant,
+                    "participantId": nets[content.flow].accounts[party.participant].participant_id,
+                    "accountId": nets[content.flow].accounts[party.participant].account_id,
+                    "counterparty": party.counterparty or None,
+                    "debits": number(net.debits),
+                    "credits": number(net.credits),
+                    "netAmount": number(net.amount),
+                    "debitCount": net.debit_count,
+                    "creditCount": net.credit_count,
+                }
+                for party, net in sorted(nets[content.flow].nets.items())
+            ],
+        }
+        for content in window.contents
+    ]
+
+
+def settlement_shape(settlement: Settlement, windows: Sequence[Window], lines: Iterable[Line]) -> dict[str, Any]:
+    """A settlement with some of its accounts."""
+    return {
+        "id": settlement.settlement_id,
+        "settlementModel": settlement.terms.model,
+        "state": settlement.state.value,
+        "reason": settlement.reason,
+        "createdDate": timestamp_text(settlement.created_at_ms),
+        "changedDate": timestamp_text(settlement.changed_at_ms),
+        "settlementWindows": _windows(settlement, windows),
+        "participants": _by_participant(lines, lambda line: (line.participant_id, _account_shape(line))),
+    }
+
+
+def progress_shape(
+    settlement: Settlement, windows: Sequence[Window], touched: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The answer to a change: what was asked for, each with what became of it."""
+
+    def shown(one: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        line = settlement.line(one["account_id"])
+        return one["participant_id"], _touched_shape(one, line)
+
+    return {
+        "id": settlement.settlement_id,
+        "state": settlement.state.value,
+        "createdDate": timestamp_text(settlement.created_at_ms),
+        "settlementWindows": _windows(settlement, windows),
+        "participants": _by_participant(touched, shown),
+    }
+
+
+def aborted_shape(settlement: Settlement) -> dict[str, Any]:
+    """The answer to an abort."""
+    return {"id": settlement.settlement_id, "state": settlement.state.value, "reason": settlement.reason}
+
+
+def _account_shape(line: Line) -> dict[str, Any]:
+    shape: dict[str, Any] = {
+        "id": line.account_id,
+        "state": line.state.value,
+        "reason": line.reason,
+        "externalReference": line.external_reference,
+        "createdDate": timestamp_text(line.changed_at_ms),
+        "netSettlementAmount": {"amount": number(line.net), "currency": line.currency},
+    }
+    if any(leg.counterparty for leg in line.legs):
+        shape["counterparties"] = [{"name": leg.counterparty, "amount": number(leg.net)} for leg in line.legs]
+    return shape
+
+
+def _touched_shape(one: Mapping[str, Any], line: Line | None) -> dict[str, Any]:
+    if one["error"] is None:
+        assert line is not None
+        return _account_shape(line)
+    code, description = one["error"]
+    error = {"errorInformation": {"errorCode": code, "errorDescription": description}}
+    return {"id": one["account_id"], "state": one["state"], "reason": one["reason"], **error}
+
+
+def _windows(settlement: Settlement, windows: Sequence[Window]) -> list[dict[str, Any]]:
+    """Its windows, each with those contents that it settles."""
+    own = set(settlement.contents)
+    return [
+        {
+            "id": window.window_id,
+            **_standing(window),
+            "content": [
+                content_shape(content) for content in window.contents if (window.window_id, content.flow) in own
+            ],
+        }
+        for window in windows
+    ]
+
+
+def _standing(window: Window) -> dict[str, Any]:
+    return {
+        "state": window.state.value,
+        "reason": window.reason,
+        "createdDate": timestamp_text(window.created_at_ms),
+        "changedDate": timestamp_text(window.changed_at_ms),
+    }
+
+
+def _by_participant(lines: Iterable[Any], shown: Callable[[Any], tuple[int, dict[str, Any]]]) -> list[dict[str, Any]]:
+    accounts: dict[int, list[dict[str, Any]]] = {}
+    for line in lines:
+        participant_id, shape = shown(line)
+        accounts.setdefault(participant_id, []).append(shape)
+    return [{"id": participant_id, "accounts": of_one} for participant_id, of_one in accounts.items()]
