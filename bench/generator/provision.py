@@ -19,7 +19,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, web
+from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 
 from clearinghub.security.key_files import read_private_key
 from clearinghub.security.signature import Signer
@@ -202,28 +203,28 @@ class _Registration:
         print(f"{len(good)} of {wanted} parties registered{'' if runner else ' (accepted; not confirmed)'}")
         return int(len(good) != wanted)
 
-    async def _listen(self) -> web.AppRunner | None:
-        app = web.Application()
+    async def _listen(self) -> AppRunner | None:
+        app = Application()
         app.router.add_route("*", "/{path:.*}", self._on_callback)
         url = urlsplit(self._chosen.callbacks)
-        runner = web.AppRunner(app, access_log=None)
+        runner = AppRunner(app, access_log=None)
         await runner.setup()
         context = self._tls("server", ssl.Purpose.CLIENT_AUTH) if url.scheme == "https" else None
         try:
-            await web.TCPSite(runner, url.hostname, url.port, ssl_context=context).start()
+            await TCPSite(runner, url.hostname, url.port, ssl_context=context).start()
         except OSError as error:
             print(f"cannot receive the hub's confirmations: {url.netloc}: {error}")
             await runner.cleanup()
             return None
         return runner
 
-    async def _on_callback(self, request: web.Request) -> web.Response:
+    async def _on_callback(self, request: Request) -> Response:
         _, _, party = request.path.partition("/participants/MSISDN/")
         if party:
             error = json.dumps((await request.json())["errorInformation"]) if party.endswith("/error") else None
             self._outcomes[party.removesuffix("/error")] = error
             self._arrived.set()
-        return web.Response()
+        return Response()
 
     async def _wait_for(self, accepted: Sequence[str]) -> None:
         try:
