@@ -1,4 +1,4 @@
-"""What happens to a bulk after its prepare, at the payer's partition: PUT, /error, GET, expiry (fspiop 8.2 to 8.4).
+"""What happens to a bulk after its prepare, at the payer's partition: PUT, /error, GET, expiry (protocol 8.2 to 8.4).
 
 The payee knows the bulk from the hub and mostly answers to the hub, and it may ask for it by GET: both land on a
 partition that need not know the bulk, and walk the ring on this very topic (design 3).

@@ -1,4 +1,4 @@
-"""POST /bulkTransfers at the payer's partition: all lines decided in one record, hence in one transaction (fspiop 8.1).
+"""POST /bulkTransfers at the payer's partition: every item is decided in one record, in one transaction (protocol 8.1).
 
 So a bulk is accepted as a whole or not at all, whatever crashes, and no line is decided twice (ADR 14).
 """

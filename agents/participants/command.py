@@ -1,4 +1,4 @@
-"""Admin commands at the participant's own partition: decide, store, publish the participant, reply (fspiop 5).
+"""Admin commands at the participant's own partition: decide, store, publish the participant, reply (protocol 5).
 
 What an operator asks was validated at the edge; here it meets the state. Facts of other partitions that a decision
 needs (the hub's accounts and models) come resolved in `args`, with the hub's name. A refusal is an answer; a command

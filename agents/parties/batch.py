@@ -1,4 +1,4 @@
-"""POST /participants: a batch is taken apart by partition and oracle, and its results are gathered (fspiop 6.4).
+"""POST /participants: a batch is taken apart by partition and oracle, and its results are gathered (protocol 6.4).
 
 The request id's partition gathers. Each partition that has some of the parties registers its own and says what came of
 it; an external oracle is asked once for each type. When all have answered, the sender hears of every party.

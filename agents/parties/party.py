@@ -1,4 +1,4 @@
-"""/parties and /participants, one party at a time: who is asked, who is told (fspiop 6.3, 6.4).
+"""/parties and /participants, one party at a time: who is asked, who is told (protocol 6.3, 6.4).
 
 The partition of a party's key decides all that concerns the party. What the built-in oracle knows is in the partition's
 own table. An external oracle is asked by the callbacks role: the question leaves with all that is needed to go on, the
@@ -88,7 +88,7 @@ class _Request:
 
     @property
     def goes_on(self) -> bool:
-        """Whether it is for another DFSP, which alone decides (fspiop 1.6)."""
+        """Whether it is for another DFSP, which alone decides (protocol 1.6)."""
         resource, method = self.asked["resource"], self.asked["method"]
         if self.asked["is_error"] or (resource, method) == ("parties", "PUT"):
             return True
@@ -190,7 +190,7 @@ class _Request:
         self._changed()
 
     def _changed(self) -> None:
-        """Tell that it is done: in the API's words, or in the reference's (fspiop 6.4)."""
+        """Tell that it is done: in the API's words, or in the reference's (protocol 6.4)."""
         asked = self.asked
         if asked["method"] == "DELETE" or not self.context.participants_reference_shapes:
             self.notifier.put(self.source, {"fspId": self.source})

@@ -1,4 +1,4 @@
-"""Quotes, bulk quotes, transaction requests, transactions and authorizations: passed on, or refused (fspiop 7).
+"""Quotes, bulk quotes, transaction requests, transactions and authorizations: passed on, or refused (protocol 7).
 
 All messages about one id are on one partition, so their order is kept. With `quotes=stored` quotes and bulk quotes are
 kept there too, until a sweep drops them.

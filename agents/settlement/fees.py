@@ -1,4 +1,4 @@
-"""The interchange fee of a transfer, decided when it is reserved (fspiop 9.6)."""
+"""The interchange fee of a transfer, decided when it is reserved (protocol 9.6)."""
 
 from __future__ import annotations
 

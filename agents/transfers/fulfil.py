@@ -1,4 +1,4 @@
-"""PUT /transfers/{id} and its /error: commit or abort on the payer's partition (fspiop 3.4, 3.5).
+"""PUT /transfers/{id} and its /error: commit or abort on the payer's partition (protocol 3.4, 3.5).
 
 A message whose FSPIOP-Destination is not the payer lands on a partition that does not know the transfer. It walks the
 ring on topic `lookup` until a partition knows it or all have been asked (design 3).
@@ -136,7 +136,7 @@ def _tell_invalid(notifier: TransferNotifier, transfer: Transfer, now_ms: int, *
 
 
 def _tell_again(notifier: TransferNotifier, transfer: Transfer, sender: str, *, reserve: bool) -> None:
-    """A repeated message: the sender hears where the transfer stands; RESERVED as after the first time (fspiop 3.4)."""
+    """Answer a repeated message with the transfer's state; RESERVED is answered as the first time (protocol 3.4)."""
     if not reserve:
         notifier.put(sender, transfer_body(transfer))
         return

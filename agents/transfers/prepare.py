@@ -1,4 +1,4 @@
-"""POST /transfers at the payer's partition: decide, hold its position, forward to the payee (fspiop 3.2, 3.3)."""
+"""POST /transfers at the payer's partition: decide, hold its position, forward to the payee (protocol 3.2, 3.3)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def make_on_prepare(context: LedgerContext) -> Handler:
             case Modified(rejection):
                 notifier.error(request.source, ErrorInformation.of(rejection))
             case Resent(transfer):
-                # Never to whoever repeats the payer's words: the body has the fulfilment (fspiop 3.2).
+                # Never to whoever repeats the payer's words: the body has the fulfilment (protocol 3.2).
                 notifier.put(transfer.payer, transfer_body(transfer))
             case Ignored():
                 pass

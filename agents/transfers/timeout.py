@@ -1,4 +1,4 @@
-"""Transfers that are due: the sweep finds them and writes to topic `timeout`, whose agent unwinds them (fspiop 3.8).
+"""Transfers that are due: the sweep finds them and writes to topic `timeout`, whose agent unwinds them (protocol 3.8).
 
 The sweep runs by the worker's clock and only reminds; the decision is the agent's, by the reminder's own time, on the
 partition where fulfils are decided too: commit or timeout, never both. A bulk is due as a whole; its reminder goes to

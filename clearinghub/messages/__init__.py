@@ -1,7 +1,7 @@
 r"""The records on Kafka: one line of JSON that the hub needs, then the bytes that it only passes on.
 
 A value is `<JSON object>\n<original body>`. The first line is small and parsed by every reader; the body is what the
-sender wrote, forwarded untouched, so that its signature stays valid (fspiop 1.7). The JSON encoder never writes a raw
+sender wrote, forwarded untouched, so that its signature stays valid (protocol 1.7). The JSON encoder never writes a raw
 newline, hence the first one ends the line. Every line carries `v`, the version of its shape.
 """
 
@@ -158,7 +158,7 @@ class NotificationMessage(TypedDict):
     """One callback to deliver, on topic `notification`, keyed by the receiver; the body follows the line.
 
     `source` is the FSPIOP-Source of the callback. When it is the hub, headers are built anew; otherwise the original
-    ones in `headers` are forwarded (fspiop 1.7). `endpoint` is the receiver's endpoint type, whose URL template is
+    ones in `headers` are forwarded (protocol 1.7). `endpoint` is the receiver's endpoint type, whose URL template is
     rendered with `variables`. `path` is the service path of this hop (FSPIOP-URI).
     """
 

@@ -202,7 +202,7 @@ def _on_round(_partition: int, records: int, seconds: float) -> None:
 
 
 class LedgerHealth:
-    """UP only when the tables are recovered and every assigned partition is at work (fspiop 12)."""
+    """UP only when the tables are recovered and every assigned partition is at work (protocol 12)."""
 
     def __init__(self, app: EngineApp, coordinator: int) -> None:
         self._app = app

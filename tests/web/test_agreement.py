@@ -1,4 +1,4 @@
-"""Every resource and method that comes before a transfer, as the table of fspiop 1.6 has them."""
+"""Every resource and method that comes before a transfer, as the table of protocol 1.6 has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/bulkTransfers at the edge (fspiop 1.2, 1.3, 1.6): what is answered, what is recorded, and that nothing else is."""
+"""/bulkTransfers at the edge (protocol 1.2, 1.3, 1.6): what is answered, what is recorded, and that nothing else is."""
 
 from __future__ import annotations
 

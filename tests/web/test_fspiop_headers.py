@@ -1,4 +1,4 @@
-"""Headers: each check of fspiop 1.2, its text, and that the earlier one wins."""
+"""Headers: each check of protocol 1.2, its text, and that the earlier one wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies as the API's schema wants them: the first mistake is told, in its words (fspiop 1.3 and 1.4)."""
+"""Bodies as the API's schema wants them: the first mistake is told, in its words (protocol 1.3 and 1.4)."""
 
 from __future__ import annotations
 

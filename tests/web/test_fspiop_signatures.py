@@ -1,4 +1,4 @@
-"""Signatures at the door: asked for behind the headers and before the body, on every route (fspiop 3.1, 10.1)."""
+"""Signatures at the door: asked for behind the headers and before the body, on every route (protocol 3.1, 10.1)."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class SettlementModel:
-    """How one ledger account type is settled (fspiop 5.3)."""
+    """How one ledger account type is settled (protocol 5.3)."""
 
     model_id: int
     name: str
@@ -40,7 +40,7 @@ class SettlementModel:
 
 @dataclass(frozen=True, slots=True)
 class LedgerAccountType:
-    """A kind of account that the scheme has defined beside the built-in ones (fspiop 5.3)."""
+    """A kind of account that the scheme has defined beside the built-in ones (protocol 5.3)."""
 
     name: str
     description: str
@@ -50,7 +50,7 @@ class LedgerAccountType:
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """A service that knows which FSP has the parties of a type (fspiop 6.1); without a currency, in all of them."""
+    """A service that knows which FSP has the parties of a type (protocol 6.1); without a currency, in all of them."""
 
     oracle_id: int
     id_type: str

@@ -1,4 +1,4 @@
-"""Who hears of it when a bulk cannot be passed on (fspiop 5.4, 8.1)."""
+"""Who hears of it when a bulk cannot be passed on (protocol 5.4, 8.1)."""
 
 from __future__ import annotations
 
