@@ -17,10 +17,10 @@ log = structlog.get_logger(__name__)
 _FAILED = Rejection(ErrorCode.INTERNAL_SERVER_ERROR)
 
 
-def make_on_culprit(context: LedgerContext) -> Handler:
+def make_on_poison_record(context: LedgerContext) -> Handler:
     """Tells the sender of a DFSP's message by callback, the ingress of a command by reply; others have no sender."""
 
-    def on_culprit(record: Record, view: View) -> None:
+    def on_poison_record(record: Record, view: View) -> None:
         line, _body = decode(record.value)
         log.error("record-set-aside", kind=line["kind"], transfer=line.get("id"), trace=line.get("trace"))
         if line["kind"] in ("prepare", "fulfil", "get"):
@@ -46,4 +46,4 @@ def make_on_culprit(context: LedgerContext) -> Handler:
             }
             view.emit("reply", line["reply_to"], encode(reply))
 
-    return on_culprit
+    return on_poison_record

@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     round_interval_ms: int = Field(30, ge=0)
     batch_backlog_records_max: int = Field(2_000, ge=1)
     session_timeout_ms: int = Field(10_000, ge=1_000)
-    sweep_interval_ms: int = Field(1_000, ge=100)
+    punctuate_interval_ms: int = Field(1_000, ge=100)
     transfer_retention_s: int = Field(7 * 86_400, ge=60)
     archiving: bool = False  # finished transfers stay longer, until `clearinghub archive` has them (docs/archive.md)
     command_timeout_ms: int = Field(5_000, ge=100)

@@ -1,4 +1,4 @@
-"""Shows payments on their way: one line a hop, a lane for each DFSP, the hub in between."""
+"""Shows payments on their way: one line a hop, a queue for each DFSP, the hub in between."""
 
 from __future__ import annotations
 

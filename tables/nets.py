@@ -1,6 +1,6 @@
 """Table `nets`: what a partition's accounts owe and are owed in the windows that are not closed yet (design 7).
 
-One row for each window, flow and party, so that a commit changes one small row however many accounts there are; for
+One row for each window, netting group and party, so that a commit changes one small row however many accounts; for
 each window one row that lists them, so that closing reads no other, and one that tells whose markers have come. They
 share one store, and so does the copy of the scheme (tables/scheme.py): a store has its price on every partition.
 """
@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from clearinghub.domain.settlement.netting import Flow, Net, Party
+from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
 from clearinghub.engine.record import TableSpec, View
 
 VERSION: Final = 1
@@ -21,7 +21,7 @@ class NetKey(NamedTuple):
     """Where a net belongs."""
 
     window_id: int
-    flow: Flow
+    netting_group: NettingGroup
     party: Party
 
 
@@ -46,7 +46,7 @@ MARKERS: Final[TableSpec[list[int]]] = TableSpec(TABLE, orjson.dumps, orjson.loa
 
 def net_row_key(key: NetKey) -> str:
     """The key of a net; neither names nor types nor currencies hold a slash."""
-    return "/".join(("net", str(key.window_id), *key.flow, *key.party))
+    return "/".join(("net", str(key.window_id), *key.netting_group, *key.party))
 
 
 def directory_key(window_id: int) -> str:
@@ -68,7 +68,7 @@ def change_net(view: View, key: NetKey, change: Any) -> bool:
         return False
     window = directory_key(key.window_id)
     listed = view.get(DIRECTORY, window)
-    view.put(DIRECTORY, window, [*(listed or []), [*key.flow, *key.party]])
+    view.put(DIRECTORY, window, [*(listed or []), [*key.netting_group, *key.party]])
     return listed is None
 
 
@@ -89,4 +89,4 @@ def forget_nets(view: View, window_id: int) -> None:
 
 def _key(window_id: int, fields: list[str]) -> NetKey:
     currency, account_type, granularity, participant, counterparty = fields
-    return NetKey(window_id, Flow(currency, account_type, granularity), Party(participant, counterparty))
+    return NetKey(window_id, NettingGroup(currency, account_type, granularity), Party(participant, counterparty))

@@ -19,7 +19,7 @@ from clearinghub.domain.settlement.fields import (
     window_fields,
     window_of,
 )
-from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.engine.record import TableSpec
@@ -37,14 +37,14 @@ def settlement_key(settlement_id: int) -> str:
     return f"settlement/{settlement_id:012d}"
 
 
-def content_key(window_id: int, flow: Flow) -> str:
+def content_key(window_id: int, netting_group: NettingGroup) -> str:
     """The key of a content's nets."""
-    return "/".join(("content", str(window_id), *flow))
+    return "/".join(("content", str(window_id), *netting_group))
 
 
-def flows_key(window_id: int) -> str:
+def netting_groups_key(window_id: int) -> str:
     """The key of what was reported of a window that is not closed yet."""
-    return f"flows/{window_id}"
+    return f"netting_groups/{window_id}"
 
 
 def waiting_key(settlement_id: int) -> str:
@@ -62,4 +62,4 @@ SETTLEMENTS: Final[TableSpec[Settlement]] = TableSpec(
     TABLE, lambda row: orjson.dumps(settlement_fields(row)), lambda data: settlement_of(orjson.loads(data))
 )
 WAITING: Final[TableSpec[list[dict[str, Any]]]] = TableSpec(TABLE, orjson.dumps, orjson.loads)
-FLOWS: Final[TableSpec[list[list[str]]]] = TableSpec(TABLE, orjson.dumps, orjson.loads)
+NETTING_GROUPS: Final[TableSpec[list[list[str]]]] = TableSpec(TABLE, orjson.dumps, orjson.loads)

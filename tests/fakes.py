@@ -30,7 +30,7 @@ class Emitted(NamedTuple):
 
 @dataclass
 class MemoryView:
-    """A partition in memory: the engine's View and SweepView, with all rows kept as the bytes that they would be."""
+    """A partition in memory: the engine's View and PunctuatorView, with all rows kept as stored bytes."""
 
     partition: int = 0
     partitions: int = 1

@@ -1,1 +1,1 @@
-"""What talks HTTP to the hub's surroundings: DFSPs (fspiop), operators (admin), machines (operations)."""
+"""What talks HTTP to the hub's environment: DFSPs (fspiop), operators (admin), machines (operations)."""

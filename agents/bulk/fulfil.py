@@ -15,7 +15,7 @@ import structlog
 
 from agents.bulk.notify import LINES_AT_ONCE, BulkNotifier
 from agents.posting import LedgerContext
-from agents.transfers.apply_transfer import expire_one, fulfil_one
+from agents.transfers.apply_transfer import apply_fulfil, apply_timeout
 from clearinghub.domain.bulk.bulk import Bulk, BulkState
 from clearinghub.domain.bulk.fulfil import (
     Answered,
@@ -95,7 +95,7 @@ def _answer(
         case Refused(rejection):
             notifier.error(request.source, ErrorInformation.of(rejection))
         case Resent(bulk):
-            yield from notifier.standing(bulk, request.source)
+            yield from notifier.eligibility(bulk, request.source)
         case Ignored():
             pass
 
@@ -116,7 +116,7 @@ def _end_lines(
         row = view.get(TRANSFERS, result.transfer_id)
         if row is not None and row.bulk_id == bulk.bulk_id and row.state is State.RESERVED:
             request = line_request(bulk, result, line["completed"], line["hash"])
-            outcome = fulfil_one(view, hub_name, request, row, record.timestamp_ms, line["trace"])
+            outcome = apply_fulfil(view, hub_name, request, row, record.timestamp_ms, line["trace"])
             committed += isinstance(outcome, Committed)
             aborted += isinstance(outcome, Aborted | AbortedInvalid)
         if number % LINES_AT_ONCE == LINES_AT_ONCE - 1:
@@ -128,11 +128,11 @@ def _end_lines(
         notifier.error(closed.payer, error)
         notifier.error(closed.payee, error)
     elif closed.state.is_final:
-        yield from notifier.standing(closed, closed.payer, closed.payee)
+        yield from notifier.eligibility(closed, closed.payer, closed.payee)
 
 
 def _expire(record: Record, view: View, context: LedgerContext, stored: Bulk | None) -> Iterator[None]:
-    """The sweep's reminder: commit or timeout, never both, for this partition decides the answers too."""
+    """The punctuator's reminder: commit or timeout, never both, for this partition decides the answers too."""
     bulk = decide_bulk_timeout(stored, record.timestamp_ms)
     if bulk is None:
         return
@@ -140,20 +140,20 @@ def _expire(record: Record, view: View, context: LedgerContext, stored: Bulk | N
     for number, transfer_id in enumerate(bulk.transfer_ids):
         row = view.get(TRANSFERS, transfer_id)
         if row is not None and row.bulk_id == bulk.bulk_id:
-            expired += expire_one(view, transfer_id, record.timestamp_ms) is not None
+            expired += apply_timeout(view, transfer_id, record.timestamp_ms) is not None
         if number % LINES_AT_ONCE == LINES_AT_ONCE - 1:
             yield
     closed = close(bulk, record.timestamp_ms, expired=expired)
     view.put(BULKS, closed.bulk_id, closed)
     log.debug("bulk-expired", bulk=closed.bulk_id, lines=expired)
     notifier = BulkNotifier(record, view, closed.bulk_id, None, context)
-    yield from notifier.standing(closed, closed.payer, closed.payee)
+    yield from notifier.eligibility(closed, closed.payer, closed.payee)
 
 
 def _show(context: LedgerContext, notifier: BulkNotifier, stored: Bulk | None, requester: str) -> Iterator[None]:
     match decide_bulk_get(stored, requester, requester_exists=context.participants.get(requester) is not None):
         case Found(bulk):
-            yield from notifier.standing(bulk, requester)
+            yield from notifier.eligibility(bulk, requester)
         case Rejected(rejection):
             notifier.error(requester, ErrorInformation.of(rejection))
         case Silent():

@@ -52,7 +52,7 @@ class BulkNotifier(Notifier):
         path = f"{self._path(receiver)}/error"
         self._tell(receiver, "PUT", BULK_ERROR, path, orjson.dumps(error.as_json()))
 
-    def standing(self, bulk: Bulk, *receivers: str) -> Iterator[None]:
+    def eligibility(self, bulk: Bulk, *receivers: str) -> Iterator[None]:
         """PUT /bulkTransfers/{ID} to each of them, with the lines that it may see; every line is read once."""
         taken = dict(bulk.taken)
         lines: list[LineView] = []

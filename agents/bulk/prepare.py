@@ -14,14 +14,14 @@ import structlog
 
 from agents.bulk.notify import LINES_AT_ONCE, BulkNotifier
 from agents.posting import LedgerContext
-from agents.transfers.apply_transfer import prepare_one
+from agents.transfers.apply_transfer import apply_prepare
 from clearinghub.domain.bulk.bulk import Bulk
 from clearinghub.domain.bulk.prepare import (
     Begun,
     BulkPrepareRequest,
     Ignored,
     Modified,
-    PartyStanding,
+    PartyEligibility,
     Refused,
     Resent,
     close_prepare,
@@ -65,7 +65,7 @@ def make_on_bulk_prepare(context: LedgerContext) -> Handler:
                 notifier.error(request.source, ErrorInformation.of(rejection))
             case Resent(bulk):
                 # Never to whoever repeats the payer's words: the body has the fulfilments.
-                yield from notifier.standing(bulk, bulk.payer)
+                yield from notifier.eligibility(bulk, bulk.payer)
             case Ignored():
                 pass
 
@@ -98,14 +98,14 @@ def _begin(
             one.get("extensionList"),
             line["id"],
         )
-        outcomes.append(prepare_one(record, view, context, request, line["trace"], partial(one.get, "ilpPacket")))
+        outcomes.append(apply_prepare(record, view, context, request, line["trace"], partial(one.get, "ilpPacket")))
         if len(outcomes) % LINES_AT_ONCE == 0:
             yield
     closed = close_prepare(bulk, outcomes, record.timestamp_ms)
     view.put(BULKS, closed.bulk_id, closed)
     log.debug("bulk-prepared", bulk=closed.bulk_id, accepted=closed.tally.pending, refused=closed.tally.refused)
     if closed.state.is_final:
-        yield from notifier.standing(closed, closed.payer)
+        yield from notifier.eligibility(closed, closed.payer)
         return
     accepted = [one for one, outcome in zip(lines, outcomes, strict=True) if isinstance(outcome, Reserved)]
     notifier.post(closed.payee, closed.payer, orjson.dumps(content | {"individualTransfers": accepted}))
@@ -124,8 +124,8 @@ def _request(line: dict[str, Any], content: dict[str, Any]) -> BulkPrepareReques
     )
 
 
-def _standing(participant: Participant | None) -> PartyStanding:
-    return PartyStanding(participant is not None, participant is not None and participant.active)
+def _standing(participant: Participant | None) -> PartyEligibility:
+    return PartyEligibility(participant is not None, participant is not None and participant.active)
 
 
 def _is_known(context: LedgerContext, destination: str | None) -> bool:

@@ -1,7 +1,7 @@
 """Quotes, bulk quotes, transaction requests, transactions and authorizations: passed on, or refused (protocol 7).
 
 All messages about one id are on one partition, so their order is kept. With `quotes=stored` quotes and bulk quotes are
-kept there too, until a sweep drops them.
+kept there too, until a punctuator drops them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from agents.posting import LedgerContext
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.quotes.agreement import Action, Dropped, Forwarded, Message, Policy, Refused, decide
 from clearinghub.domain.quotes.stored_quote import STORED, Answered, Kept, StoredOutcome, decide_stored
-from clearinghub.engine.record import Handler, Record, Sweep, SweepView, View
+from clearinghub.engine.record import Handler, Punctuator, PunctuatorView, Record, View
 from clearinghub.messages import decode
 from tables.quotes import QUOTES, expires_at, quote_key
 
 log = structlog.get_logger(__name__)
 
-SWEEP_COUNT_MAX: Final = 1_000
+PUNCTUATE_COUNT_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,14 @@ def make_on_agreement(context: LedgerContext, rules: AgreementRules) -> Handler:
     return on_agreement
 
 
-def make_quote_sweep(retention_ms: int) -> Sweep:
+def make_quote_punctuator(retention_ms: int) -> Punctuator:
     """Stored quotes leave the table `retention_ms` after their expiry."""
 
-    def sweep(view: SweepView, now_ms: int) -> None:
-        for key in view.scan(QUOTES, expires_at(0), expires_at(max(0, now_ms - retention_ms)), SWEEP_COUNT_MAX):
+    def punctuate(view: PunctuatorView, now_ms: int) -> None:
+        for key in view.scan(QUOTES, expires_at(0), expires_at(max(0, now_ms - retention_ms)), PUNCTUATE_COUNT_MAX):
             view.delete(QUOTES, key)
 
-    return sweep
+    return punctuate
 
 
 def _decide(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from agents.posting import PRINCIPLE_VALUE, move_account, store_transfer
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE
-from clearinghub.domain.settlement.netting import GROSS, NET, Flow, Net, Party, manner_of
+from clearinghub.domain.settlement.netting import GROSS, NET, Net, NettingGroup, Party, settlement_method_of
 from clearinghub.domain.settlement.scheme import POSITION
 from clearinghub.domain.settlement.settlement import NET_RECIPIENT, NET_SENDER
 from clearinghub.domain.transfers.transfer import Step, Transfer
@@ -30,16 +30,16 @@ REPORTED_AT_ONCE: Final = 2_000  # nets in one record, some 200 KB
 def book_commit(view: View, hub_name: str, transfer: Transfer, trace: str | None) -> Transfer:
     """Book a committed transfer on the payer's partition; gives it in its last state.
 
-    The payee's leg cannot be refused, so it follows by a credit (design 3), with the window and the manner of
+    The payee's leg cannot be refused, so it follows by a credit (design 3), with the window and the method of
     settlement that this partition has decided on: both legs are counted alike. Under an immediate gross model both
     DFSPs' settlement accounts move with it, their positions go back, and the transfer is SETTLED (protocol 9.6).
     """
     window, amount, now_ms = transfer.window, transfer.amount, transfer.changed_at_ms
     assert window is not None
-    manner = manner_of(scheme_copy(view).models, transfer.currency, POSITION)
-    flow = Flow(transfer.currency, POSITION, manner.granularity)
-    debited = Party(transfer.payer, transfer.payee if manner.by_pairs else "")
-    change_net(view, NetKey(window, flow, debited), lambda net: net.debited(amount))
+    settlement_method = settlement_method_of(scheme_copy(view).models, transfer.currency, POSITION)
+    netting_group = NettingGroup(transfer.currency, POSITION, settlement_method.granularity)
+    debited = Party(transfer.payer, transfer.payee if settlement_method.by_pairs else "")
+    change_net(view, NetKey(window, netting_group, debited), lambda net: net.debited(amount))
     _tell_first(view, hub_name, window)
     credit: CreditMessage = {
         "v": VERSION,
@@ -53,17 +53,17 @@ def book_commit(view: View, hub_name: str, transfer: Transfer, trace: str | None
         "window": window,
         "trace": trace,
     }
-    if manner.by_pairs:
+    if settlement_method.by_pairs:
         credit["counterparty"] = transfer.payer
-    if manner.settlement_account_type is not None:
-        credit["settles_into"] = manner.settlement_account_type
+    if settlement_method.settlement_account_type is not None:
+        credit["settles_into"] = settlement_method.settlement_account_type
         transfer = transfer.step(Step.SETTLE, now_ms)
         settle_gross(
             view,
             transfer.transfer_id,
             transfer.payer,
             transfer.currency,
-            manner.settlement_account_type,
+            settlement_method.settlement_account_type,
             amount,
             now_ms,
         )
@@ -77,11 +77,11 @@ def book_commit(view: View, hub_name: str, transfer: Transfer, trace: str | None
 def _book_fee(view: View, transfer: Transfer, window: int, trace: str | None) -> None:
     """The fee moves accounts of its own, which are settled by a model of their own (protocol 9.6)."""
     fee, currency = transfer.interchange_fee, transfer.currency
-    manner = manner_of(scheme_copy(view).models, currency, INTERCHANGE_FEE)
+    settlement_method = settlement_method_of(scheme_copy(view).models, currency, INTERCHANGE_FEE)
     key = position_key(transfer.payer, currency, INTERCHANGE_FEE)
     move_account(view, key, fee, transfer.transfer_id, INTERCHANGE_FEE, transfer.changed_at_ms)
-    party = Party(transfer.payer, transfer.payee if manner.by_pairs else "")
-    _count(view, NetKey(window, Flow(currency, INTERCHANGE_FEE, NET), party), fee)
+    party = Party(transfer.payer, transfer.payee if settlement_method.by_pairs else "")
+    _count(view, NetKey(window, NettingGroup(currency, INTERCHANGE_FEE, NET), party), fee)
     credit: CreditMessage = {
         "v": VERSION,
         "kind": "credit",
@@ -94,7 +94,7 @@ def _book_fee(view: View, transfer: Transfer, window: int, trace: str | None) ->
         "window": window,
         "trace": trace,
     }
-    if manner.by_pairs:
+    if settlement_method.by_pairs:
         credit["counterparty"] = transfer.payer
     view.emit("credit", transfer.payee, encode(credit))
 
@@ -110,8 +110,8 @@ def settle_gross(
 
 def count_credit(view: View, line: dict[str, Any]) -> None:
     """Count a credit in the window of its commit, whatever window this partition is in by now."""
-    flow = Flow(line["currency"], line["account_type"], GROSS if "settles_into" in line else NET)
-    key = NetKey(line["window"], flow, Party(line["participant"], line.get("counterparty", "")))
+    netting_group = NettingGroup(line["currency"], line["account_type"], GROSS if "settles_into" in line else NET)
+    key = NetKey(line["window"], netting_group, Party(line["participant"], line.get("counterparty", "")))
     _count(view, key, line["change"])
 
 
@@ -193,11 +193,13 @@ def _report_if_whole(view: View, hub_name: str, window: int) -> None:
 
 def _reported(view: View, key: NetKey, net: Net) -> list[Any]:
     participant = view.get(PARTICIPANTS, key.party.participant)
-    account = view.get(POSITIONS, position_key(key.party.participant, key.flow.currency, key.flow.account_type))
+    account = view.get(
+        POSITIONS, position_key(key.party.participant, key.netting_group.currency, key.netting_group.account_type)
+    )
     assert participant is not None
     assert account is not None
     ids = [participant.participant_id, account.account_id]
-    return [*key.flow, *key.party, *ids, net.debits, net.credits, net.debit_count, net.credit_count]
+    return [*key.netting_group, *key.party, *ids, net.debits, net.credits, net.debit_count, net.credit_count]
 
 
 def _chunks(rows: list[list[Any]]) -> Iterator[tuple[list[list[Any]], bool]]:

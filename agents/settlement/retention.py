@@ -13,17 +13,17 @@ from agents.settlement.settlements import latest_settlement
 from agents.settlement.windows import find_window, latest_window
 from clearinghub.domain.settlement.settlement import ABORTED, SETTLED
 from clearinghub.domain.settlement.window import WindowState
-from clearinghub.engine.record import Sweep, SweepView, View
+from clearinghub.engine.record import Punctuator, PunctuatorView, View
 from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key, window_key
 
-ROWS_AT_ONCE: Final = 20  # of each kind in one sweep: a round waits for it
+ROWS_AT_ONCE: Final = 20  # of each kind in one punctuator: a round waits for it
 
 OnStates = Callable[[str, Mapping[str, int]], None]
 """Hears "window" or "settlement", and how many of them are in each state, whenever all have been looked at."""
 
 
 class _Walk:
-    """Round and round through the numbers of one kind, some in each sweep."""
+    """Round and round through the numbers of one kind, some in each punctuator."""
 
     def __init__(
         self,
@@ -53,21 +53,21 @@ class _Walk:
             self._on_states(self._kind, states)
 
 
-def make_settlement_retention_sweep(
+def make_settlement_retention_punctuator(
     coordinator: int, retention_ms: int, on_states: OnStates = lambda _kind, _states: None
-) -> Sweep:
+) -> Punctuator:
     """On the coordinator's partition: look at some windows and settlements, and let go of what is over and old."""
     walks = (
         _Walk("window", latest_window, _look_at_window, on_states),
         _Walk("settlement", latest_settlement, _look_at_settlement, on_states),
     )
 
-    def sweep(view: SweepView, now_ms: int) -> None:
+    def punctuate(view: PunctuatorView, now_ms: int) -> None:
         if view.partition == coordinator:
             for walk in walks:
                 walk.go_on(view, now_ms - retention_ms)
 
-    return sweep
+    return punctuate
 
 
 def _look_at_window(view: View, number: int, before_ms: int) -> str | None:
@@ -77,7 +77,7 @@ def _look_at_window(view: View, number: int, before_ms: int) -> str | None:
     if window.state is not WindowState.SETTLED or window.changed_at_ms >= before_ms:
         return window.state.value
     for content in window.contents:
-        view.delete(CONTENTS, content_key(number, content.flow))
+        view.delete(CONTENTS, content_key(number, content.netting_group))
     view.delete(SETTLEMENT_WINDOWS, window_key(number))
     return None
 

@@ -13,7 +13,7 @@ from agents.settlement.windows import broadcast, close_window, collect, mark_use
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.settlement.fields import window_fields
-from clearinghub.engine.record import Handler, Record, Sweep, SweepView, View
+from clearinghub.engine.record import Handler, Punctuator, PunctuatorView, Record, View
 from clearinghub.messages import VERSION, decode, encode
 from clearinghub.messages.settlement import SchemeMessage
 from tables.counters import COUNTERS
@@ -87,17 +87,17 @@ def publish_scheme(view: View, hub: Participant) -> None:
     view.put(COUNTERS, TOLD, hub.version)
 
 
-def make_scheme_sweep(coordinator: int, hub_name: str) -> Sweep:
+def make_scheme_punctuator(coordinator: int, hub_name: str) -> Punctuator:
     """On the coordinator's partition: tell of models that are older than the partitions' copies of them, once."""
 
-    def sweep(view: SweepView, _now_ms: int) -> None:
+    def punctuate(view: PunctuatorView, _now_ms: int) -> None:
         if view.partition != coordinator or view.get(COUNTERS, TOLD) is not None:
             return
         hub = view.get(PARTICIPANTS, hub_name)
         if hub is not None and hub.models:
             publish_scheme(view, hub)
 
-    return sweep
+    return punctuate
 
 
 def take_scheme(view: View, copy: SchemeCopy) -> None:

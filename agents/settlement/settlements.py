@@ -67,7 +67,7 @@ def create_settlement(view: View, hub_name: str, args: dict[str, Any], now_ms: i
     chosen = choose_contents(hub, model, window_ids, windows, partial(stored_nets, view))
     if isinstance(chosen, Rejection):
         return chosen
-    contents = {(number, flow): stored_nets(view, number, flow) for number, flow in chosen}
+    contents = {(number, netting_group): stored_nets(view, number, netting_group) for number, netting_group in chosen}
     settlement_id = latest_settlement(view) + 1
     settlement = create(settlement_id, model, args["reason"], contents, now_ms)
     if isinstance(settlement, Rejection):
@@ -214,8 +214,8 @@ def _move_contents(view: View, settlement: Settlement, now_ms: int) -> None:
     for number in settlement.window_ids:
         window = find_window(view, number)
         assert window is not None
-        flows = [flow for window_id, flow in settlement.contents if window_id == number]
-        store_window(view, change_contents(window, flows, state, settlement.settlement_id, now_ms))
+        netting_groups = [netting_group for window_id, netting_group in settlement.contents if window_id == number]
+        store_window(view, change_contents(window, netting_groups, state, settlement.settlement_id, now_ms))
 
 
 def _store(view: View, settlement: Settlement) -> None:
@@ -233,15 +233,18 @@ def _store(view: View, settlement: Settlement) -> None:
         "reason": settlement.reason,
         "createdAt": timestamp_text(settlement.created_at_ms),
         "changedAt": timestamp_text(settlement.changed_at_ms),
-        "contents": [{"settlementWindowId": number, **_flow_fields(flow)} for number, flow in settlement.contents],
+        "contents": [
+            {"settlementWindowId": number, **_netting_group_fields(netting_group)}
+            for number, netting_group in settlement.contents
+        ],
         "accounts": [_account_record(settlement, line) for line in settlement.lines],
     }
     key = str(settlement.settlement_id)
     view.emit_to_partition("settlements", view.partition, key, orjson.dumps(record))
 
 
-def _flow_fields(flow: Any) -> dict[str, str]:
-    return {"currency": flow.currency, "ledgerAccountType": flow.account_type}
+def _netting_group_fields(netting_group: Any) -> dict[str, str]:
+    return {"currency": netting_group.currency, "ledgerAccountType": netting_group.account_type}
 
 
 def _account_record(settlement: Settlement, line: Line) -> dict[str, Any]:

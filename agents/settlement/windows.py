@@ -16,7 +16,7 @@ import structlog
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.settlement.creation import AccountIds, ContentNets
 from clearinghub.domain.settlement.fields import net_fields, net_of
-from clearinghub.domain.settlement.netting import Flow, Net, Party
+from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
 from clearinghub.domain.settlement.window import (
     FIRST_WINDOW,
     Window,
@@ -26,11 +26,11 @@ from clearinghub.domain.settlement.window import (
     take_report,
 )
 from clearinghub.domain.time import timestamp_text
-from clearinghub.engine.record import Sweep, SweepView, View
+from clearinghub.engine.record import Punctuator, PunctuatorView, View
 from clearinghub.messages import VERSION, encode
 from clearinghub.messages.settlement import CloseWindowMessage, ForgetWindowMessage
 from tables.counters import COUNTERS, next_id
-from tables.settlements import CONTENTS, FLOWS, SETTLEMENT_WINDOWS, content_key, flows_key, window_key
+from tables.settlements import CONTENTS, NETTING_GROUPS, SETTLEMENT_WINDOWS, content_key, netting_groups_key, window_key
 
 log = structlog.get_logger(__name__)
 
@@ -43,14 +43,14 @@ NextDue = Callable[[int], int]
 """The schedule's next time behind a time, both in milliseconds since 1970."""
 
 
-def make_window_sweep(coordinator: int, next_due: NextDue | None, schedule: int = 0) -> Sweep:
+def make_window_punctuator(coordinator: int, next_due: NextDue | None, schedule: int = 0) -> Punctuator:
     """On the coordinator's partition: open the first window, and close windows by the schedule, if there is one.
 
     The next time that is due is a row. So a time is used once, whoever has the partition; of times that passed while
     nobody had it, one is made up for. What another schedule made due, by its number `schedule`, is due no more.
     """
 
-    def sweep(view: SweepView, now_ms: int) -> None:
+    def punctuate(view: PunctuatorView, now_ms: int) -> None:
         if view.partition != coordinator:
             return
         if view.get(COUNTERS, LATEST) is None:
@@ -68,7 +68,7 @@ def make_window_sweep(coordinator: int, next_due: NextDue | None, schedule: int 
             view.put(COUNTERS, DUE, next_due(now_ms))
             view.put(COUNTERS, DUE_BY, schedule)
 
-    return sweep
+    return punctuate
 
 
 def latest_window(view: View) -> int:
@@ -115,7 +115,10 @@ def collect(view: View, line: dict[str, Any], now_ms: int) -> None:
     _merge(view, window_id, line["nets"])
     if not line["is_last"]:
         return
-    nets = {flow: stored_nets(view, window_id, flow).nets for flow in _flows(view, window_id)}
+    nets = {
+        netting_group: stored_nets(view, window_id, netting_group).nets
+        for netting_group in _netting_groups(view, window_id)
+    }
     after = take_report(window, line["partition"], view.partitions, nets, lambda: next_id(view), now_ms)
     if after.state is WindowState.PROCESSING:
         view.put(SETTLEMENT_WINDOWS, window_key(window_id), after)
@@ -126,15 +129,15 @@ def collect(view: View, line: dict[str, Any], now_ms: int) -> None:
         return
     log.info("window-closed", window=window_id, transfers=sum(content.transfers for content in after.contents))
     for content in after.contents:
-        _publish_nets(view, after, content.flow)
-    view.delete(FLOWS, flows_key(window_id))
+        _publish_nets(view, after, content.netting_group)
+    view.delete(NETTING_GROUPS, netting_groups_key(window_id))
     message: ForgetWindowMessage = {"v": VERSION, "kind": "forget-window", "window": window_id}
     broadcast(view, encode(message))
 
 
-def stored_nets(view: View, window_id: int, flow: Flow) -> ContentNets:
-    """What was reported of a flow in a window."""
-    return view.get(CONTENTS, content_key(window_id, flow)) or ContentNets({}, {})
+def stored_nets(view: View, window_id: int, netting_group: NettingGroup) -> ContentNets:
+    """What was reported of a netting_group in a window."""
+    return view.get(CONTENTS, content_key(window_id, netting_group)) or ContentNets({}, {})
 
 
 def store_window(view: View, window: Window) -> None:
@@ -154,9 +157,9 @@ def store_window(view: View, window: Window) -> None:
             "contents": [
                 {
                     "id": content.content_id,
-                    "currency": content.flow.currency,
-                    "ledgerAccountType": content.flow.account_type,
-                    "granularity": content.flow.granularity,
+                    "currency": content.netting_group.currency,
+                    "ledgerAccountType": content.netting_group.account_type,
+                    "granularity": content.netting_group.granularity,
                     "state": content.state.value,
                     "transfers": content.transfers,
                     "settlementId": content.settlement_id,
@@ -178,30 +181,30 @@ def _open(view: View, window: Window) -> None:
     store_window(view, window)
 
 
-def _flows(view: View, window_id: int) -> list[Flow]:
-    return [Flow(*fields) for fields in view.get(FLOWS, flows_key(window_id)) or []]
+def _netting_groups(view: View, window_id: int) -> list[NettingGroup]:
+    return [NettingGroup(*fields) for fields in view.get(NETTING_GROUPS, netting_groups_key(window_id)) or []]
 
 
 def _merge(view: View, window_id: int, rows: list[list[Any]]) -> None:
     """Put reported nets beside those of the other partitions; what was reported before is replaced."""
-    by_flow: dict[Flow, tuple[dict[Party, Net], dict[str, AccountIds]]] = {}
+    by_netting_group: dict[NettingGroup, tuple[dict[Party, Net], dict[str, AccountIds]]] = {}
     for currency, account_type, granularity, participant, counterparty, participant_id, account_id, *sums in rows:
-        nets, accounts = by_flow.setdefault(Flow(currency, account_type, granularity), ({}, {}))
+        nets, accounts = by_netting_group.setdefault(NettingGroup(currency, account_type, granularity), ({}, {}))
         party, net = net_of([participant, counterparty, *sums])
         nets[party] = net
         accounts[participant] = AccountIds(participant_id, account_id)
-    known = _flows(view, window_id)
-    new = [list(flow) for flow in by_flow if flow not in known]
+    known = _netting_groups(view, window_id)
+    new = [list(netting_group) for netting_group in by_netting_group if netting_group not in known]
     if new:
-        view.put(FLOWS, flows_key(window_id), [*map(list, known), *new])
-    for flow, (nets, accounts) in by_flow.items():
-        stored = stored_nets(view, window_id, flow)
+        view.put(NETTING_GROUPS, netting_groups_key(window_id), [*map(list, known), *new])
+    for netting_group, (nets, accounts) in by_netting_group.items():
+        stored = stored_nets(view, window_id, netting_group)
         merged = ContentNets({**stored.nets, **nets}, {**stored.accounts, **accounts})
-        view.put(CONTENTS, content_key(window_id, flow), merged)
+        view.put(CONTENTS, content_key(window_id, netting_group), merged)
 
 
-def _publish_nets(view: View, window: Window, flow: Flow) -> None:
-    nets = stored_nets(view, window.window_id, flow).nets
+def _publish_nets(view: View, window: Window, netting_group: NettingGroup) -> None:
+    nets = stored_nets(view, window.window_id, netting_group).nets
     names = ("participant", "counterparty", "debits", "credits", "debitCount", "creditCount")
     _publish(
         view,
@@ -210,9 +213,9 @@ def _publish_nets(view: View, window: Window, flow: Flow) -> None:
             "v": VERSION,
             "kind": "nets",
             "settlementWindowId": window.window_id,
-            "currency": flow.currency,
-            "ledgerAccountType": flow.account_type,
-            "granularity": flow.granularity,
+            "currency": netting_group.currency,
+            "ledgerAccountType": netting_group.account_type,
+            "granularity": netting_group.granularity,
             "closedAt": timestamp_text(window.changed_at_ms),
             "nets": [
                 {**dict(zip(names, net_fields(party, net), strict=True)), "net": net.amount}

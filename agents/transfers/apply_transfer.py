@@ -19,7 +19,7 @@ from tables.transfers import TRANSFERS
 from tables.windows import open_window
 
 
-def prepare_one(
+def apply_prepare(
     record: Record,
     view: View,
     context: LedgerContext,
@@ -28,12 +28,12 @@ def prepare_one(
     packet: Callable[[], object],
 ) -> prepare.PrepareOutcome:
     """Decide a prepare; a new transfer is stored, and what it reserves is held. `packet` gives its ILP packet."""
-    payer = payer_standing(view, request.payer, request.currency)
+    payer = payer_eligibility(view, request.payer, request.currency)
     outcome = prepare.decide_prepare(
         request,
         view.get(TRANSFERS, request.transfer_id),
         payer,
-        payee_standing(context, request.payee, request.currency),
+        payee_eligibility(context, request.payee, request.currency),
         prepare.PreparePolicy(on_us_transfers=context.on_us_transfers),
         record.timestamp_ms,
     )
@@ -47,7 +47,7 @@ def prepare_one(
     return outcome
 
 
-def fulfil_one(
+def apply_fulfil(
     view: View,
     hub_name: str,
     request: fulfil.FulfilRequest,
@@ -69,7 +69,7 @@ def fulfil_one(
     return outcome
 
 
-def expire_one(view: View, transfer_id: str, now_ms: int) -> Expired | None:
+def apply_timeout(view: View, transfer_id: str, now_ms: int) -> Expired | None:
     """Expire a transfer, if it is due and still open."""
     outcome = decide_timeout(view.get(TRANSFERS, transfer_id), now_ms)
     if not isinstance(outcome, Expired):
@@ -80,10 +80,10 @@ def expire_one(view: View, transfer_id: str, now_ms: int) -> Expired | None:
     return outcome
 
 
-def payer_standing(view: View, name: str, currency: str) -> prepare.PayerStanding:
+def payer_eligibility(view: View, name: str, currency: str) -> prepare.PayerEligibility:
     """The payer as its own partition knows it, ordered with everything else that concerns it."""
     participant = view.get(PARTICIPANTS, name)
-    return prepare.PayerStanding(
+    return prepare.PayerEligibility(
         exists=participant is not None,
         active=participant is not None and participant.active,
         position=view.get(POSITIONS, position_key(name, currency, "POSITION")),
@@ -91,11 +91,11 @@ def payer_standing(view: View, name: str, currency: str) -> prepare.PayerStandin
     )
 
 
-def payee_standing(context: LedgerContext, name: str, currency: str) -> prepare.PayeeStanding:
+def payee_eligibility(context: LedgerContext, name: str, currency: str) -> prepare.PayeeEligibility:
     """The payee from this process's copy of the participants: its own partition may be anywhere."""
     participant = context.participants.get(name)
     account = None if participant is None else participant.account(currency, "POSITION")
-    return prepare.PayeeStanding(
+    return prepare.PayeeEligibility(
         exists=participant is not None,
         active=participant is not None and participant.active,
         account_exists=account is not None,

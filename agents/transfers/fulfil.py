@@ -14,7 +14,7 @@ import structlog
 
 from agents.notify import TRANSFER_ERROR, TRANSFER_PUT, TransferNotifier
 from agents.posting import LedgerContext
-from agents.transfers.apply_transfer import fulfil_one
+from agents.transfers.apply_transfer import apply_fulfil
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.fulfil import (
     Aborted,
@@ -49,7 +49,7 @@ def make_on_fulfil(context: LedgerContext) -> Handler:
             view.emit_to_partition("lookup", (view.partition + 1) % view.partitions, transfer_id, onward)
             return
         request = _request(line, body)
-        outcome = fulfil_one(view, context.hub_name, request, stored, record.timestamp_ms, line["trace"])
+        outcome = apply_fulfil(view, context.hub_name, request, stored, record.timestamp_ms, line["trace"])
         log.debug("fulfil-decided", transfer=line["id"], outcome=type(outcome).__name__, trace=line["trace"])
         notifier = TransferNotifier(record, view, transfer_id, line["trace"], context.hub_name)
         match outcome:

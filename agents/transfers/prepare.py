@@ -9,7 +9,7 @@ import structlog
 from agents.notify import TransferNotifier
 from agents.posting import LedgerContext
 from agents.settlement.fees import ilp_packet
-from agents.transfers.apply_transfer import prepare_one
+from agents.transfers.apply_transfer import apply_prepare
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.lookup import transfer_body
 from clearinghub.domain.transfers.prepare import Ignored, Modified, PrepareRequest, Refused, Resent, Reserved
@@ -36,7 +36,7 @@ def make_on_prepare(context: LedgerContext) -> Handler:
             line["hash"],
             line["extensions"],
         )
-        outcome = prepare_one(record, view, context, request, line["trace"], partial(ilp_packet, body))
+        outcome = apply_prepare(record, view, context, request, line["trace"], partial(ilp_packet, body))
         log.debug("prepare-decided", transfer=line["id"], outcome=type(outcome).__name__, trace=line["trace"])
         notifier = TransferNotifier(record, view, request.transfer_id, line["trace"], context.hub_name)
         match outcome:

@@ -1,6 +1,6 @@
-"""Transfers that are due: the sweep finds them and writes to topic `timeout`, whose agent unwinds them (protocol 3.8).
+"""Find transfers that are due, write them to topic `timeout`, and unwind them there (protocol 3.8).
 
-The sweep runs by the worker's clock and only reminds; the decision is the agent's, by the reminder's own time, on the
+The punctuator runs by the worker's clock and only reminds. The agent decides, by the reminder's own time, on the
 partition where fulfils are decided too: commit or timeout, never both. A bulk is due as a whole; its reminder goes to
 its own topic (agents/bulk/fulfil.py).
 """
@@ -13,9 +13,9 @@ import structlog
 
 from agents.notify import TransferNotifier
 from agents.posting import LedgerContext
-from agents.transfers.apply_transfer import expire_one
+from agents.transfers.apply_transfer import apply_timeout
 from clearinghub.domain.transfers.transfer import Transfer
-from clearinghub.engine.record import Handler, Record, Sweep, SweepView, TableSpec, View
+from clearinghub.engine.record import Handler, Punctuator, PunctuatorView, Record, TableSpec, View
 from clearinghub.kafka.ports import Archive
 from clearinghub.messages import VERSION, TimeoutMessage, decode, encode
 from clearinghub.messages.bulk import BulkTimeoutMessage
@@ -24,9 +24,9 @@ from tables.transfers import DUE, FINISHED, TRANSFERS, at
 
 log = structlog.get_logger(__name__)
 
-SWEEP_COUNT_MAX: Final = 1_000
+PUNCTUATE_COUNT_MAX: Final = 1_000
 REMIND_AGAIN_AFTER_MS: Final = 30_000
-LINES_DROPPED_MAX: Final = 4_000  # of bulks, by one sweep; a bulk leaves as a whole, so the first may have more
+LINES_DROPPED_MAX: Final = 4_000  # of bulks, by one punctuator; a bulk leaves as a whole, so the first may have more
 
 
 def make_on_timeout(context: LedgerContext) -> Handler:
@@ -34,7 +34,7 @@ def make_on_timeout(context: LedgerContext) -> Handler:
 
     def on_timeout(record: Record, view: View) -> None:
         line, _body = decode(record.value)
-        outcome = expire_one(view, line["id"], record.timestamp_ms)
+        outcome = apply_timeout(view, line["id"], record.timestamp_ms)
         if outcome is None:
             return
         transfer = outcome.transfer
@@ -48,12 +48,12 @@ def make_on_timeout(context: LedgerContext) -> Handler:
     return on_timeout
 
 
-def make_due_sweep(table: TableSpec[Any] = TRANSFERS, topic: str = "timeout", kind: str = "timeout") -> Sweep:
+def make_due_punctuator(table: TableSpec[Any] = TRANSFERS, topic: str = "timeout", kind: str = "timeout") -> Punctuator:
     """Remind of each due row, and again only after a while: the reminder may still be on its way."""
     reminded: dict[int, dict[str, int]] = {}
 
-    def sweep(view: SweepView, now_ms: int) -> None:
-        due = view.scan(table, DUE, at(DUE, now_ms), SWEEP_COUNT_MAX)
+    def punctuate(view: PunctuatorView, now_ms: int) -> None:
+        due = view.scan(table, DUE, at(DUE, now_ms), PUNCTUATE_COUNT_MAX)
         before = reminded.get(view.partition, {})
         now = reminded[view.partition] = {}
         for key in due:
@@ -66,18 +66,18 @@ def make_due_sweep(table: TableSpec[Any] = TRANSFERS, topic: str = "timeout", ki
             message: TimeoutMessage | BulkTimeoutMessage = {"v": VERSION, "kind": kind, "id": key}
             view.emit_to_partition(topic, view.partition, key, encode(message))
 
-    return sweep
+    return punctuate
 
 
-def make_retention_sweep(retention_ms: int, archive: Archive | None = None) -> Sweep:
+def make_retention_punctuator(retention_ms: int, archive: Archive | None = None) -> Punctuator:
     """Finished transfers answer duplicates and GETs for a time, then leave the table; their topic keeps them.
 
     With an archive they stay until it has them, however long that takes: the topic may drop them before (ADR 20).
     """
 
-    def sweep(view: SweepView, now_ms: int) -> None:
+    def punctuate(view: PunctuatorView, now_ms: int) -> None:
         until_ms, overdue_ms = now_ms - retention_ms, 0
-        for transfer_id in view.scan(TRANSFERS, FINISHED, at(FINISHED, until_ms), SWEEP_COUNT_MAX):
+        for transfer_id in view.scan(TRANSFERS, FINISHED, at(FINISHED, until_ms), PUNCTUATE_COUNT_MAX):
             if archive is not None:
                 row = view.get(TRANSFERS, transfer_id)
                 assert row is not None, f"{transfer_id} is in the index and not there"
@@ -89,7 +89,7 @@ def make_retention_sweep(retention_ms: int, archive: Archive | None = None) -> S
         if archive is not None:
             archive.overdue(view.partition, TRANSFERS.name, overdue_ms)
 
-    return sweep
+    return punctuate
 
 
 def _is_archived(archive: Archive, view: View, row: Transfer) -> bool:
@@ -97,12 +97,12 @@ def _is_archived(archive: Archive, view: View, row: Transfer) -> bool:
     return row.sequence is None or row.sequence <= archive.sequence(view.partition)
 
 
-def make_bulk_retention_sweep(retention_ms: int, archive: Archive | None = None) -> Sweep:
+def make_bulk_retention_punctuator(retention_ms: int, archive: Archive | None = None) -> Punctuator:
     """A bulk leaves the table together with its lines, all of them archived: while it is there, all of it is."""
 
-    def sweep(view: SweepView, now_ms: int) -> None:
+    def punctuate(view: PunctuatorView, now_ms: int) -> None:
         until_ms, overdue_ms, dropped = now_ms - retention_ms, 0, 0
-        for bulk_id in view.scan(BULKS, FINISHED, at(FINISHED, until_ms), SWEEP_COUNT_MAX):
+        for bulk_id in view.scan(BULKS, FINISHED, at(FINISHED, until_ms), PUNCTUATE_COUNT_MAX):
             bulk = view.get(BULKS, bulk_id)
             assert bulk is not None
             if dropped and dropped + len(bulk.transfer_ids) > LINES_DROPPED_MAX:
@@ -120,4 +120,4 @@ def make_bulk_retention_sweep(retention_ms: int, archive: Archive | None = None)
         if archive is not None:
             archive.overdue(view.partition, BULKS.name, overdue_ms)
 
-    return sweep
+    return punctuate

@@ -1,4 +1,4 @@
-"""The load generator of ../shared/bench: built from its unchanged source, run, and read."""
+"""Build the load generator of bench/generator/, run it, and read its figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,9 +23,7 @@ from bench.load.results import Figures, Second
 from bench.load.scenarios import Scenario
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SOURCE_DEFAULT: Final = "../shared/bench"
-PAYEES: Final = ("payeefsp1", "payeefsp2", "payeefsp3", "payeefsp4")  # its own names for them
-OBSERVER: Final = Path(__file__).with_name("observer") / "series.go"
+SOURCE: Final = ROOT / "bench" / "generator"
 BUILD_TIMEOUT_S: Final = 300
 PROVISION_TIMEOUT_S: Final = 120
 PROVISION_TRIES_MAX: Final = 3
@@ -48,36 +45,19 @@ REPORT: Final = "report.jsonl"
 LOG_LINES_MAX: Final = 1_000  # kept of each run; all are counted
 
 
-def source_folder() -> Path:
-    """Where the generator's source is: LOADGEN_SOURCE, from the project's root.
-
-    Raises:
-        BenchError: it is not there.
-    """
-    folder = (ROOT / os.environ.get("LOADGEN_SOURCE", SOURCE_DEFAULT)).resolve()
-    missing = [name for name in ("main.go", "go.mod", "provision.py") if not (folder / name).is_file()]
-    if missing:
-        raise BenchError(
-            f"No load generator in {folder} (missing: {', '.join(missing)}). Set LOADGEN_SOURCE to its folder."
-        )
-    return folder
-
-
 def build_generator(folder: Path) -> Path:
-    """Build it in a folder of ours; gives the program.
+    """Compile bench/generator/ into `folder` and return the program's path.
 
     Raises:
-        BenchError: no Go, or it does not compile.
+        BenchError: Go is not installed, or the source does not compile.
     """
     if shutil.which("go") is None:
         raise BenchError("The load generator is written in Go, and `go` is not installed (Debian: golang-go).")
     folder.mkdir(parents=True, exist_ok=True)
-    source = source_folder()
-    for path in (source / "main.go", source / "go.mod", OBSERVER):
-        (folder / path.name).write_bytes(path.read_bytes())
+    program = folder / "loadgen"
     done = subprocess.run(
-        ["go", "build", "-o", "loadgen", "."],  # noqa: S607 - where `go` is differs between systems
-        cwd=folder,
+        ["go", "build", "-o", str(program), "."],  # noqa: S607 - where `go` is differs between systems
+        cwd=SOURCE,
         timeout=BUILD_TIMEOUT_S,
         capture_output=True,
         text=True,
@@ -85,40 +65,26 @@ def build_generator(folder: Path) -> Path:
     )
     if done.returncode:
         raise BenchError(f"The load generator does not compile:\n{done.stderr.strip()}")
-    return folder / "loadgen"
+    return program
 
 
 def provision(admin_url: str, callbacks_url: str, log: Path) -> None:
-    """Set up the generator's participants at a hub, or see that they are there.
-
-    A payee's confirmation of the commit goes to a path that the generator does not look at: it takes the first PUT of a
-    transfer for the payer's, whoever gets it.
+    """Set up the generator's participants at a hub; those that exist already stay.
 
     Raises:
-        BenchError: they could not be; the log says more.
+        BenchError: they could not be set up; `log` has the reason.
     """
-    command = [sys.executable, str(source_folder() / "provision.py"), "--api", admin_url, "--callbacks", callbacks_url]
-    for _ in range(PROVISION_TRIES_MAX):  # a hub that has just begun may say 503; what is there already is left
+    urls = ["--api", admin_url, "--callbacks", callbacks_url]
+    command = [sys.executable, "-m", "bench.generator.provision", *urls, "--separate-confirmations"]
+    for _ in range(PROVISION_TRIES_MAX):  # a hub that has just started may answer 503
         with log.open("wb") as output:
             done = subprocess.run(
-                command, stdout=output, stderr=subprocess.STDOUT, timeout=PROVISION_TIMEOUT_S, check=False
+                command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, timeout=PROVISION_TIMEOUT_S, check=False
             )
         if not done.returncode:
-            break
+            return
         time.sleep(PROVISION_PAUSE_S)
-    else:
-        raise BenchError(f"The participants could not be set up at {admin_url}: see {log}")
-    for name in PAYEES:
-        url = f"{callbacks_url}/{name}/confirmations/{{{{transferId}}}}"
-        body = {"type": "FSPIOP_CALLBACK_URL_TRANSFER_PUT", "value": url}
-        request = urllib.request.Request(  # noqa: S310 - our own hub
-            f"{admin_url}/participants/{name}/endpoints", orjson.dumps(body), {"Content-Type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=PROVISION_TIMEOUT_S):  # noqa: S310 - as above
-                pass
-        except OSError as error:
-            raise BenchError(f"{name}'s endpoint could not be set at {admin_url}: {error}") from error
+    raise BenchError(f"The participants could not be set up at {admin_url}: see {log}")
 
 
 @dataclass(frozen=True)

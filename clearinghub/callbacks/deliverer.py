@@ -1,6 +1,6 @@
-"""Delivers callbacks: a lane per receiver, so that a slow or dead DFSP delays nobody else (design 9).
+"""Delivers callbacks: a queue per receiver, so that a slow or dead DFSP delays nobody else (design 9).
 
-A lane has as many workers as it has work, up to the limit in flight; a worker is a task that ends when nothing is
+A queue has as many workers as it has work, up to the limit in flight; a worker is a task that ends when nothing is
 ready. A callback that waits for its next attempt, or behind another of its transfer, occupies no worker.
 """
 
@@ -20,10 +20,10 @@ from clearinghub.callbacks.dead_letters import DeadLetters
 from clearinghub.callbacks.http_client import Transport
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.reason import Reason, ReasonCode
-from clearinghub.callbacks.receiver_queue import Delivery, Lane, Lanes
+from clearinghub.callbacks.receiver_queue import Delivery, ReceiverQueue, ReceiverQueues
 from clearinghub.callbacks.request import CallbackRequest
 from clearinghub.callbacks.retry import backoff_ms
-from clearinghub.callbacks.sender import Courier, Delivered, Failed
+from clearinghub.callbacks.sender import CallbackSender, Delivered, Failed
 from clearinghub.config import Settings
 from clearinghub.kafka.ports import Participants
 from clearinghub.security.signature import Signer
@@ -63,13 +63,13 @@ class Deliverer:
             signer: signs what the hub itself says, if that is on.
         """
         self._settings = settings
-        self._courier = Courier(settings, participants, transport, clock, signer)
+        self._sender = CallbackSender(settings, participants, transport, clock, signer)
         self._dead_letter = dead_letter
         self._clock = clock
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
         breaker = partial(Breaker, settings.callback_breaker_failures, settings.callback_breaker_open_ms)
-        self._lanes = Lanes(breaker)
+        self._queues = ReceiverQueues(breaker)
         self._open: set[Delivery] = set()
         self._workers: set[asyncio.Task[None]] = set()
         self._burials = DeadLetters()
@@ -90,14 +90,14 @@ class Deliverer:
             delivery.settled.cancel()
             return delivery.settled
         self._open.add(delivery)
-        lane, settle = self._lanes.of(notification.lane), partial(self._settle, delivery)
-        if lane.pending >= self._settings.callback_queue_per_receiver_max:
-            self._bury(lane, delivery, Reason(ReasonCode.RECEIVER_OVERLOADED), settle)
-        elif notification.deliver_by_ms is not None and not lane.breaker.ready(self._now_ms()):
-            self._bury(lane, delivery, Reason(ReasonCode.RECEIVER_DOWN), settle)  # its sender hears so now
+        queue, settle = self._queues.of(notification.queue), partial(self._settle, delivery)
+        if queue.pending >= self._settings.callback_queue_per_receiver_max:
+            self._bury(queue, delivery, Reason(ReasonCode.RECEIVER_OVERLOADED), settle)
+        elif notification.deliver_by_ms is not None and not queue.breaker.ready(self._now_ms()):
+            self._bury(queue, delivery, Reason(ReasonCode.RECEIVER_DOWN), settle)  # its sender hears so now
         else:
-            lane.add(delivery)
-            self._staff(lane, 1)
+            queue.add(delivery)
+            self._staff(queue, 1)
         return delivery.settled
 
     def full(self, receiver: str) -> bool:
@@ -108,10 +108,10 @@ class Deliverer:
         """
         if len(self._open) >= self._settings.callback_pending_max:
             return True
-        lane = self._lanes.get(receiver)
-        if lane is None or lane.pending < self._settings.callback_queue_per_receiver_max:
+        queue = self._queues.get(receiver)
+        if queue is None or queue.pending < self._settings.callback_queue_per_receiver_max:
             return False
-        return not self._unhealthy(lane)
+        return not self._unhealthy(queue)
 
     async def room(self, receiver: str) -> None:
         """Wait while `full`. If the process holds too much, what waits for receivers that are down is given up."""
@@ -137,49 +137,49 @@ class Deliverer:
         for delivery in self._open:
             delivery.settled.cancel()
         self._open.clear()
-        self._lanes.close()
+        self._queues.close()
 
     # Workers.
 
-    def _staff(self, lane: Lane, wanted: int) -> None:
+    def _staff(self, queue: ReceiverQueue, wanted: int) -> None:
         """Start up to `wanted` workers, if the breaker lets anybody work; otherwise be back when it does."""
-        wanted = min(wanted, len(lane.ready), self._settings.callback_in_flight_per_receiver_max - lane.workers)
+        wanted = min(wanted, len(queue.ready), self._settings.callback_in_flight_per_receiver_max - queue.workers)
         if wanted <= 0 or self._closing:
             return
-        if not lane.breaker.ready(self._now_ms()):
-            self._wake_later(lane)
+        if not queue.breaker.ready(self._now_ms()):
+            self._wake_later(queue)
             return
         for _ in range(wanted):
-            lane.workers += 1
-            worker = self._loop.create_task(self._work(lane))
+            queue.workers += 1
+            worker = self._loop.create_task(self._work(queue))
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 
-    def _wake_later(self, lane: Lane) -> None:
-        if lane.wake is None and lane.breaker.state is BreakerState.OPEN:
-            delay_ms = max(0, lane.breaker.retry_at_ms - self._now_ms()) + 1
-            lane.wake = self._loop.call_later(delay_ms / 1000, self._wake, lane)
+    def _wake_later(self, queue: ReceiverQueue) -> None:
+        if queue.wake is None and queue.breaker.state is BreakerState.OPEN:
+            delay_ms = max(0, queue.breaker.retry_at_ms - self._now_ms()) + 1
+            queue.wake = self._loop.call_later(delay_ms / 1000, self._wake, queue)
 
-    def _wake(self, lane: Lane) -> None:
-        lane.wake = None
-        self._staff(lane, 1)  # one finds out; its success calls the others
+    def _wake(self, queue: ReceiverQueue) -> None:
+        queue.wake = None
+        self._staff(queue, 1)  # one finds out; its success calls the others
 
-    async def _work(self, lane: Lane) -> None:
+    async def _work(self, queue: ReceiverQueue) -> None:
         try:
-            while lane.ready:
-                delivery = lane.ready.popleft()
+            while queue.ready:
+                delivery = queue.ready.popleft()
                 request = self._prepare(delivery)
                 if isinstance(request, Reason):
-                    self._give_up(lane, delivery, request)
+                    self._give_up(queue, delivery, request)
                     await asyncio.sleep(0)  # thousands may end here together; the others' answers come in between
-                elif lane.breaker.allow(self._now_ms()):
-                    await self._attempt(lane, delivery, request)
+                elif queue.breaker.allow(self._now_ms()):
+                    await self._attempt(queue, delivery, request)
                 else:
-                    lane.ready.appendleft(delivery)
-                    self._wake_later(lane)
+                    queue.ready.appendleft(delivery)
+                    self._wake_later(queue)
                     return
         finally:
-            lane.workers -= 1
+            queue.workers -= 1
 
     # One callback.
 
@@ -187,39 +187,39 @@ class Deliverer:
         waited_ms = self._now_ms() - delivery.submitted_ms
         if waited_ms > self._settings.callback_wait_ms_max or self._is_over(delivery.notification):
             return Reason(ReasonCode.WAITED_TOO_LONG)
-        return self._courier.prepare(delivery.notification)
+        return self._sender.prepare(delivery.notification)
 
-    async def _attempt(self, lane: Lane, delivery: Delivery, request: CallbackRequest) -> None:
+    async def _attempt(self, queue: ReceiverQueue, delivery: Delivery, request: CallbackRequest) -> None:
         delivery.attempts += 1
         started_s = self._loop.time()
-        outcome = await self._courier.send(delivery.notification, request)
-        lane.metrics.attempt_seconds.observe(self._loop.time() - started_s)
+        outcome = await self._sender.send(delivery.notification, request)
+        queue.metrics.attempt_seconds.observe(self._loop.time() - started_s)
         if isinstance(outcome, Failed):
-            self._unanswered(lane)
-            self._try_again(lane, delivery, outcome)
+            self._unanswered(queue)
+            self._try_again(queue, delivery, outcome)
         elif isinstance(outcome, Delivered):
-            self._answered(lane)
-            lane.metrics.delivered.inc()
-            lane.finish(delivery)
+            self._answered(queue)
+            queue.metrics.delivered.inc()
+            queue.finish(delivery)
             self._settle(delivery)
         else:
-            self._answered(lane)  # a refusal is an answer
-            self._give_up(lane, delivery, outcome)
+            self._answered(queue)  # a refusal is an answer
+            self._give_up(queue, delivery, outcome)
 
-    def _answered(self, lane: Lane) -> None:
-        was_closed = lane.breaker.state is BreakerState.CLOSED
-        lane.breaker.succeeded()
+    def _answered(self, queue: ReceiverQueue) -> None:
+        was_closed = queue.breaker.state is BreakerState.CLOSED
+        queue.breaker.succeeded()
         if not was_closed:
-            _log.info("receiver-back", receiver=lane.receiver, pending=lane.pending)
-            self._staff(lane, len(lane.ready))
+            _log.info("receiver-back", receiver=queue.receiver, pending=queue.pending)
+            self._staff(queue, len(queue.ready))
 
-    def _unanswered(self, lane: Lane) -> None:
-        was_closed = lane.breaker.state is BreakerState.CLOSED
-        lane.breaker.failed(self._now_ms())
-        if was_closed and lane.breaker.state is BreakerState.OPEN:
-            _log.warning("receiver-down", receiver=lane.receiver, pending=lane.pending)
+    def _unanswered(self, queue: ReceiverQueue) -> None:
+        was_closed = queue.breaker.state is BreakerState.CLOSED
+        queue.breaker.failed(self._now_ms())
+        if was_closed and queue.breaker.state is BreakerState.OPEN:
+            _log.warning("receiver-down", receiver=queue.receiver, pending=queue.pending)
 
-    def _try_again(self, lane: Lane, delivery: Delivery, failed: Failed) -> None:
+    def _try_again(self, queue: ReceiverQueue, delivery: Delivery, failed: Failed) -> None:
         settings = self._settings
         delay_ms = backoff_ms(
             delivery.attempts,
@@ -228,12 +228,12 @@ class Deliverer:
             random=self._jitter,
         )
         if delivery.attempts > settings.callback_retries_max or self._is_over(delivery.notification, delay_ms):
-            self._give_up(lane, delivery, Reason(ReasonCode.RETRIES_EXHAUSTED, failed.detail, failed.status))
+            self._give_up(queue, delivery, Reason(ReasonCode.RETRIES_EXHAUSTED, failed.detail, failed.status))
             return
-        lane.metrics.retries.inc()
+        queue.metrics.retries.inc()
         _log.warning(
             "callback-failed",
-            receiver=lane.receiver,
+            receiver=queue.receiver,
             transfer_id=delivery.notification.transfer_id,
             notification_id=delivery.notification.notification_id,
             attempt=delivery.attempts,
@@ -241,11 +241,11 @@ class Deliverer:
             error=failed.detail,
             retry_in_ms=delay_ms,
         )
-        self._loop.call_later(delay_ms / 1000, self._again, lane, delivery)
+        self._loop.call_later(delay_ms / 1000, self._again, queue, delivery)
 
-    def _again(self, lane: Lane, delivery: Delivery) -> None:
-        lane.ready.append(delivery)
-        self._staff(lane, 1)
+    def _again(self, queue: ReceiverQueue, delivery: Delivery) -> None:
+        queue.ready.append(delivery)
+        self._staff(queue, 1)
 
     # The end of a callback.
 
@@ -254,21 +254,21 @@ class Deliverer:
         if not delivery.settled.done():
             delivery.settled.set_result(None)
 
-    def _give_up(self, lane: Lane, delivery: Delivery, reason: Reason) -> None:
+    def _give_up(self, queue: ReceiverQueue, delivery: Delivery, reason: Reason) -> None:
         """The next callback of its transfer waits until it is written: what is overtaken lies on the dead letter."""
-        self._bury(lane, delivery, reason, partial(self._given_up, lane, delivery))
+        self._bury(queue, delivery, reason, partial(self._given_up, queue, delivery))
 
-    def _given_up(self, lane: Lane, delivery: Delivery) -> None:
-        lane.finish(delivery)
+    def _given_up(self, queue: ReceiverQueue, delivery: Delivery) -> None:
+        queue.finish(delivery)
         self._settle(delivery)
-        self._staff(lane, 1)
+        self._staff(queue, 1)
 
-    def _bury(self, lane: Lane, delivery: Delivery, reason: Reason, done: Callable[[], None]) -> None:
+    def _bury(self, queue: ReceiverQueue, delivery: Delivery, reason: Reason, done: Callable[[], None]) -> None:
         reason = replace(reason, attempts=delivery.attempts)
-        lane.metrics.dead_letter(reason.code)
+        queue.metrics.dead_letter(reason.code)
         _log.warning(
             "callback-given-up",
-            receiver=lane.receiver,
+            receiver=queue.receiver,
             transfer_id=delivery.notification.transfer_id,
             notification_id=delivery.notification.notification_id,
             reason=reason.code.value,
@@ -284,16 +284,16 @@ class Deliverer:
         """Whether the callback will be worth nothing `in_ms` from now."""
         return notification.deliver_by_ms is not None and self._clock() + in_ms >= notification.deliver_by_ms
 
-    def _unhealthy(self, lane: Lane) -> bool:
-        return lane.unhealthy(self._now_ms(), self._settings.callback_wait_ms_max // 2)
+    def _unhealthy(self, queue: ReceiverQueue) -> bool:
+        return queue.unhealthy(self._now_ms(), self._settings.callback_wait_ms_max // 2)
 
     def _shed(self) -> None:
         """Give up all that is ready for the receiver that is down and for which the most waits."""
-        down = [lane for lane in self._lanes.all() if lane.ready and lane.breaker.state is not BreakerState.CLOSED]
+        down = [queue for queue in self._queues.all() if queue.ready and queue.breaker.state is not BreakerState.CLOSED]
         if down:
-            lane = max(down, key=lambda lane: lane.pending)
-            for _ in range(min(SHED_BATCH, len(lane.ready))):  # the next of a chain becomes ready in its turn
-                self._give_up(lane, lane.ready.popleft(), Reason(ReasonCode.RECEIVER_OVERLOADED))
+            queue = max(down, key=lambda queue: queue.pending)
+            for _ in range(min(SHED_BATCH, len(queue.ready))):  # the next of a chain becomes ready in its turn
+                self._give_up(queue, queue.ready.popleft(), Reason(ReasonCode.RECEIVER_OVERLOADED))
 
     def _now_ms(self) -> int:
         """Milliseconds of the event loop's clock, which never jumps."""

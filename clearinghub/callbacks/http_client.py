@@ -74,7 +74,7 @@ class HttpTransport:
         self._tls = ssl.create_default_context() if tls is None else tls
         self._idle: dict[_Origin, deque[Connection]] = {}
         self._open: dict[Connection, _Origin] = {}
-        self._sweep = self._loop.call_later(self._keep_alive_s / 4, self._sweep_idle)
+        self._punctuate = self._loop.call_later(self._keep_alive_s / 4, self._punctuate_idle)
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """See `Transport.send`.
@@ -98,7 +98,7 @@ class HttpTransport:
 
     async def close(self) -> None:
         """See `Transport.close`."""
-        self._sweep.cancel()
+        self._punctuate.cancel()
         for connection in list(self._open):
             connection.close()
 
@@ -139,14 +139,14 @@ class HttpTransport:
         if idle is not None and connection in idle:
             idle.remove(connection)
 
-    def _sweep_idle(self) -> None:
+    def _punctuate_idle(self) -> None:
         oldest_s = self._loop.time() - self._keep_alive_s
         for origin, idle in list(self._idle.items()):
             while idle and idle[0].idle_since_s <= oldest_s:
                 idle[0].close()
             if not idle:
                 del self._idle[origin]
-        self._sweep = self._loop.call_later(self._keep_alive_s / 4, self._sweep_idle)
+        self._punctuate = self._loop.call_later(self._keep_alive_s / 4, self._punctuate_idle)
 
 
 def _request(method: str, authority: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -42,7 +42,7 @@ class Notification(NamedTuple):
     deliver_by_ms: int | None = None  # milliseconds since 1970
 
     @property
-    def lane(self) -> str:
+    def queue(self) -> str:
         """Whose queue and breaker it goes through: those of payments must not suffer from an alarm's dead endpoint."""
         return f"{self.receiver} {ALARM_RESOURCE}" if self.resource == ALARM_RESOURCE else self.receiver
 

@@ -31,7 +31,7 @@ class Delivery:
     after: Delivery | None = None  # the next callback of the same transfer
 
 
-class Lane:
+class ReceiverQueue:
     """A receiver's queue. `pending` counts every delivery from `add` to `finish`, wherever it waits."""
 
     def __init__(self, receiver: str, breaker: Breaker, now_ms: int) -> None:
@@ -74,55 +74,55 @@ class Lane:
         return now_ms - self.ready[0].submitted_ms > lag_ms_max
 
 
-class Lanes:
-    """The lanes of all receivers that have callbacks, or had until a moment ago."""
+class ReceiverQueues:
+    """The receiver queues of all receivers that have callbacks, or had until a moment ago."""
 
     def __init__(self, new_breaker: Callable[[], Breaker]) -> None:
         """Call within a running event loop."""
         self._new_breaker = new_breaker
         self._loop = asyncio.get_running_loop()
-        self._lanes: dict[str, Lane] = {}
-        self._sweep: asyncio.TimerHandle | None = None
+        self._queues: dict[str, ReceiverQueue] = {}
+        self._punctuate: asyncio.TimerHandle | None = None
 
-    def get(self, receiver: str) -> Lane | None:
-        """The receiver's lane, or None."""
-        return self._lanes.get(receiver)
+    def get(self, receiver: str) -> ReceiverQueue | None:
+        """The receiver's queue, or None."""
+        return self._queues.get(receiver)
 
-    def of(self, receiver: str) -> Lane:
-        """The receiver's lane, made if there is none."""
-        lane = self._lanes.get(receiver)
-        if lane is None:
-            lane = self._lanes[receiver] = Lane(receiver, self._new_breaker(), self._now_ms())
-            if self._sweep is None:
-                self._sweep = self._loop.call_later(IDLE_MS / 1000, self._sweep_idle)
-        return lane
+    def of(self, receiver: str) -> ReceiverQueue:
+        """The receiver's queue, made if there is none."""
+        queue = self._queues.get(receiver)
+        if queue is None:
+            queue = self._queues[receiver] = ReceiverQueue(receiver, self._new_breaker(), self._now_ms())
+            if self._punctuate is None:
+                self._punctuate = self._loop.call_later(IDLE_MS / 1000, self._punctuate_idle)
+        return queue
 
-    def all(self) -> list[Lane]:
+    def all(self) -> list[ReceiverQueue]:
         """All of them."""
-        return list(self._lanes.values())
+        return list(self._queues.values())
 
     def forget_idle(self, now_ms: int) -> None:
         """Forget who has had nothing for `IDLE_MS`."""
-        for lane in self.all():
-            if not lane.pending and not lane.workers and now_ms - lane.used_ms >= IDLE_MS:
-                self._forget(lane)
+        for queue in self.all():
+            if not queue.pending and not queue.workers and now_ms - queue.used_ms >= IDLE_MS:
+                self._forget(queue)
 
     def close(self) -> None:
         """Forget all, and stop all timers."""
-        for lane in self.all():
-            self._forget(lane)
-        if self._sweep is not None:
-            self._sweep.cancel()
+        for queue in self.all():
+            self._forget(queue)
+        if self._punctuate is not None:
+            self._punctuate.cancel()
 
-    def _sweep_idle(self) -> None:
+    def _punctuate_idle(self) -> None:
         self.forget_idle(self._now_ms())
-        self._sweep = self._loop.call_later(IDLE_MS / 1000, self._sweep_idle) if self._lanes else None
+        self._punctuate = self._loop.call_later(IDLE_MS / 1000, self._punctuate_idle) if self._queues else None
 
-    def _forget(self, lane: Lane) -> None:
-        if lane.wake is not None:
-            lane.wake.cancel()
-        lane.metrics.forget()
-        del self._lanes[lane.receiver]
+    def _forget(self, queue: ReceiverQueue) -> None:
+        if queue.wake is not None:
+            queue.wake.cancel()
+        queue.metrics.forget()
+        del self._queues[queue.receiver]
 
     def _now_ms(self) -> int:
         return int(self._loop.time() * 1000)

@@ -43,7 +43,7 @@ ATTEMPT_MS_MIN: Final = 1_000
 _log = structlog.get_logger()
 
 
-class Courier:
+class CallbackSender:
     """Knows participants' endpoints, the hub's name and version, and the transport. Never raises."""
 
     def __init__(

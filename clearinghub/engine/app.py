@@ -24,7 +24,7 @@ from clearinghub.engine.transaction import PartitionProducer
 
 if TYPE_CHECKING:
     from clearinghub.engine.config import EngineConfig
-    from clearinghub.engine.record import SweepView
+    from clearinghub.engine.record import PunctuatorView
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
@@ -241,7 +241,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
         """True when the group has settled and every assigned partition is at work."""
         return not self.rebalancing and self.tables.actives_ready and not self._producers
 
-    async def read(self, number: int, question: Callable[[SweepView], Answer]) -> Answer:
+    async def read(self, number: int, question: Callable[[PunctuatorView], Answer]) -> Answer:
         """Answer a query from a partition's committed state.
 
         Raises:

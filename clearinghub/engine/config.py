@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from clearinghub.engine.environment import REAL, Surroundings
-from clearinghub.engine.record import OFFSETS, Handler, Sweep, TableSpec
+from clearinghub.engine.environment import REAL, Environment
+from clearinghub.engine.record import OFFSETS, Handler, Punctuator, TableSpec
 
 HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (protocol 1.1)
 
@@ -32,7 +32,7 @@ class EngineConfig:
 
     `output_partitions` gives each output topic's partition count. `topic_prefix` stands before every name on the
     broker. `on_batch` hears of each batch taken (topic, partition, seconds since its first record was written),
-    `on_round` after each round (partition, records, seconds), `on_dead_letter` after each culprit.
+    `on_round` after each round (partition, records, seconds), `on_dead_letter` after each poison record.
     """
 
     application_id: str
@@ -52,14 +52,16 @@ class EngineConfig:
     backlog_records_max: int = 2_000
     session_timeout_ms: int = 10_000
     standby_replicas: int = 0
-    on_open: Sweep | None = None  # runs in a partition's first round, in its transaction
-    sweeps: tuple[Sweep, ...] = ()
-    sweep_interval_ms: int = 1_000
+    on_open: Punctuator | None = None  # runs in a partition's first round, in its transaction
+    punctuators: tuple[Punctuator, ...] = ()
+    punctuate_interval_ms: int = 1_000
     on_round: Callable[[int, int, float], None] = field(default=lambda _partition, _records, _seconds: None)
     on_batch: Callable[[str, int, float], None] = field(default=lambda _topic, _partition, _age_s: None)
-    on_culprit: Handler | None = None  # what to say about a record whose handler raised; its changes are forgotten
+    on_poison_record: Handler | None = (
+        None  # what to say about a record whose handler raised; its changes are forgotten
+    )
     on_dead_letter: Callable[[str], None] = field(default=lambda _topic: None)
-    surroundings: Surroundings = REAL
+    environment: Environment = REAL
 
     def backlog_max(self, broker_topic: str) -> int:
         """How many fetched records of an input may wait on a partition before no more are fetched for it."""

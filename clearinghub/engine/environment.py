@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Environment:
     """The process's clocks, in seconds, and what makes its clients.
 
     `wall_s` counts since 1970 and may jump, `steady_s` from anywhere and never does.
@@ -27,4 +27,4 @@ class Surroundings:
         return int(self.wall_s() * 1000)
 
 
-REAL: Final = Surroundings()
+REAL: Final = Environment()

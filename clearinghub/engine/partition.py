@@ -1,7 +1,7 @@
 """One partition of the ledger at work: rounds of group commit, one transaction each (design 4).
 
 A round takes what waits on the partition's inputs, in the inputs' order, so that work in flight comes before new work;
-decides record by record on an overlay over the tables; and closes:
+decides record by record on an pending over the tables; and closes:
 
 1. how far each input was decided becomes a row like any other, of table `offsets` (ADR 7);
 2. the changed rows go to the changelogs, once per key, with everything the handlers emitted, as one transaction;
@@ -23,8 +23,8 @@ import orjson
 import structlog
 
 from clearinghub.engine.errors import ContiguityError, PartitionLostError
-from clearinghub.engine.pending_changes import VALUE_BYTES_MAX, Overlay, Partitioner
-from clearinghub.engine.record import INPUTS, OFFSETS, Record, SweepView
+from clearinghub.engine.pending_changes import VALUE_BYTES_MAX, Partitioner, PendingChanges
+from clearinghub.engine.record import INPUTS, OFFSETS, PunctuatorView, Record
 
 if TYPE_CHECKING:
     from clearinghub.engine.batch import Batch
@@ -59,7 +59,7 @@ class Partition:
         self.number = number
         self.epoch = epoch
         self._config = config
-        self._outside = config.surroundings
+        self._outside = config.environment
         self._producer = producer
         self._stores = stores
         self._on_failure = on_failure
@@ -77,7 +77,7 @@ class Partition:
         self._task: asyncio.Task[None] | None = None
         self._round_started_at = 0.0
         self._last_count = 0
-        self._swept_at = -math.inf  # the first round sweeps before it decides anything
+        self._swept_at = -math.inf  # the first round punctuators before it decides anything
 
     def start(self) -> None:
         """Begin to take batches: the tables are recovered and the inputs stand at their committed offsets."""
@@ -109,7 +109,7 @@ class Partition:
                 await asyncio.wait({task}, timeout=timeout_s)
         await self._producer.stop()
 
-    async def read(self, question: Callable[[SweepView], Answer]) -> Answer:
+    async def read(self, question: Callable[[PunctuatorView], Answer]) -> Answer:
         """Answer a query from what is committed, between two rounds.
 
         Raises:
@@ -118,10 +118,10 @@ class Partition:
         async with self._lock:
             if self._closing:
                 raise PartitionLostError(f"partition {self.number} is closing")
-            return question(self._overlay())
+            return question(self._pending())
 
-    def _overlay(self) -> Overlay:
-        return Overlay(self.number, self._config.partitions, self._stores, self._partitioner)
+    def _pending(self) -> PendingChanges:
+        return PendingChanges(self.number, self._config.partitions, self._stores, self._partitioner)
 
     async def _run(self) -> None:
         try:
@@ -137,14 +137,14 @@ class Partition:
             self._on_failure(self.number, error)
 
     async def _wait_for_work(self) -> None:
-        """Until something waits or a sweep is due; under load an interval behind the last round's start at the soonest.
+        """Until something waits or a punctuator is due; under load at least an interval after the last start.
 
         The interval makes rounds large where there is much to do. Where the last round had few records it shrinks with
         them: a single transfer, which needs two rounds, does not wait.
         """
-        sweep_in_s = max(0.0, self._swept_at + self._config.sweep_interval_ms / 1000 - self._outside.steady_s())
+        sweep_in_s = max(0.0, self._swept_at + self._config.punctuate_interval_ms / 1000 - self._outside.steady_s())
         try:
-            async with asyncio.timeout(sweep_in_s if self._config.sweeps else None):
+            async with asyncio.timeout(sweep_in_s if self._config.punctuators else None):
                 await self._wake.wait()
         except TimeoutError:
             return
@@ -156,53 +156,53 @@ class Partition:
     async def _round(self) -> None:
         self._wake.clear()
         self._round_started_at = started = self._outside.steady_s()
-        overlay = self._overlay()
-        self._sweep(overlay, started)
-        count = await self._decide(overlay)
+        pending = self._pending()
+        self._punctuate(pending, started)
+        count = await self._decide(pending)
         if count:
-            overlay.put(OFFSETS, INPUTS, dict(self._next_offsets))
+            pending.put(OFFSETS, INPUTS, dict(self._next_offsets))
         self._last_count = count
-        if overlay.is_empty:
+        if pending.is_empty:
             return
-        await self._commit(overlay)
+        await self._commit(pending)
         if any(self._inbox.values()):
             self._wake.set()
         self._config.on_round(self.number, count, self._outside.steady_s() - started)
 
-    def _sweep(self, overlay: Overlay, now_s: float) -> None:
+    def _punctuate(self, pending: PendingChanges, now_s: float) -> None:
         if not self._opened and self._config.on_open is not None:
-            self._config.on_open(overlay, self._outside.wall_ms())
-            overlay.keep()
+            self._config.on_open(pending, self._outside.wall_ms())
+            pending.release()
         self._opened = True
-        if not self._config.sweeps or now_s - self._swept_at < self._config.sweep_interval_ms / 1000:
+        if not self._config.punctuators or now_s - self._swept_at < self._config.punctuate_interval_ms / 1000:
             return
         self._swept_at = now_s
-        for sweep in self._config.sweeps:
-            sweep(overlay, self._outside.wall_ms())
-        overlay.keep()
+        for punctuator in self._config.punctuators:
+            punctuator(pending, self._outside.wall_ms())
+        pending.release()
 
-    async def _decide(self, overlay: Overlay) -> int:
+    async def _decide(self, pending: PendingChanges) -> int:
         """Take up to a round's records from the inbox, in the inputs' order, and let their handlers decide."""
         count = 0
         for topic, batches in self._inbox.items():
             before = count
-            while batches and (room := self._room(topic, count, overlay, is_first=count == before)) > 0:
+            while batches and (room := self._room(topic, count, pending, is_first=count == before)) > 0:
                 batch = self._take(batches, room)
                 self._check_contiguity(topic, batch)
                 for number, record in enumerate(batch.records):
-                    await self._decide_one(topic, record, overlay)
+                    await self._decide_one(topic, record, pending)
                     if number % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1:
                         await asyncio.sleep(0)
                 count += len(batch.records)
                 self._config.on_batch(topic, self.number, self._outside.wall_s() - batch.records[0].timestamp / 1000)
         return count
 
-    def _room(self, topic: str, count: int, overlay: Overlay, *, is_first: bool) -> int:
+    def _room(self, topic: str, count: int, pending: PendingChanges, *, is_first: bool) -> int:
         """How many of the input's records may be taken before it is asked again. One of a heavy input always may."""
         room = self._config.round_records_max - count
         if topic not in self._heavy:
             return room
-        return int(is_first or (room > 0 and overlay.emitted_bytes < HEAVY_ROUND_BYTES))
+        return int(is_first or (room > 0 and pending.emitted_bytes < HEAVY_ROUND_BYTES))
 
     @staticmethod
     def _take(batches: deque[Batch], count_max: int) -> Batch:
@@ -218,44 +218,46 @@ class Partition:
             raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
         self._next_offsets[topic] = batch.end
 
-    async def _decide_one(self, topic: str, consumed: Any, overlay: Overlay) -> None:
+    async def _decide_one(self, topic: str, consumed: Any, pending: PendingChanges) -> None:
         record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value or b"")
         try:
-            steps = self._handlers[topic](record, overlay)
+            steps = self._handlers[topic](record, pending)
             if steps is not None:
                 for _step in steps:
                     await asyncio.sleep(0)
-            overlay.keep()
+            pending.release()
         except Exception as error:
-            overlay.forget()
+            pending.roll_back()
             log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)
             key = (record.key or b"").decode(errors="replace")
-            overlay.emit(self._config.dead_letter_topic, key, dead_letter(record, error))
-            overlay.keep()
+            pending.emit(self._config.dead_letter_topic, key, dead_letter(record, error))
+            pending.release()
             self._config.on_dead_letter(topic)
-            self._tell_of_culprit(record, overlay)
+            self._notify_sender(record, pending)
 
-    def _tell_of_culprit(self, record: Record, overlay: Overlay) -> None:
+    def _notify_sender(self, record: Record, pending: PendingChanges) -> None:
         """The record is on the dead letter whatever happens here: it may be too broken to tell whose it was."""
-        if self._config.on_culprit is None:
+        if self._config.on_poison_record is None:
             return
         try:
-            self._config.on_culprit(record, overlay)
-            overlay.keep()
+            self._config.on_poison_record(record, pending)
+            pending.release()
         except Exception:
-            overlay.forget()
-            log.exception("culprit-untold", topic=record.topic, partition=self.number, offset=record.offset)
+            pending.roll_back()
+            log.exception(
+                "poison-record-sender-not-notified", topic=record.topic, partition=self.number, offset=record.offset
+            )
 
-    async def _commit(self, overlay: Overlay) -> None:
+    async def _commit(self, pending: PendingChanges) -> None:
         config = self._config
-        changes = overlay.changes()
+        changes = pending.changes()
         outgoing: list[Outgoing] = [
             (config.changelog(table), self.number, key, value)
             for table, changed in changes.items()
             for key, value in changed.rows.items()
         ]
         prefix = config.topic_prefix
-        outgoing.extend((prefix + topic, partition, key, value) for topic, partition, key, value in overlay.emissions)
+        outgoing.extend((prefix + topic, partition, key, value) for topic, partition, key, value in pending.emissions)
         began_at_ms = self._outside.wall_ms()
         last_offsets = await self._producer.commit(outgoing)
         # The transaction is committed: from here the round is a fact, and RocksDB only follows.

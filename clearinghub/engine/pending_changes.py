@@ -1,4 +1,4 @@
-"""A round's overlay: what a partition would look like if the round were committed, and what it would send."""
+"""A round's pending: what a partition would look like if the round were committed, and what it would send."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Partitioner:
         return hashed % self._output_partitions[topic]
 
 
-class Overlay:
-    """The changes of a round over the tables of one partition; implements `View` and `SweepView`.
+class PendingChanges:
+    """The changes of a round over the tables of one partition; implements `View` and `PunctuatorView`.
 
     Rows are kept decoded, so that a hot row is read once a round however often it changes. A record whose handler
-    raises is undone by `forget`; `keep` makes its changes part of the round. It encodes them then and not only when
+    raises is undone by `roll_back`; `release` makes its changes part of the round. It encodes them then, not only when
     all is committed: a row that cannot be written is the fault of one record, and must not take the others with it.
     """
 
@@ -115,11 +115,11 @@ class Overlay:
         """Keys in the order of the table's index, as last committed."""
         return self._stores[table.name].scan(self.partition, start, end, count_max)
 
-    def keep(self) -> None:
+    def release(self) -> None:
         """What the last record did belongs to the round.
 
         Raises:
-            RecordTooLargeError: the broker would not take one of its rows. Call `forget`, as for whatever else a
+            RecordTooLargeError: the broker would not take one of its rows. Call `roll_back`, as for whatever else a
                 table's `encode` raises.
         """
         for place in {place for place, _row, _was_changed in self._undo}:
@@ -133,7 +133,7 @@ class Overlay:
         self._undo.clear()
         self._kept_emissions = len(self.emissions)
 
-    def forget(self) -> None:
+    def roll_back(self) -> None:
         """What the last record did never happened."""
         for place, row, was_changed in reversed(self._undo):
             if row is _ABSENT:

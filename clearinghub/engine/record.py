@@ -71,8 +71,8 @@ class View(Protocol):
         """Like `emit`, to a partition chosen here: the next stop of the ring."""
 
 
-class SweepView(View, Protocol):
-    """The view of a sweep: it also finds rows in the order of an index, as committed before this round."""
+class PunctuatorView(View, Protocol):
+    """The view of a punctuator: it also finds rows in the order of an index, as committed before this round."""
 
     def scan(self, table: TableSpec[Row], start: bytes, end: bytes, count_max: int) -> list[str]:
         """Keys of rows with an index entry in [start, end), in order, at most `count_max`."""
@@ -88,4 +88,4 @@ INPUTS: Final = "inputs"
 # A handler with much to do returns an iterator (it is a generator): at each step of it others get their turn on the
 # event loop, while the record stays one decision in one transaction.
 Handler = Callable[[Record, View], Iterator[None] | None]
-Sweep = Callable[[SweepView, int], None]  # the second argument is the time in milliseconds
+Punctuator = Callable[[PunctuatorView, int], None]  # the second argument is the time in milliseconds

@@ -47,12 +47,12 @@ class ChangelogReader:
 
     def __init__(self, config: EngineConfig, tables: Mapping[TP, LedgerTable]) -> None:
         self._tables = tables
-        self._wall_ms = config.surroundings.wall_ms
+        self._wall_ms = config.environment.wall_ms
         self._specs: dict[str, TableSpec[Any]] = {table.name: table for table in config.all_tables}
         self._asked_at_ms = 0
         self._ends: dict[TopicPartition, int] = {}
         self._behind: set[TP] = set()  # the copies that have not come to these ends yet
-        self._consumer = config.surroundings.make_consumer(
+        self._consumer = config.environment.make_consumer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}-recovery",
             isolation_level="read_committed",

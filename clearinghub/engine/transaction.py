@@ -33,7 +33,7 @@ class PartitionProducer:
 
     def __init__(self, config: EngineConfig, partition: int) -> None:
         self._transactional_id = config.transactional_id(partition)
-        self._outside = config.surroundings
+        self._outside = config.environment
         self._producer = self._outside.make_producer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}",

@@ -9,7 +9,7 @@ from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement
 from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
@@ -108,7 +108,7 @@ class SettlementReader(Protocol):
     async def windows(self, window_ids: Sequence[int]) -> list[Window]:
         """Those of these windows that there are."""
 
-    async def nets(self, window: Window) -> dict[Flow, ContentNets] | None:
+    async def nets(self, window: Window) -> dict[NettingGroup, ContentNets] | None:
         """What a closed window holds; None where it has left the table since its row was read."""
 
     async def last_settlements(self) -> list[Settlement]:

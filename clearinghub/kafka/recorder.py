@@ -36,7 +36,7 @@ HEALTH_TIMEOUT_S: Final = 2.0
 SENDER_END_TIMEOUT_S: Final = 1.0
 
 
-class _Lane:
+class _ReceiverQueue:
     """The records of one partition that wait for the broker."""
 
     __slots__ = ("confirmed", "failed", "partition", "sending_since_s", "topic", "waiting", "waiting_since_s")
@@ -61,7 +61,7 @@ class KafkaRecorder:
             {name: topic.partition_count(settings.partitions) for name, topic in load_topology().topics.items()}
         )
         self._waiting = 0
-        self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._queues: dict[tuple[str, int], _ReceiverQueue] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._producer: AIOKafkaProducer | None = None
         self._reconnecting: asyncio.Task[None] | None = None
@@ -91,20 +91,20 @@ class KafkaRecorder:
             RECORDED.labels(topic, "busy").inc()
             raise RecorderBusyError
         partition = self._partition_of(topic, key)
-        lane = self._lanes.get((topic, partition))
-        if lane is None:
-            lane = self._lanes[topic, partition] = _Lane(topic, self._settings.topic(topic), partition)
+        queue = self._queues.get((topic, partition))
+        if queue is None:
+            queue = self._queues[topic, partition] = _ReceiverQueue(topic, self._settings.topic(topic), partition)
         if self._producer is None:
-            lane.failed.inc()
+            queue.failed.inc()
             raise RecorderUnavailableError
         loop = asyncio.get_running_loop()
         confirmed: asyncio.Future[None] = loop.create_future()
-        if not lane.waiting:
-            lane.waiting_since_s = time.monotonic()
-        lane.waiting.append((key.encode(), value, confirmed))
-        if lane.sending_since_s is None:
-            lane.sending_since_s = lane.waiting_since_s
-            sending = loop.create_task(self._send(lane))
+        if not queue.waiting:
+            queue.waiting_since_s = time.monotonic()
+        queue.waiting.append((key.encode(), value, confirmed))
+        if queue.sending_since_s is None:
+            queue.sending_since_s = queue.waiting_since_s
+            sending = loop.create_task(self._send(queue))
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
         self._waiting += 1
@@ -116,38 +116,38 @@ class KafkaRecorder:
     @property
     def waiting_ms(self) -> int:
         """How long the oldest record waits for the broker."""
-        since = [lane.sending_since_s for lane in self._lanes.values() if lane.sending_since_s is not None]
+        since = [queue.sending_since_s for queue in self._queues.values() if queue.sending_since_s is not None]
         return int((time.monotonic() - min(since)) * 1000) if since else 0
 
-    async def _send(self, lane: _Lane) -> None:
-        """Send what waits on a lane, and what comes in meanwhile, until nothing is left."""
-        while lane.waiting and (producer := self._producer) is not None:
-            lane.sending_since_s = lane.waiting_since_s
-            batch, waiters = self._next_batch(lane, producer)
+    async def _send(self, queue: _ReceiverQueue) -> None:
+        """Send what waits on a queue, and what comes in meanwhile, until nothing is left."""
+        while queue.waiting and (producer := self._producer) is not None:
+            queue.sending_since_s = queue.waiting_since_s
+            batch, waiters = self._next_batch(queue, producer)
             try:
-                async with asyncio.timeout(lane.sending_since_s + self._timeout_s - time.monotonic()):
-                    await (await producer.send_batch(batch, lane.topic, partition=lane.partition))
-            except Exception as error:  # noqa: BLE001 - whatever it is: who waits must hear, and the lane go on
-                _fail(lane, waiters)
+                async with asyncio.timeout(queue.sending_since_s + self._timeout_s - time.monotonic()):
+                    await (await producer.send_batch(batch, queue.topic, partition=queue.partition))
+            except Exception as error:  # noqa: BLE001 - whatever it is: who waits must hear, and the queue go on
+                _fail(queue, waiters)
                 self._abandon(producer, error)
                 continue
-            lane.confirmed.inc(len(waiters))
+            queue.confirmed.inc(len(waiters))
             for confirmed in waiters:
                 if not confirmed.done():  # its request may have been given up
                     confirmed.set_result(None)
-        lane.sending_since_s = None
+        queue.sending_since_s = None
 
     @staticmethod
-    def _next_batch(lane: _Lane, producer: AIOKafkaProducer) -> tuple[Any, list[asyncio.Future[None]]]:
+    def _next_batch(queue: _ReceiverQueue, producer: AIOKafkaProducer) -> tuple[Any, list[asyncio.Future[None]]]:
         batch = producer.create_batch()
         timestamp_ms = time.time_ns() // 1_000_000
         waiters: list[asyncio.Future[None]] = []
-        for key, value, confirmed in lane.waiting:
+        for key, value, confirmed in queue.waiting:
             if batch.append(key=key, value=value, timestamp=timestamp_ms) is None:
                 break
             waiters.append(confirmed)
-        del lane.waiting[: len(waiters)]
-        lane.waiting_since_s = time.monotonic()
+        del queue.waiting[: len(waiters)]
+        queue.waiting_since_s = time.monotonic()
         batch.close()
         return batch, waiters
 
@@ -186,9 +186,9 @@ class KafkaRecorder:
             return  # another caller of the same producer was first
         log.warning("broker-unavailable", error=repr(error), waiting=self._waiting)
         self._producer = None
-        for lane in self._lanes.values():
-            waiting, lane.waiting = lane.waiting, []
-            _fail(lane, [confirmed for _, _, confirmed in waiting])
+        for queue in self._queues.values():
+            waiting, queue.waiting = queue.waiting, []
+            _fail(queue, [confirmed for _, _, confirmed in waiting])
         self._reconnecting = asyncio.create_task(self._replace(producer), name="recorder-reconnect")
 
     async def _replace(self, producer: AIOKafkaProducer) -> None:
@@ -208,8 +208,8 @@ class KafkaRecorder:
         log.info("broker-available-again")
 
 
-def _fail(lane: _Lane, waiters: list[asyncio.Future[None]]) -> None:
-    lane.failed.inc(len(waiters))
+def _fail(queue: _ReceiverQueue, waiters: list[asyncio.Future[None]]) -> None:
+    queue.failed.inc(len(waiters))
     for confirmed in waiters:
         if not confirmed.done():
             confirmed.set_exception(RecorderUnavailableError())

@@ -92,7 +92,7 @@ class AgreementMessage(TypedDict):
 
 
 class TimeoutMessage(TypedDict):
-    """A transfer that is due, on topic `timeout`, keyed by the payer; written by the ledger's sweep."""
+    """A transfer that is due, on topic `timeout`, keyed by the payer; written by the ledger's punctuator."""
 
     v: int
     kind: str  # "timeout"

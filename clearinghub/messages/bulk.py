@@ -57,7 +57,7 @@ class BulkGetMessage(TypedDict):
 
 
 class BulkTimeoutMessage(TypedDict):
-    """A bulk that is due, on topic `bulk-fulfil`, on the payer's partition; written by the ledger's sweep."""
+    """A bulk that is due, on topic `bulk-fulfil`, on the payer's partition; written by the ledger's punctuator."""
 
     v: int
     kind: str  # "bulk-timeout"

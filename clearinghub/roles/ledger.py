@@ -12,28 +12,33 @@ from prometheus_client import REGISTRY, Counter, Histogram
 
 from agents.bulk.fulfil import make_on_bulk_fulfil
 from agents.bulk.prepare import make_on_bulk_prepare
-from agents.dead_letter import make_on_culprit
+from agents.dead_letter import make_on_poison_record
 from agents.participants.command import on_command
 from agents.parties.batch import make_batch_handlers
 from agents.parties.party import make_on_party
 from agents.parties.party_import import make_on_import
 from agents.posting import LedgerContext
-from agents.quotes.agreement import AgreementRules, make_on_agreement, make_quote_sweep
-from agents.settlement.retention import make_settlement_retention_sweep
-from agents.settlement.settlement import make_on_settlement, make_scheme_sweep
-from agents.settlement.windows import make_window_sweep
+from agents.quotes.agreement import AgreementRules, make_on_agreement, make_quote_punctuator
+from agents.settlement.retention import make_settlement_retention_punctuator
+from agents.settlement.settlement import make_on_settlement, make_scheme_punctuator
+from agents.settlement.windows import make_window_punctuator
 from agents.transfers.credit import make_on_credit
 from agents.transfers.fulfil import make_on_fulfil
 from agents.transfers.lookup import make_on_lookup
 from agents.transfers.prepare import make_on_prepare
-from agents.transfers.timeout import make_bulk_retention_sweep, make_due_sweep, make_on_timeout, make_retention_sweep
+from agents.transfers.timeout import (
+    make_bulk_retention_punctuator,
+    make_due_punctuator,
+    make_on_timeout,
+    make_retention_punctuator,
+)
 from clearinghub.config import Settings
 from clearinghub.domain.quotes.agreement import Policy
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.errors import PartitionLostError
 from clearinghub.engine.pending_changes import Partitioner
-from clearinghub.engine.record import Sweep, SweepView
+from clearinghub.engine.record import Punctuator, PunctuatorView
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
@@ -148,20 +153,20 @@ def ledger_config(
         session_timeout_ms=settings.session_timeout_ms,
         standby_replicas=settings.standby_replicas,
         on_open=make_announcement(worker_url(settings)),
-        sweeps=(
-            make_due_sweep(),
-            make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout"),
-            make_retention_sweep(settings.transfer_retention_s * 1000, archive),
-            make_bulk_retention_sweep(settings.transfer_retention_s * 1000, archive),
-            make_quote_sweep(settings.quote_retention_s * 1000),
-            make_scheme_sweep(coordinator, settings.hub_name),
-            make_window_sweep(coordinator, next_due_of(settings), number_of(settings)),
-            make_settlement_retention_sweep(coordinator, settings.settlement_retention_s * 1000, show_states),
+        punctuators=(
+            make_due_punctuator(),
+            make_due_punctuator(BULKS, "bulk-fulfil", "bulk-timeout"),
+            make_retention_punctuator(settings.transfer_retention_s * 1000, archive),
+            make_bulk_retention_punctuator(settings.transfer_retention_s * 1000, archive),
+            make_quote_punctuator(settings.quote_retention_s * 1000),
+            make_scheme_punctuator(coordinator, settings.hub_name),
+            make_window_punctuator(coordinator, next_due_of(settings), number_of(settings)),
+            make_settlement_retention_punctuator(coordinator, settings.settlement_retention_s * 1000, show_states),
         ),
-        sweep_interval_ms=settings.sweep_interval_ms,
+        punctuate_interval_ms=settings.punctuate_interval_ms,
         on_batch=on_batch,
         on_round=_on_round,
-        on_culprit=make_on_culprit(context),
+        on_poison_record=make_on_poison_record(context),
         on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
     )
 
@@ -186,11 +191,11 @@ def worker_url(settings: Settings) -> str:
     return settings.ledger_url or f"http://127.0.0.1:{settings.ledger_port}"
 
 
-def make_announcement(url: str) -> Sweep:
+def make_announcement(url: str) -> Punctuator:
     """Say, in a partition's first transaction, who answers for it: a worker that was fenced cannot say so."""
     value = orjson.dumps({"v": 1, "url": url})
 
-    def announce(view: SweepView, _now_ms: int) -> None:
+    def announce(view: PunctuatorView, _now_ms: int) -> None:
         view.emit("workers", str(view.partition), value)
 
     return announce

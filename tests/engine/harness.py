@@ -20,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.pending_changes import Partitioner
-from clearinghub.engine.record import SweepView, TableSpec
+from clearinghub.engine.record import PunctuatorView, TableSpec
 from tests.engine.toy import ACCOUNTS, BALANCES, COUNTS, PARTITIONS, TABLES, toy_config
 
 REPOSITORY = Path(__file__).parents[2]
@@ -184,7 +184,7 @@ class Outputs:
                 assert balance == reported, f"{account} at {number}"
 
 
-def row_of(table: TableSpec[int], key: str, view: SweepView) -> int | None:
+def row_of(table: TableSpec[int], key: str, view: PunctuatorView) -> int | None:
     """A row, as a question to a partition."""
     return view.get(table, key)
 

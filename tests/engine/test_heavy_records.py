@@ -14,9 +14,9 @@ import pytest
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import Input
-from clearinghub.engine.environment import Surroundings
+from clearinghub.engine.environment import Environment
 from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition
-from clearinghub.engine.record import Record, Sweep, SweepView, TableSpec, View
+from clearinghub.engine.record import Punctuator, PunctuatorView, Record, TableSpec, View
 from clearinghub.engine.store import TableChanges
 from tests.engine.toy import BALANCES, toy_config
 
@@ -86,7 +86,7 @@ class Bench:
     )
     failures: list[BaseException] = field(default_factory=list)
     turns: int = 0  # of anybody else on the event loop
-    sweeps: tuple[Sweep, ...] = ()
+    punctuators: tuple[Punctuator, ...] = ()
     steady_s: Callable[[], float] = time.monotonic
 
     def dead_letters(self) -> list[bytes]:
@@ -114,8 +114,8 @@ class Bench:
             toy_config("none", "t-", self.folder),
             tables=(BALANCES,),
             inputs=(Input("light", self.on_light), Input("heavy", self.on_heavy, is_heavy=True)),
-            sweeps=self.sweeps,
-            surroundings=Surroundings(steady_s=self.steady_s),
+            punctuators=self.punctuators,
+            environment=Environment(steady_s=self.steady_s),
         )
         partition = Partition(
             config,
@@ -231,10 +231,10 @@ async def test_a_crowd_of_others_does_not_keep_a_heavy_record_out(tmp_path: Path
 
 
 async def test_the_first_round_sweeps_before_it_decides_even_when_the_clock_has_just_begun(tmp_path: Path) -> None:
-    def sweep(view: SweepView, _now_ms: int) -> None:
-        view.emit("out", "sweep", b"")
+    def punctuate(view: PunctuatorView, _now_ms: int) -> None:
+        view.emit("out", "punctuator", b"")
 
-    bench = Bench(tmp_path, sweeps=(sweep,), steady_s=lambda: 0.0)
+    bench = Bench(tmp_path, punctuators=(punctuate,), steady_s=lambda: 0.0)
     await bench.run(light=1, heavy=[])
 
-    assert [[b"sweep", b"light-0"]] == bench.producer.emitted()
+    assert [[b"punctuator", b"light-0"]] == bench.producer.emitted()

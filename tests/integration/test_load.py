@@ -10,17 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.generator import SOURCE_DEFAULT
 from bench.load.results import Run
 from tests.integration.hub_under_test import REPOSITORY
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(400)]
 RUN_TIMEOUT_S = 300
-SOURCE = REPOSITORY / os.environ.get("LOADGEN_SOURCE", SOURCE_DEFAULT)
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="the load generator is written in Go")
-@pytest.mark.skipif(not (SOURCE / "main.go").is_file(), reason="the load generator's source is not beside the project")
 def test_a_small_run_gives_figures_of_every_kind(kafka_bootstrap: str, tmp_path: Path) -> None:
     scenarios = ["open-20", "closed-5-hot", "million"]
     lengths = ["--duration", "3", "--warmup", "1", "--first-warmup", "2", "--transfers", "2000", "--concurrency", "20"]

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from clearinghub.config import Settings
-from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.window import Content, Window, WindowState
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
 from clearinghub.kafka.ports import LedgerUnavailableError
@@ -30,7 +30,7 @@ def window(number: int, *, is_open: bool = False) -> Window:
     if is_open:
         return Window(number, WindowState.OPEN, None, opened_ms, opened_ms)
     closed_ms = opened_ms + HOUR_MS
-    content = Content(1, Flow("XTS", "POSITION", "NET"), WindowState.CLOSED, closed_ms, closed_ms, 1)
+    content = Content(1, NettingGroup("XTS", "POSITION", "NET"), WindowState.CLOSED, closed_ms, closed_ms, 1)
     return Window(number, WindowState.CLOSED, "r", opened_ms, closed_ms, used=True, contents=(content,))
 
 

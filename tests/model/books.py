@@ -87,7 +87,7 @@ class PartitionBooks:
         refused = {effect[0] for effect in found["transfers"] if effect[3] == "3100"}
         refused |= {effect[2] for effect in found["notification"] if effect[3] == "hub: error 3203"}
         effects = Effects(confirm_to_payee=self._confirm_to_payee)
-        self.coordinator.follow_sweeps(found["settlement-windows"], effects)
+        self.coordinator.follow_punctuators(found["settlement-windows"], effects)
         for seen in taken:
             self._decide(seen, effects, refused)
         for topic in {*effects.by_topic, *found}:

@@ -30,7 +30,7 @@ class Coordinator:
 
     # -- what nobody asks for
 
-    def follow_sweeps(self, told: list[Effect], effects: Effects) -> None:
+    def follow_punctuators(self, told: list[Effect], effects: Effects) -> None:
         """What the clock did, before the round took anything: the first window opens, others close by schedule."""
         for _kind, window, state, reason, _contents in [one for one in told if one[0] == "window"]:
             if state == "OPEN" and not self.states:
@@ -110,12 +110,14 @@ class Coordinator:
     def _finish(self, window: int, nets: Nets, effects: Effects) -> None:
         contents = []
         for granularity in sorted({party.granularity for party in nets}):
-            of_flow = {party: sums for party, sums in nets.items() if party.granularity == granularity}
-            _check_balance(window, granularity, of_flow)
+            of_netting_group = {party: sums for party, sums in nets.items() if party.granularity == granularity}
+            _check_balance(window, granularity, of_netting_group)
             state = "SETTLED" if granularity == "GROSS" else "CLOSED"
-            transfers = sum(sums.debit_count for sums in of_flow.values())
+            transfers = sum(sums.debit_count for sums in of_netting_group.values())
             contents.append((CURRENCY, ACCOUNT_TYPE, granularity, state, transfers))
-            parties = tuple(sorted((*party, *sums, sums.debits - sums.credits) for party, sums in of_flow.items()))
+            parties = tuple(
+                sorted((*party, *sums, sums.debits - sums.credits) for party, sums in of_netting_group.items())
+            )
             effects.add("settlement-windows", "nets", window, CURRENCY, ACCOUNT_TYPE, granularity, parties)
         self.closed[window] = nets
         state = "SETTLED" if {one[3] for one in contents} == {"SETTLED"} else "CLOSED"

@@ -5,7 +5,7 @@ transfers           (transfer, kind, COMMITTED, SETTLED or ABORTED, error code, 
 credit              (participant, account type, change, transfer, window, counterparty, account that settles it)
                     or (partition, window-marker, window, source, whether it is sent again)
 settlement          (partition, kind, and what that kind tells)
-settlement-windows  (window, number, state, reason, contents) or (nets, number, flow, nets)
+settlement-windows  (window, number, state, reason, contents) or (nets, number, netting_group, nets)
 notification        (receiver, method, transfer, what is told)
 lookup              (partition, kind, transfer, hops); bulk-fulfil the same, of a bulk
 reply               (correlation, error code)

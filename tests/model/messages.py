@@ -51,7 +51,7 @@ class Fulfil:
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """The sweep's reminder."""
+    """The punctuator's reminder."""
 
     transfer_id: str
 

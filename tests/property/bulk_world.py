@@ -12,7 +12,7 @@ from agents.bulk.fulfil import make_on_bulk_fulfil
 from agents.bulk.prepare import make_on_bulk_prepare
 from agents.posting import LedgerContext
 from agents.transfers.prepare import make_on_prepare
-from agents.transfers.timeout import make_bulk_retention_sweep, make_due_sweep
+from agents.transfers.timeout import make_bulk_retention_punctuator, make_due_punctuator
 from clearinghub.domain.bulk.bulk import Bulk
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
@@ -72,11 +72,11 @@ class PutError:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
-    """The sweeps run, and what they remind of is decided."""
+class Punctuator:
+    """The punctuators run, and what they remind of is decided."""
 
 
-Message: TypeAlias = Post | Single | Put | PutError | Sweep
+Message: TypeAlias = Post | Single | Put | PutError | Punctuator
 History: TypeAlias = list[tuple[Message, int]]
 
 _mostly = st.integers(0, 9).map(lambda number: number < 9)
@@ -105,8 +105,8 @@ _messages = st.one_of(
     _puts,
     st.builds(PutError, _bulk_ids, st.sampled_from(("payee",) * 9 + SENDERS), st.sampled_from(("5100", "9999"))),
     st.builds(Single, _line_ids, st.sampled_from((1, 10))),
-    st.just(Sweep()),
-    st.just(Sweep()),
+    st.just(Punctuator()),
+    st.just(Punctuator()),
 )
 
 
@@ -159,8 +159,8 @@ class BulkWorld:
             "prepare": make_on_prepare(context),
         }
         self._offsets = {topic: Offsets(topic) for topic in self._handlers}
-        self._due = make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout")
-        self._retention = make_bulk_retention_sweep(RETENTION_MS)
+        self._due = make_due_punctuator(BULKS, "bulk-fulfil", "bulk-timeout")
+        self._retention = make_bulk_retention_punctuator(RETENTION_MS)
         self.view.put(PARTICIPANTS, "payer", participants["payer"])
         position = Position("payer", "USD", "POSITION", 1, net_debit_cap=ROOM, active=True)
         self.view.put(POSITIONS, position_key("payer", "USD", "POSITION"), position)
@@ -184,7 +184,7 @@ class BulkWorld:
 
     def apply(self, message: Message, now_ms: int) -> None:
         """Let the agents decide."""
-        if isinstance(message, Sweep):
+        if isinstance(message, Punctuator):
             self._due(self.view, now_ms)
             self._retention(self.view, now_ms)
             for one in self.view.take():

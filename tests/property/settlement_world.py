@@ -12,7 +12,7 @@ from agents.participants.command import on_command
 from agents.posting import LedgerContext, move_account
 from agents.settlement.netting import book_commit
 from agents.settlement.settlement import make_on_settlement, publish_scheme
-from agents.settlement.windows import latest_window, make_window_sweep
+from agents.settlement.windows import latest_window, make_window_punctuator
 from agents.transfers.credit import make_on_credit
 from clearinghub.domain.participants.participant import Account, Participant, SettlementModel
 from clearinghub.domain.participants.position import Position
@@ -37,8 +37,8 @@ NET_MODELS = ("USDNET", "PAIRS", "DEFAULT")
 CURRENCIES = ("USD", "EUR", "KES", "INR")  # netted against all, netted by pairs, by the default model, immediate gross
 
 
-def model(name: str, currency: str | None, *manner: str) -> SettlementModel:
-    delay, granularity, interchange = manner
+def model(name: str, currency: str | None, *settlement_method: str) -> SettlementModel:
+    delay, granularity, interchange = settlement_method
     return SettlementModel(
         1,
         name,
@@ -84,7 +84,7 @@ class SettlementWorld:
         hub = self.views[0].get(PARTICIPANTS, HUB)
         assert hub is not None
         publish_scheme(self.views[0], hub)
-        make_window_sweep(0, None)(self.views[0], self.now_ms)
+        make_window_punctuator(0, None)(self.views[0], self.now_ms)
         self._route(self.views[0])
         self.drain()
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from agents.settlement.netting import leave_window
 from clearinghub.domain.bulk.bulk import BULK_TRANSITIONS, Bulk, BulkState, Tally
 from clearinghub.domain.bulk.lookup import was_accepted
-from clearinghub.domain.settlement.netting import Flow, Net, Party
+from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.messages import decode
 from tables.nets import NetKey, nets_of
 from tables.windows import open_window
-from tests.property.bulk_world import ROOM, BulkWorld, History, Sweep, histories
+from tests.property.bulk_world import ROOM, BulkWorld, History, Punctuator, histories
 
 
 def run(history: History) -> BulkWorld:
@@ -114,8 +114,8 @@ def test_what_was_paid_stands_in_the_nets_of_the_window_that_was_open(history: H
     assert windows == [credit["window"] for credit in world.credits]
     for window in set(windows):
         amounts = [-credit["change"] for credit in world.credits if credit["window"] == window]
-        flow, party = Flow("USD", "POSITION", "NET"), Party("payer")
-        expected = {NetKey(window, flow, party): Net(debits=sum(amounts), debit_count=len(amounts))}
+        netting_group, party = NettingGroup("USD", "POSITION", "NET"), Party("payer")
+        expected = {NetKey(window, netting_group, party): Net(debits=sum(amounts), debit_count=len(amounts))}
         assert expected == nets_of(world.view, window)
 
 
@@ -139,12 +139,12 @@ def test_nothing_hangs_once_its_time_is_over(history: History) -> None:
     from_here = len(world.told)
 
     pending = [bulk.bulk_id for bulk in world.bulks().values() if not bulk.state.is_final]
-    world.apply(Sweep(), end_ms)
+    world.apply(Punctuator(), end_ms)
 
     assert all(world.bulks()[one].state.is_final for one in pending)
     told = [decode(one.value)[0]["id"] for one in world.told[from_here:]]
     assert Counter(dict.fromkeys(pending, 2)) == Counter(told), "payer and payee"
-    world.apply(Sweep(), end_ms + 10_000)
+    world.apply(Punctuator(), end_ms + 10_000)
     assert {} == world.bulks()
     assert all(row.bulk_id is None for row in world.transfers().values())
 

@@ -161,10 +161,10 @@ class SettlementMachine(RuleBasedStateMachine):
                 continue
             told: Counter[tuple[str, str]] = Counter()
             for content in window.contents:
-                held = view.get(CONTENTS, content_key(window.window_id, content.flow))
+                held = view.get(CONTENTS, content_key(window.window_id, content.netting_group))
                 assert held is not None
                 for party, net in held.nets.items():
-                    told[party.participant, content.flow.currency] += net.amount
+                    told[party.participant, content.netting_group.currency] += net.amount
             assert self.world.expected.get(window.window_id, Counter()) == told
 
 

@@ -78,14 +78,16 @@ class World:
     def _move(self, name: str, change: int, now_ms: int) -> None:
         self.positions[name] = self.positions[name].changed_by(change, now_ms)
 
-    def _payer(self, name: str) -> prepare.PayerStanding:
+    def _payer(self, name: str) -> prepare.PayerEligibility:
         active = self.active.get(name, False)
-        return prepare.PayerStanding(name in DFSPS, active, self.positions.get(name), self.settlements.get(name))
+        return prepare.PayerEligibility(name in DFSPS, active, self.positions.get(name), self.settlements.get(name))
 
-    def _payee(self, name: str) -> prepare.PayeeStanding:
+    def _payee(self, name: str) -> prepare.PayeeEligibility:
         account = self.positions.get(name)
         account_active = account is not None and account.active
-        return prepare.PayeeStanding(name in DFSPS, self.active.get(name, False), account is not None, account_active)
+        return prepare.PayeeEligibility(
+            name in DFSPS, self.active.get(name, False), account is not None, account_active
+        )
 
     @staticmethod
     def _prepare_request(message: Prepare) -> prepare.PrepareRequest:

@@ -36,8 +36,8 @@ MUTANTS: Final = (
     Mutant(
         "offsets-not-in-each-round",
         "clearinghub/engine/partition.py",
-        "if count:\n            overlay.put(OFFSETS",
-        "if count > 1:\n            overlay.put(OFFSETS",
+        "if count:\n            pending.put(OFFSETS",
+        "if count > 1:\n            pending.put(OFFSETS",
     ),
     Mutant(
         "no-fencing",
@@ -77,9 +77,9 @@ MUTANTS: Final = (
         "",
     ),
     Mutant(
-        "culprit-not-forgotten",
+        "poison-record-lost",
         "clearinghub/engine/partition.py",
-        "overlay.emit(self._config.dead_letter_topic, key, dead_letter(record, error))",
+        "pending.emit(self._config.dead_letter_topic, key, dead_letter(record, error))",
         "pass",
     ),
     # -- domain and agents
@@ -158,8 +158,8 @@ MUTANTS: Final = (
     Mutant(
         "credit-in-the-window-of-its-arrival",
         "agents/settlement/netting.py",
-        'key = NetKey(line["window"], flow,',
-        "key = NetKey(open_window(view), flow,",
+        'key = NetKey(line["window"], netting_group,',
+        "key = NetKey(open_window(view), netting_group,",
     ),
     Mutant(
         "report-before-the-last-marker",
@@ -174,10 +174,10 @@ MUTANTS: Final = (
         "if view.get(WINDOWS, USED) is not None:",
     ),
     Mutant(
-        "manner-of-the-payees-partition",
+        "settlement_method-of-the-payees-partition",
         "agents/settlement/netting.py",
         'GROSS if "settles_into" in line else NET)',
-        'manner_of(scheme_copy(view).models, line["currency"], POSITION).granularity)',
+        'settlement_method_of(scheme_copy(view).models, line["currency"], POSITION).granularity)',
     ),
     Mutant(
         "reminder-from-the-future",

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
-from clearinghub.engine.environment import Surroundings
+from clearinghub.engine.environment import Environment
 from tests.simulation.bus import Bus
 from tests.simulation.clients import ConsumerClient, ProducerClient
 from tests.simulation.disk import Disk
@@ -100,7 +100,7 @@ def read(history: Callable[[Bus], Awaitable[None]]) -> list[tuple[int, int, list
 
         process = App.process = Process("reader")
         App.disk = Disk()
-        outside = Surroundings(make_producer=lambda **settings: ProducerClient(bus, process, settings))
+        outside = Environment(make_producer=lambda **settings: ProducerClient(bus, process, settings))
         app = App(
             EngineConfig(
                 application_id="a",
@@ -111,7 +111,7 @@ def read(history: Callable[[Bus], Awaitable[None]]) -> list[tuple[int, int, list
                 output_partitions={},
                 dead_letter_topic="dead",
                 data_dir=Path("none"),
-                surroundings=outside,
+                environment=outside,
             )
         )
         client = ConsumerClient(bus, process, {"group_id": "a"})

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaTimeoutError
 from faust.types import TP
 
 from clearinghub.engine.config import EngineConfig, Input
-from clearinghub.engine.environment import Surroundings
+from clearinghub.engine.environment import Environment
 from clearinghub.engine.record import TOMBSTONES_KEPT_MS, TableSpec
 from clearinghub.engine.recovery import (
     STALE_AFTER_MS,
@@ -99,7 +99,7 @@ class Copy:
             output_partitions={},
             dead_letter_topic="dead",
             data_dir=Path("none"),
-            surroundings=Surroundings(make_consumer=lambda **_settings: changelog, wall_s=lambda: self.now_ms / 1000),
+            environment=Environment(make_consumer=lambda **_settings: changelog, wall_s=lambda: self.now_ms / 1000),
         )
 
     def reader(self, changelog: Changelog) -> ChangelogReader:

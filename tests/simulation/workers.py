@@ -17,7 +17,7 @@ from clearinghub.callbacks.reason import Reason
 from clearinghub.config import Settings
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
-from clearinghub.engine.environment import Surroundings
+from clearinghub.engine.environment import Environment
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.roles.callbacks import CallbacksApp, _dead_letter, callbacks_config
@@ -136,9 +136,9 @@ class Member(ABC):
     def _consumer_client(self, **settings: Any) -> ConsumerClient:
         return ConsumerClient(self.bus, self.process, settings)
 
-    def _surroundings(self) -> Surroundings:
+    def _environment(self) -> Environment:
         process = self.process
-        return Surroundings(
+        return Environment(
             wall_s=process.wall_s,
             steady_s=asyncio.get_running_loop().time,
             make_producer=lambda **settings: ProducerClient(self.bus, process, settings),
@@ -200,8 +200,8 @@ class LedgerMember(Member):
                 process.reach("deciding lines")
                 yield step
 
-        def sweep(one: Any, view: Any, now_ms: int) -> None:
-            process.reach("sweeping")
+        def punctuate(one: Any, view: Any, now_ms: int) -> None:
+            process.reach("punctuating")
             one(view, now_ms)
 
         def round_done(_partition: int, _records: int, _seconds: float) -> None:
@@ -211,9 +211,9 @@ class LedgerMember(Member):
         return replace(
             config,
             inputs=tuple(replace(one, handler=partial(decide, one.handler)) for one in config.inputs),
-            sweeps=tuple(partial(sweep, one) for one in config.sweeps),
+            punctuators=tuple(partial(punctuate, one) for one in config.punctuators),
             on_round=round_done,
-            surroundings=self._surroundings(),
+            environment=self._environment(),
         )
 
 
@@ -262,7 +262,7 @@ class CallbacksMember(Member):
             now_ms,
             jitter=self.bus.swarm.random.random,
         )
-        config = replace(callbacks_config(self.settings), surroundings=self._surroundings())
+        config = replace(callbacks_config(self.settings), environment=self._environment())
         app = App(
             config,
             lambda tracker: {"notification": NotificationAgent(self._deliverer, tracker, set_aside)},

@@ -50,13 +50,13 @@ def line(participant: str, debits: str, debit_count: int, credits_: str, credit_
 
 
 def report(*lines: dict[str, Any]) -> Any:
-    flow = {
+    netting_group = {
         "currency": "XTS",
         "ledgerAccountType": "POSITION",
         "granularity": "NET",
         "total": line("all", "0", 0, "0", 0),
     }
-    sections = [{**flow, "participants": list(lines)}]
+    sections = [{**netting_group, "participants": list(lines)}]
     return REPORT.validate_python({"state": "CLOSED", "reason": None, "faults": [], "sections": sections})
 
 

@@ -18,7 +18,7 @@ from agents.participants.command import on_command
 from agents.posting import LedgerContext, move_account
 from agents.settlement.netting import book_commit
 from agents.settlement.settlement import make_on_settlement
-from agents.settlement.windows import make_window_sweep
+from agents.settlement.windows import make_window_punctuator
 from agents.transfers.credit import make_on_credit
 from clearinghub.config import Settings
 from clearinghub.domain.participants.position import Position
@@ -90,7 +90,7 @@ class LedgerInMemory(CoordinatorInMemory):
 
     def __post_init__(self) -> None:
         view = self._view("Hub")
-        make_window_sweep(view.partition, None)(view, NOW_MS)
+        make_window_punctuator(view.partition, None)(view, NOW_MS)
         self._deliver(view.take())
 
     async def ilp_packet(self, transfer_id: str) -> str | None:
@@ -191,7 +191,7 @@ class LedgerInMemory(CoordinatorInMemory):
 
 
 @dataclass
-class HealthySurroundings:
+class HealthyEnvironment:
     """All is up."""
 
     async def services(self) -> dict[str, bool]:
@@ -283,7 +283,7 @@ def admin_app(ledger: LedgerInMemory, **settings: Any) -> Application:
         ledger,
         ledger.history,
         ledger,
-        HealthySurroundings(),
+        HealthyEnvironment(),
         window_transfers=ledger.transfers,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.engine.record import TableSpec
@@ -25,10 +25,13 @@ class CoordinatorInMemory:
     async def windows(self, window_ids: Sequence[int]) -> list[Window]:
         return [one for one in reversed(await self.last_windows()) if one.window_id in window_ids]
 
-    async def nets(self, window: Window) -> dict[Flow, ContentNets] | None:
+    async def nets(self, window: Window) -> dict[NettingGroup, ContentNets] | None:
         view = self._view("Hub")
-        found = {one.flow: view.get(CONTENTS, content_key(window.window_id, one.flow)) for one in window.contents}
-        nets = {flow: nets for flow, nets in found.items() if nets is not None}
+        found = {
+            one.netting_group: view.get(CONTENTS, content_key(window.window_id, one.netting_group))
+            for one in window.contents
+        }
+        nets = {netting_group: nets for netting_group, nets in found.items() if nets is not None}
         return nets if len(nets) == len(found) else None
 
     async def last_settlements(self) -> list[Settlement]:

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient
 
 from agents.bulk.fulfil import make_on_bulk_fulfil
 from agents.bulk.prepare import make_on_bulk_prepare
-from agents.dead_letter import make_on_culprit
+from agents.dead_letter import make_on_poison_record
 from agents.parties.batch import make_batch_handlers
 from agents.parties.party import make_on_party
 from agents.parties.party_import import make_on_import
@@ -22,7 +22,7 @@ from agents.quotes.agreement import make_on_agreement
 from agents.transfers.fulfil import make_on_fulfil
 from agents.transfers.lookup import make_on_lookup
 from agents.transfers.prepare import make_on_prepare
-from agents.transfers.timeout import make_due_sweep, make_on_timeout
+from agents.transfers.timeout import make_due_punctuator, make_on_timeout
 from clearinghub.callbacks.oracles.question import OracleAnswer, OracleQuestion
 from clearinghub.config import Settings
 from clearinghub.engine.record import Handler, Record
@@ -94,7 +94,7 @@ class LedgerRecorder(FakeRecorder):
             "agreement": make_on_agreement(context, agreement_rules(self.settings)),
             "party": make_on_party(context, {**make_batch_handlers(context), "party-import": make_on_import(context)}),
         }
-        self.on_culprit = make_on_culprit(context)
+        self.on_poison_record = make_on_poison_record(context)
 
     async def record(self, topic: str, key: str, value: bytes) -> None:
         await super().record(topic, key, value)
@@ -112,14 +112,14 @@ class LedgerRecorder(FakeRecorder):
     def fail(self, topic: str, key: str, value: bytes) -> None:
         """The topic's agent has raised for the record."""
         view = self.ledger.views[zlib.crc32(key.encode()) % PARTITIONS]
-        self.on_culprit(Offsets(topic, view.partition).record(value, self.ledger.now_ms, key), view)
+        self.on_poison_record(Offsets(topic, view.partition).record(value, self.ledger.now_ms, key), view)
         self.follow(view)
 
-    def sweep(self) -> None:
+    def punctuate(self) -> None:
         """Remind of what is due."""
         for view in self.ledger.views:
-            make_due_sweep()(view, self.ledger.now_ms)
-            make_due_sweep(BULKS, "bulk-fulfil", "bulk-timeout")(view, self.ledger.now_ms)
+            make_due_punctuator()(view, self.ledger.now_ms)
+            make_due_punctuator(BULKS, "bulk-fulfil", "bulk-timeout")(view, self.ledger.now_ms)
             self.follow(view)
 
     def follow(self, view: MemoryView) -> None:

@@ -113,7 +113,7 @@ async def test_3303_transfer_expired_for_both(exchange: Exchange) -> None:
     exchange.heard()
     exchange.expire()
 
-    exchange.ledger.sweep()
+    exchange.ledger.punctuate()
 
     assert [error_callback(one, "3303", "Transfer expired") for one in (PAYER, PAYEE)] == exchange.heard()
     assert (0, 0) == await exchange.positions()

@@ -16,7 +16,7 @@ from clearinghub.domain.participants.position import Position
 from clearinghub.domain.parties.party import Entries
 from clearinghub.domain.settlement.creation import ContentNets
 from clearinghub.domain.settlement.fields import content_of, settlement_of, window_of
-from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.transfers.transfer import Transfer
@@ -102,13 +102,13 @@ class HttpLedgerReader:
         rows = await self._rows_of([window_key(window_id) for window_id in window_ids])
         return [window_of(orjson.loads(row)) for row in rows]
 
-    async def nets(self, window: Window) -> dict[Flow, ContentNets] | None:
+    async def nets(self, window: Window) -> dict[NettingGroup, ContentNets] | None:
         """What a closed window holds; None if rows are missing, for retention removes a window with all of them."""
-        flows = [content.flow for content in window.contents]
-        rows = await self._rows_of([content_key(window.window_id, flow) for flow in flows])
-        if len(rows) < len(flows):
+        netting_groups = [content.netting_group for content in window.contents]
+        rows = await self._rows_of([content_key(window.window_id, netting_group) for netting_group in netting_groups])
+        if len(rows) < len(netting_groups):
             return None
-        return dict(zip(flows, (content_of(orjson.loads(row)) for row in rows), strict=True))
+        return dict(zip(netting_groups, (content_of(orjson.loads(row)) for row in rows), strict=True))
 
     async def last_settlements(self) -> list[Settlement]:
         """The newest settlements."""

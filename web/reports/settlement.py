@@ -10,7 +10,7 @@ from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.money import format_amount
-from clearinghub.domain.settlement.netting import Flow, Net
+from clearinghub.domain.settlement.netting import Net, NettingGroup
 from clearinghub.domain.settlement.report import CLOSED, Section, SettlementReport, report_settlement, report_window
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.time import timestamp_text
@@ -153,11 +153,15 @@ def _section_shape(section: Section) -> dict[str, Any]:
             shape["accountState"] = line.account.state.value
             shape["externalReference"] = line.account.external_reference
         lines.append(shape)
-    return {**_flow_shape(section.flow), "participants": lines, "total": _net_shape(section.total)}
+    return {**_netting_group_fields(section.netting_group), "participants": lines, "total": _net_shape(section.total)}
 
 
-def _flow_shape(flow: Flow) -> dict[str, str]:
-    return {"currency": flow.currency, "ledgerAccountType": flow.account_type, "granularity": flow.granularity}
+def _netting_group_fields(netting_group: NettingGroup) -> dict[str, str]:
+    return {
+        "currency": netting_group.currency,
+        "ledgerAccountType": netting_group.account_type,
+        "granularity": netting_group.granularity,
+    }
 
 
 def _net_shape(net: Net) -> dict[str, Any]:
@@ -181,13 +185,21 @@ def _csv(about: Column, number: int, report: SettlementReport) -> bytes:
                 account = line.account
                 of_account = () if account is None else (account.state.value, account.external_reference)
                 absent: tuple[Cell, ...] = (None, None) if is_settlement and account is None else ()
-                yield (number, *section.flow, *line.party, *line.ids, *_net_cells(line.net), *of_account, *absent)
+                yield (
+                    number,
+                    *section.netting_group,
+                    *line.party,
+                    *line.ids,
+                    *_net_cells(line.net),
+                    *of_account,
+                    *absent,
+                )
 
     return csv_header(columns) + csv_lines(columns, rows())
 
 
 def _section_table(section: Section) -> str:
-    """A flow's table; columns that would be empty in all its lines are left out."""
+    """A netting_group's table; columns that would be empty in all its lines are left out."""
     by_pairs = any(line.party.counterparty for line in section.lines)
     is_settlement = any(line.account is not None for line in section.lines)
     has_reference = any(line.account is not None and line.account.external_reference for line in section.lines)
@@ -198,8 +210,8 @@ def _section_table(section: Section) -> str:
         told = (None, None) if line.account is None else (line.account.state.value, line.account.external_reference)
         rows.append((*line.party[: len(party)], *_net_cells(line.net), *told[: len(account)]))
     total: tuple[Cell, ...] = ("all", *(None for _ in party[1:]), *_net_cells(section.total), *(None for _ in account))
-    gross = ", settled one by one" if section.flow.granularity == "GROSS" else ""
-    caption = f"{section.flow.currency}, {section.flow.account_type}{gross}"
+    gross = ", settled one by one" if section.netting_group.granularity == "GROSS" else ""
+    caption = f"{section.netting_group.currency}, {section.netting_group.account_type}{gross}"
     return page_table(caption, (*party, *_NET, *account), rows, total)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.settlement import Line, Settlement
 from clearinghub.domain.settlement.window import Content, Window
 from clearinghub.domain.time import timestamp_text
@@ -28,8 +28,8 @@ def content_shape(content: Content) -> dict[str, Any]:
     shape: dict[str, Any] = {
         "id": content.content_id,
         "state": content.state.value,
-        "ledgerAccountType": content.flow.account_type,
-        "currencyId": content.flow.currency,
+        "ledgerAccountType": content.netting_group.account_type,
+        "currencyId": content.netting_group.currency,
         "createdDate": timestamp_text(content.created_at_ms),
         "changedDate": timestamp_text(content.changed_at_ms),
         "transfers": content.transfers,
@@ -39,19 +39,19 @@ def content_shape(content: Content) -> dict[str, Any]:
     return shape
 
 
-def nets_shape(window: Window, nets: Mapping[Flow, ContentNets]) -> list[dict[str, Any]]:
+def nets_shape(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> list[dict[str, Any]]:
     """The nets of a closed window, by content; the hub's own addition."""
     return [
         {
             "contentId": content.content_id,
-            "currency": content.flow.currency,
-            "ledgerAccountType": content.flow.account_type,
-            "granularity": content.flow.granularity,
+            "currency": content.netting_group.currency,
+            "ledgerAccountType": content.netting_group.account_type,
+            "granularity": content.netting_group.granularity,
             "nets": [
                 {
                     "participant": party.participant,
-                    "participantId": nets[content.flow].accounts[party.participant].participant_id,
-                    "accountId": nets[content.flow].accounts[party.participant].account_id,
+                    "participantId": nets[content.netting_group].accounts[party.participant].participant_id,
+                    "accountId": nets[content.netting_group].accounts[party.participant].account_id,
                     "counterparty": party.counterparty or None,
                     "debits": number(net.debits),
                     "credits": number(net.credits),
@@ -59,7 +59,7 @@ def nets_shape(window: Window, nets: Mapping[Flow, ContentNets]) -> list[dict[st
                     "debitCount": net.debit_count,
                     "creditCount": net.credit_count,
                 }
-                for party, net in sorted(nets[content.flow].nets.items())
+                for party, net in sorted(nets[content.netting_group].nets.items())
             ],
         }
         for content in window.contents
@@ -134,7 +134,9 @@ def _windows(settlement: Settlement, windows: Sequence[Window]) -> list[dict[str
             "id": window.window_id,
             **_standing(window),
             "content": [
-                content_shape(content) for content in window.contents if (window.window_id, content.flow) in own
+                content_shape(content)
+                for content in window.contents
+                if (window.window_id, content.netting_group) in own
             ],
         }
         for window in windows

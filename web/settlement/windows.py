@@ -11,7 +11,7 @@ from aiohttp.web import Request, Response
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.settlement.creation import ContentNets
 from clearinghub.domain.settlement.fields import window_of
-from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.window import Window, WindowState
 from clearinghub.kafka.ports import SettlementReader
 from web.admin.context import AdminContext, json_response
@@ -89,7 +89,7 @@ async def find_window(reader: SettlementReader, window_id: int) -> Window:
     return found[0]
 
 
-async def find_nets(reader: SettlementReader, window: Window) -> Mapping[Flow, ContentNets]:
+async def find_nets(reader: SettlementReader, window: Window) -> Mapping[NettingGroup, ContentNets]:
     """What the window holds.
 
     Raises:
@@ -110,5 +110,5 @@ def _matches(window: Window, query: dict[str, Any]) -> bool:
     return (
         query.get("state") in (None, window.state.value)
         and query.get("fromDateTime", 0) <= window.created_at_ms <= query.get("toDateTime", window.created_at_ms)
-        and ("currency" not in query or any(one.flow.currency == query["currency"] for one in window.contents))
+        and ("currency" not in query or any(one.netting_group.currency == query["currency"] for one in window.contents))
     )

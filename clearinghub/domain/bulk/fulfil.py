@@ -123,7 +123,7 @@ def decide_bulk_fulfil(
     if used_hash is not None:
         return _decide_repeated(request, stored, used_hash)
     if stored.expires_at_ms <= now_ms:
-        return Ignored()  # too late; the sweep tells everybody
+        return Ignored()  # too late; the punctuator tells everybody
     if stored.state.is_final:
         return Refused(_IS_FINAL)
     # From here lines end.

@@ -42,7 +42,7 @@ class BulkPrepareRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class PartyStanding:
+class PartyEligibility:
     """What the hub knows of a DFSP."""
 
     exists: bool
@@ -89,8 +89,8 @@ BulkPrepareOutcome: TypeAlias = Begun | Refused | Modified | Resent | Ignored
 def decide_bulk_prepare(
     request: BulkPrepareRequest,
     stored: Bulk | None,
-    payer: PartyStanding,
-    payee: PartyStanding,
+    payer: PartyEligibility,
+    payee: PartyEligibility,
     *,
     destination_exists: bool,
     now_ms: int,
@@ -133,7 +133,12 @@ def close_prepare(bulk: Bulk, outcomes: Sequence[PrepareOutcome], now_ms: int) -
 
 
 def _rejection(
-    request: BulkPrepareRequest, payer: PartyStanding, payee: PartyStanding, *, destination_exists: bool, now_ms: int
+    request: BulkPrepareRequest,
+    payer: PartyEligibility,
+    payee: PartyEligibility,
+    *,
+    destination_exists: bool,
+    now_ms: int,
 ) -> Rejection | None:
     """The first thing wrong with the request, in the order of protocol 8.1, or None."""
     if request.source != request.payer:
@@ -147,12 +152,12 @@ def _rejection(
     if payer_rejection is not None:
         return payer_rejection
     if request.destination is not None and not destination_exists:  # it is the one that is named if both are wrong
-        nobody = PartyStanding(exists=False, active=False)
+        nobody = PartyEligibility(exists=False, active=False)
         return _party_rejection(ErrorCode.PAYEE_FSP_ID_NOT_FOUND, request.destination, nobody)
     return _party_rejection(ErrorCode.PAYEE_FSP_ID_NOT_FOUND, request.payee, payee)
 
 
-def _party_rejection(code: ErrorCode, name: str, party: PartyStanding) -> Rejection | None:
+def _party_rejection(code: ErrorCode, name: str, party: PartyEligibility) -> Rejection | None:
     if not party.exists:
         return Rejection(code, f"Participant {name} not found")
     return None if party.active else Rejection(code, f"Participant {name} is inactive")

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.participant import Participant, SettlementModel
-from clearinghub.domain.settlement.netting import NET, Flow, Net, Party
+from clearinghub.domain.settlement.netting import NET, Net, NettingGroup, Party
 from clearinghub.domain.settlement.scheme import HUB_MULTILATERAL_SETTLEMENT, find_model
 from clearinghub.domain.settlement.settlement import PENDING, Leg, Line, Settlement, Terms
 from clearinghub.domain.settlement.window import SETTLEABLE, Window, WindowState
@@ -26,22 +26,22 @@ class AccountIds(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ContentNets:
-    """The nets of one flow in one window, with the ids of the accounts that they are of, by participant."""
+    """The nets of one netting_group in one window, with the ids of the accounts that they are of, by participant."""
 
     nets: Mapping[Party, Net]
     accounts: Mapping[str, AccountIds]
 
 
-Contents = Mapping[tuple[int, Flow], ContentNets]
+Contents = Mapping[tuple[int, NettingGroup], ContentNets]
 
 
-def settled_flows(
+def settled_netting_groups(
     model: SettlementModel,
     models: Iterable[SettlementModel],
     window: Window,
-    nets_of: Callable[[int, Flow], ContentNets],
-) -> tuple[Flow, ...]:
-    """The flows of a window that the model settles and that wait for it.
+    nets_of: Callable[[int, NettingGroup], ContentNets],
+) -> tuple[NettingGroup, ...]:
+    """The netting_groups of a window that the model settles and that wait for it.
 
     A model without a currency settles all that no active model of a currency's own can. What was netted against all,
     before such a model came into force, none by pairs can.
@@ -52,19 +52,19 @@ def settled_flows(
         if other.active and other.ledger_account_type == model.ledger_account_type and _settles(other)
     ]
 
-    def is_left(flow: Flow) -> bool:
-        manners = {other.interchange for other in own if other.currency == flow.currency}
-        if manners == {"BILATERAL"} and model.interchange != "BILATERAL":
-            return _lacks_pairs(nets_of(window.window_id, flow))
-        return not manners
+    def is_left(netting_group: NettingGroup) -> bool:
+        settlement_methods = {other.interchange for other in own if other.currency == netting_group.currency}
+        if settlement_methods == {"BILATERAL"} and model.interchange != "BILATERAL":
+            return _lacks_pairs(nets_of(window.window_id, netting_group))
+        return not settlement_methods
 
     return tuple(
-        content.flow
+        content.netting_group
         for content in window.contents
         if content.state in SETTLEABLE
-        and content.flow.granularity == NET
-        and content.flow.account_type == model.ledger_account_type
-        and (content.flow.currency == model.currency if model.currency else is_left(content.flow))
+        and content.netting_group.granularity == NET
+        and content.netting_group.account_type == model.ledger_account_type
+        and (content.netting_group.currency == model.currency if model.currency else is_left(content.netting_group))
     )
 
 
@@ -81,20 +81,22 @@ def choose_contents(
     model: SettlementModel,
     window_ids: Sequence[int],
     windows: Mapping[int, Window],
-    nets_of: Callable[[int, Flow], ContentNets],
-) -> tuple[tuple[int, Flow], ...] | Rejection:
+    nets_of: Callable[[int, NettingGroup], ContentNets],
+) -> tuple[tuple[int, NettingGroup], ...] | Rejection:
     """What of these windows the model settles; every window must have something."""
     chosen = {
-        window_id: settled_flows(model, hub.models, windows[window_id], nets_of)
+        window_id: settled_netting_groups(model, hub.models, windows[window_id], nets_of)
         if window_id in windows and windows[window_id].state in _APPLICABLE
         else ()
         for window_id in window_ids
     }
-    inapplicable = [str(window_id) for window_id, flows in chosen.items() if not flows]
+    inapplicable = [str(window_id) for window_id, netting_groups in chosen.items() if not netting_groups]
     if inapplicable:
         return Rejection(ErrorCode.VALIDATION_ERROR, f"Inapplicable windows {', '.join(inapplicable)}")
-    contents = tuple((window_id, flow) for window_id, flows in chosen.items() for flow in flows)
-    for currency in sorted({flow.currency for _window_id, flow in contents}):
+    contents = tuple(
+        (window_id, netting_group) for window_id, netting_groups in chosen.items() for netting_group in netting_groups
+    )
+    for currency in sorted({netting_group.currency for _window_id, netting_group in contents}):
         if hub.account(currency, HUB_MULTILATERAL_SETTLEMENT) is None:
             detail = "Hub multilateral net settlement account for the specified currency does not exist"
             return Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, detail)
@@ -107,15 +109,15 @@ def create(
     """A settlement of these contents: a line for every account that they have moved, even if it nets to zero."""
     by_pairs = model.interchange == "BILATERAL"
     if by_pairs:
-        without = sorted({str(window_id) for (window_id, _flow), one in contents.items() if _lacks_pairs(one)})
+        without = sorted({str(window_id) for (window_id, _netting_group), one in contents.items() if _lacks_pairs(one)})
         if without:  # it was netted against all when the model came into force; only a multilateral one can settle it
             return Rejection(ErrorCode.VALIDATION_ERROR, f"Inapplicable windows {', '.join(without)}")
     legs: dict[AccountIds, dict[str, int]] = {}
     owners: dict[AccountIds, tuple[str, str]] = {}
-    for (_window_id, flow), one in contents.items():
+    for (_window_id, netting_group), one in contents.items():
         for party, net in one.nets.items():
             ids = one.accounts[party.participant]
-            owners[ids] = (party.participant, flow.currency)
+            owners[ids] = (party.participant, netting_group.currency)
             counterparty = party.counterparty if by_pairs else ""
             of_account = legs.setdefault(ids, {})
             of_account[counterparty] = of_account.get(counterparty, 0) + net.amount

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from clearinghub.domain.settlement.creation import AccountIds, ContentNets
-from clearinghub.domain.settlement.netting import Flow, Net, Party
+from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
 from clearinghub.domain.settlement.settlement import Leg, Line, Settlement, SettlementState, Terms
 from clearinghub.domain.settlement.window import Content, Window, WindowState
 
@@ -28,7 +28,7 @@ def window_fields(row: Window) -> Fields:
         "contents": [
             {
                 "id": one.content_id,
-                "flow": list(one.flow),
+                "netting_group": list(one.netting_group),
                 "state": one.state.value,
                 "created_at_ms": one.created_at_ms,
                 "changed_at_ms": one.changed_at_ms,
@@ -46,7 +46,7 @@ def window_of(fields: Fields) -> Window:
     contents = tuple(
         Content(
             one["id"],
-            Flow(*one["flow"]),
+            NettingGroup(*one["netting_group"]),
             WindowState(one["state"]),
             one["created_at_ms"],
             one["changed_at_ms"],
@@ -84,7 +84,7 @@ def settlement_fields(row: Settlement) -> Fields:
         "external_reference": row.external_reference,
         "created_at_ms": row.created_at_ms,
         "changed_at_ms": row.changed_at_ms,
-        "contents": [[window_id, *flow] for window_id, flow in row.contents],
+        "contents": [[window_id, *netting_group] for window_id, netting_group in row.contents],
         "lines": [_line_fields(line) for line in row.lines],
         "version": row.version,
     }
@@ -101,7 +101,7 @@ def settlement_of(fields: Fields) -> Settlement:
         fields["external_reference"],
         fields["created_at_ms"],
         fields["changed_at_ms"],
-        tuple((one[0], Flow(*one[1:])) for one in fields["contents"]),
+        tuple((one[0], NettingGroup(*one[1:])) for one in fields["contents"]),
         tuple(_line_of(one) for one in fields["lines"]),
         fields["version"],
     )

@@ -19,7 +19,7 @@ GROSS: Final = "GROSS"
 TOLD_MAX: Final = 3  # imbalances that a window's reason names
 
 
-class Flow(NamedTuple):
+class NettingGroup(NamedTuple):
     """What is netted together: a currency and a ledger account type.
 
     `granularity` tells whether it waits for settlement (NET) or was settled transfer by transfer (GROSS).
@@ -38,7 +38,7 @@ class Party(NamedTuple):
 
 
 class Net(NamedTuple):
-    """The debits and credits of one party in one flow of one window, in 1/10,000 of the unit."""
+    """The debits and credits of one party in one netting_group of one window, in 1/10,000 of the unit."""
 
     debits: int = 0
     credits: int = 0
@@ -69,7 +69,7 @@ class Net(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class SettlementMethod:
     """How the transfers of a currency are settled: netted against all, netted by pairs, or gross, one by one.
 
     `settlement_account_type` is where a gross one moves to; None for those that are netted.
@@ -85,26 +85,26 @@ class Manner:
 
     @property
     def granularity(self) -> str:
-        """Of the flow that it belongs to."""
+        """Of the netting_group that it belongs to."""
         return GROSS if self.is_gross else NET
 
 
-def manner_of(models: Iterable[SettlementModel], currency: str, account_type: str) -> Manner:
-    """How the model in force settles that flow; where there is none it is netted against all, for whom it may come.
+def settlement_method_of(models: Iterable[SettlementModel], currency: str, account_type: str) -> SettlementMethod:
+    """How the model in force settles that group; without a model it is netted against all, for whom it may come.
 
     A currency's own model comes before one for all currencies, and the older of two before the younger.
     """
     apt = [model for model in models if model.active and model.ledger_account_type == account_type]
     own = [model for model in apt if model.currency == currency] or [model for model in apt if model.currency is None]
     if not own:
-        return Manner()
+        return SettlementMethod()
     model = own[0]
     if (model.delay, model.granularity) == ("IMMEDIATE", "GROSS"):
-        return Manner(settlement_account_type=model.settlement_account_type)
-    return Manner(by_pairs=(model.granularity, model.interchange) == ("NET", "BILATERAL"))
+        return SettlementMethod(settlement_account_type=model.settlement_account_type)
+    return SettlementMethod(by_pairs=(model.granularity, model.interchange) == ("NET", "BILATERAL"))
 
 
-def imbalance(flow: Flow, nets: Mapping[Party, Net]) -> str | None:
+def imbalance(netting_group: NettingGroup, nets: Mapping[Party, Net]) -> str | None:
     """Why these nets cannot be all of a window's: they do not add up to zero; None if they do.
 
     Counts are compared as well: a debit of 5 without its credit beside a credit of 5 without its debit is no balance.
@@ -113,16 +113,16 @@ def imbalance(flow: Flow, nets: Mapping[Party, Net]) -> str | None:
     debits = sum(net.debit_count for net in nets.values())
     credits_ = sum(net.credit_count for net in nets.values())
     if total == 0 and debits == credits_:
-        return _pair_imbalance(flow, nets)
-    return f"{_words(flow)}: {debits} debits, {credits_} credits, together {format_amount(total)}"
+        return _pair_imbalance(netting_group, nets)
+    return f"{_words(netting_group)}: {debits} debits, {credits_} credits, together {format_amount(total)}"
 
 
-def _pair_imbalance(flow: Flow, nets: Mapping[Party, Net]) -> str | None:
+def _pair_imbalance(netting_group: NettingGroup, nets: Mapping[Party, Net]) -> str | None:
     """Between two, what the one owes is what the other is owed."""
     for party, net in nets.items():
         other = nets.get(Party(party.counterparty, party.participant), Net()) if party.counterparty else None
         if other is not None and other.amount != -net.amount and party.participant != party.counterparty:
-            return f"{_words(flow)}: {party.participant} and {party.counterparty} do not agree"
+            return f"{_words(netting_group)}: {party.participant} and {party.counterparty} do not agree"
     return None
 
 
@@ -132,5 +132,5 @@ def told(faults: Sequence[str]) -> str:
     return "; ".join(faults[:TOLD_MAX]) + more
 
 
-def _words(flow: Flow) -> str:
-    return f"{flow.currency} {flow.account_type} {flow.granularity}"
+def _words(netting_group: NettingGroup) -> str:
+    return f"{netting_group.currency} {netting_group.account_type} {netting_group.granularity}"

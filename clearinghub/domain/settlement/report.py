@@ -12,14 +12,14 @@ from typing import Final
 
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.settlement.creation import AccountIds, ContentNets
-from clearinghub.domain.settlement.netting import Flow, Net, Party, imbalance
+from clearinghub.domain.settlement.netting import Net, NettingGroup, Party, imbalance
 from clearinghub.domain.settlement.settlement import Line, Settlement
 from clearinghub.domain.settlement.window import Window, WindowState
 
 CLOSED: Final = frozenset(WindowState) - {WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED}
 """States of a window whose nets are final."""
 
-WindowNets = Mapping[int, Mapping[Flow, ContentNets]]
+WindowNets = Mapping[int, Mapping[NettingGroup, ContentNets]]
 """By the number of a window what it holds."""
 
 
@@ -35,9 +35,9 @@ class ReportLine:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One flow: its lines in the order of the parties' names, and all of them together."""
+    """One netting_group: its lines in the order of the parties' names, and all of them together."""
 
-    flow: Flow
+    netting_group: NettingGroup
     lines: tuple[ReportLine, ...]
 
     @property
@@ -62,20 +62,20 @@ def summed(nets: Iterable[Net]) -> Net:
     return total
 
 
-def report_window(window: Window, nets: Mapping[Flow, ContentNets]) -> SettlementReport:
+def report_window(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> SettlementReport:
     """The report of a closed window."""
     sections = tuple(
         Section(
-            content.flow,
+            content.netting_group,
             tuple(
-                ReportLine(party, nets[content.flow].accounts[party.participant], net)
-                for party, net in sorted(nets[content.flow].nets.items())
+                ReportLine(party, nets[content.netting_group].accounts[party.participant], net)
+                for party, net in sorted(nets[content.netting_group].nets.items())
             ),
         )
         for content in window.contents
     )
     counts = (
-        f"{_words(content.flow)}: {content.transfers} transfers, {section.total.debit_count} debits"
+        f"{_words(content.netting_group)}: {content.transfers} transfers, {section.total.debit_count} debits"
         for content, section in zip(window.contents, sections, strict=True)
         if content.transfers != section.total.debit_count
     )
@@ -84,20 +84,23 @@ def report_window(window: Window, nets: Mapping[Flow, ContentNets]) -> Settlemen
 
 def report_settlement(settlement: Settlement, nets: WindowNets) -> SettlementReport:
     """The report of a settlement; `nets` are those of its windows, as far as these are still kept."""
-    sections = tuple(_section(settlement, flow, nets) for flow in sorted({flow for _id, flow in settlement.contents}))
+    sections = tuple(
+        _section(settlement, netting_group, nets)
+        for netting_group in sorted({netting_group for _id, netting_group in settlement.contents})
+    )
     gone = [str(window_id) for window_id in settlement.window_ids if window_id not in nets]
     if gone:
         return SettlementReport(sections, (f"no longer kept, and so not in here: windows {', '.join(gone)}",))
     return SettlementReport(sections, (*_imbalances(sections), *_disagreements(settlement, sections)))
 
 
-def _section(settlement: Settlement, flow: Flow, nets: WindowNets) -> Section:
+def _section(settlement: Settlement, netting_group: NettingGroup, nets: WindowNets) -> Section:
     by_party: dict[Party, list[Net]] = {}
     ids: dict[str, AccountIds] = {}
     for window_id, of_window in settlement.contents:
-        if of_window != flow or window_id not in nets:
+        if of_window != netting_group or window_id not in nets:
             continue
-        content = nets[window_id][flow]
+        content = nets[window_id][netting_group]
         ids.update(content.accounts)
         for party, net in content.nets.items():
             kept = party if settlement.terms.by_pairs else Party(party.participant)
@@ -108,12 +111,12 @@ def _section(settlement: Settlement, flow: Flow, nets: WindowNets) -> Section:
         )
         for party in sorted(by_party)
     )
-    return Section(flow, lines)
+    return Section(netting_group, lines)
 
 
 def _imbalances(sections: Sequence[Section]) -> Iterator[str]:
     for section in sections:
-        fault = imbalance(section.flow, {line.party: line.net for line in section.lines})
+        fault = imbalance(section.netting_group, {line.party: line.net for line in section.lines})
         if fault is not None:
             yield fault
 
@@ -121,7 +124,7 @@ def _imbalances(sections: Sequence[Section]) -> Iterator[str]:
 def _disagreements(settlement: Settlement, sections: Sequence[Section]) -> Iterator[str]:
     """Where the settlement settles something else than its windows hold."""
     owed = {
-        (line.ids.account_id, line.party.counterparty): (line.party, section.flow, line.net.amount)
+        (line.ids.account_id, line.party.counterparty): (line.party, section.netting_group, line.net.amount)
         for section in sections
         for line in section.lines
     }
@@ -130,11 +133,12 @@ def _disagreements(settlement: Settlement, sections: Sequence[Section]) -> Itera
         if key not in owed:
             yield f"account {key[0]} is settled by {format_amount(settled[key])}, and no window says so"
             continue
-        party, flow, amount = owed[key]
+        party, netting_group, amount = owed[key]
         if settled.get(key) != amount:
             told = "nothing" if key not in settled else format_amount(settled[key])
-            yield f"{flow.currency} of {party.participant}: its windows say {format_amount(amount)}, settled is {told}"
+            total = format_amount(amount)
+            yield f"{netting_group.currency} of {party.participant}: its windows say {total}, settled is {told}"
 
 
-def _words(flow: Flow) -> str:
-    return f"{flow.currency} {flow.account_type} {flow.granularity}"
+def _words(netting_group: NettingGroup) -> str:
+    return f"{netting_group.currency} {netting_group.account_type} {netting_group.granularity}"

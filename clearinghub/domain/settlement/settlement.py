@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
-from clearinghub.domain.settlement.netting import Flow
+from clearinghub.domain.settlement.netting import NettingGroup
 
 # The settlement's own namespace, so that an id here is none that a DFSP's software derives from the same words.
 _NAMESPACE: Final = uuid.UUID("b1a3f4f2-7d0c-5b0e-9d53-3f0f3f6a0c7e")
@@ -130,14 +130,14 @@ class Settlement:
     external_reference: str | None
     created_at_ms: int
     changed_at_ms: int
-    contents: tuple[tuple[int, Flow], ...]
+    contents: tuple[tuple[int, NettingGroup], ...]
     lines: tuple[Line, ...]
     version: int = 1
 
     @property
     def window_ids(self) -> tuple[int, ...]:
         """Its windows, oldest first."""
-        return tuple(sorted({window_id for window_id, _flow in self.contents}))
+        return tuple(sorted({window_id for window_id, _netting_group in self.contents}))
 
     def line(self, account_id: int) -> Line | None:
         """The line of an account, or None."""

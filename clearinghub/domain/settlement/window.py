@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.settlement.netting import GROSS, Flow, Net, Party, imbalance, told
+from clearinghub.domain.settlement.netting import GROSS, Net, NettingGroup, Party, imbalance, told
 
 FIRST_WINDOW: Final = 1  # open from the start
 
@@ -37,10 +37,10 @@ _CLOSABLE: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, WindowSt
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What one flow has in a window; its nets are kept beside it. `settlement_id` is the last settlement it was in."""
+    """One netting group's part of a window; its nets are kept beside it. `settlement_id` is its last settlement."""
 
     content_id: int
-    flow: Flow
+    netting_group: NettingGroup
     state: WindowState
     created_at_ms: int
     changed_at_ms: int
@@ -100,32 +100,36 @@ def take_report(
     window: Window,
     partition: int,
     partitions: int,
-    nets: Mapping[Flow, Mapping[Party, Net]],
+    nets: Mapping[NettingGroup, Mapping[Party, Net]],
     next_id: Callable[[], int],
     now_ms: int,
 ) -> Window:
     """The window after a partition has told all of it; with the last one's it is CLOSED, or FAILED with the reason.
 
-    `nets` are those of all partitions so far. Flows that were settled gross have nothing left to settle.
+    `nets` are those of all partitions so far. NettingGroups that were settled gross have nothing left to settle.
     """
     if window.state is not WindowState.PROCESSING or partition in window.reported:
         return window
     window = replace(window, reported=tuple(sorted((*window.reported, partition))))
     if len(window.reported) < partitions:
         return window
-    faults = [fault for flow, parties in sorted(nets.items()) if (fault := imbalance(flow, parties)) is not None]
+    faults = [
+        fault
+        for netting_group, parties in sorted(nets.items())
+        if (fault := imbalance(netting_group, parties)) is not None
+    ]
     if faults:
         return replace(window, state=WindowState.FAILED, reason=told(faults), changed_at_ms=now_ms)
     contents = tuple(
         Content(
             next_id(),
-            flow,
-            WindowState.SETTLED if flow.granularity == GROSS else WindowState.CLOSED,
+            netting_group,
+            WindowState.SETTLED if netting_group.granularity == GROSS else WindowState.CLOSED,
             now_ms,
             now_ms,
             sum(net.debit_count for net in parties.values()),
         )
-        for flow, parties in sorted(nets.items())
+        for netting_group, parties in sorted(nets.items())
     )
     return with_contents(replace(window, changed_at_ms=now_ms), contents)
 
@@ -140,7 +144,9 @@ def with_contents(window: Window, contents: Iterable[Content]) -> Window:
         state = WindowState.PENDING_SETTLEMENT
     elif WindowState.ABORTED in states:
         state = WindowState.ABORTED
-    elif any(content.state is WindowState.SETTLED and content.flow.granularity != GROSS for content in contents):
+    elif any(
+        content.state is WindowState.SETTLED and content.netting_group.granularity != GROSS for content in contents
+    ):
         state = WindowState.PENDING_SETTLEMENT  # a part is settled, and the rest waits for its own settlement
     else:
         state = WindowState.CLOSED
@@ -148,13 +154,13 @@ def with_contents(window: Window, contents: Iterable[Content]) -> Window:
 
 
 def change_contents(
-    window: Window, flows: Iterable[Flow], state: WindowState, settlement_id: int, now_ms: int
+    window: Window, netting_groups: Iterable[NettingGroup], state: WindowState, settlement_id: int, now_ms: int
 ) -> Window:
     """The window after a settlement has moved some of its contents on."""
-    moved = frozenset(flows)
+    moved = frozenset(netting_groups)
     contents = (
         replace(content, state=state, settlement_id=settlement_id, changed_at_ms=now_ms)
-        if content.flow in moved
+        if content.netting_group in moved
         else content
         for content in window.contents
     )

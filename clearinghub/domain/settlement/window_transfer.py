@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.settlement.creation import ContentNets
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE
-from clearinghub.domain.settlement.netting import Flow, Net
+from clearinghub.domain.settlement.netting import Net, NettingGroup
 from clearinghub.domain.settlement.scheme import POSITION
 
 FAULTS_MAX: Final = 20  # told; one lost transfer makes two of them
@@ -68,12 +68,12 @@ class TransferSums:
                 found[account.currency] = (count + net.debit_count, amount + net.debits)
         return [(currency, *found[currency]) for currency in sorted(found)]
 
-    def faults(self, nets: Mapping[Flow, ContentNets]) -> list[str]:
+    def faults(self, nets: Mapping[NettingGroup, ContentNets]) -> list[str]:
         """Where these transfers, supposed to be all of a window, are not what the window's nets say."""
         held: dict[_Account, Net] = {}
-        for flow, content in nets.items():
+        for netting_group, content in nets.items():
             for party, net in content.nets.items():
-                account = _Account(flow.currency, flow.account_type, party.participant)
+                account = _Account(netting_group.currency, netting_group.account_type, party.participant)
                 held[account] = held.get(account, Net()).plus(net)
         found = list(self._differences(held))
         more = len(found) - FAULTS_MAX

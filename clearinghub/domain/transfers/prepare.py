@@ -37,7 +37,7 @@ class PrepareRequest(NamedTuple):
     bulk_id: str | None = None
 
 
-class PayerStanding(NamedTuple):
+class PayerEligibility(NamedTuple):
     """What the ledger knows of the payer, with its POSITION and SETTLEMENT account of the transfer's currency."""
 
     exists: bool
@@ -46,7 +46,7 @@ class PayerStanding(NamedTuple):
     settlement: Position | None
 
 
-class PayeeStanding(NamedTuple):
+class PayeeEligibility(NamedTuple):
     """What the hub knows of the payee and of its POSITION account of the transfer's currency."""
 
     exists: bool
@@ -103,8 +103,8 @@ PrepareOutcome: TypeAlias = Reserved | Refused | Modified | Resent | Ignored
 def decide_prepare(
     request: PrepareRequest,
     stored: Transfer | None,
-    payer: PayerStanding,
-    payee: PayeeStanding,
+    payer: PayerEligibility,
+    payee: PayeeEligibility,
     policy: PreparePolicy,
     now_ms: int,
 ) -> PrepareOutcome:
@@ -134,7 +134,7 @@ def _decide_repeated(request: PrepareRequest, stored: Transfer) -> PrepareOutcom
 
 
 def _fault(
-    request: PrepareRequest, payer: PayerStanding, payee: PayeeStanding, policy: PreparePolicy, now_ms: int
+    request: PrepareRequest, payer: PayerEligibility, payee: PayeeEligibility, policy: PreparePolicy, now_ms: int
 ) -> str | None:
     """The first thing wrong with the request, in the order of protocol 3.2, or None."""
     account = payer.position
@@ -186,7 +186,7 @@ def _account_fault(name: str, request: PrepareRequest, *, exists: bool, active: 
     return None if active else f"Participant {name} {request.currency} account is inactive"
 
 
-def _hold(amount: int, payer: PayerStanding, now_ms: int) -> Position | Rejection:
+def _hold(amount: int, payer: PayerEligibility, now_ms: int) -> Position | Rejection:
     assert payer.position is not None  # _account_fault has seen to it
     if payer.settlement is None:
         return _NO_SETTLEMENT_MODEL

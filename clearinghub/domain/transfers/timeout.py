@@ -28,7 +28,7 @@ TimeoutOutcome: TypeAlias = Expired | NotDue
 
 
 def decide_timeout(stored: Transfer | None, now_ms: int) -> TimeoutOutcome:
-    """What the sweep's reminder leads to. A transfer whose fulfil is accepted is never timed out."""
+    """What the punctuator's reminder leads to. A transfer whose fulfil is accepted is never timed out."""
     if stored is None or stored.kind != TRANSFER_KIND or stored.expires_at_ms >= now_ms:
         return NotDue()
     if stored.state is State.RECEIVED_PREPARE:

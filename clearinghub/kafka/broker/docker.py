@@ -10,7 +10,7 @@ from typing import Final
 from clearinghub.kafka.broker.errors import BrokerUnavailableError
 from clearinghub.kafka.broker.probe import wait_until_answers
 
-COMPOSE_FILE: Final = Path(__file__).resolve().parents[2] / "compose.yaml"
+COMPOSE_FILE: Final = Path(__file__).resolve().parents[3] / "compose.yaml"
 BOOTSTRAP: Final = "127.0.0.1:9092"
 # A daemon that is there answers in well under a second; one that hangs must not hold up the start.
 DAEMON_TIMEOUT_S: Final = 3

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import parse
 
 from clearinghub.kafka.broker.errors import BrokerUnavailableError
 
-KAFKA_DIR: Final = Path(__file__).resolve().parents[2] / "deploy" / "kafka"
+KAFKA_DIR: Final = Path(__file__).resolve().parents[3] / "deploy" / "kafka"
 # The first run fetches about 54 MB; a connection that needs longer than this is broken rather than slow.
 RESOLVE_TIMEOUT_S: Final = 600
 OUTPUT_LINES_SHOWN_MAX: Final = 15

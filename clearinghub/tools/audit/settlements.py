@@ -18,7 +18,7 @@ _SENDERS_MOVED: Final = frozenset({"PS_TRANSFERS_COMMITTED", "SETTLED"})
 
 
 class Sums(NamedTuple):
-    """The debits and credits of one participant in one flow of one window."""
+    """The debits and credits of one participant in one netting_group of one window."""
 
     debits: int
     credits: int
@@ -30,12 +30,12 @@ class Sums(NamedTuple):
         return Sums(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
-FlowOf = tuple[str, str, str]
+NettingGroupOf = tuple[str, str, str]
 """Currency, ledger account type and granularity."""
 
 
-Counted = dict[tuple[FlowOf, str], Sums]
-"""By flow and participant."""
+Counted = dict[tuple[NettingGroupOf, str], Sums]
+"""By netting_group and participant."""
 
 
 @dataclass(slots=True)
@@ -70,10 +70,10 @@ class Settlements:
         if row["kind"] == "window":
             window.state, window.reason = row["state"], row["reason"]
             return
-        flow = (row["currency"], row["ledgerAccountType"], row["granularity"])
+        netting_group = (row["currency"], row["ledgerAccountType"], row["granularity"])
         for net in row["nets"]:
             sums = Sums(net["debits"], net["credits"], net["debitCount"], net["creditCount"])
-            _add(window.told, (flow, net["participant"]), sums)
+            _add(window.told, (netting_group, net["participant"]), sums)
 
     def settlement_told(self, row: dict[str, Any], at_ms: int) -> None:
         """A record of topic `settlements`."""
@@ -88,9 +88,9 @@ class Settlements:
         if row["window"] is None or row["kind"] != TRANSFER or row["state"] not in COMMITTED:
             return
         window = self._windows.setdefault(row["window"], Window())
-        flow = (row["currency"], POSITION, "GROSS" if row["state"] == "SETTLED" else "NET")
-        _add(window.counted, (flow, row["payer"]), Sums(row["amount"], 0, 1, 0))
-        _add(window.counted, (flow, row["payee"]), Sums(0, row["amount"], 0, 1))
+        netting_group = (row["currency"], POSITION, "GROSS" if row["state"] == "SETTLED" else "NET")
+        _add(window.counted, (netting_group, row["payer"]), Sums(row["amount"], 0, 1, 0))
+        _add(window.counted, (netting_group, row["payee"]), Sums(0, row["amount"], 0, 1))
         fee = row["interchangeFee"]
         if fee:
             of_fees = (row["currency"], INTERCHANGE_FEE, "NET")
@@ -116,9 +116,9 @@ class Settlements:
         _at_ms, row = self._rows.get(number, (0, {"contents": []}))
         found: Counted = {}
         for content in row["contents"]:
-            flow = (content["currency"], content["ledgerAccountType"], "NET")
+            netting_group = (content["currency"], content["ledgerAccountType"], "NET")
             for key, sums in self.sums_of_window(content["settlementWindowId"]).items():
-                if key[0] == flow:
+                if key[0] == netting_group:
                     _add(found, key, sums)
         return found
 
@@ -210,6 +210,6 @@ def _words(sums: Sums | None) -> str:
     return f"{shown(sums.debits)} in {sums.debit_count} debits and {shown(sums.credits)} in {sums.credit_count} credits"
 
 
-def _add(all_sums: Counted, key: tuple[FlowOf, str], sums: Sums) -> None:
+def _add(all_sums: Counted, key: tuple[NettingGroupOf, str], sums: Sums) -> None:
     before = all_sums.get(key)
     all_sums[key] = sums if before is None else before.plus(sums)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from bench.generator.provision import party_number
 from bench.load.errors import BenchError
-from bench.load.generator import Target, command_of, kind_of, read_figures, read_series, source_folder
+from bench.load.generator import SOURCE, Target, build_generator, command_of, kind_of, read_figures, read_series
 from bench.load.scenarios import Choice, chosen_scenarios
 
 # A line of the generator's -out, shortened where it only repeats itself.
@@ -119,8 +122,21 @@ def test_the_command_says_load_and_whom_to_watch(tmp_path: Path) -> None:
     assert "ledger=7+8,kafka=9" == told["-pids"]
 
 
-def test_a_missing_generator_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("LOADGEN_SOURCE", str(tmp_path))
+def test_a_missing_compiler_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(BenchError, match=r"main\.go, go\.mod, provision\.py.*LOADGEN_SOURCE"):
-        source_folder()
+    with pytest.raises(BenchError, match="`go` is not installed"):
+        build_generator(tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="the load generator is written in Go")
+def test_the_generator_is_built_from_the_project_itself(tmp_path: Path) -> None:
+    program = build_generator(tmp_path / "build")
+
+    done = subprocess.run([program, "-help"], capture_output=True, text=True, check=False)
+    assert "-stages" in done.stderr
+    assert [] == list(SOURCE.glob("loadgen*")), "no program is left in the source folder"
+
+
+def test_party_numbers_are_those_of_the_generator() -> None:
+    assert "190503016000007" == party_number("payeefsp1", 7)

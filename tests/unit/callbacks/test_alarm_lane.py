@@ -14,7 +14,7 @@ async def test_an_alarm_that_nobody_takes_costs_the_receivers_payments_nothing()
     deliverer = Deliverer(calm, Endpoints("a"), transport, graveyard.bury, lambda: 0)
     try:
         alarm = notification("a", "alarm")._replace(resource=ALARM_RESOURCE)
-        assert ("a", "a alarms") == (notification("a").lane, alarm.lane)
+        assert ("a", "a alarms") == (notification("a").queue, alarm.queue)
         await deliverer.submit(alarm)
         async with asyncio.timeout(5):
             await deliverer.submit(notification("a", "t-1"))

@@ -283,10 +283,10 @@ async def test_an_idle_receiver_is_forgotten(start: Start) -> None:
     await deliverer.submit(notification("a"))
     await asyncio.sleep(0)
     now_ms = deliverer._now_ms()
-    deliverer._lanes.forget_idle(now_ms + IDLE_MS - 1_000)
-    assert ["a"] == [lane.receiver for lane in deliverer._lanes.all()]
-    deliverer._lanes.forget_idle(now_ms + IDLE_MS)
-    assert [] == deliverer._lanes.all()
+    deliverer._queues.forget_idle(now_ms + IDLE_MS - 1_000)
+    assert ["a"] == [queue.receiver for queue in deliverer._queues.all()]
+    deliverer._queues.forget_idle(now_ms + IDLE_MS)
+    assert [] == deliverer._queues.all()
     assert REGISTRY.get_sample_value("clearinghub_callback_pending", {"receiver": "a"}) is None
 
 

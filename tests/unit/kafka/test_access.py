@@ -14,7 +14,7 @@ from clearinghub.__main__ import EXIT_WRONG_SETTINGS, main
 from clearinghub.config import Settings
 from clearinghub.kafka.access import KafkaAccessError, kafka_access
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CLIENTS = {
     "AIOKafkaConsumer",
     "AIOKafkaProducer",

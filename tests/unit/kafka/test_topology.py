@@ -172,6 +172,6 @@ def test_the_maps_table_has_a_row_for_each_topic_and_table() -> None:
 
 
 def test_architecture_shows_the_topics_as_they_are() -> None:
-    architecture = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
+    architecture = (Path(__file__).parents[3] / "ARCHITECTURE.md").read_text()
 
     assert architecture.endswith(markdown(load_topology()))

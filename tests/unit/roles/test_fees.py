@@ -18,7 +18,7 @@ from sandbox.ilp import Payment, encode_base64url, encode_packet
 from tests.fakes import FakeParticipants
 from tests.unit.domain.samples import NOW_MS, transfer
 
-EXAMPLE = Path(__file__).parents[2] / "deploy" / "interchange-fees.example.yaml"
+EXAMPLE = Path(__file__).parents[3] / "deploy" / "interchange-fees.example.yaml"
 
 
 def test_the_example() -> None:

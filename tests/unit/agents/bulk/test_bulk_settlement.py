@@ -14,7 +14,7 @@ from clearinghub.domain.bulk.bulk import BulkState
 from clearinghub.domain.participants.participant import Account, Participant, SettlementModel
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE, FeeRule
-from clearinghub.domain.settlement.netting import GROSS, NET, Flow, Net, Party
+from clearinghub.domain.settlement.netting import GROSS, NET, Net, NettingGroup, Party
 from clearinghub.domain.transfers.transfer import State
 from clearinghub.messages import decode, encode
 from sandbox.ilp import Payment, encode_base64url, encode_packet
@@ -111,7 +111,7 @@ def test_lines_are_settled_at_once_under_an_immediate_gross_model(gross: Payer) 
     }
     assert (0, -1_000 + 30) == (gross.value("POSITION"), gross.value("SETTLEMENT"))
     assert ["SETTLEMENT"] * 2 == [one.line["settles_into"] for one in gross.view.on("credit")]
-    key = NetKey(1, Flow("USD", "POSITION", GROSS), Party("payer"))
+    key = NetKey(1, NettingGroup("USD", "POSITION", GROSS), Party("payer"))
     assert {key: Net(debits=30, debit_count=2)} == nets_of(gross.view, 1)
 
 
@@ -130,7 +130,7 @@ def test_each_line_that_commits_costs_the_fee_of_its_own_packet() -> None:
     payer.pay({"t1": packet("DEPOSIT"), "t2": packet("TRANSFER"), "t3": packet("DEPOSIT")})
 
     assert 7 + 2 == payer.value(INTERCHANGE_FEE)
-    key = NetKey(1, Flow("USD", INTERCHANGE_FEE, NET), Party("payer"))
+    key = NetKey(1, NettingGroup("USD", INTERCHANGE_FEE, NET), Party("payer"))
     assert Net(debits=9, debit_count=2) == nets_of(payer.view, 1)[key]
     fees = [one.line for one in payer.view.on("credit") if one.line["account_type"] == INTERCHANGE_FEE]
     assert [("t1", -7), ("t2", -2)] == [(one["id"], one["change"]) for one in fees]

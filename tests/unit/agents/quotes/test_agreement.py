@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from agents.dead_letter import make_on_culprit
+from agents.dead_letter import make_on_poison_record
 from agents.posting import LedgerContext
-from agents.quotes.agreement import AgreementRules, make_on_agreement, make_quote_sweep
+from agents.quotes.agreement import AgreementRules, make_on_agreement, make_quote_punctuator
 from clearinghub.callbacks.notification import Notification
 from clearinghub.domain.quotes.agreement import Policy
 from clearinghub.messages import VERSION, encode
@@ -164,10 +164,10 @@ def test_relayed_resources_are_not_stored() -> None:
 def test_a_quote_is_dropped_when_its_time_is_over() -> None:
     world = World(stored=True)
     world.say("ask", b"1")
-    sweep = make_quote_sweep(5_000)
-    sweep(world.view, NOW_MS + 65_000)
+    punctuate = make_quote_punctuator(5_000)
+    punctuate(world.view, NOW_MS + 65_000)
     assert ["quotes/q-1"] == list(world.view.rows(QUOTES))
-    sweep(world.view, NOW_MS + 65_001)
+    punctuate(world.view, NOW_MS + 65_001)
     assert {} == world.view.rows(QUOTES)
 
 
@@ -186,7 +186,7 @@ def test_a_row_that_was_answered_stands_at_its_answers_end_alone() -> None:
 def test_who_sent_what_made_the_code_raise_hears_so() -> None:
     world = World()
     line = {"v": VERSION, "kind": "agreement", "resource": "bulkQuotes", "id": "q-1", "source": "payer", "trace": None}
-    make_on_culprit(CONTEXT)(world.offsets.record(encode(line), NOW_MS), world.view)
+    make_on_poison_record(CONTEXT)(world.offsets.record(encode(line), NOW_MS), world.view)
     [told] = [Notification.parse(one.value) for one in world.view.take()]
     assert ("payer", "/bulkQuotes/q-1/error", "bulkQuotes") == (told.receiver, told.path, told.resource)
     assert "2001" == orjson.loads(told.body)["errorInformation"]["errorCode"]

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from agents.settlement.retention import ROWS_AT_ONCE, make_settlement_retention_sweep
+from agents.settlement.retention import ROWS_AT_ONCE, make_settlement_retention_punctuator
 from agents.settlement.settlements import LATEST as LATEST_SETTLEMENT
 from agents.settlement.windows import LATEST as LATEST_WINDOW
 from agents.settlement.windows import stored_nets
 from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.netting import Flow, Net, Party
+from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
 from clearinghub.domain.settlement.settlement import Line, Settlement, SettlementState, Terms
 from clearinghub.domain.settlement.window import Content, Window, WindowState
 from tables.counters import COUNTERS
@@ -21,7 +21,7 @@ from tests.fakes import MemoryView
 
 RETENTION_MS = 1_000
 CHANGED_MS = 1_700_000_000_000
-FLOW = Flow("USD", "POSITION", "NET")
+FLOW = NettingGroup("USD", "POSITION", "NET")
 LINE = Line("alpha", 1, 2, "USD", (), SettlementState.SETTLED, "r", None, CHANGED_MS, CHANGED_MS)
 SETTLEMENT = Settlement(
     1,
@@ -43,7 +43,7 @@ class Coordinator:
     def __init__(self) -> None:
         self.view = MemoryView(1, 2)
         self.counted: list[tuple[str, Mapping[str, int]]] = []
-        self._sweep = make_settlement_retention_sweep(
+        self._punctuate = make_settlement_retention_punctuator(
             1, RETENTION_MS, lambda kind, states: self.counted.append((kind, dict(states)))
         )
 
@@ -59,8 +59,8 @@ class Coordinator:
         self.view.put(SETTLEMENTS, settlement_key(row.settlement_id), row)
         self.view.put(COUNTERS, LATEST_SETTLEMENT, row.settlement_id)
 
-    def sweep(self, now_ms: int = GONE_MS) -> None:
-        self._sweep(self.view, now_ms)
+    def punctuate(self, now_ms: int = GONE_MS) -> None:
+        self._punctuate(self.view, now_ms)
 
     def has_window(self, number: int) -> bool:
         nets = stored_nets(self.view, number, FLOW).nets
@@ -81,7 +81,7 @@ def coordinator() -> Coordinator:
 def test_only_a_settled_window_goes(coordinator: Coordinator, state: WindowState) -> None:
     coordinator.window(1, state)
 
-    coordinator.sweep()
+    coordinator.punctuate()
     assert (state is not WindowState.SETTLED) == coordinator.has_window(1)
 
 
@@ -89,9 +89,9 @@ def test_not_before_its_time(coordinator: Coordinator) -> None:
     coordinator.window(1, WindowState.SETTLED)
     coordinator.settlement(SETTLEMENT)
 
-    coordinator.sweep(GONE_MS - 1)
+    coordinator.punctuate(GONE_MS - 1)
     assert (True, True) == (coordinator.has_window(1), coordinator.has_settlement())
-    coordinator.sweep(GONE_MS)
+    coordinator.punctuate(GONE_MS)
     assert (False, False) == (coordinator.has_window(1), coordinator.has_settlement())
 
 
@@ -99,7 +99,7 @@ def test_not_before_its_time(coordinator: Coordinator) -> None:
 def test_only_a_settlement_that_is_over_goes(coordinator: Coordinator, state: SettlementState) -> None:
     coordinator.settlement(replace(SETTLEMENT, state=state))
 
-    coordinator.sweep()
+    coordinator.punctuate()
     assert (state.value not in ("SETTLED", "ABORTED")) == coordinator.has_settlement()
 
 
@@ -107,7 +107,7 @@ def test_one_whose_accounts_are_still_being_moved_back_stays(coordinator: Coordi
     moving = replace(LINE, moves_asked=2, moves_done=1)
     coordinator.settlement(replace(SETTLEMENT, state=SettlementState.ABORTED, lines=(moving,)))
 
-    coordinator.sweep()
+    coordinator.punctuate()
     assert coordinator.has_settlement()
 
 
@@ -117,19 +117,19 @@ def test_all_are_looked_at_in_turns_and_counted(coordinator: Coordinator) -> Non
     coordinator.window(2 * ROWS_AT_ONCE + 1, WindowState.OPEN)
 
     for _ in range(3):
-        coordinator.sweep()
+        coordinator.punctuate()
     left = [number for number in range(1, 2 * ROWS_AT_ONCE + 2) if coordinator.has_window(number)]
     assert [*range(2, 2 * ROWS_AT_ONCE + 1, 2), 2 * ROWS_AT_ONCE + 1] == left
     windows = [states for kind, states in coordinator.counted if kind == "window"]
     assert [{"CLOSED": ROWS_AT_ONCE, "OPEN": 1}] == windows
 
     coordinator.window(2, WindowState.SETTLED)
-    coordinator.sweep()
+    coordinator.punctuate()
     assert not coordinator.has_window(2)
 
 
 def test_other_partitions_have_nothing_to_do() -> None:
     view = MemoryView(0, 2)
-    make_settlement_retention_sweep(1, RETENTION_MS)(view, GONE_MS)
+    make_settlement_retention_punctuator(1, RETENTION_MS)(view, GONE_MS)
 
     assert {} == view.tables

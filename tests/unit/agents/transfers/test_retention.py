@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from agents.posting import store_transfer
-from agents.transfers.timeout import make_bulk_retention_sweep, make_retention_sweep
+from agents.transfers.timeout import make_bulk_retention_punctuator, make_retention_punctuator
 from clearinghub.domain.bulk.bulk import Bulk, BulkState, Tally
 from clearinghub.domain.transfers.transfer import State
 from tables.bulks import BULKS
@@ -58,37 +58,37 @@ def test_final_states_are_numbered_by_partition_and_others_are_not() -> None:
 def test_without_an_archive_they_leave_after_their_time() -> None:
     view = a_partition(2)
     end_ms = transfer(State.COMMITTED).changed_at_ms + RETENTION_MS
-    make_retention_sweep(RETENTION_MS)(view, end_ms)
+    make_retention_punctuator(RETENTION_MS)(view, end_ms)
     assert {"t0", "t1", "aborted", "open"} == kept(view)
 
-    make_retention_sweep(RETENTION_MS)(view, end_ms + 1)
+    make_retention_punctuator(RETENTION_MS)(view, end_ms + 1)
     assert {"open"} == kept(view)
 
 
 def test_with_an_archive_they_leave_only_once_it_has_them() -> None:
     view, archive = a_partition(3), FakeArchive()
-    sweep = make_retention_sweep(RETENTION_MS, archive)
-    sweep(view, LATE_MS)
+    punctuate = make_retention_punctuator(RETENTION_MS, archive)
+    punctuate(view, LATE_MS)
     assert {"t0", "t1", "t2", "aborted", "open"} == kept(view)
     overdue_ms = LATE_MS - RETENTION_MS - transfer(State.COMMITTED).changed_at_ms
     assert [(3, "transfers", overdue_ms)] == archive.told
 
     archive.sequences[2] = 4  # another partition's
-    sweep(view, LATE_MS)
+    punctuate(view, LATE_MS)
     assert {"t0", "t1", "t2", "aborted", "open"} == kept(view)
 
     archive.sequences[3] = 2
-    sweep(view, LATE_MS)
+    punctuate(view, LATE_MS)
     assert kept(view) >= {"t2", "open"}
     archive.sequences[3] = 4
-    sweep(view, LATE_MS)
+    punctuate(view, LATE_MS)
     assert {"open"} == kept(view)
     assert (3, "transfers", 0) == archive.told[-1]
 
 
 def test_what_is_archived_still_stays_for_its_time() -> None:
     view, archive = a_partition(1), FakeArchive({3: 99})
-    make_retention_sweep(RETENTION_MS, archive)(view, transfer(State.COMMITTED).changed_at_ms + RETENTION_MS)
+    make_retention_punctuator(RETENTION_MS, archive)(view, transfer(State.COMMITTED).changed_at_ms + RETENTION_MS)
 
     assert {"t0", "aborted", "open"} == kept(view)
     assert [(3, "transfers", 0)] == archive.told
@@ -98,7 +98,7 @@ def test_an_archive_that_must_begin_anew_is_believed() -> None:
     """Whoever has lost its files tells less than before: what is not archived again stays."""
     view, archive = a_partition(3), FakeArchive({3: 3})
     archive.sequences[3] = 1
-    make_retention_sweep(RETENTION_MS, archive)(view, LATE_MS)
+    make_retention_punctuator(RETENTION_MS, archive)(view, LATE_MS)
 
     assert kept(view) >= {"t1", "t2", "open"}
 
@@ -110,14 +110,14 @@ def test_a_bulk_leaves_with_its_lines_once_all_of_them_are_archived() -> None:
         store_transfer(view, transfer(State.COMMITTED, transfer_id=transfer_id, bulk_id="b"))
     history = ((BulkState.RECEIVED, RECEIVED_AT_MS), (BulkState.COMPLETED, RECEIVED_AT_MS + 1))
     view.put(BULKS, "b", Bulk("b", "payerfsp", "payeefsp", LATE_MS, history, "hash", ids, tally=Tally()))
-    sweep = make_bulk_retention_sweep(RETENTION_MS, archive)
+    punctuate = make_bulk_retention_punctuator(RETENTION_MS, archive)
 
-    sweep(view, LATE_MS)
+    punctuate(view, LATE_MS)
     assert ({"l1", "l2"}, {"b"}) == (kept(view), set(view.rows(BULKS)))
     assert [(3, "bulks", LATE_MS - RETENTION_MS - RECEIVED_AT_MS - 1)] == archive.told
 
     archive.sequences[3] = 2
-    sweep(view, LATE_MS)
+    punctuate(view, LATE_MS)
     assert (set(), set()) == (kept(view), set(view.rows(BULKS)))
     assert (3, "bulks", 0) == archive.told[-1]
 
@@ -131,17 +131,17 @@ def test_how_many_bulks_leave_at_once_is_a_matter_of_their_lines(bulks: int, lin
         for transfer_id in ids:
             view.put(TRANSFERS, transfer_id, transfer(State.COMMITTED, transfer_id=transfer_id, bulk_id=bulk_id))
         view.put(BULKS, bulk_id, Bulk(bulk_id, "payerfsp", "payeefsp", LATE_MS, history, "h", ids, tally=Tally()))
-    sweep = make_bulk_retention_sweep(RETENTION_MS)
+    punctuate = make_bulk_retention_punctuator(RETENTION_MS)
 
-    sweep(view, LATE_MS)
+    punctuate(view, LATE_MS)
     assert (left, left * lines) == (len(view.rows(BULKS)), len(kept(view)))
-    sweep(view, LATE_MS)
+    punctuate(view, LATE_MS)
     assert {} == view.rows(BULKS)
 
 
 def test_rows_from_before_there_were_numbers_leave_after_their_time() -> None:
     view = MemoryView(3, 4)
     view.put(TRANSFERS, "old", transfer(State.COMMITTED, transfer_id="old"))
-    make_retention_sweep(RETENTION_MS, FakeArchive())(view, LATE_MS)
+    make_retention_punctuator(RETENTION_MS, FakeArchive())(view, LATE_MS)
 
     assert set() == kept(view)

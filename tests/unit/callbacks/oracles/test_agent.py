@@ -16,7 +16,7 @@ PLACE = ("oracle", 0)
 
 
 @dataclass
-class Surroundings:
+class Environment:
     """Desk and writer in one; writing fails as often as told."""
 
     failures: int = 0
@@ -63,7 +63,7 @@ async def settled(tracker: OffsetTracker, offset: int) -> bool:
 
 
 async def test_an_answer_is_written_before_its_offset_is_done() -> None:
-    around, tracker = Surroundings(failures=1), OffsetTracker()
+    around, tracker = Environment(failures=1), OffsetTracker()
     agent = OracleAgent(around, tracker, around.write, around.set_aside)
 
     await agent.take([record(3), record(4)], 9)
@@ -75,7 +75,7 @@ async def test_an_answer_is_written_before_its_offset_is_done() -> None:
 
 
 async def test_what_cannot_be_read_is_set_aside() -> None:
-    around, tracker = Surroundings(), OffsetTracker()
+    around, tracker = Environment(), OffsetTracker()
 
     await OracleAgent(around, tracker, around.write, around.set_aside).take([record(1, b"nonsense")], 2)
 
@@ -84,7 +84,7 @@ async def test_what_cannot_be_read_is_set_aside() -> None:
 
 
 async def test_what_is_asked_when_the_process_stops_is_read_again() -> None:
-    around, tracker = Surroundings(hangs=True), OffsetTracker()
+    around, tracker = Environment(hangs=True), OffsetTracker()
     agent = OracleAgent(around, tracker, around.write, around.set_aside)
     await agent.take([record(1)], 2)
     await asyncio.sleep(0)

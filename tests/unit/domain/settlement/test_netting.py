@@ -7,15 +7,25 @@ from typing import Any
 import pytest
 
 from clearinghub.domain.participants.participant import SettlementModel
-from clearinghub.domain.settlement.netting import GROSS, NET, Flow, Manner, Net, Party, imbalance, manner_of, told
+from clearinghub.domain.settlement.netting import (
+    GROSS,
+    NET,
+    Net,
+    NettingGroup,
+    Party,
+    SettlementMethod,
+    imbalance,
+    settlement_method_of,
+    told,
+)
 from clearinghub.domain.settlement.window import WindowState, close, open_window, take_report
 
-FLOW = Flow("USD", "POSITION", NET)
+FLOW = NettingGroup("USD", "POSITION", NET)
 NOW_MS = 1_700_000_000_000
 
 
-def model(name: str, currency: str | None = None, *manner: str, active: bool = True) -> SettlementModel:
-    delay, granularity, interchange = manner or ("DEFERRED", "NET", "MULTILATERAL")
+def model(name: str, currency: str | None = None, *settlement_method: str, active: bool = True) -> SettlementModel:
+    delay, granularity, interchange = settlement_method or ("DEFERRED", "NET", "MULTILATERAL")
     return SettlementModel(
         1,
         name,
@@ -36,22 +46,22 @@ CGS = ("IMMEDIATE", "GROSS", "BILATERAL")
 
 
 @pytest.mark.parametrize(
-    ("models", "manner"),
+    ("models", "settlement_method"),
     [
-        ([], Manner()),
-        ([model("default")], Manner()),
-        ([model("default", None, *CGS), model("own", "USD")], Manner()),
-        ([model("default"), model("own", "USD", *CGS)], Manner("SETTLEMENT")),
-        ([model("default"), model("own", "USD", *CGS, active=False)], Manner()),
-        ([model("default"), model("own", "EUR", *CGS)], Manner()),
-        ([model("first", "USD", *PAIRS), model("second", "USD", *CGS)], Manner(by_pairs=True)),
-        ([model("never", "USD", "DEFERRED", "GROSS", "BILATERAL")], Manner()),
+        ([], SettlementMethod()),
+        ([model("default")], SettlementMethod()),
+        ([model("default", None, *CGS), model("own", "USD")], SettlementMethod()),
+        ([model("default"), model("own", "USD", *CGS)], SettlementMethod("SETTLEMENT")),
+        ([model("default"), model("own", "USD", *CGS, active=False)], SettlementMethod()),
+        ([model("default"), model("own", "EUR", *CGS)], SettlementMethod()),
+        ([model("first", "USD", *PAIRS), model("second", "USD", *CGS)], SettlementMethod(by_pairs=True)),
+        ([model("never", "USD", "DEFERRED", "GROSS", "BILATERAL")], SettlementMethod()),
     ],
 )
-def test_the_model_in_force(models: list[SettlementModel], manner: Manner) -> None:
-    assert manner == manner_of(models, "USD", "POSITION")
-    assert Manner() == manner_of(models, "USD", "INTERCHANGE_FEE")
-    assert (GROSS if manner.is_gross else NET) == manner.granularity
+def test_the_model_in_force(models: list[SettlementModel], settlement_method: SettlementMethod) -> None:
+    assert settlement_method == settlement_method_of(models, "USD", "POSITION")
+    assert SettlementMethod() == settlement_method_of(models, "USD", "INTERCHANGE_FEE")
+    assert (GROSS if settlement_method.is_gross else NET) == settlement_method.granularity
 
 
 A, B = Party("a"), Party("b")
@@ -78,7 +88,7 @@ def test_many_faults_are_named_in_part() -> None:
     assert "1; 2; 3; and 2 more" == told(["1", "2", "3", "4", "5"])
 
 
-def reported(nets: dict[Flow, dict[Party, Net]], *partitions: int) -> Any:
+def reported(nets: dict[NettingGroup, dict[Party, Net]], *partitions: int) -> Any:
     """Window 1 of two partitions after these have reported."""
     used = take_report(open_window(1, NOW_MS), 0, 2, {}, lambda: 1, NOW_MS)  # one that is open listens to nobody
     assert WindowState.OPEN is used.state

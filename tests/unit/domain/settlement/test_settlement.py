@@ -8,7 +8,7 @@ import pytest
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.settlement.creation import AccountIds, ContentNets, choose_contents, create
 from clearinghub.domain.settlement.fields import settlement_fields, settlement_of, window_fields, window_of
-from clearinghub.domain.settlement.netting import NET, Flow, Net, Party
+from clearinghub.domain.settlement.netting import NET, Net, NettingGroup, Party
 from clearinghub.domain.settlement.progress import moved
 from clearinghub.domain.settlement.settlement import (
     NET_RECIPIENT,
@@ -21,7 +21,7 @@ from clearinghub.domain.settlement.settlement import (
 from clearinghub.domain.settlement.window import Content, Window, WindowState
 from tests.unit.domain.settlement.test_netting import model
 
-FLOW = Flow("USD", "POSITION", NET)
+FLOW = NettingGroup("USD", "POSITION", NET)
 NOW_MS = 1_700_000_000_000
 NETS = ContentNets(
     {Party("a"): Net(5, 0, 1, 0), Party("b"): Net(0, 5, 0, 1)}, {"a": AccountIds(1, 11), "b": AccountIds(2, 22)}
@@ -70,7 +70,7 @@ def test_an_answer_that_was_given_already_is_a_bug() -> None:
 def test_without_the_hubs_account_there_is_no_settlement() -> None:
     hub = Participant(1, "Hub", active=True, created_at_ms=1)
 
-    refused: Any = choose_contents(hub, model("m"), [3], {3: WINDOW}, lambda _window_id, _flow: NETS)
+    refused: Any = choose_contents(hub, model("m"), [3], {3: WINDOW}, lambda _window_id, _netting_group: NETS)
     assert "Hub multilateral net settlement account" in refused.detail
 
 

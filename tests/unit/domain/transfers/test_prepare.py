@@ -10,8 +10,8 @@ from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.prepare import (
     Ignored,
     Modified,
-    PayeeStanding,
-    PayerStanding,
+    PayeeEligibility,
+    PayerEligibility,
     PreparePolicy,
     PrepareRequest,
     Refused,
@@ -35,8 +35,8 @@ REQUEST = PrepareRequest(
     hash="prepare-hash",
     extensions=EXTENSIONS,
 )
-PAYER = PayerStanding(exists=True, active=True, position=position(), settlement=settlement())
-PAYEE = PayeeStanding(exists=True, active=True, account_exists=True, account_active=True)
+PAYER = PayerEligibility(exists=True, active=True, position=position(), settlement=settlement())
+PAYEE = PayeeEligibility(exists=True, active=True, account_exists=True, account_active=True)
 POLICY = PreparePolicy(on_us_transfers=False)
 
 # One fault each, in the order in which they are looked for.
@@ -65,8 +65,8 @@ FAULTS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = [
 
 def decide(
     request: PrepareRequest = REQUEST,
-    payer: PayerStanding = PAYER,
-    payee: PayeeStanding = PAYEE,
+    payer: PayerEligibility = PAYER,
+    payee: PayeeEligibility = PAYEE,
     policy: PreparePolicy = POLICY,
     stored: Transfer | None = None,
 ) -> object:

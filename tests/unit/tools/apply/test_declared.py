@@ -14,7 +14,7 @@ from web.admin.schema import ROOT
 from web.admin.schemas import PARTICIPANT_NAME
 from web.http.errors import ApiError
 
-EXAMPLE = Path(__file__).resolve().parents[3] / "deploy/scheme.example.yaml"
+EXAMPLE = Path(__file__).resolve().parents[4] / "deploy/scheme.example.yaml"
 CONTEXT = Context("Hub", currencies_with(()))
 
 

@@ -170,11 +170,11 @@ def _windows() -> Iterator[Placed]:
         for (window, currency), (granularity, nets) in NETS.items():
             if window == number:
                 told = [_net(name, *sums) for name, sums in nets.items()]
-                flow = {"currency": currency, "granularity": granularity, "closedAt": closed_at}
+                netting_group = {"currency": currency, "granularity": granularity, "closedAt": closed_at}
                 yield (
                     "settlement-windows",
                     0,
-                    record("settlement-windows", 1, settlementWindowId=number, nets=told, **flow),
+                    record("settlement-windows", 1, settlementWindowId=number, nets=told, **netting_group),
                 )
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.tools.archive.known_days import ALPHA, BETA, GAMMA, make_archive
 
-PAGE = Path(__file__).parents[3] / "docs/analysts.md"
+PAGE = Path(__file__).parents[4] / "docs/analysts.md"
 SECTION = re.compile(r"^## (\d+)\. (.+?)$\n(.*?)```sql\n(.*?)```", re.MULTILINE | re.DOTALL)
 SETUP = re.compile(r"```sql\n(CREATE VIEW.*?)```", re.DOTALL)
 

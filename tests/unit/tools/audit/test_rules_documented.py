@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clearinghub.tools.audit.rules import Rule
 
-PAGE = Path(__file__).parents[3] / "docs" / "operators.md"
+PAGE = Path(__file__).parents[4] / "docs" / "operators.md"
 ROW = re.compile(r"^\| `([a-z-]+)` \| (.+) \|$", re.MULTILINE)
 
 

@@ -150,9 +150,9 @@ class Topics:
             {"participant": name, "counterparty": "", **dict(zip(names, sums, strict=True))}
             for name, sums in (nets or {}).items()
         ]
-        flow = {"currency": "XTS", "ledgerAccountType": "POSITION", "granularity": "NET"}
+        netting_group = {"currency": "XTS", "ledgerAccountType": "POSITION", "granularity": "NET"}
         self.first("settlement-windows", {**about, "kind": "window", "state": state, "reason": "r"})
-        self.first("settlement-windows", {**about, **flow, "kind": "nets", "nets": told})
+        self.first("settlement-windows", {**about, **netting_group, "kind": "nets", "nets": told})
 
     def settlement(self, state: str, *, moving: bool = False, nets: tuple[int, int] = (AMOUNT, -AMOUNT)) -> None:
         """Settlement 1 of payer and payee, its accounts all in that state; its transfers are s-payer and s-payee."""

@@ -1,8 +1,8 @@
-"""The sweep that reminds of due transfers: once, again after a while, and whatever the worker's clock does."""
+"""The punctuator that reminds of due transfers: once, again after a while, and whatever the worker's clock does."""
 
 from __future__ import annotations
 
-from agents.transfers.timeout import REMIND_AGAIN_AFTER_MS, make_due_sweep
+from agents.transfers.timeout import REMIND_AGAIN_AFTER_MS, make_due_punctuator
 from clearinghub.domain.transfers.transfer import State, Transfer
 from tables.transfers import TRANSFERS
 from tests.fakes import MemoryView
@@ -23,10 +23,10 @@ def reminders(view: MemoryView) -> int:
 
 
 def test_a_due_transfer_is_reminded_of_again_only_after_a_while() -> None:
-    view, sweep = view_with_a_transfer(), make_due_sweep()
+    view, punctuate = view_with_a_transfer(), make_due_punctuator()
     counts = []
     for now_ms in (DUE_MS - 1, DUE_MS + 1, DUE_MS + 1_000, DUE_MS + 1 + REMIND_AGAIN_AFTER_MS):
-        sweep(view, now_ms)
+        punctuate(view, now_ms)
         counts.append(reminders(view))
 
     assert [0, 1, 0, 1] == counts
@@ -34,10 +34,10 @@ def test_a_due_transfer_is_reminded_of_again_only_after_a_while() -> None:
 
 def test_a_clock_that_was_ahead_and_is_set_back_holds_no_reminder_back() -> None:
     """Ahead, it reminded too early, in vain; the transfer must not wait until the clock has come so far again."""
-    view, sweep = view_with_a_transfer(), make_due_sweep()
-    sweep(view, DUE_MS + HOUR_MS)
+    view, punctuate = view_with_a_transfer(), make_due_punctuator()
+    punctuate(view, DUE_MS + HOUR_MS)
     view.take()
 
-    sweep(view, DUE_MS + 1)
+    punctuate(view, DUE_MS + 1)
 
     assert 1 == reminders(view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.settlement.settlement import make_scheme_sweep, publish_scheme
+from agents.settlement.settlement import make_scheme_punctuator, publish_scheme
 from clearinghub.domain.participants.participant import Participant
 from tables.participants import PARTICIPANTS
 from tests.fakes import MemoryView
@@ -17,15 +17,15 @@ def told(view: MemoryView) -> list[tuple[int | None, int]]:
 
 
 def test_models_that_nobody_was_told_of_are_told_once() -> None:
-    view, sweep = MemoryView(0, 2), make_scheme_sweep(0, HUB)
-    sweep(view, NOW_MS)
+    view, punctuate = MemoryView(0, 2), make_scheme_punctuator(0, HUB)
+    punctuate(view, NOW_MS)
     view.put(PARTICIPANTS, HUB, Participant(1, HUB, active=True, created_at_ms=1))
-    sweep(view, NOW_MS)
+    punctuate(view, NOW_MS)
     assert [] == told(view)
 
     view.put(PARTICIPANTS, HUB, HUBS_ROW)
     for _ in range(3):
-        sweep(view, NOW_MS)
+        punctuate(view, NOW_MS)
     assert [(0, 7), (1, 7)] == told(view)
 
 
@@ -37,5 +37,5 @@ def test_models_that_were_told_are_not_told_again_nor_by_others() -> None:
     view.take()
 
     for one in (view, other):
-        make_scheme_sweep(0, HUB)(one, NOW_MS)
+        make_scheme_punctuator(0, HUB)(one, NOW_MS)
         assert [] == told(one)

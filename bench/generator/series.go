@@ -1,5 +1,5 @@
-// Compiled together with the generator's unchanged main.go: once a second it writes what has completed since, so that a
-// report can show latency over time. It only reads, under the generator's own lock.
+// Once a second, writes what has completed since to the file $LOADGEN_SERIES, so that a report can show latency over time.
+
 package main
 
 import (
