@@ -7,8 +7,8 @@ from typing import Final
 
 import orjson
 
+from agents.context import LedgerContext
 from agents.notify import Notifier
-from agents.posting import LedgerContext
 from clearinghub.domain.bulk.bulk import Bulk
 from clearinghub.domain.bulk.lookup import LineView, bulk_body, line_view, taken_view
 from clearinghub.domain.errors import ErrorInformation

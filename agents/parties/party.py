@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import structlog
 
+from agents.context import LedgerContext
 from agents.parties.notify import PartyNotifier
 from agents.parties.oracle_question import ask_oracle
-from agents.posting import LedgerContext
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.participants.participant import Oracle
 from clearinghub.domain.parties.oracle import BuiltIn, read_change, read_lookup, select_oracle
@@ -31,7 +31,7 @@ from clearinghub.domain.parties.party import (
 )
 from clearinghub.domain.parties.party_lookup import fsp_of_party, fsps_to_ask
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode
+from clearinghub.messages import decode_fields
 from tables.parties import PARTIES
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ def make_on_party(context: LedgerContext, others: Mapping[str, Handler]) -> Hand
     """The handler of topic `party`; `others` decide what is not about one party, by kind or by an answer's step."""
 
     def on_party(record: Record, view: View) -> None:
-        line, body = decode(record.value)
+        line, body = decode_fields(record.value)
         other = others.get(line["step"] if line["kind"] == "oracle-answer" else line["kind"])
         if other is not None:
             other(record, view)

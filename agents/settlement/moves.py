@@ -7,7 +7,8 @@ from typing import Any, Final
 import orjson
 
 from agents.alarms import Alarms
-from agents.posting import LedgerContext, move_account
+from agents.context import LedgerContext
+from agents.posting import move_account
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.time import timestamp_text
 from clearinghub.engine.record import Record, View

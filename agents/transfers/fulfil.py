@@ -12,8 +12,8 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from agents.context import LedgerContext
 from agents.notify import TRANSFER_ERROR, TRANSFER_PUT, TransferNotifier
-from agents.posting import LedgerContext
 from agents.transfers.apply_transfer import apply_fulfil
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.fulfil import (
@@ -29,7 +29,7 @@ from clearinghub.domain.transfers.fulfil import (
 from clearinghub.domain.transfers.lookup import aborted_patch_body, committed_body, committed_patch_body, transfer_body
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode, encode
+from clearinghub.messages import decode_fields, encode
 from tables.transfers import TRANSFERS
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ def make_on_fulfil(context: LedgerContext) -> Handler:
     """The handler of topic `fulfil`, and of the fulfils that walk the ring."""
 
     def on_fulfil(record: Record, view: View) -> None:
-        line, body = decode(record.value)
+        line, body = decode_fields(record.value)
         transfer_id = line["id"]
         stored = view.get(TRANSFERS, transfer_id)
         if stored is None and line["hops"] + 1 < view.partitions:

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
 
+import msgspec
 import orjson
 
-VERSION: Final = 1
+from clearinghub.messages.codec import VERSION, MalformedMessageError, Message, encode, split
+from clearinghub.messages.transfers import TimeoutMessage
+
+__all__ = ["VERSION", "AnyMessage", "MalformedMessageError", "Message", "TimeoutMessage", "decode", "encode", "split"]
 
 
 class PrepareMessage(TypedDict):
@@ -89,14 +93,6 @@ class AgreementMessage(TypedDict):
     hash: str | None
     headers: dict[str, str]
     trace: str | None
-
-
-class TimeoutMessage(TypedDict):
-    """A transfer that is due, on topic `timeout`, keyed by the payer; written by the ledger's punctuator."""
-
-    v: int
-    kind: str  # "timeout"
-    id: str
 
 
 class CreditMessage(TypedDict):
@@ -179,16 +175,28 @@ class NotificationMessage(TypedDict):
     deliver_by_ms: NotRequired[int]  # worthless from then on: no attempt begins, no dead letter keeps it (ADR 12)
 
 
-class MalformedMessageError(Exception):
-    """A record of our own topics that cannot be read: a bug or a foreign writer."""
+# All messages that are structs; `kind` tells them apart.
+AnyMessage = TimeoutMessage
+_DECODER: Final = msgspec.json.Decoder(AnyMessage)
 
 
-def encode(line: Any, body: bytes = b"") -> bytes:
-    """The record's value: the line as JSON, a newline, the body."""
-    return orjson.dumps(line) + b"\n" + body
+def decode(value: bytes) -> tuple[AnyMessage, bytes]:
+    """Return a record's message and its body.
+
+    Raises:
+        MalformedMessageError: the header is missing, is no known message, or is of another version.
+    """
+    header, body = split(value)
+    try:
+        message = _DECODER.decode(header)
+    except msgspec.MsgspecError as error:
+        raise MalformedMessageError(str(error)) from error
+    if message.v != VERSION:
+        raise MalformedMessageError(f"version {message.v!r}")
+    return message, body
 
 
-def decode(value: bytes) -> tuple[dict[str, Any], bytes]:
+def decode_fields(value: bytes) -> tuple[dict[str, Any], bytes]:
     """Split a record's value into its line and its body.
 
     Raises:

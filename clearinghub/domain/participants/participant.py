@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 ROW_VERSION = 1
 
@@ -92,6 +92,13 @@ class Participant:
             if account.account_id == account_id:
                 return account
         return None
+
+
+class ParticipantDirectory(Protocol):
+    """A whole copy of the scheme's participants, as each process keeps one."""
+
+    def get(self, name: str) -> Participant | None:
+        """Return the participant of that name (case-sensitive), or None."""
 
 
 def participant_fields(row: Participant) -> dict[str, Any]:
