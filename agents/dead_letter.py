@@ -5,12 +5,12 @@ from __future__ import annotations
 import structlog
 
 from agents.bulk.notify import BulkNotifier
+from agents.context import LedgerContext
 from agents.notify import AgreementNotifier, TransferNotifier
 from agents.parties.notify import tell_of_failure
-from agents.posting import LedgerContext
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import VERSION, ReplyMessage, decode, encode
+from clearinghub.messages import VERSION, ReplyMessage, decode_fields, encode
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +21,7 @@ def make_on_poison_record(context: LedgerContext) -> Handler:
     """Tells the sender of a DFSP's message by callback, the ingress of a command by reply; others have no sender."""
 
     def on_poison_record(record: Record, view: View) -> None:
-        line, _body = decode(record.value)
+        line, _body = decode_fields(record.value)
         log.error("record-set-aside", kind=line["kind"], transfer=line.get("id"), trace=line.get("trace"))
         if line["kind"] in ("prepare", "fulfil", "get"):
             notifier = TransferNotifier(record, view, line["id"], line["trace"], context.hub_name)

@@ -73,7 +73,7 @@ class Notifier:
 
 
 class TransferNotifier(Notifier):
-    """The callbacks of /transfers (fspiop 3.6)."""
+    """The callbacks of /transfers (protocol 3.6)."""
 
     def __init__(self, record: Record, view: View, transfer_id: str, trace: str | None, hub_name: str) -> None:
         super().__init__(record, view, "transfers", transfer_id, trace, hub_name)
@@ -82,11 +82,11 @@ class TransferNotifier(Notifier):
     def forward(
         self, receiver: str, source: str, method: str, endpoint: str, headers: dict[str, str], body: bytes
     ) -> None:
-        """Pass a DFSP's own message on: its headers, its signature, its bytes (fspiop 1.7)."""
+        """Pass a DFSP's own message on: its headers, its signature, its bytes (protocol 1.7)."""
         self._send(receiver, source, method, endpoint, headers, body)
 
     def forward_prepare(self, payee: str, source: str, headers: dict[str, str], body: bytes) -> None:
-        """Pass a prepare on to the payee; if it has no endpoint, its payer hears so (fspiop 5.4).
+        """Pass a prepare on to the payee; if it has no endpoint, its payer hears so (protocol 5.4).
 
         Of any other failure it hears nothing but the transfer's expiry: the payee may have got the prepare after all.
         """
@@ -104,11 +104,11 @@ class TransferNotifier(Notifier):
         self._send(receiver, self._hub_name, "PUT", TRANSFER_PUT, {}, orjson.dumps(body))
 
     def confirm(self, receiver: str, endpoint: str, body: bytes) -> None:
-        """Tell the payee what it told the hub, as the hub's own PUT with the same body (fspiop 3.6)."""
+        """Tell the payee what it told the hub, as the hub's own PUT with the same body (protocol 3.6)."""
         self._send(receiver, self._hub_name, "PUT", endpoint, {}, body)
 
     def patch(self, receiver: str, body: dict[str, object]) -> None:
-        """The hub's own PATCH /transfers/{id}, which uses the endpoint of PUT (fspiop 3.6)."""
+        """The hub's own PATCH /transfers/{id}, which uses the endpoint of PUT (protocol 3.6)."""
         self._send(receiver, self._hub_name, "PATCH", TRANSFER_PUT, {}, orjson.dumps(body))
 
     def error(self, receiver: str, error: ErrorInformation) -> None:
@@ -140,7 +140,7 @@ class TransferNotifier(Notifier):
 
 
 class AgreementNotifier(Notifier):
-    """The callbacks of what is agreed on before a transfer (fspiop 7): one endpoint type a resource, a base URL."""
+    """The callbacks of what is agreed on before a transfer (protocol 7): one endpoint type a resource, a base URL."""
 
     def __init__(
         self,

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.participants.participant import Oracle
 from clearinghub.domain.participants.position import Position
-from clearinghub.domain.parties.party import PARTY_TYPES
-from clearinghub.domain.settlement.interchange_fee import FeeRule
 from clearinghub.domain.time import timestamp_text
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.record import View
-from clearinghub.kafka.ports import Participants
 from clearinghub.messages import VERSION, ReplyMessage, encode
 from tables.counters import next_sequence
 from tables.positions import POSITIONS, position_key
@@ -28,34 +23,6 @@ _TOO_LARGE: Final = Rejection(ErrorCode.SERVICE_UNAVAILABLE, "It was done, but t
 
 class UnknownAccountError(Exception):
     """A movement of an account that is not there: whoever emitted it has not checked, which is a bug."""
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerContext:
-    """What decisions need beside the tables; `participants` is this process's whole copy of the compacted topic."""
-
-    hub_name: str
-    participants: Participants
-    on_us_transfers: bool = False
-    confirm_to_payee: bool = True
-    completed_ahead_ms_max: int = 200
-    completed_age_ms_max: int = 300_000
-    fsp_in_bulk_paths: bool = False
-    built_in_oracle_types: frozenset[str] = frozenset(PARTY_TYPES)
-    participants_reference_shapes: bool = False
-    forward_patience_ms: int = 10_000  # what one DFSP says of a party to another is worth nothing later (ADR 12)
-
-    fee_rules: tuple[FeeRule, ...] = ()
-
-    @property
-    def oracles(self) -> tuple[Oracle, ...]:
-        """The external oracles that the scheme has registered."""
-        hub = self.participants.get(self.hub_name)
-        return () if hub is None else hub.oracles
-
-    def is_dfsp(self, name: str) -> bool:
-        """Whether that is a participant other than the hub, active or not."""
-        return name != self.hub_name and self.participants.get(name) is not None
 
 
 def store_position(view: View, position: Position, change: int, transfer_id: str, entry_type: str) -> None:

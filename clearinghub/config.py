@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     settlement_base_path: str = Field("/v2", pattern=r"^/[A-Za-z0-9._-]+$")  # of the settlement API, on the admin port
     instance: str = "0"  # stable name of this process among its role's replicas (StatefulSet ordinal)
 
-    # Protocol (fspiop 1.2): accepted versions, and what messages of the hub itself carry.
+    # Protocol (protocol 1.2): accepted versions, and what messages of the hub itself carry.
     content_versions: tuple[str, ...] = ("1.0", "1.1", "2.0")
     accept_versions: tuple[str, ...] = ("1", "1.0", "1.1", "2", "2.0")
     content_version_default: str = "1.1"
@@ -75,14 +75,14 @@ class Settings(BaseSettings):
     }
     resource_content_version_default: dict[str, str] = {}
 
-    # Quotes and what is relayed beside them (fspiop 7).
+    # Quotes and what is relayed beside them (protocol 7).
     quotes: Literal["stateless", "stored"] = "stateless"
     quote_lifetime_s: int = Field(86_400, ge=1)  # the longest, and that of a quote without expiration
     quote_retention_s: int = Field(86_400, ge=0)  # behind its expiry
     quote_parties_must_match: bool = False  # refuse bodies that name other FSPs than the headers do
     forward_patience_ms: int = Field(10_000, ge=100)  # then whoever asked hears that it did not arrive (ADR 12)
 
-    # Parties (fspiop 6; docs/operators.md).
+    # Parties (protocol 6; docs/operators.md).
     built_in_oracle_types: tuple[str, ...] = PARTY_TYPES  # asked for a type as long as no oracle is registered for it
     participants_reference_shapes: bool = False  # answers of /participants as the reference has them, not as the API
     oracle_timeout_ms: int = Field(3_000, ge=10)  # from the question to the answer, waiting for a turn included
@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     oracle_breaker_failures: int = Field(10, ge=1)
     oracle_breaker_open_ms: int = Field(5_000, ge=1)
 
-    # Signatures (fspiop 10.1, docs/security.md). Order counts: each switch stands before the path that it needs.
+    # Signatures (protocol 10.1, docs/security.md). Order counts: each switch stands before the path that it needs.
     jws_validate: bool = False  # refuse messages that their source has not signed
     jws_keys_dir: Path | None = Field(None, validate_default=True)  # NAME.pem of each participant
     jws_keys_interval_ms: int = Field(1_000, ge=100)  # how soon a changed file counts
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     command_timeout_ms: int = Field(5_000, ge=100)
     stop_timeout_ms: int = Field(10_000, ge=1_000)
 
-    # Settlement (fspiop 9.2): when the open window is closed by itself; never without an expression.
+    # Settlement (protocol 9.2): when the open window is closed by itself; never without an expression.
     settlement_window_cron: str = ""  # five fields, e.g. "0 17 * * 1-5"
     settlement_window_time_zone: str = "UTC"  # IANA, e.g. "Africa/Nairobi"
     settlement_retention_s: int = Field(90 * 86_400, ge=3_600)  # of settled windows, of settlements that are over

@@ -37,7 +37,7 @@ ANSWERS_KEPT_MAX: Final = 20_000
 CALLBACK_TIMEOUT_S: Final = 10.0
 QUOTE_REJECTED: Final = ("5103", "Payee FSP rejected quote")
 
-# What is answered to a GET about something that was never asked for (fspiop 2.2).
+# What is answered to a GET about something that was never asked for (protocol 2.2).
 _UNKNOWN: Final = {
     "parties": ("3204", "Party not found"),
     "quotes": ("3205", "Quote ID not found"),

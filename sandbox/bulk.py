@@ -1,4 +1,4 @@
-"""Bulk transfers in a simulated DFSP: the message of a payer, and how a payee answers it line by line (fspiop 8)."""
+"""Bulk transfers in a simulated DFSP: the message of a payer, and how a payee answers it line by line (protocol 8)."""
 
 from __future__ import annotations
 

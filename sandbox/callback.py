@@ -9,7 +9,7 @@ from typing import Any
 
 
 class CallbackKind(Enum):
-    """The four messages that the hub sends to a DFSP about a transfer (fspiop 3.6)."""
+    """The four messages that the hub sends to a DFSP about a transfer (protocol 3.6)."""
 
     PREPARE = "POST"
     FULFIL = "PUT"
@@ -61,7 +61,7 @@ class Callback:
 
     @property
     def cause(self) -> str | None:
-        """The extension `cause` that tells why a transfer was aborted (fspiop 3.7), or None."""
+        """The extension `cause` that tells why a transfer was aborted (protocol 3.7), or None."""
         listed = self.content.get("extensionList")
         extensions = listed.get("extension") if isinstance(listed, dict) else None
         for extension in extensions if isinstance(extensions, list) else []:

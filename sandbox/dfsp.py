@@ -34,7 +34,7 @@ from sandbox.wire import (
     timestamp,
 )
 
-BODY_BYTES_MAX: Final = 5_242_880  # fspiop 1.1
+BODY_BYTES_MAX: Final = 5_242_880  # protocol 1.1
 STOP_TIMEOUT_S: Final = 1.0
 
 log = structlog.get_logger()
@@ -133,7 +133,7 @@ class SimulatedDfsp:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """What to register with the hub: endpoint type -> URL template (fspiop 5.4)."""
+        """What to register with the hub: endpoint type -> URL template (protocol 5.4)."""
         base_url = f"http://{self.host}:{self.port}"
         transfers, bulks = f"{base_url}/transfers", f"{base_url}/bulkTransfers"
         return {

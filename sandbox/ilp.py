@@ -1,4 +1,4 @@
-"""ILP version 1 as FSPIOP uses it (fspiop 10.2): the packet, the fulfilment and the condition. Pure functions.
+"""ILP version 1 as FSPIOP uses it (protocol 10.2): the packet, the fulfilment and the condition. Pure functions.
 
 A packet is base64url text of: type 1, a length, then the amount as an unsigned 64-bit integer, the payee's ILP address,
 the transaction data, and an empty extension. The payee DFSP alone can compute the fulfilment, since only it knows its

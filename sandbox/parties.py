@@ -1,4 +1,4 @@
-"""The parties of a simulated DFSP: how they are found, and who they are (fspiop 1.5, 6)."""
+"""The parties of a simulated DFSP: how they are found, and who they are (protocol 1.5, 6)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Parties:
 
 
 def party_endpoints(base_url: str) -> dict[str, str]:
-    """What a DFSP registers with the hub to look up and be looked up: endpoint type -> URL template (fspiop 5.4)."""
+    """What a DFSP registers with the hub to look up and be looked up: endpoint type -> URL template (protocol 5.4)."""
     party, prefix = "{{partyIdType}}/{{partyIdentifier}}", "FSPIOP_CALLBACK_URL_"
     sub_id = party + "/{{partySubIdOrType}}"
     return {

@@ -1,4 +1,4 @@
-"""What a DFSP writes before a transfer: quotes, bulk quotes, requests to pay (fspiop 1.5, 1.6), with fresh ids."""
+"""What a DFSP writes before a transfer: quotes, bulk quotes, requests to pay (protocol 1.5, 1.6), with fresh ids."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Wish:
 
 
 def quote_request(wish: Wish, transaction_id: str | None = None, request_id: str | None = None) -> dict[str, Any]:
-    """The body of POST /quotes; both ids are given where a payee has asked for the payment (fspiop 7.3)."""
+    """The body of POST /quotes; both ids are given where a payee has asked for the payment (protocol 7.3)."""
     asked_for = {} if request_id is None else {"transactionRequestId": request_id}
     return {
         "quoteId": new_transfer_id(),

@@ -1,4 +1,4 @@
-"""FSPIOP messages as a DFSP writes them: headers and bodies of the transfer resource (fspiop 1.1, 1.4, 1.6)."""
+"""FSPIOP messages as a DFSP writes them: headers and bodies of the transfer resource (protocol 1.1, 1.4, 1.6)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class TransferOrder:
 def agree_terms(
     payer: str, payee: str, amount_units: int, currency: str, payee_secret: bytes, transaction_id: str
 ) -> Terms:
-    """The packet and condition that the payee DFSP would give in its answer to a quote (fspiop 10.2)."""
+    """The packet and condition that the payee DFSP would give in its answer to a quote (protocol 10.2)."""
     transaction: dict[str, Any] = {
         "transactionId": transaction_id,
         "quoteId": transaction_id,
@@ -83,7 +83,7 @@ def agree_terms(
 def terms_of(
     transaction: Mapping[str, Any], payee: str, amount_units: int, currency: str, payee_secret: bytes
 ) -> Terms:
-    """The packet that holds a Transaction (fspiop 1.5), and the condition that only this payee can fulfil."""
+    """The packet that holds a Transaction (protocol 1.5), and the condition that only this payee can fulfil."""
     packet = encode_packet(
         Payment(
             amount=minor_units(amount_units, currency),
@@ -100,7 +100,7 @@ def minor_units(amount_units: int, currency: str) -> int:
 
 
 def ilp_address(fsp: str, party: Mapping[str, str]) -> str:
-    """Where a packet goes: `g.payeewallet.msisdn.447700900123`, with a PartyIdInfo's sub-id behind (fspiop 10.2)."""
+    """Where a packet goes: `g.payeewallet.msisdn.447700900123`, with a PartyIdInfo's sub-id behind (protocol 10.2)."""
     parts = (party["partyIdType"], party["partyIdentifier"], party.get("partySubIdOrType"))
     return ".".join(("g", fsp, *(part.lower() for part in parts if part is not None)))
 
@@ -116,7 +116,7 @@ def request_headers(source: str, destination: str | None = None, resource: str =
 
 
 def callback_headers(source: str, destination: str | None = None, resource: str = "transfers") -> dict[str, str]:
-    """Headers of PUT, which must not carry Accept (fspiop 1.1)."""
+    """Headers of PUT, which must not carry Accept (protocol 1.1)."""
     headers = {"Content-Type": MEDIA_TYPE.format(resource, "1.1"), "Date": http_date(), "FSPIOP-Source": source}
     if destination is not None:
         headers["FSPIOP-Destination"] = destination

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clearinghub.domain.quotes.agreement import Action
 from clearinghub.domain.quotes.stored_quote import StoredAnswer, StoredQuote
 from clearinghub.engine.record import TableSpec
-from clearinghub.messages import VERSION, decode, encode
+from clearinghub.messages import VERSION, decode_fields, encode
 
 EXPIRES = b"expires:"
 
@@ -45,7 +45,7 @@ def encode_quote(row: StoredQuote) -> bytes:
 
 def decode_quote(data: bytes) -> StoredQuote:
     """The quote in a row's bytes. Raises MalformedMessageError for a shape of another version."""
-    line, body = decode(data)
+    line, body = decode_fields(data)
     answer = line.get("answer")
     return StoredQuote(
         line["resource"],

@@ -9,7 +9,7 @@ from clearinghub.engine.record import TableSpec, View
 WINDOWS: TableSpec[int] = TableSpec("windows", orjson.dumps, orjson.loads)
 OPEN = "open"
 USED = "used"  # the last window of which the coordinator was told that it has a transfer
-FIRST_WINDOW = 1  # open from the start (fspiop 9.2)
+FIRST_WINDOW = 1  # open from the start (protocol 9.2)
 
 
 def open_window(view: View) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from clearinghub.domain.participants.participant import Participant, decode_participant
 from clearinghub.engine.record import Record, TableSpec
-from clearinghub.messages import decode
+from clearinghub.messages import decode_fields
 from tests.analysts import check_record
 
 Row = TypeVar("Row")
@@ -25,7 +25,7 @@ class Emitted(NamedTuple):
     @property
     def line(self) -> dict[str, Any]:
         """The first line of a message of the hub."""
-        return decode(self.value)[0]
+        return decode_fields(self.value)[0]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What happens to a bulk after its prepare, at the payer's partition: PUT, /error, GET, expiry (fspiop 8.2 to 8.4).
+"""What happens to a bulk after its prepare, at the payer's partition: PUT, /error, GET, expiry (protocol 8.2 to 8.4).
 
 The payee knows the bulk from the hub and mostly answers to the hub, and it may ask for it by GET: both land on a
 partition that need not know the bulk, and walk the ring on this very topic (design 3).
@@ -14,7 +14,7 @@ import orjson
 import structlog
 
 from agents.bulk.notify import LINES_AT_ONCE, BulkNotifier
-from agents.posting import LedgerContext
+from agents.context import LedgerContext
 from agents.transfers.apply_transfer import apply_fulfil, apply_timeout
 from clearinghub.domain.bulk.bulk import Bulk, BulkState
 from clearinghub.domain.bulk.fulfil import (
@@ -37,7 +37,7 @@ from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.fulfil import Aborted, AbortedInvalid, Committed
 from clearinghub.domain.transfers.transfer import State
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode, encode
+from clearinghub.messages import decode_fields, encode
 from tables.bulks import BULKS
 from tables.transfers import TRANSFERS
 
@@ -49,7 +49,7 @@ def make_on_bulk_fulfil(context: LedgerContext) -> Handler:
     policy = BulkFulfilPolicy(context.hub_name, context.completed_ahead_ms_max, context.completed_age_ms_max)
 
     def on_bulk_fulfil(record: Record, view: View) -> Iterator[None]:
-        line, body = decode(record.value)
+        line, body = decode_fields(record.value)
         bulk_id = line["id"]
         stored = view.get(BULKS, bulk_id)
         kind = line["kind"]

@@ -1,4 +1,4 @@
-"""The callbacks of /bulkTransfers: all are the hub's own, for each side is shown other lines (fspiop 8)."""
+"""The callbacks of /bulkTransfers: all are the hub's own, for each side is shown other lines (protocol 8)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 
 import orjson
 
+from agents.context import LedgerContext
 from agents.notify import Notifier
-from agents.posting import LedgerContext
 from clearinghub.domain.bulk.bulk import Bulk
 from clearinghub.domain.bulk.lookup import LineView, bulk_body, line_view, taken_view
 from clearinghub.domain.errors import ErrorInformation
@@ -34,7 +34,7 @@ class BulkNotifier(Notifier):
         self._fsp_in_paths = context.fsp_in_bulk_paths
 
     def post(self, payee: str, payer: str, body: bytes) -> None:
-        """POST /bulkTransfers to the payee; if it has no endpoint, the payer hears so (fspiop 5.4).
+        """POST /bulkTransfers to the payee; if it has no endpoint, the payer hears so (protocol 5.4).
 
         Of any other failure it hears nothing but the bulk's expiry: the payee may have got the bulk after all.
         """
@@ -71,7 +71,7 @@ class BulkNotifier(Notifier):
             self._tell(receiver, "PUT", BULK_PUT, self._path(receiver), orjson.dumps(body))
 
     def _path(self, receiver: str) -> str:
-        """The service path; Mojaloop's own adapter has the receiver's name in front (fspiop 1.7)."""
+        """The service path; Mojaloop's own adapter has the receiver's name in front (protocol 1.7)."""
         path = f"/bulkTransfers/{self._bulk_id}"
         return f"/{receiver}{path}" if self._fsp_in_paths else path
 

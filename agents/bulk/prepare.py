@@ -1,4 +1,4 @@
-"""POST /bulkTransfers at the payer's partition: all lines decided in one record, hence in one transaction (fspiop 8.1).
+"""POST /bulkTransfers at the payer's partition: every item is decided in one record, in one transaction (protocol 8.1).
 
 So a bulk is accepted as a whole or not at all, whatever crashes, and no line is decided twice (ADR 14).
 """
@@ -13,7 +13,7 @@ import orjson
 import structlog
 
 from agents.bulk.notify import LINES_AT_ONCE, BulkNotifier
-from agents.posting import LedgerContext
+from agents.context import LedgerContext
 from agents.transfers.apply_transfer import apply_prepare
 from clearinghub.domain.bulk.bulk import Bulk
 from clearinghub.domain.bulk.prepare import (
@@ -31,7 +31,7 @@ from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.transfers.prepare import PrepareOutcome, PrepareRequest, Reserved
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode
+from clearinghub.messages import decode_fields
 from tables.bulks import BULKS
 from tables.participants import PARTICIPANTS
 
@@ -42,7 +42,7 @@ def make_on_bulk_prepare(context: LedgerContext) -> Handler:
     """The handler of topic `bulk-prepare`."""
 
     def on_bulk_prepare(record: Record, view: View) -> Iterator[None]:
-        line, body = decode(record.value)
+        line, body = decode_fields(record.value)
         content = orjson.loads(body)
         request = _request(line, content)
         outcome = decide_bulk_prepare(

@@ -1,4 +1,4 @@
-"""Admin commands at the participant's own partition: decide, store, publish the participant, reply (fspiop 5).
+"""Admin commands at the participant's own partition: decide, store, publish the participant, reply (protocol 5).
 
 What an operator asks was validated at the edge; here it meets the state. Facts of other partitions that a decision
 needs (the hub's accounts and models) come resolved in `args`, with the hub's name. A refusal is an answer; a command
@@ -41,7 +41,7 @@ from clearinghub.domain.parties.oracle import change_oracles
 from clearinghub.domain.settlement.model import ModelDefinition, add_account_type, add_model, set_model_active
 from clearinghub.domain.settlement.scheme import HUB_RECONCILIATION, SETTLEMENT
 from clearinghub.engine.record import Record, View
-from clearinghub.messages import VERSION, CreditMessage, decode, encode
+from clearinghub.messages import VERSION, CreditMessage, decode_fields, encode
 from tables.counters import next_id
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -92,7 +92,7 @@ _Answer = dict[str, Any] | Rejection
 
 def on_command(record: Record, view: View) -> None:
     """The handler of topic `command`."""
-    line, _body = decode(record.value)
+    line, _body = decode_fields(record.value)
     if line["name"] in SETTLEMENT_COMMANDS:
         on_settlement_command(record, view, line)
         return

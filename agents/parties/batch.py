@@ -1,4 +1,4 @@
-"""POST /participants: a batch is taken apart by partition and oracle, and its results are gathered (fspiop 6.4).
+"""POST /participants: a batch is taken apart by partition and oracle, and its results are gathered (protocol 6.4).
 
 The request id's partition gathers. Each partition that has some of the parties registers its own and says what came of
 it; an external oracle is asked once for each type. When all have answered, the sender hears of every party.
@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import structlog
 
+from agents.context import LedgerContext
 from agents.parties.notify import BatchNotifier
 from agents.parties.oracle_question import ask_oracle_for_batch
-from agents.posting import LedgerContext
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.participants.participant import Oracle
 from clearinghub.domain.parties.batch import Batch, BatchItem, batch_items
 from clearinghub.domain.parties.oracle import batch_result, read_batch, select_oracle
 from clearinghub.domain.parties.party import PartyEntry, PartyId, identifier_rejection, register
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import VERSION, decode, encode
+from clearinghub.messages import VERSION, decode_fields, encode
 from clearinghub.messages.parties import PartyPartDoneMessage, PartyPartMessage
 from tables.batches import BATCHES, batch_key
 from tables.parties import PARTIES
@@ -51,7 +51,7 @@ def make_batch_handlers(context: LedgerContext) -> Mapping[str, Handler]:
     """The handlers of a batch's records, by kind, and of its oracles' answers, by step."""
 
     def on_batch(record: Record, view: View) -> None:
-        line, _body = decode(record.value)
+        line, _body = decode_fields(record.value)
         if not context.is_dfsp(line["source"]):
             log.info("party-request-dropped", reason="unknown source", resource="participants")
             return
@@ -63,12 +63,12 @@ def make_batch_handlers(context: LedgerContext) -> Mapping[str, Handler]:
         _keep(record, view, batch_key(line["source"], line["id"]), batch, context.hub_name)
 
     def on_part_done(record: Record, view: View) -> None:
-        line, _body = decode(record.value)
+        line, _body = decode_fields(record.value)
         errors = {number: ErrorInformation(code, description) for number, code, description in line["errors"]}
         _gather(record, view, line, errors, context.hub_name)
 
     def on_oracle_answer(record: Record, view: View) -> None:
-        line, body = decode(record.value)
+        line, body = decode_fields(record.value)
         asked = line["asked"]
         batch = view.get(BATCHES, asked["batch"])
         if batch is None or batch.run != asked["run"]:
@@ -91,7 +91,7 @@ def make_batch_handlers(context: LedgerContext) -> Mapping[str, Handler]:
 
 def on_part(record: Record, view: View) -> None:
     """Register what this partition has of a batch."""
-    line, _body = decode(record.value)
+    line, _body = decode_fields(record.value)
     errors: list[list[Any]] = []
     for number, id_type, identifier, sub_id, fsp in line["items"]:
         key = PartyId(id_type, identifier).key

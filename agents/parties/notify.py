@@ -13,7 +13,7 @@ from clearinghub.engine.record import Record, View
 from clearinghub.messages import FailureMessage
 
 _PREFIX: Final = "FSPIOP_CALLBACK_URL_"
-# Endpoint types by resource and by what is sent (fspiop 5.4); a sub-id stands behind the resource's name.
+# Endpoint types by resource and by what is sent (protocol 5.4); a sub-id stands behind the resource's name.
 _NAMES: Final[Mapping[str, str]] = {"parties": "PARTIES", "participants": "PARTICIPANT"}
 BATCH_PUT: Final = f"{_PREFIX}PARTICIPANT_BATCH_PUT"
 BATCH_PUT_ERROR: Final = f"{_PREFIX}PARTICIPANT_BATCH_PUT_ERROR"

@@ -1,4 +1,4 @@
-"""Questions to external oracles as records: what is asked, and what comes back with the answer (fspiop 6.2)."""
+"""Questions to external oracles as records: what is asked, and what comes back with the answer (protocol 6.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/parties and /participants, one party at a time: who is asked, who is told (fspiop 6.3, 6.4).
+"""/parties and /participants, one party at a time: who is asked, who is told (protocol 6.3, 6.4).
 
 The partition of a party's key decides all that concerns the party. What the built-in oracle knows is in the partition's
 own table. An external oracle is asked by the callbacks role: the question leaves with all that is needed to go on, the
@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import structlog
 
+from agents.context import LedgerContext
 from agents.parties.notify import PartyNotifier
 from agents.parties.oracle_question import ask_oracle
-from agents.posting import LedgerContext
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.participants.participant import Oracle
 from clearinghub.domain.parties.oracle import BuiltIn, read_change, read_lookup, select_oracle
@@ -31,7 +31,7 @@ from clearinghub.domain.parties.party import (
 )
 from clearinghub.domain.parties.party_lookup import fsp_of_party, fsps_to_ask
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode
+from clearinghub.messages import decode_fields
 from tables.parties import PARTIES
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ def make_on_party(context: LedgerContext, others: Mapping[str, Handler]) -> Hand
     """The handler of topic `party`; `others` decide what is not about one party, by kind or by an answer's step."""
 
     def on_party(record: Record, view: View) -> None:
-        line, body = decode(record.value)
+        line, body = decode_fields(record.value)
         other = others.get(line["step"] if line["kind"] == "oracle-answer" else line["kind"])
         if other is not None:
             other(record, view)
@@ -88,7 +88,7 @@ class _Request:
 
     @property
     def goes_on(self) -> bool:
-        """Whether it is for another DFSP, which alone decides (fspiop 1.6)."""
+        """Whether it is for another DFSP, which alone decides (protocol 1.6)."""
         resource, method = self.asked["resource"], self.asked["method"]
         if self.asked["is_error"] or (resource, method) == ("parties", "PUT"):
             return True
@@ -190,7 +190,7 @@ class _Request:
         self._changed()
 
     def _changed(self) -> None:
-        """Tell that it is done: in the API's words, or in the reference's (fspiop 6.4)."""
+        """Tell that it is done: in the API's words, or in the reference's (protocol 6.4)."""
         asked = self.asked
         if asked["method"] == "DELETE" or not self.context.participants_reference_shapes:
             self.notifier.put(self.source, {"fspId": self.source})

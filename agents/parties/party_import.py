@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from agents.posting import LedgerContext
+from agents.context import LedgerContext
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.parties.party import PARTY_TYPES, PartyEntry, PartyId, identifier_rejection, register
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import VERSION, ReplyMessage, decode, encode
+from clearinghub.messages import VERSION, ReplyMessage, decode_fields, encode
 from tables.parties import PARTIES
 
 _UNKNOWN_FSP: Final = Rejection(ErrorCode.ID_NOT_FOUND, "FSP not found")
@@ -20,7 +20,7 @@ def make_on_import(context: LedgerContext) -> Handler:
     """The handler of an import's records; what is registered already is left as it is."""
 
     def on_import(record: Record, view: View) -> None:
-        line, _body = decode(record.value)
+        line, _body = decode_fields(record.value)
         refused: list[list[Any]] = []
         added = 0
         for number, (id_type, identifier, sub_id, currency, fsp) in enumerate(line["items"]):

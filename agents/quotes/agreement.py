@@ -1,4 +1,4 @@
-"""Quotes, bulk quotes, transaction requests, transactions and authorizations: passed on, or refused (fspiop 7).
+"""Quotes, bulk quotes, transaction requests, transactions and authorizations: passed on, or refused (protocol 7).
 
 All messages about one id are on one partition, so their order is kept. With `quotes=stored` quotes and bulk quotes are
 kept there too, until a punctuator drops them.
@@ -7,18 +7,17 @@ kept there too, until a punctuator drops them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
+from agents.context import LedgerContext
 from agents.notify import AgreementNotifier
-from agents.posting import LedgerContext
 from clearinghub.domain.errors import ErrorInformation
-from clearinghub.domain.quotes.agreement import Action, Dropped, Forwarded, Message, Policy, Refused, decide
+from clearinghub.domain.quotes.agreement import Action, Dropped, Forwarded, Message, Refused, decide
 from clearinghub.domain.quotes.stored_quote import STORED, Answered, Kept, StoredOutcome, decide_stored
 from clearinghub.engine.record import Handler, Punctuator, PunctuatorView, Record, View
-from clearinghub.messages import decode
+from clearinghub.messages import decode_fields
 from tables.quotes import QUOTES, expires_at, quote_key
 
 log = structlog.get_logger(__name__)
@@ -26,23 +25,13 @@ log = structlog.get_logger(__name__)
 PUNCTUATE_COUNT_MAX: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class AgreementRules:
-    """The scheme's settings. After `patience_ms` a message that still waits for its receiver is worth nothing."""
-
-    policy: Policy
-    patience_ms: int
-    quotes_stored: bool = False
-    quote_lifetime_ms: int = 0
-
-
-def make_on_agreement(context: LedgerContext, rules: AgreementRules) -> Handler:
+def make_on_agreement(context: LedgerContext) -> Handler:
     """The handler of topic `agreement`."""
 
     def on_agreement(record: Record, view: View) -> None:
-        line, body = decode(record.value)
+        line, body = decode_fields(record.value)
         message = _message(line)
-        outcome = _decide(context, rules, record, view, message, line["headers"], body)
+        outcome = _decide(context, record, view, message, line["headers"], body)
         log.debug(
             "agreement-decided",
             resource=message.resource,
@@ -58,7 +47,7 @@ def make_on_agreement(context: LedgerContext, rules: AgreementRules) -> Handler:
             message.subject_id,
             line["trace"],
             context.hub_name,
-            record.timestamp_ms + rules.patience_ms,
+            record.timestamp_ms + context.forward_patience_ms,
         )
         match outcome:
             case Kept(quote):
@@ -88,15 +77,14 @@ def make_quote_punctuator(retention_ms: int) -> Punctuator:
 
 def _decide(
     context: LedgerContext,
-    rules: AgreementRules,
     record: Record,
     view: View,
     message: Message,
     headers: Mapping[str, str],
     body: bytes,
 ) -> StoredOutcome:
-    find = context.participants.get
-    if not rules.quotes_stored or message.resource not in STORED:
+    find, rules = context.participants.get, context.quotes
+    if not rules.stored or message.resource not in STORED:
         return decide(message, find, rules.policy)
     stored = view.get(QUOTES, quote_key(message.resource, message.subject_id))
     return decide_stored(
@@ -106,7 +94,7 @@ def _decide(
         rules.policy,
         headers=headers,
         body=body,
-        lifetime_ms=rules.quote_lifetime_ms,
+        lifetime_ms=rules.lifetime_ms,
         now_ms=record.timestamp_ms,
     )
 

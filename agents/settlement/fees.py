@@ -1,4 +1,4 @@
-"""The interchange fee of a transfer, decided when it is reserved (fspiop 9.6)."""
+"""The interchange fee of a transfer, decided when it is reserved (protocol 9.6)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from agents.posting import LedgerContext
+from agents.context import LedgerContext
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE, Charged, fee_of
 from clearinghub.domain.transfers.ilp import transaction_of
 from clearinghub.domain.transfers.transfer import Transfer

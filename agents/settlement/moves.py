@@ -1,4 +1,4 @@
-"""Changes of accounts that a settlement asks for, each on its account's own partition (fspiop 9.4)."""
+"""Changes of accounts that a settlement asks for, each on its account's own partition (protocol 9.4)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any, Final
 import orjson
 
 from agents.alarms import Alarms
-from agents.posting import LedgerContext, move_account
+from agents.context import LedgerContext
+from agents.posting import move_account
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.time import timestamp_text
 from clearinghub.engine.record import Record, View
@@ -44,7 +45,7 @@ def make_move(context: LedgerContext, record: Record, view: View, line: dict[str
 
 
 def _raise_cap(context: LedgerContext, record: Record, view: View, before: Position, added: int) -> None:
-    """A recipient gives up what it is owed: where its cap has no room for that, the cap grows by it (fspiop 9.4)."""
+    """A recipient gives up what it is owed: where its cap has no room for that, the cap grows by it (protocol 9.4)."""
     cap = before.net_debit_cap
     if cap is None or cap - before.value - before.reserved - added >= 0:
         return
@@ -54,7 +55,7 @@ def _raise_cap(context: LedgerContext, record: Record, view: View, before: Posit
 
 
 def _tell_change(view: View, position: Position) -> None:
-    """Event `settlement-transfer-position-change`, for whoever mails it to the DFSP (fspiop 9.4, 5.4)."""
+    """Event `settlement-transfer-position-change`, for whoever mails it to the DFSP (protocol 9.4, 5.4)."""
     about: dict[str, Any] = {
         "v": VERSION,
         "event": POSITION_CHANGE,

@@ -32,7 +32,7 @@ def book_commit(view: View, hub_name: str, transfer: Transfer, trace: str | None
 
     The payee's leg cannot be refused, so it follows by a credit (design 3), with the window and the method of
     settlement that this partition has decided on: both legs are counted alike. Under an immediate gross model both
-    DFSPs' settlement accounts move with it, their positions go back, and the transfer is SETTLED (fspiop 9.6).
+    DFSPs' settlement accounts move with it, their positions go back, and the transfer is SETTLED (protocol 9.6).
     """
     window, amount, now_ms = transfer.window, transfer.amount, transfer.changed_at_ms
     assert window is not None
@@ -75,7 +75,7 @@ def book_commit(view: View, hub_name: str, transfer: Transfer, trace: str | None
 
 
 def _book_fee(view: View, transfer: Transfer, window: int, trace: str | None) -> None:
-    """The fee moves accounts of its own, which are settled by a model of their own (fspiop 9.6)."""
+    """The fee moves accounts of its own, which are settled by a model of their own (protocol 9.6)."""
     fee, currency = transfer.interchange_fee, transfer.currency
     settlement_method = settlement_method_of(scheme_copy(view).models, currency, INTERCHANGE_FEE)
     key = position_key(transfer.payer, currency, INTERCHANGE_FEE)

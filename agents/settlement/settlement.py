@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from agents.posting import LedgerContext, emit_reply
+from agents.context import LedgerContext
+from agents.posting import emit_reply
 from agents.settlement.moves import make_move
 from agents.settlement.netting import forget_window, leave_window
 from agents.settlement.settlements import abort_settlement, create_settlement, put_settlement, take_moved
@@ -14,7 +15,7 @@ from clearinghub.domain.errors import Rejection
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.settlement.fields import window_fields
 from clearinghub.engine.record import Handler, Punctuator, PunctuatorView, Record, View
-from clearinghub.messages import VERSION, decode, encode
+from clearinghub.messages import VERSION, decode_fields, encode
 from clearinghub.messages.settlement import SchemeMessage
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS
@@ -31,7 +32,7 @@ def make_on_settlement(context: LedgerContext) -> Handler:
     hub_name = context.hub_name
 
     def on_settlement(record: Record, view: View) -> None:
-        line, _body = decode(record.value)
+        line, _body = decode_fields(record.value)
         match line["kind"]:
             case "close-window":
                 leave_window(view, hub_name, line["window"])

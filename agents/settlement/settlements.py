@@ -1,4 +1,4 @@
-"""Settlements: the coordinator decides, the accounts' partitions move them and say so (fspiop 9.3 to 9.5).
+"""Settlements: the coordinator decides, the accounts' partitions move them and say so (protocol 9.3 to 9.5).
 
 An operator's request is answered when every account that it moves was moved: what it then reads is what it was told.
 """

@@ -1,4 +1,4 @@
-"""The coordinator of settlement windows, on the partition of the hub's name: opens, closes, judges (fspiop 9.2).
+"""The coordinator of settlement windows, on the partition of the hub's name: opens, closes, judges (protocol 9.2).
 
 Every step is a record of a transaction. Whatever worker is killed, the next owner of its partition goes on where the
 last transaction ended, and no step is taken twice.

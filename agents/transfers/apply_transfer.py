@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agents.alarms import Alarms
-from agents.posting import PRINCIPLE_VALUE, LedgerContext, release_payer, store_position, store_transfer
+from agents.context import LedgerContext
+from agents.posting import PRINCIPLE_VALUE, release_payer, store_position, store_transfer
 from agents.settlement.fees import interchange_fee
 from agents.settlement.netting import book_commit
 from clearinghub.domain.participants.position import Position

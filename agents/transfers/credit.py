@@ -5,10 +5,11 @@ Between them stand the markers of settlement windows (design 7).
 
 from __future__ import annotations
 
-from agents.posting import LedgerContext, move_account
+from agents.context import LedgerContext
+from agents.posting import move_account
 from agents.settlement.netting import count_credit, settle_gross, take_marker
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode
+from clearinghub.messages import decode_fields
 from tables.positions import position_key
 
 
@@ -17,7 +18,7 @@ def make_on_credit(context: LedgerContext) -> Handler:
 
     def on_credit(record: Record, view: View) -> None:
         """Move the account, once: the engine applies each record exactly once."""
-        line, _body = decode(record.value)
+        line, _body = decode_fields(record.value)
         if line["kind"] == "window-marker":
             take_marker(view, context.hub_name, line["window"], line["source"], again=line.get("again", False))
             return

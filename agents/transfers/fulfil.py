@@ -1,4 +1,4 @@
-"""PUT /transfers/{id} and its /error: commit or abort on the payer's partition (fspiop 3.4, 3.5).
+"""PUT /transfers/{id} and its /error: commit or abort on the payer's partition (protocol 3.4, 3.5).
 
 A message whose FSPIOP-Destination is not the payer lands on a partition that does not know the transfer. It walks the
 ring on topic `lookup` until a partition knows it or all have been asked (design 3).
@@ -12,8 +12,8 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from agents.context import LedgerContext
 from agents.notify import TRANSFER_ERROR, TRANSFER_PUT, TransferNotifier
-from agents.posting import LedgerContext
 from agents.transfers.apply_transfer import apply_fulfil
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.fulfil import (
@@ -29,7 +29,7 @@ from clearinghub.domain.transfers.fulfil import (
 from clearinghub.domain.transfers.lookup import aborted_patch_body, committed_body, committed_patch_body, transfer_body
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode, encode
+from clearinghub.messages import decode_fields, encode
 from tables.transfers import TRANSFERS
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ def make_on_fulfil(context: LedgerContext) -> Handler:
     """The handler of topic `fulfil`, and of the fulfils that walk the ring."""
 
     def on_fulfil(record: Record, view: View) -> None:
-        line, body = decode(record.value)
+        line, body = decode_fields(record.value)
         transfer_id = line["id"]
         stored = view.get(TRANSFERS, transfer_id)
         if stored is None and line["hops"] + 1 < view.partitions:
@@ -136,7 +136,7 @@ def _tell_invalid(notifier: TransferNotifier, transfer: Transfer, now_ms: int, *
 
 
 def _tell_again(notifier: TransferNotifier, transfer: Transfer, sender: str, *, reserve: bool) -> None:
-    """A repeated message: the sender hears where the transfer stands; RESERVED as after the first time (fspiop 3.4)."""
+    """Answer a repeated message with the transfer's state; RESERVED is answered as the first time (protocol 3.4)."""
     if not reserve:
         notifier.put(sender, transfer_body(transfer))
         return

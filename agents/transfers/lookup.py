@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from agents.context import LedgerContext
 from agents.notify import TransferNotifier
-from agents.posting import LedgerContext
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.lookup import Found, NotFound, NotParty, Silent, decide_get, transfer_body
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode, encode
+from clearinghub.messages import decode_fields, encode
 from tables.transfers import TRANSFERS
 
 
@@ -15,7 +15,7 @@ def make_on_lookup(context: LedgerContext, on_fulfil: Handler) -> Handler:
     """The handler of topic `lookup`; `on_fulfil` is the one of topic `fulfil`."""
 
     def on_lookup(record: Record, view: View) -> None:
-        line, _body = decode(record.value)
+        line, _body = decode_fields(record.value)
         if line["kind"] == "fulfil":
             on_fulfil(record, view)
             return

@@ -1,4 +1,4 @@
-"""POST /transfers at the payer's partition: decide, hold its position, forward to the payee (fspiop 3.2, 3.3)."""
+"""POST /transfers at the payer's partition: decide, hold its position, forward to the payee (protocol 3.2, 3.3)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from functools import partial
 
 import structlog
 
+from agents.context import LedgerContext
 from agents.notify import TransferNotifier
-from agents.posting import LedgerContext
 from agents.settlement.fees import ilp_packet
 from agents.transfers.apply_transfer import apply_prepare
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.lookup import transfer_body
 from clearinghub.domain.transfers.prepare import Ignored, Modified, PrepareRequest, Refused, Resent, Reserved
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode
+from clearinghub.messages import decode_fields
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ def make_on_prepare(context: LedgerContext) -> Handler:
     """The handler of topic `prepare`."""
 
     def on_prepare(record: Record, view: View) -> None:
-        line, body = decode(record.value)
+        line, body = decode_fields(record.value)
         request = PrepareRequest(
             line["id"],
             line["source"],
@@ -47,7 +47,7 @@ def make_on_prepare(context: LedgerContext) -> Handler:
             case Modified(rejection):
                 notifier.error(request.source, ErrorInformation.of(rejection))
             case Resent(transfer):
-                # Never to whoever repeats the payer's words: the body has the fulfilment (fspiop 3.2).
+                # Never to whoever repeats the payer's words: the body has the fulfilment (protocol 3.2).
                 notifier.put(transfer.payer, transfer_body(transfer))
             case Ignored():
                 pass

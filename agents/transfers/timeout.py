@@ -1,4 +1,4 @@
-"""Find transfers that are due, write them to topic `timeout`, and unwind them there (fspiop 3.8).
+"""Find transfers that are due, write them to topic `timeout`, and unwind them there (protocol 3.8).
 
 The punctuator runs by the worker's clock and only reminds. The agent decides, by the reminder's own time, on the
 partition where fulfils are decided too: commit or timeout, never both. A bulk is due as a whole; its reminder goes to
@@ -12,12 +12,12 @@ from typing import Any, Final
 import structlog
 
 from agents.notify import TransferNotifier
-from agents.posting import LedgerContext
 from agents.transfers.apply_transfer import apply_timeout
+from agents.turn import Turn
 from clearinghub.domain.transfers.transfer import Transfer
-from clearinghub.engine.record import Handler, Punctuator, PunctuatorView, Record, TableSpec, View
+from clearinghub.engine.record import Punctuator, PunctuatorView, TableSpec, View
 from clearinghub.kafka.ports import Archive
-from clearinghub.messages import VERSION, TimeoutMessage, decode, encode
+from clearinghub.messages import VERSION, TimeoutMessage, encode
 from clearinghub.messages.bulk import BulkTimeoutMessage
 from tables.bulks import BULKS
 from tables.transfers import DUE, FINISHED, TRANSFERS, at
@@ -29,23 +29,18 @@ REMIND_AGAIN_AFTER_MS: Final = 30_000
 LINES_DROPPED_MAX: Final = 4_000  # of bulks, by one punctuator; a bulk leaves as a whole, so the first may have more
 
 
-def make_on_timeout(context: LedgerContext) -> Handler:
-    """The handler of topic `timeout`."""
-
-    def on_timeout(record: Record, view: View) -> None:
-        line, _body = decode(record.value)
-        outcome = apply_timeout(view, line["id"], record.timestamp_ms)
-        if outcome is None:
-            return
-        transfer = outcome.transfer
-        log.debug("transfer-expired", transfer=transfer.transfer_id, was_reserved=outcome.was_reserved)
-        assert transfer.error is not None
-        notifier = TransferNotifier(record, view, transfer.transfer_id, None, context.hub_name)
-        notifier.error(transfer.payer, transfer.error)
-        if outcome.was_reserved:
-            notifier.error(transfer.payee, transfer.error)
-
-    return on_timeout
+def on_timeout(turn: Turn, message: TimeoutMessage, _body: bytes) -> None:
+    """Expire a transfer that is due and still open, and notify those who know of it."""
+    outcome = apply_timeout(turn.view, message.id, turn.now_ms)
+    if outcome is None:
+        return
+    transfer = outcome.transfer
+    log.debug("transfer-expired", transfer=transfer.transfer_id, was_reserved=outcome.was_reserved)
+    assert transfer.error is not None
+    notifier = TransferNotifier(turn.record, turn.view, transfer.transfer_id, turn.trace, turn.hub_name)
+    notifier.error(transfer.payer, transfer.error)
+    if outcome.was_reserved:
+        notifier.error(transfer.payee, transfer.error)
 
 
 def make_due_punctuator(table: TableSpec[Any] = TRANSFERS, topic: str = "timeout", kind: str = "timeout") -> Punctuator:
@@ -63,7 +58,8 @@ def make_due_punctuator(table: TableSpec[Any] = TRANSFERS, topic: str = "timeout
                 now[key] = last_ms
                 continue
             now[key] = now_ms
-            message: TimeoutMessage | BulkTimeoutMessage = {"v": VERSION, "kind": kind, "id": key}
+            bulk: BulkTimeoutMessage = {"v": VERSION, "kind": kind, "id": key}
+            message = TimeoutMessage(id=key) if kind == "timeout" else bulk
             view.emit_to_partition(topic, view.partition, key, encode(message))
 
     return punctuate

@@ -1,4 +1,4 @@
-"""What the sender of a message hears of the hub when the message could not be passed on (fspiop 2.3, 5.4, 7.1)."""
+"""What the sender of a message hears of the hub when the message could not be passed on (protocol 2.3, 5.4, 7.1)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _rejection(notification: Notification, reason: Reason) -> Rejection:
 
 
 def _extensions(notification: Notification, reason: Reason) -> dict[str, object]:
-    """As fspiop 2.3 lists them, without URL and answer: a DFSP's addresses are no other DFSP's affair."""
+    """As protocol 2.3 lists them, without URL and answer: a DFSP's addresses are no other DFSP's affair."""
     values = {
         "sourceFsp": notification.source,
         "destinationFsp": notification.receiver,

@@ -1,4 +1,4 @@
-"""The headers of an outgoing callback (fspiop 1.7): built anew for the hub's own, forwarded for everybody else's."""
+"""The headers of an outgoing callback (protocol 1.7): built anew for the hub's own, forwarded for everybody else's."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _built(notification: Notification, content_version: str, now_ms: int) -> dic
         "fspiop-source": notification.source,
         "fspiop-destination": notification.receiver,
     }
-    if notification.method not in ("PUT", "PATCH") and not is_alarm:  # the answer's major version (fspiop 1.1, 1.2)
+    if notification.method not in ("PUT", "PATCH") and not is_alarm:  # the answer's major version (protocol 1.1, 1.2)
         major = content_version.partition(".")[0]
         headers["accept"] = f"application/vnd.interoperability.{notification.resource}+json;version={major}"
     for name in ("traceparent", "tracestate"):
@@ -95,12 +95,12 @@ def _forwarded(notification: Notification, now_ms: int) -> dict[str, str]:
     for name in NOT_FORWARDED.intersection(headers):
         del headers[name]
     if notification.method in ("PUT", "PATCH"):
-        headers.pop("accept", None)  # must not be sent on callbacks (fspiop 1.1)
+        headers.pop("accept", None)  # must not be sent on callbacks (protocol 1.1)
     headers["date"] = _date(headers.get("date"), now_ms)
     _set_name(headers, "fspiop-source", notification.source)
     if "fspiop-destination" in headers or "fspiop-signature" not in headers:
         _set_name(headers, "fspiop-destination", notification.receiver)
-    # else: a signature that does not cover the destination is broken by adding one (fspiop 10.1).
+    # else: a signature that does not cover the destination is broken by adding one (protocol 10.1).
     return headers
 
 

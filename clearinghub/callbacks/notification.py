@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from clearinghub.messages import VERSION, MalformedMessageError, decode, encode
+from clearinghub.messages import VERSION, MalformedMessageError, decode_fields, encode
 
 KIND: Final = "notification"
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
@@ -53,7 +53,7 @@ class Notification(NamedTuple):
         Raises:
             MalformedMessageError: the value is no notification of this version.
         """
-        line, body = decode(value)
+        line, body = decode_fields(value)
         if line.get("kind") != KIND:
             raise MalformedMessageError(f"kind {line.get('kind')!r}")
         notification = cls(

@@ -35,7 +35,7 @@ def build_request(
     The endpoint is looked up at every attempt: a DFSP that moves registers its new URL and gets what waits for it.
     A participant that is not active gets its callbacks all the same: its open transfers must end.
     The hub signs what it says itself, anew at every attempt since the date is under the signature. What it forwards
-    keeps its sender's signature, or its lack of one: the hub vouches for nobody's words but its own (fspiop 10.1).
+    keeps its sender's signature, or its lack of one: the hub vouches for nobody's words but its own (protocol 10.1).
     """
     participant = participants.get(notification.receiver)
     if participant is None:

@@ -21,7 +21,7 @@ from clearinghub.security.signature import Signer
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver took it: any 2xx (fspiop 1.7)."""
+    """The receiver took it: any 2xx (protocol 1.7)."""
 
 
 @dataclass(frozen=True, slots=True)

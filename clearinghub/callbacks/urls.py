@@ -1,6 +1,6 @@
 """Callback URLs: the endpoint types, what their values may be, and how a value becomes the URL of one callback.
 
-Values are Mustache templates (fspiop 5.4): `{{name}}`, `{{ name }}`, `{{{name}}}` and `{{& name}}` all insert the
+Values are Mustache templates (protocol 5.4): `{{name}}`, `{{ name }}`, `{{{name}}}` and `{{& name}}` all insert the
 variable, URL-quoted. Types without variables are base URLs, to which the service path is appended.
 """
 
@@ -87,7 +87,7 @@ class _Template:
 
 
 def is_endpoint_type(name: str) -> bool:
-    """True for a type of fspiop 5.4, third parties' included."""
+    """True for a type of protocol 5.4, third parties' included."""
     return name in ENDPOINT_TYPES or _THIRD_PARTY_TYPE.match(name) is not None
 
 

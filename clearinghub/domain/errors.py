@@ -88,7 +88,7 @@ class Rejection:
 
     @property
     def description(self) -> str:
-        """`<text> - <detail>`, or the bare text; cut to 128 characters (fspiop 2.1)."""
+        """`<text> - <detail>`, or the bare text; cut to 128 characters (protocol 2.1)."""
         text = self.error.text if self.detail is None else f"{self.error.text} - {self.detail}"
         return text[:DESCRIPTION_LENGTH_MAX]
 
@@ -124,5 +124,5 @@ _SCHEME_CODE: Final = re.compile(r"(10|20|3[0-4]|4[0-4]|5[0-4]|60|7[0-3])[0-9]{2
 
 
 def is_defined_error_code(code: str) -> bool:
-    """True for a code of the specification or of one of its groups, which schemes may fill (fspiop 2.2)."""
+    """True for a code of the specification or of one of its groups, which schemes may fill (protocol 2.2)."""
     return code in _KNOWN_CODES or _SCHEME_CODE.fullmatch(code) is not None

@@ -1,8 +1,8 @@
 """Money as text and as an integer: how an amount is read, written, and judged.
 
 Inside the hub an amount is an integer of 1/10,000 of the currency unit. The ledger holds 18 digits, four of them behind
-the point (fspiop 4.1, DECIMAL(18,4)); as an integer that is less than 10**18, so every amount fits the 64 bits that the
-encoders of records and rows allow.
+the point (protocol 4.1, DECIMAL(18,4)); as an integer that is less than 10**18, so every amount fits the 64 bits that
+the encoders of records and rows allow.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NUMBER_LENGTH_MAX: Final = 64  # far more than any number of 18 digits needs, a
 
 
 def parse_amount(text: str) -> int | None:
-    """The integer of an FSPIOP Amount, or None when the text is not one (fspiop 1.4).
+    """The integer of an FSPIOP Amount, or None when the text is not one (protocol 1.4).
 
     Accepts what the API Definition's pattern accepts, up to 18 digits before the point. Whether the ledger can hold it
     is the question of `amount_fault`.
@@ -36,7 +36,7 @@ def parse_amount(text: str) -> int | None:
 
 
 def amount_fault(text: str) -> str | None:
-    """Why the ledger cannot hold an amount, in the reference's words, or None (fspiop 3.2, step 4).
+    """Why the ledger cannot hold an amount, in the reference's words, or None (protocol 3.2, step 4).
 
     `text` is a plain decimal number without sign, exponent or leading zeros. An amount of 15 to 18 digits before the
     point passes the reference's check and fails in its database; here it is refused with the text for its precision.

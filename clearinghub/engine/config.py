@@ -10,7 +10,7 @@ from typing import Any, Final
 from clearinghub.engine.environment import REAL, Environment
 from clearinghub.engine.record import OFFSETS, Handler, Punctuator, TableSpec
 
-HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (fspiop 1.1)
+HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (protocol 1.1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 FENCED: Final = (ProducerFenced, InvalidProducerEpoch)
 STOP_TIMEOUT_S: Final = 2.0
 BATCH_BYTES_MAX: Final = 512 * 1024
-REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024  # one record may hold a body of 5 MiB (fspiop 1.1)
+REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024  # one record may hold a body of 5 MiB (protocol 1.1)
 # After a commit the broker may answer CONCURRENT_TRANSACTIONS for some milliseconds; the client's default of 100 would
 # then stand in every latency.
 RETRY_BACKOFF_MS: Final = 10

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
-from clearinghub.messages import VERSION, CommandMessage, MalformedMessageError, decode, encode
+from clearinghub.messages import VERSION, CommandMessage, MalformedMessageError, decode_fields, encode
 from clearinghub.messages.parties import PartyImportMessage
 
 log = structlog.get_logger(__name__)
@@ -108,7 +108,7 @@ class KafkaCommandClient:
 
     def _answer(self, value: bytes | None) -> None:
         try:
-            line, _body = decode(value or b"")
+            line, _body = decode_fields(value or b"")
             reply = {"result": line["result"], "error": line["error"]}
             future = self._waiting.get(line["correlation_id"])
         except (MalformedMessageError, KeyError, TypeError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
-from clearinghub.domain.participants.participant import Participant
+from clearinghub.domain.participants.participant import Participant, ParticipantDirectory
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement
 from clearinghub.domain.settlement.creation import ContentNets
@@ -75,11 +75,8 @@ class CommandClient(Protocol):
         """
 
 
-class Participants(Protocol):
+class Participants(ParticipantDirectory, Protocol):
     """This process's own whole copy of the participants."""
-
-    def get(self, name: str) -> Participant | None:
-        """The participant of that name (case-sensitive), or None."""
 
     def all(self) -> list[Participant]:
         """All participants, the hub among them, in order of creation."""

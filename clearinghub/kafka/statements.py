@@ -1,4 +1,4 @@
-"""Account statements, from the append-only history of all position changes, topic `positions` (fspiop 4.1).
+"""Account statements, from the append-only history of all position changes, topic `positions` (protocol 4.1).
 
 A period is cut by the time at which the ledger booked a change, the record's own. Its lines are a run without a gap,
 from the first that is not too early to the first that is too late. So two periods that meet share the balance where

@@ -1,7 +1,7 @@
 r"""The records on Kafka: one line of JSON that the hub needs, then the bytes that it only passes on.
 
 A value is `<JSON object>\n<original body>`. The first line is small and parsed by every reader; the body is what the
-sender wrote, forwarded untouched, so that its signature stays valid (fspiop 1.7). The JSON encoder never writes a raw
+sender wrote, forwarded untouched, so that its signature stays valid (protocol 1.7). The JSON encoder never writes a raw
 newline, hence the first one ends the line. Every line carries `v`, the version of its shape.
 """
 
@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
 
+import msgspec
 import orjson
 
-VERSION: Final = 1
+from clearinghub.messages.codec import VERSION, MalformedMessageError, Message, encode, split
+from clearinghub.messages.transfers import TimeoutMessage
+
+__all__ = ["VERSION", "AnyMessage", "MalformedMessageError", "Message", "TimeoutMessage", "decode", "encode", "split"]
 
 
 class PrepareMessage(TypedDict):
@@ -91,14 +95,6 @@ class AgreementMessage(TypedDict):
     trace: str | None
 
 
-class TimeoutMessage(TypedDict):
-    """A transfer that is due, on topic `timeout`, keyed by the payer; written by the ledger's punctuator."""
-
-    v: int
-    kind: str  # "timeout"
-    id: str
-
-
 class CreditMessage(TypedDict):
     """A movement of one account that cannot be refused, on topic `credit`, keyed by the participant.
 
@@ -158,7 +154,7 @@ class NotificationMessage(TypedDict):
     """One callback to deliver, on topic `notification`, keyed by the receiver; the body follows the line.
 
     `source` is the FSPIOP-Source of the callback. When it is the hub, headers are built anew; otherwise the original
-    ones in `headers` are forwarded (fspiop 1.7). `endpoint` is the receiver's endpoint type, whose URL template is
+    ones in `headers` are forwarded (protocol 1.7). `endpoint` is the receiver's endpoint type, whose URL template is
     rendered with `variables`. `path` is the service path of this hop (FSPIOP-URI).
     """
 
@@ -179,16 +175,28 @@ class NotificationMessage(TypedDict):
     deliver_by_ms: NotRequired[int]  # worthless from then on: no attempt begins, no dead letter keeps it (ADR 12)
 
 
-class MalformedMessageError(Exception):
-    """A record of our own topics that cannot be read: a bug or a foreign writer."""
+# All messages that are structs; `kind` tells them apart.
+AnyMessage = TimeoutMessage
+_DECODER: Final = msgspec.json.Decoder(AnyMessage)
 
 
-def encode(line: Any, body: bytes = b"") -> bytes:
-    """The record's value: the line as JSON, a newline, the body."""
-    return orjson.dumps(line) + b"\n" + body
+def decode(value: bytes) -> tuple[AnyMessage, bytes]:
+    """Return a record's message and its body.
+
+    Raises:
+        MalformedMessageError: the header is missing, is no known message, or is of another version.
+    """
+    header, body = split(value)
+    try:
+        message = _DECODER.decode(header)
+    except msgspec.MsgspecError as error:
+        raise MalformedMessageError(str(error)) from error
+    if message.v != VERSION:
+        raise MalformedMessageError(f"version {message.v!r}")
+    return message, body
 
 
-def decode(value: bytes) -> tuple[dict[str, Any], bytes]:
+def decode_fields(value: bytes) -> tuple[dict[str, Any], bytes]:
     """Split a record's value into its line and its body.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import TypedDict
 class BulkPrepareMessage(TypedDict):
     """POST /bulkTransfers as the ingress accepted it, on topic `bulk-prepare`, keyed by the payer.
 
-    The body is the checked request alone, for most of it goes to the payee, in the hub's own words (fspiop 8.1);
+    The body is the checked request alone, for most of it goes to the payee, in the hub's own words (protocol 8.1);
     `amounts` and `hashes` are those of its lines, in their order: a hash as POST /transfers of the line would have it.
     """
 

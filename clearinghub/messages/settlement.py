@@ -68,7 +68,7 @@ class SchemeMessage(TypedDict):
 class MoveMessage(TypedDict):
     """To an account's partition: change it, all at once; answered by `number`. A move is [transfer id, change, entry].
 
-    `raise_cap`: the net debit cap is raised where it would leave no room for what is added (fspiop 9.4).
+    `raise_cap`: the net debit cap is raised where it would leave no room for what is added (protocol 9.4).
     """
 
     v: int

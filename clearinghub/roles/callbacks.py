@@ -174,7 +174,7 @@ class CallbacksHealth:
         self._participants = participants
 
     async def services(self) -> dict[str, bool]:
-        """`broker` is the group, `participantEndpointService` the participants (fspiop 12)."""
+        """`broker` is the group, `participantEndpointService` the participants (protocol 12)."""
         return {"broker": self._app.is_ready, "participantEndpointService": self._participants.is_caught_up}
 
 

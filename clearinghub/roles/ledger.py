@@ -10,32 +10,21 @@ import orjson
 import structlog
 from prometheus_client import REGISTRY, Counter, Histogram
 
-from agents.bulk.fulfil import make_on_bulk_fulfil
-from agents.bulk.prepare import make_on_bulk_prepare
+from agents.context import LedgerContext
 from agents.dead_letter import make_on_poison_record
-from agents.participants.command import on_command
-from agents.parties.batch import make_batch_handlers
-from agents.parties.party import make_on_party
-from agents.parties.party_import import make_on_import
-from agents.posting import LedgerContext
-from agents.quotes.agreement import AgreementRules, make_on_agreement, make_quote_punctuator
+from agents.handlers import ledger_inputs
+from agents.quotes.agreement import make_quote_punctuator
 from agents.settlement.retention import make_settlement_retention_punctuator
-from agents.settlement.settlement import make_on_settlement, make_scheme_punctuator
+from agents.settlement.settlement import make_scheme_punctuator
 from agents.settlement.windows import make_window_punctuator
-from agents.transfers.credit import make_on_credit
-from agents.transfers.fulfil import make_on_fulfil
-from agents.transfers.lookup import make_on_lookup
-from agents.transfers.prepare import make_on_prepare
 from agents.transfers.timeout import (
     make_bulk_retention_punctuator,
     make_due_punctuator,
-    make_on_timeout,
     make_retention_punctuator,
 )
 from clearinghub.config import Settings
-from clearinghub.domain.quotes.agreement import Policy
 from clearinghub.engine.app import EngineApp
-from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import PartitionLostError
 from clearinghub.engine.pending_changes import Partitioner
 from clearinghub.engine.record import Punctuator, PunctuatorView
@@ -112,7 +101,6 @@ def ledger_config(
     `on_wait` hears, by partition, how long (milliseconds) the oldest record of each batch has waited. With an `archive`
     finished transfers stay until it has them.
     """
-    on_fulfil = make_on_fulfil(context)
     topics, coordinator = load_topology().topics, coordinator_of(settings)
 
     def on_batch(topic: str, partition: int, age_s: float) -> None:
@@ -124,22 +112,7 @@ def ledger_config(
         bootstrap=settings.kafka_bootstrap,
         access=kafka_access(settings),
         partitions=settings.partitions,
-        inputs=(
-            Input("credit", make_on_credit(context)),
-            Input("settlement", make_on_settlement(context)),
-            Input("fulfil", on_fulfil),
-            Input("timeout", make_on_timeout(context)),
-            Input("command", on_command),
-            Input("lookup", make_on_lookup(context, on_fulfil)),
-            Input("bulk-fulfil", make_on_bulk_fulfil(context), is_heavy=True),
-            Input("prepare", make_on_prepare(context)),
-            Input("bulk-prepare", make_on_bulk_prepare(context), is_heavy=True),
-            Input("agreement", make_on_agreement(context, agreement_rules(settings))),
-            Input(
-                "party",
-                make_on_party(context, {**make_batch_handlers(context), "party-import": make_on_import(context)}),
-            ),
-        ),
+        inputs=ledger_inputs(context),
         tables=TABLES,
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
@@ -171,16 +144,6 @@ def ledger_config(
     )
 
 
-def agreement_rules(settings: Settings) -> AgreementRules:
-    """What the settings say of quotes and what is relayed beside them."""
-    return AgreementRules(
-        Policy(settings.hub_name, parties_must_match=settings.quote_parties_must_match),
-        settings.forward_patience_ms,
-        quotes_stored=settings.quotes == "stored",
-        quote_lifetime_ms=settings.quote_lifetime_s * 1000,
-    )
-
-
 def coordinator_of(settings: Settings) -> int:
     """The partition of the hub's name, which coordinates settlement."""
     return Partitioner({"command": settings.partitions})("command", settings.hub_name)
@@ -207,7 +170,7 @@ def _on_round(_partition: int, records: int, seconds: float) -> None:
 
 
 class LedgerHealth:
-    """UP only when the tables are recovered and every assigned partition is at work (fspiop 12)."""
+    """UP only when the tables are recovered and every assigned partition is at work (protocol 12)."""
 
     def __init__(self, app: EngineApp, coordinator: int) -> None:
         self._app = app
@@ -273,22 +236,9 @@ async def run_ledger(settings: Settings) -> None:
         RoleFailedError: a partition failed; the supervisor starts the role again, and it recovers.
     """
     stop = stop_event()
-    fee_rules = load_fee_rules(settings.interchange_fees_file)
     participants = ParticipantsView(settings)
     await participants.start()
-    context = LedgerContext(
-        settings.hub_name,
-        participants,
-        settings.on_us_transfers,
-        confirm_to_payee=settings.confirm_to_payee,
-        completed_ahead_ms_max=settings.completed_timestamp_ahead_ms_max,
-        completed_age_ms_max=settings.completed_timestamp_age_ms_max,
-        fsp_in_bulk_paths=settings.fsp_in_bulk_paths,
-        forward_patience_ms=settings.forward_patience_ms,
-        built_in_oracle_types=frozenset(settings.built_in_oracle_types),
-        participants_reference_shapes=settings.participants_reference_shapes,
-        fee_rules=fee_rules,
-    )
+    context = LedgerContext.of(settings, participants, load_fee_rules(settings.interchange_fees_file))
     load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
     archive = ArchivedView(settings) if settings.archiving else None
     app = EngineApp(ledger_config(settings, context, load.note, archive))

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 AGE_BUCKETS_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
 KEEP_ALIVE_S: Final = 75.0
-HEADER_BYTES_MAX: Final = 64 * 1024  # fspiop 1.1
+HEADER_BYTES_MAX: Final = 64 * 1024  # protocol 1.1
 BACKLOG: Final = 4_096  # the kernel cuts it to net.core.somaxconn
 CONNECTIONS_MAX: Final = 10_000  # of one listener; more wait in the backlog until others have closed
 SHUTDOWN_TIMEOUT_S: Final = 3.0

@@ -1,4 +1,4 @@
-"""FSPIOP-Signature: making it and judging it, over the body's bytes as they are on the wire (fspiop 10.1).
+"""FSPIOP-Signature: making it and judging it, over the body's bytes as they are on the wire (protocol 10.1).
 
 The header is JSON, `{"signature": S, "protectedHeader": P}`; what is signed is `P.` followed by base64url of the body.
 P binds the signature to the request's path, method, source, destination and date. The reference compares these with the

@@ -22,7 +22,7 @@ from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.broker import find_running_broker
 from clearinghub.kafka.recorder import KafkaRecorder
-from clearinghub.messages import MalformedMessageError, decode
+from clearinghub.messages import MalformedMessageError, decode_fields
 
 FETCH_TIMEOUT_MS: Final = 2_000
 EXIT_OK: Final = 0
@@ -94,7 +94,7 @@ def _callback(value: bytes) -> tuple[dict[str, Any], bytes] | None:
         about = orjson.loads(line)
         if not separator or about.get("topic") != "notification" or "receiver" not in about:
             return None
-        decode(held)
+        decode_fields(held)
     except (orjson.JSONDecodeError, MalformedMessageError, AttributeError):
         return None
     return about, held

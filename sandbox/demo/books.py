@@ -14,7 +14,7 @@ RECONCILIATION: Final = "HUB_RECONCILIATION"
 
 
 class Books:
-    """Balances by participant and account type, in 1/10,000; signs as in fspiop 4.1."""
+    """Balances by participant and account type, in 1/10,000; signs as in protocol 4.1."""
 
     def __init__(self, hub_name: str) -> None:
         self._hub_name = hub_name

@@ -1,4 +1,4 @@
-"""The kinds of transfers that the demo sends, and what must come of each (fspiop 3.2-3.8)."""
+"""The kinds of transfers that the demo sends, and what must come of each (protocol 3.2-3.8)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Expectation:
 
     `payer` and `payee` list the callbacks of each side but for the answers to GETs, as `<callback> from <sender>`.
     `again` lists those that the payer gets for sending it a second time, `confirmation` the one that the payee gets for
-    its own answer if the hub is configured to send it (fspiop 3.6). `state` and `cause` (an errorCode, or empty)
+    its own answer if the hub is configured to send it (protocol 3.6). `state` and `cause` (an errorCode, or empty)
     are what GET tells both sides at the end.
     """
 

@@ -114,7 +114,7 @@ def _check(
 
 
 def _external(state: str) -> str:
-    """A final state as DFSPs are told it (fspiop 3.9)."""
+    """A final state as DFSPs are told it (protocol 3.9)."""
     return COMMITTED if state == COMMITTED else ABORTED
 
 

@@ -36,7 +36,7 @@ class ChaosDfsp:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """What to register with the hub (fspiop 5.4)."""
+        """What to register with the hub (protocol 5.4)."""
         transfers = f"http://{HOST}:{self._port}/transfers"
         return {
             "FSPIOP_CALLBACK_URL_TRANSFER_POST": transfers,
@@ -163,7 +163,7 @@ class ChaosDfsp:
             return Response(status=404)
         if self._transfers.asking:
             transfer.on_get = on_get
-        elif state in FINAL:  # a POST sent again may be answered with RESERVED (fspiop 3.2)
+        elif state in FINAL:  # a POST sent again may be answered with RESERVED (protocol 3.2)
             self._told(transfer)[state] += 1
             if transfer.ended_at_s is None and transfer.order.payer == self.name:
                 transfer.ended_at_s = time.monotonic()

@@ -29,7 +29,7 @@ class HubRequests:
         self._urls = [url.rstrip("/") for url in urls]
         self._turns = count()
         self._session = ClientSession(
-            skip_auto_headers=("Accept",),  # aiohttp's `*/*` is forbidden on PUT (fspiop 1.1)
+            skip_auto_headers=("Accept",),  # aiohttp's `*/*` is forbidden on PUT (protocol 1.1)
             timeout=ClientTimeout(total=REQUEST_TIMEOUT_S),
             connector=TCPConnector(limit=0),
         )

@@ -47,7 +47,7 @@ MAY_END_IN: Final = {
     Kind.SILENT: {"EXPIRED_RESERVED", "EXPIRED_PREPARED", "INVALID"},
     Kind.OVER_CAP: {"ABORTED_REJECTED", "EXPIRED_PREPARED", "INVALID"},
 }
-# In these the payee has been asked, so it is told how it ended (fspiop 3.6).
+# In these the payee has been asked, so it is told how it ended (protocol 3.6).
 TOLD_TO_PAYEE: Final = {COMMITTED, "ABORTED_ERROR", "EXPIRED_RESERVED"}
 
 

@@ -51,7 +51,7 @@ def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnder
 
     The hub signs what it says itself, as a scheme's hub does: the collections look for the signature. They also want
     the reference's answers of /participants, a scheme that has no oracle for ACCOUNT_ID, and the receiver's name in the
-    FSPIOP-URI of a bulk's PUTs, as Mojaloop's adapter has it (fspiop 1.7).
+    FSPIOP-URI of a bulk's PUTs, as Mojaloop's adapter has it (protocol 1.7).
 
     Raises:
         HubStartError: they did not come up.

@@ -1,7 +1,7 @@
 """A tiny hub in memory, for tests of the simulated DFSPs, the sandbox and the demo.
 
-It keeps positions, limits and the transfer's states as the wire describes them (fspiop 3), so that a run against it can
-be exactly right; a `defect` makes it wrong in one way that the demo must notice.
+It keeps positions, limits and the transfer's states as the wire describes them (protocol 3), so that a run against it
+can be exactly right; a `defect` makes it wrong in one way that the demo must notice.
 """
 
 from __future__ import annotations

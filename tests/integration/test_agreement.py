@@ -155,7 +155,7 @@ async def test_who_asks_hears_of_each_way_in_which_it_fails(scene: Scene) -> Non
 
 
 async def test_a_payer_hears_at_once_that_its_payee_has_no_endpoint(scene: Scene) -> None:
-    """And later, that the transfer has expired: nothing else ends it (fspiop 5.4, 3.8)."""
+    """And later, that the transfer has expired: nothing else ends it (protocol 5.4, 3.8)."""
     await scene.scheme.ensure_dfsp("mute1", 1_000 * UNIT, {})
     order = replace(scene.payer.order(scene.payee, UNIT, CURRENCY, lifetime_s=6), payee="mute1")
     await scene.payer.post_transfer(order)

@@ -143,7 +143,7 @@ class PartitionBulks:
             effects.tell(bulk.payer, "PUT", bulk_id, bulk.told(to_payee=False))
 
     def _fault(self, line: dict[str, Any], now_ms: int, refused: set[str]) -> str | None:
-        """What is wrong with the whole of it, in the order of fspiop 8.1."""
+        """What is wrong with the whole of it, in the order of protocol 8.1."""
         payer, payee, destination = line["payer"], line["payee"], line["destination"]
         if line["source"] != payer or line["expires_at_ms"] < now_ms or payer == payee:
             return "3100"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agents.bulk.fulfil import make_on_bulk_fulfil
 from agents.bulk.prepare import make_on_bulk_prepare
-from agents.posting import LedgerContext
+from agents.context import LedgerContext
 from agents.transfers.prepare import make_on_prepare
 from agents.transfers.timeout import make_bulk_retention_punctuator, make_due_punctuator
 from clearinghub.domain.bulk.bulk import Bulk

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from agents.context import LedgerContext
 from agents.participants.command import on_command
-from agents.posting import LedgerContext, move_account
+from agents.posting import move_account
 from agents.settlement.netting import book_commit
 from agents.settlement.settlement import make_on_settlement, publish_scheme
 from agents.settlement.windows import latest_window, make_window_punctuator
@@ -20,7 +21,7 @@ from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.transfers.transfer import State
 from clearinghub.engine.record import Handler
-from clearinghub.messages import VERSION, decode, encode
+from clearinghub.messages import VERSION, decode_fields, encode
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -144,7 +145,7 @@ class SettlementWorld:
         topic, partition = place
         key, value = self._pop(place)
         view = self.views[partition]
-        line, _body = decode(value)
+        line, _body = decode_fields(value)
         if line["kind"] == "close-window" and line["window"] > open_window(view):  # the one before was set aside
             with pytest.raises(AssertionError, match="is closed while"):
                 self.handlers[topic](Offsets(topic, partition).record(value, self.now_ms, key), view)
@@ -154,7 +155,7 @@ class SettlementWorld:
 
     def set_aside(self, place: tuple[str, int]) -> None:
         """The next record there goes to the dead letter, if it is one by which windows close."""
-        line, _body = decode(self.waiting[place][0][1])
+        line, _body = decode_fields(self.waiting[place][0][1])
         if line["kind"] in ("close-window", "window-marker", "window-report"):
             self._pop(place)
 
@@ -194,7 +195,7 @@ class SettlementWorld:
         held = sum(
             row.value for view in self.views for row in view.rows(POSITIONS).values() if row.currency == currency
         )
-        lines = [decode(value)[0] for queue in self.waiting.values() for _key, value in queue]
+        lines = [decode_fields(value)[0] for queue in self.waiting.values() for _key, value in queue]
         coming = sum(line["change"] for line in lines if line["kind"] == "credit" and line["currency"] == currency)
         owed = sum(
             move[1]

@@ -14,7 +14,7 @@ from clearinghub.domain.settlement.window import WindowState
 from tables.settlements import CONTENTS, content_key
 from tests.property.settlement_world import CURRENCIES, DFSPS, NET_MODELS, SettlementWorld
 
-# By the state of the whole, the states that its accounts may have (fspiop 9.4); and one that not all may have.
+# By the state of the whole, the states that its accounts may have (protocol 9.4); and one that not all may have.
 ALLOWED: dict[State, tuple[set[State], State | None]] = {
     State.PENDING_SETTLEMENT: ({State.PENDING_SETTLEMENT, State.PS_TRANSFERS_RECORDED}, State.PS_TRANSFERS_RECORDED),
     State.PS_TRANSFERS_RECORDED: (

@@ -174,7 +174,7 @@ MUTANTS: Final = (
         "if view.get(WINDOWS, USED) is not None:",
     ),
     Mutant(
-        "settlement_method-of-the-payees-partition",
+        "settlement-method-of-the-payees-partition",
         "agents/settlement/netting.py",
         'GROSS if "settles_into" in line else NET)',
         'settlement_method_of(scheme_copy(view).models, line["currency"], POSITION).granularity)',

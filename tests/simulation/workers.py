@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from agents.callback_delivery import NotificationAgent
-from agents.posting import LedgerContext
+from agents.context import LedgerContext
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.reason import Reason
@@ -171,12 +171,7 @@ class LedgerMember(Member):
 
     async def _build(self) -> None:
         participants = await self._participants()
-        context = LedgerContext(
-            self.settings.hub_name,
-            participants,
-            self.settings.on_us_transfers,
-            confirm_to_payee=self.settings.confirm_to_payee,
-        )
+        context = LedgerContext.of(self.settings, participants)
         process, disk = self.process, self.disk
 
         class App(SimulatedApp):

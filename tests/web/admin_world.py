@@ -14,8 +14,9 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
 
+from agents.context import LedgerContext
 from agents.participants.command import on_command
-from agents.posting import LedgerContext, move_account
+from agents.posting import move_account
 from agents.settlement.netting import book_commit
 from agents.settlement.settlement import make_on_settlement
 from agents.settlement.windows import make_window_punctuator

@@ -1,4 +1,4 @@
-"""What a good DFSP sends before a transfer: one request or answer for each method of each resource (fspiop 1.6)."""
+"""What a good DFSP sends before a transfer: one request or answer for each method of each resource (protocol 1.6)."""
 
 from __future__ import annotations
 
@@ -118,4 +118,4 @@ SENT = [
     *_resource("transactions", {"transactionState": "COMPLETED", "code": "Ab12"}),
     *_resource("authorizations", AUTHORIZATION, query=QUERY),
 ]
-"""All methods of fspiop 1.6 that come before a transfer."""
+"""All methods of protocol 1.6 that come before a transfer."""

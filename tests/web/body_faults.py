@@ -1,4 +1,4 @@
-"""Bodies with one fault each, made from a good one and from the schema that it follows (fspiop 1.3)."""
+"""Bodies with one fault each, made from a good one and from the schema that it follows (protocol 1.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bulks as DFSPs send them: bodies, headers, and the callbacks that the hub owes for them (fspiop 8)."""
+"""Bulks as DFSPs send them: bodies, headers, and the callbacks that the hub owes for them (protocol 8)."""
 
 from __future__ import annotations
 

@@ -11,23 +11,14 @@ from typing import Any, NamedTuple
 
 from aiohttp.test_utils import TestClient
 
-from agents.bulk.fulfil import make_on_bulk_fulfil
-from agents.bulk.prepare import make_on_bulk_prepare
+from agents.context import LedgerContext
 from agents.dead_letter import make_on_poison_record
-from agents.parties.batch import make_batch_handlers
-from agents.parties.party import make_on_party
-from agents.parties.party_import import make_on_import
-from agents.posting import LedgerContext
-from agents.quotes.agreement import make_on_agreement
-from agents.transfers.fulfil import make_on_fulfil
-from agents.transfers.lookup import make_on_lookup
-from agents.transfers.prepare import make_on_prepare
-from agents.transfers.timeout import make_due_punctuator, make_on_timeout
+from agents.handlers import make_handlers
+from agents.transfers.timeout import make_due_punctuator
 from clearinghub.callbacks.oracles.question import OracleAnswer, OracleQuestion
 from clearinghub.config import Settings
 from clearinghub.engine.record import Handler, Record
-from clearinghub.messages import decode
-from clearinghub.roles.ledger import agreement_rules
+from clearinghub.messages import decode_fields
 from tables.bulks import BULKS
 from tests.fakes import Emitted, MemoryView, Offsets
 from tests.web.admin_world import PARTITIONS, LedgerInMemory, Operator, an_operator
@@ -73,27 +64,8 @@ class LedgerRecorder(FakeRecorder):
     watched: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        context = LedgerContext(
-            self.settings.hub_name,
-            self.ledger.participants,
-            self.settings.on_us_transfers,
-            confirm_to_payee=self.settings.confirm_to_payee,
-            fsp_in_bulk_paths=self.settings.fsp_in_bulk_paths,
-            forward_patience_ms=self.settings.forward_patience_ms,
-            built_in_oracle_types=frozenset(self.settings.built_in_oracle_types),
-            participants_reference_shapes=self.settings.participants_reference_shapes,
-        )
-        on_fulfil = make_on_fulfil(context)
-        self.handlers: dict[str, Handler] = {
-            "prepare": make_on_prepare(context),
-            "fulfil": on_fulfil,
-            "lookup": make_on_lookup(context, on_fulfil),
-            "timeout": make_on_timeout(context),
-            "bulk-prepare": make_on_bulk_prepare(context),
-            "bulk-fulfil": make_on_bulk_fulfil(context),
-            "agreement": make_on_agreement(context, agreement_rules(self.settings)),
-            "party": make_on_party(context, {**make_batch_handlers(context), "party-import": make_on_import(context)}),
-        }
+        context = LedgerContext.of(self.settings, self.ledger.participants)
+        self.handlers: dict[str, Handler] = make_handlers(context)
         self.on_poison_record = make_on_poison_record(context)
 
     async def record(self, topic: str, key: str, value: bytes) -> None:
@@ -145,7 +117,7 @@ class LedgerRecorder(FakeRecorder):
     def _callbacks(emitted: list[Emitted]) -> Iterator[Callback]:
         for one in emitted:
             if one.topic == "notification":
-                line, body = decode(one.value)
+                line, body = decode_fields(one.value)
                 told = json.loads(body) if body else None
                 yield Callback(line["receiver"], line["source"], line["method"], line["path"], told)
 

@@ -1,4 +1,4 @@
-"""What the matrix of resources and methods is made of (fspiop 1.6): the operations as described, a request for each."""
+"""What the matrix of resources and methods is made of (protocol 1.6): the described operations, a request for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HUB, NOBODY = "Hub", "nobody"
 UNKNOWN_ID = "b51ec534-ee48-4575-b6a9-ead2955b8999"
 UNKNOWN_IDENTIFIER = "99999"
 UNKNOWN_TYPE = "SHOE_SIZE"
-DESCRIPTION_LENGTH_MAX = 128  # fspiop 1.2
+DESCRIPTION_LENGTH_MAX = 128  # protocol 1.2
 FSPIOP = surface_description("fspiop")
 
 

@@ -1,4 +1,4 @@
-"""The matrix: what must come of each method of each resource (fspiop 1.6, by sections 3, 6, 7 and 8)."""
+"""The matrix: what must come of each method of each resource (protocol 1.6, by sections 3, 6, 7 and 8)."""
 
 from __future__ import annotations
 

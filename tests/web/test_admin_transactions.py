@@ -1,4 +1,4 @@
-"""GET /transactions/{id}: what the parties agreed on, out of the transfer's packet (fspiop 5.3)."""
+"""GET /transactions/{id}: what the parties agreed on, out of the transfer's packet (protocol 5.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lives of bulks as DFSPs see them, message by message (fspiop 8): from HTTP through the agents to the callbacks."""
+"""Lives of bulks as DFSPs see them, message by message (protocol 8): from HTTP through the agents to the callbacks."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ async def test_lines_under_ids_that_are_taken_are_refused(exchange: Exchange) ->
     await exchange.post(transferId=line_id(1), amount={"currency": "USD", "amount": "10"}, extensionList=None)
     await exchange.post(transferId=line_id(2), amount={"currency": "USD", "amount": "10"}, extensionList=None)
     exchange.heard()
-    # Line 1 and the transfer say the same in another order, and so are not the same (fspiop 3.2).
+    # Line 1 and the transfer say the same in another order, and so are not the same (protocol 3.2).
     await post(exchange, line(1), line(3), line(3), line(3, "11"))
 
     assert [bulk([line(3)])] == [one.body for one in heard(exchange)]

@@ -1,4 +1,4 @@
-"""What the hub does not accept of bulks, and whom it tells: wrong bulks, wrong answers, strangers (fspiop 8)."""
+"""What the hub does not accept of bulks, and whom it tells: wrong bulks, wrong answers, strangers (protocol 8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error that the ledger tells by callback (fspiop 2.2): the whole body that a DFSP gets, by code."""
+"""Every error that the ledger tells by callback (protocol 2.2): the whole body that a DFSP gets, by code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error that is the answer to a request (fspiop 2.2): the whole body, by code.
+"""Every error that is the answer to a request (protocol 2.2): the whole body, by code.
 
 Those that the ledger tells later are in test_error_callbacks.py.
 """

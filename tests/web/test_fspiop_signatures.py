@@ -1,4 +1,4 @@
-"""Signatures at the door: asked for behind the headers and before the body, on every route (fspiop 3.1, 10.1)."""
+"""Signatures at the door: asked for behind the headers and before the body, on every route (protocol 3.1, 10.1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from aiohttp.web import Application
 
 from clearinghub.config import Settings
-from clearinghub.messages import decode
+from clearinghub.messages import decode_fields
 from clearinghub.security.signature import Signer, Verifier
 from tests.fakes import FakeParticipants
 from tests.unit.security.samples import FixedKeys, ec_key, rsa_key
@@ -88,7 +88,7 @@ async def test_a_signed_message_is_taken_and_goes_on_with_its_signature(
 
     assert status == answer.status
     [(_, _, value)] = dfsp.recorder.records
-    line, raw = decode(value)
+    line, raw = decode_fields(value)
     assert data == raw
     assert CHECK._verifier.fault(method, path, line["headers"], raw) is None
 

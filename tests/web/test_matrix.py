@@ -1,4 +1,4 @@
-"""Every resource and method of the FSPIOP API answers as the table says (fspiop 1.6): the callbacks that follow.
+"""Every resource and method of the FSPIOP API answers as the table says (protocol 1.6): the callbacks that follow.
 
 The operations come from the OpenAPI description, what must come of them from the table in matrix_rows.py. What is
 refused at once, whatever the table says, is in test_matrix_refusals.py.
@@ -92,7 +92,7 @@ async def test_what_comes_of_it(exchange: Exchange, operation: Operation, case: 
     ids=str,
 )
 async def test_what_the_api_does_not_know_is_taken(exchange: Exchange, operation: Operation) -> None:
-    """And forwarded with the rest, where the sender's own bytes are (fspiop 1.6)."""
+    """And forwarded with the rest, where the sender's own bytes are (protocol 1.6)."""
     row = ROWS[str(operation)]
     await must_lead_to(exchange, operation, row, row.sent.with_more(), row.good)
 

@@ -1,4 +1,4 @@
-"""Every resource and method of the FSPIOP API refuses what is no request of it, and keeps nothing (fspiop 1.2, 1.3).
+"""Every resource and method of the FSPIOP API refuses what is no request of it, and keeps nothing (protocol 1.2, 1.3).
 
 Generated from the OpenAPI description: each required header, each parameter, each constraint of each body.
 """

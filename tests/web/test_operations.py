@@ -1,4 +1,4 @@
-"""GET /health, GET /ready and GET /metrics (fspiop 12)."""
+"""GET /health, GET /ready and GET /metrics (protocol 12)."""
 
 from __future__ import annotations
 

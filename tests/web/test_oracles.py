@@ -1,4 +1,4 @@
-"""External oracles: their registry over HTTP, what the hub asks, and what the answers mean (fspiop 6.1, 6.2)."""
+"""External oracles: their registry over HTTP, what the hub asks, and what the answers mean (protocol 6.1, 6.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/parties over HTTP with the agents behind it: who is asked, who is told (fspiop 6.3)."""
+"""/parties over HTTP with the agents behind it: who is asked, who is told (protocol 6.3)."""
 
 from __future__ import annotations
 

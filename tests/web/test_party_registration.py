@@ -1,4 +1,4 @@
-"""/participants over HTTP with the built-in oracle behind it: registration, update, removal, batches (fspiop 6.4)."""
+"""/participants over HTTP with the built-in oracle behind it: registration, update, removal, batches (protocol 6.4)."""
 
 from __future__ import annotations
 

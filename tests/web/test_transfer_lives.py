@@ -1,4 +1,4 @@
-"""Lives of transfers as DFSPs see them, message by message (fspiop 3): what no single decision shows."""
+"""Lives of transfers as DFSPs see them, message by message (protocol 3): what no single decision shows."""
 
 from __future__ import annotations
 

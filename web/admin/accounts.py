@@ -1,4 +1,4 @@
-"""Accounts, and the funds that go in and out of them (fspiop 5.1, 5.2)."""
+"""Accounts, and the funds that go in and out of them (protocol 5.1, 5.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of names and numbers that clients of the reference look up (fspiop 5.3); all built in but the types."""
+"""The tables of names and numbers that clients of the reference look up (protocol 5.3); all built in but the types."""
 
 from __future__ import annotations
 

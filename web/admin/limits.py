@@ -1,4 +1,4 @@
-"""Limits and positions (fspiop 4.3, 5.1)."""
+"""Limits and positions (protocol 4.3, 5.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settlement models and kinds of accounts (fspiop 5.3)."""
+"""Settlement models and kinds of accounts (protocol 5.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/oracles: which service knows which FSP has a party (fspiop 6.1).
+"""/oracles: which service knows which FSP has a party (protocol 6.1).
 
 In the reference this is the account lookup's own admin API, with the checks and codes of FSPIOP: a wrong value is 3100
 here, where the rest of the admin API says 3101.

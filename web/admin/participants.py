@@ -1,4 +1,4 @@
-"""Participants and their endpoints (fspiop 5.1)."""
+"""Participants and their endpoints (protocol 5.1)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class ParticipantsResource:
         return Response(status=201)
 
     def _check_name(self, name: str) -> None:
-        """Fulfils are compared with the payee regardless of case (fspiop 3.4), so two must not differ in it only."""
+        """Fulfils are compared with the payee regardless of case (protocol 3.4), so two must not differ in it only."""
         if name.lower() == self._context.hub_name.lower():
             raise ApiError(_HUB_IS_NO_DFSP)
         if any(one.name != name and one.name.lower() == name.lower() for one in self._context.participants.all()):

@@ -1,4 +1,4 @@
-"""How the admin API shows things (fspiop 5.1, 5.3). Flags of participants are 0 or 1; amounts are JSON numbers."""
+"""How the admin API shows things (protocol 5.1, 5.3). Flags of participants are 0 or 1; amounts are JSON numbers."""
 
 from __future__ import annotations
 

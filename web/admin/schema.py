@@ -1,4 +1,4 @@
-"""Checks of the admin API's input, in the words of Joi, with which the reference validates (fspiop 1.3).
+"""Checks of the admin API's input, in the words of Joi, with which the reference validates (protocol 1.3).
 
 The first fault is told: an object's own keys in the schema's order, then keys that it does not know. Text from outside
 becomes the value that the hub works with: numbers are integers of 1/10,000 (`money`), never floats. Each check says as

@@ -1,4 +1,4 @@
-"""The bodies, queries and path segments of the admin API (fspiop 5.1, 5.2, 5.3), and how a request is read."""
+"""The bodies, queries and path segments of the admin API (protocol 5.1, 5.2, 5.3), and how a request is read."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class TransactionsResource:
         self._packets = packets
 
     async def get_transaction(self, request: Request) -> Response:
-        """GET /transactions/{id} -> the Transaction object; 3200 where there is none to show (fspiop 5.3)."""
+        """GET /transactions/{id} -> the Transaction object; 3200 where there is none to show (protocol 5.3)."""
         packet = await self._packets.ilp_packet(request.match_info["id"])
         transaction = None if packet is None else transaction_of(packet)
         if transaction is None:

@@ -45,7 +45,7 @@ def build_fspiop_app(
 ) -> Application:
     """The application, ready to be served.
 
-    `now_ms` judges completedTimestamp only (fspiop 3.1); all else about time is the ledger's. `signatures` judges who
+    `now_ms` judges completedTimestamp only (protocol 3.1); all else about time is the ledger's. `signatures` judges who
     has written a message, between its headers and its body. `admits` tells whether a DFSP may begin something new now.
     """
     app = Application(

@@ -1,4 +1,4 @@
-"""The query of GET /authorizations/{ID}: all four parameters are required (fspiop 7.3)."""
+"""The query of GET /authorizations/{ID}: all four parameters are required (protocol 7.3)."""
 
 from __future__ import annotations
 

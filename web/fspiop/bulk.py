@@ -1,4 +1,4 @@
-"""/bulkTransfers: what a DFSP may say of a bulk, and the record that it becomes (fspiop 8).
+"""/bulkTransfers: what a DFSP may say of a bulk, and the record that it becomes (protocol 8).
 
 As for /transfers, the answer comes only after the broker has the record. The record has the checked body alone: nothing
 of a bulk is passed on untouched, for each side is told other lines.
@@ -106,7 +106,7 @@ class BulkTransfersResource:
 
 
 def _line_hash(bulk: BulkTransferPrepare, line: IndividualTransfer) -> str:
-    """The hash of the POST /transfers that the line would be, in the reference's order of keys (fspiop 8.1)."""
+    """The hash of the POST /transfers that the line would be, in the reference's order of keys (protocol 8.1)."""
     transfer: dict[str, Any] = {
         "transferId": line["transferId"],
         "payerFsp": bulk["payerFsp"],

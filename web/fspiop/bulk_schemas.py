@@ -1,6 +1,6 @@
-"""The bodies of /bulkTransfers as types (fspiop 1.6 and 8), checked in the API schema's order.
+"""The bodies of /bulkTransfers as types (protocol 1.6 and 8), checked in the API schema's order.
 
-What the API does not know is dropped: the hub's POST to the payee and its PUTs are messages of its own (fspiop 8.1).
+What the API does not know is dropped: the hub's POST to the payee and its PUTs are messages of its own (protocol 8.1).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _ERROR: Final = TypeAdapter(ErrorInformationObject)
 
 
 def bulk_transfer_prepare(parsed: dict[str, Any], currencies: frozenset[str]) -> BulkTransferPrepare:
-    """The checked body of a bulk. Raises ApiError for the first thing wrong with it (fspiop 1.3)."""
+    """The checked body of a bulk. Raises ApiError for the first thing wrong with it (protocol 1.3)."""
     try:
         return _PREPARE.validate_python(parsed, strict=True, context=currencies)
     except ValidationError as error:

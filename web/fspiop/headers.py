@@ -1,4 +1,4 @@
-"""A request's headers: read once, checked in the reference's order (fspiop 1.2), and cut down to what goes on."""
+"""A request's headers: read once, checked in the reference's order (protocol 1.2), and cut down to what goes on."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _NOT_FORWARDED: Final = frozenset(
         "user-agent",
     }
 )
-HEADERS_LENGTH_MAX: Final = 64 * 1024  # of all together (fspiop 1.1); they go on with the message
+HEADERS_LENGTH_MAX: Final = 64 * 1024  # of all together (protocol 1.1); they go on with the message
 _ACCEPT_REQUIRED: Final = frozenset({"GET", "POST", "DELETE"})
 _IMF_DATE: Final = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -121,7 +121,7 @@ class HeaderRules:
 
 
 def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that go on with the message: to the ledger, and to the other DFSP (fspiop 1.7)."""
+    """The headers that go on with the message: to the ledger, and to the other DFSP (protocol 1.7)."""
     return {name: value for name, value in headers.items() if name not in _NOT_FORWARDED}
 
 

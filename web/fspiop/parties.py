@@ -1,4 +1,4 @@
-"""/parties and /participants: what a DFSP asks or says of a party, and the record that it becomes (fspiop 6.3, 6.4).
+"""/parties and /participants: what a DFSP asks or says of a party, and the record that it becomes (protocol 6.3, 6.4).
 
 Each handler is: headers, path, model, message, record, answer. The answer comes only after the broker has the record.
 """
@@ -85,7 +85,7 @@ class PartiesResource:
     async def get_participant(self, request: Request) -> Response:
         """GET /participants/{Type}/{ID}: which FSP has the party?
 
-        What is no identifier is refused here: the reference says nothing more of it (fspiop 6.2, HUB).
+        What is no identifier is refused here: the reference says nothing more of it (protocol 6.2, HUB).
         """
         headers = await self._rules.read(request)
         line = self._line(request, headers)
@@ -101,7 +101,7 @@ class PartiesResource:
         line = self._line(request, headers)
         body = await read_json_body(request)
         entry = checked(PARTICIPANT_ENTRY, body.parsed, self._currencies)
-        # The reference judges the source of a request with a sub-id later, where nobody can be told (fspiop 13.37).
+        # The reference judges the source of a request with a sub-id later, where nobody can be told (protocol 13.37).
         if not (self._reference_shapes and line["sub_id"] is not None):
             self._require_dfsp(line["source"], _UNKNOWN_REQUESTER)
         line["fsp"], line["currency"] = entry["fspId"], entry.get("currency")

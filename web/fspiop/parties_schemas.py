@@ -1,4 +1,4 @@
-"""The bodies of /parties and /participants as types (fspiop 1.4 to 1.6), checked in the API schema's order.
+"""The bodies of /parties and /participants as types (protocol 1.4 to 1.6), checked in the API schema's order.
 
 The reference converts a number where its schema wants a text; DFSPs send error codes as numbers, so these are taken.
 """
@@ -175,7 +175,7 @@ PARTY_ERROR: Final = TypeAdapter(PartyError)
 
 
 def checked(adapter: TypeAdapter[Body], parsed: dict[str, Any], currencies: frozenset[str]) -> Body:
-    """The checked body. Raises ApiError for the first thing wrong with it (fspiop 1.3)."""
+    """The checked body. Raises ApiError for the first thing wrong with it (protocol 1.3)."""
     try:
         return adapter.validate_python(parsed, strict=True, context=currencies)
     except ValidationError as error:

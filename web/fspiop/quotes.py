@@ -1,4 +1,4 @@
-"""What DFSPs say to each other before a transfer, and the record that it becomes (fspiop 7).
+"""What DFSPs say to each other before a transfer, and the record that it becomes (protocol 7).
 
 /quotes, /bulkQuotes, /transactionRequests, /transactions and /authorizations differ in their bodies alone, so there is
 one class for all, and a description of each.
@@ -160,7 +160,7 @@ class AgreementResource:
 
 
 def _note_request(line: AgreementMessage, asked: Mapping[str, Any]) -> None:
-    """What the ledger looks at of a request: of a bulk's quotes it is the first that counts (fspiop 7.2)."""
+    """What the ledger looks at of a request: of a bulk's quotes it is the first that counts (protocol 7.2)."""
     if line["resource"] not in ("quotes", "bulkQuotes"):
         return
     quote = asked["individualQuotes"][0] if line["resource"] == "bulkQuotes" else asked

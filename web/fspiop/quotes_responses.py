@@ -1,4 +1,4 @@
-"""More bodies: answers to bulk quotes; transaction requests, transactions and authorizations (fspiop 1.6)."""
+"""More bodies: answers to bulk quotes; transaction requests, transactions and authorizations (protocol 1.6)."""
 
 from __future__ import annotations
 

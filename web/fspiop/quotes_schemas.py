@@ -1,4 +1,4 @@
-"""The bodies of quotes, bulk quotes, transaction requests, transactions and authorizations (fspiop 1.4 to 1.6).
+"""The bodies of quotes, bulk quotes, transaction requests, transactions and authorizations (protocol 1.4 to 1.6).
 
 As in models.py nothing is converted, and fields that the API does not know go on with the body's own bytes; but at the
 top of a quote or bulk quote they are refused (3103).

@@ -1,4 +1,4 @@
-"""The FSPIOP API's paths (fspiop 1.6), on one page."""
+"""The FSPIOP API's paths (protocol 1.6), on one page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From pydantic's errors to the one that the API's schema validator would have named first (fspiop 1.3).
+"""From pydantic's errors to the one that the API's schema validator would have named first (protocol 1.3).
 
 The reference validates with ajv, which stops at the first error: in an object, first the required properties that are
 missing, then those that must not be there, then the properties in the schema's order, each to its depth. Codes and

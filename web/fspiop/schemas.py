@@ -1,7 +1,7 @@
-"""The bodies of /transfers as types (fspiop 1.4 to 1.6), checked in the API schema's order.
+"""The bodies of /transfers as types (protocol 1.4 to 1.6), checked in the API schema's order.
 
-Fields that the API does not know are accepted, and go on with the body's own bytes (fspiop 1.6); the checked value does
-not have them. A text where the schema wants a text is required: nothing is converted.
+Fields that the API does not know are accepted, and go on with the body's own bytes (protocol 1.6); the checked value
+does not have them. A text where the schema wants a text is required: nothing is converted.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ _ERROR: Final = TypeAdapter(ErrorInformationObject)
 
 
 def checked(model: TypeAdapter[Checked], parsed: dict[str, Any], currencies: frozenset[str]) -> Checked:
-    """The body, once it is of the model. Raises ApiError for the first thing wrong with it (fspiop 1.3)."""
+    """The body, once it is of the model. Raises ApiError for the first thing wrong with it (protocol 1.3)."""
     try:
         return model.validate_python(parsed, strict=True, context=currencies)
     except ValidationError as error:

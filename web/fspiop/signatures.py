@@ -1,4 +1,4 @@
-"""Who has written a message: the check of FSPIOP-Signature, between a request's headers and its body (fspiop 10.1)."""
+"""The check of FSPIOP-Signature, after a request's headers and before its body (protocol 10.1)."""
 
 from __future__ import annotations
 

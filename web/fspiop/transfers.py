@@ -1,4 +1,4 @@
-"""/transfers: what a DFSP may say of a transfer, and the record that it becomes (fspiop 3.1).
+"""/transfers: what a DFSP may say of a transfer, and the record that it becomes (protocol 3.1).
 
 Each handler is: headers, model, message, record, answer. The answer comes only after the broker has the record.
 """
@@ -124,7 +124,7 @@ class TransfersResource:
         return Response(status=202)
 
     async def patch_transfer(self, request: Request) -> Response:
-        """PATCH /transfers/{ID} goes from a hub to a DFSP only (fspiop 1.6)."""
+        """PATCH /transfers/{ID} goes from a hub to a DFSP only (protocol 1.6)."""
         await self._rules.read(request)
         check_path_id(request.match_info["ID"])
         raise ApiError(Rejection(ErrorCode.NOT_IMPLEMENTED))

@@ -1,4 +1,4 @@
-"""The versions that a request asks for and comes in: the grammar of Accept and Content-Type (fspiop 1.2).
+"""The versions that a request asks for and comes in: the grammar of Accept and Content-Type (protocol 1.2).
 
 The grammar is the reference's: one optional blank on each side of `;`, none after the comma of a list, no parameter
 but `version`. A request whose header departs from it is refused, so DFSPs rely on its exactness.

@@ -1,4 +1,4 @@
-"""From what goes wrong to what the client reads: FSPIOP's errorInformation as JSON (fspiop 2.1), for every surface.
+"""From what goes wrong to what the client reads: FSPIOP's errorInformation as JSON (protocol 2.1), for every surface.
 
 - ApiError: the request is refused here; it carries the Rejection
 - HTTPException of aiohttp: no such path (3002), no such method (3000), body too large (3104)

@@ -57,7 +57,7 @@ async def read_body(request: Request) -> bytes:
 def body_hash(parsed: dict[str, Any]) -> str:
     """Base64 of the SHA-256 of the body's JSON, without `=`: whitespace does not count, the order of keys does.
 
-    This is the reference's hash (fspiop 3.2 and 13.9).
+    This is the reference's hash (protocol 3.2 and 13.9).
 
     Raises:
         ApiError: the body is nested more than 254 deep, which nothing in the API is, and which no record may carry.

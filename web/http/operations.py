@@ -1,4 +1,4 @@
-"""What operators and their machines ask of every role: is it there, and how does it do (fspiop 12)."""
+"""What operators and their machines ask of every role: is it there, and how does it do (protocol 12)."""
 
 from __future__ import annotations
 

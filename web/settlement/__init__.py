@@ -1,1 +1,1 @@
-"""The settlement API: windows and settlements, on the admin port below a path of its own (fspiop 9.1)."""
+"""The settlement API: windows and settlements, on the admin port below a path of its own (protocol 9.1)."""

@@ -1,4 +1,4 @@
-"""How the settlement API shows things (fspiop 9.1). Amounts are JSON numbers, as on all of the admin port."""
+"""How the settlement API shows things (protocol 9.1). Amounts are JSON numbers, as on all of the admin port."""
 
 from __future__ import annotations
 

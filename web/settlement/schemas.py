@@ -1,4 +1,4 @@
-"""The bodies, queries and path segments of the settlement API (fspiop 9.1)."""
+"""The bodies, queries and path segments of the settlement API (protocol 9.1)."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ SETTLEMENT: Final[Keys] = {
     "reason": Key(_REASON, required=False),
     "externalReference": _REFERENCE,
 }
-# Which of these go together is told by sentences of its own (fspiop 9.5): the one or the other of
+# Which of these go together is told by sentences of its own (protocol 9.5): the one or the other of
 SETTLEMENT_ALTERNATIVES: Final[tuple[Keys, Keys]] = (
     {"participants": Key(_PARTICIPANTS)},
     {"state": Key(one_of([SettlementState.ABORTED.value])), "reason": Key(_REASON), "externalReference": _REFERENCE},

@@ -1,4 +1,4 @@
-"""Settlements: create, look, move accounts on, abort (fspiop 9.1, 9.3 to 9.5)."""
+"""Settlements: create, look, move accounts on, abort (protocol 9.1, 9.3 to 9.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settlement windows: list them, look into one, close the open one (fspiop 9.1, 9.2)."""
+"""Settlement windows: list them, look into one, close the open one (protocol 9.1, 9.2)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""External oracles over HTTP (fspiop 6.2): each with its own limits, so that a slow or dead one delays nobody else."""
+"""External oracles over HTTP (protocol 6.2): each has its own limits, so a slow or dead one delays no other."""

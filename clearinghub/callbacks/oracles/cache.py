@@ -1,4 +1,4 @@
-"""Oracles' answers to lookups, for a short time (fspiop 6.2)."""
+"""Oracles' answers to lookups, for a short time (protocol 6.2)."""
 
 from __future__ import annotations
 

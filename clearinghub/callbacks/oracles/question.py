@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from clearinghub.callbacks.headers import NOT_FORWARDED
-from clearinghub.messages import VERSION, MalformedMessageError, decode, encode
+from clearinghub.messages import VERSION, MalformedMessageError, decode_fields, encode
 from clearinghub.messages.parties import OracleAnswerMessage
 
 KIND: Final = "oracle"
@@ -50,7 +50,7 @@ class OracleQuestion:
         Raises:
             MalformedMessageError: the value is no question of this version.
         """
-        line, body = decode(value)
+        line, body = decode_fields(value)
         oracle_id, headers, asked = line.get("oracle"), line.get("headers"), line.get("asked")
         texts = [line.get(name) for name in _TEXTS]
         if line.get("kind") != KIND or not isinstance(oracle_id, int) or not isinstance(asked, dict):

@@ -1,4 +1,4 @@
-"""A bulk of transfers: its states, the table of its legal steps, and the row that the ledger keeps of it (fspiop 8).
+"""A bulk of transfers: its states, the table of its legal steps, and the row that the ledger keeps of it (protocol 8).
 
 A bulk moves no money: its lines are transfers, decided by the rules of transfers. The bulk counts how they stand, so
 that nobody has to look at a thousand rows to know whether it is done.
@@ -15,7 +15,7 @@ from clearinghub.domain.errors import ErrorInformation
 
 
 class BulkState(Enum):
-    """Internal states, in Mojaloop's words; `enumeration` is what a DFSP is shown (fspiop 8.4)."""
+    """Internal states, in Mojaloop's words; `enumeration` is what a DFSP is shown (protocol 8.4)."""
 
     RECEIVED = ("RECEIVED", "RECEIVED")
     PENDING_PREPARE = ("PENDING_PREPARE", "PENDING")

@@ -1,4 +1,4 @@
-"""PUT /bulkTransfers/{ID} and its /error, and the expiry of a bulk (fspiop 8.2 and 8.3).
+"""PUT /bulkTransfers/{ID} and its /error, and the expiry of a bulk (protocol 8.2 and 8.3).
 
 What becomes of a line is decided by `decide_fulfil` and `decide_timeout`; here it is decided whether they are asked,
 and what the bulk is afterwards. As with transfers, only the payee can move a bulk, and none that is final is moved.
@@ -191,7 +191,7 @@ def _rejections(request: BulkFulfilRequest, stored: Bulk, policy: BulkFulfilPoli
 
 
 def _joined(rejections: Sequence[Rejection]) -> ErrorInformation:
-    """The first, with the others in its extensions (fspiop 8.2)."""
+    """The first, with the others in its extensions (protocol 8.2)."""
     first, *others = rejections
     if not others:
         return ErrorInformation.of(first)

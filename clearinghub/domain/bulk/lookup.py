@@ -1,4 +1,4 @@
-"""What a DFSP is shown of a bulk: the answer to GET /bulkTransfers/{ID}, and the PUT at its end (fspiop 8.2 to 8.4)."""
+"""What a DFSP is shown of a bulk: the answer to GET /bulkTransfers/{ID} and the final PUT (protocol 8.2 to 8.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST /bulkTransfers: may this bulk begin, and what did its lines make of it? (fspiop 8.1).
+"""POST /bulkTransfers: may this bulk begin, and what did its lines make of it? (protocol 8.1).
 
 The lines themselves are decided by `decide_prepare`, one after the other, in between `decide_bulk_prepare` and
 `close_prepare`.
@@ -140,7 +140,7 @@ def _rejection(
     destination_exists: bool,
     now_ms: int,
 ) -> Rejection | None:
-    """The first thing wrong with the request, in the order of fspiop 8.1, or None."""
+    """The first thing wrong with the request, in the order of protocol 8.1, or None."""
     if request.source != request.payer:
         return _WRONG_SOURCE
     if request.expires_at_ms < now_ms:

@@ -1,4 +1,4 @@
-"""Funds in and out: the DFSP's money that the scheme holds, booked by an operator (fspiop 4.2, 5.2).
+"""Funds in and out: the DFSP's money that the scheme holds, booked by an operator (protocol 4.2, 5.2).
 
 The participant is both sides of such a transfer. Its SETTLEMENT account moves here; the hub's reconciliation account
 is on the hub's partition and follows by a credit, which cannot be refused.
@@ -59,7 +59,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Nothing to do, and the operator is answered as if there had been (fspiop 5.2); `reason` is for the log."""
+    """Nothing to do, and the operator is answered as if there had been (protocol 5.2); `reason` is for the log."""
 
     reason: str
 
@@ -100,7 +100,7 @@ def reserve_funds_out(
 ) -> FundsOutcome:
     """Money shall go out: taken from the funds at once, or aborted at once if there is not as much.
 
-    The open position is not looked at: what it uses may be withdrawn, and later prepares are refused (fspiop 5.2).
+    The open position is not looked at: what it uses may be withdrawn, and later prepares are refused (protocol 5.2).
     """
     if stored is not None:
         return _repeated(request, stored, FUNDS_OUT)
@@ -112,7 +112,7 @@ def reserve_funds_out(
 
 
 def commit_funds_out(stored: Transfer | None, account: Account, participant: str, now_ms: int) -> FundsOutcome:
-    """Money has gone out: the hub's reconciliation account follows. Too late after five days (fspiop 5.2)."""
+    """Money has gone out: the hub's reconciliation account follows. Too late after five days (protocol 5.2)."""
     fault = _funds_out_fault(stored, account, participant)
     if fault is not None:
         return Unchanged(fault)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 ROW_VERSION = 1
 
@@ -23,7 +23,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class SettlementModel:
-    """How one ledger account type is settled (fspiop 5.3)."""
+    """How one ledger account type is settled (protocol 5.3)."""
 
     model_id: int
     name: str
@@ -40,7 +40,7 @@ class SettlementModel:
 
 @dataclass(frozen=True, slots=True)
 class LedgerAccountType:
-    """A kind of account that the scheme has defined beside the built-in ones (fspiop 5.3)."""
+    """A kind of account that the scheme has defined beside the built-in ones (protocol 5.3)."""
 
     name: str
     description: str
@@ -50,7 +50,7 @@ class LedgerAccountType:
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """A service that knows which FSP has the parties of a type (fspiop 6.1); without a currency, in all of them."""
+    """A service that knows which FSP has the parties of a type (protocol 6.1); without a currency, in all of them."""
 
     oracle_id: int
     id_type: str
@@ -92,6 +92,13 @@ class Participant:
             if account.account_id == account_id:
                 return account
         return None
+
+
+class ParticipantDirectory(Protocol):
+    """A whole copy of the scheme's participants, as each process keeps one."""
+
+    def get(self, name: str) -> Participant | None:
+        """Return the participant of that name (case-sensitive), or None."""
 
 
 def participant_fields(row: Participant) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Positions and limits: what an account holds, and whether it may hold more.
 
-Signs follow fspiop 4.1: a POSITION is positive when the DFSP owes; a SETTLEMENT account is negative when the scheme
+Signs follow protocol 4.1: a POSITION is positive when the DFSP owes; a SETTLEMENT account is negative when the scheme
 holds funds for the DFSP. All values are integers of 1/10,000 of the currency unit.
 """
 
@@ -16,7 +16,7 @@ class Position(NamedTuple):
 
     `net_debit_cap` is None until a limit is set (then nothing may be reserved). `alarm_percent` is the share of the cap
     from which operators want to hear. `reserved` is what settlement and funds-out hold back, never a transfer's
-    reservation, which is in `value` from the moment of reserving (fspiop 3.3).
+    reservation, which is in `value` from the moment of reserving (protocol 3.3).
     """
 
     participant: str
@@ -39,7 +39,7 @@ class Position(NamedTuple):
 def reserve(position: Position, settlement: Position, amount: int, now_ms: int) -> Position | Rejection:
     """Hold `amount` against the payer's room: first its funds (4001), then its net debit cap (4200).
 
-    Room that is exactly enough is enough (fspiop 3.3).
+    Room that is exactly enough is enough (protocol 3.3).
     """
     assert amount >= 0
     assert position.currency == settlement.currency

@@ -1,4 +1,7 @@
-"""Participants: joining, accounts, endpoints, limits (fspiop 4.3, 4.4, 5.1). All on the participant's own partition."""
+"""Participants: joining, accounts, endpoints, limits (protocol 4.3, 4.4, 5.1).
+
+All of it is decided on the participant's own partition.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class Change:
 
 
 def join(name: str, *, is_proxy: bool, next_id: NextId, now_ms: int) -> Participant:
-    """A participant before its first account: active from the start (fspiop 4.4)."""
+    """A participant before its first account: active from the start (protocol 4.4)."""
     return Participant(next_id(), name, active=True, created_at_ms=now_ms, is_proxy=is_proxy)
 
 
@@ -88,7 +91,7 @@ def open_accounts(
 
 
 def set_active(participant: Participant, *, active: bool) -> Change:
-    """The participant switched on or off; its transfers in flight still complete (fspiop 4.4)."""
+    """The participant switched on or off; its transfers in flight still complete (protocol 4.4)."""
     return Change(_changed(participant, active=active))
 
 
@@ -138,7 +141,7 @@ def set_initial_limit(
 def adjust_limit(
     participant: Participant, currency: str, position_of: PositionOf, net_debit_cap: int, alarm_percent: int
 ) -> Change | Rejection:
-    """The cap replaced, whatever the position is: below it, nothing more is reserved until it recovers (fspiop 4.3)."""
+    """Replace the cap. Above the new cap, nothing is reserved until the position recovers (protocol 4.3)."""
     position = position_of(currency, POSITION)
     if position is None or position.net_debit_cap is None:
         return _NO_LIMIT

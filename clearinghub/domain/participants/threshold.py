@@ -1,4 +1,4 @@
-"""The alarm on a net debit cap: when does a position come so near to it that operators want to hear (fspiop 4.3)?
+"""The alarm on a net debit cap: when does a position come so near to it that operators want to hear (protocol 4.3)?
 
 The decision compares an account before and after a change, and remembers nothing: an alarm is raised when the account
 comes from below the threshold, so it is raised once, and again only after the position has fallen below in between.

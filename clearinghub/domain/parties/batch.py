@@ -1,4 +1,4 @@
-"""POST /participants: parties registered together, whose results are told together (fspiop 6.4)."""
+"""POST /participants: parties registered together, whose results are told together (protocol 6.4)."""
 
 from __future__ import annotations
 

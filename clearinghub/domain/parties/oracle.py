@@ -1,4 +1,4 @@
-"""Oracles: which one knows a party, and what its answer means (fspiop 6.1, 6.2)."""
+"""Oracles: which one knows a party, and what its answer means (protocol 6.1, 6.2)."""
 
 from __future__ import annotations
 

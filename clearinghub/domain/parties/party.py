@@ -1,4 +1,4 @@
-"""Parties' identifiers, and what the built-in oracle keeps of them: which FSP has the party (fspiop 6)."""
+"""Parties' identifiers, and what the built-in oracle keeps of them: which FSP has the party (protocol 6)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class PartyEntry:
     currency: str | None = None
 
     def is_of(self, sub_id: str | None, currency: str | None) -> bool:
-        """Whether it answers for the sub-id and, where one is asked for, the currency (fspiop 6.3)."""
+        """Whether it answers for the sub-id and, where one is asked for, the currency (protocol 6.3)."""
         return self.sub_id == sub_id and (currency is None or self.currency in (None, currency))
 
 

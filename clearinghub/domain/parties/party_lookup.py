@@ -1,4 +1,4 @@
-"""Whom a lookup leads to: FSPs to ask for a party, and the one that a party belongs to (fspiop 6.3, 6.4)."""
+"""Whom a lookup leads to: FSPs to ask for a party, and the one that a party belongs to (protocol 6.3, 6.4)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What DFSPs agree on before a transfer - quotes, transaction requests, authorizations - and what the hub makes of it.
 
-The hub passes the messages on and looks at little of them (fspiop 7): who may be asked for what currency, and where the
-other side listens. It keeps nothing, unless quotes are stored (domain/stored_quote.py).
+The hub passes the messages on and looks at little of them (protocol 7): who may be asked for what currency, and where
+the other side listens. It keeps nothing, unless quotes are stored (domain/stored_quote.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENDPOINTS: Final[Mapping[str, str]] = {
     "transactions": "FSPIOP_CALLBACK_URL_TRX_REQ_SERVICE",  # no service of the reference has it; as its requests (1.6)
     "authorizations": "FSPIOP_CALLBACK_URL_AUTHORIZATIONS",
 }
-"""The resources, each with the endpoint type that its messages go to: a base URL, whatever the method (fspiop 5.4)."""
+"""The resources, each with the type of its endpoint, a base URL for every method (protocol 5.4)."""
 
 Find: TypeAlias = Callable[[str], Participant | None]
 """The participant of a name, or None."""
@@ -103,7 +103,7 @@ def is_stranger(message: Message, find: Find, policy: Policy) -> bool:
 
 
 def missing_endpoint(message: Message, find: Find) -> Rejection | None:
-    """3201, in the words of the reference's services, when the receiver has nowhere to be reached (fspiop 7.1, 7.3)."""
+    """3201, in the words of the reference's services, when the receiver has no endpoint (protocol 7.1, 7.3)."""
     receiver = find(message.destination)
     endpoint = ENDPOINTS[message.resource]
     if receiver is not None and endpoint in receiver.endpoints:
@@ -130,7 +130,7 @@ def _fault(message: Message, find: Find, policy: Policy) -> Rejection | None:
 
 
 def _quote_fault(message: Message, find: Find) -> Rejection | None:
-    """In the reference's order (fspiop 7.1): the headers' FSPs, then those that the body names beside them."""
+    """In the reference's order (protocol 7.1): the headers' FSPs, then those that the body names beside them."""
     payer, payee = ErrorCode.PAYER_FSP_ID_NOT_FOUND, ErrorCode.DESTINATION_FSP_ERROR
     if message.supported_currencies:
         # The payer pays in any of these, so what the payee holds is a matter of conversion.

@@ -1,4 +1,4 @@
-"""Quotes that the hub keeps, when the scheme wants it: repeated requests and GETs are answered from here (fspiop 7.1).
+"""Quotes that the hub stores, if the scheme wants it, to answer repeated requests and GETs (protocol 7.1).
 
 A quote is kept from its first request on, with its first answer, whichever it is; whoever says something else under the
 same id is told 3106. It stays until it has expired and the scheme's time behind that is over.

@@ -1,4 +1,4 @@
-"""Which parts of windows a model settles, and how a settlement of them begins (fspiop 9.3)."""
+"""Which parts of windows a model settles, and how a settlement of them begins (protocol 9.3)."""
 
 from __future__ import annotations
 

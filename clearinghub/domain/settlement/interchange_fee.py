@@ -1,4 +1,4 @@
-"""Interchange fees: what one DFSP of a transfer owes the other for it, by the scheme's rules (fspiop 9.6).
+"""Interchange fees: what one DFSP of a transfer owes the other for it, by the scheme's rules (protocol 9.6).
 
 A fee is decided once, when the transfer is prepared, and kept with it; it is booked when the transfer commits.
 """

@@ -1,4 +1,4 @@
-"""How settlement models and kinds of accounts come to be and change, on the hub's partition (fspiop 5.3)."""
+"""How settlement models and kinds of accounts come to be and change, on the hub's partition (protocol 5.3)."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def set_model_active(hub: Participant, name: str, *, active: bool) -> Participan
 
 
 def _is_position_gross(asked: ModelDefinition) -> bool:
-    """Each commit moves both DFSPs' settlement accounts, wherever the payee is: they must be there (fspiop 9.6)."""
+    """Each commit moves both DFSPs' settlement accounts, wherever the payee is: they must be there (protocol 9.6)."""
     return (asked.delay, asked.granularity, asked.ledger_account_type) == ("IMMEDIATE", "GROSS", POSITION)
 
 

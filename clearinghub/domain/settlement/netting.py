@@ -1,4 +1,4 @@
-"""Nets: what each account owes or is owed in a settlement window, kept as the transfers commit (fspiop 9.2, design 7).
+"""Nets: what each account owes or is owed in a settlement window, updated at every commit (protocol 9.2, design 7).
 
 A transfer has two legs, and each is counted where its account lives: the payer's debit at the commit, the payee's
 credit when it arrives, both in the window and in the way that the payer's partition decided. So a window's nets are
@@ -47,7 +47,7 @@ class Net(NamedTuple):
 
     @property
     def amount(self) -> int:
-        """Positive for what the party owes, negative for what it is owed (fspiop 9.1)."""
+        """Positive for what the party owes, negative for what it is owed (protocol 9.1)."""
         return self.debits - self.credits
 
     def plus(self, other: Net) -> Net:

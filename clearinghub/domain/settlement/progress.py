@@ -1,4 +1,4 @@
-"""What operators do with a settlement: move its accounts on, and abort it (fspiop 9.4, 9.5)."""
+"""What operators do with a settlement: move its accounts on, and abort it (protocol 9.4, 9.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the scheme has defined for all its participants: kinds of accounts and settlement models (fspiop 4.1, 5.3).
+"""What the scheme has defined for all its participants: kinds of accounts and settlement models (protocol 4.1, 5.3).
 
 Both are kept in the hub's own row and change on the hub's partition only (settlement_model.py). What follows from them
 for the others, namely which accounts each gets, is read here from any process's copy of that row.
@@ -51,7 +51,7 @@ def find_model(hub: Participant | None, name: str) -> SettlementModel | None:
 
 
 def account_types_for(hub: Participant | None, currency: str) -> tuple[str, ...] | Rejection:
-    """Which accounts a participant is given in a currency: two for each model that applies (fspiop 5.1).
+    """Which accounts a participant is given in a currency: two for each model that applies (protocol 5.1).
 
     The hub must own its accounts in the currency first; without them funds and settlement would have no other side.
     """

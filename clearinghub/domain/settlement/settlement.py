@@ -1,4 +1,4 @@
-"""A settlement: its accounts, their states and the table of legal steps (fspiop 9.3, 9.4).
+"""A settlement: its accounts, their states and the table of legal steps (protocol 9.3, 9.4).
 
 An account may go one state further only while the settlement as a whole is in the state before; the settlement goes on
 when its last account has. Net recipients give their claim up at RESERVED and net senders are relieved at COMMITTED, so
@@ -162,7 +162,7 @@ def entry_type_of(net: int) -> str:
 
 
 def moves_of(settlement: Settlement, line: Line, state: SettlementState) -> tuple[Move, ...]:
-    """What an account's step to `state` changes: recipients' legs at RESERVED, senders' at COMMITTED (fspiop 9.4)."""
+    """What an account's step to `state` changes: recipients' legs at RESERVED, senders' at COMMITTED (protocol 9.4)."""
     if not settlement.terms.auto_position_reset or state not in (RESERVED, COMMITTED):
         return ()
     return tuple(

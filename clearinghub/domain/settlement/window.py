@@ -1,4 +1,4 @@
-"""Settlement windows: one is open at any time, and a closed one has all of its transfers or says why not (fspiop 9.2).
+"""Settlement windows: one is open at any time; a closed one has all of its transfers (protocol 9.2).
 
 The window's row is the coordinator's: the partition of the hub's name. What the other partitions have of a window they
 report once they have all of it (design 7).
@@ -135,7 +135,7 @@ def take_report(
 
 
 def with_contents(window: Window, contents: Iterable[Content]) -> Window:
-    """The window with its contents, in the state that follows from theirs (fspiop 9.4, 9.5)."""
+    """The window with its contents, in the state that follows from theirs (protocol 9.4, 9.5)."""
     contents = tuple(contents)
     states = {content.state for content in contents}
     if states <= {WindowState.SETTLED} and contents:

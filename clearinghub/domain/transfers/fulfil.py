@@ -1,4 +1,4 @@
-"""Fulfil: the payee's answer to a transfer, and what it does to it (fspiop 3.4 and 3.5).
+"""Fulfil: the payee's answer to a transfer, and what it does to it (protocol 3.4 and 3.5).
 
 Two corrections of the reference hold throughout: only the payee can move a transfer, and no transfer that has left
 RESERVED is moved by a message any more. So a stray or repeated answer never gives a payer its money back twice.
@@ -108,7 +108,7 @@ class Refused:
 class Resent:
     """The same message again, to a transfer that is final: tell the sender where it stands.
 
-    `reserve`: as after the first time, the payer gets its PUT (if committed) and the payee its PATCH (fspiop 3.4).
+    `reserve`: as after the first time, the payer gets its PUT (if committed) and the payee its PATCH (protocol 3.4).
     """
 
     transfer: Transfer
@@ -193,7 +193,7 @@ def _decide_first(request: FulfilRequest, row: Transfer, window: int, now_ms: in
 
 
 def _rejection(request: FulfilRequest, row: Transfer, now_ms: int) -> Rejection | None:
-    """Steps 6 to 8 of fspiop 3.4."""
+    """Steps 6 to 8 of protocol 3.4."""
     needs_fulfilment = request.action in (Action.COMMIT, Action.RESERVE)
     if needs_fulfilment and not fulfils(row.condition, request.fulfilment):
         return _INVALID_FULFILMENT

@@ -1,4 +1,4 @@
-"""The lock on a transfer: a condition, and the fulfilment whose SHA-256 it is (fspiop 10.2)."""
+"""The lock on a transfer: a condition, and the fulfilment whose SHA-256 it is (protocol 10.2)."""
 
 from __future__ import annotations
 

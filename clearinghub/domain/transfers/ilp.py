@@ -1,4 +1,4 @@
-"""What an ILP packet carries for the two parties: the Transaction, as JSON (fspiop 10.2).
+"""What an ILP packet carries for the two parties: the Transaction, as JSON (protocol 10.2).
 
 Two shapes are read: the ILPv1 payment (type 1: amount, address, data) and the ILPv4 prepare (type 12: amount, expiry,
 condition, address, data). The hub never acts on what it finds here; it only shows it to operators who ask.

@@ -46,7 +46,7 @@ GetOutcome: TypeAlias = Silent | NotFound | NotParty | Found
 
 
 def decide_get(stored: Transfer | None, requester: str, *, requester_exists: bool) -> GetOutcome:
-    """What GET /transfers/{ID} is answered (fspiop 3.7)."""
+    """What GET /transfers/{ID} is answered (protocol 3.7)."""
     if not requester_exists:
         return Silent()
     if stored is None:
@@ -57,7 +57,7 @@ def decide_get(stored: Transfer | None, requester: str, *, requester_exists: boo
 
 
 def transfer_body(transfer: Transfer) -> dict[str, object]:
-    """The body of a PUT that tells where a transfer stands: the answer to a GET or to a repeated message (fspiop 3.7).
+    """The body of a PUT with a transfer's state: the answer to a GET or to a repeated message (protocol 3.7).
 
     The extensions are the fulfil's if there was one, else the prepare's; an aborted transfer's error is added as
     extension `cause`.
@@ -74,7 +74,7 @@ def transfer_body(transfer: Transfer) -> dict[str, object]:
 
 
 def committed_body(transfer: Transfer) -> dict[str, object]:
-    """The body of the hub's own PUT to the payer, after the payee answered RESERVED (fspiop 3.6)."""
+    """The body of the hub's own PUT to the payer, after the payee answered RESERVED (protocol 3.6)."""
     return {
         "completedTimestamp": _completed_timestamp(transfer),
         "transferState": State.COMMITTED.enumeration,
@@ -83,7 +83,7 @@ def committed_body(transfer: Transfer) -> dict[str, object]:
 
 
 def committed_patch_body(transfer: Transfer) -> dict[str, object]:
-    """The body of the PATCH to a payee that answered RESERVED: committed. It knows its fulfilment (fspiop 3.6)."""
+    """The body of the PATCH to a payee that answered RESERVED: committed. It knows its fulfilment (protocol 3.6)."""
     body = committed_body(transfer)
     del body["fulfilment"]
     return body

@@ -1,4 +1,4 @@
-"""Prepare: may this transfer hold the payer's money? (fspiop 3.2 and 3.3)."""
+"""Prepare: may this transfer hold the payer's money? (protocol 3.2 and 3.3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_SETTLEMENT_MODEL: Final = Rejection(
 class PrepareRequest(NamedTuple):
     """A POST /transfers: `source` is FSPIOP-Source, `hash` the hash of the body, `extensions` its extensionList.
 
-    Or a line of the bulk `bulk_id`, as the POST /transfers that it would be (fspiop 8.1).
+    Or a line of the bulk `bulk_id`, as the POST /transfers that it would be (protocol 8.1).
     """
 
     transfer_id: str
@@ -119,7 +119,7 @@ def decide_prepare(
     received = _first_row(request, State.RECEIVED_PREPARE, now_ms)
     held = _hold(request.amount, payer, now_ms)
     if isinstance(held, Rejection):
-        # fspiop 3.3: the prepare's extensions come back.
+        # protocol 3.3: the prepare's extensions come back.
         refused = received.step(Step.REFUSE, now_ms)._replace(error=ErrorInformation.of(held, request.extensions))
         return Refused(refused, held)
     return Reserved(received.step(Step.RESERVE, now_ms), held)
@@ -136,7 +136,7 @@ def _decide_repeated(request: PrepareRequest, stored: Transfer) -> PrepareOutcom
 def _fault(
     request: PrepareRequest, payer: PayerEligibility, payee: PayeeEligibility, policy: PreparePolicy, now_ms: int
 ) -> str | None:
-    """The first thing wrong with the request, in the order of fspiop 3.2, or None."""
+    """The first thing wrong with the request, in the order of protocol 3.2, or None."""
     account = payer.position
     return (
         _source_fault(request)

@@ -1,4 +1,4 @@
-"""Timeout: what happens to a transfer whose time is up (fspiop 3.8)."""
+"""Timeout: what happens to a transfer whose time is up (protocol 3.8)."""
 
 from __future__ import annotations
 

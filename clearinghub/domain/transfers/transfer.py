@@ -10,7 +10,7 @@ from clearinghub.domain.errors import ErrorInformation
 
 
 class State(Enum):
-    """Internal states, in Mojaloop's words; `enumeration` is what a DFSP is shown (fspiop 3.9)."""
+    """Internal states, in Mojaloop's words; `enumeration` is what a DFSP is shown (protocol 3.9)."""
 
     RECEIVED_PREPARE = ("RECEIVED_PREPARE", "RECEIVED")
     RESERVED = ("RESERVED", "RESERVED")

@@ -14,7 +14,7 @@ from clearinghub.engine.record import TOMBSTONES_KEPT_MS
 
 TOPICS_FILE: Final = Path(__file__).resolve().parents[3] / "topics.yaml"
 HOUR_MS: Final = 3_600_000
-RECORD_BYTES_MAX: Final = 8 * 1024 * 1024  # a body of 5 MiB (fspiop 1.1), its line, and a batch's overhead
+RECORD_BYTES_MAX: Final = 8 * 1024 * 1024  # a body of 5 MiB (protocol 1.1), its line, and a batch's overhead
 DAY_MS: Final = 24 * HOUR_MS
 CLEANUPS: Final = ("delete", "compact")
 TIMESTAMPS: Final = ("append", "create")

@@ -40,7 +40,7 @@ _MODEL_COLUMNS: Final = tuple(map(Column, ("model", "ccy", "delay", "granularity
 
 
 class Standing:
-    """A position beside what bounds it. The room is what the hub would still reserve (fspiop 3.3)."""
+    """A position beside what bounds it. The room is what the hub would still reserve (protocol 3.3)."""
 
     def __init__(
         self, name: str, position: AccountBalance, balances: Sequence[AccountBalance], cap_units: int | None

@@ -97,7 +97,7 @@ def transfer_id(text: str) -> str:
 
 
 def endpoint_type(text: str) -> str:
-    """An endpoint type of fspiop 5.4; the prefix that most of them have may be left out."""
+    """An endpoint type of protocol 5.4; the prefix that most of them have may be left out."""
     known = full_endpoint_type(text)
     if known is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no endpoint type such as TRANSFER_POST")

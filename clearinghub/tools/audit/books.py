@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from clearinghub.messages import MalformedMessageError, decode
+from clearinghub.messages import MalformedMessageError, decode_fields
 from clearinghub.tools.audit.accounts import Accounts
 from clearinghub.tools.audit.life import Life, Move, Standing, due_moves, judge
 from clearinghub.tools.audit.money import shown
@@ -190,36 +190,36 @@ class Books:
 
     def _take_prepare(self, entry: Entry) -> None:
         if entry[:3] not in self._dead:
-            line, _body = decode(entry.value)
+            line, _body = decode_fields(entry.value)
             self._transfers.asked(line["id"], entry.partition, terms_of_prepare(line), entry.at_ms)
 
     def _take_bulk_prepare(self, entry: Entry) -> None:
         if entry[:3] not in self._dead:
-            line, body = decode(entry.value)
+            line, body = decode_fields(entry.value)
             for transfer_id, terms in lines_of_bulk(line, body):
                 self._transfers.asked(transfer_id, entry.partition, terms, entry.at_ms, of_bulk=True)
 
     def _take_command(self, entry: Entry) -> None:
         if entry[:3] in self._dead:
             return
-        asked = terms_of_command(decode(entry.value)[0])
+        asked = terms_of_command(decode_fields(entry.value)[0])
         if asked is not None:
             self._transfers.asked(asked[0], entry.partition, asked[1], entry.at_ms)
 
     def _take_fulfil(self, entry: Entry) -> None:
-        line, _body = decode(entry.value)
+        line, _body = decode_fields(entry.value)
         if line["action"] in ("commit", "reserve"):
             self._transfers.answered(line["id"], line["source"])
 
     def _take_bulk_fulfil(self, entry: Entry) -> None:
-        line, body = decode(entry.value)
+        line, body = decode_fields(entry.value)
         if line["kind"] == "bulk-fulfil" and line["action"] == "fulfil":
             for result in orjson.loads(body).get("individualTransferResults", ()):
                 if "errorInformation" not in result:
                     self._transfers.answered(result["transferId"], line["source"])
 
     def _take_credit(self, entry: Entry) -> None:
-        line, _body = decode(entry.value)
+        line, _body = decode_fields(entry.value)
         if line["kind"] != "credit":
             return  # a window's marker
         is_dead = entry[:3] in self._dead

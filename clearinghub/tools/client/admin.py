@@ -1,4 +1,4 @@
-"""A client of the hub's admin API (fspiop 5): requests, answers, and what can go wrong with them.
+"""A client of the hub's admin API (protocol 5): requests, answers, and what can go wrong with them.
 
 - AdminError: the request came to nothing; the text tells why
   - HubNotReadyError: nobody answered, or the ledger behind the API does not yet; asking again may help
@@ -105,7 +105,7 @@ class AdminClient:
         return await self._request("POST", path, body)
 
     async def get(self, path: str) -> Any:
-        """The content of a resource, or None if the hub does not know it (HTTP 400 and 404, fspiop 2.1).
+        """The content of a resource, or None if the hub does not know it (HTTP 400 and 404, protocol 2.1).
 
         Raises:
             AdminError: any other refusal.

@@ -19,7 +19,7 @@ def is_participant_name(text: str) -> bool:
 
 
 def full_endpoint_type(text: str) -> str | None:
-    """An endpoint type of fspiop 5.4, or None; the prefix that most of them have may be left out."""
+    """An endpoint type of protocol 5.4, or None; the prefix that most of them have may be left out."""
     return next((known for known in (text, ENDPOINT_PREFIX + text) if is_endpoint_type(known)), None)
 
 

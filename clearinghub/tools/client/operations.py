@@ -31,7 +31,7 @@ RESERVE_FUNDS_OUT: Final = "recordFundsOutPrepareReserve"
 COMMIT_FUNDS_OUT: Final = "recordFundsOutCommit"
 ABORT_FUNDS_OUT: Final = "recordFundsOutAbort"
 
-# What the ledger made of a request for funds, which the API answers with 202 in any case (fspiop 5.2).
+# What the ledger made of a request for funds, which the API answers with 202 in any case (protocol 5.2).
 STATE_HEADER: Final = "X-Funds-State"
 REASON_HEADER: Final = "X-Funds-Reason"
 _ALREADY: Final = "already "  # how the reason begins where the request had its effect before
@@ -68,8 +68,8 @@ class Funds:
 class FundsAnswer:
     """What the ledger did: the state that the transfer has, and why it has it or was left alone.
 
-    `repeated` is True if it had the state before, from the same request. A hub that does not tell (fspiop 5.2 asks for
-    nothing but 202) gives neither state nor reason.
+    `repeated` is True if it had the state before, from the same request. A hub that does not tell (protocol 5.2 asks
+    for nothing but 202) gives neither state nor reason.
     """
 
     state: str | None

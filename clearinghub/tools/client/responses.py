@@ -1,4 +1,4 @@
-"""What the admin API answers with (fspiop 5.1, 5.3), as checked values. Dumped by alias they are the API's own names.
+"""What the admin API answers with (protocol 5.1, 5.3), as checked values. Dumped by alias they are the API's own names.
 
 Amounts are integers of 1/10,000 inside and decimal text when dumped: JSON's numbers would be floats to most readers.
 """
@@ -38,7 +38,7 @@ class Account(Shape):
 
 
 class AccountBalance(Account):
-    """One account with what it holds; a settlement account is negative when funded (fspiop 4.1)."""
+    """One account with what it holds; a settlement account is negative when funded (protocol 4.1)."""
 
     value_units: Units = Field(alias="value")
     reserved_units: Units = Field(alias="reservedValue")

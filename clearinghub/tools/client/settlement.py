@@ -1,4 +1,4 @@
-"""What operators do with windows and settlements, each as one call (fspiop 9.1)."""
+"""What operators do with windows and settlements, each as one call (protocol 9.1)."""
 
 from __future__ import annotations
 

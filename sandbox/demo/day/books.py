@@ -1,6 +1,6 @@
 """The day's own bookkeeping: what must be in every window, account and sum, from what was sent and never from the hub.
 
-Signs as in fspiop 4.1 and 9.1: a position and a net are positive for what is owed to the scheme, a settlement account
+Signs as in protocol 4.1 and 9.1: a position and a net are positive for what is owed to the scheme, a settlement account
 holds funds as a negative value.
 """
 
@@ -64,7 +64,7 @@ class DayBooks:
         return dict(sorted(found.items()))
 
     def settle(self, account: Account, net: int) -> None:
-        """A settlement has moved an account by its net, and the hub's account takes the other side (fspiop 9.4)."""
+        """A settlement has moved an account by its net, and the hub's account takes the other side (protocol 9.4)."""
         self._positions[account] -= net
         self._multilateral[account[0]] += net
 

@@ -136,7 +136,7 @@ class Settling:
         return f"settlement {self.number}"
 
     def _move(self, state: SettlementState, accounts: list[Account]) -> None:
-        """Recipients give up their claims at RESERVED, senders are relieved at COMMITTED (fspiop 9.4)."""
+        """Recipients give up their claims at RESERVED, senders are relieved at COMMITTED (protocol 9.4)."""
         for account in accounts:
             net = self._nets[account]
             if (state is RESERVED and net < 0) or (state is COMMITTED and net > 0):

@@ -1,4 +1,4 @@
-"""A bulk from finding the payees to the money: lookups, one bulk quote, one bulk transfer (fspiop 7.2, 8)."""
+"""A bulk from finding the payees to the money: lookups, one bulk quote, one bulk transfer (protocol 7.2, 8)."""
 
 from __future__ import annotations
 

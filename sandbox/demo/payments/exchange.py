@@ -33,7 +33,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "transfers": Step.TRANSFER,
     "bulkTransfers": Step.TRANSFER,
 }
-WRITTEN_BY_HUB: Final = "bulkTransfers"  # the hub writes its own messages about bulks (fspiop 8)
+WRITTEN_BY_HUB: Final = "bulkTransfers"  # the hub writes its own messages about bulks (protocol 8)
 
 
 @dataclass(frozen=True, slots=True)

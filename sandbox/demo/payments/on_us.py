@@ -1,4 +1,4 @@
-"""A payment within one DFSP, which the hub moves or refuses as it is set (fspiop 3.2)."""
+"""A payment within one DFSP, which the hub moves or refuses as it is set (protocol 3.2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def pay_on_us(
 ) -> Payment:
     """Find and quote through the hub, then send: it must commit if the hub `is_allowed` to, else be refused (3100).
 
-    Who pays itself hears of the commit once, without a confirmation (fspiop 3.6).
+    Who pays itself hears of the commit once, without a confirmation (protocol 3.6).
     """
     payment = Payment(PaymentKind.ON_US)
     payment.is_refused = not is_allowed

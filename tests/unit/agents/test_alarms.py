@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agents.alarms import ADJUSTMENT, BREACH
-from agents.posting import LedgerContext
+from agents.context import LedgerContext
 from agents.transfers.prepare import make_on_prepare
 from clearinghub.callbacks.notification import ALARM_RESOURCE, Notification
 from clearinghub.domain.participants.participant import Account, Participant

@@ -13,7 +13,7 @@ from clearinghub.callbacks.failure import failure_callback, for_dead_letter
 from clearinghub.callbacks.http_client import DestinationError
 from clearinghub.callbacks.notification import Failure, Notification
 from clearinghub.callbacks.reason import Reason, ReasonCode
-from clearinghub.messages import MalformedMessageError, decode, encode
+from clearinghub.messages import MalformedMessageError, decode_fields, encode
 from tests.unit.callbacks.fakes import PUT_TYPE, Endpoints, Graveyard, ScriptedTransport, settings
 
 ENDPOINT = "FSPIOP_CALLBACK_URL_QUOTES"
@@ -149,7 +149,7 @@ def test_the_record_is_read_back_as_it_was_written() -> None:
     ],
 )
 def test_a_malformed_record_is_known(change: dict[str, Any]) -> None:
-    line, body = decode(FORWARD.as_value())
+    line, body = decode_fields(FORWARD.as_value())
     with pytest.raises(MalformedMessageError):
         Notification.parse(encode(line | change, body))
 

@@ -53,7 +53,7 @@ def test_the_hubs_own_headers_are_built_anew() -> None:
 
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 def test_the_hubs_own_requests_say_which_version_they_want(method: str) -> None:
-    """DFSPs refuse them otherwise: Accept is required on all but callbacks (fspiop 1.1)."""
+    """DFSPs refuse them otherwise: Accept is required on all but callbacks (protocol 1.1)."""
     headers = headers_of(PLAIN._replace(resource="bulkTransfers", method=method, path="/bulkTransfers"))
 
     assert "application/vnd.interoperability.bulkTransfers+json;version=1" == headers["accept"]

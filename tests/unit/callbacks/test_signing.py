@@ -1,4 +1,4 @@
-"""Who signs a callback: the hub what it says itself, nobody what it forwards (fspiop 1.7, 10.1)."""
+"""Who signs a callback: the hub what it says itself, nobody what it forwards (protocol 1.7, 10.1)."""
 
 from __future__ import annotations
 

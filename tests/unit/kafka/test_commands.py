@@ -9,7 +9,7 @@ import pytest
 
 from clearinghub.config import Settings
 from clearinghub.kafka.commands import KafkaCommandClient
-from clearinghub.messages import VERSION, decode, encode
+from clearinghub.messages import VERSION, decode_fields, encode
 
 
 class Topic:
@@ -20,7 +20,7 @@ class Topic:
         self.line: dict[str, Any] = {}
 
     async def record(self, _topic: str, _key: str, value: bytes) -> None:
-        self.line, _body = decode(value)
+        self.line, _body = decode_fields(value)
         self.written.set()
 
 

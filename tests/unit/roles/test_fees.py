@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.posting import LedgerContext
+from agents.context import LedgerContext
 from agents.settlement.fees import ilp_packet, interchange_fee
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.settlement.interchange_fee import FeeRule

@@ -1,4 +1,4 @@
-"""The rules of fspiop 10.1, one by one: what counts as a signature of a request, and what does not."""
+"""The rules of protocol 10.1, one by one: what counts as a signature of a request, and what does not."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Who hears of it when a bulk cannot be passed on (fspiop 5.4, 8.1)."""
+"""Who hears of it when a bulk cannot be passed on (protocol 5.4, 8.1)."""
 
 from __future__ import annotations
 
 import pytest
 
 from agents.bulk.notify import BULK_ERROR, BulkNotifier
-from agents.posting import LedgerContext
+from agents.context import LedgerContext
 from clearinghub.callbacks.failure import failure_callback
 from clearinghub.callbacks.notification import Failure, Notification
 from clearinghub.callbacks.reason import Reason, ReasonCode

@@ -9,14 +9,14 @@ import pytest
 
 from agents.bulk.fulfil import make_on_bulk_fulfil
 from agents.bulk.prepare import make_on_bulk_prepare
-from agents.posting import LedgerContext
+from agents.context import LedgerContext
 from clearinghub.domain.bulk.bulk import BulkState
 from clearinghub.domain.participants.participant import Account, Participant, SettlementModel
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE, FeeRule
 from clearinghub.domain.settlement.netting import GROSS, NET, Net, NettingGroup, Party
 from clearinghub.domain.transfers.transfer import State
-from clearinghub.messages import decode, encode
+from clearinghub.messages import decode_fields, encode
 from sandbox.ilp import Payment, encode_base64url, encode_packet
 from tables.bulks import BULKS
 from tables.nets import NetKey, nets_of
@@ -74,7 +74,7 @@ class Payer:
     def pay(self, packets: dict[str, str] | None = None) -> None:
         """The bulk, and the payee's answer to it: the last line fails."""
         _topic, value = record_of(POST)
-        line, body = decode(value)
+        line, body = decode_fields(value)
         content = orjson.loads(body)
         for one in content["individualTransfers"]:
             one["ilpPacket"] = (packets or {}).get(one["transferId"], "nonsense")
@@ -120,7 +120,7 @@ def test_the_bulk_is_complete_then_and_its_payer_is_shown_fulfilments(gross: Pay
 
     bulk = gross.view.rows(BULKS)["b"]
     assert (BulkState.COMPLETED, 2, 1) == (bulk.state, bulk.tally.committed, bulk.tally.aborted)
-    told = [decode(one.value)[1] for one in gross.view.on("notification") if one.key == "payer"]
+    told = [decode_fields(one.value)[1] for one in gross.view.on("notification") if one.key == "payer"]
     results = orjson.loads(told[-1])["individualTransferResults"]
     assert ["fulfilment", "fulfilment", "errorInformation"] == [list(one)[-1] for one in results]
 

@@ -89,7 +89,7 @@ def test_accounts_that_take_no_funds(funded: Ledger, change: dict[str, Any]) -> 
 
 
 def test_the_books_balance(funded: Ledger) -> None:
-    """The hub's reconciliation account mirrors the funds, but for what is reserved to go out (fspiop 4.2)."""
+    """The hub's reconciliation account mirrors the funds, but for what is reserved to go out (protocol 4.2)."""
     reconciliation = 1_000_000
     for name, args in (
         ("reserve-funds-out", {"request": funds("out-1", 300_000)}),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
+from agents.context import LedgerContext, QuoteRules
 from agents.dead_letter import make_on_poison_record
-from agents.posting import LedgerContext
-from agents.quotes.agreement import AgreementRules, make_on_agreement, make_quote_punctuator
+from agents.quotes.agreement import make_on_agreement, make_quote_punctuator
 from clearinghub.callbacks.notification import Notification
 from clearinghub.domain.quotes.agreement import Policy
 from clearinghub.messages import VERSION, encode
@@ -30,7 +31,7 @@ class World:
         self.view = MemoryView(partition=2)
         self.offsets = Offsets("agreement", 2)
         self.on_agreement = make_on_agreement(
-            CONTEXT, AgreementRules(Policy("Hub"), 10_000, quotes_stored=stored, quote_lifetime_ms=86_400_000)
+            replace(CONTEXT, quotes=QuoteRules(Policy("Hub"), stored=stored, lifetime_ms=86_400_000))
         )
 
     def say(self, action: str, body: bytes = b"", **changes: Any) -> list[Notification]:

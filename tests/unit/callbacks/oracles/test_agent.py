@@ -10,7 +10,7 @@ from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.callbacks.oracles.question import OracleAnswer, OracleQuestion
 from clearinghub.engine.record import Record
 from clearinghub.kafka.ports import RecorderBusyError
-from clearinghub.messages import VERSION, decode, encode
+from clearinghub.messages import VERSION, decode_fields, encode
 
 PLACE = ("oracle", 0)
 
@@ -70,7 +70,7 @@ async def test_an_answer_is_written_before_its_offset_is_done() -> None:
 
     assert await settled(tracker, 9)
     assert ["MSISDN/1"] * 2 == [key for key, _value in around.written]
-    line, body = decode(around.written[0][1])
+    line, body = decode_fields(around.written[0][1])
     assert ("oracle-answer", b"list") == (line["kind"], body)
 
 

@@ -14,7 +14,7 @@ from clearinghub.callbacks.oracles.cache import AnswerCache
 from clearinghub.callbacks.oracles.client import OracleDesk
 from clearinghub.callbacks.oracles.question import NO_ANSWER, OracleAnswer, OracleQuestion
 from clearinghub.config import Settings
-from clearinghub.messages import VERSION, MalformedMessageError, decode, encode
+from clearinghub.messages import VERSION, MalformedMessageError, decode_fields, encode
 
 FOUND = OracleAnswer(200, b'{"partyList":[]}')
 
@@ -214,7 +214,7 @@ def test_what_an_oracle_gets_of_the_headers() -> None:
 def test_the_answers_record() -> None:
     asked = OracleQuestion.parse(encode(line(), b"body"))
 
-    told, body = decode(asked.answered(OracleAnswer(200, b"list")))
+    told, body = decode_fields(asked.answered(OracleAnswer(200, b"list")))
 
     assert (b"body", b"list", 200) == (asked.body, body, told["status"])
     assert ("oracle-answer", "lookup", {"kind": "party"}) == (told["kind"], told["step"], told["asked"])

@@ -26,7 +26,7 @@ from tables.bulks import BULKS
 from tables.transfers import TRANSFERS
 from tests.unit.domain.samples import EXPIRES_AT_MS, FULFILMENT, NOW_MS, transfer
 
-# fspiop 8.4
+# protocol 8.4
 ENUMERATIONS = {
     "RECEIVED": "RECEIVED",
     "PENDING_PREPARE": "PENDING",

@@ -1,4 +1,4 @@
-"""What becomes of quotes and of what is relayed beside them (fspiop 7)."""
+"""What becomes of quotes and of what is relayed beside them (protocol 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quotes that the hub keeps (fspiop 7.1, persistent mode)."""
+"""Quotes that the hub keeps (protocol 7.1, persistent mode)."""
 
 from __future__ import annotations
 

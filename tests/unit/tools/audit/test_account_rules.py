@@ -33,7 +33,7 @@ def test_a_position_with_a_reserve_above_its_funds(topics: Topics) -> None:
 
 
 def test_funds_that_leave_below_a_position_break_nothing(topics: Topics) -> None:
-    """What the open position uses may be withdrawn (fspiop 5.2)."""
+    """What the open position uses may be withdrawn (protocol 5.2)."""
     topics.reserved()
     _reserve_out(topics, FUNDS)
 

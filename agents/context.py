@@ -1,0 +1,80 @@
+"""What the ledger's decisions need beside the tables: the scheme's rules and a copy of its participants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from clearinghub.config import Settings
+from clearinghub.domain.participants.participant import Oracle, Participant, ParticipantDirectory
+from clearinghub.domain.parties.party import PARTY_TYPES
+from clearinghub.domain.quotes.agreement import Policy
+from clearinghub.domain.settlement.interchange_fee import FeeRule
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRules:
+    """How the hub passes quotes on, and whether it stores them; those without expiration for `lifetime_ms`."""
+
+    policy: Policy
+    stored: bool = False
+    lifetime_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerContext:
+    """The rules by which every partition of one hub decides; the same in production, in tests and in the simulation.
+
+    `completed_ahead_ms_max` and `completed_age_ms_max` bound a fulfilment's completedTimestamp against the record's
+    time. What is passed on to a DFSP and has not arrived after `forward_patience_ms` is worthless (ADR 12).
+    """
+
+    hub_name: str
+    participants: ParticipantDirectory
+    on_us_transfers: bool = False
+    confirm_to_payee: bool = True
+    completed_ahead_ms_max: int = 200
+    completed_age_ms_max: int = 300_000
+    fsp_in_bulk_paths: bool = False
+    built_in_oracle_types: frozenset[str] = frozenset(PARTY_TYPES)
+    participants_reference_shapes: bool = False
+    forward_patience_ms: int = 10_000
+    fee_rules: tuple[FeeRule, ...] = ()
+    quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
+
+    @classmethod
+    def of(
+        cls, settings: Settings, participants: ParticipantDirectory, fee_rules: tuple[FeeRule, ...] = ()
+    ) -> LedgerContext:
+        """Return the context that the settings describe."""
+        return cls(
+            settings.hub_name,
+            participants,
+            settings.on_us_transfers,
+            confirm_to_payee=settings.confirm_to_payee,
+            completed_ahead_ms_max=settings.completed_timestamp_ahead_ms_max,
+            completed_age_ms_max=settings.completed_timestamp_age_ms_max,
+            fsp_in_bulk_paths=settings.fsp_in_bulk_paths,
+            forward_patience_ms=settings.forward_patience_ms,
+            built_in_oracle_types=frozenset(settings.built_in_oracle_types),
+            participants_reference_shapes=settings.participants_reference_shapes,
+            fee_rules=fee_rules,
+            quotes=QuoteRules(
+                Policy(settings.hub_name, parties_must_match=settings.quote_parties_must_match),
+                stored=settings.quotes == "stored",
+                lifetime_ms=settings.quote_lifetime_s * 1000,
+            ),
+        )
+
+    @property
+    def oracles(self) -> tuple[Oracle, ...]:
+        """The external oracles that the scheme has registered."""
+        hub = self.participants.get(self.hub_name)
+        return () if hub is None else hub.oracles
+
+    def dfsp(self, name: str) -> Participant | None:
+        """Return the participant of that name, active or not, unless it is the hub or unknown."""
+        return None if name == self.hub_name else self.participants.get(name)
+
+    def is_dfsp(self, name: str) -> bool:
+        """Return whether `name` is a participant other than the hub, active or not."""
+        return self.dfsp(name) is not None
