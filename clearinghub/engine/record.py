@@ -8,6 +8,8 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import orjson
 
+from clearinghub.rows import AnyRow, encode_row, make_row_decoder
+
 Row = TypeVar("Row")
 
 
@@ -35,6 +37,13 @@ class TableSpec(Generic[Row]):
     encode: Callable[[Row], bytes]
     decode: Callable[[bytes], Row]
     index: Callable[[str, Row], Iterable[tuple[bytes, bool]]] | None = None
+
+
+def row_table(
+    name: str, row_type: type[AnyRow], index: Callable[[str, AnyRow], Iterable[tuple[bytes, bool]]] | None = None
+) -> TableSpec[AnyRow]:
+    """Return the declaration of a table whose rows are of one type; see `TableSpec` for `index`."""
+    return TableSpec(name, encode_row, make_row_decoder(row_type), index)
 
 
 class View(Protocol):
