@@ -122,7 +122,7 @@ class Dfsp:
         self._port = port
         self._inbox = inbox
         self._expected: dict[str, asyncio.Future[dict[str, Any]]] = {}  # by the path of the callback
-        self._answers: dict[str, tuple[str, dict[str, Any]]] = {}  # by the id of what was asked: path and body
+        self._answers: dict[str, tuple[str, dict[str, Any]]] = {}  # by the question's id: path and body
         self._credits: dict[str, dict[str, Any]] = {}  # transfers that this DFSP, as payee, has promised to accept
         self._tasks: set[asyncio.Task[None]] = set()
 

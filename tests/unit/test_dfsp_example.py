@@ -71,7 +71,7 @@ def test_the_example_stands_alone() -> None:
         f"tried for {LIMITS.forward_patience_ms // 1000} s only (`CLEARINGHUB_FORWARD_PATIENCE_MS`)",
         f"within {LIMITS.record_timeout_ms // 1000} s (`CLEARINGHUB_RECORD_TIMEOUT_MS`)",
         f"{LIMITS.completed_timestamp_ahead_ms_max / 1000} s ahead",
-        f"{LIMITS.completed_timestamp_age_ms_max // 1000} s behind",
+        f"{LIMITS.completed_timestamp_age_ms_max // 1000} s old",
         f"`Retry-After: {RETRY_AFTER_S}`",
         f"Content-Type may say {', '.join(LIMITS.content_versions[:-1])} or {LIMITS.content_versions[-1]}",
         f"Accept {', '.join(LIMITS.accept_versions[:-1])} or {LIMITS.accept_versions[-1]}",
