@@ -26,20 +26,20 @@ from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import PartitionLostError
-from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Punctuator, PunctuatorView
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
-from clearinghub.kafka.ports import Archive
 from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.ports import Archive
+from clearinghub.process import stop_event, until_stopped
 from clearinghub.roles.fees import load_fee_rules
 from clearinghub.roles.ledger_metrics import LedgerCollector
 from clearinghub.roles.schedule import next_due_of, number_of
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
 from clearinghub.roles.settlement_metrics import show_nothing, show_states
-from clearinghub.roles.signals import stop_event, until_stopped
 from tables.batches import BATCHES
 from tables.bulks import BULKS
 from tables.counters import COUNTERS
