@@ -90,7 +90,7 @@ bench-engine: $(STAMP) ## measure the engine alone
 
 docs: $(STAMP) ## render what is drawn from the code, and build the documents as a site in site/, strictly
 	$(BIN)/python -m clearinghub.tools.state_diagram docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean-data: ## forget the local broker's data and the tables; refuses while the hub runs
 	@for file in run/*.pid; do \
