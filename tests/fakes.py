@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from clearinghub.domain.participants.participant import Participant, decode_participant
-from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Record, TableSpec
 from clearinghub.messages import decode_fields
 from tests.analysts import check_record

@@ -20,7 +20,7 @@ from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.settlement.interchange_fee import FeeRule
 from clearinghub.domain.transfers.transfer import State, Transfer
-from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Record
 from clearinghub.kafka.ports import FrontHealth
 from clearinghub.kafka.topology import load_topology
