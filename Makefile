@@ -69,9 +69,10 @@ mutants: $(STAMP) ## break the code in deliberate ways; each must fail a seed of
 check: lint ## lint, then tidy, packaging, unit and property tests: a minute or two, no broker
 	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/test_manifests.py tests/test_documents.py tests/unit tests/property
 
-lint: $(STAMP) ## format, lint, types
+lint: $(STAMP) ## format, lint, types, who imports whom
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 format: $(STAMP) ## let ruff format and fix what it can

@@ -19,15 +19,15 @@ from clearinghub.engine.record import Punctuator, PunctuatorView
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
-from clearinghub.kafka.ports import Archive
 from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.ports import Archive
+from clearinghub.process import stop_event, until_stopped
 from clearinghub.roles.fees import load_fee_rules
 from clearinghub.roles.ledger_metrics import LedgerCollector
 from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
 from clearinghub.roles.settlement_metrics import show_nothing
-from clearinghub.roles.signals import stop_event, until_stopped
 from tables.parties import PARTIES
 from tables.positions import POSITIONS
 from tables.settlements import SETTLEMENTS

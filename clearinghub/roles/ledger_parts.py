@@ -21,7 +21,7 @@ from agents.transfers.timeout import (
 )
 from clearinghub.config import Settings
 from clearinghub.engine.config import Input
-from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Punctuator, TableSpec
 from clearinghub.kafka.ports import Archive
 from clearinghub.roles.schedule import next_due_of, number_of

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from clearinghub.callbacks.urls import ENDPOINT_TYPES
 from clearinghub.config import Settings
 from clearinghub.domain.errors import ErrorCode, is_defined_error_code
+from clearinghub.domain.participants.endpoints import ENDPOINT_TYPES
 from examples.dfsp import dfsp
 from sandbox import ilp
 from sandbox.behaviour import Behaviour
