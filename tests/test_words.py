@@ -110,7 +110,6 @@ EXCEPTIONS: tuple[tuple[str, str], ...] = ()
 
 # How many places each room has that were written before these rules; a number may only shrink, and goes at zero.
 LEFT: dict[str, int] = {
-    "CHANGELOG.md": 7,
     "agents/alarms.py": 6,
     "agents/bulk": 114,
     "agents/callback_delivery.py": 8,
