@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import orjson
 
-from clearinghub.callbacks.notification import ALARM_RESOURCE
 from clearinghub.callbacks.urls import ALARM_URL_TYPE
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.participants.position import Position
@@ -19,6 +18,7 @@ from clearinghub.domain.participants.threshold import ThresholdBreach, decide_ad
 from clearinghub.domain.time import timestamp_text
 from clearinghub.engine.record import Record, View
 from clearinghub.messages import VERSION, NotificationMessage, encode
+from clearinghub.messages.callbacks import ALARM_RESOURCE
 from tables.participants import PARTICIPANTS
 
 BREACH: Final = "position-threshold-breach"
@@ -88,22 +88,20 @@ class Alarms:
 
     def _notify(self, breach: ThresholdBreach, body: dict[str, Any]) -> None:
         record = self._record
-        line: NotificationMessage = {
-            "v": VERSION,
-            "kind": "notification",
-            "notification_id": f"{record.topic}-{record.partition}-{record.offset}-alarm",
-            "id": f"{BREACH}-{breach.currency}",  # a chain of its own: no payment's callback waits for it
-            "receiver": breach.participant,
-            "source": self._hub_name,
-            "method": "POST",
-            "resource": ALARM_RESOURCE,
-            "endpoint": ALARM_URL_TYPE,
-            "path": "/",
-            "variables": {},
-            "headers": {},
-            "trace": self._trace,
-        }
-        value = encode(line, orjson.dumps(body))
+        message = NotificationMessage(
+            notification_id=f"{record.topic}-{record.partition}-{record.offset}-alarm",
+            id=f"{BREACH}-{breach.currency}",  # an id of its own, so that no payment's callback waits for the alarm
+            receiver=breach.participant,
+            source=self._hub_name,
+            method="POST",
+            resource=ALARM_RESOURCE,
+            endpoint=ALARM_URL_TYPE,
+            path="/",
+            variables={},
+            headers={},
+            trace=self._trace,
+        )
+        value = encode(message, orjson.dumps(body))
         self._view.emit_to_partition("notification", self._view.partition, breach.participant, value)
 
     def _endpoints(self, name: str) -> dict[str, str]:

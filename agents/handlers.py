@@ -12,10 +12,10 @@ from agents.bulk.fulfil import make_on_bulk_fulfil
 from agents.bulk.prepare import make_on_bulk_prepare
 from agents.context import LedgerContext
 from agents.participants.command import on_command
-from agents.parties.batch import make_batch_handlers
-from agents.parties.party import make_on_party
-from agents.parties.party_import import make_on_import
-from agents.quotes.agreement import make_on_agreement
+from agents.parties.batch import on_batch, on_part, on_part_done
+from agents.parties.party import on_oracle_answer, on_party
+from agents.parties.party_import import on_import
+from agents.quotes.agreement import on_agreement
 from agents.settlement.settlement import make_on_settlement
 from agents.transfers.credit import make_on_credit
 from agents.transfers.fulfil import make_on_fulfil
@@ -25,7 +25,15 @@ from agents.transfers.timeout import on_timeout
 from agents.turn import Turn
 from clearinghub.engine.config import Input
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import Message, TimeoutMessage, decode
+from clearinghub.messages import AgreementMessage, Message, TimeoutMessage, decode
+from clearinghub.messages.parties import (
+    OracleAnswerMessage,
+    PartyBatchMessage,
+    PartyImportMessage,
+    PartyMessage,
+    PartyPartDoneMessage,
+    PartyPartMessage,
+)
 
 # What decides one kind of message. A generator lets others work between its steps (see engine/record.py).
 Decide = Callable[[Turn, Any, bytes], Iterator[None] | None]
@@ -53,12 +61,17 @@ INPUT_TOPICS: Final = (
     InputTopic("bulk-fulfil", make_on_bulk_fulfil, is_heavy=True),
     InputTopic("prepare", make_on_prepare),
     InputTopic("bulk-prepare", make_on_bulk_prepare, is_heavy=True),
-    InputTopic("agreement", make_on_agreement),
+    InputTopic("agreement", {AgreementMessage: on_agreement}),
     InputTopic(
         "party",
-        lambda context: make_on_party(
-            context, {**make_batch_handlers(context), "party-import": make_on_import(context)}
-        ),
+        {
+            PartyMessage: on_party,
+            PartyBatchMessage: on_batch,
+            PartyPartMessage: on_part,
+            PartyPartDoneMessage: on_part_done,
+            PartyImportMessage: on_import,
+            OracleAnswerMessage: on_oracle_answer,
+        },
     ),
 )
 

@@ -8,10 +8,11 @@ from typing import Final
 import orjson
 
 from clearinghub.domain.errors import ErrorInformation
-from clearinghub.domain.quotes.agreement import ENDPOINTS, Action, Message
+from clearinghub.domain.quotes.agreement import ENDPOINTS, Action
 from clearinghub.domain.quotes.stored_quote import StoredAnswer
 from clearinghub.engine.record import Record, View
-from clearinghub.messages import VERSION, FailureMessage, NotificationMessage, encode
+from clearinghub.messages import AgreementMessage, FailureMessage, NotificationMessage, encode
+from clearinghub.messages.callbacks import Method
 
 TRANSFER_POST: Final = "FSPIOP_CALLBACK_URL_TRANSFER_POST"
 TRANSFER_PUT: Final = "FSPIOP_CALLBACK_URL_TRANSFER_PUT"
@@ -37,7 +38,7 @@ class Notifier:
         self,
         receiver: str,
         source: str,
-        method: str,
+        method: Method,
         endpoint: str,
         path: str,
         *,
@@ -49,27 +50,23 @@ class Notifier:
     ) -> None:
         """Emit one callback; the fields are those of `NotificationMessage`."""
         record = self._record
-        line: NotificationMessage = {
-            "v": VERSION,
-            "kind": "notification",
-            "notification_id": f"{record.topic}-{record.partition}-{record.offset}-{self._count}",
-            "id": self._subject,
-            "receiver": receiver,
-            "source": source,
-            "method": method,
-            "resource": self._resource,
-            "endpoint": endpoint,
-            "path": path,
-            "variables": variables,
-            "headers": headers,
-            "trace": self._trace,
-        }
-        if failure is not None:
-            line["failure"] = failure
-        if deliver_by_ms is not None:
-            line["deliver_by_ms"] = deliver_by_ms
+        message = NotificationMessage(
+            notification_id=f"{record.topic}-{record.partition}-{record.offset}-{self._count}",
+            id=self._subject,
+            receiver=receiver,
+            source=source,
+            method=method,
+            resource=self._resource,
+            endpoint=endpoint,
+            path=path,
+            variables=variables,
+            headers=headers,
+            trace=self._trace,
+            failure=failure,
+            deliver_by_ms=deliver_by_ms,
+        )
         self._count += 1
-        self._view.emit_to_partition("notification", self._view.partition, receiver, encode(line, body))
+        self._view.emit_to_partition("notification", self._view.partition, receiver, encode(message, body))
 
 
 class TransferNotifier(Notifier):
@@ -80,7 +77,7 @@ class TransferNotifier(Notifier):
         self._variables = {"transferId": transfer_id}
 
     def forward(
-        self, receiver: str, source: str, method: str, endpoint: str, headers: dict[str, str], body: bytes
+        self, receiver: str, source: str, method: Method, endpoint: str, headers: dict[str, str], body: bytes
     ) -> None:
         """Pass a DFSP's own message on: its headers, its signature, its bytes (protocol 1.7)."""
         self._send(receiver, source, method, endpoint, headers, body)
@@ -90,13 +87,13 @@ class TransferNotifier(Notifier):
 
         Of any other failure it hears nothing but the transfer's expiry: the payee may have got the prepare after all.
         """
-        failure: FailureMessage = {
-            "receiver": source,
-            "endpoint": TRANSFER_ERROR,
-            "path": _PATHS[TRANSFER_ERROR].format(self._subject),
-            "variables": self._variables,
-            "no_endpoint_only": True,
-        }
+        failure = FailureMessage(
+            receiver=source,
+            endpoint=TRANSFER_ERROR,
+            path=_PATHS[TRANSFER_ERROR].format(self._subject),
+            variables=self._variables,
+            no_endpoint_only=True,
+        )
         self._send(payee, source, "POST", TRANSFER_POST, headers, body, failure)
 
     def put(self, receiver: str, body: dict[str, object]) -> None:
@@ -119,7 +116,7 @@ class TransferNotifier(Notifier):
         self,
         receiver: str,
         source: str,
-        method: str,
+        method: Method,
         endpoint: str,
         headers: dict[str, str],
         body: bytes,
@@ -161,25 +158,22 @@ class AgreementNotifier(Notifier):
         self._endpoint = ENDPOINTS[resource]
         self._path = f"/{resource}/{subject}"
 
-    def forward(self, message: Message, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Pass a DFSP's own message on; its sender hears of it when it does not arrive, unless it was an error."""
-        failure: FailureMessage = {
-            "receiver": message.source,
-            "endpoint": self._endpoint,
-            "path": f"{self._path}/error",
-            "variables": {},
-        }
+    def forward(self, message: AgreementMessage, body: bytes) -> None:
+        """Forward a DFSP's message; unless it is an error, its sender is notified if it cannot be delivered."""
+        failure = FailureMessage(
+            receiver=message.source, endpoint=self._endpoint, path=f"{self._path}/error", variables={}
+        )
         self.send(
             message.destination,
             message.source,
             _METHODS[message.action],
             self._endpoint,
-            path,
+            message.path,
             variables={},
-            headers=headers,
+            headers=message.headers,
             body=body,
             deliver_by_ms=self._deliver_by_ms,
-            failure=None if message.action is Action.FAIL else failure,
+            failure=None if message.action is Action.ERROR else failure,
         )
 
     def answer(self, receiver: str, source: str, answer: StoredAnswer) -> None:
@@ -211,5 +205,10 @@ class AgreementNotifier(Notifier):
         )
 
 
-_METHODS: Final = {Action.ASK: "POST", Action.LOOK: "GET", Action.ANSWER: "PUT", Action.FAIL: "PUT"}
+_METHODS: Final[Mapping[Action, Method]] = {
+    Action.REQUEST: "POST",
+    Action.QUERY: "GET",
+    Action.ANSWER: "PUT",
+    Action.ERROR: "PUT",
+}
 _PATHS: Final = {TRANSFER_POST: "/transfers", TRANSFER_PUT: "/transfers/{}", TRANSFER_ERROR: "/transfers/{}/error"}

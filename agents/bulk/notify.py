@@ -14,6 +14,7 @@ from clearinghub.domain.bulk.lookup import LineView, bulk_body, line_view, taken
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.engine.record import Record, View
 from clearinghub.messages import FailureMessage
+from clearinghub.messages.callbacks import Method
 from tables.transfers import TRANSFERS
 
 BULK_POST: Final = "FSPIOP_CALLBACK_URL_BULK_TRANSFER_POST"
@@ -38,13 +39,13 @@ class BulkNotifier(Notifier):
 
         Of any other failure it hears nothing but the bulk's expiry: the payee may have got the bulk after all.
         """
-        failure: FailureMessage = {
-            "receiver": payer,
-            "endpoint": BULK_ERROR,
-            "path": f"{self._path(payer)}/error",
-            "variables": {"id": self._bulk_id},
-            "no_endpoint_only": True,
-        }
+        failure = FailureMessage(
+            receiver=payer,
+            endpoint=BULK_ERROR,
+            path=f"{self._path(payer)}/error",
+            variables={"id": self._bulk_id},
+            no_endpoint_only=True,
+        )
         self._tell(payee, "POST", BULK_POST, "/bulkTransfers", body, failure)
 
     def error(self, receiver: str, error: ErrorInformation) -> None:
@@ -76,7 +77,13 @@ class BulkNotifier(Notifier):
         return f"/{receiver}{path}" if self._fsp_in_paths else path
 
     def _tell(
-        self, receiver: str, method: str, endpoint: str, path: str, body: bytes, failure: FailureMessage | None = None
+        self,
+        receiver: str,
+        method: Method,
+        endpoint: str,
+        path: str,
+        body: bytes,
+        failure: FailureMessage | None = None,
     ) -> None:
         self.send(
             receiver,

@@ -12,7 +12,7 @@ from clearinghub.config import Settings
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.ports import LedgerUnavailableError
-from clearinghub.messages import decode_fields
+from clearinghub.messages import split
 from web.ledger.reader import HttpLedgerReader
 
 READ_TIMEOUT_S: Final = 5.0
@@ -52,7 +52,7 @@ class KafkaPacketReader:
             raise LedgerUnavailableError(f"{place.topic}/{partition} at {offset}") from error
         finally:
             await consumer.stop()
-        _line, body = decode_fields(record.value)
+        _header, body = split(record.value)
         return _packet_in(orjson.loads(body), transfer) if record.offset == offset else None
 
 

@@ -11,10 +11,10 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from msgspec import UNSET
 from rich.console import Console
 from rich.table import Table
 
@@ -22,7 +22,7 @@ from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.broker import find_running_broker
 from clearinghub.kafka.recorder import KafkaRecorder
-from clearinghub.messages import MalformedMessageError, decode_fields
+from clearinghub.messages import DeadLetterMessage, MalformedMessageError, NotificationMessage, decode_as
 
 FETCH_TIMEOUT_MS: Final = 2_000
 EXIT_OK: Final = 0
@@ -51,11 +51,11 @@ async def run(settings: Settings, arguments: Sequence[str]) -> int:
     recorder = KafkaRecorder(settings)
     await recorder.start()
     try:
-        async for about, value in given_up(settings):
-            receiver = str(about.get("receiver", ""))
-            if about.get("timestampMs", 0) < since_ms or (chosen.receiver and receiver != chosen.receiver):
+        async for letter, value in given_up(settings):
+            receiver = str(letter.receiver)
+            if letter.timestamp_ms < since_ms or (chosen.receiver and receiver != chosen.receiver):
                 continue
-            counted[receiver, str(about.get("error"))] += 1
+            counted[receiver, letter.error] += 1
             if not chosen.dry_run:
                 await recorder.record("notification", receiver, value)
     finally:
@@ -64,7 +64,7 @@ async def run(settings: Settings, arguments: Sequence[str]) -> int:
     return EXIT_OK
 
 
-async def given_up(settings: Settings) -> AsyncIterator[tuple[dict[str, Any], bytes]]:
+async def given_up(settings: Settings) -> AsyncIterator[tuple[DeadLetterMessage, bytes]]:
     """Every dead letter that is a callback, with what is known of it, up to the topic's present end."""
     place = TopicPartition(settings.topic("dead-letter"), 0)
     consumer = AIOKafkaConsumer(
@@ -87,17 +87,16 @@ async def given_up(settings: Settings) -> AsyncIterator[tuple[dict[str, Any], by
         await consumer.stop()
 
 
-def _callback(value: bytes) -> tuple[dict[str, Any], bytes] | None:
-    """What is known of a dead letter and the record it holds, if that is a callback that was given up."""
-    line, separator, held = value.partition(b"\n")
+def _callback(value: bytes) -> tuple[DeadLetterMessage, bytes] | None:
+    """Return a dead letter and the callback in it, or None if it holds no callback that was given up."""
     try:
-        about = orjson.loads(line)
-        if not separator or about.get("topic") != "notification" or "receiver" not in about:
+        letter, record = decode_as(DeadLetterMessage, value)
+        if letter.topic != "notification" or letter.receiver is UNSET:
             return None
-        decode_fields(held)
-    except (orjson.JSONDecodeError, MalformedMessageError, AttributeError):
+        decode_as(NotificationMessage, record)
+    except MalformedMessageError:
         return None
-    return about, held
+    return letter, record
 
 
 def _show(counted: Counter[tuple[str, str]], *, dry_run: bool) -> None:

@@ -15,7 +15,7 @@ from agents.context import LedgerContext
 from agents.dead_letter import make_on_poison_record
 from agents.handlers import make_handlers
 from agents.transfers.timeout import make_due_punctuator
-from clearinghub.callbacks.oracles.question import OracleAnswer, OracleQuestion
+from clearinghub.callbacks.oracles.http_client import OracleAnswer, OracleQuestion
 from clearinghub.config import Settings
 from clearinghub.engine.record import Handler, Record
 from clearinghub.messages import decode_fields
@@ -110,8 +110,8 @@ class LedgerRecorder(FakeRecorder):
         """What the callbacks role does: ask, and write the answer to topic `party`."""
         self.questions.append(question)
         value = question.answered(self.answers.pop(0))
-        view = self.ledger.views[zlib.crc32(question.reply_key.encode()) % PARTITIONS]
-        self.decide(view, "party", question.reply_key, value)
+        view = self.ledger.views[zlib.crc32(question.message.reply_key.encode()) % PARTITIONS]
+        self.decide(view, "party", question.message.reply_key, value)
 
     @staticmethod
     def _callbacks(emitted: list[Emitted]) -> Iterator[Callback]:

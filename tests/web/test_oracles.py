@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clearinghub.callbacks.oracles.question import NO_ANSWER, OracleAnswer
+from clearinghub.callbacks.oracles.http_client import NO_ANSWER, OracleAnswer, sent_headers
 from tests.web.admin_world import PARTITIONS, Operator
 from tests.web.exchange import Callback
 from tests.web.party_world import (
@@ -52,7 +52,8 @@ def answers(dfsps: PartyDfsps, *given: OracleAnswer) -> None:
 
 def asked(dfsps: PartyDfsps) -> list[tuple[str, str, Any]]:
     return [
-        (one.method, one.url, json.loads(one.body) if one.body else None) for one in dfsps.exchange.ledger.questions
+        (one.message.method, one.message.url, json.loads(one.body) if one.body else None)
+        for one in dfsps.exchange.ledger.questions
     ]
 
 
@@ -144,7 +145,7 @@ async def test_a_lookup(dfsps: PartyDfsps) -> None:
 
     assert [("GET", f"{URL}/participants{ID}", None)] == asked(dfsps)
     assert [Callback(fsp, PAYER, "GET", f"/parties{ID}", None) for fsp in (PAYEE, STRANGER)] == heard
-    headers = dfsps.exchange.ledger.questions[0].headers
+    headers = sent_headers(dfsps.exchange.ledger.questions[0].message.headers)
     assert (PAYER, media("participants")) == (headers["fspiop-source"], headers["content-type"])
     assert media("participants", "1") == headers["accept"]
 
@@ -283,7 +284,7 @@ async def test_which_oracle_is_asked(dfsps: PartyDfsps) -> None:
     assert error_of(path, "3003", description) == await dfsps.heard("GET", f"{path}?currency=XTS")
     oracle_of = {one["currency"]: one["oracleId"] for one in (await dfsps.exchange.operator.get("/oracles")).json}
     questions = dfsps.exchange.ledger.questions
-    assert [oracle_of["EUR"], oracle_of["USD"]] == [one.oracle_id for one in questions]
+    assert [oracle_of["EUR"], oracle_of["USD"]] == [one.message.oracle for one in questions]
 
 
 async def test_types_that_the_built_in_oracle_does_not_serve() -> None:
@@ -303,8 +304,8 @@ async def test_an_oracle_that_is_taken_away_between_two_questions(dfsps: PartyDf
     assert 204 == (await dfsps.exchange.operator.send("DELETE", f"/oracles/{oracle['oracleId']}")).status
 
     ledger = dfsps.exchange.ledger
-    view = ledger.ledger.views[zlib.crc32(question.reply_key.encode()) % PARTITIONS]
-    ledger.decide(view, "party", question.reply_key, question.answered(listing({"fspId": PAYEE})))
+    view = ledger.ledger.views[zlib.crc32(question.message.reply_key.encode()) % PARTITIONS]
+    ledger.decide(view, "party", question.message.reply_key, question.answered(listing({"fspId": PAYEE})))
 
     assert hub_put(f"/participants{ID}", {"fspId": PAYEE}, PAYEE) == dfsps.exchange.heard()
     assert error_of(f"/parties{ID}", *NO_PROXY) == await dfsps.heard("GET", f"/parties{ID}")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from clearinghub.messages import VERSION, encode
+from clearinghub.messages import encode
+from clearinghub.messages.parties import PartyPartDoneMessage, PartyPartMessage
 from tables.batches import BATCHES
 from tables.parties import PARTIES
 from tests.fakes import MemoryView
@@ -48,7 +49,7 @@ async def reference() -> AsyncIterator[PartyDfsps]:
 def kept(dfsps: PartyDfsps) -> dict[str, Any]:
     """All rows of the built-in oracle."""
     views = dfsps.exchange.ledger.ledger.views
-    return {key: row for view in views for key, row in view.rows(PARTIES).items()}
+    return {key: row.entries for view in views for key, row in view.rows(PARTIES).items()}
 
 
 async def found(dfsps: PartyDfsps, path: str = ID, currency: str | None = None) -> Any:
@@ -218,16 +219,18 @@ async def test_a_batch_whose_part_makes_the_code_raise(dfsps: PartyDfsps) -> Non
 
     dfsps.exchange.ledger.fail(topic, key, value)
     assert error == dfsps.exchange.heard()
-    part = {"v": VERSION, "kind": "party-part", "batch": f"{REQUEST_ID}/{PAYEE}"}
+    part = PartyPartMessage(
+        batch=f"{REQUEST_ID}/{PAYEE}", run="0-0", part="p0", home=0, source=PAYEE, currency=None, items={}
+    )
     dfsps.exchange.ledger.fail(topic, key, encode(part))
     assert error == dfsps.exchange.heard()
 
 
 async def test_parts_of_a_batch_that_was_sent_again_count_no_more(dfsps: PartyDfsps) -> None:
     view = MemoryView(0, PARTITIONS)
-    done = {"v": VERSION, "kind": "party-part-done", "batch": f"{REQUEST_ID}/{PAYEE}", "part": "p0", "errors": []}
+    done = PartyPartDoneMessage(batch=f"{REQUEST_ID}/{PAYEE}", run="0-0", part="p0", errors={})
 
-    dfsps.exchange.ledger.decide(view, "party", REQUEST_ID, encode({**done, "run": "0-0"}))
+    dfsps.exchange.ledger.decide(view, "party", REQUEST_ID, encode(done))
 
     assert {} == view.rows(BATCHES)
     assert [] == dfsps.exchange.heard()
