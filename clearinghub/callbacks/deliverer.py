@@ -30,7 +30,7 @@ from clearinghub.callbacks.sender import (
     backoff_ms,
 )
 from clearinghub.config import Settings
-from clearinghub.kafka.ports import Participants
+from clearinghub.ports import Participants
 from clearinghub.security.signature import Signer
 
 ROOM_POLL_S: Final = 0.02

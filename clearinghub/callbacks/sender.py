@@ -13,10 +13,10 @@ import structlog
 from clearinghub.callbacks.headers import UnsafeHeader, outbound_headers
 from clearinghub.callbacks.http_client import DestinationError, Transport
 from clearinghub.callbacks.notification import Notification
-from clearinghub.callbacks.urls import Unrenderable, render_url
 from clearinghub.config import Settings
-from clearinghub.kafka.ports import Participants
+from clearinghub.domain.participants.endpoints import Unrenderable, render_url
 from clearinghub.messages import NotificationMessage
+from clearinghub.ports import Participants
 from clearinghub.security.signature import HEADER as SIGNATURE_HEADER
 from clearinghub.security.signature import Signer
 

@@ -8,8 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from clearinghub.domain.errors import ErrorInformation
-from clearinghub.domain.parties.batch import BatchItem
-from clearinghub.domain.parties.party import PartyId
+from clearinghub.domain.parties.party import BatchItem, PartyId
 from clearinghub.messages.codec import Message
 
 PartyMethod: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from clearinghub.domain.quotes.agreement import Action
 from clearinghub.messages.codec import Message
 
+__all__ = ["Action", "AgreementMessage"]
+
 
 class AgreementMessage(Message, frozen=True, kw_only=True, tag="agreement"):
     """A message of one DFSP to another, keyed by the id of what it is about; its body follows the header.

@@ -14,11 +14,10 @@ from msgspec.structs import replace
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.parties.batch import BatchItem
-from clearinghub.domain.parties.party import PartyId, identifier_rejection
-from clearinghub.kafka.ports import Participants, Recorder
+from clearinghub.domain.parties.party import BatchItem, PartyId, identifier_rejection
 from clearinghub.messages import encode
 from clearinghub.messages.parties import PartyBatchMessage, PartyMessage, PartyMethod
+from clearinghub.ports import Participants, Recorder
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
 from web.fspiop.parties_schemas import (
     PARTICIPANT_ANSWER,

@@ -15,9 +15,9 @@ from pydantic import TypeAdapter
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
-from clearinghub.domain.quotes.agreement import BULK_QUOTES, QUOTES, Action
-from clearinghub.kafka.ports import Recorder
-from clearinghub.messages import AgreementMessage, encode
+from clearinghub.messages import encode
+from clearinghub.messages.quotes import Action, AgreementMessage
+from clearinghub.ports import Recorder
 from web.fspiop.authorization_query import check_authorization_query
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
 from web.fspiop.quotes_responses import (
@@ -169,9 +169,9 @@ class AgreementResource:
 
 def _fields_of_request(resource: str, content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a request that the ledger reads; of a bulk the first quote counts (protocol 7.2)."""
-    if resource not in (QUOTES, BULK_QUOTES):
+    if resource not in ("quotes", "bulkQuotes"):
         return {}
-    quote = content["individualQuotes"][0] if resource == BULK_QUOTES else content
+    quote = content["individualQuotes"][0] if resource == "bulkQuotes" else content
     return {
         "currency": quote["amount"]["currency"],
         "payer_fsp": content["payer"]["partyIdInfo"].get("fspId"),
@@ -182,7 +182,7 @@ def _fields_of_request(resource: str, content: Mapping[str, Any]) -> dict[str, A
 
 
 def _currency_of_answer(resource: str, content: Mapping[str, Any]) -> str | None:
-    if resource != QUOTES:
+    if resource != "quotes":
         return None
     currency: str = content.get("payeeReceiveAmount", content["transferAmount"])["currency"]
     return currency

@@ -7,25 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 from clearinghub.domain.errors import ErrorInformation
-from clearinghub.domain.parties.party import PartyId
+from clearinghub.domain.parties.party import BatchItem
 from clearinghub.rows import Row
-
-
-class BatchItem(msgspec.Struct, frozen=True, array_like=True):
-    """One party of a batch, with the FSP that the request names for it."""
-
-    party: PartyId
-    fsp: str | None
-
-    def as_json(self) -> dict[str, str]:
-        """Return the PartyIdInfo of the request, without its extensions."""
-        named = {
-            "partyIdType": self.party.id_type,
-            "partyIdentifier": self.party.identifier,
-            "partySubIdOrType": self.party.sub_id,
-            "fspId": self.fsp,
-        }
-        return {name: value for name, value in named.items() if value is not None}
 
 
 class Batch(Row, frozen=True, array_like=True):

@@ -50,6 +50,23 @@ class PartyId(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.id_type}/{self.identifier}"
 
 
+class BatchItem(msgspec.Struct, frozen=True, array_like=True):
+    """One party of a batch, with the FSP that the request names for it."""
+
+    party: PartyId
+    fsp: str | None
+
+    def as_json(self) -> dict[str, str]:
+        """Return the PartyIdInfo of the request, without its extensions."""
+        named = {
+            "partyIdType": self.party.id_type,
+            "partyIdentifier": self.party.identifier,
+            "partySubIdOrType": self.party.sub_id,
+            "fspId": self.fsp,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
 class PartyEntry(msgspec.Struct, frozen=True, array_like=True):
     """One FSP that has a party; `currency` is None if it has the party in all currencies."""
 

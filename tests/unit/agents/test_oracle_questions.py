@@ -9,9 +9,9 @@ from agents.oracle_questions import OracleAgent
 from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.callbacks.oracles.http_client import OracleAnswer, OracleQuestion
 from clearinghub.engine.record import Record
-from clearinghub.kafka.ports import RecorderBusyError
 from clearinghub.messages import decode_as, encode
 from clearinghub.messages.parties import OracleAnswerMessage
+from clearinghub.ports import RecorderBusyError
 from tests.unit.callbacks.oracles.samples import REQUEST, question
 
 PLACE = ("oracle", 0)

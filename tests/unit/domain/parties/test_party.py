@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from clearinghub.config import Settings
 from clearinghub.domain.errors import ErrorInformation, Rejection
-from clearinghub.domain.parties.batch import Batch, BatchItem
+from clearinghub.domain.parties.batch import Batch
 from clearinghub.domain.parties.party import (
     ENTRIES_MAX,
     PARTY_TYPES,
+    BatchItem,
     Entries,
     PartyEntry,
     PartyId,
@@ -27,6 +28,7 @@ from tables.parties import PARTIES
 
 ENTRIES = st.lists(
     st.builds(
+        BatchItem,
         PartyEntry,
         st.sampled_from(["alpha", "beta", "gamma"]),
         st.sampled_from([None, "1"]),
