@@ -110,8 +110,6 @@ EXCEPTIONS: tuple[tuple[str, str], ...] = ()
 
 # How many places each room has that were written before these rules; a number may only shrink, and goes at zero.
 LEFT: dict[str, int] = {
-    "ARCHITECTURE.md": 6,
-    "CHANGELOG.md": 7,
     "agents/alarms.py": 6,
     "agents/bulk": 114,
     "agents/callback_delivery.py": 8,
@@ -124,11 +122,6 @@ LEFT: dict[str, int] = {
     "agents/settlement": 120,
     "agents/transfers": 95,
     "agents/turn.py": 1,
-    "bench/engine.py": 3,
-    "bench/generator": 3,
-    "bench/load": 30,
-    "bench/neighbours.py": 9,
-    "bench/settlement.py": 1,
     "clearinghub/__main__.py": 3,
     "clearinghub/callbacks": 111,
     "clearinghub/config.py": 9,
@@ -140,7 +133,6 @@ LEFT: dict[str, int] = {
     "clearinghub/security": 29,
     "clearinghub/tools": 276,
     "clearinghub/yaml_file.py": 2,
-    "docs/operators.md": 2,
     "sandbox/agreement.py": 9,
     "sandbox/behaviour.py": 2,
     "sandbox/bulk.py": 1,
