@@ -28,7 +28,6 @@ from tables.parties import PARTIES
 
 ENTRIES = st.lists(
     st.builds(
-        BatchItem,
         PartyEntry,
         st.sampled_from(["alpha", "beta", "gamma"]),
         st.sampled_from([None, "1"]),
