@@ -64,7 +64,7 @@ class OracleAgent:
             task.add_done_callback(self._pending.discard)
 
     async def close(self) -> None:
-        """Stop asking; questions without an answer are asked again by the next reader of the partition."""
+        """Cancel the open questions; the next reader of the partition sends them again."""
         for task in tuple(self._pending):
             task.cancel()
         await asyncio.gather(*self._pending, return_exceptions=True)
