@@ -17,11 +17,8 @@ from agents.quotes.agreement import make_quote_punctuator
 from agents.settlement.retention import make_settlement_retention_punctuator
 from agents.settlement.settlement import make_scheme_punctuator
 from agents.settlement.windows import make_window_punctuator
-from agents.transfers.timeout import (
-    make_bulk_retention_punctuator,
-    make_due_punctuator,
-    make_retention_punctuator,
-)
+from agents.transfers.retention import make_bulk_retention_punctuator, make_retention_punctuator
+from agents.transfers.timeout import make_bulk_due_punctuator, make_due_punctuator
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
@@ -128,7 +125,7 @@ def ledger_config(
         on_open=make_announcement(worker_url(settings)),
         punctuators=(
             make_due_punctuator(),
-            make_due_punctuator(BULKS, "bulk-fulfil", "bulk-timeout"),
+            make_bulk_due_punctuator(),
             make_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_bulk_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_quote_punctuator(settings.quote_retention_s * 1000),

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from agents.context import LedgerContext
+from agents.handlers import make_handlers
 from agents.participants.command import on_command
 from agents.posting import move_account
 from agents.settlement.netting import book_commit
-from agents.settlement.settlement import make_on_settlement, publish_scheme
+from agents.settlement.settlement import publish_scheme
 from agents.settlement.windows import latest_window, make_window_punctuator
-from agents.transfers.credit import make_on_credit
 from clearinghub.domain.participants.participant import Account, Participant, SettlementModel
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.settlement.settlement import Settlement
@@ -76,10 +76,7 @@ class SettlementWorld:
 
     def __post_init__(self) -> None:
         context = LedgerContext(HUB, FakeParticipants())
-        self.handlers: dict[str, Handler] = {
-            "credit": make_on_credit(context),
-            "settlement": make_on_settlement(context),
-        }
+        self.handlers: dict[str, Handler] = make_handlers(context)
         for number, name in enumerate(HOME, start=1):
             self._join(name, number)
         hub = self.views[0].get(PARTICIPANTS, HUB)

@@ -15,12 +15,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
 
 from agents.context import LedgerContext
+from agents.handlers import make_handlers
 from agents.participants.command import on_command
 from agents.posting import move_account
 from agents.settlement.netting import book_commit
-from agents.settlement.settlement import make_on_settlement
 from agents.settlement.windows import make_window_punctuator
-from agents.transfers.credit import make_on_credit
 from clearinghub.config import Settings
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.transfers.transfer import State
@@ -185,7 +184,7 @@ class LedgerInMemory(CoordinatorInMemory):
 
     def _handle(self, one: Emitted) -> None:
         context = LedgerContext("Hub", self.participants)
-        handler = (make_on_credit if one.topic == "credit" else make_on_settlement)(context)
+        handler = make_handlers(context)[one.topic]
         view = self._view(one.key) if one.partition is None else self.views[one.partition]
         handler(Offsets(one.topic, view.partition).record(one.value, self.now_ms, one.key), view)
         self._deliver(view.take())

@@ -14,12 +14,11 @@ from aiohttp.test_utils import TestClient
 from agents.context import LedgerContext
 from agents.dead_letter import make_on_poison_record
 from agents.handlers import make_handlers
-from agents.transfers.timeout import make_due_punctuator
+from agents.transfers.timeout import make_bulk_due_punctuator, make_due_punctuator
 from clearinghub.callbacks.oracles.question import OracleAnswer, OracleQuestion
 from clearinghub.config import Settings
 from clearinghub.engine.record import Handler, Record
 from clearinghub.messages import decode_fields
-from tables.bulks import BULKS
 from tests.fakes import Emitted, MemoryView, Offsets
 from tests.web.admin_world import PARTITIONS, LedgerInMemory, Operator, an_operator
 from tests.web.fspiop_client import (
@@ -91,7 +90,7 @@ class LedgerRecorder(FakeRecorder):
         """Remind of what is due."""
         for view in self.ledger.views:
             make_due_punctuator()(view, self.ledger.now_ms)
-            make_due_punctuator(BULKS, "bulk-fulfil", "bulk-timeout")(view, self.ledger.now_ms)
+            make_bulk_due_punctuator()(view, self.ledger.now_ms)
             self.follow(view)
 
     def follow(self, view: MemoryView) -> None:
