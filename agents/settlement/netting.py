@@ -51,7 +51,7 @@ def book_commit(view: View, hub_name: str, transfer: Transfer, trace: str | None
         entry=PRINCIPLE_VALUE,
         window=window,
         counterparty=transfer.payer if settlement_method.by_pairs else "",
-        settles_into=settlement_method.settlement_account_type,
+        settles_into=settlement_method.settlement_account_type or "",
         trace=trace,
     )
     if settlement_method.settlement_account_type is not None:
@@ -106,7 +106,7 @@ def settle_gross(
 def count_credit(view: View, credit: CreditMessage) -> None:
     """Count a credit in the window of its commit, whatever window this partition is in by now."""
     assert credit.window is not None
-    granularity = NET if credit.settles_into is None else GROSS
+    granularity = GROSS if credit.settles_into else NET
     netting_group = NettingGroup(credit.currency, credit.account_type, granularity)
     key = NetKey(credit.window, netting_group, Party(credit.participant, credit.counterparty))
     _count(view, key, credit.change)

@@ -17,5 +17,5 @@ def on_credit(turn: Turn, message: CreditMessage, _body: bytes) -> None:
     if message.window is None:
         return  # funds in or out, which no settlement counts
     count_credit(view, message)
-    if message.settles_into is not None:
+    if message.settles_into:
         settle_gross(view, message.id, name, currency, message.settles_into, change, turn.now_ms)

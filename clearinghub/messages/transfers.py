@@ -71,7 +71,7 @@ class CreditMessage(Message, frozen=True, kw_only=True, tag="credit"):
     entry: str
     window: int | None = None
     counterparty: str = ""
-    settles_into: str | None = None
+    settles_into: str = ""
 
 
 class TimeoutMessage(Message, frozen=True, kw_only=True, tag="timeout"):

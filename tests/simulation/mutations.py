@@ -176,7 +176,7 @@ MUTANTS: Final = (
     Mutant(
         "settlement-method-of-the-payees-partition",
         "agents/settlement/netting.py",
-        "granularity = NET if credit.settles_into is None else GROSS",
+        "granularity = GROSS if credit.settles_into else NET",
         "granularity = settlement_method_of(scheme_copy(view).models, credit.currency, POSITION).granularity",
     ),
     Mutant(
