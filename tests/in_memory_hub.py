@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable
+from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from aiohttp.web import Application
@@ -24,6 +25,7 @@ from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Record
 from clearinghub.kafka.ports import FrontHealth
 from clearinghub.kafka.topology import load_topology
+from clearinghub.messages import VERSION, CommandMessage, encode
 from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -81,6 +83,7 @@ class InMemoryHub(FakeRecorder):
         self._offsets: defaultdict[TopicPartition, int] = defaultdict(int)
         self._records_written = 0
         self._commits = 0
+        self._command_numbers = count(1)
         self._parts = ledger_parts(settings, self.context)
         self._handlers: dict[str, Handler] = {one.topic: one.handler for one in self._parts.inputs}
         topics = load_topology().topics.values()
@@ -119,6 +122,22 @@ class InMemoryHub(FakeRecorder):
         """Write a record of an input topic; without a partition, to that of its key."""
         self._append(Emitted(topic, key, value, partition))
         self._deliver_if_at_once()
+
+    def command(self, name: str, participant: str, args: dict[str, Any]) -> str:
+        """Write an operator's command; return the correlation id that its reply will have."""
+        correlation_id = f"c-{next(self._command_numbers)}"
+        message: CommandMessage = {
+            "v": VERSION,
+            "kind": "command",
+            "name": name,
+            "participant": participant,
+            "correlation_id": correlation_id,
+            "reply_to": "ingress-0",
+            "args": {"hub_name": self.settings.hub_name, **args},
+            "trace": "00-trace",
+        }
+        self.write("command", participant, encode(message))
+        return correlation_id
 
     def dead_letter(self, topic: str, key: str, value: bytes) -> None:
         """Do what the engine does when the handler has raised for a record: answer whoever sent it."""

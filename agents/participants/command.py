@@ -102,7 +102,7 @@ def on_command(record: Record, view: View) -> None:
         return
     key = f"{record.topic}-{record.partition}-{record.offset}"
     args, trace = line["args"], line["trace"]
-    context = LedgerContext(args.get("hub_name", ""), cast("ParticipantDirectory", None))  # asked for its name alone
+    context = LedgerContext(args.get("hub_name", ""), cast("ParticipantDirectory", None))  # only the name is read
     turn = Turn(record, view, context, trace, record.timestamp_ms)
     command = _Command(line["participant"], args, view, record.timestamp_ms, key, trace, turn)
     handler = COMMANDS.get(line["name"])

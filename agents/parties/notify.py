@@ -20,7 +20,7 @@ BATCH_PUT_ERROR: Final = f"{_PREFIX}PARTICIPANT_BATCH_PUT_ERROR"
 
 
 class PartyNotifier(Notifier):
-    """The callbacks that a request about one party leads to; `asked` is its PartyMessage."""
+    """The callbacks that a request about one party leads to."""
 
     def __init__(self, turn: Turn, asked: Mapping[str, Any]) -> None:
         super().__init__(turn._replace(trace=asked["trace"]), asked["resource"], asked["path"])
