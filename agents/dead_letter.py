@@ -1,4 +1,4 @@
-"""A record whose handler raised is on the dead letter; whoever sent it hears 2001 (design 4)."""
+"""What the sender of a poison record is told: error 2001, for the record itself is on the dead letter (design 4)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import structlog
 
 from agents.bulk.notify import BulkNotifier
 from agents.context import LedgerContext
-from agents.notify import AgreementNotifier, TransferNotifier
+from agents.notify import TransferNotifier
 from agents.parties.notify import notify_of_failure
+from agents.quotes.notify import AgreementNotifier
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import VERSION, AgreementMessage, Message, ReplyMessage, decode, decode_fields, encode
+from clearinghub.messages import VERSION, MalformedMessageError, ReplyMessage, decode, decode_fields, encode
+from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage
 from clearinghub.messages.parties import (
     OracleAnswerMessage,
     PartyBatchMessage,
@@ -20,6 +22,8 @@ from clearinghub.messages.parties import (
     PartyPartDoneMessage,
     PartyPartMessage,
 )
+from clearinghub.messages.quotes import AgreementMessage
+from clearinghub.messages.transfers import FulfilMessage, GetMessage, PrepareMessage
 
 log = structlog.get_logger(__name__)
 
@@ -27,37 +31,47 @@ _FAILED = Rejection(ErrorCode.INTERNAL_SERVER_ERROR)
 
 
 def make_on_poison_record(context: LedgerContext) -> Handler:
-    """Tells the sender of a DFSP's message by callback, the ingress of a command by reply; others have no sender."""
+    """Return the handler of records that were dead-lettered because their own handler raised.
+
+    The sender of a DFSP's message is notified by a callback, the ingress of a command by a reply.
+    """
 
     def on_poison_record(record: Record, view: View) -> None:
-        line, _body = decode_fields(record.value)
-        log.error("record-set-aside", kind=line["kind"], transfer=line.get("id"), trace=line.get("trace"))
-        if record.topic in ("agreement", "party"):
+        try:
             message, _body = decode(record.value)
-            _notify_sender(Turn(record, view, context, message.trace, record.timestamp_ms), message)
-        elif line["kind"] in ("prepare", "fulfil", "get"):
-            notifier = TransferNotifier(record, view, line["id"], line["trace"], context.hub_name)
-            notifier.error(line["source"], ErrorInformation.of(_FAILED))
-        elif line["kind"] in ("bulk-prepare", "bulk-fulfil", "bulk-get"):
-            bulks = BulkNotifier(record, view, line["id"], line["trace"], context)
-            bulks.error(line["source"], ErrorInformation.of(_FAILED))
-        elif line["kind"] == "command":
-            _reply(view, line["correlation_id"], line["reply_to"])
+        except MalformedMessageError:
+            _notify_untyped(record, view)
+            return
+        turn = Turn(record, view, context, message.trace, record.timestamp_ms)
+        log.error("record-dead-lettered", kind=type(message).__name__, trace=message.trace)
+        match message:
+            case PrepareMessage() | FulfilMessage() | GetMessage():
+                TransferNotifier(turn, message.id).error(message.source, ErrorInformation.of(_FAILED))
+            case BulkPrepareMessage() | BulkFulfilMessage() | BulkGetMessage():
+                BulkNotifier(turn, message.id).error(message.source, ErrorInformation.of(_FAILED))
+            case AgreementMessage():
+                AgreementNotifier(turn, message).error(ErrorInformation.of(_FAILED))
+            case (
+                PartyMessage()
+                | PartyBatchMessage()
+                | PartyPartMessage()
+                | PartyPartDoneMessage()
+                | OracleAnswerMessage()
+            ):
+                notify_of_failure(turn, message, ErrorInformation.of(_FAILED))
+            case PartyImportMessage():
+                _reply(view, message.correlation_id, message.reply_to)
+            case _:
+                pass  # written by the ledger itself: no sender waits for anything
 
     return on_poison_record
 
 
-def _notify_sender(turn: Turn, message: Message) -> None:
-    match message:
-        case AgreementMessage():
-            notifier = AgreementNotifier(
-                turn.record, turn.view, message.resource, message.id, turn.trace, turn.hub_name, deliver_by_ms=0
-            )
-            notifier.error(message.source, ErrorInformation.of(_FAILED))
-        case PartyImportMessage():
-            _reply(turn.view, message.correlation_id, message.reply_to)
-        case PartyMessage() | PartyBatchMessage() | PartyPartMessage() | PartyPartDoneMessage() | OracleAnswerMessage():
-            notify_of_failure(turn, message, ErrorInformation.of(_FAILED))
+def _notify_untyped(record: Record, view: View) -> None:
+    fields, _body = decode_fields(record.value)
+    log.error("record-dead-lettered", kind=fields["kind"], trace=fields.get("trace"))
+    if fields["kind"] == "command":
+        _reply(view, fields["correlation_id"], fields["reply_to"])
 
 
 def _reply(view: View, correlation_id: str, reply_to: str) -> None:

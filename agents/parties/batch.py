@@ -55,7 +55,7 @@ def on_batch(turn: Turn, message: PartyBatchMessage, _body: bytes) -> None:
         map(len, (*parts.by_partition.values(), *parts.by_oracle.values(), parts.errors))
     ), "every item is in one part, or refused"
     run = f"{turn.record.partition}-{turn.record.offset}"
-    batch = Batch(run, message.items, message.currency, parts.names, parts.errors, turn.trace)
+    batch = Batch(run, message.items, message.currency, parts.names, parts.errors)
     _send_parts(turn, message, batch, parts)
     _keep(turn, batch_key(message.source, message.id), batch)
 
@@ -72,7 +72,9 @@ def on_part(turn: Turn, message: PartyPartMessage, _body: bytes) -> None:
             errors[number] = ErrorInformation.of(after)
         elif after != before:
             put_entries(turn.view, key, after)
-    done = PartyPartDoneMessage(batch=message.batch, run=message.run, part=message.part, errors=errors)
+    done = PartyPartDoneMessage(
+        batch=message.batch, run=message.run, part=message.part, errors=errors, trace=turn.trace
+    )
     turn.view.emit_to_partition("party", message.home, message.batch, encode(done))
 
 
@@ -132,6 +134,7 @@ def _send_parts(turn: Turn, message: PartyBatchMessage, batch: Batch, parts: _Pa
             source=message.source,
             currency=batch.currency,
             items={number: batch.items[number] for number in numbers},
+            trace=turn.trace,
         )
         view.emit_to_partition("party", partition, message.id, encode(part))
     for (oracle, id_type), numbers in parts.by_oracle.items():
@@ -142,7 +145,7 @@ def _send_parts(turn: Turn, message: PartyBatchMessage, batch: Batch, parts: _Pa
         if batch.currency is not None:
             content["currency"] = batch.currency
         oracle_part = OracleBatchPart(
-            batch=key, run=batch.run, part=_oracle_part(oracle, id_type), numbers=tuple(numbers), trace=message.trace
+            batch=key, run=batch.run, part=_oracle_part(oracle, id_type), numbers=tuple(numbers), trace=turn.trace
         )
         ask_oracle_for_batch(view, oracle, oracle_part, content, message.headers, message.id)
 
@@ -154,7 +157,7 @@ def _keep(turn: Turn, key: str, batch: Batch) -> None:
         return
     turn.view.delete(BATCHES, key)
     request_id, source = split_batch_key(key)
-    BatchNotifier(turn, request_id, batch.trace).result(source, batch.result())
+    BatchNotifier(turn, request_id).result(source, batch.result())
 
 
 def _oracle_part(oracle: Oracle, id_type: str) -> str:

@@ -32,18 +32,15 @@ class PartyNotifier(Notifier):
     """Emits the callbacks that follow from a request about one party."""
 
     def __init__(self, turn: Turn, request: PartyMessage) -> None:
-        super().__init__(turn.record, turn.view, request.resource, request.path, request.trace, turn.hub_name)
+        super().__init__(turn, request.resource, request.path)
         self._request = request
         party = request.party
         self._variables = {"partyIdType": party.id_type, "partyIdentifier": party.identifier}
         if party.sub_id is not None:
             self._variables["partySubIdOrType"] = party.sub_id
 
-    def forward(self, receiver: str, body: bytes, patience_ms: int) -> None:
-        """Forward the request to a DFSP; after `patience_ms` it is not worth delivering any more.
-
-        If it cannot be delivered its sender is notified, unless the request was an error itself.
-        """
+    def forward(self, receiver: str, body: bytes) -> None:
+        """Forward the request to a DFSP; unless it is an error, its sender is notified if that fails in time."""
         request = self._request
         self.send(
             receiver,
@@ -54,7 +51,7 @@ class PartyNotifier(Notifier):
             variables=self._variables,
             headers=request.headers,
             body=body,
-            deliver_by_ms=self._record.timestamp_ms + patience_ms,
+            deliver_by_ms=self._turn.now_ms + self._turn.context.forward_patience_ms,
             failure=None if request.is_error else self._failure(request.source),
         )
 
@@ -62,7 +59,7 @@ class PartyNotifier(Notifier):
         """Send the hub's own answer; with `source` it is sent in the name of that DFSP, with its request's headers."""
         self.send(
             receiver,
-            source or self._hub_name,
+            source or self._turn.hub_name,
             "PUT",
             self._endpoint("PUT", is_error=False),
             self._path(is_error=False),
@@ -75,7 +72,7 @@ class PartyNotifier(Notifier):
         """Send the hub's own error callback."""
         self.send(
             receiver,
-            self._hub_name,
+            self._turn.hub_name,
             "PUT",
             self._endpoint("PUT", is_error=True),
             self._path(is_error=True),
@@ -103,8 +100,8 @@ class PartyNotifier(Notifier):
 class BatchNotifier(Notifier):
     """Emits the one callback that answers POST /participants."""
 
-    def __init__(self, turn: Turn, request_id: str, trace: str | None) -> None:
-        super().__init__(turn.record, turn.view, "participants", request_id, trace, turn.hub_name)
+    def __init__(self, turn: Turn, request_id: str) -> None:
+        super().__init__(turn, "participants", request_id)
 
     def result(self, receiver: str, body: Mapping[str, object]) -> None:
         """Send PUT /participants/{requestId}."""
@@ -117,7 +114,7 @@ class BatchNotifier(Notifier):
     def _put(self, receiver: str, endpoint: str, path: str, body: Mapping[str, object]) -> None:
         self.send(
             receiver,
-            self._hub_name,
+            self._turn.hub_name,
             "PUT",
             endpoint,
             path,
@@ -142,7 +139,7 @@ def notify_of_failure(turn: Turn, message: FromDfsp, error: ErrorInformation) ->
     else:
         assert isinstance(request, PartyPartMessage | PartyPartDoneMessage | OracleBatchPart)
         request_id, source = split_batch_key(request.batch)
-    BatchNotifier(turn, request_id, None).error(source, error)
+    BatchNotifier(turn, request_id).error(source, error)
 
 
 def _without_signature(headers: Mapping[str, str]) -> dict[str, str]:

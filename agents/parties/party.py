@@ -96,7 +96,7 @@ class _Decision(NamedTuple):
     def forward(self, body: bytes) -> None:
         destination = self.request.destination
         if destination is not None and self.turn.context.is_dfsp(destination):
-            self.notifier.forward(destination, body, self.turn.context.forward_patience_ms)
+            self.notifier.forward(destination, body)
         else:
             self.refuse(_NO_DESTINATION)
 
@@ -130,7 +130,7 @@ class _Decision(NamedTuple):
             self.refuse(fsps)
             return
         for fsp in fsps:
-            self.notifier.forward(fsp, b"", self.turn.context.forward_patience_ms)
+            self.notifier.forward(fsp, b"")
 
     def remove_at_oracle(self, entries: Entries) -> None:
         """Have an external oracle remove the party, if all of its entries are the sender's own."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from agents.notify import AgreementNotifier
+from agents.quotes.notify import AgreementNotifier
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.quotes.agreement import Dropped, Forwarded, Message, Refused, decide
@@ -36,20 +36,17 @@ def on_agreement(turn: Turn, message: AgreementMessage, body: bytes) -> None:
         outcome=type(outcome).__name__,
         trace=turn.trace,
     )
-    deliver_by_ms = turn.now_ms + turn.context.forward_patience_ms
-    notifier = AgreementNotifier(
-        turn.record, turn.view, message.resource, message.id, turn.trace, turn.hub_name, deliver_by_ms
-    )
+    notifier = AgreementNotifier(turn, message)
     match outcome:
         case Stored(quote):
             turn.view.put(QUOTES, quote_key(message.resource, message.id), quote)
-            notifier.forward(message, body)
+            notifier.forward(body)
         case Forwarded():
-            notifier.forward(message, body)
+            notifier.forward(body)
         case Answered(answer, source):
-            notifier.answer(message.source, source, answer)
+            notifier.answer(source, answer)
         case Refused(rejection):
-            notifier.error(message.source, ErrorInformation.of(rejection))
+            notifier.error(ErrorInformation.of(rejection))
         case Dropped():
             log.info("message-of-a-stranger", source=message.source, resource=message.resource)
 

@@ -7,24 +7,17 @@ newline, hence the first one ends the line. Every line carries `v`, the version 
 
 from __future__ import annotations
 
-from typing import Any, Final, NotRequired, TypeAlias, TypedDict, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypedDict, TypeVar, cast
 
 import msgspec
 import orjson
 
+from clearinghub.messages.bulk import BulkMessage
 from clearinghub.messages.callbacks import DeadLetterMessage, FailureMessage, NotificationMessage
 from clearinghub.messages.codec import VERSION, MalformedMessageError, Message, encode, split
-from clearinghub.messages.parties import (
-    OracleAnswerMessage,
-    OracleMessage,
-    PartyBatchMessage,
-    PartyImportMessage,
-    PartyMessage,
-    PartyPartDoneMessage,
-    PartyPartMessage,
-)
+from clearinghub.messages.parties import AnyPartyMessage
 from clearinghub.messages.quotes import AgreementMessage
-from clearinghub.messages.transfers import TimeoutMessage
+from clearinghub.messages.transfers import TransferMessage
 
 __all__ = [
     "VERSION",
@@ -35,84 +28,11 @@ __all__ = [
     "MalformedMessageError",
     "Message",
     "NotificationMessage",
-    "TimeoutMessage",
     "decode",
     "decode_as",
     "encode",
     "split",
 ]
-
-
-class PrepareMessage(TypedDict):
-    """POST /transfers as the ingress accepted it, on topic `prepare`, keyed by the payer."""
-
-    v: int
-    kind: str  # "prepare"
-    id: str
-    source: str  # FSPIOP-Source
-    payer: str
-    payee: str
-    amount: int  # 1/10,000 of the unit
-    currency: str
-    condition: str
-    expires_at_ms: int
-    hash: str
-    extensions: Any
-    headers: dict[str, str]  # lower-case names, as they came
-    trace: str | None
-
-
-class FulfilMessage(TypedDict):
-    """PUT /transfers/{id} or its /error, on topic `fulfil`, keyed by FSPIOP-Destination (else by the source)."""
-
-    v: int
-    kind: str  # "fulfil"
-    id: str
-    action: str  # "commit" | "reserve" | "reject" | "abort"
-    source: str
-    destination: str | None
-    fulfilment: str | None
-    completed: str | None  # completedTimestamp as it came
-    error_code: str | None
-    error_description: str | None
-    hash: str
-    extensions: Any
-    headers: dict[str, str]
-    trace: str | None
-    hops: int  # partitions of the ring already asked; 0 from the ingress
-
-
-class GetMessage(TypedDict):
-    """GET /transfers/{id}, on topic `lookup`, keyed by the requester; walks the ring (design 3)."""
-
-    v: int
-    kind: str  # "get"
-    id: str
-    source: str
-    headers: dict[str, str]
-    trace: str | None
-    hops: int
-
-
-class CreditMessage(TypedDict):
-    """A movement of one account that cannot be refused, on topic `credit`, keyed by the participant.
-
-    One that belongs to a settlement window is counted in it: against `counterparty` alone where nets are kept by pairs.
-    With `settles_into` it is settled at once, into the participant's account of that type.
-    """
-
-    v: int
-    kind: str  # "credit"
-    id: str  # the transfer that caused it
-    participant: str
-    currency: str
-    account_type: str
-    change: int  # signed, 1/10,000 of the unit
-    entry: str  # ledger entry type: "PRINCIPLE_VALUE", "RECORD_FUNDS_IN", ...
-    window: int | None
-    trace: str | None
-    counterparty: NotRequired[str]
-    settles_into: NotRequired[str]
 
 
 class CommandMessage(TypedDict):
@@ -141,17 +61,7 @@ class ReplyMessage(TypedDict):
 
 # All messages that are structs; `kind` tells them apart.
 AnyMessage: TypeAlias = (
-    TimeoutMessage
-    | AgreementMessage
-    | PartyMessage
-    | PartyBatchMessage
-    | PartyPartMessage
-    | PartyPartDoneMessage
-    | PartyImportMessage
-    | OracleMessage
-    | OracleAnswerMessage
-    | NotificationMessage
-    | DeadLetterMessage
+    TransferMessage | BulkMessage | AgreementMessage | AnyPartyMessage | NotificationMessage | DeadLetterMessage
 )
 OneMessage = TypeVar("OneMessage", bound=Message)
 _DECODER: Final = msgspec.json.Decoder(AnyMessage)
@@ -181,7 +91,7 @@ def decode_as(message_type: type[OneMessage], value: bytes) -> tuple[OneMessage,
     """
     message, body = decode(value)
     if not isinstance(message, message_type):
-        raise MalformedMessageError(f"not a {message_type.__name__}, but a {type(message).__name__}")
+        raise MalformedMessageError(f"a {type(message).__name__}, not a {message_type.__name__}")
     return message, body
 
 

@@ -125,3 +125,14 @@ class OracleAnswerMessage(Message, frozen=True, kw_only=True, tag="oracle-answer
     step: OracleStep
     status: int | None
     request: PartyMessage | OracleBatchPart
+
+
+AnyPartyMessage: TypeAlias = (
+    PartyMessage
+    | PartyBatchMessage
+    | PartyPartMessage
+    | PartyPartDoneMessage
+    | PartyImportMessage
+    | OracleMessage
+    | OracleAnswerMessage
+)

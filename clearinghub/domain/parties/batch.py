@@ -22,7 +22,6 @@ class Batch(Row, frozen=True, array_like=True):
     currency: str | None
     waiting: frozenset[str]
     errors: Mapping[int, ErrorInformation]
-    trace: str | None
 
     @property
     def is_done(self) -> bool:

@@ -165,7 +165,7 @@ def test_whom_a_lookup_leads_to() -> None:
 def test_a_batch_under_way() -> None:
     items = BatchItem(PartyId("MSISDN", "1"), "alpha"), BatchItem(PartyId("MSISDN", "2", "100"), None)
     error = ErrorInformation("3204", "Party not found")
-    begun = Batch("0-7", items, None, frozenset({"p0", "p1"}), {1: error}, None)
+    begun = Batch("0-7", items, None, frozenset({"p0", "p1"}), {1: error})
     assert begun == BATCHES.decode(BATCHES.encode(begun))
 
     half = begun.with_part("p0", {0: error})
