@@ -17,9 +17,8 @@ from clearinghub.roles.pidfile import running_pid
 from clearinghub.roles.signals import stop_event
 from clearinghub.roles.supervisor import RestartBudget, Supervisor
 from clearinghub.security.from_settings import signer_of, verifier_of
-from clearinghub.security.key_files import write_key_pair
+from clearinghub.security.key_files import new_key, write_key_pair
 from clearinghub.tools.client.hub_urls import HubDownError, HubUrls
-from clearinghub.tools.keys import new_key
 
 ROLES: Final = ("ledger", "callbacks", "ingress")  # who reads is there before who writes
 READY_TIMEOUT_S: Final = 120
