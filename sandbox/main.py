@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from clearinghub.tools.options import Wait
 from sandbox.playground import Playground, PortTakenError
 from sandbox.scheme import SchemeError
 
+PAYER_PORT: Final = 14_001
+PAYEE_PORT: Final = 14_002
+
 app = App(exits="0 done or stopped, 1 something went wrong, 2 wrong usage, 3 no hub")
 
 
@@ -29,8 +32,12 @@ async def sandbox(
     *,
     no_transfer: Annotated[bool, typer.Option("--no-transfer", help="Set the scheme up, send nothing.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Exit after the first transfer.")] = False,
-    payer_port: Annotated[int, typer.Option("--payer-port", metavar="PORT", help="Where the payer listens.")] = 14001,
-    payee_port: Annotated[int, typer.Option("--payee-port", metavar="PORT", help="Where the payee listens.")] = 14002,
+    payer_port: Annotated[
+        int, typer.Option("--payer-port", metavar="PORT", help="Where the payer listens.")
+    ] = PAYER_PORT,
+    payee_port: Annotated[
+        int, typer.Option("--payee-port", metavar="PORT", help="Where the payee listens.")
+    ] = PAYEE_PORT,
     wait: Wait = 120,
     jws_keys: Annotated[
         Path | None,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import os
-from unittest.mock import patch
+
+import pytest
 
 from clearinghub.config import Settings
 from clearinghub.tools.cli import explain, read_command
@@ -12,8 +12,9 @@ from clearinghub.tools.cli import explain, read_command
 
 async def run_command(settings: Settings, *arguments: str) -> int:
     """Run a command in this event loop with those settings in its environment; returns the exit code."""
-    given = {f"CLEARINGHUB_{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set}
-    with patch.dict(os.environ, given):
+    with pytest.MonkeyPatch.context() as environment:
+        for name in settings.model_fields_set:
+            environment.setenv(f"CLEARINGHUB_{name.upper()}", str(getattr(settings, name)))
         try:
             work = read_command(arguments)
             code = await work if inspect.iscoroutine(work) else work

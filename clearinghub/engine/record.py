@@ -87,6 +87,8 @@ class PunctuatorView(View, Protocol):
         """Keys of rows with an index entry in [start, end), in order, at most `count_max`."""
 
 
+VALUE_BYTES_MAX: Final = 7 * 1024 * 1024  # topics and producers take 8 MiB, keys and headers included
+
 # How long a changelog tells of a row that was removed; a copy that was not level with it for as long may not know.
 TOMBSTONES_KEPT_MS: Final = 24 * 60 * 60 * 1000
 

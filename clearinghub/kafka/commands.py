@@ -11,9 +11,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
-from clearinghub.kafka.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
 from clearinghub.messages import VERSION, CommandMessage, MalformedMessageError, decode_fields, encode
 from clearinghub.messages.parties import PartyImportMessage
+from clearinghub.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class KafkaCommandClient:
                 future.set_exception(CommandTimeoutError())
 
     async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
-        """Run a command; see `clearinghub.kafka.ports.CommandClient`."""
+        """Run a command; see `clearinghub.ports.CommandClient`."""
         command: CommandMessage = {
             "v": VERSION,
             "kind": "command",

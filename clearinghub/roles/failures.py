@@ -11,9 +11,9 @@ from clearinghub.config import Settings
 from clearinghub.kafka.access import KafkaAccessError
 from clearinghub.kafka.broker import BrokerUnavailableError
 from clearinghub.kafka.topology import TopicCreationError, TopologyError, TopologyMismatchError
+from clearinghub.process import RoleFailedError
 from clearinghub.roles.all import CannotStartError
 from clearinghub.roles.fees import FeesFileError
-from clearinghub.roles.signals import RoleFailedError
 from clearinghub.roles.supervisor import ChildLostError
 from clearinghub.security.errors import KeyFileError
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_WRONG_USAGE
@@ -38,7 +38,7 @@ def explained(error: Exception) -> tuple[list[str], int]:
     """Return what to say of an error that has ended a command, and the exit code.
 
     Raises:
-        Exception: the error itself, if it is a fault of the hub and not of its user or its surroundings.
+        Exception: the error itself, if it is a fault of the hub, not of its user or environment.
     """
     if isinstance(error, ValidationError) and error.title == Settings.__name__:
         return [_wrong_setting(problem) for problem in error.errors()], EXIT_WRONG_USAGE

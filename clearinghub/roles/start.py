@@ -25,7 +25,7 @@ from clearinghub.kafka.broker import (
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.kafka.topology.render import markdown
 from clearinghub.logs import set_up_logs
-from clearinghub.roles.signals import stop_event
+from clearinghub.process import stop_event
 from clearinghub.tools.command_line import tell
 
 BROKER_WATCH_INTERVAL_S: Final = 1.0

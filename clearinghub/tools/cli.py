@@ -3,7 +3,7 @@
 The module of a command is imported when the command is run, and not before: a role must not load the operators' tools,
 and `--help` must be quick.
 
-Exit codes: 0 done, or stopped as asked; 1 something failed; 2 wrong options or settings; 3 no broker or no hub.
+Exit codes: 0 done, or stopped; 1 something failed; 2 wrong options or settings; 3 no broker or no hub.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class _Top(CommandGroup):
 app = App(
     "A clearing hub for instant payments.",
     examples=["all --sandbox", "admin positions list", "admin limits set --help"],
-    exits="0 done, or stopped as asked; 1 something failed; 2 wrong options or settings; 3 no broker",
+    exits="0 done, or stopped; 1 something failed; 2 wrong options or settings; 3 no broker",
     cls=_Top,
     completion=True,
 )

@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from clearinghub import __version__
-from clearinghub.roles.signals import stop_event
+from clearinghub.process import stop_event
 from clearinghub.tools.cli import main
 from clearinghub.tools.command_line import EXIT_NO_HUB, EXIT_OK, EXIT_WRONG_USAGE
 

@@ -12,9 +12,9 @@ from aiohttp.web import Request, Response
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
-from clearinghub.callbacks.urls import check_base_url
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.endpoints import check_base_url
 from clearinghub.domain.participants.participant import Oracle
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import id_in_path

@@ -26,6 +26,7 @@ from clearinghub.kafka.ports import (
     RecorderUnavailableError,
 )
 from clearinghub.kafka.recorder import KafkaRecorder
+from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_OK, EXIT_STOPPED, App
 from clearinghub.tools.parties.csv_file import (
     BadLine,
@@ -37,7 +38,6 @@ from clearinghub.tools.parties.csv_file import (
 )
 from clearinghub.tools.parties.importing import Imported, import_parties
 from clearinghub.tools.topics import partition_counts
-from web.ledger.reader import HttpLedgerReader
 
 SHOWN_MAX: Final = 20
 PROGRESS_EVERY_BYTES: Final = 5_000
