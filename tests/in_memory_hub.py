@@ -223,8 +223,8 @@ class InMemoryHub(FakeRecorder):
 
     # -- what came of it
 
-    def taken(self, topic: str) -> list[Emitted]:
-        """What was written to a topic since the last call for it."""
+    def new_records(self, topic: str) -> list[Emitted]:
+        """Return what was written to a topic since the last call for it."""
         return self.written.pop(topic, [])
 
     # -- state that a test begins with

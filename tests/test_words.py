@@ -110,7 +110,6 @@ EXCEPTIONS: tuple[tuple[str, str], ...] = ()
 
 # How many places each room has that were written before these rules; a number may only shrink, and goes at zero.
 LEFT: dict[str, int] = {
-    "CHANGELOG.md": 7,
     "agents/alarms.py": 6,
     "agents/bulk": 114,
     "agents/callback_delivery.py": 8,
@@ -134,7 +133,6 @@ LEFT: dict[str, int] = {
     "clearinghub/security": 29,
     "clearinghub/tools": 276,
     "clearinghub/yaml_file.py": 2,
-    "docs/operators.md": 2,
     "sandbox/agreement.py": 9,
     "sandbox/behaviour.py": 2,
     "sandbox/bulk.py": 1,
