@@ -303,7 +303,7 @@ class PartitionBooks:
             self.funds.reconcile(transfer_id, message["change"])
         value = self.value(participant, account_type)
         effects.move((participant, account_type), message["change"], value, transfer_id, message["entry"])
-        if "settles_into" in message:
+        if message.get("settles_into"):
             self._settle(participant, transfer_id, message["change"], "SETTLEMENT_NET_RECIPIENT", effects)
 
     def _settle(self, dfsp: str, transfer_id: str, owed: int, entry: str, effects: Effects) -> None:

@@ -70,7 +70,7 @@ class PartitionWindows:
         window = message["window"]
         if len(self._markers.get(window, ())) == self._partitions:
             raise Breach(f"partition {self._partition}: a credit of window {window} came after all its markers")
-        granularity = "GROSS" if "settles_into" in message else "NET"
+        granularity = "GROSS" if message.get("settles_into") else "NET"
         counterparty = message.get("counterparty", "")
         self._book(
             Leg(message["id"], "credit", window, granularity, message["participant"], counterparty, -message["change"])
