@@ -10,7 +10,8 @@ from agents.notify import AgreementNotifier, TransferNotifier
 from agents.parties.notify import tell_of_failure
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import VERSION, ReplyMessage, decode_fields, encode
+from clearinghub.messages import ReplyMessage, decode_fields, encode
+from clearinghub.messages.commands import ReplyError
 
 log = structlog.get_logger(__name__)
 
@@ -36,14 +37,8 @@ def make_on_poison_record(context: LedgerContext) -> Handler:
         elif record.topic == "party" and line["kind"] != "party-import":
             tell_of_failure(record, view, line, ErrorInformation.of(_FAILED), context.hub_name)
         elif line["kind"] in ("command", "party-import"):
-            reply: ReplyMessage = {
-                "v": VERSION,
-                "kind": "reply",
-                "correlation_id": line["correlation_id"],
-                "reply_to": line["reply_to"],
-                "result": None,
-                "error": {"code": _FAILED.code, "description": _FAILED.description, "status": _FAILED.status},
-            }
-            view.emit("reply", line["reply_to"], encode(reply))
+            error = ReplyError(_FAILED.code, _FAILED.description, _FAILED.status)
+            reply = ReplyMessage(correlation_id=line["correlation_id"], reply_to=line["reply_to"], error=error)
+            view.emit("reply", reply.reply_to, encode(reply))
 
     return on_poison_record

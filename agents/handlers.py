@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from agents.bulk.fulfil import make_on_bulk_fulfil
 from agents.bulk.prepare import make_on_bulk_prepare
+from agents.commands import on_command
 from agents.context import LedgerContext
-from agents.participants.command import on_command
 from agents.parties.batch import make_batch_handlers
 from agents.parties.party import make_on_party
 from agents.parties.party_import import make_on_import
@@ -25,7 +25,7 @@ from agents.transfers.timeout import on_timeout
 from agents.turn import Turn
 from clearinghub.engine.config import Input
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import Message, TimeoutMessage, decode
+from clearinghub.messages import CommandMessage, Message, TimeoutMessage, decode
 
 # What decides one kind of message. A generator lets others work between its steps (see engine/record.py).
 Decide = Callable[[Turn, Any, bytes], Iterator[None] | None]
@@ -48,7 +48,7 @@ INPUT_TOPICS: Final = (
     InputTopic("settlement", make_on_settlement),
     InputTopic("fulfil", make_on_fulfil),
     InputTopic("timeout", {TimeoutMessage: on_timeout}),
-    InputTopic("command", lambda _context: on_command),
+    InputTopic("command", {CommandMessage: on_command}),
     InputTopic("lookup", lambda context: make_on_lookup(context, make_on_fulfil(context))),
     InputTopic("bulk-fulfil", make_on_bulk_fulfil, is_heavy=True),
     InputTopic("prepare", make_on_prepare),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from agents.context import LedgerContext
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.parties.party import PARTY_TYPES, PartyEntry, PartyId, identifier_rejection, register
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import VERSION, ReplyMessage, decode_fields, encode
+from clearinghub.messages import ReplyMessage, decode_fields, encode
 from tables.parties import PARTIES
 
 _UNKNOWN_FSP: Final = Rejection(ErrorCode.ID_NOT_FOUND, "FSP not found")
@@ -29,14 +31,8 @@ def make_on_import(context: LedgerContext) -> Handler:
                 refused.append([number, outcome.description])
             else:
                 added += outcome
-        reply: ReplyMessage = {
-            "v": VERSION,
-            "kind": "reply",
-            "correlation_id": line["correlation_id"],
-            "reply_to": line["reply_to"],
-            "result": {"added": added, "refused": refused},
-            "error": None,
-        }
+        result = msgspec.Raw(msgspec.json.encode({"added": added, "refused": refused}))
+        reply = ReplyMessage(correlation_id=line["correlation_id"], reply_to=line["reply_to"], result=result)
         view.emit("reply", line["reply_to"], encode(reply))
 
     def _register(view: View, party: PartyId, entry: PartyEntry) -> bool | Rejection:

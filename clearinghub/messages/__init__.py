@@ -14,9 +14,21 @@ import msgspec
 import orjson
 
 from clearinghub.messages.codec import VERSION, MalformedMessageError, Message, encode, split
+from clearinghub.messages.commands import CommandMessage, ReplyMessage
 from clearinghub.messages.transfers import TimeoutMessage
 
-__all__ = ["VERSION", "AnyMessage", "MalformedMessageError", "Message", "TimeoutMessage", "decode", "encode", "split"]
+__all__ = [
+    "VERSION",
+    "AnyMessage",
+    "CommandMessage",
+    "MalformedMessageError",
+    "Message",
+    "ReplyMessage",
+    "TimeoutMessage",
+    "decode",
+    "encode",
+    "split",
+]
 
 
 class PrepareMessage(TypedDict):
@@ -116,30 +128,6 @@ class CreditMessage(TypedDict):
     settles_into: NotRequired[str]
 
 
-class CommandMessage(TypedDict):
-    """An admin command, on topic `command`, keyed by the participant; `args` are named in agents/participants/."""
-
-    v: int
-    kind: str  # "command"
-    name: str
-    participant: str
-    correlation_id: str
-    reply_to: str  # instance id of the ingress that waits
-    args: dict[str, Any]
-    trace: str | None
-
-
-class ReplyMessage(TypedDict):
-    """A command's outcome, on topic `reply`, keyed by `reply_to`. `error` is None on success."""
-
-    v: int
-    kind: str  # "reply"
-    correlation_id: str
-    reply_to: str
-    result: Any
-    error: dict[str, Any] | None  # {"code": "3000", "description": "...", "status": 400}
-
-
 class FailureMessage(TypedDict):
     """Whom the hub tells by PUT .../error, as itself, when a callback finds no endpoint, no answer or a refusal."""
 
@@ -176,7 +164,7 @@ class NotificationMessage(TypedDict):
 
 
 # All messages that are structs; `kind` tells them apart.
-AnyMessage = TimeoutMessage
+AnyMessage = CommandMessage | ReplyMessage | TimeoutMessage
 _DECODER: Final = msgspec.json.Decoder(AnyMessage)
 
 

@@ -153,7 +153,7 @@ class PartitionBooks:
         elif line["kind"].startswith("bulk-"):
             self.bulks.decide(line, seen, effects, refused)
         elif line["kind"] == "command":
-            who = self.coordinator if line["name"] in COMMANDS else self.funds
+            who = self.coordinator if line["command"]["name"] in COMMANDS else self.funds
             who.command(line, effects)
         else:
             take(line, self.windows, self.coordinator, effects)

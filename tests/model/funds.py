@@ -49,7 +49,8 @@ class Funds:
 
     def command(self, line: dict[str, Any], effects: Effects) -> None:
         """Do what an operator asked."""
-        code = _COMMANDS[line["name"]](self, line["participant"], line["args"], effects)
+        command = line["command"]
+        code = _COMMANDS[command["name"]](self, line["participant"], command, effects)
         effects.add("reply", line["correlation_id"], code)
 
     def _note_standing(self, name: str) -> None:

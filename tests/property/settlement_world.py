@@ -6,22 +6,21 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.context import LedgerContext
-from agents.participants.command import on_command
+from agents.handlers import make_handlers
 from agents.posting import move_account
 from agents.settlement.netting import book_commit
-from agents.settlement.settlement import make_on_settlement, publish_scheme
+from agents.settlement.scheme import publish_scheme
 from agents.settlement.windows import latest_window, make_window_punctuator
-from agents.transfers.credit import make_on_credit
 from clearinghub.domain.participants.participant import Account, Participant, SettlementModel
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.transfers.transfer import State
-from clearinghub.engine.record import Handler
-from clearinghub.messages import VERSION, decode_fields, encode
+from clearinghub.messages import CommandMessage, decode_fields, encode
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -76,10 +75,7 @@ class SettlementWorld:
 
     def __post_init__(self) -> None:
         context = LedgerContext(HUB, FakeParticipants())
-        self.handlers: dict[str, Handler] = {
-            "credit": make_on_credit(context),
-            "settlement": make_on_settlement(context),
-        }
+        self.handlers = make_handlers(context)
         for number, name in enumerate(HOME, start=1):
             self._join(name, number)
         hub = self.views[0].get(PARTICIPANTS, HUB)
@@ -126,17 +122,9 @@ class SettlementWorld:
     def command(self, name: str, **args: Any) -> None:
         """A command of the settlement API; its reply may come at once or later."""
         self.now_ms += 1
-        line = {
-            "v": VERSION,
-            "kind": "command",
-            "name": name,
-            "participant": HUB,
-            "correlation_id": str(self.now_ms),
-            "reply_to": "0",
-            "args": {"hub_name": HUB, **args},
-            "trace": None,
-        }
-        on_command(Offsets("command").record(encode(line), self.now_ms, HUB), self.views[0])
+        command = msgspec.Raw(msgspec.json.encode({"name": name, **args}))
+        message = CommandMessage(participant=HUB, correlation_id=str(self.now_ms), reply_to="0", command=command)
+        self.handlers["command"](Offsets("command").record(encode(message), self.now_ms, HUB), self.views[0])
         self._route(self.views[0])
 
     def deliver(self, place: tuple[str, int]) -> None:

@@ -15,17 +15,16 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
 
 from agents.context import LedgerContext
-from agents.participants.command import on_command
+from agents.handlers import make_handlers
 from agents.posting import move_account
 from agents.settlement.netting import book_commit
-from agents.settlement.settlement import make_on_settlement
 from agents.settlement.windows import make_window_punctuator
-from agents.transfers.credit import make_on_credit
 from clearinghub.config import Settings
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.transfers.transfer import State
 from clearinghub.kafka.ports import CommandRejectedError, CommandTimeoutError
-from clearinghub.messages import VERSION, encode
+from clearinghub.messages import CommandMessage, ReplyMessage, decode, encode
+from clearinghub.messages.commands import Command, Result, encode_command, name_of, read_result
 from tables.positions import POSITIONS, position_key
 from tables.windows import open_window
 from tests.fakes import Emitted, FakeParticipants, MemoryView, Offsets
@@ -74,23 +73,24 @@ class LedgerInMemory(CoordinatorInMemory):
     """CommandClient, LedgerReader and PacketReader: runs the agents in the broker's place, in the order of arrival."""
 
     participants: FakeParticipants
+    hub_name: str = "Hub"
     views: list[MemoryView] = field(default_factory=lambda: [MemoryView(n, PARTITIONS) for n in range(PARTITIONS)])
     commands: list[tuple[str, str]] = field(default_factory=list)
     fails_with: Exception | None = None
     failing: dict[str, Exception] = field(default_factory=dict)
     loses_answer_to: str | None = None
     stalls_at: str | None = None
-    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: dict[str, Command] = field(default_factory=dict)
     now_ms: int = NOW_MS
     packets: dict[str, str] = field(default_factory=dict)
     history: HistoryInMemory = field(default_factory=HistoryInMemory)
     transfers: TransfersInMemory = field(default_factory=TransfersInMemory)
-    replies: list[dict[str, Any]] = field(default_factory=list)
+    replies: list[ReplyMessage] = field(default_factory=list)
     published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     held_back: list[Emitted] | None = None  # records of topic `settlement` that do not arrive yet
 
     def __post_init__(self) -> None:
-        view = self._view("Hub")
+        view = self._view(self.hub_name)
         make_window_punctuator(view.partition, None)(view, NOW_MS)
         self._deliver(view.take())
 
@@ -99,36 +99,32 @@ class LedgerInMemory(CoordinatorInMemory):
             raise self.fails_with
         return self.packets.get(transfer_id)
 
-    async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
+    async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
+        name = name_of(command)
         if self.fails_with is not None:
             raise self.fails_with
-        self.asked[name] = args
+        self.asked[name] = command
         if name == self.stalls_at:
             await asyncio.Event().wait()
         if name in self.failing:
             raise self.failing[name]
         self.commands.append((name, participant))
         self.now_ms += 1
-        line = {
-            "v": VERSION,
-            "kind": "command",
-            "name": name,
-            "participant": participant,
-            "correlation_id": str(len(self.commands)),
-            "reply_to": "0",
-            "args": args,
-            "trace": None,
-        }
+        number = str(len(self.commands))
+        message = CommandMessage(
+            participant=participant, correlation_id=number, reply_to="0", command=encode_command(command)
+        )
         view = self._view(participant)
-        on_command(Offsets("command", view.partition).record(encode(line), self.now_ms, participant), view)
+        handle = make_handlers(LedgerContext(self.hub_name, self.participants))["command"]
+        handle(Offsets("command", view.partition).record(encode(message), self.now_ms, participant), view)
         self.replies.clear()
         self._deliver(view.take())
         if name == self.loses_answer_to or not self.replies:
             raise CommandTimeoutError(name)
         (reply,) = self.replies
-        if reply["error"] is not None:
-            raise CommandRejectedError(**reply["error"])
-        return reply["result"]
+        if reply.error is not None:
+            raise CommandRejectedError(reply.error.code, reply.error.description, reply.error.status)
+        return read_result(reply, result_type)
 
     def fails_from(self, name: str, error: Exception) -> dict[str, Exception]:
         """From now on that command fails; until what is given back is cleared."""
@@ -155,7 +151,7 @@ class LedgerInMemory(CoordinatorInMemory):
             interchange_fee=fee,
         )
         move_account(view, position_key(payer, currency, "POSITION"), units, transfer.transfer_id, "PRINCIPLE_VALUE", 1)
-        book_commit(view, "Hub", transfer, None)
+        book_commit(view, self.hub_name, transfer, None)
         self._deliver(view.take())
 
     def release(self) -> None:
@@ -171,7 +167,9 @@ class LedgerInMemory(CoordinatorInMemory):
             if one.topic == "participants":
                 self.participants.take(one.value)
             elif one.topic == "reply":
-                self.replies.append(one.line)
+                reply, _body = decode(one.value)
+                assert isinstance(reply, ReplyMessage)
+                self.replies.append(reply)
             elif one.topic == "positions":
                 self.history.rows.append((self.now_ms, json.loads(one.value)))
             elif one.topic == "transfers":
@@ -184,10 +182,10 @@ class LedgerInMemory(CoordinatorInMemory):
                 self.published.append((one.topic, json.loads(one.value)))
 
     def _handle(self, one: Emitted) -> None:
-        context = LedgerContext("Hub", self.participants)
-        handler = (make_on_credit if one.topic == "credit" else make_on_settlement)(context)
         view = self._view(one.key) if one.partition is None else self.views[one.partition]
-        handler(Offsets(one.topic, view.partition).record(one.value, self.now_ms, one.key), view)
+        make_handlers(LedgerContext(self.hub_name, self.participants))[one.topic](
+            Offsets(one.topic, view.partition).record(one.value, self.now_ms, one.key), view
+        )
         self._deliver(view.take())
 
 
@@ -292,6 +290,6 @@ def admin_app(ledger: LedgerInMemory, **settings: Any) -> Application:
 @asynccontextmanager
 async def an_operator(**settings: Any) -> AsyncIterator[Operator]:
     """An operator at a hub that nobody has set up yet."""
-    ledger = LedgerInMemory(FakeParticipants())
+    ledger = LedgerInMemory(FakeParticipants(), settings.get("hub_name", "Hub"))
     async with TestClient(TestServer(admin_app(ledger, **settings))) as client:
         yield Operator(client, ledger)

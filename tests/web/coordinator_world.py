@@ -16,6 +16,8 @@ from tests.fakes import MemoryView, Row
 class CoordinatorInMemory:
     """SettlementReader over the tables of the partition of the hub's name."""
 
+    hub_name: str
+
     def _view(self, key: str) -> MemoryView:
         raise NotImplementedError
 
@@ -26,7 +28,7 @@ class CoordinatorInMemory:
         return [one for one in reversed(await self.last_windows()) if one.window_id in window_ids]
 
     async def nets(self, window: Window) -> dict[NettingGroup, ContentNets] | None:
-        view = self._view("Hub")
+        view = self._view(self.hub_name)
         found = {
             one.netting_group: view.get(CONTENTS, content_key(window.window_id, one.netting_group))
             for one in window.contents
@@ -38,9 +40,9 @@ class CoordinatorInMemory:
         return self._coordinated(SETTLEMENTS, "settlement/")
 
     async def settlement(self, settlement_id: int) -> Settlement | None:
-        return self._view("Hub").get(SETTLEMENTS, settlement_key(settlement_id))
+        return self._view(self.hub_name).get(SETTLEMENTS, settlement_key(settlement_id))
 
     def _coordinated(self, table: TableSpec[Row], prefix: str) -> list[Row]:
         """Rows of a kind, last first."""
-        rows = self._view("Hub").tables.get(table.name, {})
+        rows = self._view(self.hub_name).tables.get(table.name, {})
         return [table.decode(rows[key]) for key in sorted(rows, reverse=True) if key.startswith(prefix)]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from clearinghub.kafka.ports import CommandTimeoutError, LedgerUnavailableError
+from clearinghub.messages.commands import RecordFundsIn
 from tests.web.cli import Terminal
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy/scheme.example.yaml"
@@ -136,7 +137,9 @@ async def test_a_request_that_is_late_pays_in_once(terminal: Terminal, scheme_fi
     with_fault = ledger.fails_from("record-funds-in", CommandTimeoutError("late"))
     for _run in range(2):
         await terminal.apply(str(scheme_file))
-        asked.append(ledger.asked["record-funds-in"]["request"]["transfer_id"])
+        command = ledger.asked["record-funds-in"]
+        assert isinstance(command, RecordFundsIn)
+        asked.append(command.request.transfer_id)
     with_fault.clear()
 
     assert 1 == len(set(asked))
