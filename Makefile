@@ -22,7 +22,7 @@ RATE ?= 150
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz chaos simulate mutants check lint format clean-data bench bench-engine bench-jws lock
+.PHONY: help setup run demo test conformance fuzz chaos simulate mutants check lint format clean-data bench bench-engine bench-jws lock docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -67,11 +67,12 @@ mutants: $(STAMP) ## break the code in deliberate ways; each must fail a seed of
 	@exec $(BIN)/python -m tests.simulation.mutants
 
 check: lint ## lint, then tidy, packaging, unit and property tests: a minute or two, no broker
-	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/test_manifests.py tests/unit tests/property
+	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/test_manifests.py tests/test_documents.py tests/unit tests/property
 
-lint: $(STAMP) ## format, lint, types
+lint: $(STAMP) ## format, lint, types, who imports whom
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 format: $(STAMP) ## let ruff format and fix what it can
@@ -87,6 +88,10 @@ bench-jws: $(STAMP) ## measure what a signature costs
 
 bench-engine: $(STAMP) ## measure the engine alone
 	$(BIN)/python -m bench.engine
+
+docs: $(STAMP) ## render what is drawn from the code, and build the documents as a site in site/, strictly
+	$(BIN)/python -m clearinghub.tools.state_diagram docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean-data: ## forget the local broker's data and the tables; refuses while the hub runs
 	@for file in run/*.pid; do \

@@ -12,8 +12,8 @@ from typing import Any, Final
 import orjson
 
 from clearinghub.callbacks.notification import ALARM_RESOURCE
-from clearinghub.callbacks.urls import ALARM_URL_TYPE
 from clearinghub.domain.money import format_amount
+from clearinghub.domain.participants.endpoints import ALARM_URL_TYPE
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.threshold import ThresholdBreach, decide_adjustment, decide_breach
 from clearinghub.domain.time import timestamp_text

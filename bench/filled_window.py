@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from clearinghub.domain.settlement.netting import Net
 from clearinghub.domain.transfers.transfer import State, Transfer
-from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.topology.declared import changelog_name
 from tables.codec import encode_transfer
 from tables.nets import decode_net, encode_net

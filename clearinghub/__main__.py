@@ -33,9 +33,9 @@ from clearinghub.kafka.topology import (
 )
 from clearinghub.kafka.topology.render import markdown
 from clearinghub.logs import set_up_logs
+from clearinghub.process import RoleFailedError, stop_event
 from clearinghub.roles.all import CannotStartError, run_all, say
 from clearinghub.roles.fees import FeesFileError
-from clearinghub.roles.signals import RoleFailedError, stop_event
 from clearinghub.roles.supervisor import ChildLostError
 from clearinghub.security.errors import KeyFileError
 

@@ -21,7 +21,7 @@ from bench.load.errors import BenchError
 from bench.load.generator import ROOT
 from clearinghub.config import Settings
 from clearinghub.kafka.broker import BrokerUnavailableError, LocalBroker, find_running_broker
-from clearinghub.roles.pidfile import running_pid, write_pid
+from clearinghub.process import running_pid, write_pid
 from clearinghub.tools.client.hub_urls import HubDownError, HubUrls
 
 ROLES: Final = ("ledger", "callbacks", "ingress")

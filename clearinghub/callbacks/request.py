@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clearinghub.callbacks.headers import UnsafeHeader, outbound_headers
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.reason import Reason, ReasonCode
-from clearinghub.callbacks.urls import Unrenderable, render_url
+from clearinghub.domain.participants.endpoints import Unrenderable, render_url
 from clearinghub.kafka.ports import Participants
 from clearinghub.security.signature import HEADER as SIGNATURE_HEADER
 from clearinghub.security.signature import Signer

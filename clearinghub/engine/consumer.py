@@ -17,14 +17,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faust.transport.consumer import Consumer, ensure_TP, ensure_TPset
 from faust.types import TP, ConsumerMessage
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.errors import FAUST_LOGGER
-from clearinghub.engine.listener import GroupListener
 
 log = structlog.get_logger(__name__)
 
@@ -305,3 +304,21 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         raise NotImplementedError  # `_drain_messages` fetches
+
+
+class GroupListener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Passes the group's decisions on to Faust."""
+
+    def __init__(self, consumer: BatchConsumer) -> None:
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        """Give up all partitions of this worker: a rebalance has begun, and the group has not decided yet."""
+        self._consumer.app.on_rebalance_start()
+        await self._consumer.on_partitions_revoked(ensure_TPset(revoked))
+        # Faust does so only for an app with transactions; other apps must not commit offsets of partitions lost.
+        await self._consumer.app.close_partitions()
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """Begin to work on the partitions that the group has given to this worker."""
+        await self._consumer.on_group_assignment(ensure_TPset(assigned))

@@ -25,3 +25,7 @@ class PartitionLostError(EngineError):
 
 class ContiguityError(EngineError):
     """A batch does not begin where the one before it ended."""
+
+
+class RecordTooLargeError(Exception):
+    """A handler emits or stores what the broker would refuse: its record is dead-lettered, and stops no partition."""

@@ -23,8 +23,9 @@ import orjson
 import structlog
 
 from clearinghub.engine.errors import ContiguityError, PartitionLostError
-from clearinghub.engine.pending_changes import VALUE_BYTES_MAX, Partitioner, PendingChanges
-from clearinghub.engine.record import INPUTS, OFFSETS, PunctuatorView, Record
+from clearinghub.engine.partitioner import Partitioner
+from clearinghub.engine.pending_changes import PendingChanges
+from clearinghub.engine.record import INPUTS, OFFSETS, VALUE_BYTES_MAX, PunctuatorView, Record
 
 if TYPE_CHECKING:
     from clearinghub.engine.batch import Batch

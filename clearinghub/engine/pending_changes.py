@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
-from aiokafka.partitioner import murmur2
-
-from clearinghub.engine.record import TableSpec
+from clearinghub.engine.errors import RecordTooLargeError
+from clearinghub.engine.partitioner import Partitioner
+from clearinghub.engine.record import VALUE_BYTES_MAX, TableSpec
 from clearinghub.engine.store import LedgerStore, TableChanges
 
 Row = TypeVar("Row")
 _ABSENT: Final = object()
-_PARTITION_CACHE_MAX: Final = 10_000
-VALUE_BYTES_MAX: Final = 7 * 1024 * 1024  # topics and producers take 8 MiB, keys and headers included
-
-
-class RecordTooLargeError(Exception):
-    """A handler emits or keeps what the broker would refuse: its record is set aside, and stops no partition."""
 
 
 class Emission(NamedTuple):
@@ -27,23 +21,6 @@ class Emission(NamedTuple):
     partition: int
     key: bytes
     value: bytes
-
-
-class Partitioner:
-    """Kafka's default partitioner, remembering keys: participants are few and come in every record."""
-
-    def __init__(self, output_partitions: Mapping[str, int]) -> None:
-        self._output_partitions = output_partitions
-        self._hashes: dict[str, int] = {}
-
-    def __call__(self, topic: str, key: str) -> int:
-        """The partition of a key in a topic."""
-        hashed = self._hashes.get(key)
-        if hashed is None:
-            if len(self._hashes) >= _PARTITION_CACHE_MAX:
-                self._hashes.clear()
-            hashed = self._hashes[key] = murmur2(key.encode()) & 0x7FFFFFFF
-        return hashed % self._output_partitions[topic]
 
 
 class PendingChanges:

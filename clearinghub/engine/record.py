@@ -8,6 +8,8 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import orjson
 
+from clearinghub.rows import AnyRow, encode_row, make_row_decoder
+
 Row = TypeVar("Row")
 
 
@@ -35,6 +37,13 @@ class TableSpec(Generic[Row]):
     encode: Callable[[Row], bytes]
     decode: Callable[[bytes], Row]
     index: Callable[[str, Row], Iterable[tuple[bytes, bool]]] | None = None
+
+
+def row_table(
+    name: str, row_type: type[AnyRow], index: Callable[[str, AnyRow], Iterable[tuple[bytes, bool]]] | None = None
+) -> TableSpec[AnyRow]:
+    """Return the declaration of a table whose rows are of one type; see `TableSpec` for `index`."""
+    return TableSpec(name, encode_row, make_row_decoder(row_type), index)
 
 
 class View(Protocol):
@@ -77,6 +86,8 @@ class PunctuatorView(View, Protocol):
     def scan(self, table: TableSpec[Row], start: bytes, end: bytes, count_max: int) -> list[str]:
         """Keys of rows with an index entry in [start, end), in order, at most `count_max`."""
 
+
+VALUE_BYTES_MAX: Final = 7 * 1024 * 1024  # topics and producers take 8 MiB, keys and headers included
 
 # How long a changelog tells of a row that was removed; a copy that was not level with it for as long may not know.
 TOMBSTONES_KEPT_MS: Final = 24 * 60 * 60 * 1000

@@ -1,1 +1,1 @@
-"""The hub's edges to Kafka: what the ports of `clearinghub.kafka.ports` are made of when the hub runs."""
+"""The hub's edges to Kafka: what the ports of `clearinghub.ports` are made of when the hub runs."""

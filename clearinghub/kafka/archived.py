@@ -9,7 +9,7 @@ from prometheus_client import Gauge
 
 from clearinghub.config import Settings
 from clearinghub.kafka.view import CompactedView
-from clearinghub.tools.archive.progress import Archived, archived_key, decode_archived
+from clearinghub.messages.archived import Archived, archived_key, decode_archived
 
 OVERDUE = Gauge(
     "clearinghub_retention_overdue_seconds",
@@ -19,7 +19,7 @@ VALID_S: Final = 30.0  # what a partition has told since; it may be another work
 
 
 class ArchivedView(CompactedView[Archived]):
-    """See `clearinghub.kafka.ports.Archive`."""
+    """See `clearinghub.ports.Archive`."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, "archived", decode_archived)

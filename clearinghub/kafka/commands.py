@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
-from clearinghub.kafka.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
 from clearinghub.messages import CommandMessage, MalformedMessageError, ReplyMessage, decode, encode
 from clearinghub.messages.commands import Command, Result, encode_command, read_result
 from clearinghub.messages.parties import PartyImportMessage
+from clearinghub.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class KafkaCommandClient:
                 future.set_exception(CommandTimeoutError())
 
     async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
-        """Run a command; see `clearinghub.kafka.ports.CommandClient`."""
+        """Run a command; see `clearinghub.ports.CommandClient`."""
         correlation_id = str(uuid.uuid4())
         message = CommandMessage(
             participant=participant,

@@ -19,10 +19,11 @@ from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from clearinghub.config import Settings
-from clearinghub.engine.pending_changes import VALUE_BYTES_MAX, Partitioner
+from clearinghub.engine.partitioner import Partitioner
+from clearinghub.engine.record import VALUE_BYTES_MAX
 from clearinghub.kafka.access import kafka_access
-from clearinghub.kafka.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
 from clearinghub.kafka.topology import load_topology
+from clearinghub.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +83,7 @@ class KafkaRecorder:
             await self._producer.stop()
 
     async def record(self, topic: str, key: str, value: bytes) -> None:
-        """Write one record; see `clearinghub.kafka.ports.Recorder`."""
+        """Write one record; see `clearinghub.ports.Recorder`."""
         if len(value) > VALUE_BYTES_MAX:
             # The broker's own refusal would look like its failure, and take what others wait for with it.
             RECORDED.labels(topic, "too-large").inc()

@@ -18,9 +18,9 @@ from aiokafka.errors import KafkaError
 from clearinghub.config import Settings
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement, StatementLine
-from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.access import kafka_access
-from clearinghub.kafka.ports import LedgerUnavailableError, StatementTooLongError
+from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
 
 READERS_MAX: Final = 4  # at a time; each is a connection, and a core while it reads
 RECORDS_READ_MAX: Final = 1_000_000  # of all participants on the partition; some seconds
@@ -39,7 +39,7 @@ class KafkaStatementReader:
         self._turns = asyncio.Semaphore(READERS_MAX)
 
     async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
-        """A statement; see `clearinghub.kafka.ports.StatementReader`."""
+        """A statement; see `clearinghub.ports.StatementReader`."""
         place = TopicPartition(self._settings.topic("positions"), self._partition_of("positions", position.participant))
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,

@@ -106,7 +106,7 @@ class CompactedView(Generic[Value]):
 
 
 class ParticipantsView(CompactedView[Participant]):
-    """The participants, as every process knows them; see `clearinghub.kafka.ports.Participants`."""
+    """The participants, as every process knows them; see `clearinghub.ports.Participants`."""
 
     def __init__(self, settings: Settings, make_consumer: Callable[..., Any] = AIOKafkaConsumer) -> None:
         super().__init__(settings, "participants", decode_participant, make_consumer)

@@ -19,7 +19,7 @@ from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
 from clearinghub.domain.transfers.transfer import TRANSFER_KIND
 from clearinghub.kafka.access import kafka_access
-from clearinghub.kafka.ports import LedgerUnavailableError
+from clearinghub.ports import LedgerUnavailableError
 
 READERS_MAX: Final = 2  # at a time; each is a connection, and a core while it reads
 TIMEOUT_S: Final = 30.0  # to get a turn, and for the broker to give something
@@ -31,7 +31,7 @@ PAUSE_S: Final = 0.001  # for these
 
 
 class KafkaWindowTransfers:
-    """See `clearinghub.kafka.ports.WindowTransfersReader`."""
+    """See `clearinghub.ports.WindowTransfersReader`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

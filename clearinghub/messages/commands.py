@@ -12,7 +12,7 @@ import msgspec
 
 from clearinghub.domain.participants.funds import FundsRequest
 from clearinghub.domain.participants.participant import LedgerAccountType
-from clearinghub.domain.parties.oracle import OracleChange, OracleDefinition
+from clearinghub.domain.parties.oracle import OracleDefinition, OracleFields
 from clearinghub.domain.settlement.model import ModelDefinition
 from clearinghub.domain.settlement.progress import AccountRequest, AccountResult
 from clearinghub.messages.codec import MalformedMessageError, Message
@@ -137,7 +137,7 @@ class ChangeOracle(Command, frozen=True, kw_only=True, tag="change-oracle"):
     """Change some fields of an oracle. The result is a `ParticipantResult` with the hub."""
 
     oracle_id: int
-    change: OracleChange
+    change: OracleFields
 
 
 class RemoveOracle(Command, frozen=True, kw_only=True, tag="remove-oracle"):

@@ -13,8 +13,7 @@ import uvloop
 from clearinghub.config import Settings
 from clearinghub.kafka.broker import Broker, BrokerUnavailableError, find_or_start_broker
 from clearinghub.kafka.topology import ensure_topics, load_topology
-from clearinghub.roles.pidfile import running_pid
-from clearinghub.roles.signals import stop_event
+from clearinghub.process import running_pid, stop_event
 from clearinghub.roles.supervisor import RestartBudget, Supervisor
 from clearinghub.security.from_settings import signer_of, verifier_of
 from clearinghub.security.key_files import write_key_pair

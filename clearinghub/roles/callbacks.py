@@ -34,8 +34,8 @@ from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.process import stop_event, until_stopped
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
-from clearinghub.roles.signals import stop_event, until_stopped
 from clearinghub.security.from_settings import signer_of
 from web.http.operations import add_operations_routes
 

@@ -9,22 +9,22 @@ from typing import Final, Protocol
 import structlog
 
 from clearinghub.config import Settings
-from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.commands import KafkaCommandClient
 from clearinghub.kafka.load import LoadView
-from clearinghub.kafka.prepares import KafkaPacketReader
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.statements import KafkaStatementReader
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.kafka.window_transfers import KafkaWindowTransfers
+from clearinghub.process import stop_event, until_stopped
+from clearinghub.queries.packets import KafkaPacketReader
+from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.roles.admission import Admission
 from clearinghub.roles.serving import Listener
-from clearinghub.roles.signals import stop_event, until_stopped
 from clearinghub.security.from_settings import verifier_of
 from web.admin.app import build_admin_app
 from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import signature_check
-from web.ledger.reader import HttpLedgerReader
 
 log = structlog.get_logger(__name__)
 

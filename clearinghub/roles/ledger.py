@@ -11,64 +11,31 @@ import structlog
 from prometheus_client import REGISTRY, Counter, Histogram
 
 from agents.context import LedgerContext
-from agents.dead_letter import make_on_poison_record
-from agents.handlers import ledger_inputs
-from agents.quotes.agreement import make_quote_punctuator
-from agents.settlement.retention import make_settlement_retention_punctuator
-from agents.settlement.scheme import make_scheme_punctuator
-from agents.settlement.windows import make_window_punctuator
-from agents.transfers.timeout import (
-    make_bulk_retention_punctuator,
-    make_due_punctuator,
-    make_retention_punctuator,
-)
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import PartitionLostError
-from clearinghub.engine.pending_changes import Partitioner
 from clearinghub.engine.record import Punctuator, PunctuatorView
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
-from clearinghub.kafka.ports import Archive
 from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.ports import Archive
+from clearinghub.process import stop_event, until_stopped
 from clearinghub.roles.fees import load_fee_rules
 from clearinghub.roles.ledger_metrics import LedgerCollector
-from clearinghub.roles.schedule import next_due_of, number_of
+from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
-from clearinghub.roles.settlement_metrics import show_nothing, show_states
-from clearinghub.roles.signals import stop_event, until_stopped
-from tables.batches import BATCHES
-from tables.bulks import BULKS
-from tables.counters import COUNTERS
-from tables.nets import NETS
-from tables.participants import PARTICIPANTS
+from clearinghub.roles.settlement_metrics import show_nothing
 from tables.parties import PARTIES
 from tables.positions import POSITIONS
-from tables.quotes import QUOTES
 from tables.settlements import SETTLEMENTS
 from tables.transfers import TRANSFERS
-from tables.windows import WINDOWS
 from web.ledger.app import PartitionElsewhereError, build_ledger_app
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
-
-TABLES: Final = (
-    TRANSFERS,
-    BULKS,
-    POSITIONS,
-    PARTICIPANTS,
-    COUNTERS,
-    WINDOWS,
-    NETS,
-    SETTLEMENTS,
-    QUOTES,
-    PARTIES,
-    BATCHES,
-)
 
 LISTED_ROWS_MAX: Final = 10_000  # windows or settlements that one question looks at, the newest
 LISTED_BYTES_MAX: Final = 16 * 1024 * 1024  # and no more of them once they are so long: no round runs meanwhile
@@ -101,7 +68,7 @@ def ledger_config(
     `on_wait` hears, by partition, how long (milliseconds) the oldest record of each batch has waited. With an `archive`
     finished transfers stay until it has them.
     """
-    topics, coordinator = load_topology().topics, coordinator_of(settings)
+    topics, parts = load_topology().topics, ledger_parts(settings, context, archive)
 
     def on_batch(topic: str, partition: int, age_s: float) -> None:
         AGES.labels(topic).observe(age_s)
@@ -112,8 +79,8 @@ def ledger_config(
         bootstrap=settings.kafka_bootstrap,
         access=kafka_access(settings),
         partitions=settings.partitions,
-        inputs=ledger_inputs(context),
-        tables=TABLES,
+        inputs=parts.inputs,
+        tables=parts.tables,
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
         data_dir=settings.data_dir / f"ledger-{settings.instance}",
@@ -126,27 +93,13 @@ def ledger_config(
         session_timeout_ms=settings.session_timeout_ms,
         standby_replicas=settings.standby_replicas,
         on_open=make_announcement(worker_url(settings)),
-        punctuators=(
-            make_due_punctuator(),
-            make_due_punctuator(BULKS, "bulk-fulfil", "bulk-timeout"),
-            make_retention_punctuator(settings.transfer_retention_s * 1000, archive),
-            make_bulk_retention_punctuator(settings.transfer_retention_s * 1000, archive),
-            make_quote_punctuator(settings.quote_retention_s * 1000),
-            make_scheme_punctuator(coordinator, settings.hub_name),
-            make_window_punctuator(coordinator, next_due_of(settings), number_of(settings)),
-            make_settlement_retention_punctuator(coordinator, settings.settlement_retention_s * 1000, show_states),
-        ),
+        punctuators=parts.punctuators,
         punctuate_interval_ms=settings.punctuate_interval_ms,
         on_batch=on_batch,
         on_round=_on_round,
-        on_poison_record=make_on_poison_record(context),
+        on_poison_record=parts.on_poison_record,
         on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
     )
-
-
-def coordinator_of(settings: Settings) -> int:
-    """The partition of the hub's name, which coordinates settlement."""
-    return Partitioner({"command": settings.partitions})("command", settings.hub_name)
 
 
 def worker_url(settings: Settings) -> str:

@@ -13,7 +13,7 @@ import structlog
 from aiohttp.web import Application, AppRunner
 from aiohttp.web_runner import BaseSite
 
-from clearinghub.roles.signals import RoleFailedError
+from clearinghub.process import RoleFailedError
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from clearinghub.roles.pidfile import write_pid
+from clearinghub.process import write_pid
 
 RESTARTS_MAX: Final = 5
 RESTART_WINDOW_S: Final = 60.0

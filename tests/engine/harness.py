@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from clearinghub.engine.app import EngineApp
-from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import PunctuatorView, TableSpec
 from tests.engine.toy import ACCOUNTS, BALANCES, COUNTS, PARTITIONS, TABLES, toy_config
 

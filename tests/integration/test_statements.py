@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from clearinghub.config import Settings
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement
-from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.ports import LedgerUnavailableError
 from clearinghub.kafka.statements import KafkaStatementReader
 

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from clearinghub.config import Settings
-from clearinghub.engine.pending_changes import VALUE_BYTES_MAX
+from clearinghub.engine.record import VALUE_BYTES_MAX
 from clearinghub.kafka.load import LoadReporter, LoadView
 from clearinghub.kafka.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
 from clearinghub.kafka.recorder import KafkaRecorder

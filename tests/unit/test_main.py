@@ -15,7 +15,7 @@ import structlog
 
 from clearinghub import __version__
 from clearinghub.__main__ import EXIT_NO_BROKER, EXIT_OK, EXIT_WRONG_SETTINGS, main
-from clearinghub.roles.signals import stop_event
+from clearinghub.process import stop_event
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,9 @@ from agents.settlement.windows import make_window_punctuator
 from clearinghub.config import Settings
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.transfers.transfer import State
-from clearinghub.kafka.ports import CommandRejectedError, CommandTimeoutError
 from clearinghub.messages import CommandMessage, ReplyMessage, decode, encode
 from clearinghub.messages.commands import Command, Result, encode_command, name_of, read_result
+from clearinghub.ports import CommandRejectedError, CommandTimeoutError
 from tables.positions import POSITIONS, position_key
 from tables.windows import open_window
 from tests.fakes import Emitted, FakeParticipants, MemoryView, Offsets
@@ -34,6 +34,7 @@ from tests.web.topics_world import HistoryInMemory, TransfersInMemory
 from web.admin.app import build_admin_app
 
 PARTITIONS = 4
+DELIVERED = ("credit", "settlement")  # topics whose records this ledger hands to its own handlers
 NOW_MS = 1_700_000_000_000
 MODEL = {
     "name": "DEFERREDNETUSD",
@@ -176,7 +177,7 @@ class LedgerInMemory(CoordinatorInMemory):
                 self.transfers.take(one)
             elif one.topic == "settlement" and self.held_back is not None:
                 self.held_back.append(one)
-            elif one.topic in ("credit", "settlement"):
+            elif one.topic in DELIVERED:
                 self._handle(one)
             elif one.topic in ("events", "settlement-windows", "settlements"):
                 self.published.append((one.topic, json.loads(one.value)))

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from clearinghub.callbacks.urls import ENDPOINT_TYPES, check_endpoint
+from clearinghub.domain.participants.endpoints import ENDPOINT_TYPES, check_endpoint
 from tests.web.admin_world import FUNDS_ID, LIMIT, MODEL, Operator, an_operator, funds
 
 BENCH_DFSPS = ("payerfsp1", "payeefsp1")

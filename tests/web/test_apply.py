@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from clearinghub.kafka.ports import CommandTimeoutError, LedgerUnavailableError
 from clearinghub.messages.commands import RecordFundsIn
+from clearinghub.ports import CommandTimeoutError, LedgerUnavailableError
 from tests.web.cli import Terminal
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy/scheme.example.yaml"

@@ -14,8 +14,8 @@ from clearinghub.config import Settings
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.participant import Participant, decode_participant
 from clearinghub.domain.participants.position import Position
-from clearinghub.kafka.ports import CommandClient, LedgerReader, Participants
 from clearinghub.messages.commands import Command, ParticipantResult, Result, name_of
+from clearinghub.ports import CommandClient, LedgerReader, Participants
 from web.admin.schemas import Bodies
 from web.http.errors import CONTENT_TYPE, ApiError
 

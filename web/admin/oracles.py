@@ -12,11 +12,11 @@ from aiohttp.web import Request, Response
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
-from clearinghub.callbacks.urls import check_base_url
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.endpoints import check_base_url
 from clearinghub.domain.participants.participant import Oracle
-from clearinghub.domain.parties.oracle import OracleChange, OracleDefinition
+from clearinghub.domain.parties.oracle import OracleDefinition, OracleFields
 from clearinghub.messages.commands import AddOracle, ChangeOracle, RemoveOracle
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import id_in_path
@@ -50,7 +50,7 @@ class NewOracle(TypedDict):
     isDefault: NotRequired[bool]
 
 
-class OracleFields(TypedDict):
+class OracleChange(TypedDict):
     """The body of PUT /oracles/{ID}."""
 
     oracleIdType: NotRequired[OracleIdType]
@@ -60,7 +60,7 @@ class OracleFields(TypedDict):
 
 
 _NEW: Final = TypeAdapter(NewOracle)
-_CHANGE: Final = TypeAdapter(OracleFields)
+_CHANGE: Final = TypeAdapter(OracleChange)
 
 
 class OraclesResource:
@@ -101,7 +101,7 @@ class OraclesResource:
         oracle_id = id_in_path(request)
         body = await self._read(request, _CHANGE)
         endpoint = body.get("endpoint")
-        change = OracleChange(
+        change = OracleFields(
             body.get("oracleIdType"),
             None if endpoint is None else _url(endpoint),
             None if endpoint is None else endpoint["endpointType"],

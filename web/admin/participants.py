@@ -6,8 +6,8 @@ from typing import Final
 
 from aiohttp.web import Request, Response
 
-from clearinghub.callbacks.urls import check_endpoint
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.endpoints import check_endpoint
 from clearinghub.domain.settlement.scheme import account_types_for
 from clearinghub.messages.commands import RegisterParticipant, SetActive, SetEndpoint
 from web.admin.context import AdminContext, json_response

@@ -14,9 +14,9 @@ from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.parties.party import PartyId, identifier_rejection
-from clearinghub.kafka.ports import Participants, Recorder
 from clearinghub.messages import VERSION, encode
 from clearinghub.messages.parties import PartyBatchMessage, PartyMessage
+from clearinghub.ports import Participants, Recorder
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
 from web.fspiop.parties_schemas import (
     PARTICIPANT_ANSWER,

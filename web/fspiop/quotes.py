@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
-from clearinghub.kafka.ports import Recorder
 from clearinghub.messages import VERSION, AgreementMessage, encode
+from clearinghub.ports import Recorder
 from web.fspiop.authorization_query import check_authorization_query
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
 from web.fspiop.quotes_responses import (

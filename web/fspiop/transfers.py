@@ -13,8 +13,8 @@ from aiohttp.web import Request, Response
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.kafka.ports import Recorder
 from clearinghub.messages import VERSION, FulfilMessage, GetMessage, PrepareMessage, encode
+from clearinghub.ports import Recorder
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
 from web.fspiop.schemas import (
     check_path_id,

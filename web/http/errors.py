@@ -29,7 +29,7 @@ from aiohttp.web import (
 )
 
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
-from clearinghub.kafka.ports import (
+from clearinghub.ports import (
     CommandRejectedError,
     CommandTimeoutError,
     LedgerUnavailableError,

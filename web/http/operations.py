@@ -12,7 +12,7 @@ from aiohttp.web import Application, HTTPException, Request, Response, StreamRes
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
 
 from clearinghub.domain.time import timestamp_text
-from clearinghub.kafka.ports import FrontHealth, Health
+from clearinghub.ports import FrontHealth, Health
 from web.http.errors import CONTENT_TYPE
 
 _UP_STATUS: Final = 200

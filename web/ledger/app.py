@@ -8,7 +8,7 @@ import orjson
 from aiohttp.web import Application, Request, Response, get
 
 from clearinghub import __version__
-from clearinghub.kafka.ports import Health
+from clearinghub.ports import Health
 from web.http.operations import add_operations_routes
 
 PARTIES_AT_ONCE: Final = 2_000  # a page of an export; the partition's rounds wait for it some milliseconds

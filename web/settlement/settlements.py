@@ -14,7 +14,6 @@ from clearinghub.domain.settlement.fields import settlement_of, window_of
 from clearinghub.domain.settlement.progress import AccountRequest, AccountResult
 from clearinghub.domain.settlement.settlement import Line, Settlement, SettlementState
 from clearinghub.domain.settlement.window import Window
-from clearinghub.kafka.ports import SettlementReader
 from clearinghub.messages.commands import (
     AbortSettlement,
     AdvanceSettlement,
@@ -22,6 +21,7 @@ from clearinghub.messages.commands import (
     CreateSettlement,
     SettlementResult,
 )
+from clearinghub.ports import SettlementReader
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import read_body, read_query
 from web.http.errors import ApiError
@@ -149,8 +149,8 @@ class SettlementsResource:
 
     async def _execute(self, command: Command) -> tuple[Settlement, list[Window], tuple[AccountResult, ...]]:
         result = await self._context.execute(self._context.hub_name, command, SettlementResult)
-        windows = [window_of(orjson.loads(row)) for row in result.windows]
-        return settlement_of(orjson.loads(result.settlement)), windows, result.accounts
+        windows = [window_of(orjson.loads(bytes(row))) for row in result.windows]
+        return settlement_of(orjson.loads(bytes(result.settlement))), windows, result.accounts
 
     async def _settlement(self, request: Request, absent: Rejection | None = None) -> Settlement:
         settlement_id = number_in_path(request, "id")

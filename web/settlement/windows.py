@@ -14,8 +14,8 @@ from clearinghub.domain.settlement.creation import ContentNets
 from clearinghub.domain.settlement.fields import window_of
 from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.window import Window, WindowState
-from clearinghub.kafka.ports import SettlementReader
 from clearinghub.messages.commands import CloseWindow, WindowResult
+from clearinghub.ports import SettlementReader
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import read_body, read_query
 from web.http.errors import ApiError
@@ -65,7 +65,7 @@ class WindowsResource:
         body = (await read_body(request, CLOSE_WINDOW)).fields
         command = CloseWindow(window=window_id, reason=body["reason"])
         result = await self._context.execute(self._context.hub_name, command, WindowResult)
-        return json_response(window_shape(window_of(orjson.loads(result.window))))
+        return json_response(window_shape(window_of(orjson.loads(bytes(result.window)))))
 
     async def _window(self, window_id: int) -> Window:
         return await find_window(self._reader, window_id)

@@ -39,7 +39,7 @@ class OracleDefinition(msgspec.Struct, frozen=True):
     is_default: bool = False
 
 
-class OracleChange(msgspec.Struct, frozen=True, omit_defaults=True):
+class OracleFields(msgspec.Struct, frozen=True, omit_defaults=True):
     """The fields of an oracle that an operator replaces; those that are None stay as they are."""
 
     id_type: str | None = None
@@ -85,7 +85,7 @@ def add_oracle(hub: Participant, defined: OracleDefinition, next_id: Callable[[]
     return _with(hub, (*hub.oracles, oracle), oracle)
 
 
-def change_oracle(hub: Participant, oracle_id: int, change: OracleChange) -> Participant | Rejection:
+def change_oracle(hub: Participant, oracle_id: int, change: OracleFields) -> Participant | Rejection:
     """Return the hub with one oracle changed."""
     found = _find(hub, oracle_id)
     if found is None:

@@ -16,7 +16,7 @@ from typing import Final, Self
 from clearinghub.kafka.broker.errors import BrokerUnavailableError
 from clearinghub.kafka.broker.jars import KAFKA_DIR, resolve_jars
 from clearinghub.kafka.broker.probe import POLL_INTERVAL_S, broker_answers, port_answers
-from clearinghub.roles.pidfile import running_pid, write_pid
+from clearinghub.process import running_pid, write_pid
 
 HOST: Final = "127.0.0.1"
 PORT_DEFAULT: Final = 9092

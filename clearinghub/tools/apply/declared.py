@@ -20,8 +20,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from clearinghub.callbacks.urls import check_endpoint
 from clearinghub.domain.money import parse_decimal
+from clearinghub.domain.participants.endpoints import check_endpoint
 from clearinghub.domain.settlement.model import COMBINATIONS
 from clearinghub.domain.settlement.scheme import HUB_MULTILATERAL_SETTLEMENT, HUB_RECONCILIATION, POSITION, SETTLEMENT
 from clearinghub.tools.client.names import ENDPOINT_PREFIX, full_endpoint_type, is_participant_name

@@ -14,11 +14,11 @@ from prometheus_client import Counter, Gauge
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
 from clearinghub.messages import VERSION
+from clearinghub.messages.archived import Archived, archived_key, encode_archived
 from clearinghub.tools.archive.batch import Batch
 from clearinghub.tools.archive.errors import LostRecordsError, UnreadableRecordError
 from clearinghub.tools.archive.files import Span
 from clearinghub.tools.archive.folder import Folder
-from clearinghub.tools.archive.progress import Archived, archived_key, encode_archived
 from clearinghub.tools.archive.reader import Extent, Reader
 from clearinghub.tools.archive.schemas import TOPICS
 

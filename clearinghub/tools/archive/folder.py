@@ -15,10 +15,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clearinghub.messages.archived import Archived
 from clearinghub.tools.archive.batch import Batch, Part
 from clearinghub.tools.archive.errors import FolderError
 from clearinghub.tools.archive.files import Disk, Span, commit, merged, resume, span_of
-from clearinghub.tools.archive.progress import Archived
 
 VERSION: Final = 1
 IDENTITY: Final = "archive.json"

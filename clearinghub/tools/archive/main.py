@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from clearinghub.config import Settings
 from clearinghub.kafka.broker import find_running_broker
 from clearinghub.logs import set_up_logs
-from clearinghub.roles.signals import stop_event
+from clearinghub.process import stop_event
 from clearinghub.tools.archive.copying import Archiver, Tally
 from clearinghub.tools.archive.errors import ArchiveError
 from clearinghub.tools.archive.files import Span

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from clearinghub.callbacks.urls import is_endpoint_type
+from clearinghub.domain.participants.endpoints import is_endpoint_type
 
 ENDPOINT_PREFIX: Final = "FSPIOP_CALLBACK_URL_"
 

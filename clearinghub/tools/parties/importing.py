@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.ports import CommandTimeoutError, RecorderBusyError, RecorderUnavailableError
 from clearinghub.messages import VERSION
 from clearinghub.messages.parties import PartyImportMessage

@@ -33,6 +33,7 @@ from clearinghub.kafka.ports import (
     RecorderUnavailableError,
 )
 from clearinghub.kafka.recorder import KafkaRecorder
+from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.tools.parties.csv_file import (
     BadLine,
     Line,
@@ -42,7 +43,6 @@ from clearinghub.tools.parties.csv_file import (
     write_party,
 )
 from clearinghub.tools.parties.importing import Imported, import_parties
-from web.ledger.reader import HttpLedgerReader
 
 EXIT_OK: Final = 0
 EXIT_REFUSED: Final = 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghub.roles.pidfile import running_pid, write_pid
+from clearinghub.process import running_pid, write_pid
 from clearinghub.roles.supervisor import ChildLostError, RestartBudget, Supervisor
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]

@@ -13,8 +13,8 @@ from clearinghub.domain.parties.oracle import (
     LIST_MAX,
     ORACLES_MAX,
     BuiltIn,
-    OracleChange,
     OracleDefinition,
+    OracleFields,
     add_oracle,
     batch_result,
     change_oracle,
@@ -81,11 +81,11 @@ def test_the_registry() -> None:
     two = add(one, "USD")
     assert isinstance(two, Participant)
     assert "2001" == told(add(one))
-    assert "2001" == told(change_oracle(two, 7, OracleChange(currency="USD")))
-    changed = change_oracle(two, 7, OracleChange(is_default=True))
+    assert "2001" == told(change_oracle(two, 7, OracleFields(currency="USD")))
+    changed = change_oracle(two, 7, OracleFields(is_default=True))
     assert isinstance(changed, Participant)
     assert [True, False] == [each.is_default for each in changed.oracles]
-    assert ["3003", "3003"] == [told(change_oracle(two, 99, OracleChange())), told(remove_oracle(two, 99))]
+    assert ["3003", "3003"] == [told(change_oracle(two, 99, OracleFields())), told(remove_oracle(two, 99))]
     left = remove_oracle(two, 7)
     assert isinstance(left, Participant)
     assert ("USD",) == tuple(each.currency for each in left.oracles)

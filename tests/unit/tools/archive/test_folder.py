@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from clearinghub.messages.archived import Archived, decode_archived, encode_archived
 from clearinghub.tools.archive.batch import ROWS_MAX, Batch
 from clearinghub.tools.archive.errors import FolderError
 from clearinghub.tools.archive.files import INCOMING, Span, merged, span_of
 from clearinghub.tools.archive.folder import Folder, opened
-from clearinghub.tools.archive.progress import Archived, decode_archived, encode_archived
 from tests.analysts import schema_of
 from tests.archived import final, places_in, record
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clearinghub.config import Settings
 from clearinghub.kafka.archived import OVERDUE, ArchivedView
-from clearinghub.tools.archive.progress import archived_key, encode_archived
+from clearinghub.messages.archived import archived_key, encode_archived
 
 
 def test_the_last_word_counts_and_silence_is_nothing() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clearinghub.domain.parties.party import PartyEntry, PartyId
-from clearinghub.engine.pending_changes import Partitioner
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.ports import CommandTimeoutError
 from clearinghub.messages.parties import PartyImportMessage
 from clearinghub.tools.parties.csv_file import Line

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from clearinghub.domain.row import Row
-from tables.rows import encode_row, make_row_decoder
+from clearinghub.rows import Row, encode_row, make_row_decoder
 
 
 class Old(Row, frozen=True, array_like=True):

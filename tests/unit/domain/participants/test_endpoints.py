@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearinghub.callbacks.urls import (
+from clearinghub.domain.participants.endpoints import (
     ENDPOINT_TYPES,
     Unrenderable,
     check_endpoint,

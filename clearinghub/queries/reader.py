@@ -20,9 +20,9 @@ from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.transfers.transfer import Transfer
-from clearinghub.engine.pending_changes import Partitioner
-from clearinghub.kafka.ports import LedgerUnavailableError
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.view import CompactedView, decode_worker_url
+from clearinghub.ports import LedgerUnavailableError
 from tables.codec import decode_position, decode_transfer
 from tables.parties import decode_entries
 from tables.settlements import content_key, settlement_key, window_key
@@ -57,7 +57,7 @@ class HttpLedgerReader:
             await self._session.close()
 
     async def positions(self, participant: str) -> list[Position]:
-        """All accounts of a participant; see `clearinghub.kafka.ports.LedgerReader`."""
+        """All accounts of a participant; see `clearinghub.ports.LedgerReader`."""
         partition = self._partition_of("command", participant)
         for _attempt in range(ATTEMPTS):
             rows = await self._ask(partition, f"positions/{quote(participant)}")
@@ -94,7 +94,7 @@ class HttpLedgerReader:
         raise LedgerUnavailableError(f"partition {partition}")
 
     async def last_windows(self) -> list[Window]:
-        """The newest windows; see `clearinghub.kafka.ports.SettlementReader`."""
+        """The newest windows; see `clearinghub.ports.SettlementReader`."""
         return [window_of(orjson.loads(row)) for row in await self._settlement_rows("settlement/last/window")]
 
     async def windows(self, window_ids: Sequence[int]) -> list[Window]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from clearinghub.config import Settings
+from clearinghub.queries.reader import HttpLedgerReader
 from tests.unit.domain.settlement.test_settlement import WINDOW
-from web.ledger.reader import HttpLedgerReader
 
 
 class EmptiedLedger(HttpLedgerReader):

@@ -11,9 +11,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from clearinghub.config import Settings
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.kafka.access import kafka_access
-from clearinghub.kafka.ports import LedgerUnavailableError
 from clearinghub.messages import decode_fields
-from web.ledger.reader import HttpLedgerReader
+from clearinghub.ports import LedgerUnavailableError
+from clearinghub.queries.reader import HttpLedgerReader
 
 READ_TIMEOUT_S: Final = 5.0
 
@@ -26,7 +26,7 @@ class KafkaPacketReader:
         self._ledger = ledger
 
     async def ilp_packet(self, transfer_id: str) -> str | None:
-        """The ilpPacket of a transfer; see `clearinghub.kafka.ports.PacketReader`."""
+        """The ilpPacket of a transfer; see `clearinghub.ports.PacketReader`."""
         partitions = range(self._settings.partitions)
         found = await asyncio.gather(*(self._ledger.transfer(partition, transfer_id) for partition in partitions))
         for partition, transfer in zip(partitions, found, strict=True):

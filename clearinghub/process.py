@@ -1,0 +1,65 @@
+"""What every process of the hub needs: how it is told to stop, and its process id in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+
+class RoleFailedError(Exception):
+    """A role cannot continue after a failure, which was logged; its supervisor starts it again."""
+
+    def __init__(self, what: str = "stopped after a failure; see the log above") -> None:
+        super().__init__(what)
+
+
+def stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set, in the running loop. Call once, before the role takes any work."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    return event
+
+
+async def until_stopped(stop: asyncio.Event, failed: asyncio.Event) -> None:
+    """Wait for the order to stop, or for a failure.
+
+    Raises:
+        RoleFailedError: the failure came first.
+    """
+    waits = {asyncio.create_task(stop.wait()), asyncio.create_task(failed.wait())}
+    _done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    if failed.is_set() and not stop.is_set():
+        raise RoleFailedError
+
+
+def write_pid(path: Path, pid: int) -> None:
+    """Write a process id to a file, and make the file's folder if needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{pid}\n")
+
+
+def running_pid(path: Path, command_part: str) -> int | None:
+    """Return the id in the file if that process is alive and its command line holds `command_part`; else None.
+
+    The command line is compared because the system uses ids again.
+    """
+    try:
+        pid = int(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    listed = subprocess.run(  # noqa: S603 - a fixed command
+        ["ps", "-o", "stat=,args=", "-p", str(pid)],  # noqa: S607 - where `ps` is differs between systems
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "100000"},
+    )
+    state, _, command = listed.stdout.strip().partition(" ")
+    return pid if command_part in command and not state.startswith("Z") else None

@@ -1,0 +1,228 @@
+"""Each thing has one name (docs/glossary.md): the words that were used for it before are kept out."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("agents", "bench", "clearinghub", "examples", "sandbox", "tables", "tests", "web")
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+PAGES = sorted(path for path in ROOT.rglob("*.md") if ".venv" not in path.parts)
+HOT = (
+    "agents/",
+    "clearinghub/callbacks/",
+    "clearinghub/domain/",
+    "clearinghub/engine/",
+    "clearinghub/messages/",
+    "tables/",
+)
+
+
+class Word(NamedTuple):
+    """A word that is not used, what is said instead, and the folders in which that holds."""
+
+    banned: str
+    say: str
+    folders: tuple[str, ...] = ("",)
+
+
+WORDS = (
+    Word("lines?", "header (of a record), item (of a bulk), account, entry, row", HOT),
+    Word("overlays?", "pending changes"),
+    Word("culprits?", "poison record"),
+    Word("set aside|buried|bury", "dead-letter"),
+    Word("sweeps?|sweeping|swept", "punctuator, punctuate"),
+    Word("surroundings", "environment"),
+    Word("stamps?|stamped", "checkpoint"),
+    Word("lanes?", "receiver queue"),
+    Word("couriers?", "sender"),
+    Word("desks?", "oracle client"),
+    Word("staff", "workers"),
+    Word("doors?", "admission control"),
+    Word("standings?", "eligibility"),
+    Word("manners?", "settlement method"),
+    Word("burnt|used up", "id consumed"),
+    Word("told", "notified, already answered"),
+    Word("taken", "accepted"),
+    Word("asked", "request"),
+    Word("one transfer", "apply_transfer", ("agents/",)),
+    Word("tellers?", "scenario runner"),
+    Word("played", "result"),
+    Word("wanted", "report query"),
+    Word("gives?|given by", "returns"),
+    Word("hears?", "is notified"),
+    Word("stands", "is; current"),
+    Word("behind", "after"),
+)
+
+
+class Place(NamedTuple):
+    """A text that a person reads, and where it is."""
+
+    path: str
+    line: int
+    text: str
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def in_words(name: str) -> str:
+    """`readPartyOf` and `read_party_of` as `read party of`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").strip()
+
+
+def texts_of(path: Path) -> Iterator[Place]:
+    """Names, comments and docstrings of a source file; not its strings, which may be the API's words."""
+    source, name = path.read_text(), name_of(path)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME:
+            yield Place(name, token.start[0], in_words(token.string))
+        elif token.type == tokenize.COMMENT:
+            yield Place(name, token.start[0], token.string)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node, clean=False)
+            if docstring is not None:
+                first = node.body[0].lineno
+                yield from (Place(name, first + number, text) for number, text in enumerate(docstring.split("\n")))
+
+
+def prose_of(path: Path) -> Iterator[Place]:
+    """The sentences of a page, without its code."""
+    fenced = False
+    for number, text in enumerate(path.read_text().split("\n"), start=1):
+        if text.lstrip().startswith("```"):
+            fenced = not fenced
+        elif not fenced and not text.startswith("    "):
+            yield Place(name_of(path), number, re.sub(r"`[^`]*`|\]\([^)]*\)", " ", text))
+
+
+# Files in which a word is the right one.
+EXCEPTIONS: tuple[tuple[str, str], ...] = ()
+
+# How many places each room has that were written before these rules; a number may only shrink, and goes at zero.
+LEFT: dict[str, int] = {
+    "ARCHITECTURE.md": 6,
+    "CHANGELOG.md": 7,
+    "README.md": 5,
+    "agents/alarms.py": 6,
+    "agents/bulk": 114,
+    "agents/callback_delivery.py": 8,
+    "agents/dead_letter.py": 26,
+    "agents/notify.py": 11,
+    "agents/participants": 15,
+    "agents/parties": 191,
+    "agents/posting.py": 4,
+    "agents/quotes": 22,
+    "agents/settlement": 120,
+    "agents/transfers": 95,
+    "agents/turn.py": 1,
+    "bench/README.md": 7,
+    "bench/engine.py": 3,
+    "bench/generator": 3,
+    "bench/load": 30,
+    "bench/neighbours.py": 9,
+    "bench/settlement.py": 1,
+    "clearinghub/__main__.py": 3,
+    "clearinghub/callbacks": 111,
+    "clearinghub/config.py": 9,
+    "clearinghub/domain": 405,
+    "clearinghub/engine": 80,
+    "clearinghub/kafka": 75,
+    "clearinghub/messages": 18,
+    "clearinghub/roles": 35,
+    "clearinghub/security": 29,
+    "clearinghub/tools": 276,
+    "clearinghub/yaml_file.py": 2,
+    "deploy/k8s": 1,
+    "docs/adr": 8,
+    "docs/analysts.md": 2,
+    "docs/archive.md": 3,
+    "docs/design.md": 4,
+    "docs/glossary.md": 5,
+    "docs/operators.md": 20,
+    "docs/protocol.md": 16,
+    "docs/reports.md": 3,
+    "docs/security.md": 7,
+    "docs/settlement.md": 2,
+    "docs/topics": 3,
+    "sandbox/agreement.py": 9,
+    "sandbox/behaviour.py": 2,
+    "sandbox/bulk.py": 1,
+    "sandbox/demo": 276,
+    "sandbox/dfsp.py": 18,
+    "sandbox/fspiop_client.py": 3,
+    "sandbox/heard.py": 1,
+    "sandbox/ilp.py": 1,
+    "sandbox/journey.py": 2,
+    "sandbox/main.py": 3,
+    "sandbox/patience.py": 2,
+    "sandbox/payee.py": 1,
+    "sandbox/playground.py": 4,
+    "sandbox/quoting.py": 1,
+    "sandbox/requests.py": 3,
+    "sandbox/scheme.py": 4,
+    "sandbox/screen.py": 1,
+    "sandbox/wire.py": 3,
+    "tables/bulks.py": 2,
+    "tables/codec.py": 3,
+    "tables/counters.py": 2,
+    "tables/nets.py": 1,
+    "tables/quotes.py": 20,
+    "tables/settlements.py": 1,
+    "tables/transfers.py": 3,
+    "tables/windows.py": 1,
+    "tests/PROPERTIES.md": 10,
+    "tests/analysts.py": 1,
+    "tests/archived.py": 4,
+    "tests/chaos": 74,
+    "tests/conformance": 17,
+    "tests/engine": 10,
+    "tests/fakes.py": 2,
+    "tests/fuzz": 11,
+    "tests/integration": 339,
+    "tests/model": 129,
+    "tests/property": 33,
+    "tests/simulation": 107,
+    "tests/test_packaging.py": 1,
+    "tests/test_tidy.py": 1,
+    "tests/unit": 519,
+    "tests/web": 203,
+    "web/admin": 42,
+    "web/documentation": 2,
+    "web/fspiop": 25,
+    "web/http": 4,
+    "web/ledger": 7,
+    "web/reports": 27,
+    "web/settlement": 17,
+}
+
+
+def room_of(path: str) -> str:
+    return "/".join(path.split("/")[:2])
+
+
+def is_exception(place: Place, word: Word) -> bool:
+    return any(place.path.startswith(path) and word.banned == banned for path, banned in EXCEPTIONS)
+
+
+def test_the_words_that_were_replaced_stay_out() -> None:
+    places = [place for path in SOURCES if path != Path(__file__) for place in texts_of(path)]
+    places += [place for path in PAGES for place in prose_of(path)]
+    found: dict[str, list[str]] = {}
+    for word in WORDS:
+        pattern = re.compile(rf"\b(?:{word.banned})\b", re.IGNORECASE)
+        for place in places:
+            if place.path.startswith(word.folders) and pattern.search(place.text) and not is_exception(place, word):
+                where = f"{place.path}:{place.line}: {pattern.findall(place.text)} - say: {word.say}"
+                found.setdefault(room_of(place.path), []).append(where)
+
+    assert {} == {room: where for room, where in found.items() if len(where) > LEFT.get(room, 0)}
