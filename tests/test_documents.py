@@ -109,6 +109,10 @@ def test_every_section_of_the_protocol_that_is_cited_is_there() -> None:
     assert [] == [citation for citation in citations if citation[1] not in known]
 
 
+def test_no_citation_has_the_old_name() -> None:
+    assert [] == [name_of(path) for path in CITING if re.search(r"\bfspiop \d", path.read_text())]
+
+
 def test_every_section_of_the_design_that_is_cited_is_there() -> None:
     sections = set(SECTION.findall((DOCS / "design.md").read_text()))
 
