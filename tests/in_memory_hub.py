@@ -26,7 +26,8 @@ from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Record
 from clearinghub.kafka.ports import FrontHealth
 from clearinghub.kafka.topology import load_topology
-from clearinghub.messages import CommandMessage, encode
+from clearinghub.messages import encode
+from clearinghub.messages.commands import CommandMessage
 from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -221,8 +222,8 @@ class InMemoryHub(FakeRecorder):
 
     # -- what came of it
 
-    def taken(self, topic: str) -> list[Emitted]:
-        """What was written to a topic since the last call for it."""
+    def new_records(self, topic: str) -> list[Emitted]:
+        """Return what was written to a topic since the last call for it."""
         return self.written.pop(topic, [])
 
     # -- state that a test begins with

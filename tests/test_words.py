@@ -133,7 +133,6 @@ LEFT: dict[str, int] = {
     "clearinghub/security": 29,
     "clearinghub/tools": 276,
     "clearinghub/yaml_file.py": 2,
-    "docs/operators.md": 2,
     "sandbox/agreement.py": 9,
     "sandbox/behaviour.py": 2,
     "sandbox/bulk.py": 1,

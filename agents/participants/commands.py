@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from agents.alarms import Alarms
+from agents.alarms import raise_limit_alarms
 from agents.posting import store_position, store_transfer
 from agents.settlement.scheme import publish_scheme
 from agents.turn import Turn
@@ -37,7 +37,7 @@ from clearinghub.domain.parties.oracle import add_oracle, change_oracle, remove_
 from clearinghub.domain.settlement.model import add_account_type, add_model, set_model_active
 from clearinghub.domain.settlement.scheme import HUB_RECONCILIATION, SETTLEMENT
 from clearinghub.domain.transfers.transfer import Transfer
-from clearinghub.messages import VERSION, CreditMessage, encode
+from clearinghub.messages import encode
 from clearinghub.messages.commands import (
     AbortFundsOut,
     AddLedgerAccountType,
@@ -61,6 +61,7 @@ from clearinghub.messages.commands import (
     SetInitialLimit,
     SetSettlementModelActive,
 )
+from clearinghub.messages.transfers import CreditMessage
 from tables.counters import next_id
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -132,7 +133,7 @@ def _store_account(rows: ParticipantRows, position: Position) -> None:
         key = position_key(position.participant, position.currency, position.account_type)
         turn.view.put(POSITIONS, key, position)
     if before is not None:
-        Alarms(turn.record, turn.view, turn.hub_name, turn.trace).limit_changed(before, position)
+        raise_limit_alarms(turn, before, position)
 
 
 def _register_participant(rows: ParticipantRows, command: RegisterParticipant) -> Answer:
@@ -290,18 +291,15 @@ def _book_funds(rows: ParticipantRows, outcome: FundsOutcome, entry_type: str) -
         store_position(turn.view, moved, outcome.settlement_change, transfer.transfer_id, entry_type)
     if outcome.reconciliation_change:
         assert abs(outcome.reconciliation_change) == transfer.amount
-        credit: CreditMessage = {
-            "v": VERSION,
-            "kind": "credit",
-            "id": transfer.transfer_id,
-            "participant": turn.hub_name,
-            "currency": transfer.currency,
-            "account_type": HUB_RECONCILIATION,
-            "change": outcome.reconciliation_change,
-            "entry": entry_type,
-            "window": None,  # funds are no part of any settlement
-            "trace": turn.trace,
-        }
+        credit = CreditMessage(
+            id=transfer.transfer_id,
+            participant=turn.hub_name,
+            currency=transfer.currency,
+            account_type=HUB_RECONCILIATION,
+            change=outcome.reconciliation_change,
+            entry=entry_type,
+            trace=turn.trace,
+        )
         turn.view.emit("credit", turn.hub_name, encode(credit))
     return FundsResult(transfer.state.label, None if transfer.error is None else transfer.error.description)
 

@@ -10,7 +10,8 @@ from agents.context import LedgerContext
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.parties.party import PARTY_TYPES, PartyEntry, PartyId, identifier_rejection, register
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import ReplyMessage, decode_fields, encode
+from clearinghub.messages import decode_fields, encode
+from clearinghub.messages.commands import ReplyMessage
 from tables.parties import PARTIES
 
 _UNKNOWN_FSP: Final = Rejection(ErrorCode.ID_NOT_FOUND, "FSP not found")

@@ -32,8 +32,14 @@ from clearinghub.domain.settlement.settlement import (
 from clearinghub.domain.settlement.window import WindowState, change_contents
 from clearinghub.domain.time import timestamp_text
 from clearinghub.engine.record import View
-from clearinghub.messages import VERSION, CommandMessage, encode
-from clearinghub.messages.commands import AbortSettlement, AdvanceSettlement, CreateSettlement, SettlementResult
+from clearinghub.messages import VERSION, encode
+from clearinghub.messages.commands import (
+    AbortSettlement,
+    AdvanceSettlement,
+    CommandMessage,
+    CreateSettlement,
+    SettlementResult,
+)
 from clearinghub.messages.settlement import MoveMessage
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS

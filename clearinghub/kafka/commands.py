@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
-from clearinghub.messages import CommandMessage, MalformedMessageError, ReplyMessage, decode, encode
-from clearinghub.messages.commands import Command, Result, encode_command, read_result
+from clearinghub.messages import MalformedMessageError, decode, encode
+from clearinghub.messages.commands import Command, CommandMessage, ReplyMessage, Result, encode_command, read_result
 from clearinghub.messages.parties import PartyImportMessage
 from clearinghub.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
@@ -10,9 +11,19 @@ from hypothesis import strategies as st
 
 from clearinghub.config import Settings
 from clearinghub.domain.bulk.bulk import Bulk
+from clearinghub.domain.money import format_amount
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.messages import decode_fields, encode
+from clearinghub.messages.bulk import (
+    BulkFulfilMessage,
+    BulkItem,
+    BulkPrepareBody,
+    BulkPrepareMessage,
+    Money,
+    encode_body,
+)
+from clearinghub.messages.transfers import PrepareMessage
 from tables.bulks import BULKS
 from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
@@ -191,63 +202,65 @@ class BulkWorld:
 
 def record_of(message: Message) -> tuple[str, bytes]:
     """The topic and the value that the ingress would write."""
-    body: dict[str, Any]
-    common = {"v": 1, "trace": None, "hash": repr(message)}
+    digest = repr(message)
     match message:
         case Post(bulk_id, source, lines, expires_at_ms):
-            body = {"individualTransfers": [_line(transfer_id) for transfer_id, _amount in lines]}
-            line = common | {
-                "kind": "bulk-prepare",
-                "id": bulk_id,
-                "source": source,
-                "destination": "payee",
-                "payer": "payer",
-                "payee": "payee",
-                "expires_at_ms": expires_at_ms,
-                "amounts": [amount for _id, amount in lines],
-                "hashes": [f"{one} {expires_at_ms}" for one in lines],
-            }
-            return "bulk-prepare", encode(line, orjson.dumps(body))
+            prepare = BulkPrepareMessage(
+                id=bulk_id,
+                source=source,
+                destination="payee",
+                payer="payer",
+                payee="payee",
+                expires_at_ms=expires_at_ms,
+                hash=digest,
+                amounts=tuple(amount for _id, amount in lines),
+                hashes=tuple(f"{one} {expires_at_ms}" for one in lines),
+            )
+            return "bulk-prepare", encode(prepare, encode_body(prepare_body(bulk_id, lines)))
         case Single(transfer_id, amount):
-            line = common | {
-                "kind": "prepare",
-                "id": transfer_id,
-                "source": "payer",
-                "payer": "payer",
-                "payee": "payee",
-                "amount": amount,
-                "currency": "USD",
-                "condition": CONDITION,
-                "expires_at_ms": START_MS + 10**6,
-                "extensions": None,
-                "headers": {},
-            }
-            return "prepare", encode(line)
+            single = PrepareMessage(
+                id=transfer_id,
+                source="payer",
+                payer="payer",
+                payee="payee",
+                amount=amount,
+                currency="USD",
+                condition=CONDITION,
+                expires_at_ms=START_MS + 10**6,
+                hash=digest,
+                headers={},
+            )
+            return "prepare", encode(single)
         case Put(bulk_id, source, destination, lines):
+            fulfil = BulkFulfilMessage(id=bulk_id, action="fulfil", source=source, destination=destination, hash=digest)
             body = {"individualTransferResults": [_result(*one) for one in lines]}
-            line = common | _fulfil(bulk_id, source, destination, "fulfil")
-            return "bulk-fulfil", encode(line, orjson.dumps(body))
+            return "bulk-fulfil", encode(fulfil, orjson.dumps(body))
         case PutError(bulk_id, source, code):
-            body = {"errorInformation": {"errorCode": code, "errorDescription": "the payee's words"}}
-            return "bulk-fulfil", encode(common | _fulfil(bulk_id, source, None, "abort"), orjson.dumps(body))
+            abort = BulkFulfilMessage(id=bulk_id, action="abort", source=source, hash=digest)
+            error = {"errorInformation": {"errorCode": code, "errorDescription": "the payee's words"}}
+            return "bulk-fulfil", encode(abort, orjson.dumps(error))
     raise AssertionError(message)
 
 
-def _fulfil(bulk_id: str, source: str, destination: str | None, action: str) -> dict[str, Any]:
-    return {
-        "kind": "bulk-fulfil",
-        "id": bulk_id,
-        "action": action,
-        "source": source,
-        "destination": destination,
-        "completed": None,
-        "completed_ms": None,
-        "hops": 0,
-    }
-
-
-def _line(transfer_id: str) -> dict[str, Any]:
-    return {"transferId": transfer_id, "transferAmount": {"currency": "USD"}, "condition": CONDITION}
+def prepare_body(bulk_id: str, lines: Iterable[tuple[str, int]], packets: Mapping[str, str] = {}) -> BulkPrepareBody:
+    """The body of POST /bulkTransfers for ids with amounts; `packets` are ILP packets by id."""
+    items = (
+        BulkItem(
+            transfer_id=transfer_id,
+            transfer_amount=Money(currency="USD", amount=format_amount(amount)),
+            ilp_packet=packets.get(transfer_id, "nonsense"),
+            condition=CONDITION,
+        )
+        for transfer_id, amount in lines
+    )
+    return BulkPrepareBody(
+        bulk_transfer_id=bulk_id,
+        bulk_quote_id="q",
+        payer_fsp="payer",
+        payee_fsp="payee",
+        individual_transfers=tuple(items),
+        expiration="2030-01-01T00:00:00.000Z",
+    )
 
 
 def _result(transfer_id: str, is_right: bool | None) -> dict[str, Any]:

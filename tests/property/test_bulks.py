@@ -31,14 +31,14 @@ def run(history: History) -> BulkWorld:
 
 
 def lines_of(bulk: Bulk, transfers: dict[str, Transfer]) -> list[Transfer]:
-    taken = {place for place, _error in bulk.taken}
+    taken = {place for place, _error in bulk.consumed_ids}
     return [transfers[one] for place, one in enumerate(bulk.transfer_ids) if place not in taken]
 
 
 def recount(bulk: Bulk, transfers: dict[str, Transfer]) -> Tally:
     """The tally by looking at every line."""
     states = Counter(line.state for line in lines_of(bulk, transfers))
-    refused = states[State.ABORTED_REJECTED] + states[State.INVALID] + len(bulk.taken)
+    refused = states[State.ABORTED_REJECTED] + states[State.INVALID] + len(bulk.consumed_ids)
     return Tally(
         refused,
         states[State.RESERVED],

@@ -69,11 +69,11 @@ class Exchange:
 
     def heard(self) -> list[Callback]:
         """The callbacks since the last time."""
-        return [callback_of(one) for one in self.hub.taken("notification")]
+        return [callback_of(one) for one in self.hub.new_records("notification")]
 
     def notifications(self) -> list[dict[str, Any]]:
         """The callbacks since the last time, with all that the hub notes on each."""
-        return [one.line for one in self.hub.taken("notification")]
+        return [one.line for one in self.hub.new_records("notification")]
 
     def expire(self) -> None:
         """Let the transfer's time pass; nobody has noticed yet."""

@@ -11,7 +11,8 @@ from agents.context import LedgerContext
 from agents.handlers import make_handlers
 from clearinghub.domain.participants.participant import Participant, decode_participant
 from clearinghub.domain.participants.position import Position
-from clearinghub.messages import CommandMessage, encode
+from clearinghub.messages import encode
+from clearinghub.messages.commands import CommandMessage
 from tables.positions import POSITIONS
 from tests.fakes import FakeParticipants, MemoryView, Offsets
 

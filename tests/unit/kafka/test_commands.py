@@ -9,8 +9,9 @@ import pytest
 
 from clearinghub.config import Settings
 from clearinghub.kafka.commands import KafkaCommandClient
-from clearinghub.messages import VERSION, ReplyMessage, TimeoutMessage, decode_fields, encode
-from clearinghub.messages.commands import FundsResult, SetActive, encode_result
+from clearinghub.messages import VERSION, decode_fields, encode
+from clearinghub.messages.commands import FundsResult, ReplyMessage, SetActive, encode_result
+from clearinghub.messages.transfers import TimeoutMessage
 
 
 class Topic:

@@ -52,6 +52,7 @@ def closing(transfers: int) -> tuple[Counter[str], float]:
         if number % FORGET_EVERY == 0:
             for view in views:
                 view.tables.get("transfers", {}).clear()
+            world.hub.written.clear()
     for view in views:
         view.done.clear()
     began = time.perf_counter()
