@@ -1,4 +1,4 @@
-"""What the sender of a poison record is told: error 2001, for the record itself is on the dead letter (design 4)."""
+"""How the sender of a poison record is notified: with error 2001; the record itself is dead-lettered (design 4)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import structlog
 
 from agents.bulk.notify import BulkNotifier
 from agents.context import LedgerContext
-from agents.notify import AgreementNotifier, TransferNotifier
-from agents.parties.notify import tell_of_failure
+from agents.notify import TransferNotifier
+from agents.parties.notify import notify_of_failure
 from agents.posting import emit_reply
+from agents.quotes.notify import AgreementNotifier
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import MalformedMessageError, decode, decode_fields, encode
+from clearinghub.messages import MalformedMessageError, decode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage
-from clearinghub.messages.commands import CommandMessage, ReplyError, ReplyMessage
+from clearinghub.messages.commands import CommandMessage
+from clearinghub.messages.parties import (
+    OracleAnswerMessage,
+    PartyBatchMessage,
+    PartyImportMessage,
+    PartyMessage,
+    PartyPartDoneMessage,
+    PartyPartMessage,
+)
+from clearinghub.messages.quotes import AgreementMessage
 from clearinghub.messages.transfers import FulfilMessage, GetMessage, PrepareMessage
 
 log = structlog.get_logger(__name__)
@@ -32,7 +42,7 @@ def make_on_poison_record(context: LedgerContext) -> Handler:
         try:
             message, _body = decode(record.value)
         except MalformedMessageError:
-            _notify_untyped(record, view, context)
+            log.exception("record-dead-lettered", topic=record.topic)  # and nobody knows who sent it
             return
         turn = Turn(record, view, context, message.trace, record.timestamp_ms)
         log.error("record-dead-lettered", kind=type(message).__name__, trace=message.trace)
@@ -41,24 +51,19 @@ def make_on_poison_record(context: LedgerContext) -> Handler:
                 TransferNotifier(turn, message.id).error(message.source, ErrorInformation.of(_FAILED))
             case BulkPrepareMessage() | BulkFulfilMessage() | BulkGetMessage():
                 BulkNotifier(turn, message.id).error(message.source, ErrorInformation.of(_FAILED))
-            case CommandMessage():
+            case AgreementMessage():
+                AgreementNotifier(turn, message).error(ErrorInformation.of(_FAILED))
+            case (
+                PartyMessage()
+                | PartyBatchMessage()
+                | PartyPartMessage()
+                | PartyPartDoneMessage()
+                | OracleAnswerMessage()
+            ):
+                notify_of_failure(turn, message, ErrorInformation.of(_FAILED))
+            case CommandMessage() | PartyImportMessage():
                 emit_reply(view, message, _FAILED)
             case _:
                 pass  # written by the ledger itself: no sender waits for anything
 
     return on_poison_record
-
-
-def _notify_untyped(record: Record, view: View, context: LedgerContext) -> None:
-    fields, _body = decode_fields(record.value)
-    log.error("record-dead-lettered", kind=fields["kind"], trace=fields.get("trace"))
-    turn = Turn(record, view, context, fields.get("trace"), record.timestamp_ms)
-    if fields["kind"] == "agreement":
-        notifier = AgreementNotifier(turn, fields["resource"], fields["id"], 0)
-        notifier.error(fields["source"], ErrorInformation.of(_FAILED))
-    elif record.topic == "party" and fields["kind"] != "party-import":
-        tell_of_failure(turn, fields, ErrorInformation.of(_FAILED))
-    elif fields["kind"] == "party-import":
-        error = ReplyError(_FAILED.code, _FAILED.description, _FAILED.status)
-        reply = ReplyMessage(correlation_id=fields["correlation_id"], reply_to=fields["reply_to"], error=error)
-        view.emit("reply", reply.reply_to, encode(reply))

@@ -136,9 +136,9 @@ class StatementReader(Protocol):
         Args:
             position: the account as it stood when the request came; what it holds if nothing has moved it since.
             from_ms: the first millisecond of the period.
-            to_ms: the first one behind it.
+            to_ms: the first millisecond after the period.
             after: only changes with a higher number; 0 for all.
-            lines_max: give no more lines than that.
+            lines_max: return at most that many entries.
 
         Raises:
             LedgerUnavailableError: the history cannot be read now.
@@ -150,7 +150,7 @@ class WindowTransfersReader(Protocol):
     """Reads the committed transfers of settlement windows."""
 
     def read(self, window: Window, after: Place | None) -> AsyncGenerator[list[WindowTransfer], None]:
-        """Those of a window in the order of their places, behind `after` if it is given; some at a time.
+        """Return the transfers of a window in the order of their places, some at a time; `after` is the last one known.
 
         To be closed by whoever does not read to the end. Of a window that is open, those until now.
 
@@ -174,7 +174,7 @@ class FrontHealth(Health, Protocol):
 
 
 class Archive(Protocol):
-    """Knows which final states are in the archive's files, and hears what cannot leave the ledger without."""
+    """Knows which final states are in the archive's files, and is notified of rows that wait for it."""
 
     def sequence(self, partition: int) -> int:
         """The last final state of the partition that is archived, and all before it; 0 if none is."""

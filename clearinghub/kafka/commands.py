@@ -75,9 +75,9 @@ class KafkaCommandClient:
 
     async def ask(self, topic: str, key: str, message: PartyImportMessage) -> Any:
         """Write a message whose answer comes on topic `reply`, and return its result; it raises what `execute` does."""
-        correlation_id = message["correlation_id"] = str(uuid.uuid4())
-        message["reply_to"] = self._name
-        reply = await self._ask(topic, key, correlation_id, encode(message))
+        correlation_id = str(uuid.uuid4())
+        addressed = msgspec.structs.replace(message, correlation_id=correlation_id, reply_to=self._name)
+        reply = await self._ask(topic, key, correlation_id, encode(addressed))
         return msgspec.json.decode(reply.result)
 
     async def _ask(self, topic: str, key: str, correlation_id: str, value: bytes) -> ReplyMessage:

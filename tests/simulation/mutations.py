@@ -201,8 +201,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "callbacks-overtake",
-        "clearinghub/callbacks/notification.py",
-        'transfer_id=_text(line, "id"),',
-        'transfer_id=_text(line, "notification_id"),',
+        "clearinghub/callbacks/receiver_queue.py",
+        "return self.notification.message.id",
+        "return self.notification.message.notification_id",
     ),
 )

@@ -13,14 +13,15 @@ from agents.callback_delivery import NotificationAgent
 from agents.context import LedgerContext
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.notification import Notification
-from clearinghub.callbacks.reason import Reason
+from clearinghub.callbacks.sender import Reason
 from clearinghub.config import Settings
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.environment import Environment
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.kafka.view import ParticipantsView
-from clearinghub.roles.callbacks import CallbacksApp, _dead_letter, callbacks_config
+from clearinghub.messages import DeadLetterMessage
+from clearinghub.roles.callbacks import CallbacksApp, callbacks_config, dead_letter
 from clearinghub.roles.ledger import ledger_config
 from tests.simulation.bus import Bus
 from tests.simulation.clients import ConsumerClient, ProducerClient
@@ -232,18 +233,18 @@ class CallbacksMember(Member):
             return int(process.wall_s() * 1000)
 
         async def give_up(notification: Notification, reason: Reason) -> None:
-            about: dict[str, object] = {"topic": "notification", "error": reason.code, "timestampMs": now_ms()}
-            await self._record(notification.receiver, _dead_letter(about, notification.as_value()))
+            letter = DeadLetterMessage(topic="notification", error=reason.code.value, timestamp_ms=now_ms())
+            await self._record(notification.message.receiver, dead_letter(letter, notification.as_value()))
 
-        async def set_aside(record: Record, problem: str) -> None:
-            about: dict[str, object] = {
-                "topic": record.topic,
-                "partition": record.partition,
-                "offset": record.offset,
-                "error": problem,
-                "timestampMs": now_ms(),
-            }
-            await self._record("", _dead_letter(about, record.value))
+        async def write_unreadable(record: Record, problem: str) -> None:
+            letter = DeadLetterMessage(
+                topic=record.topic,
+                error=problem,
+                timestamp_ms=now_ms(),
+                partition=record.partition,
+                offset=record.offset,
+            )
+            await self._record("", dead_letter(letter, record.value))
 
         class App(SimulatedCallbacks):
             """The app of this process."""
@@ -260,7 +261,7 @@ class CallbacksMember(Member):
         config = replace(callbacks_config(self.settings), environment=self._environment())
         app = App(
             config,
-            lambda tracker: {"notification": NotificationAgent(self._deliverer, tracker, set_aside)},
+            lambda tracker: {"notification": NotificationAgent(self._deliverer, tracker, write_unreadable)},
             lambda _partition, _waited_ms: None,
         )
         self._run(app)
