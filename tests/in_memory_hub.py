@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import msgspec
 from aiohttp.web import Application
 
 from agents.context import LedgerContext
@@ -25,12 +26,13 @@ from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Record
 from clearinghub.kafka.ports import FrontHealth
 from clearinghub.kafka.topology import load_topology
-from clearinghub.messages import VERSION, CommandMessage, decode_fields, encode
+from clearinghub.messages import encode
+from clearinghub.messages.commands import CommandMessage
 from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
 from tables.windows import open_window
-from tests.fakes import Emitted, FakeHealth, FakeParticipants, FakeRecorder, MemoryView
+from tests.fakes import Emitted, FakeHealth, FakeParticipants, FakeRecorder, MemoryView, fields_of
 from tests.unit.domain.samples import transfer as a_transfer
 from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
@@ -126,16 +128,13 @@ class InMemoryHub(FakeRecorder):
     def command(self, name: str, participant: str, args: dict[str, Any]) -> str:
         """Write an operator's command; return the correlation id that its reply will have."""
         correlation_id = f"c-{next(self._command_numbers)}"
-        message: CommandMessage = {
-            "v": VERSION,
-            "kind": "command",
-            "name": name,
-            "participant": participant,
-            "correlation_id": correlation_id,
-            "reply_to": "ingress-0",
-            "args": {"hub_name": self.settings.hub_name, **args},
-            "trace": "00-trace",
-        }
+        message = CommandMessage(
+            participant=participant,
+            correlation_id=correlation_id,
+            reply_to="ingress-0",
+            command=msgspec.Raw(msgspec.json.encode({"name": name, **args})),
+            trace="00-trace",
+        )
         self.write("command", participant, encode(message))
         return correlation_id
 
@@ -226,7 +225,7 @@ class InMemoryHub(FakeRecorder):
     def waiting_on(self, topic: str) -> list[dict[str, Any]]:
         """Return the headers of a topic's records that are not decided yet, by partition in the order of writing."""
         places = sorted(place for place in self.waiting if place[0] == topic)
-        return [decode_fields(one.value)[0] for place in places for one in self.waiting[place]]
+        return [fields_of(one.value)[0] for place in places for one in self.waiting[place]]
 
     def new_records(self, topic: str) -> list[Emitted]:
         """Return what was written to a topic since the last call for it."""

@@ -13,7 +13,7 @@ from clearinghub.domain.participants.participant import Account, Participant, Se
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE, FeeRule
 from clearinghub.domain.settlement.netting import GROSS, NET, Net, NettingGroup, Party
 from clearinghub.domain.transfers.transfer import State
-from clearinghub.messages import decode, decode_fields, encode
+from clearinghub.messages import decode, encode
 from clearinghub.messages.bulk import encode_body
 from sandbox.ilp import Payment, encode_base64url, encode_packet
 from tables.bulks import BULKS
@@ -21,7 +21,7 @@ from tables.nets import NetKey, nets_of
 from tables.positions import POSITIONS, position_key
 from tables.scheme import KEY, SCHEME, SchemeCopy
 from tables.transfers import TRANSFERS
-from tests.fakes import MemoryView
+from tests.fakes import MemoryView, fields_of
 from tests.in_memory_hub import START_MS, InMemoryHub
 from tests.property.bulk_world import Post, Put, prepare_body, record_of
 
@@ -103,7 +103,7 @@ def test_a_bulk_that_settles_at_once_is_complete_and_its_payer_is_shown_fulfilme
 
     bulk = gross.view.rows(BULKS)["b"]
     assert (BulkState.COMPLETED, 2, 1) == (bulk.state, bulk.tally.committed, bulk.tally.aborted)
-    bodies = [decode_fields(one.value)[1] for one in gross.hub.written["notification"] if one.key == "payer"]
+    bodies = [fields_of(one.value)[1] for one in gross.hub.written["notification"] if one.key == "payer"]
     results = orjson.loads(bodies[-1])["individualTransferResults"]
     assert ["fulfilment", "fulfilment", "errorInformation"] == [list(one)[-1] for one in results]
 
