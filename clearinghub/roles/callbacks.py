@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-import orjson
 import structlog
 from aiohttp.web import Application
 from faust.types import TP
@@ -28,7 +27,7 @@ from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
-from clearinghub.engine.partition import DEAD_VALUE_BYTES_MAX
+from clearinghub.engine.dead_letter import encode_dead_letter
 from clearinghub.engine.record import Record, View
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.load import LoadReporter
@@ -160,10 +159,7 @@ def _now_ms() -> int:
 
 
 def _dead_letter(about: dict[str, object], value: bytes) -> bytes:
-    fits = len(value) <= DEAD_VALUE_BYTES_MAX
-    left_out = 0 if fits else len(value)
-    line = {"v": 1, "kind": "dead-letter", "timestampMs": _now_ms(), "bytesLeftOut": left_out, **about}
-    return orjson.dumps(line) + b"\n" + (value if fits else b"")
+    return encode_dead_letter({"timestampMs": _now_ms(), **about}, value)
 
 
 class CallbacksHealth:

@@ -110,9 +110,10 @@ class PartitionBooks:
             if any(seen.topic not in _BY_SWEEPS for seen in one.emitted):
                 raise Breach(f"partition {self.partition}: a round wrote outputs and says not what it took")
             return []
+        _width, _row_format, decided = row
         taken: list[Seen] = []
         for topic in INPUTS:
-            end = row.get(topic, 0)
+            end = decided.get(topic, 0)
             if end < self.decided[topic]:
                 raise Breach(f"{topic}/{self.partition}: decided up to {self.decided[topic]}, and again from {end}")
             taken.extend(self._between(topic, self.partition, self.decided[topic], end))

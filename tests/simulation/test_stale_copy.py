@@ -19,7 +19,7 @@ from clearinghub.engine.record import TOMBSTONES_KEPT_MS, TableSpec
 from clearinghub.engine.recovery import (
     STALE_AFTER_MS,
     STANDBY_AGAIN_S,
-    STANDBY_STAMP_INTERVAL_MS,
+    STANDBY_CHECKPOINT_INTERVAL_MS,
     ChangelogReader,
     TooFarBehindError,
 )
@@ -80,14 +80,14 @@ class Changelog:
 class Copy:
     """A copy of which row `paid` was read at offset 0, long ago; it was removed at 1, and both are cleaned away."""
 
-    def __init__(self, level_at_ms: int | None) -> None:
+    def __init__(self, caught_up_ms: int | None) -> None:
         self.now_ms = NOW_MS
         self.table = SimulatedTable("rows", SimulatedStore(Disk(), "rows", lambda _point: None))
         changes = TableChanges({}, [])
         changes.set(SPEC, "paid", b"reserved", b"reserved")
         self.table.data.apply(SPEC, 0, changes, 0)
-        if level_at_ms is not None:
-            self.table.data.stamp(0, level_at_ms)
+        if caught_up_ms is not None:
+            self.table.data.write_checkpoint(0, caught_up_ms)
 
     def config(self, changelog: Changelog) -> EngineConfig:
         return EngineConfig(
@@ -118,25 +118,25 @@ class Copy:
         return self.table.data.row(0, key)
 
 
-@pytest.mark.parametrize("level_at_ms", [None, NOW_MS - TOMBSTONES_KEPT_MS, NOW_MS - STALE_AFTER_MS - 1])
-def test_a_row_whose_removal_is_forgotten_does_not_come_back(level_at_ms: int | None) -> None:
-    copy = Copy(level_at_ms)
+@pytest.mark.parametrize("caught_up_ms", [None, NOW_MS - TOMBSTONES_KEPT_MS, NOW_MS - STALE_AFTER_MS - 1])
+def test_a_row_whose_removal_is_forgotten_does_not_come_back(caught_up_ms: int | None) -> None:
+    copy = Copy(caught_up_ms)
     copy.recover(Row(3, b"open", b"1"))
 
     assert copy.row(b"paid") is None
     assert b"1" == copy.row(b"open")
-    assert NOW_MS == copy.table.data.stamped_ms(0)
+    assert NOW_MS == copy.table.data.checkpoint_ms(0)
 
 
-def test_a_copy_that_was_level_lately_only_reads_on() -> None:
+def test_a_copy_with_a_recent_checkpoint_reads_on() -> None:
     copy = Copy(NOW_MS - STALE_AFTER_MS)
     copy.recover(Row(0, b"paid", b"not read again"), Row(3, b"open", b"1"))
 
     assert (b"reserved", b"1") == (copy.row(b"paid"), copy.row(b"open"))
-    assert NOW_MS == copy.table.data.stamped_ms(0)
+    assert NOW_MS == copy.table.data.checkpoint_ms(0)
 
 
-def test_a_copy_behind_which_nothing_was_written_is_whole_however_old() -> None:
+def test_a_copy_at_the_end_of_its_changelog_is_whole_however_old() -> None:
     copy = Copy(NOW_MS - 10 * TOMBSTONES_KEPT_MS)
     copy.recover(end=2)  # its one record, at 0, and the marker of its transaction
 
@@ -161,8 +161,8 @@ class Standby:
         asyncio.run(run())
 
     @property
-    def stamped_ms(self) -> int | None:
-        return self.copy.table.data.stamped_ms(0)
+    def checkpoint_ms(self) -> int | None:
+        return self.copy.table.data.checkpoint_ms(0)
 
 
 @pytest.fixture
@@ -174,24 +174,24 @@ def standby() -> Standby:
     return standby
 
 
-def test_a_standby_is_stamped_as_soon_as_it_is_level_with_where_it_began(standby: Standby) -> None:
+def test_a_standby_writes_a_checkpoint_once_it_has_caught_up(standby: Standby) -> None:
     standby.follow(2, grows=2)
-    assert standby.stamped_ms is None
+    assert standby.checkpoint_ms is None
 
     standby.follow(1, grows=2)
-    assert NOW_MS == standby.stamped_ms
+    assert NOW_MS == standby.checkpoint_ms
 
 
-def test_a_standby_is_stamped_again_while_its_changelog_grows(standby: Standby) -> None:
+def test_a_standby_writes_checkpoints_while_its_changelog_grows(standby: Standby) -> None:
     standby.follow(3, grows=2)
-    standby.copy.now_ms += STANDBY_STAMP_INTERVAL_MS
+    standby.copy.now_ms += STANDBY_CHECKPOINT_INTERVAL_MS
     asked_at_ms = standby.copy.now_ms
     standby.follow(1, grows=2)
     standby.copy.now_ms += 1_000
 
     standby.follow(4, grows=2)
 
-    assert asked_at_ms == standby.stamped_ms
+    assert asked_at_ms == standby.checkpoint_ms
 
 
 def test_a_standby_that_could_not_read_for_half_a_day_reads_no_further(standby: Standby) -> None:
@@ -200,7 +200,7 @@ def test_a_standby_that_could_not_read_for_half_a_day_reads_no_further(standby: 
 
     with pytest.raises(TooFarBehindError):
         standby.follow(1)
-    assert standby.stamped_ms is None
+    assert standby.checkpoint_ms is None
 
 
 def test_a_standby_that_met_an_outage_follows_again() -> None:
@@ -220,4 +220,4 @@ def test_a_standby_that_met_an_outage_follows_again() -> None:
     with closing(SimulatedLoop()) as loop:
         loop.run_until_complete(run())
     assert 0 == changelog.outages
-    assert (b"1", NOW_MS) == (copy.row(b"open"), copy.table.data.stamped_ms(0))
+    assert (b"1", NOW_MS) == (copy.row(b"open"), copy.table.data.checkpoint_ms(0))
