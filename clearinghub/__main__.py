@@ -21,6 +21,7 @@ from pydantic import SecretStr, ValidationError
 
 from clearinghub import __version__
 from clearinghub.config import Settings
+from clearinghub.engine.errors import StoredFormatError
 from clearinghub.kafka.access import KafkaAccessError, kafka_access
 from clearinghub.kafka.broker import BrokerUnavailableError, find_or_start_broker, find_running_broker, wait_for_broker
 from clearinghub.kafka.connection import use_broker_connections
@@ -138,6 +139,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         TopologyMismatchError,
     ) as error:
         say(str(error))
+        return EXIT_FAILED
+    except StoredFormatError as error:
+        say(
+            f"the data of an earlier release cannot be used: {error}. Delete it (`make clean-data` for the local "
+            "broker), or set another CLEARINGHUB_TOPIC_PREFIX and CLEARINGHUB_APPLICATION_ID for a new, empty hub."
+        )
         return EXIT_FAILED
     except KafkaError as error:
         say(f"the broker cannot be used: {error}")

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import faust
-import msgspec
 import structlog
 from faust.app.base import BootStrategy
 from faust.transport.consumer import TransactionManager
@@ -23,11 +22,10 @@ from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.consumer import BatchConsumer
 from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, StoredFormatError
 from clearinghub.engine.partition import Partition
-from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView
+from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, read_decided_offsets
 from clearinghub.engine.recovery import LedgerTableManager
 from clearinghub.engine.store import LedgerStore, LedgerTable
 from clearinghub.engine.transaction import PartitionProducer
-from clearinghub.rows import ROW_FORMAT
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
@@ -283,18 +281,3 @@ class EngineApp(faust.App):  # type: ignore[misc]
         """Return a table's local copy, for queries in `read`."""
         store: LedgerStore = self._ledger_tables[table].data
         return store
-
-
-def read_decided_offsets(partition: int, data: bytes) -> DecidedOffsets:
-    """Return the row of a partition's decided offsets.
-
-    Raises:
-        StoredFormatError: it is not such a row, or its tables hold rows of another format.
-    """
-    try:
-        decided = OFFSETS.decode(data)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise StoredFormatError(f"partition {partition}: its row of offsets cannot be read: {error}") from error
-    if decided.row_format != ROW_FORMAT:
-        raise StoredFormatError(f"partition {partition}: rows of format {decided.row_format}, not {ROW_FORMAT}")
-    return decided

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from clearinghub.rows import AnyRow, Row, encode_row, make_row_decoder
+import msgspec
+
+from clearinghub.engine.errors import StoredFormatError
+from clearinghub.rows import ROW_FORMAT, AnyRow, Row, encode_row, make_row_decoder
 
 RowT = TypeVar("RowT")
 
@@ -112,3 +115,18 @@ class DecidedOffsets(Row, frozen=True, array_like=True):
 
 OFFSETS: Final = row_table("offsets", DecidedOffsets)
 INPUTS: Final = "inputs"  # the key of the table's only row
+
+
+def read_decided_offsets(partition: int, data: bytes) -> DecidedOffsets:
+    """Return the row of a partition's decided offsets.
+
+    Raises:
+        StoredFormatError: it is not such a row, or its tables hold rows of another format.
+    """
+    try:
+        decided = OFFSETS.decode(data)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise StoredFormatError(f"partition {partition}: its row of offsets cannot be read: {error}") from error
+    if decided.row_format != ROW_FORMAT:
+        raise StoredFormatError(f"partition {partition}: rows of format {decided.row_format}, not {ROW_FORMAT}")
+    return decided
