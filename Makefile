@@ -22,7 +22,7 @@ RATE ?= 150
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz chaos simulate mutants check lint format clean-data bench bench-engine bench-jws lock docs
+.PHONY: help setup run demo test conformance fuzz chaos simulate mutants proofs check lint format clean-data bench bench-engine bench-jws lock docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -62,6 +62,11 @@ chaos: $(STAMP) ## processes, broker and DFSPs die under load, nothing may be lo
 
 simulate: $(STAMP) ## the hub under faults of all kinds, simulated; SEEDS=1000, or SEED=123 again
 	@exec $(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
+
+proofs: $(STAMP) ## the tests that `make test` runs with small counts, with large ones: kills, windows, records; half an hour
+	SIMULATED_SEEDS=200 SETTLEMENT_WINDOWS=50 BULK_KILLS=5 ARCHIVE_KILLS=10 CLOSING_TRANSFERS=100000 $(BIN)/python -m pytest -s \
+		tests/simulation/test_simulation.py tests/integration/test_settlement_windows.py tests/integration/test_bulks.py \
+		tests/integration/test_archive.py tests/unit/agents/settlement/test_closing_cost.py
 
 mutants: $(STAMP) ## break the code in deliberate ways; each must fail a seed of the simulation
 	@exec $(BIN)/python -m tests.simulation.mutants

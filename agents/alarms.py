@@ -1,23 +1,24 @@
 """What operators want to hear at once: a position that nears its cap, and a cap that was changed (protocol 4.3).
 
-Both are events on topic `events`, for whoever sends mail or raises alarms; a breach also goes to the participant's
+Both are events on topic `events`, for whoever sends mail or raises alarms. A breach is also sent to the participant's
 ALARM_NOTIFICATION_URL, if it has one. Amounts are integers of 1/10,000 on the topic, as on every topic, and JSON
 numbers of whole units in the callback, as on the admin API.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import orjson
 
+from agents.turn import Turn
 from clearinghub.callbacks.notification import ALARM_RESOURCE
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.participants.endpoints import ALARM_URL_TYPE
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.threshold import ThresholdBreach, decide_adjustment, decide_breach
 from clearinghub.domain.time import timestamp_text
-from clearinghub.engine.record import Record, View
 from clearinghub.messages import VERSION, NotificationMessage, encode
 from tables.participants import PARTICIPANTS
 
@@ -27,85 +28,76 @@ _BREACH_EMAIL: Final = "NET_DEBIT_CAP_THRESHOLD_BREACH_EMAIL"
 _ADJUSTMENT_EMAIL: Final = "NET_DEBIT_CAP_ADJUSTMENT_EMAIL"
 
 
-class Alarms:
-    """Raises the alarms of one record, whose place on its topic names them."""
+def raise_breach_alarm(turn: Turn, before: Position, after: Position, transfer_id: str | None) -> None:
+    """Raise an alarm if the account has come past its threshold; `transfer_id` is the transfer that moved it."""
+    if not after.alarm_percent:
+        return
+    breach = decide_breach(before, after, transfer_id, turn.now_ms)
+    if breach is None:
+        return
+    event: dict[str, object] = {
+        "participant": breach.participant,
+        "currency": breach.currency,
+        "position": breach.position,
+        "limit": breach.limit,
+        "percent": breach.percent,
+        "at": timestamp_text(breach.at_ms),
+        "transferId": breach.transfer_id,
+    }
+    _emit(turn, BREACH, breach.participant, event, _BREACH_EMAIL)
+    if ALARM_URL_TYPE in _endpoints(turn, breach.participant):
+        units = {"position": _json_units(breach.position), "limit": _json_units(breach.limit)}
+        _notify(turn, breach, orjson.dumps({"event": BREACH, **event, **units}))
 
-    def __init__(self, record: Record, view: View, hub_name: str, trace: str | None) -> None:
-        self._record = record
-        self._view = view
-        self._hub_name = hub_name
-        self._trace = trace
 
-    def position_raised(self, before: Position, after: Position, transfer_id: str) -> None:
-        """A reservation has raised a position."""
-        breach = decide_breach(before, after, transfer_id, self._record.timestamp_ms)
-        if breach is not None:
-            self._tell_breach(breach)
+def raise_limit_alarms(turn: Turn, before: Position, after: Position) -> None:
+    """Report a change of the account's cap or threshold, and raise an alarm if the account is past it now."""
+    adjustment = decide_adjustment(before, after, turn.now_ms)
+    if adjustment is None:
+        return
+    event: dict[str, object] = {
+        "participant": adjustment.participant,
+        "currency": adjustment.currency,
+        "limit": adjustment.limit,
+        "percent": adjustment.percent,
+        "before": adjustment.before,
+        "at": timestamp_text(adjustment.at_ms),
+    }
+    _emit(turn, ADJUSTMENT, adjustment.participant, event, _ADJUSTMENT_EMAIL)
+    raise_breach_alarm(turn, before, after, None)
 
-    def limit_changed(self, before: Position, after: Position) -> None:
-        """A command may have changed a cap, or its alarm."""
-        adjustment = decide_adjustment(before, after, self._record.timestamp_ms)
-        if adjustment is None:
-            return
-        self._emit(
-            ADJUSTMENT,
-            adjustment.participant,
-            {
-                "participant": adjustment.participant,
-                "currency": adjustment.currency,
-                "limit": adjustment.limit,
-                "percent": adjustment.percent,
-                "before": adjustment.before,
-                "at": timestamp_text(adjustment.at_ms),
-            },
-            _ADJUSTMENT_EMAIL,
-        )
-        breach = decide_breach(before, after, None, self._record.timestamp_ms)
-        if breach is not None:
-            self._tell_breach(breach)
 
-    def _tell_breach(self, breach: ThresholdBreach) -> None:
-        about: dict[str, Any] = {
-            "participant": breach.participant,
-            "currency": breach.currency,
-            "position": breach.position,
-            "limit": breach.limit,
-            "percent": breach.percent,
-            "at": timestamp_text(breach.at_ms),
-            "transferId": breach.transfer_id,
-        }
-        self._emit(BREACH, breach.participant, about, _BREACH_EMAIL)
-        if ALARM_URL_TYPE in self._endpoints(breach.participant):
-            amounts = {name: orjson.Fragment(format_amount(about[name])) for name in ("position", "limit")}
-            self._notify(breach, {"event": BREACH, **about, **amounts})
+def _emit(turn: Turn, event_type: str, participant: str, event: dict[str, object], email_type: str) -> None:
+    record = {"v": VERSION, "event": event_type, **event}
+    email = _endpoints(turn, participant).get(email_type)
+    if email is not None:
+        record["email"] = email
+    turn.view.emit("events", participant, orjson.dumps(record))
 
-    def _emit(self, event: str, participant: str, about: dict[str, Any], email_type: str) -> None:
-        line = {"v": VERSION, "event": event, **about}
-        email = self._endpoints(participant).get(email_type)
-        if email is not None:
-            line["email"] = email
-        self._view.emit("events", participant, orjson.dumps(line))
 
-    def _notify(self, breach: ThresholdBreach, body: dict[str, Any]) -> None:
-        record = self._record
-        line: NotificationMessage = {
-            "v": VERSION,
-            "kind": "notification",
-            "notification_id": f"{record.topic}-{record.partition}-{record.offset}-alarm",
-            "id": f"{BREACH}-{breach.currency}",  # a chain of its own: no payment's callback waits for it
-            "receiver": breach.participant,
-            "source": self._hub_name,
-            "method": "POST",
-            "resource": ALARM_RESOURCE,
-            "endpoint": ALARM_URL_TYPE,
-            "path": "/",
-            "variables": {},
-            "headers": {},
-            "trace": self._trace,
-        }
-        value = encode(line, orjson.dumps(body))
-        self._view.emit_to_partition("notification", self._view.partition, breach.participant, value)
+def _notify(turn: Turn, breach: ThresholdBreach, body: bytes) -> None:
+    message: NotificationMessage = {
+        "v": VERSION,
+        "kind": "notification",
+        "notification_id": f"{turn.place}-alarm",
+        "id": f"{BREACH}-{breach.currency}",  # an order of its own: no payment's callback waits for an alarm
+        "receiver": breach.participant,
+        "source": turn.hub_name,
+        "method": "POST",
+        "resource": ALARM_RESOURCE,
+        "endpoint": ALARM_URL_TYPE,
+        "path": "/",
+        "variables": {},
+        "headers": {},
+        "trace": turn.trace,
+    }
+    turn.view.emit_to_partition("notification", turn.view.partition, breach.participant, encode(message, body))
 
-    def _endpoints(self, name: str) -> dict[str, str]:
-        participant = self._view.get(PARTICIPANTS, name)
-        return {} if participant is None else dict(participant.endpoints)
+
+def _endpoints(turn: Turn, name: str) -> Mapping[str, str]:
+    participant = turn.view.get(PARTICIPANTS, name)
+    return {} if participant is None else participant.endpoints
+
+
+def _json_units(amount: int) -> orjson.Fragment:
+    return orjson.Fragment(format_amount(amount))

@@ -1,4 +1,4 @@
-"""Telling DFSPs: the callbacks that one record leads to, of any resource."""
+"""The callbacks to DFSPs that one record leads to."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Final
 
 import orjson
 
+from agents.turn import Turn
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.quotes.agreement import ENDPOINTS, Action, Message
 from clearinghub.domain.quotes.stored_quote import StoredAnswer
-from clearinghub.engine.record import Record, View
 from clearinghub.messages import VERSION, FailureMessage, NotificationMessage, encode
 
 TRANSFER_POST: Final = "FSPIOP_CALLBACK_URL_TRANSFER_POST"
@@ -19,18 +19,13 @@ TRANSFER_ERROR: Final = "FSPIOP_CALLBACK_URL_TRANSFER_ERROR"
 
 
 class Notifier:
-    """Emits the callbacks of one record; their ids are derived, so that a replay emits the same."""
+    """Emits the callbacks that one record leads to; their ids are derived from it, so a replay emits the same."""
 
-    def __init__(
-        self, record: Record, view: View, resource: str, subject: str, trace: str | None, hub_name: str
-    ) -> None:
-        """`subject` is the id of what the callbacks are about: those of one subject and receiver stay in order."""
-        self._record = record
-        self._view = view
+    def __init__(self, turn: Turn, resource: str, subject: str) -> None:
+        """`subject` is the id of what the callbacks are about: those of one subject to one receiver stay in order."""
+        self._turn = turn
         self._resource = resource
         self._subject = subject
-        self._trace = trace
-        self._hub_name = hub_name
         self._count = 0
 
     def send(  # noqa: PLR0913 - a callback has so many parts
@@ -47,12 +42,12 @@ class Notifier:
         failure: FailureMessage | None = None,
         deliver_by_ms: int | None = None,
     ) -> None:
-        """Emit one callback; the fields are those of `NotificationMessage`."""
-        record = self._record
-        line: NotificationMessage = {
+        """Emit one callback; the arguments are the fields of `NotificationMessage`."""
+        turn = self._turn
+        message: NotificationMessage = {
             "v": VERSION,
             "kind": "notification",
-            "notification_id": f"{record.topic}-{record.partition}-{record.offset}-{self._count}",
+            "notification_id": f"{turn.place}-{self._count}",
             "id": self._subject,
             "receiver": receiver,
             "source": source,
@@ -62,33 +57,33 @@ class Notifier:
             "path": path,
             "variables": variables,
             "headers": headers,
-            "trace": self._trace,
+            "trace": turn.trace,
         }
         if failure is not None:
-            line["failure"] = failure
+            message["failure"] = failure
         if deliver_by_ms is not None:
-            line["deliver_by_ms"] = deliver_by_ms
+            message["deliver_by_ms"] = deliver_by_ms
         self._count += 1
-        self._view.emit_to_partition("notification", self._view.partition, receiver, encode(line, body))
+        turn.view.emit_to_partition("notification", turn.view.partition, receiver, encode(message, body))
 
 
 class TransferNotifier(Notifier):
     """The callbacks of /transfers (protocol 3.6)."""
 
-    def __init__(self, record: Record, view: View, transfer_id: str, trace: str | None, hub_name: str) -> None:
-        super().__init__(record, view, "transfers", transfer_id, trace, hub_name)
+    def __init__(self, turn: Turn, transfer_id: str) -> None:
+        super().__init__(turn, "transfers", transfer_id)
         self._variables = {"transferId": transfer_id}
 
     def forward(
         self, receiver: str, source: str, method: str, endpoint: str, headers: dict[str, str], body: bytes
     ) -> None:
-        """Pass a DFSP's own message on: its headers, its signature, its bytes (protocol 1.7)."""
+        """Forward a DFSP's message with its own headers, signature and bytes (protocol 1.7)."""
         self._send(receiver, source, method, endpoint, headers, body)
 
     def forward_prepare(self, payee: str, source: str, headers: dict[str, str], body: bytes) -> None:
-        """Pass a prepare on to the payee; if it has no endpoint, its payer hears so (protocol 5.4).
+        """Forward a prepare to the payee; the payer is notified if the payee has no endpoint (protocol 5.4).
 
-        Of any other failure it hears nothing but the transfer's expiry: the payee may have got the prepare after all.
+        After any other failure the transfer expires: the payee may have received the prepare after all.
         """
         failure: FailureMessage = {
             "receiver": source,
@@ -100,20 +95,20 @@ class TransferNotifier(Notifier):
         self._send(payee, source, "POST", TRANSFER_POST, headers, body, failure)
 
     def put(self, receiver: str, body: dict[str, object]) -> None:
-        """The hub's own PUT /transfers/{id}."""
-        self._send(receiver, self._hub_name, "PUT", TRANSFER_PUT, {}, orjson.dumps(body))
+        """Send the hub's own PUT /transfers/{id}."""
+        self._send(receiver, self._turn.hub_name, "PUT", TRANSFER_PUT, {}, orjson.dumps(body))
 
     def confirm(self, receiver: str, endpoint: str, body: bytes) -> None:
-        """Tell the payee what it told the hub, as the hub's own PUT with the same body (protocol 3.6)."""
-        self._send(receiver, self._hub_name, "PUT", endpoint, {}, body)
+        """Repeat the payee's message to the payee, as the hub's own PUT with the same body (protocol 3.6)."""
+        self._send(receiver, self._turn.hub_name, "PUT", endpoint, {}, body)
 
     def patch(self, receiver: str, body: dict[str, object]) -> None:
-        """The hub's own PATCH /transfers/{id}, which uses the endpoint of PUT (protocol 3.6)."""
-        self._send(receiver, self._hub_name, "PATCH", TRANSFER_PUT, {}, orjson.dumps(body))
+        """Send the hub's own PATCH /transfers/{id}, to the endpoint of PUT (protocol 3.6)."""
+        self._send(receiver, self._turn.hub_name, "PATCH", TRANSFER_PUT, {}, orjson.dumps(body))
 
     def error(self, receiver: str, error: ErrorInformation) -> None:
-        """The hub's own PUT /transfers/{id}/error."""
-        self._send(receiver, self._hub_name, "PUT", TRANSFER_ERROR, {}, orjson.dumps(error.as_json()))
+        """Send the hub's own PUT /transfers/{id}/error."""
+        self._send(receiver, self._turn.hub_name, "PUT", TRANSFER_ERROR, {}, orjson.dumps(error.as_json()))
 
     def _send(
         self,
@@ -140,29 +135,20 @@ class TransferNotifier(Notifier):
 
 
 class AgreementNotifier(Notifier):
-    """The callbacks of what is agreed on before a transfer (protocol 7): one endpoint type a resource, a base URL."""
+    """The callbacks of what is agreed before a transfer (protocol 7): one endpoint type for each resource, a base URL.
 
-    def __init__(
-        self,
-        record: Record,
-        view: View,
-        resource: str,
-        subject: str,
-        trace: str | None,
-        hub_name: str,
-        deliver_by_ms: int,
-    ) -> None:
-        """What is passed on is worth nothing from `deliver_by_ms` on: its sender hears so, and asks again or gives up.
+    A forwarded message has no use from `deliver_by_ms` (milliseconds since 1970) on: then its sender is notified, and
+    repeats it or gives up. The hub's own errors have no such end.
+    """
 
-        The hub's own errors have no such end: who waits for an answer is to hear that there is none.
-        """
-        super().__init__(record, view, resource, subject, trace, hub_name)
+    def __init__(self, turn: Turn, resource: str, subject: str, deliver_by_ms: int) -> None:
+        super().__init__(turn, resource, subject)
         self._deliver_by_ms = deliver_by_ms
         self._endpoint = ENDPOINTS[resource]
         self._path = f"/{resource}/{subject}"
 
     def forward(self, message: Message, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Pass a DFSP's own message on; its sender hears of it when it does not arrive, unless it was an error."""
+        """Forward a DFSP's message; its sender is notified if it cannot be delivered, unless it is an error."""
         failure: FailureMessage = {
             "receiver": message.source,
             "endpoint": self._endpoint,
@@ -183,7 +169,7 @@ class AgreementNotifier(Notifier):
         )
 
     def answer(self, receiver: str, source: str, answer: StoredAnswer) -> None:
-        """Send a stored answer again."""
+        """Send a stored answer again, with the headers it came with."""
         path = self._path if answer.action is Action.ANSWER else f"{self._path}/error"
         self.send(
             receiver,
@@ -198,10 +184,10 @@ class AgreementNotifier(Notifier):
         )
 
     def error(self, receiver: str, error: ErrorInformation) -> None:
-        """The hub's own PUT .../error."""
+        """Send the hub's own PUT .../error."""
         self.send(
             receiver,
-            self._hub_name,
+            self._turn.hub_name,
             "PUT",
             self._endpoint,
             f"{self._path}/error",

@@ -1,4 +1,4 @@
-"""What the ledger's agents share: moving positions, and publishing what is final."""
+"""Posting: move accounts, and store and publish transfers. All agents that move money do it by these functions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import orjson
 
+from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.time import timestamp_text
-from clearinghub.domain.transfers.transfer import Transfer
+from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.record import View
 from clearinghub.messages import VERSION, ReplyMessage, encode
 from tables.counters import next_sequence
@@ -17,18 +18,22 @@ from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
 
 PRINCIPLE_VALUE: Final = "PRINCIPLE_VALUE"
+_RELEASED: Final = frozenset({State.ABORTED_ERROR, State.EXPIRED_RESERVED})
 ANSWER_BYTES_MAX: Final = 6 * 1024 * 1024  # the engine sets a record aside that emits one of more than 7 MiB
 _TOO_LARGE: Final = Rejection(ErrorCode.SERVICE_UNAVAILABLE, "It was done, but the answer is too large to send")
 
 
 class UnknownAccountError(Exception):
-    """A movement of an account that is not there: whoever emitted it has not checked, which is a bug."""
+    """A movement of an account that does not exist: its sender has not checked, which is a bug."""
 
 
 def store_position(view: View, position: Position, change: int, transfer_id: str, entry_type: str) -> None:
     """Store an account that has moved by `change`, and append the movement to its history, topic `positions`."""
-    view.put(POSITIONS, position_key(position.participant, position.currency, position.account_type), position)
-    line = {
+    key = position_key(position.participant, position.currency, position.account_type)
+    stored = view.get(POSITIONS, key)
+    assert position.value - (0 if stored is None else stored.value) == change, f"{key} has not moved by {change}"
+    view.put(POSITIONS, key, position)
+    movement = {
         "v": VERSION,
         "participant": position.participant,
         "accountId": position.account_id,
@@ -42,14 +47,14 @@ def store_position(view: View, position: Position, change: int, transfer_id: str
         "entryType": entry_type,
         "atMs": position.changed_at_ms,
     }
-    view.emit("positions", position.participant, orjson.dumps(line))
+    view.emit("positions", position.participant, orjson.dumps(movement))
 
 
 def move_account(view: View, key: str, change: int, transfer_id: str, entry_type: str, now_ms: int) -> Position:
-    """Move an account that must be there; gives it as it is then.
+    """Move the account with that key by `change` and return it.
 
     Raises:
-        UnknownAccountError: it is not.
+        UnknownAccountError: there is no such account.
     """
     position = view.get(POSITIONS, key)
     if position is None:
@@ -59,13 +64,12 @@ def move_account(view: View, key: str, change: int, transfer_id: str, entry_type
     return moved
 
 
-def release_payer(view: View, transfer: Transfer, now_ms: int) -> None:
-    """Give the payer's reservation back."""
-    position = view.get(POSITIONS, position_key(transfer.payer, transfer.currency, "POSITION"))
-    assert position is not None, f"{transfer.transfer_id} was reserved on an account that is gone"
-    store_position(
-        view, position.changed_by(-transfer.amount, now_ms), -transfer.amount, transfer.transfer_id, PRINCIPLE_VALUE
-    )
+def release_payer(turn: Turn, transfer: Transfer) -> None:
+    """Release what an aborted or expired transfer had reserved on the payer's position."""
+    assert State.RESERVED in (state for state, _at_ms in transfer.history), f"{transfer.transfer_id} reserved nothing"
+    assert transfer.state in _RELEASED, f"{transfer.transfer_id} is {transfer.state}"
+    key = position_key(transfer.payer, transfer.currency, "POSITION")
+    move_account(turn.view, key, -transfer.amount, transfer.transfer_id, PRINCIPLE_VALUE, turn.now_ms)
 
 
 def emit_reply(view: View, correlation_id: str, reply_to: str, answer: Any) -> None:
@@ -90,8 +94,10 @@ def emit_reply(view: View, correlation_id: str, reply_to: str, answer: Any) -> N
 
 
 def store_transfer(view: View, transfer: Transfer) -> None:
-    """Store a transfer; when it has reached its end, publish it on topic `transfers`."""
+    """Store a transfer; number it and publish it on topic `transfers` when it has reached its end."""
     if transfer.state.is_final:
+        stored = view.get(TRANSFERS, transfer.transfer_id)
+        assert stored is None or not stored.state.is_final, f"{transfer.transfer_id} is final already"
         transfer = transfer._replace(sequence=next_sequence(view))
         view.emit_to_partition("transfers", view.partition, transfer.transfer_id, orjson.dumps(_final_record(transfer)))
     view.put(TRANSFERS, transfer.transfer_id, transfer)

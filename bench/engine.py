@@ -1,9 +1,9 @@
-"""The engine alone: records/s through one worker process, beside the same job written as plain Faust, in one run.
+"""Measure the engine alone: records/s through one worker process, and through the same job in plain Faust, in one run.
 
     make bench-engine                     # or: python -m bench.engine --records 200000
 
-Each record is about 1 KB and causes two table rows and one output. The worker is timed from its first committed output
-to its last; its CPU is read from /proc. Both workers start on an input that is already full.
+Each record is about 1 KB and leads to two table rows and one output. A worker is timed from its first committed output
+to its last; its CPU is read from /proc. The input topic is full before a worker starts.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from tests.engine.harness import create_toy_topics, producing
 from tests.engine.toy import ACCOUNTS, PARTITIONS
 
 PADDING = "x" * 900
-GIVE_UP_AFTER_S = 300.0
-QUIET_S = 4.0
+TIMEOUT_S = 300.0
+QUIET_S = 4.0  # without a new output for so long a worker counts as finished
 
 
 class Result(NamedTuple):
-    """What a worker did."""
+    """What one worker did; `cpu_s` and `seconds` are between its first and its last output."""
 
     records: int
     seconds: float
@@ -44,7 +44,7 @@ class Result(NamedTuple):
 
 
 async def fill(bootstrap: str, prefix: str, records: int) -> None:
-    """Put the whole load on the input."""
+    """Write `records` records to the input topic."""
     async with producing(bootstrap) as producer:
         sent = []
         for number in range(records):
@@ -55,7 +55,7 @@ async def fill(bootstrap: str, prefix: str, records: int) -> None:
 
 
 async def measure(bootstrap: str, prefix: str, module: str, records: int) -> Result:
-    """Run one worker over the load."""
+    """Run one worker (a module) until it has consumed the input; return what it did."""
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(  # noqa: ASYNC220
             [sys.executable, "-m", module, bootstrap, prefix, folder, "0", "0"],
@@ -75,14 +75,14 @@ async def _watch(bootstrap: str, prefix: str, worker: psutil.Process, records: i
         prefix + "out", bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
     )
     await consumer.start()
-    deadline = time.monotonic() + GIVE_UP_AFTER_S
+    deadline = time.monotonic() + TIMEOUT_S
     partitions = [TopicPartition(prefix + "out", number) for number in range(PARTITIONS)]
     try:
         while not sum((await consumer.end_offsets(partitions)).values()):
             await asyncio.sleep(0.01)
         began_at, cpu_before = time.monotonic(), _cpu_s(worker)
-        # The outputs are counted afterwards: a reader beside the worker would take a core from it. Meanwhile the ends
-        # of the output tell whether it still moves; what it has not moved for a while is taken off.
+        # The outputs are counted afterwards: a reader at the same time would compete with the worker for a core. Until
+        # then the output topic's end offsets show progress; the final QUIET_S without any do not count.
         last_end, moved_at = 0, began_at
         while time.monotonic() < min(deadline, moved_at + QUIET_S):
             await asyncio.sleep(0.05)
@@ -103,7 +103,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 async def run(bootstrap: str, records: int, plain_records: int) -> int:
-    """Both workers, one after the other; 1 when a record is missing."""
+    """Measure both workers one after the other; return the exit code, 1 if a record is missing."""
     results = {}
     for name, module, load in (
         ("engine: rounds of group commit", "tests.engine.toy", records),
@@ -126,7 +126,7 @@ async def run(bootstrap: str, records: int, plain_records: int) -> int:
 
 
 def main() -> int:
-    """On KAFKA_BOOTSTRAP, else on a broker of its own."""
+    """Measure on KAFKA_BOOTSTRAP if that is set, otherwise on a broker of our own."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--records", type=int, default=150_000)
     arguments.add_argument("--plain-records", type=int, default=15_000)

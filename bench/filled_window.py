@@ -1,4 +1,4 @@
-"""A window filled with transfers that nobody had to wait for: rows written to the changelogs of a ledger that rests."""
+"""Fill a settlement window with committed transfers by writing their rows to the changelogs of a stopped ledger."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.integration.ledger_load import CURRENCY
 from tests.unit.domain.samples import CONDITION, FULFILMENT
 
 AMOUNT: Final = 10_000
-AT_ONCE: Final = 5_000  # rows between two waits for the broker
+AT_ONCE: Final = 5_000  # rows that are sent before the broker's confirmations are awaited
 
 
 async def fill_window(bootstrap: str, application: str, partitions: int, names: Sequence[str], transfers: int) -> None:
-    """Put so many more transfers into the one window that has nets: each DFSP pays the next one as often.
+    """Add `transfers` transfers to the only window that has nets; each DFSP pays the next one equally often.
 
-    The ledger's workers must not run. Positions do not change, for everybody pays what it is paid; so the books are
-    those that the payments would have left, but for the accounts' histories.
+    No ledger worker may be running. Positions do not change, since each DFSP receives what it pays; so the books are
+    those that real payments would have left, except for the accounts' histories.
 
     Raises:
-        ValueError: the transfers cannot be shared out evenly.
+        ValueError: `transfers` is no multiple of the number of DFSPs.
     """
     if transfers % len(names):
         raise ValueError(f"{transfers} transfers for {len(names)} DFSPs")
@@ -91,7 +91,7 @@ async def _write_transfers(
 
 
 async def _open_nets(bootstrap: str, application: str, partitions: int) -> Mapping[str, Net]:
-    """All nets that the partitions keep, by their rows' keys; the last word on each."""
+    """Return the current nets of all partitions, by the keys of their rows."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
     await consumer.start()
     try:

@@ -1,4 +1,4 @@
-"""`python -m bench.jws`: what a signature costs, per request and in one thread, as the roles pay it."""
+"""`python -m bench.jws`: measure what signing and verifying one request costs in one thread."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Final
 
 from clearinghub.security.algorithms import PublicKey
+from clearinghub.security.key_files import new_key
 from clearinghub.security.signature import HEADER, Signer, Verifier
-from clearinghub.tools.keys import new_key
 
 ROUNDS: Final = 20
 CALLS: Final = 50
-BODY: Final = b"x" * 1_500  # a POST /transfers with its ilpPacket
+BODY: Final = b"x" * 1_500  # the size of a POST /transfers with its ilpPacket
 KINDS: Final = (("RS256, 2048 bit", "rsa", 2048), ("RS256, 3072 bit", "rsa", 3072), ("ES256", "ec", 0))
 PATH: Final = "/transfers"
 HEADERS: Final = {
@@ -25,18 +25,18 @@ HEADERS: Final = {
 
 
 class OneKey:
-    """Everybody's key."""
+    """Public keys of which there is one, used for every participant."""
 
     def __init__(self, key: PublicKey) -> None:
         self._keys = (key,)
 
     def of(self, _name: str) -> tuple[PublicKey, ...]:
-        """See `PublicKeys.of`."""
+        """Implement `PublicKeys.of`."""
         return self._keys
 
 
 def cost_us(call: Callable[[], object]) -> float:
-    """One call's time in the quietest round, in microseconds: neighbours on the machine only ever add to it."""
+    """Return the time of one call in microseconds, of the fastest round: other load on the machine only adds."""
     rounds = []
     for _ in range(ROUNDS):
         started_ns = time.perf_counter_ns()
@@ -47,7 +47,7 @@ def cost_us(call: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Measure each kind of key and print a table."""
+    """Print a table of the costs for each kind of key."""
     print(f"{'':<16} {'sign, us':>10} {'verify, us':>10}")
     for title, kind, bits in KINDS:
         key = new_key(kind, bits)

@@ -1,10 +1,10 @@
-"""`python -m bench.neighbours`: lookups and quotes of healthy DFSPs beside oracles and DFSPs that are slow or dead.
+"""`python -m bench.neighbours`: measure whether slow or dead oracles and DFSPs delay the traffic of healthy ones.
 
-Starts a hub of its own on KAFKA_BOOTSTRAP. Four lookups and four quotes at a time go between two healthy DFSPs, closed
-loop, while a third asks a neighbour 20 times a second: none, one that answers at once, an oracle that takes a minute,
-an oracle whose port is closed, a DFSP that takes a minute to answer HTTP, a DFSP whose port is closed. Prints latencies
-from the request sent to the callback, a line a neighbour. A neighbour that answers shows what the load itself costs;
-those that do not should cost no more. The hub's limits and breakers are as configured: `CLEARINGHUB_...` changes them.
+Starts a hub on KAFKA_BOOTSTRAP. Two healthy DFSPs exchange four lookups and four quotes at a time in a closed loop.
+Meanwhile a third DFSP sends 20 requests a second to a *neighbour*: nobody, an oracle or DFSP that answers at once, an
+oracle or DFSP that needs a minute, or one whose port is closed. For each neighbour the latencies of the healthy DFSPs
+are printed, from the request sent to the callback received. A neighbour that answers shows what the additional load
+costs by itself; one that does not should cost no more. Limits and breakers are the hub's settings (`CLEARINGHUB_...`).
 """
 
 from __future__ import annotations
@@ -37,19 +37,22 @@ UNIT: Final = 10_000
 PARTIES: Final = 50
 SLOW_S: Final = 60.0
 ASK_TIMEOUT_S: Final = 30.0
-SETTLE_S: Final = 2.0  # between two neighbours, for what the last one left behind
+SETTLE_S: Final = 2.0  # between two neighbours, so that one does not pay for the requests of the last
 PERCENTS: Final = (50, 95, 99)
 NANOSECONDS_PER_MS: Final = 1_000_000
 
 
 @dataclass
 class Neighbour:
-    """Somebody who is asked beside: a party of an oracle's type, or a DFSP by name; nobody if both are empty."""
+    """The receiver of the additional requests: an oracle (by its party type) or a DFSP; nobody if both are empty.
+
+    `requests` and `refused` (503) count the additional requests; the latencies are those of the healthy DFSPs.
+    """
 
     name: str
     party_type: str = ""
     dfsp: str = ""
-    asked: int = 0
+    requests: int = 0
     refused: int = 0
     lookups_ns: list[int] = field(default_factory=list)
     quotes_ns: list[int] = field(default_factory=list)
@@ -67,7 +70,7 @@ NEIGHBOURS: Final = (
 
 
 class Measure:
-    """Two healthy DFSPs with parties, a third that asks the neighbours."""
+    """Measures two healthy DFSPs while a third one sends requests to a neighbour."""
 
     def __init__(self, dfsps: list[SimulatedDfsp], chosen: argparse.Namespace) -> None:
         self._payer, self._payee, self._third = dfsps
@@ -75,14 +78,14 @@ class Measure:
         self._payees = [Party("MSISDN", str(27_710_000_000 + number), "payee1", "P") for number in range(PARTIES)]
 
     async def start(self) -> None:
-        """Register the parties, and warm up."""
+        """Register the parties and warm the hub up."""
         await self._payee.agreements.register(self._payees)
         await self.beside(Neighbour("warm-up"))
 
     async def beside(self, neighbour: Neighbour) -> None:
-        """Measure lookups and quotes at once while the neighbour is asked."""
+        """Measure lookups and quotes while requests go to the neighbour; the latencies are added to it."""
         over = asyncio.Event()
-        asking = asyncio.create_task(self._ask(neighbour, over))
+        additional = asyncio.create_task(self._load(neighbour, over))
         try:
             await asyncio.gather(
                 self._closed_loop(self._look_up, neighbour.lookups_ns),
@@ -90,7 +93,7 @@ class Measure:
             )
         finally:
             over.set()
-            await asking
+            await additional
 
     async def _closed_loop(self, ask: Callable[[int], Awaitable[object]], latencies_ns: list[int]) -> None:
         numbers = iter(range(self._chosen.count))
@@ -106,25 +109,25 @@ class Measure:
     async def _quote(self, number: int) -> None:
         await self._quote_of(self._payer, self._payees[number % PARTIES])
 
-    async def _quote_of(self, asker: SimulatedDfsp, payee: Party) -> None:
-        content = quote_request(Wish(Party("MSISDN", "27720000000", asker.name, "P"), payee, UNIT, CURRENCY))
-        await asker.agreements.ask("POST", "/quotes", content["quoteId"], payee.fsp, content, timeout_s=ASK_TIMEOUT_S)
+    async def _quote_of(self, payer: SimulatedDfsp, payee: Party) -> None:
+        content = quote_request(Wish(Party("MSISDN", "27720000000", payer.name, "P"), payee, UNIT, CURRENCY))
+        await payer.agreements.ask("POST", "/quotes", content["quoteId"], payee.fsp, content, timeout_s=ASK_TIMEOUT_S)
 
-    async def _ask(self, neighbour: Neighbour, over: asyncio.Event) -> None:
-        """So many questions a second, none of which waits for its answer."""
+    async def _load(self, neighbour: Neighbour, over: asyncio.Event) -> None:
+        """Send requests at the chosen rate until `over`, without waiting for their callbacks."""
         while not over.is_set() and (neighbour.party_type or neighbour.dfsp):
             await self._send(neighbour)
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), 1 / self._chosen.rate)
 
     async def _send(self, neighbour: Neighbour) -> None:
-        neighbour.asked += 1
-        agreements, fresh = self._third.agreements, f"n{neighbour.asked}"
+        neighbour.requests += 1
+        agreements, fresh = self._third.agreements, f"n{neighbour.requests}"
         if neighbour.party_type:
             path = f"{neighbour.party_type}/{fresh}"
             answer = await agreements.send("GET", f"/parties/{path}", path, None)
-        elif neighbour.asked % 2:
-            path = f"MSISDN/2773{neighbour.asked:07d}"
+        elif neighbour.requests % 2:
+            path = f"MSISDN/2773{neighbour.requests:07d}"
             answer = await agreements.send("GET", f"/parties/{path}", path, neighbour.dfsp)
         else:
             _, answer = await agreements.ask_quote(neighbour.dfsp, UNIT, CURRENCY)
@@ -132,7 +135,7 @@ class Measure:
 
 
 async def _timed(ask: Callable[[int], Awaitable[object]], number: int) -> int:
-    """How long one took, with the time in which a busy hub did not take it."""
+    """Return how long a request took in nanoseconds, repetitions after 503 included."""
     began_at_ns = time.perf_counter_ns()
     await ask(number)
     return time.perf_counter_ns() - began_at_ns
@@ -140,7 +143,7 @@ async def _timed(ask: Callable[[int], Awaitable[object]], number: int) -> int:
 
 @asynccontextmanager
 async def neighbourhood(scheme: Scheme) -> AsyncIterator[None]:
-    """The oracles and DFSPs beside."""
+    """Start the neighbours and register them with the hub."""
     over = asyncio.Event()
 
     async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -168,19 +171,19 @@ async def neighbourhood(scheme: Scheme) -> AsyncIterator[None]:
 
 
 def options() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.neighbours", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--count", type=int, default=60, help="lookups, and quotes, beside each in a round (%(default)s)"
+        "--count", type=int, default=60, help="lookups, and quotes, for each neighbour in a round (%(default)s)"
     )
-    parser.add_argument("--at-once", type=int, default=4, help="of each (%(default)s)")
-    parser.add_argument("--rate", type=float, default=20.0, help="questions to the neighbour a second (%(default)s)")
+    parser.add_argument("--at-once", type=int, default=4, help="lookups, and quotes, in flight (%(default)s)")
+    parser.add_argument("--rate", type=float, default=20.0, help="requests a second to the neighbour (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="through all neighbours, against drift (%(default)s)")
     return parser
 
 
 async def run(chosen: argparse.Namespace) -> list[Neighbour]:
-    """All rounds; gives the neighbours with their latencies."""
+    """Run all rounds and return the neighbours with the latencies measured for each."""
     neighbours = [Neighbour(one.name, one.party_type, one.dfsp) for one in NEIGHBOURS]
     prefix = f"neighbours{uuid.uuid4().hex[:6]}-"
     with tempfile.TemporaryDirectory(prefix="clearinghub-neighbours-") as scratch:
@@ -202,23 +205,23 @@ async def run(chosen: argparse.Namespace) -> list[Neighbour]:
 
 
 def shown(neighbours: list[Neighbour], chosen: argparse.Namespace) -> Table:
-    """A line a neighbour."""
+    """Return a table with a row for each neighbour."""
     title = (
         f"{chosen.at_once} lookups and {chosen.at_once} quotes at a time, ms, {chosen.rounds} x {chosen.count} of each"
     )
     table = a_table(title)
-    table.add_column("beside", no_wrap=True)
+    table.add_column("neighbour", no_wrap=True)
     for what in ("lookup", "quote"):
         for percent in PERCENTS:
             table.add_column(f"{what} p{percent}" if percent == PERCENTS[0] else f"p{percent}", justify="right")
-    table.add_column("asked", justify="right")
+    table.add_column("requests", justify="right")
     for one in neighbours:
         figures = [
             f"{percentile(sorted(latencies_ns), percent) / NANOSECONDS_PER_MS:.0f}"
             for latencies_ns in (one.lookups_ns, one.quotes_ns)
             for percent in PERCENTS
         ]
-        table.add_row(one.name, *figures, str(one.asked) if one.asked else "")
+        table.add_row(one.name, *figures, str(one.requests) if one.requests else "")
     return table
 
 

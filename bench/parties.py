@@ -1,8 +1,8 @@
-"""`python -m bench.parties`: the built-in oracle with a million parties; lookups before and after, memory, recovery.
+"""`python -m bench.parties`: measure the built-in oracle with a thousand and with a million parties.
 
-Starts a hub of its own on KAFKA_BOOTSTRAP, four partitions in one ledger process, and two DFSPs. Prints lookups'
-latencies (GET /parties sent to PUT /parties received) with few parties and with many, closed loop, the same machine and
-hub; how long the import took; what the ledger holds in memory; and how long a worker without data takes to answer.
+Starts a hub on KAFKA_BOOTSTRAP, with four partitions in one ledger process, and two DFSPs. Prints the latencies of
+lookups (GET /parties sent to PUT /parties received, closed loop) with few parties and with many, the time of the
+import, the ledger's memory, and the time until a worker without data answers its first lookup.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from clearinghub.tools.client.admin import AdminClient
 from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import CURRENCY, REPOSITORY, HubUnderTest
@@ -34,7 +36,7 @@ HEALTHY_WITHIN_S: Final = 600.0
 
 
 def options() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.parties", description="The built-in oracle, loaded.")
     parser.add_argument("--parties", type=int, default=1_000_000)
     parser.add_argument("--lookups", type=int, default=1_000)
@@ -43,7 +45,7 @@ def options() -> argparse.ArgumentParser:
 
 
 async def run(parties: int, lookups: int, at_once: int) -> None:
-    """Measure and print."""
+    """Start the hub, measure, and print the results."""
     with tempfile.TemporaryDirectory(prefix="clearinghub-parties-") as scratch:
         folder = Path(scratch)
         hub = HubUnderTest(os.environ["KAFKA_BOOTSTRAP"], f"parties{uuid.uuid4().hex[:6]}-", folder)
@@ -91,22 +93,21 @@ async def _measure(hub: HubUnderTest, folder: Path, parties: int, lookups: int, 
 def _import(hub: HubUnderTest, folder: Path, begin: int, end: int) -> float:
     path = folder / "parties.csv"
     with path.open("w") as file:
-        file.writelines(_lines(begin, end))
+        file.writelines(_csv(begin, end))
     began_at = time.monotonic()
     command = [sys.executable, "-m", "clearinghub", "parties", "import", str(path)]
     subprocess.run(command, cwd=REPOSITORY, env=hub.environment, timeout=IMPORT_TIMEOUT_S, check=True)
     return time.monotonic() - began_at
 
 
-def _lines(begin: int, end: int) -> Iterator[str]:
+def _csv(begin: int, end: int) -> Iterator[str]:
     yield "partyIdType,partyIdentifier,fspId\n"
     for number in range(begin, end):
         yield f"MSISDN,{FIRST + number},payee1\n"
 
 
 def _resident_mib(hub: HubUnderTest) -> int:
-    status = Path(f"/proc/{hub.processes['ledger'].pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) // 1024
+    return int(psutil.Process(hub.processes["ledger"].pid).memory_info().rss) // 2**20
 
 
 if __name__ == "__main__":

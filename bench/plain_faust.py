@@ -1,4 +1,4 @@
-"""The toy's job as Faust's own tutorial would write it: the yardstick of `bench.engine`, not a part of the hub."""
+"""The job of tests/engine/toy.py as Faust's tutorial would write it, for comparison; `bench.engine` starts it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.engine.toy import PARTITIONS
 
 
 def main() -> None:
-    """The process's entry; arguments as the toy's."""
+    """Run the worker; the arguments are those of tests/engine/toy.py."""
     bootstrap, prefix, data_dir = sys.argv[1:4]
     app = faust.App(
         prefix + "plain",

@@ -1,10 +1,10 @@
-"""Settlement windows on a running ledger: what closing takes, and what transfers notice of it.
+"""Measure how long it takes to close a settlement window, and whether transfers are slower meanwhile.
 
     python -m bench.settlement --seconds 20 --transfers 1000000
 
-In one run: transfers at a steady rate without and with a window closing every second, in turns, by their latency from
-prepare to the payer's word; then the time from a close to CLOSED of windows with 1,000 transfers and with many.
-The many are rows that are written to the ledger's tables while it rests (filled_window.py), and some real ones.
+First, transfers at a steady rate, in turns without and with a window closing every second: their latency from the
+prepare to the payer's outcome. Then the time from the request to close a window until it is CLOSED, for windows of
+1,000 transfers and of many. Most of the many are rows written to the tables of the stopped ledger (filled_window.py).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ END_WITHIN_S = 600.0
 
 
 async def in_turns(hub: Any, load: LedgerLoad, rate_per_s: int, seconds: int) -> dict[str, list[float]]:
-    """Latencies in milliseconds of transfers sent while no window closed, and while one did every second."""
+    """Return the latencies in ms of transfers sent while no window closed, and while one closed every second."""
     found: dict[str, list[float]] = {"no window closes": [], "a window closes every second": []}
     load.start(rate_per_s)
     await asyncio.sleep(WARM_UP_S)
@@ -59,30 +59,30 @@ async def in_turns(hub: Any, load: LedgerLoad, rate_per_s: int, seconds: int) ->
             ended = time.monotonic()
             await asyncio.sleep(1)
             new = (load.committed[one] for one in load.committed.keys() - known)
-            latencies += [took_s * 1000 for sent_at, took_s in new if began <= sent_at <= ended]
+            latencies += [latency_s * 1000 for sent_at, latency_s in new if began <= sent_at <= ended]
     await load.stop()
     await load.all_end(END_WITHIN_S)
     return found
 
 
 async def closing_ms(hub: Any, transfers: int) -> float:
-    """How long the open window, with so many transfers, takes from its close to CLOSED, by the ledger's own times."""
+    """Close the open window of `transfers` transfers; return the ms until it is CLOSED, by the ledger's times."""
     number = await close_open_window(hub)
     closed = next(one for one in await all_closed(hub, END_WITHIN_S) if one["settlementWindowId"] == number)
     async with AdminClient(hub.urls.admin) as admin:
         following = (await admin.call("GET", f"/v2/settlementWindows/{number + 1}")).content
     assert transfers == sum(content["transfers"] for content in closed["content"])
-    took = datetime.fromisoformat(closed["changedDate"]) - datetime.fromisoformat(following["createdDate"])
-    return took.total_seconds() * 1000
+    duration = datetime.fromisoformat(closed["changedDate"]) - datetime.fromisoformat(following["createdDate"])
+    return duration.total_seconds() * 1000
 
 
 async def closings(hub: Any, load: LedgerLoad, bootstrap: str, many: int) -> dict[int, list[float]]:
-    """Milliseconds from a close to CLOSED, each behind a restart, by how many transfers the window has."""
+    """Return the ms until windows are CLOSED, each after a restart of the ledger, by number of transfers."""
     await close_open_window(hub)
-    # Each DFSP pays as often as the others, so the last few are left out.
+    # Each DFSP pays equally often, so the number of transfers is rounded down.
     filled = (many - FEW) // len(NAMES) * len(NAMES)
     found: dict[int, list[float]] = {FEW: [], FEW + filled: []}
-    for transfers, took_ms in found.items():
+    for transfers, closings_ms in found.items():
         for _ in range(CLOSINGS):
             await load.send(FEW)
             await load.all_end(END_WITHIN_S)
@@ -94,12 +94,12 @@ async def closings(hub: Any, load: LedgerLoad, bootstrap: str, many: int) -> dic
             hub.start("ledger")
             start_second(hub, hub.second_port)
             await hub.healthy()
-            took_ms.append(await closing_ms(hub, transfers))
+            closings_ms.append(await closing_ms(hub, transfers))
     return found
 
 
 async def run(rate_per_s: int, seconds: int, transfers: int) -> None:
-    """All of it, on a broker of its own."""
+    """Measure everything on a broker of our own and print the table."""
     table = Table("", "transfers", "p50 ms", "p99 ms", title="Settlement windows")
     with tempfile.TemporaryDirectory() as scratch:
         folder, prefix = Path(scratch), f"bench-{uuid.uuid4().hex[:8]}-"
@@ -110,9 +110,9 @@ async def run(rate_per_s: int, seconds: int, transfers: int) -> None:
                     for name, latencies in (await in_turns(hub, load, rate_per_s, seconds)).items():
                         cuts = quantiles(latencies, n=100)
                         table.add_row(name, f"{len(latencies):,}", f"{cuts[49]:.0f}", f"{cuts[98]:.0f}")
-                    for count, took_ms in (await closings(hub, load, broker.bootstrap, transfers)).items():
-                        shown = f"{median(took_ms):.0f}"
-                        table.add_row(f"from a close to CLOSED ({len(took_ms)})", f"{count:,}", shown, "")
+                    for count, closings_ms in (await closings(hub, load, broker.bootstrap, transfers)).items():
+                        shown = f"{median(closings_ms):.0f}"
+                        table.add_row(f"from a close to CLOSED ({len(closings_ms)})", f"{count:,}", shown, "")
     Console().print(table)
 
 

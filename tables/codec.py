@@ -139,7 +139,7 @@ def encode_bulk(row: Bulk) -> bytes:
             row.error_hash,
             [tally.refused, tally.pending, tally.committed, tally.aborted, tally.expired],
             row.transfer_ids,
-            [[place, error.code, error.description, error.extensions] for place, error in row.taken],
+            [[place, error.code, error.description, error.extensions] for place, error in row.consumed_ids],
         ]
     )
 
@@ -161,7 +161,7 @@ def decode_bulk(data: bytes) -> Bulk:
         error_hash,
         tally,
         transfer_ids,
-        taken,
+        consumed_ids,
     ) = row
     return Bulk(
         bulk_id,
@@ -171,7 +171,7 @@ def decode_bulk(data: bytes) -> Bulk:
         tuple((BULK_STATE_BY_LABEL[label], at_ms) for label, at_ms in history),
         prepare_hash,
         tuple(transfer_ids),
-        tuple((place, ErrorInformation(*error)) for place, *error in taken),
+        tuple((place, ErrorInformation(*error)) for place, *error in consumed_ids),
         Tally(*tally),
         fulfil_hash,
         error_hash,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from clearinghub.domain.participants.participant import Participant, decode_participant
+from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Record, TableSpec
 from clearinghub.messages import decode_fields
 from tests.analysts import check_record
@@ -34,6 +34,7 @@ class MemoryView:
 
     partition: int = 0
     partitions: int = 1
+    partitioner: Partitioner | None = None
     tables: dict[str, dict[str, bytes]] = field(default_factory=dict)
     emitted: list[Emitted] = field(default_factory=list)
 
@@ -48,7 +49,8 @@ class MemoryView:
         self.tables.get(table.name, {}).pop(key, None)
 
     def partition_of(self, topic: str, key: str) -> int:
-        return zlib.crc32(key.encode()) % self.partitions
+        partitioner = self.partitioner or Partitioner({topic: self.partitions})
+        return partitioner(topic, key)
 
     def emit(self, topic: str, key: str, value: bytes) -> None:
         check_record(topic, value)
@@ -119,3 +121,30 @@ class FakeParticipants:
         known = self.by_name.get(participant.name)
         assert known is None or known.version < participant.version, "versions only grow"
         self.by_name[participant.name] = participant
+
+
+@dataclass
+class FakeRecorder:
+    """Remembers the records that a surface writes; `fails_with` is raised instead."""
+
+    records: list[tuple[str, str, bytes]] = field(default_factory=list)
+    fails_with: Exception | None = None
+
+    async def record(self, topic: str, key: str, value: bytes) -> None:
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.records.append((topic, key, value))
+
+
+@dataclass
+class FakeHealth:
+    """Reports the services in `up` and, of this process alone, those in `own_up`; all are up at first."""
+
+    up: dict[str, bool] = field(default_factory=lambda: {"broker": True, "datastore": True})
+    own_up: dict[str, bool] = field(default_factory=lambda: {"broker": True, "participantEndpointService": True})
+
+    async def services(self) -> dict[str, bool]:
+        return self.up
+
+    async def own_services(self) -> dict[str, bool]:
+        return self.own_up

@@ -65,7 +65,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def cited(word: str) -> Iterator[tuple[str, str]]:
-    """Every number that is cited behind the word, with where."""
+    """Every number that is cited after the word, and the file."""
     pattern = re.compile(rf"\b{word} {NUMBERS}(?![\w.]*[a-z])")
     for path in CITING:
         if path == Path(__file__):
@@ -109,6 +109,10 @@ def test_every_section_of_the_protocol_that_is_cited_is_there() -> None:
     assert [] == [citation for citation in citations if citation[1] not in known]
 
 
+def test_no_citation_has_the_old_name() -> None:
+    assert [] == [name_of(path) for path in CITING if re.search(r"\bfspiop \d", path.read_text())]
+
+
 def test_every_section_of_the_design_that_is_cited_is_there() -> None:
     sections = set(SECTION.findall((DOCS / "design.md").read_text()))
 
@@ -143,7 +147,7 @@ def test_every_target_of_make_that_is_named_is_there() -> None:
 
 
 def test_every_command_that_is_named_is_there() -> None:
-    told = subprocess.run(
+    usage = subprocess.run(
         [sys.executable, "-m", "clearinghub", "--help"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
     named = {
@@ -155,7 +159,7 @@ def test_every_command_that_is_named_is_there() -> None:
     }
 
     assert len(named) > 10
-    assert [] == sorted(pair for pair in named if not re.search(rf"\b{pair[1]}\b", told))
+    assert [] == sorted(pair for pair in named if not re.search(rf"\b{pair[1]}\b", usage))
 
 
 def test_the_readme_is_short() -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from agents.alarms import Alarms
+from agents.alarms import raise_limit_alarms
+from agents.context import LedgerContext
 from agents.posting import emit_reply, store_position, store_transfer
 from agents.settlement.settlement import SETTLEMENT_COMMANDS, on_settlement_command, publish_scheme
+from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants import registration
 from clearinghub.domain.participants.funds import (
@@ -32,6 +34,7 @@ from clearinghub.domain.participants.funds import (
 from clearinghub.domain.participants.participant import (
     LedgerAccountType,
     Participant,
+    ParticipantDirectory,
     encode_participant,
     participant_fields,
 )
@@ -41,7 +44,8 @@ from clearinghub.domain.parties.oracle import change_oracles
 from clearinghub.domain.settlement.model import ModelDefinition, add_account_type, add_model, set_model_active
 from clearinghub.domain.settlement.scheme import HUB_RECONCILIATION, SETTLEMENT
 from clearinghub.engine.record import Record, View
-from clearinghub.messages import VERSION, CreditMessage, decode_fields, encode
+from clearinghub.messages import decode_fields, encode
+from clearinghub.messages.transfers import CreditMessage
 from tables.counters import next_id
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -60,7 +64,7 @@ class _Command:
     now_ms: int
     key: str
     trace: str | None
-    alarms: Alarms
+    turn: Turn
 
     @property
     def stored(self) -> Participant | None:
@@ -98,8 +102,9 @@ def on_command(record: Record, view: View) -> None:
         return
     key = f"{record.topic}-{record.partition}-{record.offset}"
     args, trace = line["args"], line["trace"]
-    alarms = Alarms(record, view, args.get("hub_name", ""), trace)
-    command = _Command(line["participant"], args, view, record.timestamp_ms, key, trace, alarms)
+    context = LedgerContext(args.get("hub_name", ""), cast("ParticipantDirectory", None))  # only the name is read
+    turn = Turn(record, view, context, trace, record.timestamp_ms)
+    command = _Command(line["participant"], args, view, record.timestamp_ms, key, trace, turn)
     handler = COMMANDS.get(line["name"])
     # An ingress may be newer than this worker while the hub is being upgraded.
     answer = Rejection(ErrorCode.NOT_IMPLEMENTED, line["name"]) if handler is None else handler(command)
@@ -130,7 +135,7 @@ def _keep_position(command: _Command, position: Position) -> None:
             POSITIONS, position_key(position.participant, position.currency, position.account_type), position
         )
     if before is not None:
-        command.alarms.limit_changed(before, position)
+        raise_limit_alarms(command.turn, before, position)
 
 
 def _register_participant(command: _Command) -> _Answer:
@@ -261,18 +266,15 @@ def _record_funds(command: _Command, outcome: FundsOutcome, entry_type: str) -> 
         moved = settlement.changed_by(outcome.settlement_change, command.now_ms)
         store_position(command.view, moved, outcome.settlement_change, transfer.transfer_id, entry_type)
     if outcome.reconciliation_change:
-        credit: CreditMessage = {
-            "v": VERSION,
-            "kind": "credit",
-            "id": transfer.transfer_id,
-            "participant": command.args["hub_name"],
-            "currency": transfer.currency,
-            "account_type": HUB_RECONCILIATION,
-            "change": outcome.reconciliation_change,
-            "entry": entry_type,
-            "window": None,  # no part of any settlement
-            "trace": command.trace,
-        }
+        credit = CreditMessage(
+            id=transfer.transfer_id,
+            participant=command.args["hub_name"],
+            currency=transfer.currency,
+            account_type=HUB_RECONCILIATION,
+            change=outcome.reconciliation_change,
+            entry=entry_type,
+            trace=command.trace,
+        )
         command.view.emit("credit", command.args["hub_name"], encode(credit))
     return {"state": transfer.state.label, "reason": None if transfer.error is None else transfer.error.description}
 

@@ -16,6 +16,7 @@ import structlog
 from agents.context import LedgerContext
 from agents.parties.notify import BatchNotifier
 from agents.parties.oracle_question import ask_oracle_for_batch
+from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.participants.participant import Oracle
 from clearinghub.domain.parties.batch import Batch, BatchItem, batch_items
@@ -60,12 +61,12 @@ def make_batch_handlers(context: LedgerContext) -> Mapping[str, Handler]:
         run = f"{record.partition}-{record.offset}"
         batch = Batch(run, items, line["currency"], parts.names, parts.errors, line["trace"])
         _send_parts(view, line, batch, parts)
-        _keep(record, view, batch_key(line["source"], line["id"]), batch, context.hub_name)
+        _keep(record, view, batch_key(line["source"], line["id"]), batch, context)
 
     def on_part_done(record: Record, view: View) -> None:
         line, _body = decode_fields(record.value)
         errors = {number: ErrorInformation(code, description) for number, code, description in line["errors"]}
-        _gather(record, view, line, errors, context.hub_name)
+        _gather(record, view, line, errors, context)
 
     def on_oracle_answer(record: Record, view: View) -> None:
         line, body = decode_fields(record.value)
@@ -79,7 +80,7 @@ def make_batch_handlers(context: LedgerContext) -> Mapping[str, Handler]:
             for number in asked["numbers"]
             if (error := batch_result(results, batch.items[number].party)) is not None
         }
-        _gather(record, view, asked, errors, context.hub_name)
+        _gather(record, view, asked, errors, context)
 
     return {
         "party-batch": on_batch,
@@ -167,22 +168,23 @@ def _send_parts(view: View, line: Mapping[str, Any], batch: Batch, parts: _Parts
 
 
 def _gather(
-    record: Record, view: View, done: Mapping[str, Any], errors: Mapping[int, ErrorInformation], hub_name: str
+    record: Record, view: View, done: Mapping[str, Any], errors: Mapping[int, ErrorInformation], context: LedgerContext
 ) -> None:
     """Note that a part is done, unless the batch has been sent again since."""
     batch = view.get(BATCHES, done["batch"])
     if batch is not None and batch.run == done["run"]:
-        _keep(record, view, done["batch"], batch.with_part(done["part"], errors), hub_name)
+        _keep(record, view, done["batch"], batch.with_part(done["part"], errors), context)
 
 
-def _keep(record: Record, view: View, key: str, batch: Batch, hub_name: str) -> None:
+def _keep(record: Record, view: View, key: str, batch: Batch, context: LedgerContext) -> None:
     """Keep the batch until it is done; then its sender hears of it."""
     if not batch.is_done:
         view.put(BATCHES, key, batch)
         return
     view.delete(BATCHES, key)
     request_id, _, source = key.partition("/")
-    BatchNotifier(record, view, request_id, batch.trace, hub_name).result(source, batch.result())
+    turn = Turn(record, view, context, batch.trace, record.timestamp_ms)
+    BatchNotifier(turn, request_id, batch.trace).result(source, batch.result())
 
 
 def _oracle_part(oracle: Oracle, id_type: str) -> str:

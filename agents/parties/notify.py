@@ -8,8 +8,8 @@ from typing import Any, Final
 import orjson
 
 from agents.notify import Notifier
+from agents.turn import Turn
 from clearinghub.domain.errors import ErrorInformation
-from clearinghub.engine.record import Record, View
 from clearinghub.messages import FailureMessage
 
 _PREFIX: Final = "FSPIOP_CALLBACK_URL_"
@@ -20,10 +20,10 @@ BATCH_PUT_ERROR: Final = f"{_PREFIX}PARTICIPANT_BATCH_PUT_ERROR"
 
 
 class PartyNotifier(Notifier):
-    """The callbacks that a request about one party leads to; `asked` is its PartyMessage."""
+    """The callbacks that a request about one party leads to."""
 
-    def __init__(self, record: Record, view: View, asked: Mapping[str, Any], hub_name: str) -> None:
-        super().__init__(record, view, asked["resource"], asked["path"], asked["trace"], hub_name)
+    def __init__(self, turn: Turn, asked: Mapping[str, Any]) -> None:
+        super().__init__(turn._replace(trace=asked["trace"]), asked["resource"], asked["path"])
         self._asked = asked
         self._variables = {"partyIdType": asked["id_type"], "partyIdentifier": asked["identifier"]}
         if asked["sub_id"] is not None:
@@ -45,7 +45,7 @@ class PartyNotifier(Notifier):
             variables=self._variables,
             headers=asked["headers"],
             body=body,
-            deliver_by_ms=self._record.timestamp_ms + patience_ms,
+            deliver_by_ms=self._turn.now_ms + patience_ms,
             failure=None if asked["is_error"] else self._failure(source),
         )
 
@@ -54,7 +54,7 @@ class PartyNotifier(Notifier):
         headers = {} if source is None else _without_signature(self._asked["headers"])
         self.send(
             receiver,
-            source or self._hub_name,
+            source or self._turn.hub_name,
             "PUT",
             self._endpoint("PUT", is_error=False),
             self._path(is_error=False),
@@ -67,7 +67,7 @@ class PartyNotifier(Notifier):
         """The hub's own error."""
         self.send(
             receiver,
-            self._hub_name,
+            self._turn.hub_name,
             "PUT",
             self._endpoint("PUT", is_error=True),
             self._path(is_error=True),
@@ -96,8 +96,8 @@ class PartyNotifier(Notifier):
 class BatchNotifier(Notifier):
     """What the sender of a batch hears."""
 
-    def __init__(self, record: Record, view: View, request_id: str, trace: str | None, hub_name: str) -> None:
-        super().__init__(record, view, "participants", request_id, trace, hub_name)
+    def __init__(self, turn: Turn, request_id: str, trace: str | None) -> None:
+        super().__init__(turn._replace(trace=trace), "participants", request_id)
 
     def result(self, receiver: str, body: Mapping[str, object]) -> None:
         """PUT /participants/{requestId}."""
@@ -111,7 +111,7 @@ class BatchNotifier(Notifier):
         variables = {"requestId": self._subject}
         self.send(
             receiver,
-            self._hub_name,
+            self._turn.hub_name,
             "PUT",
             endpoint,
             path,
@@ -121,17 +121,17 @@ class BatchNotifier(Notifier):
         )
 
 
-def tell_of_failure(record: Record, view: View, line: Mapping[str, Any], error: ErrorInformation, hub: str) -> None:
+def tell_of_failure(turn: Turn, line: Mapping[str, Any], error: ErrorInformation) -> None:
     """Tell whoever sent what led to a record of topic `party` that it came to nothing."""
     asked = line["asked"] if line["kind"] == "oracle-answer" else line
     if asked["kind"] == "party":
-        PartyNotifier(record, view, asked, hub).error(asked["source"], error)
+        PartyNotifier(turn, asked).error(asked["source"], error)
         return
     if asked["kind"] == "party-batch":
         request_id, source = asked["id"], asked["source"]
     else:
         request_id, _, source = asked["batch"].partition("/")
-    BatchNotifier(record, view, request_id, None, hub).error(source, error)
+    BatchNotifier(turn, request_id, None).error(source, error)
 
 
 def _without_signature(headers: Mapping[str, str]) -> dict[str, str]:

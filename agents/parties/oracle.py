@@ -15,8 +15,8 @@ import structlog
 from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.callbacks.oracles.question import OracleAnswer, OracleQuestion
 from clearinghub.engine.record import Record
-from clearinghub.kafka.ports import RecorderBusyError, RecorderUnavailableError
 from clearinghub.messages import MalformedMessageError
+from clearinghub.ports import RecorderBusyError, RecorderUnavailableError
 
 PENDING_MAX: Final = 10_000  # of all oracles together; each ends within the time limit, so who waits waits not long
 ROOM_POLL_S: Final = 0.02

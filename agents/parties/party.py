@@ -16,6 +16,7 @@ import structlog
 from agents.context import LedgerContext
 from agents.parties.notify import PartyNotifier
 from agents.parties.oracle_question import ask_oracle
+from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.participants.participant import Oracle
 from clearinghub.domain.parties.oracle import BuiltIn, read_change, read_lookup, select_oracle
@@ -71,7 +72,13 @@ class _Request:
 
     @classmethod
     def of(cls, record: Record, view: View, asked: dict[str, Any], body: bytes, context: LedgerContext) -> _Request:
-        return cls(view, asked, body, context, PartyNotifier(record, view, asked, context.hub_name))
+        return cls(
+            view,
+            asked,
+            body,
+            context,
+            PartyNotifier(Turn(record, view, context, asked["trace"], record.timestamp_ms), asked),
+        )
 
     @property
     def source(self) -> str:

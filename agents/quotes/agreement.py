@@ -13,6 +13,7 @@ import structlog
 
 from agents.context import LedgerContext
 from agents.notify import AgreementNotifier
+from agents.turn import Turn
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.quotes.agreement import Action, Dropped, Forwarded, Message, Refused, decide
 from clearinghub.domain.quotes.stored_quote import STORED, Answered, Kept, StoredOutcome, decide_stored
@@ -41,12 +42,9 @@ def make_on_agreement(context: LedgerContext) -> Handler:
             trace=line["trace"],
         )
         notifier = AgreementNotifier(
-            record,
-            view,
+            Turn(record, view, context, line["trace"], record.timestamp_ms),
             message.resource,
             message.subject_id,
-            line["trace"],
-            context.hub_name,
             record.timestamp_ms + context.forward_patience_ms,
         )
         match outcome:

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import orjson
 
-from agents.alarms import Alarms
+from agents.alarms import raise_limit_alarms
 from agents.context import LedgerContext
 from agents.posting import move_account
+from agents.turn import Turn
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.time import timestamp_text
 from clearinghub.engine.record import Record, View
@@ -51,7 +52,7 @@ def _raise_cap(context: LedgerContext, record: Record, view: View, before: Posit
         return
     raised = before._replace(net_debit_cap=cap + added)
     view.put(POSITIONS, position_key(before.participant, before.currency, before.account_type), raised)
-    Alarms(record, view, context.hub_name, None).limit_changed(before, raised)
+    raise_limit_alarms(Turn(record, view, context, None, record.timestamp_ms), before, raised)
 
 
 def _tell_change(view: View, position: Position) -> None:

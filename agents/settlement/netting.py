@@ -16,8 +16,9 @@ from clearinghub.domain.settlement.scheme import POSITION
 from clearinghub.domain.settlement.settlement import NET_RECIPIENT, NET_SENDER
 from clearinghub.domain.transfers.transfer import Step, Transfer
 from clearinghub.engine.record import View
-from clearinghub.messages import VERSION, CreditMessage, encode
+from clearinghub.messages import VERSION, encode
 from clearinghub.messages.settlement import WindowMarkerMessage, WindowReportMessage, WindowUsedMessage
+from clearinghub.messages.transfers import CreditMessage
 from tables.nets import MARKERS, NetKey, change_net, forget_nets, markers_key, nets_of
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -41,22 +42,19 @@ def book_commit(view: View, hub_name: str, transfer: Transfer, trace: str | None
     debited = Party(transfer.payer, transfer.payee if settlement_method.by_pairs else "")
     change_net(view, NetKey(window, netting_group, debited), lambda net: net.debited(amount))
     _tell_first(view, hub_name, window)
-    credit: CreditMessage = {
-        "v": VERSION,
-        "kind": "credit",
-        "id": transfer.transfer_id,
-        "participant": transfer.payee,
-        "currency": transfer.currency,
-        "account_type": POSITION,
-        "change": -amount,
-        "entry": PRINCIPLE_VALUE,
-        "window": window,
-        "trace": trace,
-    }
-    if settlement_method.by_pairs:
-        credit["counterparty"] = transfer.payer
+    credit = CreditMessage(
+        id=transfer.transfer_id,
+        participant=transfer.payee,
+        currency=transfer.currency,
+        account_type=POSITION,
+        change=-amount,
+        entry=PRINCIPLE_VALUE,
+        window=window,
+        counterparty=transfer.payer if settlement_method.by_pairs else "",
+        settles_into=settlement_method.settlement_account_type or "",
+        trace=trace,
+    )
     if settlement_method.settlement_account_type is not None:
-        credit["settles_into"] = settlement_method.settlement_account_type
         transfer = transfer.step(Step.SETTLE, now_ms)
         settle_gross(
             view,
@@ -82,20 +80,17 @@ def _book_fee(view: View, transfer: Transfer, window: int, trace: str | None) ->
     move_account(view, key, fee, transfer.transfer_id, INTERCHANGE_FEE, transfer.changed_at_ms)
     party = Party(transfer.payer, transfer.payee if settlement_method.by_pairs else "")
     _count(view, NetKey(window, NettingGroup(currency, INTERCHANGE_FEE, NET), party), fee)
-    credit: CreditMessage = {
-        "v": VERSION,
-        "kind": "credit",
-        "id": transfer.transfer_id,
-        "participant": transfer.payee,
-        "currency": currency,
-        "account_type": INTERCHANGE_FEE,
-        "change": -fee,
-        "entry": INTERCHANGE_FEE,
-        "window": window,
-        "trace": trace,
-    }
-    if settlement_method.by_pairs:
-        credit["counterparty"] = transfer.payer
+    credit = CreditMessage(
+        id=transfer.transfer_id,
+        participant=transfer.payee,
+        currency=currency,
+        account_type=INTERCHANGE_FEE,
+        change=-fee,
+        entry=INTERCHANGE_FEE,
+        window=window,
+        counterparty=transfer.payer if settlement_method.by_pairs else "",
+        trace=trace,
+    )
     view.emit("credit", transfer.payee, encode(credit))
 
 
@@ -108,11 +103,13 @@ def settle_gross(
     move_account(view, position_key(participant, currency, settlement_account_type), owed, transfer_id, entry, now_ms)
 
 
-def count_credit(view: View, line: dict[str, Any]) -> None:
+def count_credit(view: View, credit: CreditMessage) -> None:
     """Count a credit in the window of its commit, whatever window this partition is in by now."""
-    netting_group = NettingGroup(line["currency"], line["account_type"], GROSS if "settles_into" in line else NET)
-    key = NetKey(line["window"], netting_group, Party(line["participant"], line.get("counterparty", "")))
-    _count(view, key, line["change"])
+    assert credit.window is not None
+    granularity = GROSS if credit.settles_into else NET
+    netting_group = NettingGroup(credit.currency, credit.account_type, granularity)
+    key = NetKey(credit.window, netting_group, Party(credit.participant, credit.counterparty))
+    _count(view, key, credit.change)
 
 
 def _count(view: View, key: NetKey, change: int) -> None:

@@ -1,35 +1,21 @@
-"""Movements that cannot be refused: the payee's leg of a commit, the hub's leg of funds in and out (design 3).
-
-Between them stand the markers of settlement windows (design 7).
-"""
+"""Movements that cannot be refused: the payee's leg of a commit, the hub's leg of funds in and out (design 3)."""
 
 from __future__ import annotations
 
-from agents.context import LedgerContext
 from agents.posting import move_account
-from agents.settlement.netting import count_credit, settle_gross, take_marker
-from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode_fields
+from agents.settlement.netting import count_credit, settle_gross
+from agents.turn import Turn
+from clearinghub.messages.transfers import CreditMessage
 from tables.positions import position_key
 
 
-def make_on_credit(context: LedgerContext) -> Handler:
-    """The handler of topic `credit`."""
-
-    def on_credit(record: Record, view: View) -> None:
-        """Move the account, once: the engine applies each record exactly once."""
-        line, _body = decode_fields(record.value)
-        if line["kind"] == "window-marker":
-            take_marker(view, context.hub_name, line["window"], line["source"], again=line.get("again", False))
-            return
-        name, currency, change, now_ms = line["participant"], line["currency"], line["change"], record.timestamp_ms
-        move_account(
-            view, position_key(name, currency, line["account_type"]), change, line["id"], line["entry"], now_ms
-        )
-        if line["window"] is None:
-            return  # funds: no part of any settlement
-        count_credit(view, line)
-        if "settles_into" in line:
-            settle_gross(view, line["id"], name, currency, line["settles_into"], change, now_ms)
-
-    return on_credit
+def on_credit(turn: Turn, message: CreditMessage, _body: bytes) -> None:
+    """Move the account and count the movement in its settlement window; the engine applies each record exactly once."""
+    view, name, currency, change = turn.view, message.participant, message.currency, message.change
+    key = position_key(name, currency, message.account_type)
+    move_account(view, key, change, message.id, message.entry, turn.now_ms)
+    if message.window is None:
+        return  # funds in or out, which no settlement counts
+    count_credit(view, message)
+    if message.settles_into:
+        settle_gross(view, message.id, name, currency, message.settles_into, change, turn.now_ms)

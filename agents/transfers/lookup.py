@@ -1,37 +1,28 @@
-"""GET /transfers/{id}, and fulfils that did not find their transfer: both walk the ring of partitions (design 3)."""
+"""GET /transfers/{id}: show a transfer to one of its two DFSPs, from whichever partition has it (protocol 3.7)."""
 
 from __future__ import annotations
 
-from agents.context import LedgerContext
 from agents.notify import TransferNotifier
+from agents.ring import pass_to_next_partition
+from agents.turn import Turn
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.lookup import Found, NotFound, NotParty, Silent, decide_get, transfer_body
-from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode_fields, encode
+from clearinghub.messages.transfers import GetMessage
 from tables.transfers import TRANSFERS
 
 
-def make_on_lookup(context: LedgerContext, on_fulfil: Handler) -> Handler:
-    """The handler of topic `lookup`; `on_fulfil` is the one of topic `fulfil`."""
-
-    def on_lookup(record: Record, view: View) -> None:
-        line, _body = decode_fields(record.value)
-        if line["kind"] == "fulfil":
-            on_fulfil(record, view)
-            return
-        stored = view.get(TRANSFERS, line["id"])
-        if stored is None and line["hops"] + 1 < view.partitions:
-            onward = encode({**line, "hops": line["hops"] + 1})
-            view.emit_to_partition("lookup", (view.partition + 1) % view.partitions, line["id"], onward)
-            return
-        requester = line["source"]
-        notifier = TransferNotifier(record, view, line["id"], line["trace"], context.hub_name)
-        match decide_get(stored, requester, requester_exists=context.participants.get(requester) is not None):
-            case Found(transfer):
-                notifier.put(requester, transfer_body(transfer))
-            case NotFound(rejection) | NotParty(rejection):
-                notifier.error(requester, ErrorInformation.of(rejection))
-            case Silent():
-                pass
-
-    return on_lookup
+def on_get(turn: Turn, message: GetMessage, body: bytes) -> None:
+    """Answer with the transfer's state, or an error if no partition has it or the requester is no party to it."""
+    stored = turn.view.get(TRANSFERS, message.id)
+    if stored is None and pass_to_next_partition(turn, "lookup", message, body):
+        return
+    requester = message.source
+    notifier = TransferNotifier(turn, message.id)
+    requester_exists = turn.context.participants.get(requester) is not None
+    match decide_get(stored, requester, requester_exists=requester_exists):
+        case Found(transfer):
+            notifier.put(requester, transfer_body(transfer))
+        case NotFound(rejection) | NotParty(rejection):
+            notifier.error(requester, ErrorInformation.of(rejection))
+        case Silent():
+            pass

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// message is what an FSP sends to the hub. res tells the media types; uri is the path from the resource on.
+// message is what an FSP sends to the hub. res has the media types; uri is the path from the resource on.
 type message struct {
 	method, base, uri, dst string
 	res                    *resource
@@ -27,7 +27,8 @@ type message struct {
 	acc                    bool
 }
 
-// do sends a message with net/http or with the fast engine; gives status, the refusal's text, and what kept it from being sent.
+// do sends a message with net/http or with the fast engine. It returns the status, the body of a refusal, and an error if
+// there was no answer.
 func do(f *fsp, m *message) (int, string, error) {
 	if *engine == "fast" {
 		return f.fast(m)
@@ -91,16 +92,17 @@ func newOrigin(base string) *origin {
 
 type fsp struct {
 	name    string
-	key     crypto.Signer // of its signatures; nil: it does not sign
+	key     crypto.Signer // private key to sign with; nil: the FSP does not sign
 	alg     string
 	parties []string // MSISDNs
 	std     *http.Client
 	tls     *tls.Config
 	mu      sync.Mutex
-	idle    map[*origin][]*wire // the one used last at the end
+	idle    map[*origin][]*wire // the most recently used connection is the last
 }
 
-// msisdn is the number of an FSP's party; provision.py makes the same. The FSP's own eight digits keep them apart.
+// msisdn returns the number of an FSP's party, as provision.py does. Eight digits are derived from the FSP's name, so that
+// two FSPs have different numbers.
 func msisdn(fsp string, n int) string {
 	return fmt.Sprintf("1%08d%06d", crc32.ChecksumIEEE([]byte(fsp))%100_000_000, n)
 }

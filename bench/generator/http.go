@@ -34,9 +34,9 @@ func saveCPU() {
 	keepMonitorSlow()
 }
 
-// keepMonitorSlow saves a third of the CPU at some hundred payments/s. Whenever all of Go's processors have been idle, its
-// monitor thread begins anew to look after them every 20 us. One more of them, which sleeps in a system call that the
-// runtime does not know of, is never idle, and the monitor looks every 10 ms.
+// keepMonitorSlow saves a third of the CPU at some hundred payments/s. Whenever all of Go's processors were idle, the
+// runtime's monitor thread checks them every 20 us for a while. One additional processor, which sleeps in a system call that
+// the runtime does not know of, is never idle, so the monitor checks every 10 ms only.
 func keepMonitorSlow() {
 	nanosleep := map[string]uintptr{"linux/amd64": 35, "linux/arm64": 101}[runtime.GOOS+"/"+runtime.GOARCH]
 	if nanosleep == 0 {
@@ -47,7 +47,7 @@ func keepMonitorSlow() {
 	go func() {
 		runtime.LockOSThread()
 		for {
-			sleepUnseen(nanosleep) // till the monitor's signal; in between the runtime may stop us for a moment
+			sleepUnseen(nanosleep) // until the monitor's signal; in between the runtime may stop this thread for a moment
 		}
 	}()
 }
@@ -66,12 +66,12 @@ var (
 	bufs     = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 )
 
-// wire is a connection with what has been read of it and is not used yet, buf[r:w].
+// wire is a connection and its buffer; buf[r:w] was read and is not processed yet.
 type wire struct {
 	c    net.Conn
 	buf  []byte
 	r, w int
-	got  bool // something came since the last request
+	got  bool // data arrived since the last request
 	used time.Time
 }
 
@@ -102,7 +102,7 @@ func (x *wire) fill() error {
 	return err
 }
 
-// head waits for a whole head and gives its length, the empty line included.
+// head waits for a complete head and returns its length, the empty line included.
 func (x *wire) head() (int, error) {
 	from := 0
 	for {
@@ -120,7 +120,7 @@ func (x *wire) head() (int, error) {
 	}
 }
 
-// need waits until n bytes are there.
+// need waits until n bytes are in the buffer.
 func (x *wire) need(n int) error {
 	for x.w-x.r < n {
 		if err := x.fill(); err != nil {
@@ -130,7 +130,7 @@ func (x *wire) need(n int) error {
 	return nil
 }
 
-// line gives the next line without its end, and takes it.
+// line returns the next line without its end and removes it from the buffer.
 func (x *wire) line() ([]byte, error) {
 	for {
 		if i := bytes.IndexByte(x.buf[x.r:x.w], '\n'); i >= 0 {
@@ -144,7 +144,7 @@ func (x *wire) line() ([]byte, error) {
 	}
 }
 
-// chunked reads a body in chunks, trailers included.
+// chunked reads a body that is sent in chunks, and its trailers.
 func (x *wire) chunked() ([]byte, error) {
 	var body []byte
 	for {
@@ -173,7 +173,7 @@ func (x *wire) chunked() ([]byte, error) {
 	}
 }
 
-// header cuts the next header off a head; no name at its end.
+// header splits the next header off a head; the name is nil at the end of the head.
 func header(h []byte) (name, value, rest []byte) {
 	i := bytes.IndexByte(h, '\n')
 	if i < 0 {
@@ -187,7 +187,7 @@ func header(h []byte) (name, value, rest []byte) {
 	return l[:j], bytes.TrimSpace(l[j+1:]), rest
 }
 
-// is tells whether a name is lower, which is in lower case and as long.
+// is reports whether a name equals lower, ignoring case; both must have the same length.
 func is(name []byte, lower string) bool {
 	for i := 0; i < len(lower); i++ {
 		c := name[i]
@@ -222,7 +222,7 @@ type dated struct {
 
 var dateNow atomic.Pointer[dated]
 
-// httpDate is the Date header of now, made once a second.
+// httpDate returns the value of the Date header, formatted once a second.
 func httpDate(now time.Time) string {
 	d := dateNow.Load()
 	if d == nil || d.second != now.Unix() {
@@ -232,7 +232,7 @@ func httpDate(now time.Time) string {
 	return d.text
 }
 
-// request writes all of a message as it goes over the wire.
+// request appends the whole HTTP request of a message.
 func (f *fsp) request(b []byte, o *origin, m *message, now time.Time) []byte {
 	date := httpDate(now)
 	b = append(append(append(append(b, m.method...), ' '), o.prefix...), m.uri...)
@@ -258,7 +258,7 @@ func (f *fsp) request(b []byte, o *origin, m *message, now time.Time) []byte {
 	return append(append(b, crlfcrlf...), m.body...)
 }
 
-// fast does a message over one of the FSP's kept connections. One that the hub has closed meanwhile is no failure.
+// fast sends a message over one of the FSP's idle connections. If the hub has closed that, it opens a new one.
 func (f *fsp) fast(m *message) (int, string, error) {
 	o := origins[m.base]
 	now := time.Now()
@@ -304,7 +304,7 @@ func (f *fsp) kept(o *origin, now time.Time) *wire {
 		return nil
 	}
 	x := l[len(l)-1]
-	if now.Sub(x.used).Seconds() > *idleS { // then all are older
+	if now.Sub(x.used).Seconds() > *idleS { // the others have been idle even longer
 		for _, y := range l {
 			y.c.Close()
 		}
@@ -350,7 +350,7 @@ func (f *fsp) connect(o *origin, deadline time.Time) (*wire, error) {
 	return &wire{c: c, buf: make([]byte, 1<<10)}, nil
 }
 
-// exchange sends a request and reads its answer; `keep` tells whether another may follow.
+// exchange sends a request and reads its answer; keep reports whether the connection can be used again.
 func (x *wire) exchange(req []byte, deadline time.Time) (code int, msg string, keep bool, err error) {
 	x.got = false
 	x.c.SetDeadline(deadline)
@@ -415,7 +415,7 @@ func (x *wire) exchange(req []byte, deadline time.Time) (code int, msg string, k
 	}
 }
 
-// callback is a request that has come. All slices are of the connection's buffer, which its next request overwrites.
+// callback is a request that was received. Its slices are parts of the connection's buffer: the next request overwrites them.
 type callback struct {
 	at                                                             time.Time
 	method, path, src, dst, sig, uri, httpMethod, date, head, body []byte
@@ -435,12 +435,12 @@ func status(c *callback) []byte {
 	return answer202
 }
 
-// serve answers whatever comes at once, and then hands it over.
-func serve(ln net.Listener, cfg *tls.Config, take func(*callback)) {
-	serveWith(ln, cfg, status, take)
+// serve answers each request at once and passes it to process afterwards.
+func serve(ln net.Listener, cfg *tls.Config, process func(*callback)) {
+	serveWith(ln, cfg, status, process)
 }
 
-func serveWith(ln net.Listener, cfg *tls.Config, reply func(*callback) []byte, take func(*callback)) {
+func serveWith(ln net.Listener, cfg *tls.Config, reply func(*callback) []byte, process func(*callback)) {
 	for {
 		c, err := ln.Accept()
 		if err != nil {
@@ -452,11 +452,11 @@ func serveWith(ln net.Listener, cfg *tls.Config, reply func(*callback) []byte, t
 			continue
 		}
 		nAccepted.Add(1)
-		go serveOne(c, cfg, reply, take)
+		go serveOne(c, cfg, reply, process)
 	}
 }
 
-func serveOne(c net.Conn, cfg *tls.Config, reply func(*callback) []byte, take func(*callback)) {
+func serveOne(c net.Conn, cfg *tls.Config, reply func(*callback) []byte, process func(*callback)) {
 	defer func() { c.Close() }()
 	peer := ""
 	if cfg != nil {
@@ -486,7 +486,7 @@ func serveOne(c net.Conn, cfg *tls.Config, reply func(*callback) []byte, take fu
 		if _, err = c.Write(reply(&cb)); err != nil {
 			logErr("answering %s: %v", c.RemoteAddr(), err)
 		}
-		take(&cb)
+		process(&cb)
 		if !keep || err != nil {
 			return
 		}
@@ -573,7 +573,7 @@ func (x *wire) receive(c *callback) (keep bool, err error) {
 	return keep, nil
 }
 
-// jstr is the first string of that name in a JSON text; for ids, packets and codes, which need no unescaping.
+// jstr returns the first string value of that name in a JSON text. It does not unescape: ids, packets and codes need none.
 func jstr(b []byte, name string) []byte {
 	for {
 		i := bytes.Index(b, []byte(name))

@@ -180,7 +180,7 @@ func main() {
 			}
 			if *stages == "payment" {
 				for s := range stageNames {
-					byStage[s] = append(byStage[s], float64(stageRecs[n][s].heard))
+					byStage[s] = append(byStage[s], float64(stageRecs[n][s].received))
 					answers[s] = append(answers[s], float64(stageRecs[n][s].answered))
 				}
 			}

@@ -1,4 +1,4 @@
-// Which FSPs pay which, how much CPU and memory processes use, and quantiles.
+// The distribution of load over pairs of FSPs, the CPU and memory of processes, and quantiles.
 
 package main
 

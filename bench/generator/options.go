@@ -1,4 +1,4 @@
-// What may be said on the command line, and what follows from it.
+// The command line's options, and the variables that follow from them.
 
 package main
 
@@ -50,7 +50,7 @@ var (
 	hubParties  = flag.String("hub-parties", "", "payment: base URL of /parties (default: -hub, PUTs as -hub-put)")
 	hubQuotes   = flag.String("hub-quotes", "", "payment: base URL of /quotes (default: -hub, PUTs as -hub-put)")
 	nParties    = flag.Int("parties", 100, "payment: parties of each payee, as provision.py -parties registered them")
-	engine      = flag.String("http", "", "HTTP: std (net/http) | fast (own, a third of the CPU); default: std for -stages transfer, as ever, fast for payment")
+	engine      = flag.String("http", "", "HTTP: std (net/http) | fast (own, a third of the CPU); default: std for -stages transfer, fast for payment")
 	idleS       = flag.Float64("idle", 4, "seconds after which an idle connection to the hub is not used any more")
 	jwsDir      = flag.String("jws", "", "sign every POST and PUT with the sender's DIR/FSP.key (PEM; RSA: RS256, P-256: ES256)")
 	jwsPrepare  = flag.Int("jws-prepare", 100_000, "ES256: how many signatures to prepare before the start (20 us each); those cost a tenth later")
@@ -61,7 +61,7 @@ var (
 	tlsMake     = flag.String("tls-make", "", "make a CA and certificates for the hub, all FSPs and the listener in DIR, and exit")
 	tlsHosts    = flag.String("tls-hosts", "", "-tls-make: more names and addresses of hub and listener (always: localhost, 127.0.0.1, ::1)")
 	hubName     = flag.String("hub-name", "Hub", "-jws-make, -tls-make: the hub's own name")
-	stub        = flag.String("stub", "", "be a stub hub on this address instead: answers, forwards, checks nothing but TLS names")
+	stub        = flag.String("stub", "", "run as a stub hub on this address instead: it answers, forwards, and checks nothing but TLS names")
 	stubCb      = flag.String("stub-callbacks", "", "-stub: base URL of the generator's listener (default: http(s)://127.0.0.1:14040)")
 	stubConfirm = flag.Bool("stub-confirm", true, "-stub: confirm a commit to the payee, as the hub does")
 	stubFail    = flag.Float64("stub-fail", 0, "-stub: share of requests that are refused (503) and, once more, that are answered with an error")
@@ -85,16 +85,16 @@ var (
 	nOpened, nAccepted, nAgain, nRefused, nConfirmed atomic.Int64
 	errMu                                            sync.Mutex
 	errByStage                                       = [3]map[string]int64{{}, {}, {}}
-	stageRecs                                        []stageRec // of a payment each, beside recs
+	stageRecs                                        []stageRec // one for each payment, in the order of recs
 )
 
 // resource has the media types of a kind of message.
 type resource struct{ ctype, accept string }
 
-// stageRec has each stage's milliseconds, from before its request is written to the callback, and to the hub's answer.
-type stageRec [3]struct{ heard, answered float32 }
+// stageRec has the milliseconds of each stage, from just before the request to the callback, and to the hub's answer.
+type stageRec [3]struct{ received, answered float32 }
 
-// origin is a base URL taken apart.
+// origin is a base URL, split into its parts.
 type origin struct {
 	tls                     bool
 	host, addr, authority   string

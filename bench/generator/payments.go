@@ -26,7 +26,7 @@ func countErr(stage int, code string) {
 	errMu.Unlock()
 }
 
-// refusal names what came of a request that was not taken: `POST 503 2005`, `PUT timeout`, `GET no answer`.
+// refusal returns the name under which a failed request is counted: `POST 503 2005`, `PUT timeout`, `GET no answer`.
 func refusal(method string, code int, msg string, err error) string {
 	var ne net.Error
 	switch {
@@ -38,9 +38,7 @@ func refusal(method string, code int, msg string, err error) string {
 	return strings.TrimSpace(fmt.Sprintf("%s %d %s", method, code, jstr([]byte(msg), "errorCode")))
 }
 
-// --- a whole payment
-
-// event is what the payer hears, or why it never will.
+// event is a callback to the payer, or the reason why there will be none.
 type event struct {
 	stage int
 	at    time.Time
@@ -53,9 +51,9 @@ type pay struct {
 	id, quote    string // of transfer and transaction; of the quote
 	party, other string // MSISDNs of payee and payer
 	payer, payee *fsp
-	heard        [3]int32 // callbacks of each stage
+	received     [3]int32 // number of callbacks of each stage
 	ev           chan event
-	next         *pay // behind this one, for the same party
+	next         *pay // the next lookup of the same party
 }
 
 func (p *pay) tell(e event) {
@@ -65,7 +63,7 @@ func (p *pay) tell(e event) {
 	}
 }
 
-// A PUT /parties names no request: it belongs to the payer's first lookup of that party that is unanswered.
+// A PUT /parties has no id of a request: it answers the payer's oldest unanswered lookup of that party.
 type lookup struct{ payer, party string }
 
 var looks = struct {
@@ -73,8 +71,8 @@ var looks = struct {
 	m map[lookup]*pay
 }{m: map[lookup]*pay{}}
 
-// claim chooses a party of the payee whom the payer does not look up already, if there is one; else one whose lookup has
-// timed out, else any, behind the others.
+// claim chooses a party of the payee that the payer is not looking up already; if there is none, a party whose lookup has
+// timed out; if there is none either, any party, after the other lookups of it.
 func claim(p *pay) {
 	l := p.payee.parties
 	j := mrand.Intn(len(l))
@@ -97,7 +95,7 @@ func claim(p *pay) {
 	last.next = p
 }
 
-// unclaim takes a lookup out that has not been answered.
+// unclaim removes a lookup that was not answered.
 func unclaim(p *pay) {
 	looks.Lock()
 	defer looks.Unlock()
@@ -115,7 +113,7 @@ func unclaim(p *pay) {
 	}
 }
 
-// What has ended is kept for a while, to know what comes late or twice.
+// Payments that have ended are remembered for a while, to recognise callbacks that come late or twice.
 type grave struct {
 	at time.Time
 	p  *pay
@@ -149,7 +147,7 @@ func sweep() {
 	}
 }
 
-// payOnce is the payer: it looks the payee up, asks for a quote and sends the transfer, each behind the callback before.
+// payOnce is the payer: it looks the payee up, requests a quote and sends the transfer, each after the previous callback.
 func payOnce(pr pair, sched time.Time) bool {
 	p := &pay{id: newID(), quote: newID(), payer: fsps[pr.from], payee: fsps[pr.to], ev: make(chan event, 4)}
 	p.tx = tx{from: pr.from, to: pr.to, sched: sched, pay: p}
@@ -190,7 +188,7 @@ func payOnce(pr pair, sched time.Time) bool {
 			atomic.AddInt64(n, 1)
 			countErr(s, code)
 			if s == sParties {
-				if n == &nTimeout || strings.HasSuffix(code, "timeout") || strings.HasSuffix(code, "no answer") { // it may come yet
+				if n == &nTimeout || strings.HasSuffix(code, "timeout") || strings.HasSuffix(code, "no answer") { // the callback may still come
 					graves.Lock()
 					graves.lost = append(graves.lost, grave{time.Now(), p})
 					graves.Unlock()
@@ -218,7 +216,7 @@ func payOnce(pr pair, sched time.Time) bool {
 					return failed(&nErrCb, e.code)
 				}
 				last = e.at
-				rec3[s].heard = float32(e.at.Sub(begun).Microseconds()) / 1000
+				rec3[s].received = float32(e.at.Sub(begun).Microseconds()) / 1000
 				return e, true
 			case <-tm.C:
 				logErr("timeout %s of %s", stageNames[s], p.id)
@@ -258,7 +256,7 @@ func payOnce(pr pair, sched time.Time) bool {
 
 const iso = "2006-01-02T15:04:05.000Z"
 
-// encode appends base64url.
+// encode appends data in base64url.
 func encode(b, data []byte) []byte {
 	n := b64.EncodedLen(len(data))
 	for cap(b)-len(b) < n {
@@ -299,7 +297,7 @@ func (p *pay) appendTransfer(b []byte, packet, condition string) []byte {
 	return append(p.appendExpiry(b), `"}`...)
 }
 
-// appendPacket writes an ILPv1 payment whose data is the Transaction, base64url twice as Mojaloop has it.
+// appendPacket appends an ILPv1 payment. Its data is the Transaction in base64url, and the packet is base64url again.
 func (p *pay) appendPacket(b []byte) []byte {
 	if *ilpFile != "" {
 		return append(b, ilp...)
@@ -317,7 +315,7 @@ func (p *pay) appendPacket(b []byte) []byte {
 	return encode(b, append(appendLength(append(tb[:0], 1), len(c)), c...))
 }
 
-// appendLength writes a length as octet strings have it before them (X.696).
+// appendLength appends the length that precedes an octet string (X.696).
 func appendLength(b []byte, n int) []byte {
 	switch {
 	case n < 0x80:
@@ -328,7 +326,7 @@ func appendLength(b []byte, n int) []byte {
 	return append(b, 0x82, byte(n>>8), byte(n))
 }
 
-// answerWith is the payee: it sends its PUT, and if the hub refuses that, the payer need not wait.
+// answerWith is the payee: it sends its PUT. If the hub refuses that, the payer is notified and stops waiting.
 func (f *fsp) answerWith(p *pay, s int, uri, dst string, res *resource, write func([]byte) []byte) {
 	if *payeeDelay > 0 {
 		time.Sleep(time.Duration(*payeeDelay * 1e6))
@@ -346,7 +344,7 @@ func (f *fsp) answerWith(p *pay, s int, uri, dst string, res *resource, write fu
 	}
 }
 
-// handle takes a callback that has been answered.
+// handle processes a callback after it was answered.
 func handle(c *callback) {
 	if *jwsVerify > 0 {
 		checkSignature(c)
@@ -410,7 +408,7 @@ func aboutParty(c *callback, id []byte) {
 	p.tell(e)
 }
 
-// late tells of a payment that is over whether it is, and counts it.
+// late reports whether a payment has ended already, and counts callbacks that come after its timeout.
 func (p *pay) late() bool {
 	st := atomic.LoadInt32(&p.state)
 	if st == 3 {
@@ -446,7 +444,7 @@ func aboutQuote(c *callback, id []byte) {
 	if p.late() {
 		return
 	}
-	if atomic.AddInt32(&p.heard[sQuotes], 1) > 1 {
+	if atomic.AddInt32(&p.received[sQuotes], 1) > 1 {
 		atomic.AddInt64(&nDupPut, 1)
 		return
 	}
@@ -486,7 +484,7 @@ func aboutTransfer(c *callback, id []byte) {
 			return
 		}
 		p := t.pay
-		if p != nil && t.from != t.to && string(c.dst) == t.to { // the hub tells the payee, too
+		if p != nil && t.from != t.to && string(c.dst) == t.to { // the hub's confirmation to the payee
 			nConfirmed.Add(1)
 			return
 		}
@@ -519,7 +517,7 @@ func aboutTransfer(c *callback, id []byte) {
 	}
 }
 
-// asCallback is a request of net/http's.
+// asCallback converts a request of net/http.
 func asCallback(r *http.Request, body []byte) *callback {
 	h := func(name string) []byte { return []byte(r.Header.Get(name)) }
 	return &callback{at: time.Now(), method: []byte(r.Method), path: []byte(r.URL.Path), body: body, src: h("FSPIOP-Source"), dst: h("FSPIOP-Destination"),

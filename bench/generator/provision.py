@@ -71,7 +71,7 @@ def options() -> argparse.ArgumentParser:
         "--separate-confirmations",
         action="store_true",
         help="the payees' confirmations of a commit go to a path that the generator ignores: with -stages transfer it "
-        "takes the first PUT of a transfer for the payer's, whoever receives it",
+        "counts the first PUT of a transfer as the payer's, whoever receives it",
     )
     return parser
 
@@ -196,12 +196,12 @@ class _Registration:
         finally:
             if runner is not None:
                 await runner.cleanup()
-        wanted = len(self._chosen.payees) * self._chosen.parties
+        expected = len(self._chosen.payees) * self._chosen.parties
         for error in sorted({error for error in self._outcomes.values() if error is not None}):
             print(f"  PUT error {error}")
         good = accepted if runner is None else [one for one in accepted if self._outcomes.get(one, "missing") is None]
-        print(f"{len(good)} of {wanted} parties registered{'' if runner else ' (accepted; not confirmed)'}")
-        return int(len(good) != wanted)
+        print(f"{len(good)} of {expected} parties registered{'' if runner else ' (accepted; not confirmed)'}")
+        return int(len(good) != expected)
 
     async def _listen(self) -> AppRunner | None:
         app = Application()

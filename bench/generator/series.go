@@ -1,4 +1,4 @@
-// Once a second, writes what has completed since to the file $LOADGEN_SERIES, so that a report can show latency over time.
+// A file, $LOADGEN_SERIES, with what completed in each second: reports show latency over time from it.
 
 package main
 

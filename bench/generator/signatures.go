@@ -34,7 +34,7 @@ var (
 	publicKeys                              = map[string]crypto.PublicKey{}
 )
 
-// sign writes the value of FSPIOP-Signature.
+// sign appends the value of FSPIOP-Signature.
 func (f *fsp) sign(b []byte, m *message, date string) []byte {
 	var pb [512]byte
 	p := appendAll(pb[:0], `{"alg":"`, f.alg, `","FSPIOP-URI":"`, m.uri, `","FSPIOP-HTTP-Method":"`, m.method, `","FSPIOP-Source":"`, f.name)
@@ -66,8 +66,8 @@ func (f *fsp) sign(b []byte, m *message, date string) []byte {
 	return b
 }
 
-// A nonce is the part of an ECDSA signature that needs neither key nor message, and takes nine tenths of its time: made
-// before the run, it costs the run nothing. Each is used once.
+// A nonce is the part of an ECDSA signature that needs neither key nor message, and needs nine tenths of its time.
+// Computed before the run it costs the run nothing. Each is used once.
 type nonce struct{ r, kInverse *big.Int }
 
 var (
@@ -90,7 +90,7 @@ func (n *nonce) sign(k *ecdsa.PrivateKey, digest []byte) []byte {
 func makeNonces(count int) {
 	begun := time.Now()
 	nonces = make([]nonce, count)
-	const batch = 256 // inverted together: one inverse and some products instead of as many inverses
+	const batch = 256 // inverted together: one modular inverse and some products instead of 256 inverses
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for i := 0; i < runtime.GOMAXPROCS(0); i++ {
@@ -127,7 +127,7 @@ func makeNonces(count int) {
 	fmt.Fprintf(os.Stderr, "%d signatures prepared in %.1f s\n", count, time.Since(begun).Seconds())
 }
 
-// fixed gives r and s of 32 bytes each, as a JWS has them, out of ASN.1's SEQUENCE of two INTEGERs.
+// fixed converts an ASN.1 SEQUENCE of two INTEGERs to r and s of 32 bytes each, as a JWS needs them.
 func fixed(der []byte) ([]byte, error) {
 	out := make([]byte, 64)
 	rest := der[2:]
@@ -145,10 +145,10 @@ func fixed(der []byte) ([]byte, error) {
 	return out, nil
 }
 
-// checkSignature verifies the sampled share; what it finds is counted, not refused.
+// checkSignature verifies a share of the callbacks and counts the faults; it refuses nothing.
 func checkSignature(c *callback) {
 	if string(c.method) == "GET" {
-		return // nothing is signed that has no body
+		return // requests without a body are not signed
 	}
 	n := float64(nSampled.Add(1))
 	if math.Floor(n**jwsVerify) == math.Floor((n-1)**jwsVerify) {
@@ -212,7 +212,7 @@ func signatureFault(c *callback) string {
 	return ""
 }
 
-// blocks are the keys and certificates of a PEM file.
+// blocks returns the keys and certificates of a PEM file.
 func blocks(path string) []*pem.Block {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -282,7 +282,7 @@ func readPublicKeys() {
 	}
 }
 
-// writeNew writes a file that is not there yet; tells whether it was not.
+// writeNew writes a file unless it exists; it reports whether it did.
 func writeNew(path string, mode os.FileMode, kind string, der []byte) bool {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if errors.Is(err, os.ErrExist) {
@@ -307,7 +307,7 @@ func must[T any](x T, err error) T {
 
 func newKey() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
 
-// makeKeys never overwrites a key; public keys that are missing are made from the private ones.
+// makeKeys makes the missing keys and never overwrites one; a missing public key is derived from the private one.
 func makeKeys() {
 	made := 0
 	for _, dir := range []string{*jwsMake, *jwsPublic} {
@@ -318,7 +318,7 @@ func makeKeys() {
 	for _, n := range append(names(), *hubName) {
 		path := filepath.Join(*jwsMake, n+".key")
 		if _, err := os.Stat(path); err != nil {
-			// The older form of an EC key, by whose first line Mojaloop's SDK knows it.
+			// The older format of an EC key: Mojaloop's SDK recognises it by its first line.
 			writeNew(path, 0o600, "EC PRIVATE KEY", must(x509.MarshalECPrivateKey(newKey())))
 			made++
 		}

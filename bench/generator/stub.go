@@ -1,4 +1,4 @@
-// A hub that only forwards: what the generator itself can do is measured against it.
+// A hub that only forwards, to measure how fast the generator itself is.
 
 package main
 
@@ -45,7 +45,7 @@ func runStub() {
 		}
 		return status(c)
 	}
-	// send forwards a request whose head is complete but for the request line.
+	// send forwards a request; head has all headers, without the request line.
 	send := func(method, dst, path string, head, body []byte) {
 		bp := bufs.Get().(*[]byte)
 		b := appendAll((*bp)[:0], method, " ", out.prefix, "/", dst, path, " HTTP/1.1\r\nHost: ", out.authority, "\r\n")
@@ -75,7 +75,7 @@ func runStub() {
 		*bp = b[:0]
 		bufs.Put(bp)
 	}
-	take := func(c *callback) {
+	process := func(c *callback) {
 		if c.refused {
 			return
 		}
@@ -106,7 +106,7 @@ func runStub() {
 			go own("PUT", src, at+"/error", []byte(`{"errorInformation":{"errorCode":"3200","errorDescription":"Generic ID not found"}}`))
 			return
 		}
-		// As they came, but for Host; a lookup gets its destination.
+		// The headers are forwarded unchanged except for Host; a lookup gets its destination.
 		head := make([]byte, 0, len(c.head)+64)
 		for h := c.head; len(h) > 0; {
 			name, _, rest := header(h)
@@ -126,5 +126,5 @@ func runStub() {
 	}
 	ln := must(net.Listen("tcp", *stub))
 	fmt.Fprintf(os.Stderr, "stub hub on %s, callbacks to %s\n", ln.Addr(), *stubCb)
-	serveWith(ln, cfg, reply, take)
+	serveWith(ln, cfg, reply, process)
 }

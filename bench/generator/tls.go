@@ -30,24 +30,24 @@ func certificate(name string) []tls.Certificate {
 	return []tls.Certificate{must(tls.LoadX509KeyPair(path+".crt", path+".key"))}
 }
 
-// Records as large as they may be from the first on: else a request takes several, and a system call each.
+// TLS records have their full size from the first on; otherwise a request needs several, each with a system call.
 func clientTLS(name string) *tls.Config {
 	return &tls.Config{Certificates: certificate(name), RootCAs: caPool(), MinVersion: tls.VersionTLS12, DynamicRecordSizingDisabled: true}
 }
 
-// serverTLS asks clients for a certificate of the CA, and of this name if one is given.
+// serverTLS requires a client certificate of the CA, with the name client unless that is empty.
 func serverTLS(name, client string) *tls.Config {
 	return &tls.Config{Certificates: certificate(name), ClientCAs: caPool(), ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12,
 		DynamicRecordSizingDisabled: true, SessionTicketsDisabled: true, NextProtos: []string{"http/1.1"},
 		VerifyConnection: func(s tls.ConnectionState) error {
 			if cn := s.PeerCertificates[0].Subject.CommonName; client != "" && cn != client {
-				return fmt.Errorf("client certificate of %q, only that of %q is taken", cn, client)
+				return fmt.Errorf("client certificate of %q, only that of %q is accepted", cn, client)
 			}
 			return nil
 		}}
 }
 
-// hubCN is the name in the hub's certificate, if that is here; else every client of the CA is taken for the hub.
+// hubCN returns the name in the hub's certificate; if hub.crt is missing, every certificate of the CA counts as the hub's.
 func hubCN() string {
 	path := filepath.Join(*tlsDir, "hub.crt")
 	if _, err := os.Stat(path); err != nil {
@@ -56,12 +56,12 @@ func hubCN() string {
 	return must(x509.ParseCertificate(blocks(path)[0].Bytes)).Subject.CommonName
 }
 
-// makeCertificates never overwrites one: what is missing is added.
+// makeCertificates makes the missing certificates and never overwrites one.
 func makeCertificates() {
 	must(0, os.MkdirAll(*tlsMake, 0o755))
 	made := 0
 	serial := func() *big.Int { return must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))) }
-	// write makes NAME.key and NAME.crt; an empty parent signs itself.
+	// write makes NAME.key and NAME.crt; without a parent the certificate signs itself.
 	write := func(name string, t *x509.Certificate, parent *x509.Certificate, parentKey crypto.Signer) {
 		path := filepath.Join(*tlsMake, name)
 		if _, err := os.Stat(path + ".crt"); err == nil {

@@ -1,4 +1,4 @@
-// One transfer: sent by its payer, fulfilled by its payee, complete at the payer's callback.
+// One transfer: sent by the payer, fulfilled by the payee, complete when the payer's callback arrives.
 
 package main
 

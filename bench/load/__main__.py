@@ -1,6 +1,6 @@
 """`python -m bench.load`: measure a hub with the load generator and write a report.
 
-Exit codes: 0 figures could be taken; 1 a goal was missed (with --require); 2 wrong options; 3 no figures.
+Exit codes: 0 measured; 1 a goal was missed (with --require); 2 wrong options; 3 nothing could be measured.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Final
 from pydantic import ValidationError
 from rich.console import Console
 
+from bench.load import BenchError
 from bench.load.bench import Bench
-from bench.load.errors import BenchError
 from bench.load.generator import ROOT
 from bench.load.goals import Verdict, checks_of
 from bench.load.hub import ROLES, Hub, own_hub, running_hub
@@ -34,11 +34,11 @@ EXIT_WRONG_OPTIONS: Final = 2
 EXIT_NO_FIGURES: Final = 3
 RESULTS: Final = "results.json"
 WARM_UP_S: Final = 20.0
-told = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False)
 
 
 def options() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.load", description=__doc__.splitlines()[0] if __doc__ else ""
     )
@@ -47,14 +47,14 @@ def options() -> argparse.ArgumentParser:
         nargs="*",
         default=["default"],
         metavar="SCENARIO",
-        help="rest hot overload sustained sustained-hot million closed-N open-N, -hot behind the last two; "
+        help="rest hot overload sustained sustained-hot million closed-N open-N, -hot after the last two; "
         f"sets: {', '.join(SETS)}",
     )
     parser.add_argument(
         "--hub",
         choices=("own", "running"),
         default="own",
-        help="own: one on clean data and free ports; running: the one that runs from this folder",
+        help="own: a new hub on clean data and free ports; running: the hub that runs from this folder",
     )
     parser.add_argument("--duration", type=_positive, help="measured seconds of every scenario")
     parser.add_argument("--warmup", type=_positive, help="seconds before them")
@@ -76,7 +76,9 @@ def options() -> argparse.ArgumentParser:
         metavar="ROLE=N",
         help="own hub: how many processes of a role",
     )
-    parser.add_argument("--listen-port", type=int, default=0, help="where callbacks are taken; any free one")
+    parser.add_argument(
+        "--listen-port", type=int, default=0, help="where the generator receives callbacks; 0: any free port"
+    )
     parser.add_argument("--audit", choices=("end", "each", "none"), default="end", help="when the books are audited")
     parser.add_argument("--out", type=Path, help="folder for report, plots and raw data; bench/out/TIME")
     parser.add_argument("--require", action="store_true", help="a missed goal is exit code 1")
@@ -85,16 +87,18 @@ def options() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and report; gives the exit code."""
+    """Measure, write the report, and return the exit code."""
     chosen = options().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the hub that was started here ends with this
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # so that SIGTERM, too, stops the hub that was started here
     try:
         if chosen.render:
             return _report(_read(chosen.render), chosen.render, is_required=chosen.require)
         choice = Choice(chosen.duration, chosen.warmup, chosen.concurrency, chosen.rate, chosen.transfers)
         scenarios = chosen_scenarios(chosen.scenarios, choice)
     except BenchError as error:
-        told.print(str(error), markup=False)
+        console.print(str(error), markup=False)
         return EXIT_WRONG_OPTIONS
     folder = chosen.out or ROOT / "bench" / "out" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     folder = folder.resolve()
@@ -102,29 +106,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         run, problem = _measure(chosen, scenarios, folder)
     except (BenchError, ValidationError) as error:
-        told.print(str(error), markup=False)
+        console.print(str(error), markup=False)
         return EXIT_NO_FIGURES
     (folder / RESULTS).write_text(run.model_dump_json())
     code = _report(run, folder, is_required=chosen.require)
     if problem is not None:
-        told.print(str(problem), markup=False)
+        console.print(str(problem), markup=False)
         return EXIT_NO_FIGURES
     return code
 
 
 def _measure(chosen: argparse.Namespace, scenarios: Sequence[Scenario], folder: Path) -> tuple[Run, BenchError | None]:
-    """What was measured, and what ended it early; what was measured before that is not thrown away."""
+    """Return the results and, if the run ended early, why; what was measured until then is kept."""
     processes = dict(chosen.processes)
     hub_of: AbstractContextManager[Hub] = (
         running_hub() if chosen.hub == "running" else own_hub(folder / "hub", processes)
     )
-    what = "running before" if chosen.hub == "running" else "of its own, clean data"
-    told.print("looking for the hub" if chosen.hub == "running" else "starting a hub")
+    origin = "running before" if chosen.hub == "running" else "of its own, clean data"
+    console.print("looking for the hub" if chosen.hub == "running" else "starting a hub")
     with hub_of as hub:
-        bench = Bench(hub, folder, lambda sentence: told.print(sentence, markup=False), chosen.listen_port)
+        bench = Bench(hub, folder, lambda sentence: console.print(sentence, markup=False), chosen.listen_port)
         problem = None
         try:
-            bench.run(scenarios, what, chosen.first_warmup, chosen.audit)
+            bench.run(scenarios, origin, chosen.first_warmup, chosen.audit)
         except (BenchError, KeyboardInterrupt) as error:
             if not bench.results.measured:
                 raise
@@ -137,8 +141,8 @@ def _report(run: Run, folder: Path, *, is_required: bool) -> int:
     plots = draw(run, folder)
     (folder / "report.md").write_text(markdown(run, checks, plots))
     for check in checks:
-        told.print(f"{check.verdict.value:<11} {check.goal}: {check.measured}", markup=False)
-    told.print(f"report: {folder / 'report.md'}", markup=False, soft_wrap=True)
+        console.print(f"{check.verdict.value:<11} {check.goal}: {check.measured}", markup=False)
+    console.print(f"report: {folder / 'report.md'}", markup=False, soft_wrap=True)
     missed = any(check.verdict is Verdict.MISSED for check in checks)
     return EXIT_MISSED if is_required and missed else EXIT_OK
 

@@ -1,4 +1,4 @@
-"""One run of the benchmarks: scenarios one after the other against a hub, everything sampled."""
+"""Run scenarios one after another against a hub, sample its processes, and audit its books."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from bench.load import BenchError
 from bench.load.books import audit, compare
-from bench.load.errors import BenchError
 from bench.load.facts import facts_of
 from bench.load.generator import Target, build_generator, command_of, provision, run_generator
 from bench.load.hub import Hub, free_port
@@ -18,20 +18,20 @@ from bench.load.results import BROKER, GENERATOR, HUB_ROLES, Books, Measured, Ru
 from bench.load.sampler import Sampler
 from bench.load.scenarios import BEST_OF_DURATION_S, Scenario
 
-PAUSE_S: Final = 2.0  # between scenarios: sockets and the broker's logs come to rest
+PAUSE_S: Final = 2.0  # between scenarios, so that one does not pay for the end of another
 WARM_UP: Final = "warm-up"
 JVM_WARM_UP: Final = Scenario(WARM_UP, concurrency=100, warmup_s=0.0)
 BEST: Final = Scenario("closed-300", concurrency=300, duration_s=BEST_OF_DURATION_S)
 
 
 class Bench:
-    """Runs scenarios; `results` grows as they end.
+    """Runs scenarios; each adds its figures to `results` when it ends.
 
     Args:
-        hub: takes work.
-        folder: of all that is written.
-        tell: gets one sentence for people about each step.
-        listen_port: where the generator takes the hub's callbacks; 0 for any free one.
+        hub: a healthy hub.
+        folder: where all files are written.
+        tell: called with a sentence about each step, for people.
+        listen_port: where the generator receives the hub's callbacks; 0 for any free port.
     """
 
     def __init__(self, hub: Hub, folder: Path, tell: Callable[[str], None], listen_port: int = 0) -> None:
@@ -44,13 +44,13 @@ class Bench:
         self._pids = hub.pids()
         self.results = Run(facts={}, measured=[], samples=self._sampler.samples)
 
-    def run(self, scenarios: Sequence[Scenario], what: str, warm_up_s: float, audit_when: str) -> Run:
-        """All scenarios, behind a warm-up of the broker and the roles whose figures are kept but not reported.
+    def run(self, scenarios: Sequence[Scenario], origin: str, warm_up_s: float, audit_when: str) -> Run:
+        """Run all scenarios after a warm-up of broker and roles, whose figures are stored but not reported.
 
         Raises:
-            BenchError: no figures could be taken. What was measured before stands in `results`.
+            BenchError: a scenario could not be measured. Those before it are in `results`.
         """
-        self.results.facts = facts_of(self._hub, what)
+        self.results.facts = facts_of(self._hub, origin)
         self._tell("setting up the participants")
         provision(self._hub.urls.admin, f"http://{self._listen}", self._folder / "provision.log")
         before = audit(self._hub.environment) if audit_when != "none" else None
@@ -75,7 +75,7 @@ class Bench:
     def _scenario(self, scenario: Scenario) -> None:
         if scenario.of_best:
             if all(one.figures.concurrency < BEST.concurrency or one.figures.rate for one in self.results.measured):
-                self._measure(BEST)  # fewer in flight do not show what the hub can do
+                self._measure(BEST)  # with fewer in flight the hub does not reach its best rate
             best = best_of(self.results.measured)
             if best is None:
                 raise BenchError(f"{scenario.name} needs a best rate, and nothing was completed.")
@@ -129,7 +129,7 @@ class Bench:
 
 
 def best_of(runs: Sequence[Measured]) -> float | None:
-    """The best rate of closed loops, in transfers/s; None where there was none."""
+    """Return the best rate of all closed loops in transfers/s; None if no transfer completed in one."""
     rates = [
         one.figures.completed_per_s
         for one in runs
@@ -139,7 +139,7 @@ def best_of(runs: Sequence[Measured]) -> float | None:
 
 
 def described(scenario: Scenario, part: int | None) -> str:
-    """What a scenario is about to do."""
+    """Return a sentence that announces a scenario, with its load and its length."""
     load = f"open loop, {scenario.rate:g}/s" if scenario.rate else f"closed loop, {scenario.concurrency} in flight"
     hot = f", one payer has {scenario.hot:.0%}" if scenario.hot else ""
     name = scenario.name if part is None else f"{scenario.name} {part + 1}"
@@ -147,7 +147,7 @@ def described(scenario: Scenario, part: int | None) -> str:
 
 
 def summary(measured: Measured) -> str:
-    """What it gave, in one line."""
+    """Return the main figures of a scenario in one sentence."""
     figures, latency = measured.figures, measured.figures.latency
     times = " / ".join("-" if one is None else f"{one:,.0f}" for one in (latency.p50, latency.p99))
     return (

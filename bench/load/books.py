@@ -1,4 +1,4 @@
-"""Whether every accepted transfer has ended: the audit of the ledger's books, before the load and behind it."""
+"""Audit the ledger's books before and after the load: has every accepted transfer ended?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from bench.load.errors import BenchError
+from bench.load import BenchError
 from bench.load.generator import ROOT, WITHOUT_ANSWER
 from bench.load.results import Books, Measured
 
@@ -18,10 +18,10 @@ EXITS_WITH_REPORT: Final = (0, 1)
 
 
 def audit(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The audit's report, as `clearinghub audit --json` prints it.
+    """Return the report that `clearinghub audit --json` prints.
 
     Raises:
-        BenchError: it could not read the topics.
+        BenchError: the audit failed, e.g. because it could not read the topics.
     """
     done = subprocess.run(
         [sys.executable, "-m", "clearinghub", "audit", "--json"],
@@ -38,7 +38,7 @@ def audit(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any], runs: list[Measured]) -> Books:
-    """What the books say of the transfers that the generator counted between the two audits."""
+    """Return what the books have of the transfers that the generator counted between the two audits."""
     rules = [rule for rule in after["rules"] if rule["violations"]]
     return Books(
         ok=after["ok"],

@@ -1,9 +1,10 @@
-"""On what a run was measured: without it a figure says nothing."""
+"""The machine, versions and settings of a run: no figure means anything without them."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from bench.load.hub import PARTITIONS_DEFAULT, Hub
 from clearinghub.config import Settings
 from clearinghub.kafka.broker.jars import KAFKA_DIR, kafka_version
 
-# Where things are, not how they work.
+# Settings that say where things are; they do not change how the hub works.
 PLACES: Final = frozenset(
     {
         "data_dir",
@@ -28,29 +29,29 @@ PLACES: Final = frozenset(
         "callbacks_port",
     }
 )
-ASK_TIMEOUT_S: Final = 10
+ANSWER_TIMEOUT_S: Final = 10
 
 
-def facts_of(hub: Hub, what: str) -> dict[str, str]:
-    """Machine, versions, commit and settings; `what` says whose hub it is."""
+def facts_of(hub: Hub, origin: str) -> dict[str, str]:
+    """Return the facts by name, for the report; `origin` says where the hub comes from."""
     return {
-        "taken": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
-        "hub": what,
+        "hub": origin,
         "processes": ", ".join(f"{role} {len(pids)}" for role, pids in sorted(hub.pids().items())),
         "cores": f"{psutil.cpu_count()} ({_processor()})",
         "memory": f"{psutil.virtual_memory().total / 1e9:.0f} GB",
         "Python": platform.python_version(),
         "Kafka": _kafka(hub),
-        "Java": _first_line(["java", "-version"]),
-        "Go": _first_line(["go", "version"]).removeprefix("go version "),
+        "Java": _first_output(["java", "-version"]),
+        "Go": _first_output(["go", "version"]).removeprefix("go version "),
         "kernel": platform.release(),
         "settings that differ": _settings(),
     }
 
 
 def changed_settings() -> dict[str, object]:
-    """Those that the environment sets to something else than their default."""
+    """Return the settings that differ from their defaults, by name."""
     settings = Settings()
     return {
         name: getattr(settings, name)
@@ -65,17 +66,18 @@ def _settings() -> str:
 
 
 def _commit() -> str:
-    commit = _first_line(["git", "-C", str(ROOT), "log", "-1", "--format=%h %cs"])
-    changed = _first_line(["git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no"])
+    commit = _first_output(["git", "-C", str(ROOT), "log", "-1", "--format=%h %cs"])
+    changed = _first_output(["git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no"])
     return f"{commit}{' and uncommitted changes' if changed else ''}"
 
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        description = Path("/proc/cpuinfo").read_text()
     except OSError:
         return platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    model = re.search(r"^model name\s*:\s*(.+)$", description, re.MULTILINE)
+    return model[1] if model else platform.machine()
 
 
 def _kafka(hub: Hub) -> str:
@@ -83,11 +85,11 @@ def _kafka(hub: Hub) -> str:
     return f"{kafka_version(KAFKA_DIR / 'pom.xml')}, one node on this machine" if ours else "KAFKA_BOOTSTRAP's"
 
 
-def _first_line(command: list[str]) -> str:
-    """The first line that a program says, or nothing where there is none."""
+def _first_output(command: list[str]) -> str:
+    """Return the first line that a program prints; empty if the program is missing or does not answer."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=False, env=os.environ
+            command, capture_output=True, text=True, timeout=ANSWER_TIMEOUT_S, check=False, env=os.environ
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from typing import Final
 import orjson
 from pydantic import ValidationError
 
-from bench.load.errors import BenchError
+from bench.load import BenchError
 from bench.load.results import Figures, Second
 from bench.load.scenarios import Scenario
 
@@ -29,8 +29,8 @@ PROVISION_TIMEOUT_S: Final = 120
 PROVISION_TRIES_MAX: Final = 3
 PROVISION_PAUSE_S: Final = 5
 STARTED: Final = re.compile(r"preflight ok")
-# The generator's lines about errors; what they are counted as.
-LINES: Final = (
+# What the generator writes to stderr about an error, and the name under which the report counts it.
+ERROR_PATTERNS: Final = (
     (re.compile(r"POST (\d+) "), "POST {0}"),
     (re.compile(r"POST error: "), "POST without an answer"),
     (re.compile(r"PUT fulfil: 0 "), "PUT without an answer"),
@@ -42,7 +42,7 @@ LINES: Final = (
 )
 WITHOUT_ANSWER: Final = "POST without an answer"
 REPORT: Final = "report.jsonl"
-LOG_LINES_MAX: Final = 1_000  # kept of each run; all are counted
+LOG_ENTRIES_MAX: Final = 1_000  # stored per run; errors are counted in all of them
 
 
 def build_generator(folder: Path) -> Path:
@@ -89,7 +89,10 @@ def provision(admin_url: str, callbacks_url: str, log: Path) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """What the generator talks to. Fulfilments may go to another ingress than transfers."""
+    """The hub under load: fulfilments may go to another ingress (`url_of_puts`) than transfers (`url`).
+
+    `listen` is the address on which the generator receives callbacks; `pids` are the processes whose CPU it reports.
+    """
 
     url: str
     url_of_puts: str
@@ -99,7 +102,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run of the generator gave."""
+    """The result of one run of the generator; `refusals` counts errors by name, `window_at_s` is the measured time."""
 
     figures: Figures
     refusals: dict[str, int]
@@ -108,7 +111,7 @@ class Outcome:
 
 
 def command_of(program: Path, scenario: Scenario, rate: float, target: Target, folder: Path) -> list[str]:
-    """The generator's command line; `rate` is 0 in closed loop."""
+    """Return the generator's command; `rate` is in transfers/s, 0 for a closed loop."""
     pids = ",".join(f"{role}={'+'.join(map(str, pids))}" for role, pids in target.pids.items() if pids)
     return [
         str(program),
@@ -145,10 +148,10 @@ def command_of(program: Path, scenario: Scenario, rate: float, target: Target, f
 
 
 def run_generator(command: list[str], scenario: Scenario, folder: Path, watch: Callable[[int], None]) -> Outcome:
-    """Run it to its end. `watch` is told its process id.
+    """Run the generator to its end and return its results; `watch` is called with its process id.
 
     Raises:
-        BenchError: it gave no figures; the sentence has its last lines.
+        BenchError: the generator failed or wrote no figures; the text has the end of its log.
     """
     series = folder / "series.jsonl"
     refusals: Counter[str] = Counter()
@@ -165,13 +168,13 @@ def run_generator(command: list[str], scenario: Scenario, folder: Path, watch: C
         try:
             watch(process.pid)
             assert process.stderr is not None
-            for line in process.stderr:
-                if not began_at_s and STARTED.match(line):
+            for entry in process.stderr:
+                if not began_at_s and STARTED.match(entry):
                     began_at_s = time.time() + scenario.warmup_s
-                elif (kind := kind_of(line)) is not None:
+                elif (kind := error_kind(entry)) is not None:
                     refusals[kind] += 1
-                if len(kept) < LOG_LINES_MAX:
-                    kept.append(line)
+                if len(kept) < LOG_ENTRIES_MAX:
+                    kept.append(entry)
         except BaseException:
             process.kill()
             raise
@@ -183,35 +186,33 @@ def run_generator(command: list[str], scenario: Scenario, folder: Path, watch: C
     return Outcome(figures, dict(refusals), read_series(series), (began_at_s, began_at_s + scenario.duration_s))
 
 
-def kind_of(line: str) -> str | None:
-    """What a line of the generator tells of, `POST 503` for example; None if it is no error."""
-    for pattern, kind in LINES:
-        if match := pattern.match(line):
+def error_kind(entry: str) -> str | None:
+    """Return the name under which a log entry of the generator is counted, e.g. `POST 503`; None if it is no error."""
+    for pattern, kind in ERROR_PATTERNS:
+        if match := pattern.match(entry):
             return kind.format(*match.groups())
     return None
 
 
 def read_figures(output: str) -> Figures:
-    """The last line of what the generator's reports are appended to.
+    """Return the last of the generator's reports in `output`, one JSON document per line.
 
     Raises:
-        BenchError: it is no report of the generator's.
+        BenchError: `output` has no report.
     """
-    lines = output.strip().splitlines()
+    reports = output.strip().splitlines()
     try:
-        return Figures.model_validate(json.loads(lines[-1]))
+        return Figures.model_validate(json.loads(reports[-1]))
     except (IndexError, ValueError, ValidationError) as error:
         raise BenchError(f"The generator's report cannot be read: {error}") from error
 
 
 def read_series(path: Path) -> list[Second]:
-    """The seconds that the generator has told of; a last line that is cut off is left out."""
-    return list(_seconds(path.read_bytes().splitlines())) if path.exists() else []
-
-
-def _seconds(lines: Iterable[bytes]) -> Iterable[Second]:
-    for line in lines:
+    """Return the seconds that the generator has reported; an incomplete last one is left out."""
+    seconds: list[Second] = []
+    for entry in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            yield Second.model_validate(orjson.loads(line))
+            seconds.append(Second.model_validate(orjson.loads(entry)))
         except orjson.JSONDecodeError:
-            return
+            break
+    return seconds

@@ -1,4 +1,4 @@
-"""What the hub is to reach, and whether a run has shown it."""
+"""The goals of the hub's performance, and whether a run has met them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from bench.load.bench import best_of
 from bench.load.results import HUB_ROLES, Measured, Run
 
 RATE_MIN: Final = 1_000.0
-RATE_SHARE: Final = 0.99  # an open loop at exactly the rate completes a few transfers behind the end
+RATE_SHARE: Final = 0.99  # in an open loop at exactly this rate the last transfers complete after the measured time
 SUSTAINED_S: Final = 600.0
 SUSTAINED_P99_MS: Final = 1_000.0
 OPEN_P50_MS: Final = 80.0
 OPEN_P99_MS: Final = 200.0
 REST_P50_MS: Final = 50.0
 OVERLOAD_LOSS: Final = 0.10
-KEPT_UP: Final = 0.95  # of the rate that was sent
-MEMORY_GROWTH: Final = 0.05  # of a role's memory in ten minutes, by the slope of the second half
+KEPT_UP: Final = 0.95  # share of the sent rate; from there on the hub was not overloaded
+MEMORY_GROWTH: Final = (
+    0.05  # share of a role's memory by which it may grow in ten minutes, by the slope of the second half
+)
 MILLION: Final = 1_000_000
 MILLION_COST: Final = 1.10  # fixed work varies by more than this between minutes of a shared machine
-MILLION_PARTS: Final = 3  # the median of so many parts at each end
+MILLION_PARTS: Final = 3  # how many parts at each end the median is of
 
 
 class Verdict(StrEnum):
-    """Whether a goal was reached; a run that is too short for it shows neither."""
+    """Whether a goal was met; NOT_JUDGED if the run was too short or the load too small to tell."""
 
     MET = "met"
     MISSED = "missed"
@@ -34,7 +36,7 @@ class Verdict(StrEnum):
 
 
 class Check(NamedTuple):
-    """One goal beside what was measured."""
+    """A goal, what was measured, and the verdict."""
 
     goal: str
     measured: str
@@ -42,7 +44,7 @@ class Check(NamedTuple):
 
 
 def checks_of(run: Run) -> list[Check]:
-    """All goals that the run's scenarios speak of."""
+    """Return a check for each goal of the run's scenarios."""
     return [
         *_each(run, "rest", _rest),
         *_each(run, "open-200", _open),
@@ -104,8 +106,8 @@ def _overload(run: Run, one: Measured) -> Iterator[Check]:
         else:
             yield Check(goal, measured, _verdict(share >= 1 - OVERLOAD_LOSS))
     refused = {kind: count for kind, count in one.refusals.items() if kind.startswith(("POST", "PUT "))}
-    told = ", ".join(f"{kind}: {count:,}" for kind, count in sorted(refused.items())) or "none"
-    yield Check("overload: refusals are 503", told, _verdict(all(kind.endswith(" 503") for kind in refused)))
+    counts = ", ".join(f"{kind}: {count:,}" for kind, count in sorted(refused.items())) or "none"
+    yield Check("overload: refusals are 503", counts, _verdict(all(kind.endswith(" 503") for kind in refused)))
     measured = f"{one.figures.accepted:,} accepted, {one.figures.unfinished:,} without an end at their payer"
     yield Check("overload: no accepted transfer is lost", measured, _verdict(one.figures.unfinished == 0))
 
@@ -137,9 +139,9 @@ def _books(run: Run) -> Iterator[Check]:
 
 
 def _below(what: str, measured_ms: float | None, bound_ms: float) -> Check:
-    told = "nothing completed" if measured_ms is None else f"{measured_ms:,.1f} ms"
+    shown = "nothing completed" if measured_ms is None else f"{measured_ms:,.1f} ms"
     met = measured_ms is not None and measured_ms < bound_ms
-    return Check(f"{what} below {bound_ms:,.0f} ms", told, _verdict(met))
+    return Check(f"{what} below {bound_ms:,.0f} ms", shown, _verdict(met))
 
 
 def _verdict(is_met: object) -> Verdict:

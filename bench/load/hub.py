@@ -1,4 +1,4 @@
-"""The hub that is measured: one of our own on clean data and ports of its own, or the one that runs on this machine."""
+"""The hub that is measured: a new one on clean data and free ports, or the one that runs on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Final
 
 import psutil
 
-from bench.load.errors import BenchError
+from bench.load import BenchError
 from bench.load.generator import ROOT
 from clearinghub.config import Settings
 from clearinghub.kafka.broker import BrokerUnavailableError, LocalBroker, find_running_broker
@@ -28,14 +28,16 @@ ROLES: Final = ("ledger", "callbacks", "ingress")
 HEALTHY_WITHIN_S: Final = 120
 STOP_WITHIN_S: Final = 30
 LOG_BYTES_SHOWN: Final = 2_000
-PARTITIONS_DEFAULT: Final = "2"  # one a core: each has transactions of its own, which cost the same for few records
+PARTITIONS_DEFAULT: Final = (
+    "2"  # one for each core: a partition's transactions cost the same however few records they have
+)
 PORTS: Final = ("fspiop", "admin", "ledger", "callbacks")
 SUPERVISOR_COMMAND: Final = "clearinghub all"
 
 
 @dataclass(frozen=True)
 class Hub:
-    """A hub that takes work. `environment` is that of its roles and tools; `url_of_puts` may be another ingress."""
+    """A healthy hub. `environment` is that of its roles and tools; `url_of_puts` may be a second ingress."""
 
     urls: HubUrls
     url_of_puts: str
@@ -43,7 +45,7 @@ class Hub:
     environment: Mapping[str, str]
 
     def pids(self) -> dict[str, list[int]]:
-        """Its processes by role, from their pid files: ROLE.pid, or ROLE-N.pid where a role has several."""
+        """Return the process ids by role, from the pid files: ROLE.pid, or ROLE-N.pid where a role has several."""
         found: dict[str, list[int]] = {}
         for path in sorted(self.run_dir.glob("*.pid")):
             role = re.sub(r"-\d+$", "", path.stem)
@@ -55,7 +57,7 @@ class Hub:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -63,10 +65,10 @@ def free_port() -> int:
 
 @contextmanager
 def running_hub() -> Iterator[Hub]:
-    """The hub of these settings, which somebody else runs from this folder.
+    """Find the hub that runs already, from this folder and with the current settings.
 
     Raises:
-        BenchError: it does not run, or not from here; the sentence says what is missing.
+        BenchError: there is none, or a role is missing; the text says what to start.
     """
     settings = Settings()
     bootstrap = find_running_broker(settings)
@@ -86,13 +88,13 @@ def running_hub() -> Iterator[Hub]:
 
 @contextmanager
 def own_hub(folder: Path, processes: Mapping[str, int]) -> Iterator[Hub]:
-    """A hub on clean data, as `make run` starts it, on free ports; ended, and its data removed, with the block.
+    """Start a hub on clean data and free ports, as `make run` does; at the end stop it and remove its data.
 
-    `processes`: how many of each role. All but the first run beside the supervisor's, with an instance of their own; a
-    second ingress has its own port, which gets the fulfilments.
+    `processes` is how many processes each role has. All but the first run beside the supervisor, each with an instance
+    name of its own; a second ingress has a port of its own, to which the fulfilments are sent.
 
     Raises:
-        BenchError: it did not come up; the sentence has the end of its log.
+        BenchError: the hub did not become healthy; the text has the end of its log.
     """
     data, run_dir = folder / "data", folder / "run"
     shutil.rmtree(data, ignore_errors=True)
@@ -136,7 +138,7 @@ def _broker(data: Path, run_dir: Path) -> Iterator[str]:
 
 def _environment(bootstrap: str, data: Path, run_dir: Path, *, is_shared: bool) -> dict[str, str]:
     ports = {f"CLEARINGHUB_{name.upper()}_PORT": str(free_port()) for name in PORTS}
-    # On somebody's broker, topics that nobody else uses.
+    # A broker that is used by others, too: topics with a prefix of our own.
     name = f"bench-{os.getpid()}-{ports['CLEARINGHUB_FSPIOP_PORT']}-"
     apart = {"CLEARINGHUB_TOPIC_PREFIX": name, "CLEARINGHUB_APPLICATION_ID": f"{name}hub"} if is_shared else {}
     return {
@@ -152,7 +154,7 @@ def _environment(bootstrap: str, data: Path, run_dir: Path, *, is_shared: bool) 
 
 @contextmanager
 def _process(arguments: list[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of the hub's; ended with SIGTERM, and with everything below it if it does not go in time."""
+    """Start a process of the hub. At the end stop it with SIGTERM; if that takes too long, kill it and its children."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "clearinghub", *arguments],

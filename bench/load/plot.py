@@ -1,4 +1,4 @@
-"""The plots of a run, PNG."""
+"""Draw a run's figures as PNG files."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from matplotlib.figure import Figure
 from bench.load.bench import WARM_UP
 from bench.load.results import BROKER, GENERATOR, HUB_ROLES, Measured, Run, Second
 
-mpl.use("agg")  # a file, and no display
+mpl.use("agg")  # draws to files; needs no display
 
 ROLES = (*HUB_ROLES, BROKER, GENERATOR)
 COLOURS = dict(zip(ROLES, ("#4477aa", "#ee6677", "#228833", "#aa3377", "#ccbb44", "#bbbbbb"), strict=True))
 OVER_TIME_S = 60.0  # a scenario at least this long gets a plot over time
-BUSY_PER_S = 100.0  # below it a transfer's share of what idle processes cost would dwarf all others in the plot
+BUSY_PER_S = 100.0  # below this rate the CPU of idle processes, shared by few transfers, would dwarf the other bars
 DOTS_PER_INCH = 110
 
 
 def draw(run: Run, folder: Path) -> list[str]:
-    """Draw what the run has; the names of the files in `folder`."""
+    """Draw all plots that the run has figures for; return the names of the files in `folder`."""
     runs = [one for one in run.measured if one.scenario != WARM_UP]
     whole = [one for one in runs if one.part is None]
     parts = [one for one in runs if one.part is not None]

@@ -1,4 +1,4 @@
-"""The report of a run as Markdown."""
+"""Write the report of a run as Markdown."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bench.load.results import BROKER, GENERATOR, HUB_ROLES, Measured, Quantiles
 Row = Sequence[str]
 ABOUT: Final = """\
 Hub, broker and generator share the machine. Latency runs from POST sent to PUT received; in open loop from when the
-POST was to be sent. Figures count the measured time behind each scenario's warm-up; errors count all of its time."""
+POST was to be sent. Figures count the measured time after each scenario's warm-up; errors count all of its time."""
 ABOUT_REFERENCE: Final = """\
-From the README of the generator, not measured here: Mojaloop's ml-api-adapter and central-ledger on 2 cores; its best
-single run of all was 70 transfers/s."""
+Measured with the same generator in earlier runs, not in this one: Mojaloop's ml-api-adapter and central-ledger on 2
+cores. Its best single run reached 70 transfers/s."""
 
 
 class Reference(NamedTuple):
-    """The reference under a load, as the generator's README has it; `latency` is p50 / p95 / p99 in ms."""
+    """The reference implementation under a load, from an earlier run; `latency` is p50 / p95 / p99 in ms."""
 
     load: str
     scenarios: tuple[str, ...]
@@ -49,7 +49,7 @@ REFERENCE: Final = (
 
 
 def markdown(run: Run, checks: Sequence[Check], plots: Iterable[str]) -> str:
-    """The whole report; `plots` are names of files beside it."""
+    """Return the whole report; `plots` are the names of image files in the same folder."""
     runs = [one for one in run.measured if one.scenario != WARM_UP]
     whole = [one for one in runs if one.part is None]
     parts = [one for one in runs if one.part is not None]
@@ -64,7 +64,7 @@ def markdown(run: Run, checks: Sequence[Check], plots: Iterable[str]) -> str:
             ("scenario", "transfers/s", "p50 ms", "p95 ms", "p99 ms", "max ms", "errors", "without an end"),
             [_throughput(one) for one in runs if one.part is None],
         ),
-        "## Errors, refusals and what came late",
+        "## Errors, refusals and late callbacks",
         _errors(runs),
         "## CPU per transfer, ms",
         _table(
@@ -89,8 +89,8 @@ def markdown(run: Run, checks: Sequence[Check], plots: Iterable[str]) -> str:
 
 
 def _table(head: Row, rows: Iterable[Row]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    rows = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
 def _throughput(one: Measured) -> Row:
@@ -100,7 +100,7 @@ def _throughput(one: Measured) -> Row:
 
 
 def _load(one: Measured) -> str:
-    """A scenario with what it was, where its name does not say it."""
+    """Return the scenario's name with its load and length, which the name alone need not say."""
     figures = one.figures
     load = f"open {figures.rate:g}/s" if figures.rate else f"closed {figures.concurrency}"
     return f"{one.name} ({load}{', hot' if figures.hot else ''}, {figures.duration_s:g} s)"
@@ -111,10 +111,10 @@ def _errors(runs: Sequence[Measured]) -> str:
     for one in runs:
         others = {key: one.figures.errors[key] for key in ("late_after_timeout", "unknown_callbacks", "duplicate_puts")}
         others["not_completed_after_drain"] = one.figures.not_completed_after_drain
-        told = one.refusals | {key.replace("_", " "): count for key, count in others.items() if count}
-        if told or one.died:
+        kinds = one.refusals | {key.replace("_", " "): count for key, count in others.items() if count}
+        if kinds or one.died:
             died = [f"ended by itself: {name}" for name in one.died]
-            counts = [f"{kind}: {count:,}" for kind, count in sorted(told.items())]
+            counts = [f"{kind}: {count:,}" for kind, count in sorted(kinds.items())]
             rows.append((one.name, f"{one.figures.accepted:,}", "; ".join(counts + died)))
     return _table(("scenario", "accepted", "what"), rows) if rows else "None."
 
@@ -182,7 +182,7 @@ def _books(run: Run) -> str:
     books = run.books
     assert books is not None
     return (
-        f"`clearinghub audit` behind all scenarios, the warm-up too: {books.accepted:,} transfers accepted, "
+        f"`clearinghub audit` after all scenarios, warm-up included: {books.accepted:,} transfers accepted, "
         f"{books.finished:,} with a final state, {books.lost:,} lost, {books.in_flight:,} reserved, "
         f"{books.undecided:,} undecided, {books.pending:,} with a record on its way. "
         f"{'No rule is broken.' if books.ok else 'Broken: ' + '; '.join(books.broken)}"

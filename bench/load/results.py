@@ -1,4 +1,4 @@
-"""What a run of the benchmarks gave, as it is kept in results.json and as reports are made from it.
+"""The results of a benchmark run: the content of results.json, from which reports are made.
 
 Latency is in ms, memory in MB of 10^6 bytes, CPU in seconds of one core; names ending in `at_s` are Unix times.
 """
@@ -16,7 +16,7 @@ GENERATOR = "generator"
 
 
 class Quantiles(BaseModel):
-    """Of the latencies of `n` transfers; None where there was none."""
+    """Quantiles of the latencies of `n` transfers; None if there were none."""
 
     n: int = 0
     p50: float | None = None
@@ -26,7 +26,7 @@ class Quantiles(BaseModel):
 
 
 class Figures(BaseModel):
-    """The generator's own report; `errors` and totals count from its start, the rest in the measured time."""
+    """The generator's report. `errors` and totals count from its start, everything else in the measured time."""
 
     rate: float
     concurrency: int
@@ -49,28 +49,28 @@ class Figures(BaseModel):
 
     @property
     def latency(self) -> Quantiles:
-        """From the intended time of sending where there is one: nothing is hidden by a sender that stalls."""
+        """Latency from the intended time of sending (open loop), so that a sender that stalls hides nothing."""
         return self.latency_from_schedule_ms or self.latency_ms
 
     @property
     def accepted(self) -> int:
-        """Transfers that were answered with 202."""
+        """The number of transfers that were answered with 202."""
         return self.total_sent - self.errors["post"]
 
     @property
     def unfinished(self) -> int:
-        """Accepted transfers whose payer has heard of no end, neither committed nor failed, not even late."""
+        """The number of accepted transfers whose payer received no outcome, neither success nor error, even late."""
         return self.accepted - self.total_completed - self.errors["error_callbacks"] - self.errors["late_after_timeout"]
 
     @property
     def failed(self) -> int:
-        """Everything that did not go well, each kind counted once."""
+        """The number of errors of all kinds."""
         kinds = ("post", "put_fulfil", "error_callbacks", "timeouts", "duplicate_puts")
         return sum(self.errors[kind] for kind in kinds) + self.not_completed_after_drain
 
 
 class Second(BaseModel):
-    """What the generator saw complete in about a second, and its totals since its start."""
+    """What completed in one second (about), and the generator's totals since its start."""
 
     at_s: float
     completed: int
@@ -81,7 +81,7 @@ class Second(BaseModel):
 
 
 class Sample(BaseModel):
-    """Processes by role at one time; CPU and context switches are totals since their start."""
+    """The processes by role at one time; CPU and context switches are totals since their start."""
 
     at_s: float
     cpu_s: dict[str, float]
@@ -98,11 +98,11 @@ class Memory(BaseModel):
     start_mb: float
     end_mb: float
     max_mb: float
-    slope_mb_per_min: float  # least squares over the second half: what comes after the caches have filled
+    slope_mb_per_min: float  # least squares over the second half, when caches are full
 
 
 class Window(BaseModel):
-    """What the processes used in the measured time."""
+    """What all processes used in the measured time."""
 
     seconds: float
     cpu_s: dict[str, float]
@@ -114,11 +114,11 @@ class Window(BaseModel):
 
 
 class Measured(BaseModel):
-    """One run of the generator. `part` counts the runs of a scenario that has several, from 0."""
+    """One run of the generator. A scenario of several runs numbers them by `part`, from 0."""
 
     scenario: str
     part: int | None = None
-    accepted_before: int  # transfers in the hub's tables from this run of the benchmarks, when it began
+    accepted_before: int  # transfers that the earlier runs have put into the hub's tables
     began_at_s: float  # of the measured time
     figures: Figures
     refusals: dict[str, int]  # "POST 503" -> how often
@@ -128,27 +128,27 @@ class Measured(BaseModel):
 
     @property
     def name(self) -> str:
-        """The scenario's, with the part's number from 1."""
+        """The scenario's name, with the part's number from 1 if it has parts."""
         return self.scenario if self.part is None else f"{self.scenario} {self.part + 1}"
 
     def cpu_ms(self, role: str) -> float:
-        """CPU of a role per transfer that completed; not a number where none did."""
+        """Return the CPU of a role in ms per completed transfer; not a number if none completed."""
         completed = self.figures.completed
         return self.window.cpu_s.get(role, 0.0) * 1_000 / completed if completed else math.nan
 
     @property
     def hub_cpu_ms(self) -> float:
-        """CPU of the hub and the broker together per transfer that completed."""
+        """The CPU of hub and broker together, in ms per completed transfer."""
         return sum(self.cpu_ms(role) for role in (*HUB_ROLES, BROKER))
 
 
 class Books(BaseModel):
-    """The audit of the ledger's books behind everything: `finished` are the run's own transfers with a final state."""
+    """The audit of the ledger's books after all scenarios; `finished` are this run's transfers with a final state."""
 
     ok: bool
     broken: list[str]
     accepted: int
-    without_answer: int  # POSTs that got none: each may be in the books or not
+    without_answer: int  # POSTs without an answer: each may or may not be in the books
     finished: int
     in_flight: int
     undecided: int
@@ -156,12 +156,12 @@ class Books(BaseModel):
 
     @property
     def lost(self) -> int:
-        """Accepted transfers that have no final state in the books."""
+        """The number of accepted transfers without a final state in the books."""
         return max(0, self.accepted - self.finished)
 
 
 class Run(BaseModel):
-    """Everything."""
+    """All results of one `make bench`."""
 
     facts: dict[str, str]
     measured: list[Measured]
@@ -169,5 +169,5 @@ class Run(BaseModel):
     books: Books | None = None
 
     def of(self, scenario: str) -> list[Measured]:
-        """The runs of a scenario, in order."""
+        """Return the runs of a scenario in their order."""
         return [one for one in self.measured if one.scenario == scenario]

@@ -1,4 +1,4 @@
-"""CPU, memory and context switches of processes by role, once a second, and what they used between two times."""
+"""Sample CPU, memory and context switches of processes by role, and compute what they used between two times."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ INTERVAL_S = 1.0
 
 
 class Watched:
-    """One process with all its threads and, unless it is `alone`, its descendants, those that have ended too.
+    """One process with all its threads and, unless it is `alone`, its descendants, including those that have ended.
 
-    The supervisor's children are watched for themselves.
+    The supervisor is watched alone, because its children are the roles, which are watched separately.
     """
 
     def __init__(self, role: str, pid: int, *, alone: bool) -> None:
@@ -35,7 +35,7 @@ class Watched:
         self._descendants = [] if alone else self._process.children(recursive=True)
 
     def look(self) -> None:
-        """Read what it has used; a process that has gone keeps what it had used when it was last seen."""
+        """Read what the process has used since its start; a process that has ended keeps its last figures."""
         try:
             used = usage_of(self._process, with_children=not self._alone)
         except psutil.Error:
@@ -44,28 +44,28 @@ class Watched:
         for one in list(self._descendants):
             try:
                 used = used.with_more(usage_of(one))
-            except psutil.Error:  # from now on it is among what its parent's children have used
+            except psutil.Error:  # from now on its parent counts it among its ended children
                 self._descendants.remove(one)
         self.cpu_s, self.memory_mb, self.switches = used
 
 
 class Usage(NamedTuple):
-    """Of a process since its start."""
+    """What a process has used since its start, and its resident memory now."""
 
     cpu_s: float
     memory_mb: float
     switches: int
 
     def with_more(self, other: Usage) -> Usage:
-        """Both together."""
+        """Return the sum of both."""
         return Usage(self.cpu_s + other.cpu_s, self.memory_mb + other.memory_mb, self.switches + other.switches)
 
 
 def usage_of(process: psutil.Process, *, with_children: bool = False) -> Usage:
-    """What a process uses; `with_children` adds the CPU of children that have ended.
+    """Return what a process has used; `with_children` adds the CPU of its children that have ended.
 
     Raises:
-        psutil.Error: it has ended.
+        psutil.Error: the process has ended.
     """
     with process.oneshot():
         times = process.cpu_times()
@@ -73,13 +73,13 @@ def usage_of(process: psutil.Process, *, with_children: bool = False) -> Usage:
         if with_children:
             cpu_s += times.children_user + times.children_system
         memory = process.memory_info().rss
-    if not memory:  # ended, and its parent has not asked
+    if not memory:  # a zombie: it has ended, and its parent has not waited for it
         raise psutil.ZombieProcess(process.pid)
     return Usage(cpu_s, memory / 1e6, switches_of(Path(f"/proc/{process.pid}/task")))
 
 
 def switches_of(tasks: Path) -> int:
-    """How often the threads in a /proc/PID/task were given a core: the third number of each one's schedstat."""
+    """Return how often a process's threads got a core: the sum of the third number of /proc/PID/task/*/schedstat."""
     total = 0
     for path in tasks.glob("*/schedstat"):
         with suppress(OSError):  # the thread has ended meanwhile
@@ -88,7 +88,7 @@ def switches_of(tasks: Path) -> int:
 
 
 class Sampler:
-    """Samples from `start` to `stop`, in a thread."""
+    """Samples all watched processes once a second, in a thread, from `start` to `stop`."""
 
     def __init__(self) -> None:
         self.samples: list[Sample] = []
@@ -97,33 +97,31 @@ class Sampler:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self) -> None:  # noqa: D102
         self._thread.start()
 
-    def stop(self) -> None:
-        """End."""
+    def stop(self) -> None:  # noqa: D102
         self._stopping.set()
         self._thread.join()
 
     def watch(self, role: str, pid: int) -> None:
-        """Count a process under a role from now on, to its end."""
+        """Sample a process from now on and count it under `role`."""
         one = Watched(role, pid, alone=role == SUPERVISOR)
         one.look()
         with self._lock:
             self._watched.append(one)
 
     def gone(self, roles: Iterable[str]) -> list[str]:
-        """Processes of these roles that have ended, as `role (pid)`."""
+        """Return the processes of these roles that have ended, as `role (pid)`."""
         with self._lock:
             return [f"{one.role} ({one.pid})" for one in self._watched if one.is_gone and one.role in set(roles)]
 
     def between(self, began_at_s: float, ended_at_s: float) -> Window:
-        """What was used from one time to another; both must have passed by a sample."""
+        """Return what was used between two times; a sample must exist after the second (`wait_until_sampled`)."""
         return window_of(self.samples, began_at_s, ended_at_s)
 
     def wait_until_sampled(self, at_s: float) -> None:
-        """Return once there is a sample at that time or behind it."""
+        """Return once there is a sample at that time or later."""
         while not self.samples or self.samples[-1].at_s < at_s:
             time.sleep(0.05)
 
@@ -161,7 +159,10 @@ class Sampler:
 
 
 def window_of(samples: Sequence[Sample], began_at_s: float, ended_at_s: float) -> Window:
-    """Totals are read between samples by straight line. Needs a sample before or at the begin and one after the end."""
+    """Return what was used between two times, interpolated between samples.
+
+    There must be a sample before or at the begin, and one at or after the end.
+    """
     seconds = ended_at_s - began_at_s
 
     def used(total: Callable[[Sample], float]) -> float:
@@ -181,7 +182,7 @@ def window_of(samples: Sequence[Sample], began_at_s: float, ended_at_s: float) -
 
 
 def value_at(samples: Sequence[Sample], at_s: float, value: Callable[[Sample], float]) -> float:
-    """A growing total at a time; the first and the last sample's outside of them."""
+    """Return a growing total at a time, interpolated; before the first and after the last sample, theirs."""
     index = bisect_left(samples, at_s, key=lambda one: one.at_s)
     if index == 0:
         return value(samples[0])
@@ -193,7 +194,7 @@ def value_at(samples: Sequence[Sample], at_s: float, value: Callable[[Sample], f
 
 
 def memory_of(samples: Sequence[Sample], role: str) -> Memory | None:
-    """A role's memory over samples; None if it was never seen."""
+    """Return a role's memory over the samples; None if the role is in none of them."""
     points = [(one.at_s, one.memory_mb[role]) for one in samples if one.memory_mb.get(role)]
     if not points:
         return None
@@ -203,7 +204,7 @@ def memory_of(samples: Sequence[Sample], role: str) -> Memory | None:
 
 
 def slope_per_s(points: Sequence[tuple[float, float]]) -> float:
-    """Of the line of least squares through (seconds, value); 0 for fewer than two times."""
+    """Return the slope of the least-squares line through (seconds, value); 0 for fewer than two times."""
     if not points:
         return 0.0
     middle_s = sum(at for at, _ in points) / len(points)

@@ -1,7 +1,7 @@
-"""Which load is run, under which name.
+"""The scenarios: each is a load with a name.
 
-`closed-N` keeps N transfers in flight, `open-N` sends N a second whatever comes back; with `-hot` behind it one payer
-has 70% of the load. The others have names of their own, and some names stand for sets.
+`closed-N` keeps N transfers in flight; `open-N` sends N a second, whatever comes back; with `-hot` after it one payer
+sends 70% of the load. Other scenarios have names of their own, and some names mean a set of scenarios.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bench.load.errors import BenchError
+from bench.load import BenchError
 
 HOT_SHARE = 0.7
 DURATION_S = 30.0
@@ -26,11 +26,11 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class Scenario:
-    """A load. Open loop where `rate` is set, in transfers/s, closed with `concurrency` in flight otherwise.
+    """A load: an open loop at `rate` transfers/s or, if that is 0, a closed loop with `concurrency` in flight.
 
-    `of_best`: the rate is so many times the best that was measured before. `fill_to`: repeat until so many transfers
-    were accepted. `expiry_s` is the transfers' lifetime; what has not ended then is told by an error callback, so
-    `patience_s` (timeout and drain) beyond it tells what ended late from what was lost.
+    With `of_best` the rate is that multiple of the best rate measured before. With `fill_to` the scenario is repeated
+    until so many transfers were accepted. `expiry_s` is the transfers' lifetime: afterwards the hub reports an error.
+    `patience_s`, the generator's timeout and drain, must be longer to distinguish late transfers from lost ones.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the command line says about all scenarios; None where it says nothing."""
+    """The options of the command line that change scenarios; None keeps the scenario's own value."""
 
     duration_s: float | None = None
     warmup_s: float | None = None
@@ -68,10 +68,10 @@ GENERIC = re.compile(r"(closed|open)-(\d{1,5})(-hot)?")
 
 
 def chosen_scenarios(names: Sequence[str], choice: Choice) -> list[Scenario]:
-    """The scenarios of these names, in this order.
+    """Return the scenarios of these names, sets expanded, in this order.
 
     Raises:
-        BenchError: there is no such name.
+        BenchError: a name is unknown.
     """
     return [_with_choice(one, choice) for name in names for one in _expanded(name, choice)]
 

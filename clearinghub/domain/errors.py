@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+import msgspec
+
 DESCRIPTION_LENGTH_MAX: Final = 128  # API Definition v1.1, ErrorDescription
 
 
@@ -98,9 +100,13 @@ class Rejection:
         return self.http_status if self.http_status is not None else self.error.http_status
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorInformation:
-    """An FSPIOP errorInformation as on the wire; `extensions` is the extensionList as parsed JSON, or None."""
+class ErrorInformation(
+    msgspec.Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={"code": "errorCode", "description": "errorDescription", "extensions": "extensionList"},
+):
+    """An FSPIOP errorInformation, stored as it is on the wire; `extensions` is the extensionList as parsed JSON."""
 
     code: str
     description: str

@@ -13,61 +13,11 @@ from typing import Any, Final, NotRequired, TypedDict, cast
 import msgspec
 import orjson
 
+from clearinghub.messages.bulk import BulkMessage
 from clearinghub.messages.codec import VERSION, MalformedMessageError, Message, encode, split
-from clearinghub.messages.transfers import TimeoutMessage
+from clearinghub.messages.transfers import TransferMessage
 
-__all__ = ["VERSION", "AnyMessage", "MalformedMessageError", "Message", "TimeoutMessage", "decode", "encode", "split"]
-
-
-class PrepareMessage(TypedDict):
-    """POST /transfers as the ingress accepted it, on topic `prepare`, keyed by the payer."""
-
-    v: int
-    kind: str  # "prepare"
-    id: str
-    source: str  # FSPIOP-Source
-    payer: str
-    payee: str
-    amount: int  # 1/10,000 of the unit
-    currency: str
-    condition: str
-    expires_at_ms: int
-    hash: str
-    extensions: Any
-    headers: dict[str, str]  # lower-case names, as they came
-    trace: str | None
-
-
-class FulfilMessage(TypedDict):
-    """PUT /transfers/{id} or its /error, on topic `fulfil`, keyed by FSPIOP-Destination (else by the source)."""
-
-    v: int
-    kind: str  # "fulfil"
-    id: str
-    action: str  # "commit" | "reserve" | "reject" | "abort"
-    source: str
-    destination: str | None
-    fulfilment: str | None
-    completed: str | None  # completedTimestamp as it came
-    error_code: str | None
-    error_description: str | None
-    hash: str
-    extensions: Any
-    headers: dict[str, str]
-    trace: str | None
-    hops: int  # partitions of the ring already asked; 0 from the ingress
-
-
-class GetMessage(TypedDict):
-    """GET /transfers/{id}, on topic `lookup`, keyed by the requester; walks the ring (design 3)."""
-
-    v: int
-    kind: str  # "get"
-    id: str
-    source: str
-    headers: dict[str, str]
-    trace: str | None
-    hops: int
+__all__ = ["VERSION", "AnyMessage", "MalformedMessageError", "Message", "decode", "encode", "split"]
 
 
 class AgreementMessage(TypedDict):
@@ -93,27 +43,6 @@ class AgreementMessage(TypedDict):
     hash: str | None
     headers: dict[str, str]
     trace: str | None
-
-
-class CreditMessage(TypedDict):
-    """A movement of one account that cannot be refused, on topic `credit`, keyed by the participant.
-
-    One that belongs to a settlement window is counted in it: against `counterparty` alone where nets are kept by pairs.
-    With `settles_into` it is settled at once, into the participant's account of that type.
-    """
-
-    v: int
-    kind: str  # "credit"
-    id: str  # the transfer that caused it
-    participant: str
-    currency: str
-    account_type: str
-    change: int  # signed, 1/10,000 of the unit
-    entry: str  # ledger entry type: "PRINCIPLE_VALUE", "RECORD_FUNDS_IN", ...
-    window: int | None
-    trace: str | None
-    counterparty: NotRequired[str]
-    settles_into: NotRequired[str]
 
 
 class CommandMessage(TypedDict):
@@ -176,7 +105,7 @@ class NotificationMessage(TypedDict):
 
 
 # All messages that are structs; `kind` tells them apart.
-AnyMessage = TimeoutMessage
+AnyMessage = TransferMessage | BulkMessage
 _DECODER: Final = msgspec.json.Decoder(AnyMessage)
 
 

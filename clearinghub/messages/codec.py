@@ -1,8 +1,8 @@
 r"""The form of a record's value on Kafka: a header that the hub reads, a newline, and a body that it only passes on.
 
 A value is `<JSON object>\n<body>`. The header is small and decoded by every reader. The body is what the sender wrote,
-byte for byte, so that its signature stays valid (fspiop 1.7). The JSON encoder never writes a raw newline, so the first
-newline ends the header.
+byte for byte, so that its signature stays valid (protocol 1.7). The JSON encoder never writes a raw newline, so the
+first newline ends the header.
 """
 
 from __future__ import annotations

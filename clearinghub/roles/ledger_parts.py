@@ -14,11 +14,8 @@ from agents.quotes.agreement import make_quote_punctuator
 from agents.settlement.retention import make_settlement_retention_punctuator
 from agents.settlement.settlement import make_scheme_punctuator
 from agents.settlement.windows import make_window_punctuator
-from agents.transfers.timeout import (
-    make_bulk_retention_punctuator,
-    make_due_punctuator,
-    make_retention_punctuator,
-)
+from agents.transfers.retention import make_bulk_retention_punctuator, make_retention_punctuator
+from agents.transfers.timeout import make_bulk_due_punctuator, make_due_punctuator
 from clearinghub.config import Settings
 from clearinghub.engine.config import Input
 from clearinghub.engine.partitioner import Partitioner
@@ -77,7 +74,7 @@ def ledger_parts(settings: Settings, context: LedgerContext, archive: Archive | 
         tables=TABLES,
         punctuators=(
             make_due_punctuator(),
-            make_due_punctuator(BULKS, "bulk-fulfil", "bulk-timeout"),
+            make_bulk_due_punctuator(),
             make_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_bulk_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_quote_punctuator(settings.quote_retention_s * 1000),

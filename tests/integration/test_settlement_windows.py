@@ -31,7 +31,7 @@ from tests.integration.ledger_load import LedgerLoad
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
-WINDOWS = int(os.environ.get("SETTLEMENT_WINDOWS", "50"))
+WINDOWS = int(os.environ.get("SETTLEMENT_WINDOWS") or 15)
 KILL_EVERY = 6
 RATE_PER_S = 200
 SEED = 20_260_303

@@ -298,7 +298,7 @@ class PartitionBooks:
             self.funds.reconcile(transfer_id, line["change"])
         value = self.value(participant, account_type)
         effects.move((participant, account_type), line["change"], value, transfer_id, line["entry"])
-        if "settles_into" in line:
+        if line.get("settles_into"):
             self._settle(participant, transfer_id, line["change"], "SETTLEMENT_NET_RECIPIENT", effects)
 
     def _settle(self, dfsp: str, transfer_id: str, owed: int, entry: str, effects: Effects) -> None:

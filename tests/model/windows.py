@@ -70,7 +70,7 @@ class PartitionWindows:
         window = line["window"]
         if len(self._markers.get(window, ())) == self._partitions:
             raise Breach(f"partition {self._partition}: a credit of window {window} came behind all its markers")
-        granularity = "GROSS" if "settles_into" in line else "NET"
+        granularity = "GROSS" if line.get("settles_into") else "NET"
         counterparty = line.get("counterparty", "")
         self._book(Leg(line["id"], "credit", window, granularity, line["participant"], counterparty, -line["change"]))
 

@@ -1,29 +1,34 @@
-"""One partition of the ledger at work on bulks, and what can happen to them: the agents, on rows in memory."""
+"""A hub with bulks, and hypothesis's histories of what DFSPs send about them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import orjson
 from hypothesis import strategies as st
 
-from agents.bulk.fulfil import make_on_bulk_fulfil
-from agents.bulk.prepare import make_on_bulk_prepare
-from agents.context import LedgerContext
-from agents.transfers.prepare import make_on_prepare
-from agents.transfers.timeout import make_bulk_retention_punctuator, make_due_punctuator
+from clearinghub.config import Settings
 from clearinghub.domain.bulk.bulk import Bulk
+from clearinghub.domain.money import format_amount
 from clearinghub.domain.participants.participant import Account, Participant
-from clearinghub.domain.participants.position import Position
 from clearinghub.domain.transfers.transfer import Transfer
-from clearinghub.engine.record import Handler
-from clearinghub.messages import encode
+from clearinghub.messages import decode_fields, encode
+from clearinghub.messages.bulk import (
+    BulkFulfilMessage,
+    BulkItem,
+    BulkPrepareBody,
+    BulkPrepareMessage,
+    Money,
+    encode_body,
+)
+from clearinghub.messages.transfers import PrepareMessage
 from tables.bulks import BULKS
-from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
-from tests.fakes import Emitted, FakeParticipants, MemoryView, Offsets
+from tests.fakes import Emitted, MemoryView
+from tests.in_memory_hub import InMemoryHub
 from tests.unit.domain.samples import CONDITION, FULFILMENT, OTHER_FULFILMENT
 
 BULK_IDS: Final = ("b0", "b1")
@@ -31,7 +36,10 @@ LINE_IDS: Final = tuple(f"t{number}" for number in range(12))
 SENDERS: Final = ("payer", "payee", "mallory")
 START_MS: Final = 1_700_000_000_000
 ROOM: Final = 100
-RETENTION_MS: Final = 300
+SETTINGS: Final = Settings(partitions=1, transfer_retention_s=60)
+# Thirty messages take up to ten minutes: some bulks expire on the way, some leave the table.
+EXPIRES_AFTER_MS: Final = (8_000, 16_000, 40_000)
+ELAPSED_MS: Final = (0, 2_000, 2_000, 4_000, 20_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ class PutError:
 
 @dataclass(frozen=True, slots=True)
 class Punctuator:
-    """The punctuators run, and what they remind of is decided."""
+    """The punctuators run, and what they write is decided."""
 
 
 Message: TypeAlias = Post | Single | Put | PutError | Punctuator
@@ -88,7 +96,7 @@ _posts = st.builds(
     _bulk_ids,
     st.sampled_from(("payer",) * 9 + ("mallory",)),
     st.lists(st.tuples(_line_ids, st.sampled_from((0, 1, 10, 10, 10, 40, 101))), min_size=1, max_size=5).map(tuple),
-    st.sampled_from((40, 80, 200)),
+    st.sampled_from(EXPIRES_AFTER_MS),
 )
 _puts = st.builds(
     Put,
@@ -116,7 +124,7 @@ def histories(draw: st.DrawFn) -> History:
     now_ms = START_MS
     sent: History = []
     for _ in range(draw(st.integers(1, 30))):
-        now_ms += draw(st.sampled_from((0, 10, 10, 20, 100)))
+        now_ms += draw(st.sampled_from(ELAPSED_MS))
         message = draw(_messages)
         if sent and not draw(_mostly):
             message = draw(st.sampled_from(sent))[0]
@@ -141,31 +149,32 @@ def _about_its_lines(draw: st.DrawFn, put: Put, sent: History) -> Put:
 
 
 class BulkWorld:
-    """One payer with a cap and funds of `ROOM`, one payee, one partition."""
+    """A hub with one payer, whose cap and funds are `ROOM`, and one payee; both on the only partition."""
 
     def __init__(self) -> None:
+        self.hub = InMemoryHub(SETTINGS)
+        self.hub.tick_ms = 0  # the histories have times of their own
         accounts = (Account(1, "USD", "POSITION", True, 0), Account(2, "USD", "SETTLEMENT", True, 0))
-        participants = {
-            name: Participant(number, name, active=True, created_at_ms=0, accounts=accounts)
-            for number, name in enumerate(("payer", "payee"))
-        }
-        context = LedgerContext("Hub", FakeParticipants(participants))
-        self.view = MemoryView()
-        self.told: list[Emitted] = []
-        self.credits: list[dict[str, Any]] = []
-        self._handlers: dict[str, Handler] = {
-            "bulk-prepare": make_on_bulk_prepare(context),
-            "bulk-fulfil": make_on_bulk_fulfil(context),
-            "prepare": make_on_prepare(context),
-        }
-        self._offsets = {topic: Offsets(topic) for topic in self._handlers}
-        self._due = make_due_punctuator(BULKS, "bulk-fulfil", "bulk-timeout")
-        self._retention = make_bulk_retention_punctuator(RETENTION_MS)
-        self.view.put(PARTICIPANTS, "payer", participants["payer"])
-        position = Position("payer", "USD", "POSITION", 1, net_debit_cap=ROOM, active=True)
-        self.view.put(POSITIONS, position_key("payer", "USD", "POSITION"), position)
-        settlement = Position("payer", "USD", "SETTLEMENT", 2, value=-ROOM, active=True)
-        self.view.put(POSITIONS, position_key("payer", "USD", "SETTLEMENT"), settlement)
+        for number, name in enumerate(("payer", "payee")):
+            participant = Participant(number, name, active=True, created_at_ms=0, accounts=accounts)
+            self.hub.enroll(participant, net_debit_cap=ROOM, funds=ROOM)
+        self.hub.hold_back("credit", "settlement")  # what follows elsewhere has properties of its own
+
+    @property
+    def view(self) -> MemoryView:
+        """The only partition."""
+        return self.hub.views[0]
+
+    @property
+    def notifications(self) -> list[Emitted]:
+        """All callbacks that were owed."""
+        return self.hub.written["notification"]
+
+    @property
+    def credits(self) -> list[dict[str, Any]]:
+        """All credits that were written to the payee's partition."""
+        waiting = self.hub.waiting.get(("credit", 0), ())
+        return [decode_fields(one.value)[0] for one in waiting]
 
     @property
     def position(self) -> int:
@@ -175,91 +184,83 @@ class BulkWorld:
         return row.value
 
     def bulks(self) -> dict[str, Bulk]:
-        """All of them."""
         return self.view.rows(BULKS)
 
     def transfers(self) -> dict[str, Transfer]:
-        """All of them, lines or not."""
+        """All transfers, items of bulks or not."""
         return self.view.rows(TRANSFERS)
 
     def apply(self, message: Message, now_ms: int) -> None:
-        """Let the agents decide."""
+        """Let the hub decide a message, or run its punctuators."""
+        self.hub.now_ms = now_ms
         if isinstance(message, Punctuator):
-            self._due(self.view, now_ms)
-            self._retention(self.view, now_ms)
-            for one in self.view.take():
-                self._decide(one.topic, one.value, now_ms)
+            self.hub.punctuate()
         else:
-            self._decide(*record_of(message), now_ms)
-        self.told += self.view.on("notification")
-        self.credits += [one.line for one in self.view.on("credit")]
-        self.view.take()
-
-    def _decide(self, topic: str, value: bytes, now_ms: int) -> None:
-        record = self._offsets[topic].record(value, now_ms)
-        for _step in self._handlers[topic](record, self.view) or ():
-            pass
+            topic, value = record_of(message)
+            self.hub.write(topic, message.source if isinstance(message, Post) else "payer", value, partition=0)
 
 
 def record_of(message: Message) -> tuple[str, bytes]:
     """The topic and the value that the ingress would write."""
-    body: dict[str, Any]
-    common = {"v": 1, "trace": None, "hash": repr(message)}
+    digest = repr(message)
     match message:
         case Post(bulk_id, source, lines, expires_at_ms):
-            body = {"individualTransfers": [_line(transfer_id) for transfer_id, _amount in lines]}
-            line = common | {
-                "kind": "bulk-prepare",
-                "id": bulk_id,
-                "source": source,
-                "destination": "payee",
-                "payer": "payer",
-                "payee": "payee",
-                "expires_at_ms": expires_at_ms,
-                "amounts": [amount for _id, amount in lines],
-                "hashes": [f"{one} {expires_at_ms}" for one in lines],
-            }
-            return "bulk-prepare", encode(line, orjson.dumps(body))
+            prepare = BulkPrepareMessage(
+                id=bulk_id,
+                source=source,
+                destination="payee",
+                payer="payer",
+                payee="payee",
+                expires_at_ms=expires_at_ms,
+                hash=digest,
+                amounts=tuple(amount for _id, amount in lines),
+                hashes=tuple(f"{one} {expires_at_ms}" for one in lines),
+            )
+            return "bulk-prepare", encode(prepare, encode_body(prepare_body(bulk_id, lines)))
         case Single(transfer_id, amount):
-            line = common | {
-                "kind": "prepare",
-                "id": transfer_id,
-                "source": "payer",
-                "payer": "payer",
-                "payee": "payee",
-                "amount": amount,
-                "currency": "USD",
-                "condition": CONDITION,
-                "expires_at_ms": START_MS + 10**6,
-                "extensions": None,
-                "headers": {},
-            }
-            return "prepare", encode(line)
+            single = PrepareMessage(
+                id=transfer_id,
+                source="payer",
+                payer="payer",
+                payee="payee",
+                amount=amount,
+                currency="USD",
+                condition=CONDITION,
+                expires_at_ms=START_MS + 10**6,
+                hash=digest,
+                headers={},
+            )
+            return "prepare", encode(single)
         case Put(bulk_id, source, destination, lines):
+            fulfil = BulkFulfilMessage(id=bulk_id, action="fulfil", source=source, destination=destination, hash=digest)
             body = {"individualTransferResults": [_result(*one) for one in lines]}
-            line = common | _fulfil(bulk_id, source, destination, "fulfil")
-            return "bulk-fulfil", encode(line, orjson.dumps(body))
+            return "bulk-fulfil", encode(fulfil, orjson.dumps(body))
         case PutError(bulk_id, source, code):
-            body = {"errorInformation": {"errorCode": code, "errorDescription": "the payee's words"}}
-            return "bulk-fulfil", encode(common | _fulfil(bulk_id, source, None, "abort"), orjson.dumps(body))
+            abort = BulkFulfilMessage(id=bulk_id, action="abort", source=source, hash=digest)
+            error = {"errorInformation": {"errorCode": code, "errorDescription": "the payee's words"}}
+            return "bulk-fulfil", encode(abort, orjson.dumps(error))
     raise AssertionError(message)
 
 
-def _fulfil(bulk_id: str, source: str, destination: str | None, action: str) -> dict[str, Any]:
-    return {
-        "kind": "bulk-fulfil",
-        "id": bulk_id,
-        "action": action,
-        "source": source,
-        "destination": destination,
-        "completed": None,
-        "completed_ms": None,
-        "hops": 0,
-    }
-
-
-def _line(transfer_id: str) -> dict[str, Any]:
-    return {"transferId": transfer_id, "transferAmount": {"currency": "USD"}, "condition": CONDITION}
+def prepare_body(bulk_id: str, lines: Iterable[tuple[str, int]], packets: Mapping[str, str] = {}) -> BulkPrepareBody:
+    """The body of POST /bulkTransfers for ids with amounts; `packets` are ILP packets by id."""
+    items = (
+        BulkItem(
+            transfer_id=transfer_id,
+            transfer_amount=Money(currency="USD", amount=format_amount(amount)),
+            ilp_packet=packets.get(transfer_id, "nonsense"),
+            condition=CONDITION,
+        )
+        for transfer_id, amount in lines
+    )
+    return BulkPrepareBody(
+        bulk_transfer_id=bulk_id,
+        bulk_quote_id="q",
+        payer_fsp="payer",
+        payee_fsp="payee",
+        individual_transfers=tuple(items),
+        expiration="2030-01-01T00:00:00.000Z",
+    )
 
 
 def _result(transfer_id: str, is_right: bool | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.messages import decode_fields
 from tables.nets import NetKey, nets_of
 from tables.windows import open_window
-from tests.property.bulk_world import ROOM, BulkWorld, History, Punctuator, histories
+from tests.property.bulk_world import EXPIRES_AFTER_MS, ROOM, SETTINGS, BulkWorld, History, Punctuator, histories
 
 
 def run(history: History) -> BulkWorld:
@@ -31,14 +31,14 @@ def run(history: History) -> BulkWorld:
 
 
 def lines_of(bulk: Bulk, transfers: dict[str, Transfer]) -> list[Transfer]:
-    taken = {place for place, _error in bulk.taken}
+    taken = {place for place, _error in bulk.consumed_ids}
     return [transfers[one] for place, one in enumerate(bulk.transfer_ids) if place not in taken]
 
 
 def recount(bulk: Bulk, transfers: dict[str, Transfer]) -> Tally:
     """The tally by looking at every line."""
     states = Counter(line.state for line in lines_of(bulk, transfers))
-    refused = states[State.ABORTED_REJECTED] + states[State.INVALID] + len(bulk.taken)
+    refused = states[State.ABORTED_REJECTED] + states[State.INVALID] + len(bulk.consumed_ids)
     return Tally(
         refused,
         states[State.RESERVED],
@@ -135,16 +135,16 @@ def test_a_bulk_is_final_when_and_only_when_no_line_is_pending(history: History)
 @given(histories())
 def test_nothing_hangs_once_its_time_is_over(history: History) -> None:
     world = run(history)
-    end_ms = history[-1][1] + 1_000
-    from_here = len(world.told)
+    end_ms = history[-1][1] + max(EXPIRES_AFTER_MS) + 1
+    from_here = len(world.notifications)
 
     pending = [bulk.bulk_id for bulk in world.bulks().values() if not bulk.state.is_final]
     world.apply(Punctuator(), end_ms)
 
     assert all(world.bulks()[one].state.is_final for one in pending)
-    told = [decode_fields(one.value)[0]["id"] for one in world.told[from_here:]]
+    told = [decode_fields(one.value)[0]["id"] for one in world.notifications[from_here:]]
     assert Counter(dict.fromkeys(pending, 2)) == Counter(told), "payer and payee"
-    world.apply(Punctuator(), end_ms + 10_000)
+    world.apply(Punctuator(), end_ms + SETTINGS.transfer_retention_s * 1000 + 1)
     assert {} == world.bulks()
     assert all(row.bulk_id is None for row in world.transfers().values())
 
@@ -164,11 +164,11 @@ def test_what_is_sent_again_at_once_moves_nothing(history: History) -> None:
 def test_the_payee_is_shown_what_it_was_sent_and_the_payer_everything(history: History) -> None:
     world = BulkWorld()
     for message, now_ms in history:
-        told = len(world.told)
+        told = len(world.notifications)
         world.apply(message, now_ms)
 
         transfers = world.transfers()
-        for one in world.told[told:]:
+        for one in world.notifications[told:]:
             line, body = decode_fields(one.value)
             bulk = world.bulks().get(line["id"])
             shown = orjson.loads(body or b"{}").get("individualTransferResults")

@@ -40,7 +40,7 @@ def _moved_states(net: int) -> set[State]:
 
 
 class SettlementMachine(RuleBasedStateMachine):
-    """Operators and DFSPs do as they like; records arrive when they like."""
+    """Operators, DFSPs and the broker in any order: what each rule does may happen at any time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,10 +62,10 @@ class SettlementMachine(RuleBasedStateMachine):
         if WindowState.PROCESSING in {one.state for one in self.world.windows() if one.window_id == window_id}:
             self.world.command("close-window", window=window_id, reason="still waiting")
 
-    @precondition(lambda self: self.world.waiting)
+    @precondition(lambda self: self.world.hub.waiting)
     @rule(data=st.data())
-    def set_aside(self, data: st.DataObject) -> None:
-        self.world.set_aside(data.draw(st.sampled_from(sorted(self.world.waiting))))
+    def lose(self, data: st.DataObject) -> None:
+        self.world.lose(data.draw(st.sampled_from(sorted(self.world.hub.waiting))))
 
     @rule(model=st.sampled_from(NET_MODELS), ids=st.sets(st.integers(1, 5), min_size=1, max_size=3))
     def create(self, model: str, ids: set[int]) -> None:
@@ -101,16 +101,16 @@ class SettlementMachine(RuleBasedStateMachine):
             "abort-settlement", settlement=settlement.settlement_id, reason="no", external_reference=None
         )
 
-    @precondition(lambda self: self.world.waiting)
+    @precondition(lambda self: self.world.hub.waiting)
     @rule(data=st.data(), count=st.integers(1, 8))
     def deliver(self, data: st.DataObject, count: int) -> None:
         for _ in range(count):
-            if self.world.waiting:
-                self.world.deliver(data.draw(st.sampled_from(sorted(self.world.waiting))))
+            if self.world.hub.waiting:
+                self.world.deliver(data.draw(st.sampled_from(sorted(self.world.hub.waiting))))
 
     @rule()
-    def drain(self) -> None:
-        self.world.drain()
+    def deliver_all(self) -> None:
+        self.world.deliver_all()
 
     @invariant()
     def money_is_conserved(self) -> None:
@@ -137,11 +137,11 @@ class SettlementMachine(RuleBasedStateMachine):
         assert set(taken.values()) <= {1}
 
     def teardown(self) -> None:
-        self.world.drain()
+        self.world.deliver_all()
         for window in self.world.windows():  # the oldest first; twice, for a marker may come before it is waited for
             for _ in range(2):
                 self.close_again(window.window_id)
-                self.world.drain()
+                self.world.deliver_all()
         self.money_is_conserved()
         self.no_state_is_forbidden()
         for settlement in self.world.settlements():
@@ -154,7 +154,7 @@ class SettlementMachine(RuleBasedStateMachine):
         self._nets_are_those_of_the_transfers()
 
     def _nets_are_those_of_the_transfers(self) -> None:
-        view = self.world.views[0]
+        view = self.world.hub.coordinator
         for window in self.world.windows():
             assert window.state not in (WindowState.PROCESSING, WindowState.FAILED), window.reason
             if window.state is WindowState.OPEN:

@@ -86,13 +86,13 @@ MUTANTS: Final = (
     Mutant(
         "add-instead-of-subtract",
         "agents/posting.py",
-        "view, position.changed_by(-transfer.amount, now_ms), -transfer.amount",
-        "view, position.changed_by(transfer.amount, now_ms), transfer.amount",
+        "move_account(turn.view, key, -transfer.amount,",
+        "move_account(turn.view, key, transfer.amount,",
     ),
     Mutant(
         "timeout-releases-nothing",
-        "agents/transfers/apply_transfer.py",
-        "release_payer(view, outcome.transfer, now_ms)",
+        "agents/transfers/timeout.py",
+        "release_payer(turn, outcome.transfer)",
         "pass",
     ),
     Mutant(
@@ -116,8 +116,8 @@ MUTANTS: Final = (
     Mutant(
         "credit-twice",
         "agents/transfers/credit.py",
-        'change, line["id"], line["entry"], now_ms',
-        '2 * change, line["id"], line["entry"], now_ms',
+        "move_account(view, key, change,",
+        "move_account(view, key, 2 * change,",
     ),
     Mutant(
         "fulfilment-unchecked",
@@ -158,7 +158,7 @@ MUTANTS: Final = (
     Mutant(
         "credit-in-the-window-of-its-arrival",
         "agents/settlement/netting.py",
-        'key = NetKey(line["window"], netting_group,',
+        "key = NetKey(credit.window, netting_group,",
         "key = NetKey(open_window(view), netting_group,",
     ),
     Mutant(
@@ -176,8 +176,8 @@ MUTANTS: Final = (
     Mutant(
         "settlement-method-of-the-payees-partition",
         "agents/settlement/netting.py",
-        'GROSS if "settles_into" in line else NET)',
-        'settlement_method_of(scheme_copy(view).models, line["currency"], POSITION).granularity)',
+        "granularity = GROSS if credit.settles_into else NET",
+        "granularity = settlement_method_of(scheme_copy(view).models, credit.currency, POSITION).granularity",
     ),
     Mutant(
         "reminder-from-the-future",

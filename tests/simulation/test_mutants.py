@@ -1,4 +1,4 @@
-"""The simulation bites: each deliberate slip of mutations.py is caught, and MUTANTS.md tells of each."""
+"""The mutants fit the code, and MUTANTS.md describes each; `make mutants` shows that each is caught."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.mutants import ROOT, judge
+from tests.simulation.mutants import ROOT
 from tests.simulation.mutations import MUTANTS, Mutant
 
 TABLE = Path(__file__).with_name("MUTANTS.md")
@@ -21,15 +21,6 @@ def test_the_table_names_every_mutant() -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_still_fits_the_code(mutant: Mutant) -> None:
-    """A slip whose text is gone breaks nothing, and would prove nothing."""
+    """A mutant whose text is gone from the code breaks nothing, and would prove nothing."""
     assert 1 == (ROOT / mutant.path).read_text().count(mutant.before)
     assert mutant.before != mutant.after
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_mutant_is_caught(mutant: Mutant) -> None:
-    verdict = judge(mutant)
-
-    assert verdict.seed is not None, str(verdict)

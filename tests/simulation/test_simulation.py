@@ -1,4 +1,4 @@
-"""The simulation itself: no seed fails, the same seed is the same run, and every fault happens."""
+"""The simulation itself: no seed fails, and the same seed is the same run, in any process."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.run import simulate
-from tests.simulation.statistics import missing, rendered
+from tests.simulation.statistics import RUNS_FOR_ALL, missing, rendered
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS = 200
+# `make simulate` runs more, and fails if a fault never happened in them.
+SEEDS = int(os.environ.get("SIMULATED_SEEDS") or 40)
 FIRST_SEED = 20_260_000
 
 
 @pytest.mark.timeout(600)
-def test_no_seed_fails_and_every_fault_happens() -> None:
+def test_no_seed_fails() -> None:
     counts: Counter[str] = Counter()
     failed = []
     for seed in range(FIRST_SEED, FIRST_SEED + SEEDS):
@@ -29,7 +30,8 @@ def test_no_seed_fails_and_every_fault_happens() -> None:
             failed.append(f"{run.problem}\n  faults: {sorted(run.faults)}\n  again: make simulate SEED={seed}")
 
     assert [] == failed
-    assert [] == missing(counts), rendered(SEEDS, counts)
+    if SEEDS >= RUNS_FOR_ALL:
+        assert [] == missing(counts), rendered(SEEDS, counts)
 
 
 def test_a_seed_is_one_run_whatever_the_process() -> None:

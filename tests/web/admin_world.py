@@ -1,41 +1,21 @@
-"""The admin surface over real HTTP, with the ledger's own agents behind it, one partition in memory each."""
+"""The admin surface over real HTTP, with a whole hub in memory behind it, and the operators who use it."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
-from aiohttp.web import Application
 
-from agents.context import LedgerContext
-from agents.participants.command import on_command
-from agents.posting import move_account
-from agents.settlement.netting import book_commit
-from agents.settlement.settlement import make_on_settlement
-from agents.settlement.windows import make_window_punctuator
-from agents.transfers.credit import make_on_credit
 from clearinghub.config import Settings
-from clearinghub.domain.participants.position import Position
-from clearinghub.domain.transfers.transfer import State
-from clearinghub.kafka.ports import CommandRejectedError, CommandTimeoutError
-from clearinghub.messages import VERSION, encode
-from tables.positions import POSITIONS, position_key
-from tables.windows import open_window
-from tests.fakes import Emitted, FakeParticipants, MemoryView, Offsets
-from tests.unit.domain.samples import transfer as a_transfer
-from tests.web.coordinator_world import CoordinatorInMemory
-from tests.web.topics_world import HistoryInMemory, TransfersInMemory
-from web.admin.app import build_admin_app
+from tests.in_memory_hub import PARTITIONS, START_MS, InMemoryHub
+from tests.in_memory_ports import InMemoryPorts, admin_app
 
-PARTITIONS = 4
-NOW_MS = 1_700_000_000_000
+NOW_MS = START_MS
 MODEL = {
     "name": "DEFERREDNETUSD",
     "settlementGranularity": "NET",
@@ -69,145 +49,13 @@ class Answer:
         return self.status, information["errorCode"], information["errorDescription"]
 
 
-@dataclass
-class LedgerInMemory(CoordinatorInMemory):
-    """CommandClient, LedgerReader and PacketReader: runs the agents in the broker's place, in the order of arrival."""
-
-    participants: FakeParticipants
-    views: list[MemoryView] = field(default_factory=lambda: [MemoryView(n, PARTITIONS) for n in range(PARTITIONS)])
-    commands: list[tuple[str, str]] = field(default_factory=list)
-    fails_with: Exception | None = None
-    failing: dict[str, Exception] = field(default_factory=dict)
-    loses_answer_to: str | None = None
-    stalls_at: str | None = None
-    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
-    now_ms: int = NOW_MS
-    packets: dict[str, str] = field(default_factory=dict)
-    history: HistoryInMemory = field(default_factory=HistoryInMemory)
-    transfers: TransfersInMemory = field(default_factory=TransfersInMemory)
-    replies: list[dict[str, Any]] = field(default_factory=list)
-    published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    held_back: list[Emitted] | None = None  # records of topic `settlement` that do not arrive yet
-
-    def __post_init__(self) -> None:
-        view = self._view("Hub")
-        make_window_punctuator(view.partition, None)(view, NOW_MS)
-        self._deliver(view.take())
-
-    async def ilp_packet(self, transfer_id: str) -> str | None:
-        if self.fails_with is not None:
-            raise self.fails_with
-        return self.packets.get(transfer_id)
-
-    async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
-        if self.fails_with is not None:
-            raise self.fails_with
-        self.asked[name] = args
-        if name == self.stalls_at:
-            await asyncio.Event().wait()
-        if name in self.failing:
-            raise self.failing[name]
-        self.commands.append((name, participant))
-        self.now_ms += 1
-        line = {
-            "v": VERSION,
-            "kind": "command",
-            "name": name,
-            "participant": participant,
-            "correlation_id": str(len(self.commands)),
-            "reply_to": "0",
-            "args": args,
-            "trace": None,
-        }
-        view = self._view(participant)
-        on_command(Offsets("command", view.partition).record(encode(line), self.now_ms, participant), view)
-        self.replies.clear()
-        self._deliver(view.take())
-        if name == self.loses_answer_to or not self.replies:
-            raise CommandTimeoutError(name)
-        (reply,) = self.replies
-        if reply["error"] is not None:
-            raise CommandRejectedError(**reply["error"])
-        return reply["result"]
-
-    def fails_from(self, name: str, error: Exception) -> dict[str, Exception]:
-        """From now on that command fails; until what is given back is cleared."""
-        self.failing[name] = error
-        return self.failing
-
-    async def positions(self, participant: str) -> list[Position]:
-        if self.fails_with is not None:
-            raise self.fails_with
-        return [row for row in self._view(participant).rows(POSITIONS).values() if row.participant == participant]
-
-    def commit(self, payer: str, payee: str, units: int, currency: str = "USD", fee: int = 0) -> None:
-        """A transfer, reserved and committed."""
-        self.now_ms += 1
-        view, number = self._view(payer), len(self.published)
-        transfer = a_transfer(
-            State.COMMITTED,
-            transfer_id=f"t-{number}-{self.now_ms}",
-            payer=payer,
-            payee=payee,
-            amount=units,
-            currency=currency,
-            window=open_window(view),
-            interchange_fee=fee,
-        )
-        move_account(view, position_key(payer, currency, "POSITION"), units, transfer.transfer_id, "PRINCIPLE_VALUE", 1)
-        book_commit(view, "Hub", transfer, None)
-        self._deliver(view.take())
-
-    def release(self) -> None:
-        """What was held back arrives."""
-        held, self.held_back = self.held_back or [], None
-        self._deliver(held)
-
-    def _view(self, key: str) -> MemoryView:
-        return self.views[zlib.crc32(key.encode()) % PARTITIONS]
-
-    def _deliver(self, emitted: list[Emitted]) -> None:
-        for one in emitted:
-            if one.topic == "participants":
-                self.participants.take(one.value)
-            elif one.topic == "reply":
-                self.replies.append(one.line)
-            elif one.topic == "positions":
-                self.history.rows.append((self.now_ms, json.loads(one.value)))
-            elif one.topic == "transfers":
-                self.transfers.take(one)
-            elif one.topic == "settlement" and self.held_back is not None:
-                self.held_back.append(one)
-            elif one.topic in ("credit", "settlement"):
-                self._handle(one)
-            elif one.topic in ("events", "settlement-windows", "settlements"):
-                self.published.append((one.topic, json.loads(one.value)))
-
-    def _handle(self, one: Emitted) -> None:
-        context = LedgerContext("Hub", self.participants)
-        handler = (make_on_credit if one.topic == "credit" else make_on_settlement)(context)
-        view = self._view(one.key) if one.partition is None else self.views[one.partition]
-        handler(Offsets(one.topic, view.partition).record(one.value, self.now_ms, one.key), view)
-        self._deliver(view.take())
-
-
-@dataclass
-class HealthyEnvironment:
-    """All is up."""
-
-    async def services(self) -> dict[str, bool]:
-        return {"broker": True, "datastore": True}
-
-    async def own_services(self) -> dict[str, bool]:
-        return {"broker": True, "participantEndpointService": True}
-
-
 class Operator:
     """Someone at the admin API, with short cuts to what a test needs first."""
 
-    def __init__(self, client: TestClient[Any, Any], ledger: LedgerInMemory) -> None:
+    def __init__(self, client: TestClient[Any, Any], hub: InMemoryHub, ports: InMemoryPorts) -> None:
         self.client = client
-        self.ledger = ledger
+        self.hub = hub
+        self.ports = ports
 
     async def send(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         if body is not None:
@@ -223,6 +71,10 @@ class Operator:
 
     async def put(self, path: str, body: Any) -> Answer:
         return await self.send("PUT", path, body)
+
+    def events(self) -> list[dict[str, Any]]:
+        """All that was written to topic `events`."""
+        return [json.loads(one.value) for one in self.hub.written["events"]]
 
     async def hub_accounts(self, currency: str = "USD") -> None:
         for kind in ("HUB_MULTILATERAL_SETTLEMENT", "HUB_RECONCILIATION"):
@@ -274,24 +126,10 @@ def funds(action: str, amount: Any, transfer_id: str = FUNDS_ID) -> dict[str, An
     }
 
 
-def admin_app(ledger: LedgerInMemory, **settings: Any) -> Application:
-    """The surface over that ledger."""
-    return build_admin_app(
-        Settings(**settings),
-        ledger,
-        ledger.participants,
-        ledger,
-        ledger,
-        ledger.history,
-        ledger,
-        HealthyEnvironment(),
-        window_transfers=ledger.transfers,
-    )
-
-
 @asynccontextmanager
 async def an_operator(**settings: Any) -> AsyncIterator[Operator]:
     """An operator at a hub that nobody has set up yet."""
-    ledger = LedgerInMemory(FakeParticipants())
-    async with TestClient(TestServer(admin_app(ledger, **settings))) as client:
-        yield Operator(client, ledger)
+    hub = InMemoryHub(Settings(**{"partitions": PARTITIONS, **settings}))
+    ports = InMemoryPorts(hub)
+    async with TestClient(TestServer(admin_app(hub, ports))) as client:
+        yield Operator(client, hub, ports)

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from aiohttp.test_utils import TestClient
 
-from agents.context import LedgerContext
-from agents.dead_letter import make_on_poison_record
-from agents.handlers import make_handlers
-from agents.transfers.timeout import make_due_punctuator
-from clearinghub.callbacks.oracles.question import OracleAnswer, OracleQuestion
-from clearinghub.config import Settings
-from clearinghub.engine.record import Handler, Record
 from clearinghub.messages import decode_fields
-from tables.bulks import BULKS
-from tests.fakes import Emitted, MemoryView, Offsets
-from tests.web.admin_world import PARTITIONS, LedgerInMemory, Operator, an_operator
+from tests.fakes import Emitted, FakeHealth
+from tests.in_memory_hub import InMemoryHub
+from tests.web.admin_world import Operator, an_operator
 from tests.web.fspiop_client import (
     CONTENT_TYPE,
     ERROR,
@@ -30,11 +22,8 @@ from tests.web.fspiop_client import (
     TRANSFER_ID,
     Answer,
     Dfsp,
-    FakeHealth,
-    FakeRecorder,
     HubServer,
 )
-from web.fspiop.app import build_fspiop_app
 
 PAYER, PAYEE, STRANGER = "payerfsp", "payeefsp", "otherfsp"
 AFTER_EXPIRY_MS = 4 * 3_600_000
@@ -52,83 +41,12 @@ class Callback(NamedTuple):
 
 
 @dataclass
-class LedgerRecorder(FakeRecorder):
-    """Decides each record at once, on the partition of its key, and whatever follows from it."""
-
-    ledger: LedgerInMemory = field(kw_only=True)
-    settings: Settings = field(kw_only=True)
-    callbacks: list[Callback] = field(default_factory=list)
-    decisions: int = 0
-    questions: list[OracleQuestion] = field(default_factory=list)
-    answers: list[OracleAnswer] = field(default_factory=list)
-    watched: list[dict[str, Any]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        context = LedgerContext.of(self.settings, self.ledger.participants)
-        self.handlers: dict[str, Handler] = make_handlers(context)
-        self.on_poison_record = make_on_poison_record(context)
-
-    async def record(self, topic: str, key: str, value: bytes) -> None:
-        await super().record(topic, key, value)
-        self.decide(self.ledger.views[zlib.crc32(key.encode()) % PARTITIONS], topic, key, value)
-
-    def decide(self, view: MemoryView, topic: str, key: str, value: bytes) -> None:
-        """Let the topic's agent decide; it is the ledger's first bug when that raises."""
-        self.ledger.now_ms += 1
-        self.decisions += 1
-        record = Record(topic, view.partition, self.decisions, self.ledger.now_ms, key.encode(), value)
-        for _step in self.handlers[topic](record, view) or ():
-            pass
-        self.follow(view)
-
-    def fail(self, topic: str, key: str, value: bytes) -> None:
-        """The topic's agent has raised for the record."""
-        view = self.ledger.views[zlib.crc32(key.encode()) % PARTITIONS]
-        self.on_poison_record(Offsets(topic, view.partition).record(value, self.ledger.now_ms, key), view)
-        self.follow(view)
-
-    def punctuate(self) -> None:
-        """Remind of what is due."""
-        for view in self.ledger.views:
-            make_due_punctuator()(view, self.ledger.now_ms)
-            make_due_punctuator(BULKS, "bulk-fulfil", "bulk-timeout")(view, self.ledger.now_ms)
-            self.follow(view)
-
-    def follow(self, view: MemoryView) -> None:
-        emitted = view.take()
-        self.watched += (one.line for one in emitted if one.topic == "notification")
-        self.ledger._deliver(emitted)
-        self.callbacks += self._callbacks(emitted)
-        for one in emitted:
-            if one.topic in self.handlers:
-                assert one.partition is not None
-                self.decide(self.ledger.views[one.partition], one.topic, one.key, one.value)
-            elif one.topic == "oracle":
-                self._ask(OracleQuestion.parse(one.value))
-
-    def _ask(self, question: OracleQuestion) -> None:
-        """What the callbacks role does: ask, and write the answer to topic `party`."""
-        self.questions.append(question)
-        value = question.answered(self.answers.pop(0))
-        view = self.ledger.views[zlib.crc32(question.reply_key.encode()) % PARTITIONS]
-        self.decide(view, "party", question.reply_key, value)
-
-    @staticmethod
-    def _callbacks(emitted: list[Emitted]) -> Iterator[Callback]:
-        for one in emitted:
-            if one.topic == "notification":
-                line, body = decode_fields(one.value)
-                told = json.loads(body) if body else None
-                yield Callback(line["receiver"], line["source"], line["method"], line["path"], told)
-
-
-@dataclass
 class Exchange:
-    """A hub with a payer, a payee and a DFSP that is neither."""
+    """A hub with a payer, a payee and a DFSP that is neither; `sent_back` are its callbacks' messages in JSON."""
 
     dfsp: Dfsp
     operator: Operator
-    ledger: LedgerRecorder
+    hub: InMemoryHub
 
     async def post(self, source: str = PAYER, **changes: Any) -> Answer:
         """POST /transfers, good but for what is given."""
@@ -151,17 +69,26 @@ class Exchange:
 
     def heard(self) -> list[Callback]:
         """The callbacks since the last time."""
-        heard, self.ledger.callbacks = self.ledger.callbacks, []
-        return heard
+        return [callback_of(one) for one in self.hub.new_records("notification")]
+
+    def notifications(self) -> list[dict[str, Any]]:
+        """The callbacks since the last time, with all that the hub notes on each."""
+        return [one.line for one in self.hub.new_records("notification")]
 
     def expire(self) -> None:
         """Let the transfer's time pass; nobody has noticed yet."""
-        self.ledger.ledger.now_ms += AFTER_EXPIRY_MS
+        self.hub.now_ms += AFTER_EXPIRY_MS
 
     async def positions(self) -> tuple[Any, Any]:
         """Of the payer and of the payee."""
         payer, payee = [await self.operator.account("POSITION", name) for name in (PAYER, PAYEE)]
         return payer["value"], payee["value"]
+
+
+def callback_of(notification: Emitted) -> Callback:
+    """A record of topic `notification` as its receiver sees it."""
+    line, body = decode_fields(notification.value)
+    return Callback(line["receiver"], line["source"], line["method"], line["path"], json.loads(body) if body else None)
 
 
 def error_callback(receiver: str, code: str, description: str, extensions: Any = None) -> Callback:
@@ -185,13 +112,11 @@ async def an_exchange(**settings: Any) -> AsyncIterator[Exchange]:
         for number, name in enumerate((PAYER, PAYEE, STRANGER)):
             await operator.dfsp(name)
             await fund(operator, name, 1000, f"b51ec534-ee48-4575-b6a9-ead2955b807{number}")
-        configured = Settings(**settings)
-        recorder = LedgerRecorder(ledger=operator.ledger, settings=configured)
-        app = build_fspiop_app(
-            configured, recorder, FakeHealth(), now_ms=lambda: NOW_MS, participants=operator.ledger.participants
-        )
-        async with TestClient(HubServer(app)) as http:
-            yield Exchange(Dfsp(http, recorder, FakeHealth()), operator, recorder)
+        hub = operator.hub
+        hub.records.clear()
+        hub.written.clear()
+        async with TestClient(HubServer(hub.fspiop_app(now_ms=lambda: NOW_MS))) as http:
+            yield Exchange(Dfsp(http, hub, FakeHealth()), operator, hub)
 
 
 async def fund(operator: Operator, name: str, amount: int, transfer_id: str, action: str = "recordFundsIn") -> None:

@@ -6,14 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import BaseRunner
 
 from clearinghub.config import Settings
-from tests.fakes import FakeParticipants
+from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
 from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 
@@ -48,33 +48,6 @@ PREPARE = {
 FULFIL = {"fulfilment": "WLctttbu2HvTsa1XWvUoGRcQozHsqeu9Ahl2JW9Bsu8", "transferState": "COMMITTED"}
 ERROR = {"errorInformation": {"errorCode": "5100", "errorDescription": "Payee rejected"}}
 NO_DEFAULTS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-
-
-@dataclass
-class FakeRecorder:
-    """Remembers what it is given; `fails_with` is raised instead."""
-
-    records: list[tuple[str, str, bytes]] = field(default_factory=list)
-    fails_with: Exception | None = None
-
-    async def record(self, topic: str, key: str, value: bytes) -> None:
-        if self.fails_with is not None:
-            raise self.fails_with
-        self.records.append((topic, key, value))
-
-
-@dataclass
-class FakeHealth:
-    """Says what it is told to say."""
-
-    up: dict[str, bool] = field(default_factory=lambda: {"broker": True, "datastore": True})
-    own_up: dict[str, bool] = field(default_factory=lambda: {"broker": True, "participantEndpointService": True})
-
-    async def services(self) -> dict[str, bool]:
-        return self.up
-
-    async def own_services(self) -> dict[str, bool]:
-        return self.own_up
 
 
 @dataclass

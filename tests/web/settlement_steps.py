@@ -20,7 +20,7 @@ async def a_scheme(operator: Operator, *names: str) -> None:
 def pay(operator: Operator, currency: str = "USD") -> None:
     """Nets of 80, -60 and -20."""
     for payer, payee, amount in (("alpha", "beta", 100), ("beta", "gamma", 40), ("gamma", "alpha", 20)):
-        operator.ledger.commit(payer, payee, amount * UNIT, currency)
+        operator.hub.commit(payer, payee, amount * UNIT, currency)
 
 
 async def close(operator: Operator, window_id: int = 1) -> Any:

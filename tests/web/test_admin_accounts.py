@@ -29,7 +29,7 @@ async def test_an_account_as_it_is_shown(ready: Operator) -> None:
         "isActive": 1,
         "value": 0,
         "reservedValue": 0,
-        "changedDate": "2023-11-14T22:13:20.004Z",
+        "changedDate": "2023-11-14T22:13:20.007Z",
     } == position
     assert "SETTLEMENT" == settlement["ledgerAccountType"]
     assert [position["id"], settlement["id"]] == [
@@ -123,13 +123,13 @@ async def test_accounts_of_nobody(operator: Operator) -> None:
 async def test_when_the_ledger_does_not_answer(
     ready: Operator, error: Exception, expected: tuple[int, str, str]
 ) -> None:
-    ready.ledger.fails_with = error
+    ready.ports.fails_with = error
 
     assert expected == (await ready.put("/participants/dfsp", {"isActive": True})).error
 
 
 async def test_when_nobody_owns_the_partition(ready: Operator) -> None:
-    ready.ledger.fails_with = LedgerUnavailableError()
+    ready.ports.fails_with = LedgerUnavailableError()
 
     for path in ("/participants/dfsp/accounts", "/participants/dfsp/limits", "/participants/limits"):
         assert (503, "2003", "Service currently unavailable") == (await ready.get(path)).error

@@ -162,7 +162,7 @@ async def test_what_was_taken_and_not_done_is_told(ready: Terminal) -> None:
 
 
 async def test_a_lost_answer_can_be_repeated_safely(ready: Terminal) -> None:
-    with_fault = ready.operator.ledger.fails_from("record-funds-in", CommandTimeoutError("late"))
+    with_fault = ready.operator.ports.fails_from("record-funds-in", CommandTimeoutError("late"))
     ended = await ready.admin("funds", "in", "dfsp", "USD", "5", "--transfer-id", FUNDS_ID)
     with_fault.clear()
 
@@ -237,7 +237,7 @@ async def test_a_hub_that_is_away(terminal: Terminal) -> None:
 
 
 async def test_a_ledger_that_is_away(ready: Terminal) -> None:
-    ready.operator.ledger.fails_with = LedgerUnavailableError("nobody")
+    ready.operator.ports.fails_with = LedgerUnavailableError("nobody")
 
     ended = await ready.admin("positions", "list")
 

@@ -25,7 +25,7 @@ async def ready(operator: Operator) -> Operator:
 
 
 def transfer(operator: Operator, transfer_id: str = FUNDS_ID) -> Transfer:
-    (found,) = (rows[transfer_id] for view in operator.ledger.views if transfer_id in (rows := view.rows(TRANSFERS)))
+    (found,) = (rows[transfer_id] for view in operator.hub.views if transfer_id in (rows := view.rows(TRANSFERS)))
     return found
 
 

@@ -35,7 +35,7 @@ async def test_the_first_limit_opens_the_accounts(operator: Operator) -> None:
 
     assert (201, "") == (answer.status, answer.text)
     assert [{"currency": "USD", "limit": CAP}] == (await operator.get("/participants/dfsp/limits")).json
-    assert [{"currency": "USD", "value": 0, "changedDate": "2023-11-14T22:13:20.004Z"}] == (
+    assert [{"currency": "USD", "value": 0, "changedDate": "2023-11-14T22:13:20.007Z"}] == (
         await operator.get("/participants/dfsp/positions")
     ).json
     assert [1, 1] == [one["isActive"] for one in (await operator.get("/participants/dfsp")).json["accounts"]]
@@ -54,7 +54,7 @@ async def test_an_initial_position(operator: Operator) -> None:
 
     await operator.post(INITIAL, {**LIMIT, "initialPosition": "-12.34"})
 
-    assert {"currency": "USD", "value": Decimal("-12.34"), "changedDate": "2023-11-14T22:13:20.005Z"} == (
+    assert {"currency": "USD", "value": Decimal("-12.34"), "changedDate": "2023-11-14T22:13:20.008Z"} == (
         await operator.get("/participants/dfsp/positions?currency=USD")
     ).json
 

@@ -145,7 +145,7 @@ async def test_a_later_model_gives_accounts_to_those_who_have_the_currency(opera
 async def test_a_back_fill_cut_short_is_finished(operator: Operator) -> None:
     await operator.currency()
     await operator.dfsp()
-    failing = operator.ledger.fails_from("open-accounts", CommandTimeoutError())
+    failing = operator.ports.fails_from("open-accounts", CommandTimeoutError())
     assert (504, "2004", "Server timed out") == (await operator.post("/settlementModels", FEES)).error
     assert 2 == len(await kinds(operator))
     failing.clear()

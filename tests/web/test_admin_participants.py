@@ -23,7 +23,7 @@ async def test_a_participant_as_it_is_shown(operator: Operator) -> None:
     assert {
         "name": "dfsp",
         "id": "http://hub.example:4001/participants/dfsp",
-        "created": "2023-11-14T22:13:20.004Z",
+        "created": "2023-11-14T22:13:20.007Z",
         "isActive": 1,
         "links": {"self": "http://hub.example:4001/participants/dfsp"},
         "accounts": [
@@ -32,7 +32,7 @@ async def test_a_participant_as_it_is_shown(operator: Operator) -> None:
                 "ledgerAccountType": "POSITION",
                 "currency": "USD",
                 "isActive": 0,
-                "createdDate": "2023-11-14T22:13:20.004Z",
+                "createdDate": "2023-11-14T22:13:20.007Z",
                 "createdBy": "unknown",
             },
             {
@@ -40,7 +40,7 @@ async def test_a_participant_as_it_is_shown(operator: Operator) -> None:
                 "ledgerAccountType": "SETTLEMENT",
                 "currency": "USD",
                 "isActive": 0,
-                "createdDate": "2023-11-14T22:13:20.004Z",
+                "createdDate": "2023-11-14T22:13:20.007Z",
                 "createdBy": "unknown",
             },
         ],
@@ -54,7 +54,7 @@ async def test_who_has_changed_something_waits_to_see_it(operator: Operator) -> 
     await operator.currency()
     await operator.dfsp(limit=False)
 
-    assert [("Hub", 1), ("Hub", 2), ("Hub", 3), ("dfsp", 1)] == operator.ledger.participants.reached
+    assert [("Hub", 1), ("Hub", 2), ("Hub", 3), ("dfsp", 1)] == operator.hub.participants.reached
 
 
 async def test_all_participants(operator: Operator) -> None:

@@ -24,7 +24,7 @@ async def booked(operator: Operator) -> Operator:
         ("recordFundsOutPrepareReserve", 30),
         ("recordFundsIn", "5.5"),
     ):
-        operator.ledger.now_ms += 60_000
+        operator.hub.now_ms += 60_000
         answer = await operator.funds(action, amount, str(uuid4()))
         assert 202 == answer.status, answer.text
     return operator
@@ -36,7 +36,7 @@ async def statement(operator: Operator, query: str = "", kind: str = "SETTLEMENT
 
 
 def moments(operator: Operator) -> list[str]:
-    return [timestamp_text(at_ms) for at_ms, row in operator.ledger.history.rows if row["accountType"] == "SETTLEMENT"]
+    return [timestamp_text(at_ms) for at_ms, row in operator.ports.history.rows if row["accountType"] == "SETTLEMENT"]
 
 
 async def test_a_period(booked: Operator) -> None:
@@ -93,7 +93,7 @@ async def test_without_a_period_it_is_the_last_day(booked: Operator) -> None:
 
 
 async def test_the_rest_is_behind_a_link(booked: Operator) -> None:
-    history = booked.ledger.history
+    history = booked.ports.history
     (at_ms, row), *_ = (one for one in history.rows if one[1]["accountType"] == "SETTLEMENT")
     number, value = 3, -755_000
     for _count in range(LINES_MAX):
@@ -109,7 +109,7 @@ async def test_the_rest_is_behind_a_link(booked: Operator) -> None:
 
 
 async def test_what_is_no_longer_kept(booked: Operator) -> None:
-    booked.ledger.history.kept_from_ms = NOW_MS
+    booked.ports.history.kept_from_ms = NOW_MS
 
     assert timestamp_text(NOW_MS) == (await statement(booked)).json["keptFrom"]
 
@@ -152,7 +152,7 @@ async def test_accounts_that_are_none(booked: Operator) -> None:
 
 
 async def test_a_history_that_cannot_be_read(booked: Operator) -> None:
-    history = booked.ledger.history
+    history = booked.ports.history
     history.fails_with = LedgerUnavailableError()
     assert (503, "2003") == (await statement(booked)).error[:2]
     history.fails_with = StatementTooLongError()

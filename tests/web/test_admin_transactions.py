@@ -15,7 +15,7 @@ KNOWN = "8a3b1a30-9f5c-4c0f-8d0c-5d9c7f7f9d10"
 
 async def test_the_transaction_of_a_transfer(operator: Operator) -> None:
     data = base64.urlsafe_b64encode(json.dumps(TRANSACTION).encode())
-    operator.ledger.packets[KNOWN] = encode_packet(Payment(1000, "g.payeefsp", data))
+    operator.ports.packets[KNOWN] = encode_packet(Payment(1000, "g.payeefsp", data))
 
     answer = await operator.get(f"/transactions/{KNOWN}")
 
@@ -23,7 +23,7 @@ async def test_the_transaction_of_a_transfer(operator: Operator) -> None:
 
 
 async def test_3200_for_an_unknown_transfer_and_for_one_without_a_transaction(operator: Operator) -> None:
-    operator.ledger.packets[KNOWN] = "AQ"
+    operator.ports.packets[KNOWN] = "AQ"
 
     for transfer_id in (KNOWN, "unknown", "..%2f", "%00"):
         answer = await operator.get(f"/transactions/{transfer_id}")
@@ -32,7 +32,7 @@ async def test_3200_for_an_unknown_transfer_and_for_one_without_a_transaction(op
 
 
 async def test_2003_while_the_ledger_is_away(operator: Operator) -> None:
-    operator.ledger.fails_with = LedgerUnavailableError("partition 1")
+    operator.ports.fails_with = LedgerUnavailableError("partition 1")
 
     answer = await operator.get(f"/transactions/{KNOWN}")
 

@@ -53,7 +53,7 @@ async def test_a_good_message_is_recorded_and_passed_on(exchange: Exchange) -> N
         [callback] = exchange.heard()
         source, receiver = sent.headers["FSPIOP-Source"], sent.headers["FSPIOP-Destination"]
         assert (receiver, source, sent.method, sent.path + sent.query, sent.body) == callback
-        topic, key, value = exchange.ledger.records[-1]
+        topic, key, value = exchange.hub.records[-1]
         line, body = decode_fields(value)
         assert ("agreement", ID, ID, sent.raw or b"") == (topic, key, line["id"], body)
 

@@ -41,18 +41,18 @@ async def test_the_example_once_and_again(terminal: Terminal) -> None:
     rehearsed = await terminal.apply("--dry-run", str(EXAMPLE))
     assert (0, "") == (rehearsed.code, rehearsed.err)
     assert rehearsed.out.endswith(f"{STEPS} changes to make; nothing was sent\n")
-    assert [] == terminal.operator.ledger.commands
+    assert [] == terminal.operator.ports.sent
 
     applied = await terminal.apply(str(EXAMPLE))
     assert (0, "") == (applied.code, applied.err)
     assert STEPS == applied.out.count("✓")
     assert applied.out.endswith(f"{STEPS} changes made\n")
 
-    commands = len(terminal.operator.ledger.commands)
+    commands = len(terminal.operator.ports.sent)
     for arguments in ((), ("--dry-run",)):
         again = await terminal.apply(str(EXAMPLE), *arguments)
         assert (0, f"nothing to do: the hub is as {EXAMPLE} says\n", "") == (again.code, again.out, again.err)
-    assert commands == len(terminal.operator.ledger.commands)
+    assert commands == len(terminal.operator.ports.sent)
 
     alphabank, _kes, betawallet = await terminal.done("positions", "list")
     assert ("10000", "50000.5") == (alphabank["netDebitCap"], alphabank["funds"])
@@ -116,10 +116,10 @@ async def test_a_refusal_tells_what_was_done_and_what_not(terminal: Terminal, sc
 
 
 async def test_an_answer_that_was_lost_pays_in_once(terminal: Terminal, scheme_file: Path) -> None:
-    ledger = terminal.operator.ledger
-    ledger.loses_answer_to = "record-funds-in"
+    ports = terminal.operator.ports
+    ports.loses_answer_to = "record-funds-in"
     lost = await terminal.apply(str(scheme_file))
-    ledger.loses_answer_to = None
+    ports.loses_answer_to = None
 
     again = await terminal.apply(str(scheme_file))
 
@@ -131,12 +131,12 @@ async def test_an_answer_that_was_lost_pays_in_once(terminal: Terminal, scheme_f
 
 async def test_a_request_that_is_late_pays_in_once(terminal: Terminal, scheme_file: Path) -> None:
     """It was recorded and not yet done when the second run looked: the same id makes them one."""
-    ledger = terminal.operator.ledger
+    ports = terminal.operator.ports
     asked = []
-    with_fault = ledger.fails_from("record-funds-in", CommandTimeoutError("late"))
+    with_fault = ports.fails_from("record-funds-in", CommandTimeoutError("late"))
     for _run in range(2):
         await terminal.apply(str(scheme_file))
-        asked.append(ledger.asked["record-funds-in"]["request"]["transfer_id"])
+        asked.append(ports.arguments["record-funds-in"]["request"]["transfer_id"])
     with_fault.clear()
 
     assert 1 == len(set(asked))
@@ -144,7 +144,7 @@ async def test_a_request_that_is_late_pays_in_once(terminal: Terminal, scheme_fi
 
 async def test_conflicts_stop_it_before_anything_is_sent(terminal: Terminal, scheme_file: Path) -> None:
     await terminal.apply(str(scheme_file))
-    commands = len(terminal.operator.ledger.commands)
+    commands = len(terminal.operator.ports.sent)
     model = "DEFERREDNETUSD: {autoPositionReset: false}"
     scheme_file.write_text(SCHEME.replace("DEFERREDNETUSD: ", model).replace("1000", "7"))
 
@@ -155,7 +155,7 @@ async def test_conflicts_stop_it_before_anything_is_sent(terminal: Terminal, sch
         f"clearinghub: {scheme_file}:2: currencies.USD.settlementModels.DEFERREDNETUSD.autoPositionReset: "
         "is true at the hub, not false; a model can only be switched off\n"
     ) == ended.err
-    assert commands == len(terminal.operator.ledger.commands)
+    assert commands == len(terminal.operator.ports.sent)
 
 
 async def test_a_wrong_file_is_told_whole(terminal: Terminal, scheme_file: Path) -> None:
@@ -197,7 +197,7 @@ async def test_without_a_hub(terminal: Terminal, scheme_file: Path) -> None:
 
 
 async def test_a_hub_that_is_lost_on_the_way(terminal: Terminal, scheme_file: Path) -> None:
-    with_fault = terminal.operator.ledger.fails_from("set-initial-limit", LedgerUnavailableError("nobody"))
+    with_fault = terminal.operator.ports.fails_from("set-initial-limit", LedgerUnavailableError("nobody"))
     lost = await terminal.apply(str(scheme_file))
     with_fault.clear()
 
@@ -207,10 +207,10 @@ async def test_a_hub_that_is_lost_on_the_way(terminal: Terminal, scheme_file: Pa
 
 
 async def test_stopped_on_the_way_it_tells_how_far_it_came(terminal: Terminal, scheme_file: Path) -> None:
-    ledger = terminal.operator.ledger
-    ledger.stalls_at = "set-initial-limit"
+    ports = terminal.operator.ports
+    ports.stalls_at = "set-initial-limit"
     running = asyncio.create_task(terminal.apply(str(scheme_file), "--json"))
-    while "set-initial-limit" not in ledger.asked:
+    while "set-initial-limit" not in ports.arguments:
         assert not running.done()
         await asyncio.sleep(0.01)
 

@@ -108,13 +108,13 @@ async def test_lines_that_the_payee_leaves_out_expire(exchange: Exchange) -> Non
     assert [told(PAYER, "PROCESSING", *fulfilled(1), {"transferId": line_id(2)}, completed=None)] == heard(exchange)
 
     exchange.expire()
-    exchange.ledger.punctuate()
+    exchange.hub.punctuate()
 
     results = [*fulfilled(1), failed(2, *EXPIRED)]
     assert [told(side, "COMPLETED", *results) for side in (PAYER, PAYEE)] == heard(exchange)
     assert (10, -10) == await exchange.positions()
     assert ("COMPLETED", 0, 0, 1, 0, 1) == tally(exchange)
-    exchange.ledger.punctuate()
+    exchange.hub.punctuate()
     assert [] == heard(exchange), "it is not due any more"
 
 
@@ -125,7 +125,7 @@ async def test_a_bulk_without_an_answer_expires_and_a_late_one_is_ignored(exchan
     await put(exchange, fulfilled(1, 2))
     await put_error(exchange)
     assert [] == heard(exchange), "too late, though nobody has noticed yet"
-    exchange.ledger.punctuate()
+    exchange.hub.punctuate()
 
     results = [failed(1, *EXPIRED), failed(2, *EXPIRED)]
     assert [told(side, "COMPLETED", *results) for side in (PAYER, PAYEE)] == heard(exchange)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.web.admin_world import PARTITIONS
+from tests.in_memory_hub import PARTITIONS
 from tests.web.bulk_exchange import (
     BULK_ID,
     PATH,
@@ -177,8 +176,9 @@ async def test_an_answer_finds_its_bulk_wherever_it_is(exchange: Exchange, desti
 @pytest.mark.parametrize("destination", [PAYER, "Hub", None])
 async def test_an_answer_passes_by_where_its_bulk_was_refused(exchange: Exchange, destination: str | None) -> None:
     """The payer has named others as the payer before: on their partitions the id is burnt."""
-    others = {zlib.crc32(f"other{number}".encode()) % PARTITIONS: f"other{number}" for number in range(8 * PARTITIONS)}
-    del others[zlib.crc32(PAYER.encode()) % PARTITIONS]
+    names = [f"other{number}" for number in range(8 * PARTITIONS)]
+    others = {exchange.hub.view_of(name).partition: name for name in names}
+    del others[exchange.hub.view_of(PAYER).partition]
     for name in others.values():
         await post(exchange, line(1), payerFsp=name)
     heard(exchange)
@@ -221,10 +221,10 @@ async def test_paths_with_the_receiver_s_name_where_the_scheme_wants_them() -> N
 
 async def test_who_has_sent_what_the_code_fails_at_hears_2001(exchange: Exchange) -> None:
     await accepted(exchange, 1)
-    topic, key, value = exchange.ledger.records[-1]
+    topic, key, value = exchange.hub.records[-1]
     assert "bulk-prepare" == topic
 
-    exchange.ledger.fail(topic, key, value)
+    exchange.hub.dead_letter(topic, key, value)
 
     assert [told_error(PAYER, "2001", "Internal server error")] == heard(exchange)
 
@@ -234,7 +234,7 @@ async def test_callbacks_name_the_bulk_s_own_endpoints(exchange: Exchange) -> No
     await put_error(exchange)
     await get(exchange, PAYER)
 
-    lines = exchange.ledger.watched
+    lines = exchange.notifications()
     assert ["POST", "ERROR", "ERROR", "PUT"] == [
         one["endpoint"].removeprefix("FSPIOP_CALLBACK_URL_BULK_TRANSFER_") for one in lines
     ]

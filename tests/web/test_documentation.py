@@ -17,9 +17,9 @@ from aiohttp.test_utils import TestClient
 from multidict import CIMultiDictProxy
 
 from clearinghub.config import Settings
-from tests.fakes import FakeParticipants
+from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
 from tests.web.admin_world import Operator
-from tests.web.fspiop_client import Dfsp, FakeHealth, FakeRecorder, HubServer
+from tests.web.fspiop_client import Dfsp, HubServer
 from web.documentation.description import FOLDER, one_document, surface_description
 from web.fspiop.app import build_fspiop_app
 

@@ -23,7 +23,7 @@ async def test_2001_internal_server_error_of_the_ledger(exchange: Exchange) -> N
     await exchange.post()
     exchange.heard()
 
-    exchange.ledger.fail(*exchange.ledger.records[-1])
+    exchange.hub.dead_letter(*exchange.hub.records[-1])
 
     assert [error_callback(PAYER, "2001", "Internal server error")] == exchange.heard()
 
@@ -113,7 +113,7 @@ async def test_3303_transfer_expired_for_both(exchange: Exchange) -> None:
     exchange.heard()
     exchange.expire()
 
-    exchange.ledger.punctuate()
+    exchange.hub.punctuate()
 
     assert [error_callback(one, "3303", "Transfer expired") for one in (PAYER, PAYEE)] == exchange.heard()
     assert (0, 0) == await exchange.positions()

@@ -72,7 +72,7 @@ async def test_2003_service_currently_unavailable(dfsp: Dfsp) -> None:
 
 async def test_2003_service_currently_unavailable_for_an_operator(operator: Operator) -> None:
     await operator.currency()
-    operator.ledger.fails_with = LedgerUnavailableError("nobody has the partition")
+    operator.ports.fails_with = LedgerUnavailableError("nobody has the partition")
 
     answer = await operator.get("/participants/Hub/accounts")
 
@@ -80,7 +80,7 @@ async def test_2003_service_currently_unavailable_for_an_operator(operator: Oper
 
 
 async def test_2004_server_timed_out(operator: Operator) -> None:
-    operator.ledger.fails_with = CommandTimeoutError("no answer")
+    operator.ports.fails_with = CommandTimeoutError("no answer")
 
     answer = await operator.post("/settlementModels", MODEL)
 

@@ -10,8 +10,8 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from clearinghub.config import Settings
-from tests.fakes import FakeParticipants
-from tests.web.fspiop_client import ERROR, FULFIL, TRANSFER_ID, Dfsp, FakeHealth, FakeRecorder, HubServer
+from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
+from tests.web.fspiop_client import ERROR, FULFIL, TRANSFER_ID, Dfsp, HubServer
 from web.fspiop.app import build_fspiop_app
 
 BUSY = (503, "2005", "Server busy")

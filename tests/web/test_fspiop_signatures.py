@@ -13,7 +13,7 @@ from aiohttp.web import Application
 from clearinghub.config import Settings
 from clearinghub.messages import decode_fields
 from clearinghub.security.signature import Signer, Verifier
-from tests.fakes import FakeParticipants
+from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
 from tests.unit.security.samples import FixedKeys, ec_key, rsa_key
 from tests.web.fspiop_client import (
     CALLBACK_HEADERS,
@@ -25,8 +25,6 @@ from tests.web.fspiop_client import (
     TRANSFER_ID,
     Answer,
     Dfsp,
-    FakeHealth,
-    FakeRecorder,
     a_dfsp,
 )
 from web.fspiop.app import build_fspiop_app

@@ -55,7 +55,8 @@ async def test_a_prepare_is_recorded_exactly_so(dfsp: Dfsp) -> None:
 
     assert (202, b"", "0") == (answer.status, answer.body, answer.headers["Content-Length"])
     line = (
-        '{"v":1,"kind":"prepare","id":"b51ec534-ee48-4575-b6a9-ead2955b8069","source":"payerfsp","payer":"payerfsp",'
+        f'{{"kind":"prepare","v":1,"trace":"{TRACE}",'
+        '"id":"b51ec534-ee48-4575-b6a9-ead2955b8069","source":"payerfsp","payer":"payerfsp",'
         '"payee":"payeefsp","amount":1234500,"currency":"USD",'
         '"condition":"f5sqb7tBTWPd5Y8BDFdMm9BJR_MNI4isf8p8n4D5pHA","expires_at_ms":1700007200000,'
         f'"hash":"{hash_of(PREPARE)}","extensions":{{"extension":[{{"key":"k","value":"v"}}]}},'
@@ -63,7 +64,7 @@ async def test_a_prepare_is_recorded_exactly_so(dfsp: Dfsp) -> None:
         '"content-type":"application/vnd.interoperability.transfers+json;version=1.1",'
         '"date":"Tue, 23 May 2017 21:12:31 GMT","fspiop-source":"payerfsp","fspiop-destination":"payeefsp",'
         '"fspiop-signature":"{\\"signature\\":\\"s\\",\\"protectedHeader\\":\\"p\\"}",'
-        f'"traceparent":"{TRACE}"}},"trace":"{TRACE}"}}\n'
+        f'"traceparent":"{TRACE}"}}}}\n'
     )
     assert [("prepare", "payerfsp", line.encode() + body)] == dfsp.recorder.records
 

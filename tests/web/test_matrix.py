@@ -101,7 +101,7 @@ async def must_lead_to(exchange: Exchange, operation: Operation, row: Row, sent:
     for one in row.before:
         assert (await send(exchange.dfsp, one)).status == SYNC[one.method]
     exchange.heard()
-    written = len(exchange.ledger.records)
+    written = len(exchange.hub.records)
 
     answer = await send(exchange.dfsp, sent)
 
@@ -109,7 +109,7 @@ async def must_lead_to(exchange: Exchange, operation: Operation, row: Row, sent:
     if isinstance(outcome, Refusal):
         assert outcome == answer.error
         assert answer.status in operation.statuses
-        assert written == len(exchange.ledger.records)
+        assert written == len(exchange.hub.records)
         assert [] == heard(exchange)
     else:
         assert (SYNC[sent.method], b"") == (answer.status, answer.body)

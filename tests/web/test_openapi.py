@@ -15,9 +15,10 @@ from pydantic import TypeAdapter
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import CURRENCIES
 from clearinghub.domain.errors import DESCRIPTION_LENGTH_MAX
-from tests.fakes import FakeParticipants
-from tests.web.admin_world import MODEL, LedgerInMemory, Operator, admin_app
-from tests.web.fspiop_client import FakeHealth, FakeRecorder
+from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
+from tests.in_memory_hub import InMemoryHub
+from tests.in_memory_ports import InMemoryPorts, admin_app
+from tests.web.admin_world import MODEL, Operator
 from web.admin import oracles, statement
 from web.admin import schemas as bodies
 from web.admin.schema import Keys, described, transfer_id
@@ -80,7 +81,8 @@ def test_every_fspiop_route_is_described_and_no_other() -> None:
 
 
 def test_every_admin_route_is_described_and_no_other() -> None:
-    app = admin_app(LedgerInMemory(FakeParticipants()))
+    hub = InMemoryHub()
+    app = admin_app(hub, InMemoryPorts(hub))
 
     assert routes(app) == {(method, path) for method, path, _ in operations(ADMIN)}
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from clearinghub.callbacks.oracles.question import NO_ANSWER, OracleAnswer
-from tests.web.admin_world import PARTITIONS, Operator
+from tests.web.admin_world import Operator
 from tests.web.exchange import Callback
 from tests.web.party_world import (
     ID,
@@ -46,14 +45,12 @@ async def dfsps() -> AsyncIterator[PartyDfsps]:
 
 
 def answers(dfsps: PartyDfsps, *given: OracleAnswer) -> None:
-    dfsps.exchange.ledger.answers = list(given)
-    dfsps.exchange.ledger.questions.clear()
+    dfsps.exchange.hub.oracle_answers = list(given)
+    dfsps.exchange.hub.questions.clear()
 
 
 def asked(dfsps: PartyDfsps) -> list[tuple[str, str, Any]]:
-    return [
-        (one.method, one.url, json.loads(one.body) if one.body else None) for one in dfsps.exchange.ledger.questions
-    ]
+    return [(one.method, one.url, json.loads(one.body) if one.body else None) for one in dfsps.exchange.hub.questions]
 
 
 def listing(*entries: dict[str, Any], status: int = 200) -> OracleAnswer:
@@ -144,7 +141,7 @@ async def test_a_lookup(dfsps: PartyDfsps) -> None:
 
     assert [("GET", f"{URL}/participants{ID}", None)] == asked(dfsps)
     assert [Callback(fsp, PAYER, "GET", f"/parties{ID}", None) for fsp in (PAYEE, STRANGER)] == heard
-    headers = dfsps.exchange.ledger.questions[0].headers
+    headers = dfsps.exchange.hub.questions[0].headers
     assert (PAYER, media("participants")) == (headers["fspiop-source"], headers["content-type"])
     assert media("participants", "1") == headers["accept"]
 
@@ -282,7 +279,7 @@ async def test_which_oracle_is_asked(dfsps: PartyDfsps) -> None:
     description = "Add Party information error - Oracle type: MSISDN not found, currency: XTS"
     assert error_of(path, "3003", description) == await dfsps.heard("GET", f"{path}?currency=XTS")
     oracle_of = {one["currency"]: one["oracleId"] for one in (await dfsps.exchange.operator.get("/oracles")).json}
-    questions = dfsps.exchange.ledger.questions
+    questions = dfsps.exchange.hub.questions
     assert [oracle_of["EUR"], oracle_of["USD"]] == [one.oracle_id for one in questions]
 
 
@@ -298,13 +295,11 @@ async def test_an_oracle_that_is_taken_away_between_two_questions(dfsps: PartyDf
     await dfsps.oracle()
     answers(dfsps, listing())
     await dfsps.heard("DELETE", f"/participants{ID}", PAYEE)
-    (question,) = dfsps.exchange.ledger.questions
+    (question,) = dfsps.exchange.hub.questions
     (oracle,) = (await dfsps.exchange.operator.get("/oracles")).json
     assert 204 == (await dfsps.exchange.operator.send("DELETE", f"/oracles/{oracle['oracleId']}")).status
 
-    ledger = dfsps.exchange.ledger
-    view = ledger.ledger.views[zlib.crc32(question.reply_key.encode()) % PARTITIONS]
-    ledger.decide(view, "party", question.reply_key, question.answered(listing({"fspId": PAYEE})))
+    dfsps.exchange.hub.write("party", question.reply_key, question.answered(listing({"fspId": PAYEE})))
 
     assert hub_put(f"/participants{ID}", {"fspId": PAYEE}, PAYEE) == dfsps.exchange.heard()
     assert error_of(f"/parties{ID}", *NO_PROXY) == await dfsps.heard("GET", f"/parties{ID}")

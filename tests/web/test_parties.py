@@ -47,19 +47,10 @@ async def test_a_lookup_goes_to_the_fsp_and_its_answer_back(dfsps: PartyDfsps, p
 
 async def test_a_forwarded_lookup_says_whom_to_tell_when_it_fails(dfsps: PartyDfsps) -> None:
     await dfsps.register(SUB)
-    ledger = dfsps.exchange.ledger
-    taken: list[dict[str, Any]] = []
-    follow = ledger.follow
+    await dfsps.send("GET", f"/parties{SUB}")
+    await dfsps.send("PUT", f"/parties{SUB}/error", PAYEE, ERROR, {"FSPIOP-Destination": PAYER})
 
-    def watch(view: Any) -> None:
-        taken.extend(one.line for one in view.emitted if one.topic == "notification")
-        follow(view)
-
-    ledger.__dict__["follow"] = watch
-    await dfsps.heard("GET", f"/parties{SUB}")
-    await dfsps.heard("PUT", f"/parties{SUB}/error", PAYEE, ERROR, FSPIOP_Destination=PAYER)
-
-    lookup, error = taken
+    lookup, error = dfsps.exchange.notifications()
     assert {
         "receiver": PAYER,
         "endpoint": "FSPIOP_CALLBACK_URL_PARTIES_SUB_ID_PUT_ERROR",
@@ -73,23 +64,22 @@ async def test_a_forwarded_lookup_says_whom_to_tell_when_it_fails(dfsps: PartyDf
 
 async def test_what_is_passed_on_has_an_end_and_what_the_hub_says_has_none() -> None:
     async with party_dfsps(forward_patience_ms=700) as dfsps:
-        ledger = dfsps.exchange.ledger
+        hub = dfsps.exchange.hub
         await dfsps.register()
-        answer = {"FSPIOP_Destination": PAYER}
-        for method, path, source, body, headers in (
+        answer: dict[str, str | None] = {"FSPIOP-Destination": PAYER}
+        calls: tuple[tuple[str, str, str, Any, dict[str, str | None]], ...] = (
             ("GET", ID, PAYER, None, {}),
-            ("GET", ID, PAYER, None, {"FSPIOP_Destination": PAYEE}),
+            ("GET", ID, PAYER, None, {"FSPIOP-Destination": PAYEE}),
             ("PUT", ID, PAYEE, PARTY, answer),
             ("PUT", f"{ID}/error", PAYEE, ERROR, answer),
-        ):
-            ledger.watched.clear()
-            await dfsps.heard(method, f"/parties{path}", source, body, **headers)
-            [passed_on] = ledger.watched
-            assert ledger.ledger.now_ms + 700 == passed_on["deliver_by_ms"]
+        )
+        for method, path, source, body, headers in calls:
+            await dfsps.send(method, f"/parties{path}", source, body, headers)
+            [passed_on] = dfsps.exchange.notifications()
+            assert hub.now_ms + 700 == passed_on["deliver_by_ms"]
 
-        ledger.watched.clear()
-        await dfsps.heard("GET", f"/parties{SUB}")
-        [told] = ledger.watched
+        await dfsps.send("GET", f"/parties{SUB}")
+        [told] = dfsps.exchange.notifications()
         assert "deliver_by_ms" not in told
 
 
@@ -204,7 +194,7 @@ async def test_an_empty_sub_id_is_none(dfsps: PartyDfsps) -> None:
 async def test_a_record_that_makes_the_code_raise(dfsps: PartyDfsps) -> None:
     await dfsps.send("GET", f"/parties{ID}")
     dfsps.exchange.heard()
-    dfsps.exchange.ledger.fail(*dfsps.exchange.dfsp.recorder.records[-1])
+    dfsps.exchange.hub.dead_letter(*dfsps.exchange.dfsp.recorder.records[-1])
 
     assert error_of(f"/parties{ID}", "2001", "Internal server error") == dfsps.exchange.heard()
 

@@ -18,7 +18,7 @@ async def dfsps() -> AsyncIterator[PartyDfsps]:
 
 async def test_1001_destination_communication_error(dfsps: PartyDfsps) -> None:
     await dfsps.oracle()
-    dfsps.exchange.ledger.answers = [NO_ANSWER]
+    dfsps.exchange.hub.oracle_answers = [NO_ANSWER]
 
     description = "Destination communication error - The oracle did not answer"
     assert error_of(f"/parties{ID}", "1001", description) == await dfsps.heard("GET", f"/parties{ID}")

@@ -10,8 +10,6 @@ import pytest
 from clearinghub.messages import VERSION, encode
 from tables.batches import BATCHES
 from tables.parties import PARTIES
-from tests.fakes import MemoryView
-from tests.web.admin_world import PARTITIONS
 from tests.web.exchange import Callback
 from tests.web.party_world import (
     ID,
@@ -47,7 +45,7 @@ async def reference() -> AsyncIterator[PartyDfsps]:
 
 def kept(dfsps: PartyDfsps) -> dict[str, Any]:
     """All rows of the built-in oracle."""
-    views = dfsps.exchange.ledger.ledger.views
+    views = dfsps.exchange.hub.views
     return {key: row for view in views for key, row in view.rows(PARTIES).items()}
 
 
@@ -174,7 +172,7 @@ async def test_a_batch(dfsps: PartyDfsps) -> None:
     assert [PAYEE, PAYEE, STRANGER, "3204"] == [
         await found(dfsps, path) for path in ("/MSISDN/1", "/MSISDN/1/100", "/MSISDN/7", "/MSISDN/8")
     ]
-    assert [] == [row for view in dfsps.exchange.ledger.ledger.views for row in view.rows(BATCHES)]
+    assert [] == [row for view in dfsps.exchange.hub.views for row in view.rows(BATCHES)]
 
 
 async def test_a_batch_that_is_sent_again_is_answered_alike(dfsps: PartyDfsps) -> None:
@@ -216,20 +214,19 @@ async def test_a_batch_whose_part_makes_the_code_raise(dfsps: PartyDfsps) -> Non
     topic, key, value = dfsps.exchange.dfsp.recorder.records[-1]
     error = error_of(f"/participants/{REQUEST_ID}", "2001", "Internal server error", PAYEE)
 
-    dfsps.exchange.ledger.fail(topic, key, value)
+    dfsps.exchange.hub.dead_letter(topic, key, value)
     assert error == dfsps.exchange.heard()
     part = {"v": VERSION, "kind": "party-part", "batch": f"{REQUEST_ID}/{PAYEE}"}
-    dfsps.exchange.ledger.fail(topic, key, encode(part))
+    dfsps.exchange.hub.dead_letter(topic, key, encode(part))
     assert error == dfsps.exchange.heard()
 
 
 async def test_parts_of_a_batch_that_was_sent_again_count_no_more(dfsps: PartyDfsps) -> None:
-    view = MemoryView(0, PARTITIONS)
     done = {"v": VERSION, "kind": "party-part-done", "batch": f"{REQUEST_ID}/{PAYEE}", "part": "p0", "errors": []}
 
-    dfsps.exchange.ledger.decide(view, "party", REQUEST_ID, encode({**done, "run": "0-0"}))
+    dfsps.exchange.hub.write("party", REQUEST_ID, encode({**done, "run": "0-0"}))
 
-    assert {} == view.rows(BATCHES)
+    assert {} == dfsps.exchange.hub.rows(BATCHES)
     assert [] == dfsps.exchange.heard()
 
 

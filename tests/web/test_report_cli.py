@@ -59,7 +59,7 @@ async def test_every_form_and_into_a_file(closed: Terminal, tmp_path: Path) -> N
 async def test_a_file_is_whole_or_as_it_was(closed: Terminal, tmp_path: Path) -> None:
     path = tmp_path / "transfers.csv"
     path.write_text("of yesterday")
-    transfers = closed.operator.ledger.transfers
+    transfers = closed.operator.ports.window_transfers
     transfers.fails_after, transfers.error = 2, LedgerUnavailableError("gone")
 
     ended = await closed.run("report", "transfers", "1", "--format", "csv", "--output", str(path))
@@ -73,7 +73,7 @@ async def test_a_file_is_whole_or_as_it_was(closed: Terminal, tmp_path: Path) ->
 
 @pytest.mark.parametrize("form", ["text", "json", "html"])
 async def test_one_that_does_not_add_up_ends_with_1(closed: Terminal, form: str) -> None:
-    rows = closed.operator.ledger._view("Hub").tables["settlement"]
+    rows = closed.operator.hub.coordinator.tables["settlement"]
     (key,) = (key for key in rows if key.startswith("content/"))
     rows[key] = rows[key].replace(b'["alpha","",1000000,', b'["alpha","",1000007,')
 
@@ -81,7 +81,7 @@ async def test_one_that_does_not_add_up_ends_with_1(closed: Terminal, form: str)
     assert 1 == ended.code
     assert "the report does not add up: USD POSITION NET: 3 debits, 3 credits, together 0.0007" in ended.err
     assert "100.0007" in ended.out
-    del next(iter(closed.operator.ledger.transfers.rows.values()))[0]
+    del next(iter(closed.operator.ports.window_transfers.rows.values()))[0]
     ended = await closed.run("report", "transfers", "1")
     assert (1, True) == (ended.code, "the window holds" in ended.err)
 

@@ -72,7 +72,7 @@ async def test_a_window_as_a_page(closed: Operator) -> None:
 async def test_amounts_of_a_column_have_decimals_alike(operator: Operator) -> None:
     await a_scheme(operator)
     pay(operator)
-    operator.ledger.commit("alpha", "beta", 12_345_678_905)
+    operator.hub.commit("alpha", "beta", 12_345_678_905)
     await close(operator)
     rows = Page((await text_of(operator, f"{WINDOW}/report", "html"))[0]).rows
 
@@ -162,9 +162,9 @@ async def test_a_settlement_of_several_windows_and_fees(operator: Operator) -> N
     await operator.post("/settlementModels", fees)
     pay(operator)
     await close(operator)
-    operator.ledger.commit("alpha", "beta", 5 * UNIT, fee=3)
-    operator.ledger.commit("gamma", "gamma", 7)
-    operator.ledger.commit("gamma", "alpha", 0, fee=-2)
+    operator.hub.commit("alpha", "beta", 5 * UNIT, fee=3)
+    operator.hub.commit("gamma", "gamma", 7)
+    operator.hub.commit("gamma", "alpha", 0, fee=-2)
     await close(operator, 2)
     await settlement(operator, 1, 2)
 
@@ -224,7 +224,7 @@ async def test_windows_that_are_no_longer_kept(operator: Operator) -> None:
         pay(operator)
         await close(operator, number)
     await settlement(operator, 1, 2)
-    rows = operator.ledger._view("Hub").tables["settlement"]
+    rows = operator.hub.coordinator.tables["settlement"]
     for key in [key for key in rows if key == "window/000000000001" or key.startswith("content/1/")]:
         del rows[key]
 
@@ -240,7 +240,7 @@ async def test_windows_that_are_no_longer_kept(operator: Operator) -> None:
 async def test_a_report_that_does_not_add_up_says_so(closed: Operator) -> None:
     """Rows that were changed behind the ledger's back."""
     await settlement(closed)
-    coordinator = closed.ledger._view("Hub")
+    coordinator = closed.hub.coordinator
     rows = coordinator.tables["settlement"]
     (key,) = (key for key in rows if key.startswith("content/"))
     rows[key] = rows[key].replace(b'["alpha","",1000000,', b'["alpha","",1000007,')
@@ -278,7 +278,7 @@ async def test_what_is_not_there(closed: Operator, path: str, code: str, descrip
 
 async def test_a_window_that_retention_removes_while_it_is_read(closed: Operator) -> None:
     shown = await settlement(closed)
-    for view in closed.ledger.views:
+    for view in closed.hub.views:
         rows = view.tables.get("settlement", {})
         for key in [key for key in rows if key.startswith("content/")]:
             del rows[key]  # what the second read finds; the first was before

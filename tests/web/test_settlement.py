@@ -54,7 +54,7 @@ async def test_every_change_is_in_the_accounts_history_and_told_to_the_dfsp(oper
     await operator.post("/participants/beta/endpoints", body)
     await advance(operator, shown, "PS_TRANSFERS_RECORDED", "PS_TRANSFERS_RESERVED", "PS_TRANSFERS_COMMITTED")
 
-    rows = [row for _at, row in operator.ledger.history.rows if row["entryType"].startswith("SETTLEMENT_NET")]
+    rows = [row for _at, row in operator.ports.history.rows if row["entryType"].startswith("SETTLEMENT_NET")]
     moved = {(row["participant"], row["entryType"], row["change"] // UNIT) for row in rows}
     assert {
         ("beta", "SETTLEMENT_NET_RECIPIENT", 60),
@@ -64,7 +64,7 @@ async def test_every_change_is_in_the_accounts_history_and_told_to_the_dfsp(oper
         ("Hub", "SETTLEMENT_NET_RECIPIENT", -20),
         ("Hub", "SETTLEMENT_NET_SENDER", 80),
     } == moved
-    told = [row for topic, row in operator.ledger.published if topic == "events" and "changedDate" in row]
+    told = [row for row in operator.events() if "changedDate" in row]
     assert ["ops@beta.example"] == [row["email"] for row in told if row["participant"] == "beta"]
     assert 3 == len(told)
 
@@ -128,11 +128,11 @@ async def test_a_request_names_so_many_accounts_whoever_has_them(operator: Opera
 
     body = {"participants": [{**first, "accounts": accounts}, {**second, "accounts": accounts}]}
     assert 200 == (await operator.put("/v2/settlements/1", body)).status
-    del operator.ledger.asked["put-settlement"]
+    del operator.ports.arguments["put-settlement"]
     body["participants"].append(second)
     refused = "Generic validation error - All participants together must have less than or equal to 2000 accounts"
     assert (400, "3100", refused) == await error_of(operator, "PUT", "/settlements/1", body)
-    assert "put-settlement" not in operator.ledger.asked
+    assert "put-settlement" not in operator.ports.arguments
 
 
 async def test_the_cap_of_a_recipient_grows_where_it_has_no_room(operator: Operator) -> None:
@@ -143,7 +143,7 @@ async def test_the_cap_of_a_recipient_grows_where_it_has_no_room(operator: Opera
 
     limits = {one["name"]: one["limit"]["value"] for one in (await operator.get("/participants/limits")).json}
     assert {"alpha": 1000, "beta": 30, "gamma": 1000} == limits
-    adjusted = [row for topic, row in operator.ledger.published if topic == "events" and "before" in row]
+    adjusted = [row for row in operator.events() if "before" in row]
     assert (30 * UNIT, -30 * UNIT) == (adjusted[-1]["limit"], adjusted[-1]["before"])
 
 
@@ -170,13 +170,13 @@ async def test_an_abort_moves_back_what_was_moved_and_gives_the_windows_back(ope
 async def test_an_abort_overtakes_changes_that_are_under_way(operator: Operator) -> None:
     shown = await a_settlement(operator)
     await advance(operator, shown, "PS_TRANSFERS_RECORDED")
-    operator.ledger.held_back = []
+    operator.hub.hold_back("settlement")
 
     answer = await operator.put("/v2/settlements/1", step(shown, "PS_TRANSFERS_RESERVED"))
     assert 504 == answer.status
     assert "PS_TRANSFERS_RECORDED" == (await operator.get("/v2/settlements/1")).json["state"]
     assert 504 == (await operator.put("/v2/settlements/1", {"state": "ABORTED", "reason": "no"})).status
-    operator.ledger.release()
+    operator.hub.release()
     assert NET == await positions(operator)
     assert 0 == (await operator.account("HUB_MULTILATERAL_SETTLEMENT", "Hub"))["value"]
 
@@ -259,9 +259,9 @@ async def test_accounts_of_others(operator: Operator) -> None:
 
 async def test_no_answer_changes_nothing_about_the_change(operator: Operator) -> None:
     shown = await a_settlement(operator)
-    operator.ledger.loses_answer_to = "put-settlement"
+    operator.ports.loses_answer_to = "put-settlement"
     assert 504 == (await operator.put("/v2/settlements/1", step(shown, "PS_TRANSFERS_RECORDED"))).status
-    operator.ledger.loses_answer_to = None
+    operator.ports.loses_answer_to = None
 
     again = await operator.put("/v2/settlements/1", step(shown, "PS_TRANSFERS_RECORDED"))
     assert (200, "PS_TRANSFERS_RECORDED") == (again.status, again.json["state"])

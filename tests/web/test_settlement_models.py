@@ -28,12 +28,10 @@ async def held(operator: Operator, kind: str, currency: str = "USD") -> dict[str
 
 async def test_immediate_gross_moves_settlement_accounts_with_each_transfer(operator: Operator) -> None:
     await a_scheme_of(operator, {**GROSS, "name": "CGS", "autoPositionReset": False})
-    operator.ledger.commit("alpha", "beta", 100 * UNIT)
+    operator.hub.commit("alpha", "beta", 100 * UNIT)
     assert {"alpha": 0, "beta": 0, "gamma": 0} == await positions(operator)
     assert {"alpha": 100, "beta": -100, "gamma": 0} == await held(operator, "SETTLEMENT")
-    rows = [
-        (row["participant"], row["accountType"], row["change"] // UNIT) for _at, row in operator.ledger.history.rows
-    ]
+    rows = [(row["participant"], row["accountType"], row["change"] // UNIT) for _at, row in operator.ports.history.rows]
     assert [
         ("alpha", "POSITION", 100),
         ("alpha", "POSITION", -100),
@@ -52,7 +50,7 @@ async def test_immediate_gross_moves_settlement_accounts_with_each_transfer(oper
 async def test_pairs_are_netted_and_settled_each_for_itself(operator: Operator) -> None:
     await a_scheme_of(operator, {"settlementInterchange": "BILATERAL"})
     pay(operator)
-    operator.ledger.commit("beta", "alpha", 30 * UNIT)
+    operator.hub.commit("beta", "alpha", 30 * UNIT)
     await close(operator)
     shown = await settlement(operator)
 
@@ -162,8 +160,8 @@ async def test_a_default_by_pairs_leaves_what_it_cannot_settle_either(operator: 
 
 async def test_fees_are_settled_by_their_own_model(operator: Operator) -> None:
     await a_scheme_of(operator, {}, FEES)
-    operator.ledger.commit("alpha", "beta", 100 * UNIT, fee=2 * UNIT)
-    operator.ledger.commit("gamma", "beta", 10 * UNIT, fee=-UNIT)
+    operator.hub.commit("alpha", "beta", 100 * UNIT, fee=2 * UNIT)
+    operator.hub.commit("gamma", "beta", 10 * UNIT, fee=-UNIT)
     assert {"alpha": 2, "beta": -1, "gamma": -1} == await held(operator, "INTERCHANGE_FEE")
     assert {"alpha": 100, "beta": -110, "gamma": 10} == await positions(operator)
 

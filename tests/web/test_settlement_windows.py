@@ -52,7 +52,7 @@ async def test_closing_a_window_opens_the_next_and_holds_its_nets(operator: Oper
 async def test_a_window_waits_for_all_partitions(operator: Operator) -> None:
     await a_scheme(operator)
     pay(operator)
-    operator.ledger.held_back = []
+    operator.hub.hold_back("settlement")
 
     await close(operator)
     assert "PROCESSING" == (await operator.get("/v2/settlementWindows/1")).json["state"]
@@ -60,7 +60,7 @@ async def test_a_window_waits_for_all_partitions(operator: Operator) -> None:
     assert (2, "OPEN") == (opened["settlementWindowId"], opened["state"])
     pay(operator)  # into window 1 still, wherever the word has not come yet
     assert "Inapplicable windows 1" in (await operator.post("/v2/settlements", creation(1))).text
-    operator.ledger.release()
+    operator.hub.release()
     assert "CLOSED" == (await operator.get("/v2/settlementWindows/1")).json["state"]
     (held,) = (await operator.get("/v2/settlementWindows/1/nets")).json["content"]
     assert {name: 2 * net for name, net in NET.items()} == {
@@ -145,4 +145,4 @@ async def test_a_window_is_named_once(operator: Operator, again: object) -> None
     body["settlementWindows"].append({"id": again})
     refused = 'Generic validation error - "settlementWindows[2]" contains a duplicate value'
     assert (400, "3100", refused) == await error_of(operator, "POST", "/settlements", body)
-    assert "create-settlement" not in operator.ledger.asked
+    assert "create-settlement" not in operator.ports.arguments

@@ -24,14 +24,14 @@ async def booked(operator: Operator) -> Operator:
     await operator.currency()
     await operator.dfsp()
     for action, amount in (("recordFundsIn", 100), ("recordFundsOutPrepareReserve", "30.5")):
-        operator.ledger.now_ms += 60_000
+        operator.hub.now_ms += 60_000
         assert 202 == (await operator.funds(action, amount, str(uuid4()))).status
     return operator
 
 
 def go_on(operator: Operator, count: int) -> None:
     """So many lines more."""
-    rows = operator.ledger.history.rows
+    rows = operator.ports.history.rows
     at_ms, row = next(one for one in rows if one[1]["accountType"] == "SETTLEMENT")
     for number in range(3, 3 + count):
         rows.append((at_ms + 120_000, row | {"changeNumber": number, "change": 1, "value": -695_000 + number - 2}))
@@ -71,7 +71,7 @@ async def test_csv_is_whole_however_long(booked: Operator) -> None:
 
 
 async def test_a_page(booked: Operator) -> None:
-    booked.ledger.history.kept_from_ms = NOW_MS
+    booked.ports.history.kept_from_ms = NOW_MS
     async with booked.client.get(await path_of(booked), headers={"Accept": "text/html"}) as response:
         text, headers = await response.text(), response.headers
     rows = Page(text).rows
@@ -100,13 +100,13 @@ async def test_a_page_that_is_full_leads_to_the_rest(booked: Operator) -> None:
 async def test_what_cannot_be_read(booked: Operator, form: str) -> None:
     path = await path_of(booked, f"{PERIOD}&format={form}")
     for error, expected in ((LedgerUnavailableError(), (503, "2003")), (StatementTooLongError(), (400, "3100"))):
-        booked.ledger.history.fails_with = error
+        booked.ports.history.fails_with = error
         assert expected == (await booked.get(path)).error[:2]
 
 
 async def test_one_that_is_cut_short_is_not_taken_for_the_whole(booked: Operator) -> None:
     go_on(booked, 2 * LINES_MAX)
-    history = booked.ledger.history
+    history = booked.ports.history
     history.fails_from, history.fails_with = 2, StatementTooLongError()
 
     with pytest.raises(ClientPayloadError):

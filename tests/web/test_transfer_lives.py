@@ -69,7 +69,7 @@ async def test_a_transfer_to_oneself_expires(on_us: Exchange) -> None:
     on_us.heard()
     on_us.expire()
 
-    on_us.ledger.punctuate()
+    on_us.hub.punctuate()
 
     assert [error_callback(PAYER, "3303", "Transfer expired")] * 2 == on_us.heard(), "as payer and as payee"
     assert (0, 0) == await on_us.positions()

@@ -14,7 +14,7 @@ from aiohttp.web import Request, Response
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.kafka.ports import Recorder
-from clearinghub.messages import VERSION, encode
+from clearinghub.messages import encode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage
 from web.fspiop.bulk_schemas import (
     BulkTransferPrepare,
@@ -45,22 +45,20 @@ class BulkTransfersResource:
         headers = await self._rules.read(request)
         body = await read_json_body(request)
         bulk = bulk_transfer_prepare(body.parsed, self._currencies)
-        lines = bulk["individualTransfers"]
-        line: BulkPrepareMessage = {
-            "v": VERSION,
-            "kind": "bulk-prepare",
-            "id": bulk["bulkTransferId"],
-            "source": headers["fspiop-source"],
-            "destination": headers.get("fspiop-destination") or None,
-            "payer": bulk["payerFsp"],
-            "payee": bulk["payeeFsp"],
-            "expires_at_ms": date_time_ms(bulk["expiration"]),
-            "hash": body.hash,
-            "amounts": [ledger_amount(one["transferAmount"]["amount"]) for one in lines],
-            "hashes": [_line_hash(bulk, one) for one in lines],
-            "trace": trace_of(headers),
-        }
-        await self._recorder.record(PREPARE_TOPIC, bulk["payerFsp"], encode(line, orjson.dumps(bulk)))
+        items = bulk["individualTransfers"]
+        message = BulkPrepareMessage(
+            id=bulk["bulkTransferId"],
+            source=headers["fspiop-source"],
+            destination=headers.get("fspiop-destination") or None,
+            payer=bulk["payerFsp"],
+            payee=bulk["payeeFsp"],
+            expires_at_ms=date_time_ms(bulk["expiration"]),
+            hash=body.hash,
+            amounts=tuple(ledger_amount(item["transferAmount"]["amount"]) for item in items),
+            hashes=tuple(_item_hash(bulk, item) for item in items),
+            trace=trace_of(headers),
+        )
+        await self._recorder.record(PREPARE_TOPIC, bulk["payerFsp"], encode(message, orjson.dumps(bulk)))
         return Response(status=202)
 
     async def put_bulk(self, request: Request) -> Response:
@@ -71,10 +69,17 @@ class BulkTransfersResource:
         bulk = bulk_transfer_fulfil(body.parsed)
         completed = bulk.get("completedTimestamp")
         is_judged = completed is not None and not headers.get("fspiop-proxy")
-        line = _fulfil_line(bulk_id, "fulfil", headers, body.hash)
-        line["completed"] = completed
-        line["completed_ms"] = date_time_ms(completed) if completed is not None and is_judged else None
-        await self._record_fulfil(line, orjson.dumps(bulk))
+        message = BulkFulfilMessage(
+            id=bulk_id,
+            action="fulfil",
+            source=headers["fspiop-source"],
+            destination=headers.get("fspiop-destination") or None,
+            completed=completed,
+            completed_ms=date_time_ms(completed) if completed is not None and is_judged else None,
+            hash=body.hash,
+            trace=trace_of(headers),
+        )
+        await self._record_fulfil(message, orjson.dumps(bulk))
         return Response(status=200)
 
     async def put_bulk_error(self, request: Request) -> Response:
@@ -83,56 +88,40 @@ class BulkTransfersResource:
         bulk_id = check_path_id(request.match_info["ID"])
         body = await read_json_body(request)
         error = bulk_error(body.parsed)
-        await self._record_fulfil(_fulfil_line(bulk_id, "abort", headers, body.hash), orjson.dumps(error))
+        message = BulkFulfilMessage(
+            id=bulk_id,
+            action="abort",
+            source=headers["fspiop-source"],
+            destination=headers.get("fspiop-destination") or None,
+            hash=body.hash,
+            trace=trace_of(headers),
+        )
+        await self._record_fulfil(message, orjson.dumps(error))
         return Response(status=200)
 
     async def get_bulk(self, request: Request) -> Response:
         """GET /bulkTransfers/{ID}: a DFSP asks where a bulk stands; the answer is a callback."""
         headers = await self._rules.read(request)
         source = headers["fspiop-source"]
-        line: BulkGetMessage = {
-            "v": VERSION,
-            "kind": "bulk-get",
-            "id": check_path_id(request.match_info["ID"]),
-            "source": source,
-            "trace": trace_of(headers),
-            "hops": 0,
-        }
-        await self._recorder.record(FULFIL_TOPIC, source, encode(line))
+        message = BulkGetMessage(id=check_path_id(request.match_info["ID"]), source=source, trace=trace_of(headers))
+        await self._recorder.record(FULFIL_TOPIC, source, encode(message))
         return Response(status=202)
 
-    async def _record_fulfil(self, line: BulkFulfilMessage, body: bytes) -> None:
-        await self._recorder.record(FULFIL_TOPIC, line["destination"] or line["source"], encode(line, body))
+    async def _record_fulfil(self, message: BulkFulfilMessage, body: bytes) -> None:
+        await self._recorder.record(FULFIL_TOPIC, message.destination or message.source, encode(message, body))
 
 
-def _line_hash(bulk: BulkTransferPrepare, line: IndividualTransfer) -> str:
-    """The hash of the POST /transfers that the line would be, in the reference's order of keys (protocol 8.1)."""
+def _item_hash(bulk: BulkTransferPrepare, item: IndividualTransfer) -> str:
+    """The hash of the POST /transfers that the item would be, in the reference's order of keys (protocol 8.1)."""
     transfer: dict[str, Any] = {
-        "transferId": line["transferId"],
+        "transferId": item["transferId"],
         "payerFsp": bulk["payerFsp"],
         "payeeFsp": bulk["payeeFsp"],
-        "amount": line["transferAmount"],
-        "ilpPacket": line["ilpPacket"],
-        "condition": line["condition"],
+        "amount": item["transferAmount"],
+        "ilpPacket": item["ilpPacket"],
+        "condition": item["condition"],
         "expiration": bulk["expiration"],
     }
-    if "extensionList" in line:
-        transfer["extensionList"] = line["extensionList"]
+    if "extensionList" in item:
+        transfer["extensionList"] = item["extensionList"]
     return body_hash(transfer)
-
-
-def _fulfil_line(bulk_id: str, action: str, headers: dict[str, str], message_hash: str) -> BulkFulfilMessage:
-    """What both answers to a bulk have in common."""
-    return {
-        "v": VERSION,
-        "kind": "bulk-fulfil",
-        "id": bulk_id,
-        "action": action,
-        "source": headers["fspiop-source"],
-        "destination": headers.get("fspiop-destination") or None,
-        "completed": None,
-        "completed_ms": None,
-        "hash": message_hash,
-        "trace": trace_of(headers),
-        "hops": 0,
-    }

@@ -85,7 +85,7 @@ class PartiesResource:
     async def get_participant(self, request: Request) -> Response:
         """GET /participants/{Type}/{ID}: which FSP has the party?
 
-        What is no identifier is refused here: the reference says nothing more of it (protocol 6.2, HUB).
+        What is no identifier is refused here: the reference says nothing more of it (protocol 6.2).
         """
         headers = await self._rules.read(request)
         line = self._line(request, headers)

@@ -14,7 +14,8 @@ from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.kafka.ports import Recorder
-from clearinghub.messages import VERSION, FulfilMessage, GetMessage, PrepareMessage, encode
+from clearinghub.messages import encode
+from clearinghub.messages.transfers import FulfilMessage, GetMessage, PrepareMessage
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
 from web.fspiop.schemas import (
     check_path_id,
@@ -59,23 +60,21 @@ class TransfersResource:
         body = await read_json_body(request)
         transfer = transfer_prepare(body.parsed, self._currencies)
         payer = transfer["payerFsp"]
-        line: PrepareMessage = {
-            "v": VERSION,
-            "kind": "prepare",
-            "id": transfer["transferId"],
-            "source": headers["fspiop-source"],
-            "payer": payer,
-            "payee": transfer["payeeFsp"],
-            "amount": ledger_amount(transfer["amount"]["amount"]),
-            "currency": transfer["amount"]["currency"],
-            "condition": transfer["condition"],
-            "expires_at_ms": date_time_ms(transfer["expiration"]),
-            "hash": body.hash,
-            "extensions": transfer.get("extensionList"),
-            "headers": forwarded_headers(headers),
-            "trace": trace_of(headers),
-        }
-        await self._recorder.record("prepare", payer, encode(line, body.raw))
+        message = PrepareMessage(
+            id=transfer["transferId"],
+            source=headers["fspiop-source"],
+            payer=payer,
+            payee=transfer["payeeFsp"],
+            amount=ledger_amount(transfer["amount"]["amount"]),
+            currency=transfer["amount"]["currency"],
+            condition=transfer["condition"],
+            expires_at_ms=date_time_ms(transfer["expiration"]),
+            hash=body.hash,
+            extensions=transfer.get("extensionList"),
+            headers=forwarded_headers(headers),
+            trace=trace_of(headers),
+        )
+        await self._recorder.record("prepare", payer, encode(message, body.raw))
         return Response(status=202)
 
     async def put_transfer(self, request: Request) -> Response:
@@ -87,11 +86,19 @@ class TransfersResource:
         completed = transfer.get("completedTimestamp")
         if completed is not None and not headers.get("fspiop-proxy"):
             self._check_completed(date_time_ms(completed))
-        line = _fulfil_line(transfer_id, _ACTIONS.get(transfer["transferState"], _COMMIT), headers, body.hash)
-        line["fulfilment"] = transfer.get("fulfilment")
-        line["completed"] = completed
-        line["extensions"] = transfer.get("extensionList")
-        await self._record_fulfil(line, body.raw)
+        message = FulfilMessage(
+            id=transfer_id,
+            action=_ACTIONS.get(transfer["transferState"], _COMMIT),
+            source=headers["fspiop-source"],
+            destination=headers.get("fspiop-destination") or None,
+            fulfilment=transfer.get("fulfilment"),
+            completed=completed,
+            hash=body.hash,
+            extensions=transfer.get("extensionList"),
+            headers=forwarded_headers(headers),
+            trace=trace_of(headers),
+        )
+        await self._record_fulfil(message, body.raw)
         return Response(status=200)
 
     async def put_transfer_error(self, request: Request) -> Response:
@@ -100,27 +107,31 @@ class TransfersResource:
         transfer_id = check_path_id(request.match_info["ID"])
         body = await read_json_body(request)
         error = error_information(body.parsed)
-        line = _fulfil_line(transfer_id, "abort", headers, body.hash)
-        line["error_code"] = error["errorCode"]
-        line["error_description"] = error["errorDescription"]
-        line["extensions"] = error.get("extensionList")
-        await self._record_fulfil(line, body.raw)
+        message = FulfilMessage(
+            id=transfer_id,
+            action="abort",
+            source=headers["fspiop-source"],
+            destination=headers.get("fspiop-destination") or None,
+            error_code=error["errorCode"],
+            error_description=error["errorDescription"],
+            hash=body.hash,
+            extensions=error.get("extensionList"),
+            headers=forwarded_headers(headers),
+            trace=trace_of(headers),
+        )
+        await self._record_fulfil(message, body.raw)
         return Response(status=200)
 
     async def get_transfer(self, request: Request) -> Response:
         """GET /transfers/{ID}: a DFSP asks where a transfer stands; the answer is a callback."""
         headers = await self._rules.read(request)
         source = headers["fspiop-source"]
-        line: GetMessage = {
-            "v": VERSION,
-            "kind": "get",
-            "id": check_path_id(request.match_info["ID"]),
-            "source": source,
-            "headers": forwarded_headers(headers),
-            "trace": trace_of(headers),
-            "hops": 0,
-        }
-        await self._recorder.record("lookup", source, encode(line))
+        message = GetMessage(
+            id=check_path_id(request.match_info["ID"]),
+            source=source,
+            trace=trace_of(headers),
+        )
+        await self._recorder.record("lookup", source, encode(message))
         return Response(status=202)
 
     async def patch_transfer(self, request: Request) -> Response:
@@ -136,26 +147,5 @@ class TransfersResource:
         if completed_ms < now_ms - self._completed_age_ms_max:
             raise ApiError(_TOO_OLD)
 
-    async def _record_fulfil(self, line: FulfilMessage, raw: bytes) -> None:
-        await self._recorder.record("fulfil", line["destination"] or line["source"], encode(line, raw))
-
-
-def _fulfil_line(transfer_id: str, action: str, headers: Mapping[str, str], body_hash: str) -> FulfilMessage:
-    """What all answers to a transfer have in common."""
-    return {
-        "v": VERSION,
-        "kind": "fulfil",
-        "id": transfer_id,
-        "action": action,
-        "source": headers["fspiop-source"],
-        "destination": headers.get("fspiop-destination") or None,
-        "fulfilment": None,
-        "completed": None,
-        "error_code": None,
-        "error_description": None,
-        "hash": body_hash,
-        "extensions": None,
-        "headers": forwarded_headers(headers),
-        "trace": trace_of(headers),
-        "hops": 0,
-    }
+    async def _record_fulfil(self, message: FulfilMessage, raw: bytes) -> None:
+        await self._recorder.record("fulfil", message.destination or message.source, encode(message, raw))

@@ -103,8 +103,8 @@ class Bulk:
     """One bulk. Times are milliseconds since 1970; all its lines expire with it.
 
     `history` lists every state with its time, oldest first. `transfer_ids` are those of its lines, as the payer listed
-    them; none if the bulk was refused as a whole. A line whose id was taken already is no transfer of this bulk:
-    `taken` has its place in that list, and its error. The hashes tell a repeated message from a changed one.
+    them; none if the bulk was refused as a whole. A line whose id was consumed_ids already is no transfer of this bulk:
+    `consumed_ids` has its place in that list, and its error. The hashes tell a repeated message from a changed one.
     """
 
     bulk_id: str
@@ -114,7 +114,7 @@ class Bulk:
     history: tuple[tuple[BulkState, int], ...]
     prepare_hash: str
     transfer_ids: tuple[str, ...] = ()
-    taken: tuple[tuple[int, ErrorInformation], ...] = ()
+    consumed_ids: tuple[tuple[int, ErrorInformation], ...] = ()
     tally: Tally = Tally()
     fulfil_hash: str | None = None
     error_hash: str | None = None

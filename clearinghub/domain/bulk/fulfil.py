@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, TypeAlias
 
+import msgspec
+
 from clearinghub.domain.bulk.bulk import Bulk, BulkState, BulkStep
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.transfers.fulfil import Action, FulfilRequest, told_error
@@ -63,14 +65,17 @@ class BulkFulfilRequest:
     error: ErrorInformation | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LineResult:
-    """What the payee says of one line."""
+class ItemResult(
+    msgspec.Struct,
+    frozen=True,
+    rename={"transfer_id": "transferId", "error": "errorInformation", "extensions": "extensionList"},
+):
+    """The payee's answer to one item of a bulk, named as on the wire: a fulfilment, or an error that aborts it."""
 
     transfer_id: str
-    fulfilment: str | None
-    error: ErrorInformation | None
-    extensions: object
+    fulfilment: str | None = None
+    error: ErrorInformation | None = None
+    extensions: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +105,14 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
+class Aborting:
     """Abort every line that is pending, with `error`, then `close`."""
 
     bulk: Bulk
     error: ErrorInformation
 
 
-BulkFulfilOutcome: TypeAlias = Refused | Resent | Ignored | Answered | GivenUp
+BulkFulfilOutcome: TypeAlias = Refused | Resent | Ignored | Answered | Aborting
 
 
 def decide_bulk_fulfil(
@@ -130,9 +135,9 @@ def decide_bulk_fulfil(
     bulk = replace(stored, error_hash=request.hash) if is_abort else replace(stored, fulfil_hash=request.hash)
     rejections = _rejections(request, stored, policy, now_ms)
     if rejections:
-        return GivenUp(_begin_abort(bulk, now_ms), _joined(rejections))
+        return Aborting(_begin_abort(bulk, now_ms), _joined(rejections))
     if is_abort:
-        return GivenUp(_begin_abort(bulk, now_ms), told_error(request.error))
+        return Aborting(_begin_abort(bulk, now_ms), told_error(request.error))
     return Answered(bulk.step(BulkStep.ANSWER, now_ms))
 
 
@@ -143,8 +148,8 @@ def decide_bulk_timeout(stored: Bulk | None, now_ms: int) -> Bulk | None:
     return stored.step(BulkStep.EXPIRE, now_ms)
 
 
-def line_request(bulk: Bulk, result: LineResult, completed: str | None, message_hash: str) -> FulfilRequest:
-    """A line's answer as the PUT /transfers/{ID} that it would be: an error aborts, anything else must fulfil."""
+def item_request(bulk: Bulk, result: ItemResult, completed: str | None, message_hash: str) -> FulfilRequest:
+    """An item's answer as the PUT /transfers/{ID} that it would be: an error aborts, anything else must fulfil."""
     return FulfilRequest(
         transfer_id=result.transfer_id,
         action=Action.COMMIT if result.error is None else Action.ABORT,

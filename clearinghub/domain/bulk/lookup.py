@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+import msgspec
 
 from clearinghub.domain.bulk.bulk import Bulk
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
@@ -51,31 +53,31 @@ def decide_bulk_get(stored: Bulk | None, requester: str, *, requester_exists: bo
 
 
 @dataclass(frozen=True, slots=True)
-class LineView:
+class ItemView:
     """One line as it is shown; `was_sent`: the payee knows of it."""
 
     result: dict[str, object]
     was_sent: bool
 
 
-def line_view(line: Transfer) -> LineView:
+def item_view(line: Transfer) -> ItemView:
     """How a transfer of the bulk stands: its fulfilment, or its error, or neither while it is pending."""
     was_sent = was_accepted(line)
     result: dict[str, object] = {"transferId": line.transfer_id}
     if line.error is not None:
         # A refusal's extensions are the payer's own; with a thousand lines they would outgrow any message.
-        error = line.error if was_sent else replace(line.error, extensions=None)
-        return LineView(result | error.as_json(), was_sent)
+        error = line.error if was_sent else msgspec.structs.replace(line.error, extensions=None)
+        return ItemView(result | error.as_json(), was_sent)
     if line.fulfilment is not None:
         result["fulfilment"] = line.fulfilment
     if line.fulfil_extensions is not None:
         result["extensionList"] = line.fulfil_extensions
-    return LineView(result, was_sent)
+    return ItemView(result, was_sent)
 
 
-def taken_view(transfer_id: str, error: ErrorInformation) -> LineView:
+def consumed_id_view(transfer_id: str, error: ErrorInformation) -> ItemView:
     """A line whose id was taken already."""
-    return LineView({"transferId": transfer_id} | error.as_json(), was_sent=False)
+    return ItemView({"transferId": transfer_id} | error.as_json(), was_sent=False)
 
 
 def was_accepted(line: Transfer) -> bool:
@@ -83,7 +85,7 @@ def was_accepted(line: Transfer) -> bool:
     return any(state is State.RESERVED for state, _at_ms in line.history)
 
 
-def bulk_body(bulk: Bulk, lines: Iterable[LineView], *, for_payee: bool) -> dict[str, object]:
+def bulk_body(bulk: Bulk, lines: Iterable[ItemView], *, for_payee: bool) -> dict[str, object]:
     """The body of a PUT that tells where a bulk stands. The payee is shown the lines that it was sent, no others."""
     body: dict[str, object] = {}
     finished_at_ms = bulk.finished_at_ms

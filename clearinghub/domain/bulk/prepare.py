@@ -66,7 +66,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Modified:
-    """Another body under an ID that is taken: tell the sender; the original is unaffected."""
+    """Another body under an ID that is consumed_ids: tell the sender; the original is unaffected."""
 
     rejection: Rejection = _MODIFIED
 
@@ -120,13 +120,13 @@ def close_prepare(bulk: Bulk, outcomes: Sequence[PrepareOutcome], now_ms: int) -
     ACCEPTED if any line was: the others are not known to the payee. Else it is over, REJECTED.
     """
     assert len(outcomes) == len(bulk.transfer_ids)
-    taken = tuple(
+    consumed_ids = tuple(
         (place, _LINE_MODIFIED if isinstance(outcome, LineModified) else _LINE_REPEATED)
         for place, outcome in enumerate(outcomes)
         if isinstance(outcome, LineModified | LineResent | LineIgnored)
     )
     accepted = sum(isinstance(outcome, Reserved) for outcome in outcomes)
-    counted = replace(bulk, taken=taken, tally=Tally(refused=len(outcomes) - accepted, pending=accepted))
+    counted = replace(bulk, consumed_ids=consumed_ids, tally=Tally(refused=len(outcomes) - accepted, pending=accepted))
     if accepted:
         return counted.step(BulkStep.ACCEPT, now_ms)
     return counted.step(BulkStep.REFUSE, now_ms).step(BulkStep.FINISH, now_ms)

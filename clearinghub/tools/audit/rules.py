@@ -18,12 +18,12 @@ class Rule(Enum):
     )
     ASKED_FOR = (
         "asked-for",
-        "Every change belongs to a transfer or to funds that were asked for, or is an initial position.",
+        "Every change belongs to a transfer or to funds that were requested, or is an initial position.",
     )
     ONE_END = ("one-final-state", "A transfer has at most one final state.")
     AS_ASKED = (
         "final-as-asked",
-        "A final state names the payer, payee, amount and currency that were asked for.",
+        "A final state names the payer, payee, amount and currency that were requested.",
     )
     ANSWERED = ("committed-as-answered", "A COMMITTED transfer was answered by its payee with a fulfil.")
     COMMITTED = (

@@ -9,7 +9,7 @@ import pytest
 
 from agents.alarms import ADJUSTMENT, BREACH
 from agents.context import LedgerContext
-from agents.transfers.prepare import make_on_prepare
+from agents.handlers import make_handlers
 from clearinghub.callbacks.notification import ALARM_RESOURCE, Notification
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.messages import VERSION, encode
@@ -30,7 +30,7 @@ class Payer:
         self.ledger.done("adjust-limit", currency="USD", net_debit_cap=1_000 * UNIT, alarm_percent=5)
         self._prepares = Offsets("prepare", self.view.partition)
         participants = FakeParticipants({"payee": PAYEE})
-        self._on_prepare = make_on_prepare(LedgerContext("Hub", participants))
+        self._on_prepare = make_handlers(LedgerContext("Hub", participants))["prepare"]
 
     @property
     def view(self) -> MemoryView:

@@ -1,4 +1,4 @@
-"""Runs of the benchmarks as they are measured, made up."""
+"""Invented benchmark results for the tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_ERRORS = dict.fromkeys(
 
 
 def figures(**changes: Any) -> Figures:
-    """1,000 transfers in 10 s, all well."""
+    """Return figures of 1,000 transfers in 10 s without an error, with `changes`."""
     well: dict[str, Any] = {
         "rate": 0,
         "concurrency": 10,
@@ -33,7 +33,7 @@ def figures(**changes: Any) -> Figures:
 
 
 def measured(scenario: str, cpu_s: float = 1.0, **changes: Any) -> Measured:
-    """A scenario with so much CPU of the ledger's; other changes are the figures', or the measurement's."""
+    """Return a scenario whose ledger used `cpu_s`; `changes` are fields of the figures or of the measurement."""
     memory = Memory(start_mb=90, end_mb=100, max_mb=101, slope_mb_per_min=0.1)
     own = {key: changes.pop(key) for key in ("part", "accepted_before", "refusals", "window") if key in changes}
     window = Window(
@@ -52,12 +52,12 @@ def measured(scenario: str, cpu_s: float = 1.0, **changes: Any) -> Measured:
 
 
 def run_of(*runs: Measured, books: Books | None = None) -> Run:
-    """A run of these."""
+    """Return a run with these scenarios."""
     return Run(facts={"cores": "2"}, measured=list(runs), samples=[], books=books)
 
 
 def books(**changes: Any) -> Books:
-    """Right ones."""
+    """Return books without a fault, with `changes`."""
     right: dict[str, Any] = {
         "ok": True,
         "broken": [],

@@ -1,4 +1,4 @@
-"""What the generator prints is read: its figures, its seconds, and every error by its code."""
+"""The generator is built and its output is read: figures, seconds, and every error by its code."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bench.generator.provision import party_number
-from bench.load.errors import BenchError
-from bench.load.generator import SOURCE, Target, build_generator, command_of, kind_of, read_figures, read_series
+from bench.load import BenchError
+from bench.load.generator import SOURCE, Target, build_generator, command_of, error_kind, read_figures, read_series
 from bench.load.scenarios import Choice, chosen_scenarios
 
-# A line of the generator's -out, shortened where it only repeats itself.
+# A report of the generator's -out, shortened where it only repeats itself.
 REPORT = {
     "label": "open-200",
     "mode": "open",
@@ -70,13 +70,13 @@ def test_closed_loop_has_no_schedule() -> None:
 
 
 @pytest.mark.parametrize("output", ["", "preflight ok", "{}", "[1]"])
-def test_what_is_no_report_is_said(output: str) -> None:
+def test_output_without_a_report_is_an_error(output: str) -> None:
     with pytest.raises(BenchError, match="cannot be read"):
         read_figures(output)
 
 
 @pytest.mark.parametrize(
-    ("line", "kind"),
+    ("entry", "kind"),
     [
         ('POST 503 {"errorInformation":{"errorCode":"2003"}}', "POST 503"),
         ('POST error: Post "http://127.0.0.1:4000/transfers": EOF', "POST without an answer"),
@@ -90,11 +90,11 @@ def test_what_is_no_report_is_said(output: str) -> None:
         ("http: superfluous response.WriteHeader call", None),
     ],
 )
-def test_errors_by_code(line: str, kind: str | None) -> None:
-    assert kind == kind_of(line + "\n")
+def test_errors_by_code(entry: str, kind: str | None) -> None:
+    assert kind == error_kind(entry + "\n")
 
 
-def test_seconds_are_read_and_half_a_line_is_not(tmp_path: Path) -> None:
+def test_seconds_are_read_without_an_incomplete_last_one(tmp_path: Path) -> None:
     second = {
         "at_s": 1.5,
         "completed": 3,
@@ -110,16 +110,16 @@ def test_seconds_are_read_and_half_a_line_is_not(tmp_path: Path) -> None:
     assert [] == read_series(tmp_path / "none")
 
 
-def test_the_command_says_load_and_whom_to_watch(tmp_path: Path) -> None:
+def test_the_command_has_load_and_processes_to_watch(tmp_path: Path) -> None:
     (hot,) = chosen_scenarios(["hot"], Choice(duration_s=60))
     target = Target("http://a", "http://b", "127.0.0.1:1", {"ledger": [7, 8], "kafka": [9], "callbacks": []})
 
     command = command_of(Path("loadgen"), hot, 0.0, target, tmp_path)
 
-    told = dict(zip(command[1::2], command[2::2], strict=True))
-    assert ("300", "0", "0.7", "60") == (told["-c"], told["-rate"], told["-hot"], told["-duration"])
-    assert ("http://a", "http://b") == (told["-hub"], told["-hub-put"])
-    assert "ledger=7+8,kafka=9" == told["-pids"]
+    options = dict(zip(command[1::2], command[2::2], strict=True))
+    assert ("300", "0", "0.7", "60") == (options["-c"], options["-rate"], options["-hot"], options["-duration"])
+    assert ("http://a", "http://b") == (options["-hub"], options["-hub-put"])
+    assert "ledger=7+8,kafka=9" == options["-pids"]
 
 
 def test_a_missing_compiler_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

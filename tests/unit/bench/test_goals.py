@@ -1,4 +1,4 @@
-"""Each goal is met, missed or not judged by what was measured, on both sides of its bound."""
+"""Each goal is met, missed or not judged, on both sides of its bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report shows what was measured, in Markdown that holds together, and its plots are pictures."""
+"""The report has the measured figures in well-formed Markdown, and the plots are image files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_nothing_completed_has_no_cost_and_is_shown(tmp_path: Path) -> None:
     assert {"latency.png", "cpu.png"} == set(draw(run, tmp_path))
 
 
-def test_the_best_rate_is_a_closed_loop_behind_the_warm_up() -> None:
+def test_the_best_rate_is_that_of_a_closed_loop_after_the_warm_up() -> None:
     assert 100.0 == best_of(whole_run().measured)
     assert best_of([measured("open-5", rate=5)]) is None
 
@@ -71,8 +71,8 @@ def test_tables_have_as_many_cells_as_heads() -> None:
     tables = [block.splitlines() for block in blocks if block.startswith("|")]
 
     assert len(tables) > 6
-    for lines in tables:
-        assert 1 == len({line.count(" | ") for line in lines[:1] + lines[2:]}), lines
+    for rows in tables:
+        assert 1 == len({row.count(" | ") for row in rows[:1] + rows[2:]}), rows
 
 
 def test_results_survive_their_file() -> None:

@@ -1,4 +1,4 @@
-"""Samples become what was used between two times; processes are counted with all that belongs to them."""
+"""What processes used between two times is computed from samples; children and threads count."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def test_a_role_that_comes_later_counts_from_nothing() -> None:
 
 def test_memory_grows_by_the_second_half() -> None:
     warming = [sample(at, 0, 50.0 + 10 * at) for at in range(10)]
-    flat_behind_it = [sample(at, 0, 140.0) for at in range(10, 21)]
+    flat_afterwards = [sample(at, 0, 140.0) for at in range(10, 21)]
     growing = [sample(at, 0, 140.0 + (at - 10)) for at in range(10, 21)]
 
-    flat = memory_of(warming + flat_behind_it, "ledger")
+    flat = memory_of(warming + flat_afterwards, "ledger")
     grown = memory_of(warming + growing, "ledger")
 
     assert flat is not None

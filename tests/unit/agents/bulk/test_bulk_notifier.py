@@ -6,10 +6,12 @@ import pytest
 
 from agents.bulk.notify import BULK_ERROR, BulkNotifier
 from agents.context import LedgerContext
+from agents.turn import Turn
 from clearinghub.callbacks.failure import failure_callback
 from clearinghub.callbacks.notification import Failure, Notification
 from clearinghub.callbacks.reason import Reason, ReasonCode
 from tests.fakes import FakeParticipants, MemoryView, Offsets
+from tests.property.bulk_world import prepare_body
 
 
 def posted(*, fsp_in_bulk_paths: bool = False) -> Notification:
@@ -17,7 +19,8 @@ def posted(*, fsp_in_bulk_paths: bool = False) -> Notification:
     view = MemoryView()
     context = LedgerContext("Hub", FakeParticipants(), fsp_in_bulk_paths=fsp_in_bulk_paths)
     record = Offsets("bulk-prepare", 0).record(b"", 1_700_000_000_000)
-    BulkNotifier(record, view, "b-1", None, context).post("payee", "payer", b"{}")
+    turn = Turn(record, view, context, None, record.timestamp_ms)
+    BulkNotifier(turn, "b-1").post("payee", "payer", prepare_body("b-1", [("t-1", 1)]))
     [emitted] = view.take()
     return Notification.parse(emitted.value)
 

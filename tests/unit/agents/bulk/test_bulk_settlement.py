@@ -7,16 +7,16 @@ import json
 import orjson
 import pytest
 
-from agents.bulk.fulfil import make_on_bulk_fulfil
-from agents.bulk.prepare import make_on_bulk_prepare
 from agents.context import LedgerContext
+from agents.handlers import make_handlers
 from clearinghub.domain.bulk.bulk import BulkState
 from clearinghub.domain.participants.participant import Account, Participant, SettlementModel
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE, FeeRule
 from clearinghub.domain.settlement.netting import GROSS, NET, Net, NettingGroup, Party
 from clearinghub.domain.transfers.transfer import State
-from clearinghub.messages import decode_fields, encode
+from clearinghub.messages import decode, decode_fields, encode
+from clearinghub.messages.bulk import encode_body
 from sandbox.ilp import Payment, encode_base64url, encode_packet
 from tables.bulks import BULKS
 from tables.nets import NetKey, nets_of
@@ -25,7 +25,7 @@ from tables.positions import POSITIONS, position_key
 from tables.scheme import KEY, SCHEME, SchemeCopy
 from tables.transfers import TRANSFERS
 from tests.fakes import FakeParticipants, MemoryView, Offsets
-from tests.property.bulk_world import Post, Put, record_of
+from tests.property.bulk_world import Post, Put, prepare_body, record_of
 from tests.unit.domain.samples import NOW_MS
 
 CGS = SettlementModel(
@@ -58,7 +58,7 @@ class Payer:
         known = {name: Participant(1, name, True, 0, accounts=accounts) for name in ("payer", "payee")}
         context = LedgerContext("Hub", FakeParticipants(known), fee_rules=rules)
         self.view = MemoryView()
-        self._prepare, self._fulfil = make_on_bulk_prepare(context), make_on_bulk_fulfil(context)
+        self._handlers = make_handlers(context)
         self.view.put(PARTICIPANTS, "payer", known["payer"])
         for number, kind in enumerate(kinds, start=1):
             row = Position("payer", "USD", kind, number, net_debit_cap=1_000, active=True)
@@ -73,16 +73,10 @@ class Payer:
 
     def pay(self, packets: dict[str, str] | None = None) -> None:
         """The bulk, and the payee's answer to it: the last line fails."""
-        _topic, value = record_of(POST)
-        line, body = decode_fields(value)
-        content = orjson.loads(body)
-        for one in content["individualTransfers"]:
-            one["ilpPacket"] = (packets or {}).get(one["transferId"], "nonsense")
-        for handler, sent in (
-            (self._prepare, encode(line, orjson.dumps(content))),
-            (self._fulfil, record_of(PUT)[1]),
-        ):
-            for _step in handler(Offsets("bulk").record(sent, NOW_MS), self.view) or ():
+        message, _body = decode(record_of(POST)[1])
+        body = encode_body(prepare_body(POST.bulk_id, POST.lines, packets or {}))
+        for topic, sent in (("bulk-prepare", encode(message, body)), record_of(PUT)):
+            for _step in self._handlers[topic](Offsets(topic).record(sent, NOW_MS), self.view) or ():
                 pass
 
     def value(self, kind: str) -> int:

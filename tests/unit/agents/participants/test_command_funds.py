@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from clearinghub.domain.transfers.transfer import State
+from clearinghub.messages import decode
+from clearinghub.messages.transfers import CreditMessage
 from tables.transfers import TRANSFERS
 from tests.unit.agents.commands import Ledger, funded_ledger, funds
 
@@ -18,20 +20,17 @@ def funded() -> Ledger:
 
 def test_funds_in(funded: Ledger) -> None:
     assert [("SETTLEMENT", -1_000_000, -1_000_000, "in-1", "RECORD_FUNDS_IN")] == funded.movements()
-    assert [
-        {
-            "v": 1,
-            "kind": "credit",
-            "id": "in-1",
-            "participant": "Hub",
-            "currency": "USD",
-            "account_type": "HUB_RECONCILIATION",
-            "change": 1_000_000,
-            "entry": "RECORD_FUNDS_IN",
-            "window": None,
-            "trace": "00-trace",
-        }
-    ] == [one.line for one in funded.view.on("credit")]
+    credit = CreditMessage(
+        id="in-1",
+        participant="Hub",
+        currency="USD",
+        account_type="HUB_RECONCILIATION",
+        change=1_000_000,
+        entry="RECORD_FUNDS_IN",
+        window=None,
+        trace="00-trace",
+    )
+    assert [credit] == [decode(one.value)[0] for one in funded.view.on("credit")]
     assert ["Hub"] == [one.key for one in funded.view.on("credit")]
     assert ["in-1"] == [one.key for one in funded.view.on("transfers")]
     assert State.COMMITTED is funded.view.rows(TRANSFERS)["in-1"].state

@@ -11,7 +11,7 @@ from typing import Any
 from clearinghub.domain.settlement.window import WindowState
 from clearinghub.engine.record import TableSpec
 from tests.fakes import MemoryView
-from tests.property.settlement_world import DFSPS, PARTITIONS, SettlementWorld
+from tests.property.settlement_world import DFSPS, SettlementWorld
 
 MANY = int(os.environ.get("CLOSING_TRANSFERS", "3000"))
 FEW = 300
@@ -43,20 +43,21 @@ class CountingView(MemoryView):
 
 def closing(transfers: int) -> tuple[Counter[str], float]:
     """What closing a window of so many transfers does, and how long it takes in seconds."""
-    views = [CountingView(number, PARTITIONS) for number in range(PARTITIONS)]
-    world = SettlementWorld(views=list(views))
+    world = SettlementWorld(make_view=CountingView)
+    views = [view for view in world.hub.views if isinstance(view, CountingView)]
     for number in range(transfers):
         payer, payee = DFSPS[number % 4], DFSPS[(number + 1 + number // 4 % 3) % 4]
         world.pay(payer, payee, 1 + number % 100, "USD")
-        world.drain()
+        world.deliver_all()
         if number % FORGET_EVERY == 0:
             for view in views:
                 view.tables.get("transfers", {}).clear()
+            world.hub.written.clear()
     for view in views:
         view.done.clear()
     began = time.perf_counter()
     world.command("close-window", window=1, reason="r")
-    world.drain()
+    world.deliver_all()
     took_s = time.perf_counter() - began
     (window,) = (one for one in world.windows() if one.window_id == 1)
     assert (WindowState.CLOSED, transfers) == (window.state, window.contents[0].transfers)

@@ -28,13 +28,13 @@ def a_settlement_that_moves() -> SettlementWorld:
     """Its recipient is asked to give up its claim, and has not answered."""
     world = SettlementWorld()
     world.pay("alpha", "beta", 5, "USD")
-    world.drain()
+    world.deliver_all()
     world.command("close-window", window=1, reason="closed")
-    world.drain()
+    world.deliver_all()
     world.command("create-settlement", model="USDNET", reason="r", windows=[1])
     for state in ("PS_TRANSFERS_RECORDED", "PS_TRANSFERS_RESERVED"):
-        world.drain()
-        world.replies.clear()
+        world.deliver_all()
+        world.clear_replies()
         put(world, [asked(one.participant_id, one.account_id, state) for one in world.settlements()[0].lines])
     assert [] == world.replies
     return world
@@ -47,9 +47,9 @@ def put(world: SettlementWorld, accounts: list[dict[str, Any]]) -> None:
 def test_of_a_line_that_was_taken_only_its_account_waits() -> None:
     world = a_settlement_that_moves()
 
-    (held,) = world.views[0].get(WAITING, waiting_key(1)) or []
+    (held,) = world.hub.coordinator.get(WAITING, waiting_key(1)) or []
     assert [{"participant_id", "account_id", "error"}] * 2 == [set(one) for one in held["touched"]]
-    world.drain()
+    world.deliver_all()
     assert [None, None] == [one["error"] for one in world.replies[-1]["result"]["touched"]]
 
 
@@ -62,14 +62,14 @@ def test_what_waits_is_bounded_by_its_size() -> None:
     for _ in range(20):
         put(world, [again, *refused])
     assert {"2005"} == {one["error"]["code"] for one in world.replies}
-    row = world.views[0].tables["settlement"][waiting_key(1)]
+    row = world.hub.coordinator.tables["settlement"][waiting_key(1)]
     assert WAITING_BYTES_MAX // 2 < len(row) <= WAITING_BYTES_MAX
     before = world.settlements()[0]
     put(world, [{**again, "reason": "too much"}, *refused])
     assert before == world.settlements()[0], "a refusal changes nothing"
     busy = len(world.replies)
 
-    world.drain()
+    world.deliver_all()
     answers = world.replies[busy:]
     assert 20 + 1 + 1 == busy + len(answers)
     assert all(one["error"] is None for one in answers)

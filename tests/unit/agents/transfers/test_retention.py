@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from agents.posting import store_transfer
-from agents.transfers.timeout import make_bulk_retention_punctuator, make_retention_punctuator
+from agents.transfers.retention import make_bulk_retention_punctuator, make_retention_punctuator
 from clearinghub.domain.bulk.bulk import Bulk, BulkState, Tally
 from clearinghub.domain.transfers.transfer import State
 from tables.bulks import BULKS

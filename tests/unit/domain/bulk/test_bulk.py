@@ -16,7 +16,7 @@ from clearinghub.domain.bulk.bulk import (
     Tally,
 )
 from clearinghub.domain.bulk.fulfil import close, decide_bulk_timeout
-from clearinghub.domain.bulk.lookup import line_view
+from clearinghub.domain.bulk.lookup import item_view
 from clearinghub.domain.bulk.prepare import close_prepare
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.fulfil import Action, FulfilRequest, Refused, decide_fulfil
@@ -99,7 +99,7 @@ def test_a_line_whose_id_is_taken_keeps_its_error_in_the_bulk(outcome: Modified 
     closed = close_prepare(pending, [outcome], NOW_MS)
 
     detail = "" if isinstance(outcome, Modified) else " - Individual transfer prepare duplicate"
-    assert ((0, ErrorInformation("3106", f"Modified request{detail}")),) == closed.taken
+    assert ((0, ErrorInformation("3106", f"Modified request{detail}")),) == closed.consumed_ids
     assert (BulkState.REJECTED, Tally(refused=1)) == (closed.state, closed.tally)
 
 
@@ -125,8 +125,8 @@ def test_a_line_is_moved_by_its_own_bulk_s_answer_alone(of_line: str | None, of_
 def test_a_refused_line_s_extensions_are_not_told() -> None:
     error = ErrorInformation("4001", "text", {"extension": [{"key": "k", "value": "v"}]})
 
-    refused = line_view(transfer(State.ABORTED_REJECTED, error=error))
-    aborted = line_view(transfer(State.ABORTED_ERROR, error=error))
+    refused = item_view(transfer(State.ABORTED_REJECTED, error=error))
+    aborted = item_view(transfer(State.ABORTED_ERROR, error=error))
 
     assert not refused.was_sent
     assert {"errorCode": "4001", "errorDescription": "text"} == refused.result["errorInformation"]
@@ -137,7 +137,7 @@ def test_a_refused_line_s_extensions_are_not_told() -> None:
 def test_rows_come_back_from_their_bytes() -> None:
     row = replace(
         bulk(BulkState.COMPLETED),
-        taken=((1, ErrorInformation("3106", "Modified request")),),
+        consumed_ids=((1, ErrorInformation("3106", "Modified request")),),
         tally=Tally(1, 2, 3, 4, 5),
         fulfil_hash="f",
         error_hash="e",
