@@ -16,11 +16,11 @@ class Batch:
     the markers of transactions, so `end` may be higher than the last offset plus one. `epoch` counts assignments: a
     batch fetched under an earlier assignment is void.
 
-    A batch that no round has taken yet grows by what is fetched next. Otherwise each fetch would become a round, and
-    each round costs a transaction.
+    A batch grows by what is fetched next, until a round begins with it (`is_closed`). Otherwise each fetch would become
+    a round, and each round costs a transaction.
     """
 
-    __slots__ = ("begin", "end", "epoch", "partition", "records", "taken", "topic")
+    __slots__ = ("begin", "end", "epoch", "is_closed", "partition", "records", "topic")
 
     def __init__(
         self, topic: str, partition: int, epoch: int, begin: int, end: int, records: list[ConsumerRecord[bytes, bytes]]
@@ -32,14 +32,14 @@ class Batch:
         self.begin = begin
         self.end = end
         self.records = records
-        self.taken = False
+        self.is_closed = False
 
     def join(self, begin: int, end: int, records: list[ConsumerRecord[bytes, bytes]]) -> bool:
-        """Append records fetched next. Return False if a round has taken the batch, or if records are missing between.
+        """Append records fetched next. Return False if the batch is closed, or if records are missing between.
 
         `begin` and `end` are the positions before and after the records.
         """
-        if self.taken or begin != self.end:
+        if self.is_closed or begin != self.end:
             return False
         self.records.extend(records)
         self.end = end

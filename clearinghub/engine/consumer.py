@@ -46,7 +46,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.epoch = 0
         self._client: AIOKafkaConsumer | None = None
-        self._waiting: dict[TP, Batch] = {}  # the last batch of each input; a round may have taken it
+        self._waiting: dict[TP, Batch] = {}  # the last batch of each input, closed or not
         self._paused: set[TP] = set()  # inputs whose waiting batch is full
         self._fetching: asyncio.Task[Any] | None = None
         self.seek_offsets: dict[TP, int] = {}  # where each input was when the assignment began
@@ -194,13 +194,13 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     def _resume_paused(self) -> None:
         for tp, waiting in [(tp, self._waiting[tp]) for tp in self._paused]:
-            if waiting.taken or len(waiting.records) < self.app.engine_config.backlog_max(tp.topic) // 2:
+            if waiting.is_closed or len(waiting.records) < self.app.engine_config.backlog_max(tp.topic) // 2:
                 self._paused.discard(tp)
                 self.client.resume(TopicPartition(*tp))
 
     def backlog(self) -> dict[TP, int]:
         """Return, by input partition, how many fetched records wait for a round."""
-        return {tp: len(batch.records) for tp, batch in self._waiting.items() if not batch.taken}
+        return {tp: len(batch.records) for tp, batch in self._waiting.items() if not batch.is_closed}
 
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
         return ConsumerMessage(
@@ -324,7 +324,7 @@ class GroupListener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        """Give up all partitions of this worker: a rebalance has begun, and the group has not decided yet."""
+        """Close all partitions of this worker: a rebalance has begun, and the group has not decided yet."""
         self._consumer.app.on_rebalance_start()
         await self._consumer.on_partitions_revoked(ensure_TPset(revoked))
         # Faust does so only for an app with transactions; other apps must not commit offsets of partitions lost.

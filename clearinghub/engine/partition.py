@@ -200,7 +200,7 @@ class Partition:
         """Take a round's records from the inbox, in the inputs' order, and let their handlers decide.
 
         Returns:
-            The number of records taken.
+            The number of records decided.
         """
         count = 0
         for topic, batches in self._inbox.items():
@@ -218,9 +218,9 @@ class Partition:
         return count
 
     def _room(self, topic: str, count: int, pending: PendingChanges, *, is_first: bool) -> int:
-        """Return how many records of an input may be taken next. Of a heavy input it is one or none, first always one.
+        """Return how many records of an input may come next. Of a heavy input it is one or none, first always one.
 
-        `count` is the number of records that the round has taken; `is_first` says that none of them is of this input.
+        `count` is the number of records in the round so far; `is_first` says that none of them is of this input.
         """
         room = self._config.round_records_max - count
         if topic not in self._heavy:
@@ -232,7 +232,7 @@ class Partition:
         batch = batches[0]
         if len(batch.records) > count_max:
             return batch.split(count_max)
-        batch.taken = True
+        batch.is_closed = True
         return batches.popleft()
 
     def _advance(self, topic: str, batch: Batch) -> None:

@@ -36,7 +36,7 @@ STALE_AFTER_MS: Final = TOMBSTONES_KEPT_MS // 2  # the other half is for reading
 TRANSACTION_MARKERS: Final = 1  # offsets that the marker of a transaction takes after its last record
 
 
-class TooFarBehindError(Exception):
+class StandbyLagError(Exception):
     """A standby has not caught up for half a day: its changelog may have dropped tombstones that it has not read."""
 
 
@@ -114,12 +114,12 @@ class ChangelogReader:
         """Apply one fetch to a standby's copies, and write a checkpoint to those that are caught up.
 
         Raises:
-            TooFarBehindError: the copies can no longer be trusted. A new reader deletes those that it must.
+            StandbyLagError: the copies can no longer be trusted. A new reader deletes those that it must.
             StoredFormatError: a row cannot be decoded.
         """
         waited_ms = self._wall_ms() - self._ends_fetched_ms
         if waited_ms > STALE_AFTER_MS:
-            raise TooFarBehindError(f"the changelogs' ends were fetched {waited_ms} ms ago")
+            raise StandbyLagError(f"the changelogs' ends were fetched {waited_ms} ms ago")
         await self._read_once(timeout_ms)
         await self._write_checkpoints()
         if not self._lagging and waited_ms >= STANDBY_CHECKPOINT_INTERVAL_MS:

@@ -98,7 +98,7 @@ class CallbacksApp(EngineApp):
 
         Where an agent has failed nothing is taken any more: behind the rest of its batch it would count as settled.
         """
-        batch.taken = True
+        batch.is_closed = True
         if batch.epoch != self.consumer.epoch or self.failed.is_set():
             return
         records = [

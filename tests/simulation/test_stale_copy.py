@@ -21,7 +21,7 @@ from clearinghub.engine.recovery import (
     STANDBY_AGAIN_S,
     STANDBY_CHECKPOINT_INTERVAL_MS,
     ChangelogReader,
-    TooFarBehindError,
+    StandbyLagError,
 )
 from clearinghub.engine.store import TableChanges
 from tests.simulation.disk import Disk, SimulatedStore, SimulatedTable
@@ -198,7 +198,7 @@ def test_a_standby_that_could_not_read_for_half_a_day_reads_no_further(standby: 
     standby.follow(1)
     standby.copy.now_ms += STALE_AFTER_MS + 1
 
-    with pytest.raises(TooFarBehindError):
+    with pytest.raises(StandbyLagError):
         standby.follow(1)
     assert standby.checkpoint_ms is None
 
