@@ -24,7 +24,7 @@ from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.view import CompactedView, decode_worker_url
 from clearinghub.ports import LedgerUnavailableError
 from tables.codec import decode_position, decode_transfer
-from tables.parties import decode_entries
+from tables.parties import PARTIES
 from tables.settlements import content_key, settlement_key, window_key
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ class HttpLedgerReader:
         """Return a page of a partition's parties after the key `after`, in the order of keys; empty at the end."""
         page = await self._query(partition, f"parties?after={quote(after, safe='')}")
         pairs = (orjson.loads(pair) for pair in page.splitlines())
-        return [(key, decode_entries(orjson.dumps(row))) for key, row in pairs]
+        return [(key, PARTIES.decode(orjson.dumps(row)).entries) for key, row in pairs]
 
     async def last_windows(self) -> list[Window]:
         """Return windows, newest first, as many as fit into one answer."""

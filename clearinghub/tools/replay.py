@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import orjson
 import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from msgspec import UNSET
 from rich.console import Console
 from rich.table import Table
 
@@ -22,7 +22,7 @@ from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.broker import on_running_broker
 from clearinghub.kafka.recorder import KafkaRecorder
-from clearinghub.messages import MalformedMessageError, decode_fields
+from clearinghub.messages import DeadLetterMessage, MalformedMessageError, NotificationMessage, decode_as
 from clearinghub.tools.command_line import EXIT_OK, App
 from clearinghub.tools.options import whole
 
@@ -57,11 +57,11 @@ async def replay(
     recorder = KafkaRecorder(settings)
     await recorder.start()
     try:
-        async for about, value in given_up(settings):
-            name = str(about.get("receiver", ""))
-            if about.get("timestampMs", 0) < since_ms or (receiver and name != receiver):
+        async for letter, value in given_up(settings):
+            name = str(letter.receiver)
+            if letter.timestamp_ms < since_ms or (receiver and name != receiver):
                 continue
-            counts[name, str(about.get("error"))] += 1
+            counts[name, letter.error] += 1
             if not dry_run:
                 await recorder.record("notification", name, value)
     finally:
@@ -70,7 +70,7 @@ async def replay(
     return EXIT_OK
 
 
-async def given_up(settings: Settings) -> AsyncIterator[tuple[dict[str, Any], bytes]]:
+async def given_up(settings: Settings) -> AsyncIterator[tuple[DeadLetterMessage, bytes]]:
     """Every dead letter that is a callback, with what is known of it, up to the topic's present end."""
     place = TopicPartition(settings.topic("dead-letter"), 0)
     consumer = AIOKafkaConsumer(
@@ -93,17 +93,16 @@ async def given_up(settings: Settings) -> AsyncIterator[tuple[dict[str, Any], by
         await consumer.stop()
 
 
-def _callback(value: bytes) -> tuple[dict[str, Any], bytes] | None:
-    """What is known of a dead letter and the record it holds, if that is a callback that was given up."""
-    line, separator, held = value.partition(b"\n")
+def _callback(value: bytes) -> tuple[DeadLetterMessage, bytes] | None:
+    """Return a dead letter and the callback in it, or None if it holds no callback that was given up."""
     try:
-        about = orjson.loads(line)
-        if not separator or about.get("topic") != "notification" or "receiver" not in about:
+        letter, record = decode_as(DeadLetterMessage, value)
+        if letter.topic != "notification" or letter.receiver is UNSET:
             return None
-        decode_fields(held)
-    except (orjson.JSONDecodeError, MalformedMessageError, AttributeError):
+        decode_as(NotificationMessage, record)
+    except MalformedMessageError:
         return None
-    return about, held
+    return letter, record
 
 
 def _show(counted: Counter[tuple[str, str]], *, dry_run: bool) -> None:
