@@ -7,7 +7,7 @@ an answer over HTTP, its docstring names the status and FSPIOP's error code (web
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from clearinghub.domain.participants.participant import Participant, ParticipantDirectory
 from clearinghub.domain.participants.position import Position
@@ -17,6 +17,7 @@ from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
+from clearinghub.messages.commands import Command, Result
 
 
 class RecorderUnavailableError(Exception):
@@ -69,8 +70,8 @@ class Recorder(Protocol):
 class CommandClient(Protocol):
     """Sends commands to the ledger and waits for their answers."""
 
-    async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
-        """Let the ledger run a command, and return the command's result in JSON types.
+    async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
+        """Run a command on the partition of `participant` and return its result.
 
         Raises:
             CommandRejectedError: the ledger refused.
