@@ -276,7 +276,7 @@ def _record_funds(command: _Command, outcome: FundsOutcome, entry_type: str) -> 
             trace=command.trace,
         )
         command.view.emit("credit", command.args["hub_name"], encode(credit))
-    return {"state": transfer.state.label, "reason": None if transfer.error is None else transfer.error.description}
+    return {"state": transfer.state.value, "reason": None if transfer.error is None else transfer.error.description}
 
 
 COMMANDS: Final[Mapping[str, Callable[[_Command], _Answer]]] = {

@@ -23,9 +23,10 @@ from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.view import CompactedView, decode_worker_url
 from clearinghub.ports import LedgerUnavailableError
-from tables.codec import decode_position, decode_transfer
+from tables.codec import decode_position
 from tables.parties import decode_entries
 from tables.settlements import content_key, settlement_key, window_key
+from tables.transfers import TRANSFERS
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +76,7 @@ class HttpLedgerReader:
         for _attempt in range(ATTEMPTS):
             row = await self._ask(partition, f"transfers/{quote(transfer_id, safe='')}")
             if row is not None:
-                return decode_transfer(row) if row else None
+                return TRANSFERS.decode(row) if row else None
             await asyncio.sleep(ATTEMPT_PAUSE_S)
         raise LedgerUnavailableError(f"partition {partition}")
 
