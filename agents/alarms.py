@@ -13,13 +13,13 @@ from typing import Final
 import orjson
 
 from agents.turn import Turn
-from clearinghub.callbacks.notification import ALARM_RESOURCE
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.participants.endpoints import ALARM_URL_TYPE
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.threshold import ThresholdBreach, decide_adjustment, decide_breach
 from clearinghub.domain.time import timestamp_text
 from clearinghub.messages import VERSION, NotificationMessage, encode
+from clearinghub.messages.callbacks import ALARM_RESOURCE
 from tables.participants import PARTICIPANTS
 
 BREACH: Final = "position-threshold-breach"
@@ -76,21 +76,19 @@ def _emit(turn: Turn, event_type: str, participant: str, event: dict[str, object
 
 
 def _notify(turn: Turn, breach: ThresholdBreach, body: bytes) -> None:
-    message: NotificationMessage = {
-        "v": VERSION,
-        "kind": "notification",
-        "notification_id": f"{turn.place}-alarm",
-        "id": f"{BREACH}-{breach.currency}",  # an order of its own: no payment's callback waits for an alarm
-        "receiver": breach.participant,
-        "source": turn.hub_name,
-        "method": "POST",
-        "resource": ALARM_RESOURCE,
-        "endpoint": ALARM_URL_TYPE,
-        "path": "/",
-        "variables": {},
-        "headers": {},
-        "trace": turn.trace,
-    }
+    message = NotificationMessage(
+        notification_id=f"{turn.place}-alarm",
+        id=f"{BREACH}-{breach.currency}",  # an order of its own: no payment's callback waits for an alarm
+        receiver=breach.participant,
+        source=turn.hub_name,
+        method="POST",
+        resource=ALARM_RESOURCE,
+        endpoint=ALARM_URL_TYPE,
+        path="/",
+        variables={},
+        headers={},
+        trace=turn.trace,
+    )
     turn.view.emit_to_partition("notification", turn.view.partition, breach.participant, encode(message, body))
 
 

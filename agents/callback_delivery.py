@@ -71,8 +71,8 @@ class NotificationAgent:
             self._tracker.add(partition, record.offset, behind)
             self._give_up(record, partition, str(error))
             return
-        if self._deliverer.full(notification.queue):
-            await self._deliverer.room(notification.queue)
+        if self._deliverer.full(notification.message.queue):
+            await self._deliverer.room(notification.message.queue)
         self._tracker.add(partition, record.offset, behind)
         settled = self._deliverer.submit(notification)
         settled.add_done_callback(partial(self._settled, partition, record.offset))

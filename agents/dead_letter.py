@@ -6,13 +6,23 @@ import structlog
 
 from agents.bulk.notify import BulkNotifier
 from agents.context import LedgerContext
-from agents.notify import AgreementNotifier, TransferNotifier
-from agents.parties.notify import tell_of_failure
+from agents.notify import TransferNotifier
+from agents.parties.notify import notify_of_failure
+from agents.quotes.notify import AgreementNotifier
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.messages import VERSION, MalformedMessageError, ReplyMessage, decode, decode_fields, encode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage
+from clearinghub.messages.parties import (
+    OracleAnswerMessage,
+    PartyBatchMessage,
+    PartyImportMessage,
+    PartyMessage,
+    PartyPartDoneMessage,
+    PartyPartMessage,
+)
+from clearinghub.messages.quotes import AgreementMessage
 from clearinghub.messages.transfers import FulfilMessage, GetMessage, PrepareMessage
 
 log = structlog.get_logger(__name__)
@@ -30,7 +40,7 @@ def make_on_poison_record(context: LedgerContext) -> Handler:
         try:
             message, _body = decode(record.value)
         except MalformedMessageError:
-            _notify_untyped(record, view, context)
+            _notify_untyped(record, view)
             return
         turn = Turn(record, view, context, message.trace, record.timestamp_ms)
         log.error("record-dead-lettered", kind=type(message).__name__, trace=message.trace)
@@ -39,28 +49,38 @@ def make_on_poison_record(context: LedgerContext) -> Handler:
                 TransferNotifier(turn, message.id).error(message.source, ErrorInformation.of(_FAILED))
             case BulkPrepareMessage() | BulkFulfilMessage() | BulkGetMessage():
                 BulkNotifier(turn, message.id).error(message.source, ErrorInformation.of(_FAILED))
+            case AgreementMessage():
+                AgreementNotifier(turn, message).error(ErrorInformation.of(_FAILED))
+            case (
+                PartyMessage()
+                | PartyBatchMessage()
+                | PartyPartMessage()
+                | PartyPartDoneMessage()
+                | OracleAnswerMessage()
+            ):
+                notify_of_failure(turn, message, ErrorInformation.of(_FAILED))
+            case PartyImportMessage():
+                _reply(view, message.correlation_id, message.reply_to)
             case _:
                 pass  # written by the ledger itself: no sender waits for anything
 
     return on_poison_record
 
 
-def _notify_untyped(record: Record, view: View, context: LedgerContext) -> None:
+def _notify_untyped(record: Record, view: View) -> None:
     fields, _body = decode_fields(record.value)
     log.error("record-dead-lettered", kind=fields["kind"], trace=fields.get("trace"))
-    turn = Turn(record, view, context, fields.get("trace"), record.timestamp_ms)
-    if fields["kind"] == "agreement":
-        notifier = AgreementNotifier(turn, fields["resource"], fields["id"], 0)
-        notifier.error(fields["source"], ErrorInformation.of(_FAILED))
-    elif record.topic == "party" and fields["kind"] != "party-import":
-        tell_of_failure(turn, fields, ErrorInformation.of(_FAILED))
-    elif fields["kind"] in ("command", "party-import"):
-        reply: ReplyMessage = {
-            "v": VERSION,
-            "kind": "reply",
-            "correlation_id": fields["correlation_id"],
-            "reply_to": fields["reply_to"],
-            "result": None,
-            "error": {"code": _FAILED.code, "description": _FAILED.description, "status": _FAILED.status},
-        }
-        view.emit("reply", fields["reply_to"], encode(reply))
+    if fields["kind"] == "command":
+        _reply(view, fields["correlation_id"], fields["reply_to"])
+
+
+def _reply(view: View, correlation_id: str, reply_to: str) -> None:
+    reply: ReplyMessage = {
+        "v": VERSION,
+        "kind": "reply",
+        "correlation_id": correlation_id,
+        "reply_to": reply_to,
+        "result": None,
+        "error": {"code": _FAILED.code, "description": _FAILED.description, "status": _FAILED.status},
+    }
+    view.emit("reply", reply_to, encode(reply))

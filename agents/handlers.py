@@ -12,10 +12,10 @@ from agents.bulk.fulfil import on_bulk_fulfil, on_bulk_get, on_bulk_timeout
 from agents.bulk.prepare import on_bulk_prepare
 from agents.context import LedgerContext
 from agents.participants.command import on_command
-from agents.parties.batch import make_batch_handlers
-from agents.parties.party import make_on_party
-from agents.parties.party_import import make_on_import
-from agents.quotes.agreement import make_on_agreement
+from agents.parties.batch import on_batch, on_part, on_part_done
+from agents.parties.party import on_oracle_answer, on_party
+from agents.parties.party_import import on_import
+from agents.quotes.agreement import on_agreement
 from agents.settlement.netting import take_marker
 from agents.settlement.settlement import make_on_settlement
 from agents.transfers.credit import on_credit
@@ -28,6 +28,15 @@ from clearinghub.engine.config import Input
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.messages import Message, decode, decode_fields
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage, BulkTimeoutMessage
+from clearinghub.messages.parties import (
+    OracleAnswerMessage,
+    PartyBatchMessage,
+    PartyImportMessage,
+    PartyMessage,
+    PartyPartDoneMessage,
+    PartyPartMessage,
+)
+from clearinghub.messages.quotes import AgreementMessage
 from clearinghub.messages.transfers import CreditMessage, FulfilMessage, GetMessage, PrepareMessage, TimeoutMessage
 
 # What decides one kind of message. A generator lets others work between its steps (see engine/record.py).
@@ -74,12 +83,17 @@ INPUT_TOPICS: Final = (
     ),
     InputTopic("prepare", {PrepareMessage: on_prepare}),
     InputTopic("bulk-prepare", {BulkPrepareMessage: on_bulk_prepare}, is_heavy=True),
-    InputTopic("agreement", make_on_agreement),
+    InputTopic("agreement", {AgreementMessage: on_agreement}),
     InputTopic(
         "party",
-        lambda context: make_on_party(
-            context, {**make_batch_handlers(context), "party-import": make_on_import(context)}
-        ),
+        {
+            PartyMessage: on_party,
+            PartyBatchMessage: on_batch,
+            PartyPartMessage: on_part,
+            PartyPartDoneMessage: on_part_done,
+            PartyImportMessage: on_import,
+            OracleAnswerMessage: on_oracle_answer,
+        },
     ),
 )
 

@@ -9,9 +9,8 @@ import orjson
 
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorInformation
-from clearinghub.domain.quotes.agreement import ENDPOINTS, Action, Message
-from clearinghub.domain.quotes.stored_quote import StoredAnswer
-from clearinghub.messages import VERSION, FailureMessage, NotificationMessage, encode
+from clearinghub.messages import FailureMessage, NotificationMessage, encode
+from clearinghub.messages.callbacks import Method
 
 TRANSFER_POST: Final = "FSPIOP_CALLBACK_URL_TRANSFER_POST"
 TRANSFER_PUT: Final = "FSPIOP_CALLBACK_URL_TRANSFER_PUT"
@@ -32,7 +31,7 @@ class Notifier:
         self,
         receiver: str,
         source: str,
-        method: str,
+        method: Method,
         endpoint: str,
         path: str,
         *,
@@ -44,25 +43,21 @@ class Notifier:
     ) -> None:
         """Emit one callback; the arguments are the fields of `NotificationMessage`."""
         turn = self._turn
-        message: NotificationMessage = {
-            "v": VERSION,
-            "kind": "notification",
-            "notification_id": f"{turn.place}-{self._count}",
-            "id": self._subject,
-            "receiver": receiver,
-            "source": source,
-            "method": method,
-            "resource": self._resource,
-            "endpoint": endpoint,
-            "path": path,
-            "variables": variables,
-            "headers": headers,
-            "trace": turn.trace,
-        }
-        if failure is not None:
-            message["failure"] = failure
-        if deliver_by_ms is not None:
-            message["deliver_by_ms"] = deliver_by_ms
+        message = NotificationMessage(
+            notification_id=f"{turn.place}-{self._count}",
+            id=self._subject,
+            receiver=receiver,
+            source=source,
+            method=method,
+            resource=self._resource,
+            endpoint=endpoint,
+            path=path,
+            variables=variables,
+            headers=headers,
+            trace=turn.trace,
+            failure=failure,
+            deliver_by_ms=deliver_by_ms,
+        )
         self._count += 1
         turn.view.emit_to_partition("notification", turn.view.partition, receiver, encode(message, body))
 
@@ -75,7 +70,7 @@ class TransferNotifier(Notifier):
         self._variables = {"transferId": transfer_id}
 
     def forward(
-        self, receiver: str, source: str, method: str, endpoint: str, headers: dict[str, str], body: bytes
+        self, receiver: str, source: str, method: Method, endpoint: str, headers: dict[str, str], body: bytes
     ) -> None:
         """Forward a DFSP's message with its own headers, signature and bytes (protocol 1.7)."""
         self._send(receiver, source, method, endpoint, headers, body)
@@ -85,13 +80,13 @@ class TransferNotifier(Notifier):
 
         After any other failure the transfer expires: the payee may have received the prepare after all.
         """
-        failure: FailureMessage = {
-            "receiver": source,
-            "endpoint": TRANSFER_ERROR,
-            "path": _PATHS[TRANSFER_ERROR].format(self._subject),
-            "variables": self._variables,
-            "no_endpoint_only": True,
-        }
+        failure = FailureMessage(
+            receiver=source,
+            endpoint=TRANSFER_ERROR,
+            path=_PATHS[TRANSFER_ERROR].format(self._subject),
+            variables=self._variables,
+            no_endpoint_only=True,
+        )
         self._send(payee, source, "POST", TRANSFER_POST, headers, body, failure)
 
     def put(self, receiver: str, body: dict[str, object]) -> None:
@@ -114,7 +109,7 @@ class TransferNotifier(Notifier):
         self,
         receiver: str,
         source: str,
-        method: str,
+        method: Method,
         endpoint: str,
         headers: dict[str, str],
         body: bytes,
@@ -134,68 +129,4 @@ class TransferNotifier(Notifier):
         )
 
 
-class AgreementNotifier(Notifier):
-    """The callbacks of what is agreed before a transfer (protocol 7): one endpoint type for each resource, a base URL.
-
-    A forwarded message has no use from `deliver_by_ms` (milliseconds since 1970) on: then its sender is notified, and
-    repeats it or gives up. The hub's own errors have no such end.
-    """
-
-    def __init__(self, turn: Turn, resource: str, subject: str, deliver_by_ms: int) -> None:
-        super().__init__(turn, resource, subject)
-        self._deliver_by_ms = deliver_by_ms
-        self._endpoint = ENDPOINTS[resource]
-        self._path = f"/{resource}/{subject}"
-
-    def forward(self, message: Message, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Forward a DFSP's message; its sender is notified if it cannot be delivered, unless it is an error."""
-        failure: FailureMessage = {
-            "receiver": message.source,
-            "endpoint": self._endpoint,
-            "path": f"{self._path}/error",
-            "variables": {},
-        }
-        self.send(
-            message.destination,
-            message.source,
-            _METHODS[message.action],
-            self._endpoint,
-            path,
-            variables={},
-            headers=headers,
-            body=body,
-            deliver_by_ms=self._deliver_by_ms,
-            failure=None if message.action is Action.FAIL else failure,
-        )
-
-    def answer(self, receiver: str, source: str, answer: StoredAnswer) -> None:
-        """Send a stored answer again, with the headers it came with."""
-        path = self._path if answer.action is Action.ANSWER else f"{self._path}/error"
-        self.send(
-            receiver,
-            source,
-            "PUT",
-            self._endpoint,
-            path,
-            variables={},
-            headers=answer.headers,
-            body=answer.body,
-            deliver_by_ms=self._deliver_by_ms,
-        )
-
-    def error(self, receiver: str, error: ErrorInformation) -> None:
-        """Send the hub's own PUT .../error."""
-        self.send(
-            receiver,
-            self._turn.hub_name,
-            "PUT",
-            self._endpoint,
-            f"{self._path}/error",
-            variables={},
-            headers={},
-            body=orjson.dumps(error.as_json()),
-        )
-
-
-_METHODS: Final = {Action.ASK: "POST", Action.LOOK: "GET", Action.ANSWER: "PUT", Action.FAIL: "PUT"}
 _PATHS: Final = {TRANSFER_POST: "/transfers", TRANSFER_PUT: "/transfers/{}", TRANSFER_ERROR: "/transfers/{}/error"}

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from clearinghub.security.algorithms import PublicKey
+from clearinghub.security.key_files import new_key
 from clearinghub.security.signature import HEADER, Signer, Verifier
-from clearinghub.tools.keys import new_key
 
 ROUNDS: Final = 20
 CALLS: Final = 50

@@ -1,28 +1,25 @@
-"""Table `parties`, the built-in oracle: type/identifier -> the FSPs that have the party, on the key's partition."""
+"""Table `parties`, the built-in oracle: type/identifier -> RegisteredParty, on the key's partition."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
-import orjson
+from clearinghub.domain.parties.party import Entries, RegisteredParty
+from clearinghub.engine.record import TableSpec, View, row_table
 
-from clearinghub.domain.parties.party import Entries, PartyEntry
-from clearinghub.engine.record import TableSpec
-
-PARTIES_VERSION = 1
+PARTIES: Final[TableSpec[RegisteredParty]] = row_table("parties", RegisteredParty)
 
 
-def encode_entries(row: Entries) -> bytes:
-    """An identifier's row as bytes."""
-    return orjson.dumps([PARTIES_VERSION, *([one.fsp, one.sub_id, one.currency] for one in row)])
+def entries_of(view: View, key: str) -> Entries:
+    """Return the entries of an identifier, none if it is not registered."""
+    row = view.get(PARTIES, key)
+    return () if row is None else row.entries
 
 
-def decode_entries(data: bytes) -> Entries:
-    """The entries in a row's bytes. Raises ValueError for a shape of another version."""
-    row: list[Any] = orjson.loads(data)
-    if row[0] != PARTIES_VERSION:
-        raise ValueError(f"parties row of version {row[0]!r}")
-    return tuple(PartyEntry(*one) for one in row[1:])
-
-
-PARTIES: TableSpec[Entries] = TableSpec("parties", encode_entries, decode_entries)
+def put_entries(view: View, key: str, entries: Entries) -> None:
+    """Store the entries of an identifier; without entries the row is deleted."""
+    assert len(set(entries)) == len(entries), f"{key} has an entry twice"
+    if entries:
+        view.put(PARTIES, key, RegisteredParty(entries))
+    else:
+        view.delete(PARTIES, key)

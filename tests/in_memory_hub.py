@@ -15,7 +15,7 @@ from aiohttp.web import Application
 from agents.context import LedgerContext
 from agents.posting import move_account
 from agents.settlement.netting import book_commit
-from clearinghub.callbacks.oracles.question import OracleAnswer, OracleQuestion
+from clearinghub.callbacks.oracles.http_client import OracleAnswer, OracleQuestion
 from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.participants.position import Position
@@ -219,7 +219,7 @@ class InMemoryHub(FakeRecorder):
         """Answer a question to an oracle as the role `callbacks` does, with the next of `oracle_answers`."""
         question = OracleQuestion.parse(one.value)
         self.questions.append(question)
-        self._append(Emitted("party", question.reply_key, question.answered(self.oracle_answers.pop(0))))
+        self._append(Emitted("party", question.message.reply_key, question.answered(self.oracle_answers.pop(0))))
 
     # -- what came of it
 

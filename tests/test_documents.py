@@ -65,7 +65,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def cited(word: str) -> Iterator[tuple[str, str]]:
-    """Every number that is cited behind the word, with where."""
+    """Every number that is cited after the word, and the file."""
     pattern = re.compile(rf"\b{word} {NUMBERS}(?![\w.]*[a-z])")
     for path in CITING:
         if path == Path(__file__):
@@ -147,7 +147,7 @@ def test_every_target_of_make_that_is_named_is_there() -> None:
 
 
 def test_every_command_that_is_named_is_there() -> None:
-    told = subprocess.run(
+    usage = subprocess.run(
         [sys.executable, "-m", "clearinghub", "--help"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
     named = {
@@ -159,7 +159,7 @@ def test_every_command_that_is_named_is_there() -> None:
     }
 
     assert len(named) > 10
-    assert [] == sorted(pair for pair in named if not re.search(rf"\b{pair[1]}\b", told))
+    assert [] == sorted(pair for pair in named if not re.search(rf"\b{pair[1]}\b", usage))
 
 
 def test_the_readme_is_short() -> None:

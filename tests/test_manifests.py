@@ -11,8 +11,9 @@ import pytest
 import yaml
 from pydantic import AliasChoices
 
-from clearinghub.__main__ import ROLE_ENTRIES, TOOL_ENTRIES
 from clearinghub.config import Settings
+from clearinghub.roles.start import ROLE_ENTRIES
+from clearinghub.tools.cli import TOOLS
 
 FOLDER = Path(__file__).resolve().parents[1] / "deploy/k8s"
 FILES = sorted(path.name for path in FOLDER.glob("*.yaml") if path.name != "kustomization.yaml")
@@ -70,7 +71,7 @@ def test_every_container_plays_a_role_and_is_probed_where_it_listens() -> None:
         ports = {port["name"] for port in container["ports"]}
         probes = [container[name]["httpGet"] for name in ("readinessProbe", "livenessProbe") if name in container]
 
-        assert container["args"][0] in {*ROLE_ENTRIES, *TOOL_ENTRIES}
+        assert container["args"][0] in {*ROLE_ENTRIES, *(tool.name for tool in TOOLS)}
         assert "livenessProbe" in container
         assert ports >= {probe["port"] for probe in probes}
         assert PROBED_PATHS >= {probe["path"] for probe in probes}

@@ -14,6 +14,7 @@ from clearinghub.domain.bulk.lookup import ItemView, bulk_body, consumed_id_view
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.messages import FailureMessage
 from clearinghub.messages.bulk import BulkPrepareBody, encode_body
+from clearinghub.messages.callbacks import Method
 from tables.transfers import TRANSFERS
 
 BULK_POST: Final = "FSPIOP_CALLBACK_URL_BULK_TRANSFER_POST"
@@ -35,13 +36,13 @@ class BulkNotifier(Notifier):
 
         After any other failure the bulk expires: the payee may have received the bulk after all.
         """
-        failure: FailureMessage = {
-            "receiver": payer,
-            "endpoint": BULK_ERROR,
-            "path": f"{self._path(payer)}/error",
-            "variables": self._variables,
-            "no_endpoint_only": True,
-        }
+        failure = FailureMessage(
+            receiver=payer,
+            endpoint=BULK_ERROR,
+            path=f"{self._path(payer)}/error",
+            variables=self._variables,
+            no_endpoint_only=True,
+        )
         self._send(payee, "POST", BULK_POST, "/bulkTransfers", encode_body(body), failure)
 
     def error(self, receiver: str, error: ErrorInformation) -> None:
@@ -74,7 +75,13 @@ class BulkNotifier(Notifier):
         return f"/{receiver}{path}" if self._turn.context.fsp_in_bulk_paths else path
 
     def _send(
-        self, receiver: str, method: str, endpoint: str, path: str, body: bytes, failure: FailureMessage | None = None
+        self,
+        receiver: str,
+        method: Method,
+        endpoint: str,
+        path: str,
+        body: bytes,
+        failure: FailureMessage | None = None,
     ) -> None:
         self.send(
             receiver,

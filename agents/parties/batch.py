@@ -1,42 +1,39 @@
-"""POST /participants: a batch is taken apart by partition and oracle, and its results are gathered (protocol 6.4).
+"""POST /participants: split a batch by partition and oracle, and gather the results (protocol 6.4).
 
-The request id's partition gathers. Each partition that has some of the parties registers its own and says what came of
-it; an external oracle is asked once for each type. When all have answered, the sender hears of every party.
+The partition of the request id gathers. Each partition that keeps some of the parties registers these and reports the
+result; each external oracle gets one request for each type of identifier. When all have answered, the sender gets one
+callback with the result of every party.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from agents.context import LedgerContext
 from agents.parties.notify import BatchNotifier
 from agents.parties.oracle_question import ask_oracle_for_batch
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.participants.participant import Oracle
-from clearinghub.domain.parties.batch import Batch, BatchItem, batch_items
+from clearinghub.domain.parties.batch import Batch
 from clearinghub.domain.parties.oracle import batch_result, read_batch, select_oracle
-from clearinghub.domain.parties.party import PartyEntry, PartyId, identifier_rejection, register
-from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import VERSION, decode_fields, encode
-from clearinghub.messages.parties import PartyPartDoneMessage, PartyPartMessage
-from tables.batches import BATCHES, batch_key
-from tables.parties import PARTIES
+from clearinghub.domain.parties.party import PartyEntry, identifier_rejection, register
+from clearinghub.messages import encode
+from clearinghub.messages.parties import OracleBatchPart, PartyBatchMessage, PartyPartDoneMessage, PartyPartMessage
+from tables.batches import BATCHES, batch_key, split_batch_key
+from tables.parties import entries_of, put_entries
 
 log = structlog.get_logger(__name__)
 
-BATCH_STEP: Final = "batch"
 _FOREIGN_FSP: Final = Rejection(ErrorCode.PARTY_NOT_FOUND, "fspId differs from FSPIOP-Source")
 
 
 @dataclass(slots=True)
 class _Parts:
-    """A batch taken apart: numbers of items by who registers them, and what can be refused at once."""
+    """A batch that was split: the items' places by who registers them, and the errors that are known at once."""
 
     by_partition: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     by_oracle: defaultdict[tuple[Oracle, str], list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -48,143 +45,119 @@ class _Parts:
         return frozenset((*partitions, *(_oracle_part(*place) for place in self.by_oracle)))
 
 
-def make_batch_handlers(context: LedgerContext) -> Mapping[str, Handler]:
-    """The handlers of a batch's records, by kind, and of its oracles' answers, by step."""
-
-    def on_batch(record: Record, view: View) -> None:
-        line, _body = decode_fields(record.value)
-        if not context.is_dfsp(line["source"]):
-            log.info("party-request-dropped", reason="unknown source", resource="participants")
-            return
-        items = batch_items(line["items"])
-        parts = _take_apart(context, view, line["source"], line["currency"], items)
-        run = f"{record.partition}-{record.offset}"
-        batch = Batch(run, items, line["currency"], parts.names, parts.errors, line["trace"])
-        _send_parts(view, line, batch, parts)
-        _keep(record, view, batch_key(line["source"], line["id"]), batch, context)
-
-    def on_part_done(record: Record, view: View) -> None:
-        line, _body = decode_fields(record.value)
-        errors = {number: ErrorInformation(code, description) for number, code, description in line["errors"]}
-        _gather(record, view, line, errors, context)
-
-    def on_oracle_answer(record: Record, view: View) -> None:
-        line, body = decode_fields(record.value)
-        asked = line["asked"]
-        batch = view.get(BATCHES, asked["batch"])
-        if batch is None or batch.run != asked["run"]:
-            return
-        results = read_batch(line["status"], body)
-        errors = {
-            number: error
-            for number in asked["numbers"]
-            if (error := batch_result(results, batch.items[number].party)) is not None
-        }
-        _gather(record, view, asked, errors, context)
-
-    return {
-        "party-batch": on_batch,
-        "party-part": on_part,
-        "party-part-done": on_part_done,
-        BATCH_STEP: on_oracle_answer,
-    }
+def on_batch(turn: Turn, message: PartyBatchMessage, _body: bytes) -> None:
+    """Split a batch and send out its parts."""
+    if not turn.context.is_dfsp(message.source):
+        log.info("party-request-dropped", reason="unknown source", resource="participants")
+        return
+    parts = _split(turn, message)
+    assert len(message.items) == sum(
+        map(len, (*parts.by_partition.values(), *parts.by_oracle.values(), parts.errors))
+    ), "every item is in one part, or refused"
+    run = f"{turn.record.partition}-{turn.record.offset}"
+    batch = Batch(run, message.items, message.currency, parts.names, parts.errors)
+    _send_parts(turn, message, batch, parts)
+    _keep(turn, batch_key(message.source, message.id), batch)
 
 
-def on_part(record: Record, view: View) -> None:
-    """Register what this partition has of a batch."""
-    line, _body = decode_fields(record.value)
-    errors: list[list[Any]] = []
-    for number, id_type, identifier, sub_id, fsp in line["items"]:
-        key = PartyId(id_type, identifier).key
-        before = view.get(PARTIES, key) or ()
-        after = register(before, PartyEntry(fsp, sub_id, line["currency"]))
+def on_part(turn: Turn, message: PartyPartMessage, _body: bytes) -> None:
+    """Register the parties of a batch that this partition keeps, and report the refused ones to the gathering one."""
+    errors: dict[int, ErrorInformation] = {}
+    for number, item in message.items.items():
+        assert item.fsp is not None, "an item without the sender's FSP is refused before"
+        key = item.party.key
+        before = entries_of(turn.view, key)
+        after = register(before, PartyEntry(item.fsp, item.party.sub_id, message.currency))
         if isinstance(after, Rejection):
-            errors.append([number, after.code, after.description])
+            errors[number] = ErrorInformation.of(after)
         elif after != before:
-            view.put(PARTIES, key, after)
-    done: PartyPartDoneMessage = {
-        "v": VERSION,
-        "kind": "party-part-done",
-        "batch": line["batch"],
-        "run": line["run"],
-        "part": line["part"],
-        "errors": errors,
+            put_entries(turn.view, key, after)
+    done = PartyPartDoneMessage(
+        batch=message.batch, run=message.run, part=message.part, errors=errors, trace=turn.trace
+    )
+    turn.view.emit_to_partition("party", message.home, message.batch, encode(done))
+
+
+def on_part_done(turn: Turn, message: PartyPartDoneMessage, _body: bytes) -> None:
+    """Add a partition's results to the batch."""
+    batch = _current_batch(turn, message.batch, message.run)
+    if batch is not None:
+        _keep(turn, message.batch, batch.with_part(message.part, message.errors))
+
+
+def on_batch_answer(turn: Turn, part: OracleBatchPart, status: int | None, body: bytes) -> None:
+    """Add an external oracle's results to the batch."""
+    batch = _current_batch(turn, part.batch, part.run)
+    if batch is None:
+        return
+    results = read_batch(status, body)
+    errors = {
+        number: error
+        for number in part.numbers
+        if (error := batch_result(results, batch.items[number].party)) is not None
     }
-    view.emit_to_partition("party", line["home"], line["batch"], encode(done))
+    _keep(turn, part.batch, batch.with_part(part.part, errors))
 
 
-def _take_apart(
-    context: LedgerContext, view: View, source: str, currency: str | None, items: tuple[BatchItem, ...]
-) -> _Parts:
-    parts = _Parts()
-    for number, item in enumerate(items):
+def _current_batch(turn: Turn, key: str, run: str) -> Batch | None:
+    """Return the batch that a result belongs to, or None if it is done or has been sent again since."""
+    batch = turn.view.get(BATCHES, key)
+    return batch if batch is not None and batch.run == run else None
+
+
+def _split(turn: Turn, message: PartyBatchMessage) -> _Parts:
+    context, parts = turn.context, _Parts()
+    for number, item in enumerate(message.items):
         party = item.party
         oracle = (
-            (_FOREIGN_FSP if item.fsp != source else None)
+            (_FOREIGN_FSP if item.fsp != message.source else None)
             or identifier_rejection(party)
-            or select_oracle(context.oracles, party.id_type, currency, context.built_in_oracle_types)
+            or select_oracle(context.oracles, party.id_type, message.currency, context.built_in_oracle_types)
         )
         if isinstance(oracle, Rejection):
             parts.errors[number] = ErrorInformation.of(oracle)
         elif isinstance(oracle, Oracle):
             parts.by_oracle[oracle, party.id_type].append(number)
         else:
-            parts.by_partition[view.partition_of("party", party.key)].append(number)
+            parts.by_partition[turn.view.partition_of("party", party.key)].append(number)
     return parts
 
 
-def _send_parts(view: View, line: Mapping[str, Any], batch: Batch, parts: _Parts) -> None:
-    key = batch_key(line["source"], line["id"])
+def _send_parts(turn: Turn, message: PartyBatchMessage, batch: Batch, parts: _Parts) -> None:
+    view, key = turn.view, batch_key(message.source, message.id)
     for partition, numbers in parts.by_partition.items():
-        listed = ((number, batch.items[number]) for number in numbers)
-        part: PartyPartMessage = {
-            "v": VERSION,
-            "kind": "party-part",
-            "batch": key,
-            "run": batch.run,
-            "part": f"p{partition}",
-            "home": view.partition,
-            "source": line["source"],
-            "currency": batch.currency,
-            "items": [
-                [number, one.party.id_type, one.party.identifier, one.party.sub_id, one.fsp] for number, one in listed
-            ],
-        }
-        view.emit_to_partition("party", partition, line["id"], encode(part))
+        part = PartyPartMessage(
+            batch=key,
+            run=batch.run,
+            part=f"p{partition}",
+            home=view.partition,
+            source=message.source,
+            currency=batch.currency,
+            items={number: batch.items[number] for number in numbers},
+            trace=turn.trace,
+        )
+        view.emit_to_partition("party", partition, message.id, encode(part))
     for (oracle, id_type), numbers in parts.by_oracle.items():
-        request = {"requestId": line["id"], "partyList": [batch.items[number].as_json() for number in numbers]}
-        if batch.currency is not None:
-            request["currency"] = batch.currency
-        asked = {
-            "kind": "party-part",
-            "batch": key,
-            "run": batch.run,
-            "part": _oracle_part(oracle, id_type),
-            "numbers": numbers,
-            "headers": line["headers"],
-            "resource": "participants",
+        content: dict[str, object] = {
+            "requestId": message.id,
+            "partyList": [batch.items[number].as_json() for number in numbers],
         }
-        ask_oracle_for_batch(view, oracle, BATCH_STEP, request, line["id"], asked)
+        if batch.currency is not None:
+            content["currency"] = batch.currency
+        oracle_part = OracleBatchPart(
+            batch=key, run=batch.run, part=_oracle_part(oracle, id_type), numbers=tuple(numbers), trace=turn.trace
+        )
+        ask_oracle_for_batch(view, oracle, oracle_part, content, message.headers, message.id)
 
 
-def _gather(
-    record: Record, view: View, done: Mapping[str, Any], errors: Mapping[int, ErrorInformation], context: LedgerContext
-) -> None:
-    """Note that a part is done, unless the batch has been sent again since."""
-    batch = view.get(BATCHES, done["batch"])
-    if batch is not None and batch.run == done["run"]:
-        _keep(record, view, done["batch"], batch.with_part(done["part"], errors), context)
-
-
-def _keep(record: Record, view: View, key: str, batch: Batch, context: LedgerContext) -> None:
-    """Keep the batch until it is done; then its sender hears of it."""
+def _keep(turn: Turn, key: str, batch: Batch) -> None:
+    """Store the batch until all results are there; then delete it and send the sender the result."""
     if not batch.is_done:
-        view.put(BATCHES, key, batch)
+        turn.view.put(BATCHES, key, batch)
         return
-    view.delete(BATCHES, key)
-    request_id, _, source = key.partition("/")
-    turn = Turn(record, view, context, batch.trace, record.timestamp_ms)
-    BatchNotifier(turn, request_id, batch.trace).result(source, batch.result())
+    turn.view.delete(BATCHES, key)
+    request_id, source = split_batch_key(key)
+    BatchNotifier(turn, request_id).result(source, batch.result())
 
 
 def _oracle_part(oracle: Oracle, id_type: str) -> str:

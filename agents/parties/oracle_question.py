@@ -1,56 +1,64 @@
-"""Questions to external oracles as records: what is asked, and what comes back with the answer (protocol 6.2)."""
+"""Ask external oracles: the records of topic `oracle`, which the callbacks role sends over HTTP (protocol 6.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import orjson
 
 from clearinghub.domain.participants.participant import Oracle
 from clearinghub.engine.record import View
-from clearinghub.messages import VERSION, encode
-from clearinghub.messages.parties import OracleMessage
+from clearinghub.messages import encode
+from clearinghub.messages.parties import OracleBatchPart, OracleMessage, OracleStep, PartyMessage, PartyMethod
 
 
-def ask_oracle(view: View, oracle: Oracle, step: str, method: str, asked: Mapping[str, Any]) -> None:
-    """Ask about one party; the answer comes back on topic `party` as that step, with `asked`, a PartyMessage.
+def ask_oracle(view: View, oracle: Oracle, step: OracleStep, method: PartyMethod, request: PartyMessage) -> None:
+    """Emit a question about one party; the answer comes back on topic `party` with the same step and request.
 
-    A sub-id never stands in the path; a currency or sub-id is in the query of a GET, and in the body of all else.
+    The path never contains the sub-id. The currency and the sub-id are in the query of a GET, and in the body of all
+    other methods.
     """
-    id_type, identifier = asked["id_type"], asked["identifier"]
-    path = f"/participants/{quote(id_type, safe='')}/{quote(identifier, safe='')}"
-    fields = {"fspId": asked["fsp"], "currency": asked["currency"], "partySubIdOrType": asked["sub_id"]}
-    given = {name: value for name, value in fields.items() if value is not None}
+    party = request.party
+    path = f"/participants/{quote(party.id_type, safe='')}/{quote(party.identifier, safe='')}"
+    fields = {"fspId": request.fsp, "currency": request.currency, "partySubIdOrType": party.sub_id}
+    present = {name: value for name, value in fields.items() if value is not None}
     if method == "GET":
-        given.pop("fspId", None)
-        query = urlencode(given)
+        present.pop("fspId", None)
+        query = urlencode(present)
         path, body = (f"{path}?{query}" if query else path), b""
     else:
-        body = orjson.dumps(given) if given else b""
-    _emit(view, oracle, step, method, path, body, f"{id_type}/{identifier}", asked)
+        body = orjson.dumps(present) if present else b""
+    message = OracleMessage(
+        oracle=oracle.oracle_id,
+        step=step,
+        method=method,
+        url=oracle.url.rstrip("/") + path,
+        headers=request.headers,
+        reply_key=party.key,
+        request=request,
+        trace=request.trace,
+    )
+    view.emit_to_partition("oracle", view.partition, message.reply_key, encode(message, body))
 
 
 def ask_oracle_for_batch(
-    view: View, oracle: Oracle, step: str, request: Mapping[str, Any], reply_key: str, asked: Mapping[str, Any]
+    view: View,
+    oracle: Oracle,
+    part: OracleBatchPart,
+    content: Mapping[str, object],
+    headers: dict[str, str],
+    reply_key: str,
 ) -> None:
-    """Ask for many registrations at once; `request` is the body."""
-    _emit(view, oracle, step, "POST", "/participants", orjson.dumps(request), reply_key, asked)
-
-
-def _emit(
-    view: View, oracle: Oracle, step: str, method: str, path: str, body: bytes, reply_key: str, asked: Mapping[str, Any]
-) -> None:
-    line: OracleMessage = {
-        "v": VERSION,
-        "kind": "oracle",
-        "oracle": oracle.oracle_id,
-        "step": step,
-        "method": method,
-        "url": oracle.url.rstrip("/") + path,
-        "headers": asked["headers"],
-        "reply_key": reply_key,
-        "asked": dict(asked),
-    }
-    view.emit_to_partition("oracle", view.partition, reply_key, encode(line, body))
+    """Emit a question that registers many parties at once; `content` is its HTTP body."""
+    message = OracleMessage(
+        oracle=oracle.oracle_id,
+        step=OracleStep.BATCH,
+        method="POST",
+        url=oracle.url.rstrip("/") + "/participants",
+        headers=headers,
+        reply_key=reply_key,
+        request=part,
+        trace=part.trace,
+    )
+    view.emit_to_partition("oracle", view.partition, reply_key, encode(message, orjson.dumps(content)))

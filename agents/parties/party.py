@@ -1,19 +1,17 @@
-"""/parties and /participants, one party at a time: who is asked, who is told (protocol 6.3, 6.4).
+"""/parties and /participants for one party: look up its FSP, register it, update it, remove it (protocol 6.3, 6.4).
 
-The partition of a party's key decides all that concerns the party. What the built-in oracle knows is in the partition's
-own table. An external oracle is asked by the callbacks role: the question leaves with all that is needed to go on, the
-answer brings it back, and nothing is kept meanwhile.
+All records about a party are on one partition. The entries of the built-in oracle are in that partition's own table. An
+external oracle is asked by the callbacks role: the question carries the whole request, and the answer brings it back,
+so nothing is kept in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import structlog
 
-from agents.context import LedgerContext
+from agents.parties.batch import on_batch_answer
 from agents.parties.notify import PartyNotifier
 from agents.parties.oracle_question import ask_oracle
 from agents.turn import Turn
@@ -23,215 +21,180 @@ from clearinghub.domain.parties.oracle import BuiltIn, read_change, read_lookup,
 from clearinghub.domain.parties.party import (
     Entries,
     PartyEntry,
-    PartyId,
+    fsp_of_party,
+    fsps_to_ask,
     identifier_rejection,
-    may_remove,
     register,
+    removal_rejection,
     remove,
     update,
 )
-from clearinghub.domain.parties.party_lookup import fsp_of_party, fsps_to_ask
-from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import decode_fields
-from tables.parties import PARTIES
+from clearinghub.messages.parties import OracleAnswerMessage, OracleBatchPart, OracleStep, PartyMessage
+from tables.parties import entries_of, put_entries
 
 log = structlog.get_logger(__name__)
 
 _NO_DESTINATION: Final = Rejection(ErrorCode.DESTINATION_FSP_ERROR, "Destination FSP not found")
 _FOREIGN_FSP: Final = Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, "fspId differs from FSPIOP-Source")
-LOOKUP: Final = "lookup"
-OWNER: Final = "owner"
-CHANGE: Final = "change"
 
 
-def make_on_party(context: LedgerContext, others: Mapping[str, Handler]) -> Handler:
-    """The handler of topic `party`; `others` decide what is not about one party, by kind or by an answer's step."""
+def on_party(turn: Turn, request: PartyMessage, body: bytes) -> None:
+    """Forward a request, decide it by the built-in oracle, or ask an external oracle."""
+    decision = _Decision(turn, request, PartyNotifier(turn, request))
+    if not turn.context.is_dfsp(request.source):
+        log.info("party-request-dropped", reason="unknown source", resource=request.resource)
+    elif decision.is_for_another_dfsp:
+        decision.forward(body)
+    elif request.method in ("POST", "PUT") and request.fsp != request.source:
+        decision.refuse(_FOREIGN_FSP)
+    else:
+        decision.consult_oracle()
 
-    def on_party(record: Record, view: View) -> None:
-        line, body = decode_fields(record.value)
-        other = others.get(line["step"] if line["kind"] == "oracle-answer" else line["kind"])
-        if other is not None:
-            other(record, view)
-        elif line["kind"] == "oracle-answer":
-            _Request.of(record, view, line["asked"], b"", context).go_on(line["step"], line["status"], body)
+
+def on_oracle_answer(turn: Turn, message: OracleAnswerMessage, body: bytes) -> None:
+    """Continue a request with the answer of an external oracle."""
+    request = message.request
+    if isinstance(request, OracleBatchPart):
+        assert message.step is OracleStep.BATCH
+        on_batch_answer(turn, request, message.status, body)
+        return
+    decision = _Decision(turn, request, PartyNotifier(turn, request))
+    if message.step is OracleStep.CHANGE:
+        error = read_change(request.method, message.status, body)
+        if error is None:
+            decision.confirm_change()
         else:
-            _Request.of(record, view, line, body, context).begin()
+            decision.notifier.error(request.source, error)
+        return
+    entries = read_lookup(message.status, body)
+    if isinstance(entries, ErrorInformation):
+        decision.notifier.error(request.source, entries)
+    elif message.step is OracleStep.OWNER:
+        decision.remove_at_oracle(entries)
+    else:
+        assert message.step is OracleStep.LOOKUP
+        decision.answer_lookup(entries)
 
-    return on_party
 
+class _Decision(NamedTuple):
+    """One request on the partition that decides it, and the steps that a decision has."""
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One request with the partition that decides it."""
-
-    view: View
-    asked: dict[str, Any]
-    body: bytes
-    context: LedgerContext
+    turn: Turn
+    request: PartyMessage
     notifier: PartyNotifier
 
-    @classmethod
-    def of(cls, record: Record, view: View, asked: dict[str, Any], body: bytes, context: LedgerContext) -> _Request:
-        return cls(
-            view,
-            asked,
-            body,
-            context,
-            PartyNotifier(Turn(record, view, context, asked["trace"], record.timestamp_ms), asked),
-        )
-
     @property
-    def source(self) -> str:
-        source: str = self.asked["source"]
-        return source
-
-    @property
-    def party(self) -> PartyId:
-        return PartyId(self.asked["id_type"], self.asked["identifier"], self.asked["sub_id"])
-
-    @property
-    def is_change(self) -> bool:
-        return bool(self.asked["method"] != "GET")
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether it is for another DFSP, which alone decides (protocol 1.6)."""
-        resource, method = self.asked["resource"], self.asked["method"]
-        if self.asked["is_error"] or (resource, method) == ("parties", "PUT"):
+    def is_for_another_dfsp(self) -> bool:
+        """Whether the receiving DFSP alone decides the request (protocol 1.6)."""
+        resource, method = self.request.resource, self.request.method
+        if self.request.is_error or (resource, method) == ("parties", "PUT"):
             return True
-        if self.asked["destination"] in (None, self.context.hub_name):
+        if self.request.destination in (None, self.turn.hub_name):
             return False
         return (resource, method) in (("parties", "GET"), ("participants", "PUT"))
 
-    def begin(self) -> None:
-        """Decide what was asked, as far as that can be done here."""
-        if not self.context.is_dfsp(self.source):
-            log.info("party-request-dropped", reason="unknown source", resource=self.asked["resource"])
-        elif self.goes_on:
-            self._pass_on()
-        elif self.is_change and self.asked["method"] != "DELETE" and self.asked["fsp"] != self.source:
-            self._refuse(_FOREIGN_FSP)
+    def forward(self, body: bytes) -> None:
+        destination = self.request.destination
+        if destination is not None and self.turn.context.is_dfsp(destination):
+            self.notifier.forward(destination, body)
         else:
-            self._consult()
+            self.refuse(_NO_DESTINATION)
 
-    def go_on(self, step: str, status: int | None, answer: bytes) -> None:
-        """Decide by an external oracle's answer."""
-        if step == CHANGE:
-            fault = read_change(self.asked["method"], status, answer)
-            if fault is None:
-                self._changed()
-            else:
-                self.notifier.error(self.source, fault)
-            return
-        entries = read_lookup(status, answer)
-        if isinstance(entries, ErrorInformation):
-            self.notifier.error(self.source, entries)
-        elif step == OWNER:
-            self._remove_from_oracle(entries)
-        else:
-            self._found(entries)
+    def refuse(self, rejection: Rejection) -> None:
+        self.notifier.error(self.request.source, ErrorInformation.of(rejection))
 
-    def _pass_on(self) -> None:
-        destination = self.asked["destination"]
-        if destination is not None and self.context.is_dfsp(destination):
-            self.notifier.pass_on(destination, self.body, self.context.forward_patience_ms)
-        else:
-            self._refuse(_NO_DESTINATION)
-
-    def _consult(self) -> None:
-        fault = identifier_rejection(self.party)
-        oracle = fault or self._oracle()
+    def consult_oracle(self) -> None:
+        """Decide by the built-in oracle's entries, or ask the external oracle of the party's type."""
+        oracle = identifier_rejection(self.request.party) or self._oracle()
         if isinstance(oracle, Rejection):
-            self._refuse(oracle)
+            self.refuse(oracle)
         elif isinstance(oracle, Oracle):
             self._ask(oracle)
-        elif self.is_change:
+        elif self.request.method == "GET":
+            self.answer_lookup(entries_of(self.turn.view, self.request.party.key))
+        else:
             self._change()
-        else:
-            self._found(self.view.get(PARTIES, self.party.key) or ())
 
-    def _oracle(self) -> Oracle | BuiltIn | Rejection:
-        context = self.context
-        return select_oracle(
-            context.oracles, self.asked["id_type"], self.asked["currency"], context.built_in_oracle_types
-        )
-
-    def _ask(self, oracle: Oracle) -> None:
-        method = self.asked["method"]
-        if method == "GET":
-            ask_oracle(self.view, oracle, LOOKUP, "GET", self.asked)
-        elif method == "DELETE":
-            ask_oracle(self.view, oracle, OWNER, "GET", self.asked)
-        else:
-            ask_oracle(self.view, oracle, CHANGE, method, self.asked)
-
-    def _remove_from_oracle(self, entries: Entries) -> None:
-        asked = self.asked
-        refusal = may_remove((one for one in entries if one.is_of(asked["sub_id"], asked["currency"])), self.source)
-        oracle = refusal or self._oracle()
-        if isinstance(oracle, Rejection):
-            self._refuse(oracle)
-        elif isinstance(oracle, Oracle):
-            ask_oracle(self.view, oracle, CHANGE, "DELETE", asked)
-        else:
-            self._change()  # the oracle was taken away meanwhile
-
-    def _change(self) -> None:
-        """Register, update or remove at the built-in oracle."""
-        asked, key = self.asked, self.party.key
-        before = self.view.get(PARTIES, key) or ()
-        entry = PartyEntry(self.source, asked["sub_id"], asked["currency"])
-        if asked["method"] == "POST":
-            after = register(before, entry)
-        elif asked["method"] == "PUT":
-            after = update(before, entry)
-        else:
-            after = remove(before, self.source, asked["sub_id"], asked["currency"])
-        if isinstance(after, Rejection):
-            self._refuse(after)
-            return
-        if not after:
-            self.view.delete(PARTIES, key)
-        elif after != before:
-            self.view.put(PARTIES, key, after)
-        self._changed()
-
-    def _changed(self) -> None:
-        """Tell that it is done: in the API's words, or in the reference's (protocol 6.4)."""
-        asked = self.asked
-        if asked["method"] == "DELETE" or not self.context.participants_reference_shapes:
-            self.notifier.put(self.source, {"fspId": self.source})
-            return
-        listed = {
-            "partyIdType": asked["id_type"],
-            "partyIdentifier": asked["identifier"],
-            "fspId": asked["fsp"],
-            "partySubIdOrType": asked["sub_id"],
-        }
-        body: dict[str, object] = {"partyList": [{name: value for name, value in listed.items() if value is not None}]}
-        if asked["currency"] is not None:
-            body["currency"] = asked["currency"]
-        destination = asked["destination"]
-        if destination is not None and self.context.is_dfsp(destination):
-            self.notifier.put(destination, body, source=self.source)
-        else:
-            self.notifier.put(asked["fsp"], body)
-
-    def _found(self, entries: Entries) -> None:
-        asked = self.asked
-        if asked["resource"] == "participants":
-            fsp = fsp_of_party(entries, asked["sub_id"], asked["currency"])
+    def answer_lookup(self, entries: Entries) -> None:
+        """Answer with the party's FSP, or forward GET /parties to every FSP that may have the party."""
+        sub_id = self.request.party.sub_id
+        if self.request.resource == "participants":
+            fsp = fsp_of_party(entries, sub_id, self.request.currency)
             if isinstance(fsp, Rejection):
-                self._refuse(fsp)
+                self.refuse(fsp)
             else:
-                self.notifier.put(self.source, {"fspId": fsp})
+                self.notifier.put(self.request.source, {"fspId": fsp})
             return
-        fsps = fsps_to_ask(entries, asked["sub_id"], self.context.is_dfsp)
+        fsps = fsps_to_ask(entries, sub_id, self.turn.context.is_dfsp)
         if isinstance(fsps, Rejection):
-            self._refuse(fsps)
+            self.refuse(fsps)
             return
         for fsp in fsps:
-            self.notifier.pass_on(fsp, b"", self.context.forward_patience_ms)
+            self.notifier.forward(fsp, b"")
 
-    def _refuse(self, rejection: Rejection) -> None:
-        self.notifier.error(self.source, ErrorInformation.of(rejection))
+    def remove_at_oracle(self, entries: Entries) -> None:
+        """Have an external oracle remove the party, if all of its entries are the sender's own."""
+        request = self.request
+        meant = (one for one in entries if one.is_of(request.party.sub_id, request.currency))
+        oracle = removal_rejection(meant, request.source) or self._oracle()
+        if isinstance(oracle, Rejection):
+            self.refuse(oracle)
+        elif isinstance(oracle, Oracle):
+            ask_oracle(self.turn.view, oracle, OracleStep.CHANGE, "DELETE", request)
+        else:
+            self._change()  # the external oracle has been deleted since it was asked for the entries
+
+    def confirm_change(self) -> None:
+        """Notify the sender that the change is done, in the API's form or in the reference's (protocol 6.4)."""
+        request, context = self.request, self.turn.context
+        if request.method == "DELETE" or not context.participants_reference_shapes:
+            self.notifier.put(request.source, {"fspId": request.source})
+            return
+        assert request.fsp is not None, "a change without the sender's FSP is refused before"
+        party = request.party
+        named = {
+            "partyIdType": party.id_type,
+            "partyIdentifier": party.identifier,
+            "fspId": request.fsp,
+            "partySubIdOrType": party.sub_id,
+        }
+        body: dict[str, object] = {"partyList": [{name: value for name, value in named.items() if value is not None}]}
+        if request.currency is not None:
+            body["currency"] = request.currency
+        if request.destination is not None and context.is_dfsp(request.destination):
+            self.notifier.put(request.destination, body, source=request.source)
+        else:
+            self.notifier.put(request.fsp, body)
+
+    def _oracle(self) -> Oracle | BuiltIn | Rejection:
+        context, request = self.turn.context, self.request
+        return select_oracle(context.oracles, request.party.id_type, request.currency, context.built_in_oracle_types)
+
+    def _ask(self, oracle: Oracle) -> None:
+        method = self.request.method
+        if method == "GET":
+            ask_oracle(self.turn.view, oracle, OracleStep.LOOKUP, "GET", self.request)
+        elif method == "DELETE":
+            ask_oracle(self.turn.view, oracle, OracleStep.OWNER, "GET", self.request)
+        else:
+            ask_oracle(self.turn.view, oracle, OracleStep.CHANGE, method, self.request)
+
+    def _change(self) -> None:
+        """Register, update or remove the party at the built-in oracle."""
+        request, view = self.request, self.turn.view
+        key, sub_id = request.party.key, request.party.sub_id
+        before = entries_of(view, key)
+        entry = PartyEntry(request.source, sub_id, request.currency)
+        if request.method == "POST":
+            after = register(before, entry)
+        elif request.method == "PUT":
+            after = update(before, entry)
+        else:
+            assert request.method == "DELETE", request.method
+            after = remove(before, request.source, sub_id, request.currency)
+        if isinstance(after, Rejection):
+            self.refuse(after)
+            return
+        if after != before:
+            put_entries(view, key, after)
+        self.confirm_change()

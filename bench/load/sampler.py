@@ -97,10 +97,10 @@ class Sampler:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def start(self) -> None:  # noqa: D102
+    def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:  # noqa: D102
+    def stop(self) -> None:
         self._stopping.set()
         self._thread.join()
 

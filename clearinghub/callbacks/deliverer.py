@@ -19,13 +19,18 @@ from clearinghub.callbacks.breaker import Breaker, BreakerState
 from clearinghub.callbacks.dead_letters import DeadLetters
 from clearinghub.callbacks.http_client import Transport
 from clearinghub.callbacks.notification import Notification
-from clearinghub.callbacks.reason import Reason, ReasonCode
 from clearinghub.callbacks.receiver_queue import Delivery, ReceiverQueue, ReceiverQueues
-from clearinghub.callbacks.request import CallbackRequest
-from clearinghub.callbacks.retry import backoff_ms
-from clearinghub.callbacks.sender import CallbackSender, Delivered, Failed
+from clearinghub.callbacks.sender import (
+    CallbackRequest,
+    CallbackSender,
+    Delivered,
+    Failed,
+    Reason,
+    ReasonCode,
+    backoff_ms,
+)
 from clearinghub.config import Settings
-from clearinghub.kafka.ports import Participants
+from clearinghub.ports import Participants
 from clearinghub.security.signature import Signer
 
 ROOM_POLL_S: Final = 0.02
@@ -90,10 +95,10 @@ class Deliverer:
             delivery.settled.cancel()
             return delivery.settled
         self._open.add(delivery)
-        queue, settle = self._queues.of(notification.queue), partial(self._settle, delivery)
+        queue, settle = self._queues.of(notification.message.queue), partial(self._settle, delivery)
         if queue.pending >= self._settings.callback_queue_per_receiver_max:
             self._bury(queue, delivery, Reason(ReasonCode.RECEIVER_OVERLOADED), settle)
-        elif notification.deliver_by_ms is not None and not queue.breaker.ready(self._now_ms()):
+        elif notification.message.deliver_by_ms is not None and not queue.breaker.ready(self._now_ms()):
             self._bury(queue, delivery, Reason(ReasonCode.RECEIVER_DOWN), settle)  # its sender hears so now
         else:
             queue.add(delivery)
@@ -234,8 +239,8 @@ class Deliverer:
         _log.warning(
             "callback-failed",
             receiver=queue.receiver,
-            transfer_id=delivery.notification.transfer_id,
-            notification_id=delivery.notification.notification_id,
+            transfer_id=delivery.notification.message.id,
+            notification_id=delivery.notification.message.notification_id,
             attempt=delivery.attempts,
             status=failed.status,
             error=failed.detail,
@@ -269,8 +274,8 @@ class Deliverer:
         _log.warning(
             "callback-given-up",
             receiver=queue.receiver,
-            transfer_id=delivery.notification.transfer_id,
-            notification_id=delivery.notification.notification_id,
+            transfer_id=delivery.notification.message.id,
+            notification_id=delivery.notification.message.notification_id,
             reason=reason.code.value,
             error=reason.detail,
             status=reason.status,
@@ -282,7 +287,10 @@ class Deliverer:
 
     def _is_over(self, notification: Notification, in_ms: int = 0) -> bool:
         """Whether the callback will be worth nothing `in_ms` from now."""
-        return notification.deliver_by_ms is not None and self._clock() + in_ms >= notification.deliver_by_ms
+        return (
+            notification.message.deliver_by_ms is not None
+            and self._clock() + in_ms >= notification.message.deliver_by_ms
+        )
 
     def _unhealthy(self, queue: ReceiverQueue) -> bool:
         return queue.unhealthy(self._now_ms(), self._settings.callback_wait_ms_max // 2)

@@ -9,7 +9,8 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
 
-from clearinghub.callbacks.notification import ALARM_RESOURCE, Notification
+from clearinghub.messages import NotificationMessage
+from clearinghub.messages.callbacks import ALARM_RESOURCE
 
 # Of this connection, not of the message (RFC 9110, 7.6.1), or set by the HTTP client itself. `content-encoding`: the
 # ingress has decoded the body. Credentials are meant for the hub and must not reach another DFSP.
@@ -49,57 +50,55 @@ class UnsafeHeader:
 
 
 def outbound_headers(
-    notification: Notification, *, hub_name: str, content_version: str, now_ms: int
+    message: NotificationMessage, *, hub_name: str, content_version: str, now_ms: int
 ) -> dict[str, str] | UnsafeHeader:
     """All headers of the callback but Host and Content-Length; names in lower case.
 
     Args:
-        notification: the callback; `source` decides whether its headers are built or forwarded.
+        message: the callback; `source` decides whether its headers are built or forwarded.
         hub_name: the source of the hub's own callbacks.
         content_version: `major.minor` of the hub's own messages.
         now_ms: time of this attempt, milliseconds since the epoch.
     """
-    if notification.source == hub_name:
-        headers = _built(notification, content_version, now_ms)
-    else:
-        headers = _forwarded(notification, now_ms)
-    headers["fspiop-http-method"] = notification.method
-    headers["fspiop-uri"] = notification.path
-    if notification.trace is not None:
-        headers.setdefault("traceparent", notification.trace)
+    is_own = message.source == hub_name
+    headers = _built(message, content_version, now_ms) if is_own else _forwarded(message, now_ms)
+    headers["fspiop-http-method"] = message.method
+    headers["fspiop-uri"] = message.path
+    if message.trace is not None:
+        headers.setdefault("traceparent", message.trace)
     return _first_unsafe(headers) or headers
 
 
-def _built(notification: Notification, content_version: str, now_ms: int) -> dict[str, str]:
-    is_alarm = notification.resource == ALARM_RESOURCE
-    fspiop_type = f"application/vnd.interoperability.{notification.resource}+json;version={content_version}"
+def _built(message: NotificationMessage, content_version: str, now_ms: int) -> dict[str, str]:
+    is_alarm = message.resource == ALARM_RESOURCE
+    fspiop_type = f"application/vnd.interoperability.{message.resource}+json;version={content_version}"
     headers = {
         "content-type": "application/json" if is_alarm else fspiop_type,
         "date": _http_date(now_ms // 1000),
-        "fspiop-source": notification.source,
-        "fspiop-destination": notification.receiver,
+        "fspiop-source": message.source,
+        "fspiop-destination": message.receiver,
     }
-    if notification.method not in ("PUT", "PATCH") and not is_alarm:  # the answer's major version (protocol 1.1, 1.2)
+    if message.method not in ("PUT", "PATCH") and not is_alarm:  # the answer's major version (protocol 1.1, 1.2)
         major = content_version.partition(".")[0]
-        headers["accept"] = f"application/vnd.interoperability.{notification.resource}+json;version={major}"
+        headers["accept"] = f"application/vnd.interoperability.{message.resource}+json;version={major}"
     for name in ("traceparent", "tracestate"):
-        if name in notification.headers:
-            headers[name] = notification.headers[name]
+        if name in message.headers:
+            headers[name] = message.headers[name]
     return headers
 
 
-def _forwarded(notification: Notification, now_ms: int) -> dict[str, str]:
-    headers = {name.lower(): value for name, value in notification.headers.items()}
+def _forwarded(message: NotificationMessage, now_ms: int) -> dict[str, str]:
+    headers = {name.lower(): value for name, value in message.headers.items()}
     for name in headers.get("connection", "").lower().split(","):
         headers.pop(name.strip(), None)
     for name in NOT_FORWARDED.intersection(headers):
         del headers[name]
-    if notification.method in ("PUT", "PATCH"):
+    if message.method in ("PUT", "PATCH"):
         headers.pop("accept", None)  # must not be sent on callbacks (protocol 1.1)
     headers["date"] = _date(headers.get("date"), now_ms)
-    _set_name(headers, "fspiop-source", notification.source)
+    _set_name(headers, "fspiop-source", message.source)
     if "fspiop-destination" in headers or "fspiop-signature" not in headers:
-        _set_name(headers, "fspiop-destination", notification.receiver)
+        _set_name(headers, "fspiop-destination", message.receiver)
     # else: a signature that does not cover the destination is broken by adding one (protocol 10.1).
     return headers
 

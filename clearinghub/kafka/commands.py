@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from typing import Any, Final
 
+import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -77,15 +78,19 @@ class KafkaCommandClient:
         """Write a message whose answer comes on topic `reply`, and give its result; see `execute` for the errors."""
         if len(self._waiting) >= COMMANDS_WAITING_MAX:
             raise RecorderBusyError
-        correlation_id = message["correlation_id"] = str(uuid.uuid4())
-        message["reply_to"] = self._name
+        correlation_id = str(uuid.uuid4())
+        addressed: CommandMessage | PartyImportMessage
+        if isinstance(message, PartyImportMessage):
+            addressed = msgspec.structs.replace(message, correlation_id=correlation_id, reply_to=self._name)
+        else:
+            addressed = {**message, "correlation_id": correlation_id, "reply_to": self._name}
         future = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
         try:
-            await self._recorder.record(topic, key, encode(message))
+            await self._recorder.record(topic, key, encode(addressed))
             async with asyncio.timeout(self._settings.command_timeout_ms / 1000):
                 reply = await future
         except TimeoutError as error:
-            log.warning("command-unanswered", kind=message["kind"], key=key, correlation_id=correlation_id)
+            log.warning("command-unanswered", topic=topic, key=key, correlation_id=correlation_id)
             raise CommandTimeoutError from error
         finally:
             del self._waiting[correlation_id]

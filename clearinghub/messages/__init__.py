@@ -7,42 +7,32 @@ newline, hence the first one ends the line. Every line carries `v`, the version 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, NotRequired, TypedDict, cast
+from typing import Any, Final, TypeAlias, TypedDict, TypeVar, cast
 
 import msgspec
 import orjson
 
 from clearinghub.messages.bulk import BulkMessage
+from clearinghub.messages.callbacks import DeadLetterMessage, FailureMessage, NotificationMessage
 from clearinghub.messages.codec import VERSION, MalformedMessageError, Message, encode, split
+from clearinghub.messages.parties import AnyPartyMessage
+from clearinghub.messages.quotes import AgreementMessage
 from clearinghub.messages.transfers import TransferMessage
 
-__all__ = ["VERSION", "AnyMessage", "MalformedMessageError", "Message", "decode", "encode", "split"]
-
-
-class AgreementMessage(TypedDict):
-    """What DFSPs say to each other before a transfer, on topic `agreement`, keyed by the id of what it is about.
-
-    /quotes, /bulkQuotes, /transactionRequests, /transactions and /authorizations; fields that a message does not have
-    are None or empty (domain/agreement.py says which the hub looks at).
-    """
-
-    v: int
-    kind: str  # "agreement"
-    resource: str  # "quotes", ...
-    action: str  # "ask" (POST) | "look" (GET) | "answer" (PUT) | "fail" (PUT .../error)
-    id: str
-    source: str
-    destination: str
-    path: str  # the service path, with the query if there is one
-    currency: str | None
-    supported_currencies: list[str]
-    payer_fsp: str | None
-    payee_fsp: str | None
-    expires_at_ms: int | None
-    hash: str | None
-    headers: dict[str, str]
-    trace: str | None
+__all__ = [
+    "VERSION",
+    "AgreementMessage",
+    "AnyMessage",
+    "DeadLetterMessage",
+    "FailureMessage",
+    "MalformedMessageError",
+    "Message",
+    "NotificationMessage",
+    "decode",
+    "decode_as",
+    "encode",
+    "split",
+]
 
 
 class CommandMessage(TypedDict):
@@ -69,43 +59,11 @@ class ReplyMessage(TypedDict):
     error: dict[str, Any] | None  # {"code": "3000", "description": "...", "status": 400}
 
 
-class FailureMessage(TypedDict):
-    """Whom the hub tells by PUT .../error, as itself, when a callback finds no endpoint, no answer or a refusal."""
-
-    receiver: str
-    endpoint: str  # the receiver's endpoint type for errors
-    path: str  # e.g. "/quotes/{id}/error"
-    variables: Mapping[str, str]
-    no_endpoint_only: NotRequired[bool]  # True: silence about an attempt that may have arrived after all
-
-
-class NotificationMessage(TypedDict):
-    """One callback to deliver, on topic `notification`, keyed by the receiver; the body follows the line.
-
-    `source` is the FSPIOP-Source of the callback. When it is the hub, headers are built anew; otherwise the original
-    ones in `headers` are forwarded (protocol 1.7). `endpoint` is the receiver's endpoint type, whose URL template is
-    rendered with `variables`. `path` is the service path of this hop (FSPIOP-URI).
-    """
-
-    v: int
-    kind: str  # "notification"
-    notification_id: str
-    id: str  # the transfer or whatever it is about, for order and logs
-    receiver: str
-    source: str
-    method: str  # "GET", "POST", "PUT", "PATCH" or "DELETE"
-    resource: str  # "transfers", "parties", ...
-    endpoint: str  # e.g. "FSPIOP_CALLBACK_URL_TRANSFER_PUT"
-    path: str
-    variables: Mapping[str, str]
-    headers: Mapping[str, str]
-    trace: str | None
-    failure: NotRequired[FailureMessage]
-    deliver_by_ms: NotRequired[int]  # worthless from then on: no attempt begins, no dead letter keeps it (ADR 12)
-
-
 # All messages that are structs; `kind` tells them apart.
-AnyMessage = TransferMessage | BulkMessage
+AnyMessage: TypeAlias = (
+    TransferMessage | BulkMessage | AgreementMessage | AnyPartyMessage | NotificationMessage | DeadLetterMessage
+)
+OneMessage = TypeVar("OneMessage", bound=Message)
 _DECODER: Final = msgspec.json.Decoder(AnyMessage)
 
 
@@ -122,6 +80,18 @@ def decode(value: bytes) -> tuple[AnyMessage, bytes]:
         raise MalformedMessageError(str(error)) from error
     if message.v != VERSION:
         raise MalformedMessageError(f"version {message.v!r}")
+    return message, body
+
+
+def decode_as(message_type: type[OneMessage], value: bytes) -> tuple[OneMessage, bytes]:
+    """Return a record's message, which must be of one type, and its body.
+
+    Raises:
+        MalformedMessageError: as `decode`, or the message is of another type.
+    """
+    message, body = decode(value)
+    if not isinstance(message, message_type):
+        raise MalformedMessageError(f"a {type(message).__name__}, not a {message_type.__name__}")
     return message, body
 
 

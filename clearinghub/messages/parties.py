@@ -1,103 +1,138 @@
-"""The records of topics `party` and `oracle`, in the form that clearinghub/messages/__init__.py describes."""
+"""The records of topics `party` and `oracle`."""
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from enum import Enum
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from clearinghub.domain.errors import ErrorInformation
+from clearinghub.domain.parties.party import BatchItem, PartyId
+from clearinghub.messages.codec import Message
+
+PartyMethod: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 
 
-class PartyMessage(TypedDict):
+class PartyMessage(Message, frozen=True, kw_only=True, tag="party"):
     """A request of /parties or /participants about one party, on topic `party`, keyed by type/identifier.
 
-    Of what is forwarded the body follows the line; of what the hub decides itself the line has all that counts.
+    The body follows the header only if the request is forwarded: what the hub decides itself is in these fields.
+    `path` is as received, since the sender's signature covers it; for PUT .../error it lacks the ending `/error`.
+    `fsp` is the body's fspId.
     """
 
-    v: int
-    kind: str  # "party"
-    resource: str  # "parties" or "participants"
-    method: str  # "GET", "POST", "PUT" or "DELETE"
+    resource: Literal["parties", "participants"]
+    method: PartyMethod
     is_error: bool  # PUT .../error
-    path: str  # as it came: it is under the sender's signature
+    path: str
     source: str
     destination: str | None
-    id_type: str
-    identifier: str
-    sub_id: str | None
-    currency: str | None
-    fsp: str | None  # fspId of the body
+    party: PartyId
     headers: dict[str, str]
-    trace: str | None
+    currency: str | None = None
+    fsp: str | None = None
 
 
-class PartyBatchMessage(TypedDict):
-    """POST /participants, on topic `party`, keyed by the request id, whose partition gathers the results."""
+class PartyBatchMessage(Message, frozen=True, kw_only=True, tag="party-batch"):
+    """POST /participants, on topic `party`, keyed by the request id; the partition of that key gathers the results."""
 
-    v: int
-    kind: str  # "party-batch"
     id: str  # requestId
     source: str
     currency: str | None
-    items: list[list[str | None]]  # type, identifier, sub-id, fspId
+    items: tuple[BatchItem, ...]
     headers: dict[str, str]
-    trace: str | None
 
 
-class PartyPartMessage(TypedDict):
-    """The parties of a batch that one partition has, on topic `party` of that partition."""
+class PartyPartMessage(Message, frozen=True, kw_only=True, tag="party-part"):
+    """The parties of a batch that one partition keeps, on topic `party` of that partition.
 
-    v: int
-    kind: str  # "party-part"
-    batch: str  # the row of table `batches`
-    run: str  # tells a batch that was sent again from the first
-    part: str
-    home: int  # the partition that gathers
-    source: str
-    currency: str | None
-    items: list[list[Any]]  # number in the batch, type, identifier, sub-id, fspId
+    `batch` is the key of the batch's row, `run` the attempt at it: a batch that is sent again has another run.
+    `home` is the partition that gathers the results. `items` are by their place in the batch.
+    """
 
-
-class PartyPartDoneMessage(TypedDict):
-    """What came of a part, on topic `party` of the gathering partition; of items that are done nothing is said."""
-
-    v: int
-    kind: str  # "party-part-done"
     batch: str
     run: str
     part: str
-    errors: list[list[Any]]  # number in the batch, code, description
+    home: int
+    source: str
+    currency: str | None
+    items: dict[int, BatchItem]
 
 
-class PartyImportMessage(TypedDict):
-    """Parties from an operator's file, all of one partition, on topic `party`; the answer goes to topic `reply`."""
+class PartyPartDoneMessage(Message, frozen=True, kw_only=True, tag="party-part-done"):
+    """The results of a part, on topic `party` of the gathering partition: the error of each item that was refused."""
 
-    v: int
-    kind: str  # "party-import"
+    batch: str
+    run: str
+    part: str
+    errors: dict[int, ErrorInformation]
+
+
+class PartyImportItem(msgspec.Struct, frozen=True, array_like=True):
+    """A party of an import, with the FSP that has it."""
+
+    party: PartyId
+    currency: str | None
+    fsp: str
+
+
+class PartyImportMessage(Message, frozen=True, kw_only=True, tag="party-import"):
+    """Parties of an operator's file, all of one partition, on topic `party`; the answer goes to topic `reply`."""
+
     correlation_id: str
     reply_to: str
-    items: list[list[str | None]]  # type, identifier, sub-id, currency, fspId
+    items: tuple[PartyImportItem, ...]
 
 
-class OracleMessage(TypedDict):
-    """A question to an external oracle, on topic `oracle`, on the asking partition; the request's body follows.
+class OracleStep(Enum):
+    """Why an oracle is asked, so that the ledger knows what to do with the answer."""
 
-    `asked` is what the hub was asked: it comes back with the answer, so that nobody has to keep it meanwhile.
+    LOOKUP = "lookup"  # which FSPs have the party
+    OWNER = "owner"  # which FSPs have the party, before one of them removes it
+    CHANGE = "change"  # register, update or remove one party
+    BATCH = "batch"  # register many parties
+
+
+class OracleBatchPart(Message, frozen=True, kw_only=True, tag="oracle-batch-part"):
+    """The part of a batch that an oracle registers; `numbers` are the items' places in the batch."""
+
+    batch: str
+    run: str
+    part: str
+    numbers: tuple[int, ...]
+
+
+class OracleMessage(Message, frozen=True, kw_only=True, tag="oracle"):
+    """A question to an external oracle, on topic `oracle` of the asking partition; the HTTP body follows the header.
+
+    `request` is what the hub was asked: it travels with the question and comes back with the answer, so that nobody has
+    to keep it in the meantime. `reply_key` is the key of the answer on topic `party`, on the asking partition.
     """
 
-    v: int
-    kind: str  # "oracle"
     oracle: int
-    step: str  # "lookup", "owner", "change" or "batch"
-    method: str
+    step: OracleStep
+    method: PartyMethod
     url: str
     headers: dict[str, str]
-    reply_key: str  # key of the answer on topic `party`: the asking partition's
-    asked: dict[str, Any]
+    reply_key: str
+    request: PartyMessage | OracleBatchPart
 
 
-class OracleAnswerMessage(TypedDict):
-    """An oracle's answer, on topic `party`, keyed as asked for; the answer's body follows."""
+class OracleAnswerMessage(Message, frozen=True, kw_only=True, tag="oracle-answer"):
+    """An oracle's answer, on topic `party`; its HTTP body follows. `status` is None if no answer came in time."""
 
-    v: int
-    kind: str  # "oracle-answer"
-    step: str
-    status: int | None  # None: no answer in time
-    asked: dict[str, Any]
+    step: OracleStep
+    status: int | None
+    request: PartyMessage | OracleBatchPart
+
+
+AnyPartyMessage: TypeAlias = (
+    PartyMessage
+    | PartyBatchMessage
+    | PartyPartMessage
+    | PartyPartDoneMessage
+    | PartyImportMessage
+    | OracleMessage
+    | OracleAnswerMessage
+)

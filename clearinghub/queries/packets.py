@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from clearinghub.config import Settings
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.kafka.access import kafka_access
-from clearinghub.messages import decode_fields
+from clearinghub.messages import split
 from clearinghub.ports import LedgerUnavailableError
 from clearinghub.queries.reader import HttpLedgerReader
 
@@ -52,7 +52,7 @@ class KafkaPacketReader:
             raise LedgerUnavailableError(f"{place.topic}/{partition} at {offset}") from error
         finally:
             await consumer.stop()
-        _line, body = decode_fields(record.value)
+        _header, body = split(record.value)
         return _packet_in(orjson.loads(body), transfer) if record.offset == offset else None
 
 

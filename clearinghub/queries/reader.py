@@ -24,7 +24,7 @@ from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.view import CompactedView, decode_worker_url
 from clearinghub.ports import LedgerUnavailableError
 from tables.codec import decode_position
-from tables.parties import decode_entries
+from tables.parties import PARTIES
 from tables.settlements import content_key, settlement_key, window_key
 from tables.transfers import TRANSFERS
 
@@ -90,7 +90,7 @@ class HttpLedgerReader:
             page = await self._ask(partition, f"parties?after={quote(after, safe='')}")
             if page is not None:
                 lines = (orjson.loads(line) for line in page.splitlines())
-                return [(key, decode_entries(orjson.dumps(row))) for key, row in lines]
+                return [(key, PARTIES.decode(orjson.dumps(row)).entries) for key, row in lines]
             await asyncio.sleep(ATTEMPT_PAUSE_S)
         raise LedgerUnavailableError(f"partition {partition}")
 

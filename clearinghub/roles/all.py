@@ -16,9 +16,8 @@ from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.process import running_pid, stop_event
 from clearinghub.roles.supervisor import RestartBudget, Supervisor
 from clearinghub.security.from_settings import signer_of, verifier_of
-from clearinghub.security.key_files import write_key_pair
+from clearinghub.security.key_files import new_key, write_key_pair
 from clearinghub.tools.client.hub_urls import HubDownError, HubUrls
-from clearinghub.tools.keys import new_key
 
 ROLES: Final = ("ledger", "callbacks", "ingress")  # who reads is there before who writes
 READY_TIMEOUT_S: Final = 120

@@ -7,23 +7,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-import orjson
 import structlog
 from aiohttp.web import Application
 from faust.types import TP
+from msgspec.structs import replace
 from prometheus_client import Histogram
 
 from agents.callback_delivery import NotificationAgent
-from agents.parties.oracle import OracleAgent
+from agents.oracle_questions import OracleAgent
 from clearinghub import __version__
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.failure import failure_callback, for_dead_letter
 from clearinghub.callbacks.http_client import HttpTransport
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.offsets import OffsetTracker
-from clearinghub.callbacks.oracles.client import OracleDesk
-from clearinghub.callbacks.oracles.http_client import HttpOracleClient
-from clearinghub.callbacks.reason import Reason
+from clearinghub.callbacks.oracles.client import OracleClient
+from clearinghub.callbacks.oracles.http_client import HttpOracleTransport
+from clearinghub.callbacks.sender import Reason
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.batch import Batch
@@ -34,6 +34,7 @@ from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.messages import DeadLetterMessage, encode
 from clearinghub.process import stop_event, until_stopped
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
 from clearinghub.security.from_settings import signer_of
@@ -159,11 +160,11 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _dead_letter(about: dict[str, object], value: bytes) -> bytes:
-    fits = len(value) <= DEAD_VALUE_BYTES_MAX
-    left_out = 0 if fits else len(value)
-    line = {"v": 1, "kind": "dead-letter", "timestampMs": _now_ms(), "bytesLeftOut": left_out, **about}
-    return orjson.dumps(line) + b"\n" + (value if fits else b"")
+def dead_letter(letter: DeadLetterMessage, value: bytes) -> bytes:
+    """Return the record of a dead letter: with the given-up record's value, unless that is too large for the broker."""
+    if len(value) > DEAD_VALUE_BYTES_MAX:
+        return encode(replace(letter, bytes_left_out=len(value)))
+    return encode(letter, value)
 
 
 class CallbacksHealth:
@@ -178,40 +179,44 @@ class CallbacksHealth:
         return {"broker": self._app.is_ready, "participantEndpointService": self._participants.is_caught_up}
 
 
-class _DeadLetters:
-    """Writes what is given up to the dead letter, and tells whom it concerns."""
+class DeadLetterWriter:
+    """Writes callbacks and records that are given up to the dead letter, and the error callbacks that follow."""
 
     def __init__(self, settings: Settings, recorder: KafkaRecorder) -> None:
         self._hub_name = settings.hub_name
         self._recorder = recorder
 
-    async def give_up(self, notification: Notification, reason: Reason) -> None:
-        """A callback could not be delivered."""
-        about: dict[str, object] = {
-            "topic": "notification",
-            "error": reason.code,
-            "detail": reason.detail,
-            "status": reason.status,
-            "attempts": reason.attempts,
-            "receiver": notification.receiver,
-        }
-        told = failure_callback(notification, reason, self._hub_name)
-        if told is not None:
-            await self._recorder.record("notification", told.receiver, told.as_value())
+    async def write_undelivered(self, notification: Notification, reason: Reason) -> None:
+        """Write a callback that could not be delivered, and the error callback to its sender, if it wants one."""
+        message = notification.message
+        error_callback = failure_callback(message, reason, self._hub_name)
+        if error_callback is not None:
+            await self._recorder.record("notification", error_callback.message.receiver, error_callback.as_value())
         kept = for_dead_letter(notification)
-        if kept is not None:
-            await self._recorder.record("dead-letter", notification.receiver, _dead_letter(about, kept.as_value()))
+        if kept is None:
+            return
+        letter = DeadLetterMessage(
+            topic="notification",
+            error=reason.code.value,
+            timestamp_ms=_now_ms(),
+            receiver=message.receiver,
+            detail=reason.detail,
+            status=reason.status,
+            attempts=reason.attempts,
+        )
+        await self._recorder.record("dead-letter", message.receiver, dead_letter(letter, kept.as_value()))
 
-    async def set_aside(self, record: Record, problem: str) -> None:
-        """A record is no notification."""
-        about: dict[str, object] = {
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "error": problem,
-        }
+    async def write_unreadable(self, record: Record, problem: str) -> None:
+        """Write a record that is no message of its topic, with the error."""
+        letter = DeadLetterMessage(
+            topic=record.topic,
+            error=problem,
+            timestamp_ms=_now_ms(),
+            partition=record.partition,
+            offset=record.offset,
+        )
         key = (record.key or b"").decode(errors="replace")
-        await self._recorder.record("dead-letter", key, _dead_letter(about, record.value))
+        await self._recorder.record("dead-letter", key, dead_letter(letter, record.value))
 
 
 async def run_callbacks(settings: Settings) -> None:
@@ -223,20 +228,20 @@ async def run_callbacks(settings: Settings) -> None:
     await participants.start()
     await recorder.start()
 
-    letters = _DeadLetters(settings, recorder)
+    letters = DeadLetterWriter(settings, recorder)
     transport = HttpTransport(settings.callback_timeout_ms)
-    deliverer = Deliverer(settings, participants, transport, letters.give_up, _now_ms, signer=signer)
+    deliverer = Deliverer(settings, participants, transport, letters.write_undelivered, _now_ms, signer=signer)
     load = LoadReporter(settings, "callbacks", dict)
-    oracles = HttpOracleClient()
-    desk = OracleDesk(settings, oracles)
+    oracle_transport = HttpOracleTransport()
+    oracles = OracleClient(settings, oracle_transport)
 
     async def answer(key: str, value: bytes) -> None:
         await recorder.record("party", key, value)
 
     def make_agents(tracker: OffsetTracker) -> dict[str, DeliveryAgent]:
         return {
-            "notification": NotificationAgent(deliverer, tracker, letters.set_aside),
-            "oracle": OracleAgent(desk, tracker, answer, letters.set_aside),
+            "notification": NotificationAgent(deliverer, tracker, letters.write_unreadable),
+            "oracle": OracleAgent(oracles, tracker, answer, letters.write_unreadable),
         }
 
     app = CallbacksApp(callbacks_config(settings), make_agents, load.note)
@@ -258,7 +263,7 @@ async def run_callbacks(settings: Settings) -> None:
         await listener.stop()
         await app.close_agents()
         await transport.close()
-        await oracles.close()
+        await oracle_transport.close()
         await recorder.stop()
         await participants.stop()
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import load_pem_x509_certificate
 
-from clearinghub.security.algorithms import PrivateKey, PublicKey, key_fault
+from clearinghub.security.algorithms import RSA_BITS_MIN, PrivateKey, PublicKey, key_fault
 from clearinghub.security.errors import KeyFileError
 
 FILE_BYTES_MAX: Final = 65_536
@@ -30,6 +30,7 @@ KEYS_PER_FILE_MAX: Final = 4  # the old and the new while one is replaced, and s
 PRIVATE_MODE: Final = 0o600
 PUBLIC_MODE: Final = 0o644
 
+_PUBLIC_EXPONENT: Final = 65_537
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----.+?-----END \1-----", re.DOTALL)
 _UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
 
@@ -83,6 +84,13 @@ def read_private_key(path: Path) -> PrivateKey:
     if path.stat().st_mode & stat.S_IROTH:
         _log.warning("jws-private-key-readable-by-all", file=str(path))
     return key
+
+
+def new_key(kind: str, bits: int = RSA_BITS_MIN) -> PrivateKey:
+    """Make a private key; `kind` is `rsa` or `ec`, `bits` the size of an RSA key."""
+    if kind == "ec":
+        return ec.generate_private_key(ec.SECP256R1())
+    return rsa.generate_private_key(_PUBLIC_EXPONENT, bits)
 
 
 def write_key_pair(folder: Path, name: str, key: PrivateKey) -> tuple[Path, Path]:

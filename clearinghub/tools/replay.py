@@ -7,64 +7,70 @@ harm. `--dry-run` only counts.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
 
-import orjson
+import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from msgspec import UNSET
 from rich.console import Console
 from rich.table import Table
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
-from clearinghub.kafka.broker import find_running_broker
+from clearinghub.kafka.broker import on_running_broker
 from clearinghub.kafka.recorder import KafkaRecorder
-from clearinghub.messages import MalformedMessageError, decode_fields
+from clearinghub.messages import DeadLetterMessage, MalformedMessageError, NotificationMessage, decode_as
+from clearinghub.tools.command_line import EXIT_OK, App
+from clearinghub.tools.options import whole
 
 FETCH_TIMEOUT_MS: Final = 2_000
-EXIT_OK: Final = 0
-EXIT_NO_BROKER: Final = 3
+MS_PER_HOUR: Final = 3_600_000
 
 
-def options() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m clearinghub replay", description="Send given-up callbacks again.")
-    parser.add_argument("--receiver", help="only those to this DFSP")
-    parser.add_argument("--hours", type=int, default=24, help="only those given up in the last hours (default 24)")
-    parser.add_argument("--dry-run", action="store_true", help="count, send nothing")
-    return parser
+app = App(exits="0 done, 2 wrong usage, 3 no broker")
 
 
-async def run(settings: Settings, arguments: Sequence[str]) -> int:
-    """Replay; gives the exit code."""
-    chosen = options().parse_args(arguments)
-    bootstrap = find_running_broker(settings)
-    if bootstrap is None:
-        Console(stderr=True).print("no broker runs: set KAFKA_BOOTSTRAP=host:port")
-        return EXIT_NO_BROKER
-    settings = settings.model_copy(update={"kafka_bootstrap": bootstrap})
-    since_ms = int(time.time() * 1000) - chosen.hours * 3_600_000
-    counted: Counter[tuple[str, str]] = Counter()
+@app.add(
+    "replay",
+    examples=["replay --dry-run", "replay --receiver alphabank --hours 2"],
+)
+async def replay(
+    *,
+    receiver: Annotated[str | None, typer.Option("--receiver", metavar="NAME", help="Only those to this DFSP.")] = None,
+    hours: Annotated[
+        int,
+        typer.Option("--hours", metavar="HOURS", parser=whole(0), help="Only those given up in the last hours."),
+    ] = 24,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count them, send nothing.")] = False,
+) -> int:
+    """Send callbacks again that were given up.
+
+    They are read from the dead letters and delivered as any other. A second replay does no harm: a DFSP may get a
+    callback twice.
+    """
+    settings = on_running_broker(Settings())
+    since_ms = int(time.time() * 1000) - hours * MS_PER_HOUR
+    counts: Counter[tuple[str, str]] = Counter()
     recorder = KafkaRecorder(settings)
     await recorder.start()
     try:
-        async for about, value in given_up(settings):
-            receiver = str(about.get("receiver", ""))
-            if about.get("timestampMs", 0) < since_ms or (chosen.receiver and receiver != chosen.receiver):
+        async for letter, value in given_up(settings):
+            name = str(letter.receiver)
+            if letter.timestamp_ms < since_ms or (receiver and name != receiver):
                 continue
-            counted[receiver, str(about.get("error"))] += 1
-            if not chosen.dry_run:
-                await recorder.record("notification", receiver, value)
+            counts[name, letter.error] += 1
+            if not dry_run:
+                await recorder.record("notification", name, value)
     finally:
         await recorder.stop()
-    _show(counted, dry_run=chosen.dry_run)
+    _show(counts, dry_run=dry_run)
     return EXIT_OK
 
 
-async def given_up(settings: Settings) -> AsyncIterator[tuple[dict[str, Any], bytes]]:
+async def given_up(settings: Settings) -> AsyncIterator[tuple[DeadLetterMessage, bytes]]:
     """Every dead letter that is a callback, with what is known of it, up to the topic's present end."""
     place = TopicPartition(settings.topic("dead-letter"), 0)
     consumer = AIOKafkaConsumer(
@@ -87,17 +93,16 @@ async def given_up(settings: Settings) -> AsyncIterator[tuple[dict[str, Any], by
         await consumer.stop()
 
 
-def _callback(value: bytes) -> tuple[dict[str, Any], bytes] | None:
-    """What is known of a dead letter and the record it holds, if that is a callback that was given up."""
-    line, separator, held = value.partition(b"\n")
+def _callback(value: bytes) -> tuple[DeadLetterMessage, bytes] | None:
+    """Return a dead letter and the callback in it, or None if it holds no callback that was given up."""
     try:
-        about = orjson.loads(line)
-        if not separator or about.get("topic") != "notification" or "receiver" not in about:
+        letter, record = decode_as(DeadLetterMessage, value)
+        if letter.topic != "notification" or letter.receiver is UNSET:
             return None
-        decode_fields(held)
-    except (orjson.JSONDecodeError, MalformedMessageError, AttributeError):
+        decode_as(NotificationMessage, record)
+    except MalformedMessageError:
         return None
-    return about, held
+    return letter, record
 
 
 def _show(counted: Counter[tuple[str, str]], *, dry_run: bool) -> None:

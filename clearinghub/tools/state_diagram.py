@@ -33,7 +33,7 @@ _ARROW: Final = (
     '<marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
     '<path d="M0 0L8 4L0 8z"/></marker>'
 )
-_SWEEPS: Final = 8  # enough for the order of the rows to settle
+_PASSES: Final = 8  # enough for the order of the rows to settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ def _depths() -> dict[State, int]:
 def _order(columns: Sequence[list[Node]], edges: Iterable[Edge]) -> None:
     """Order each column by the mean row of its neighbours, forwards and backwards, so that few edges cross."""
     pairs = [pair for edge in edges for pair in zip(edge.nodes, edge.nodes[1:], strict=False)]
-    for sweep in range(_SWEEPS):
-        forwards = sweep % 2 == 0
+    for number in range(_PASSES):
+        forwards = number % 2 == 0
         for column in columns if forwards else reversed(columns):
             rows = {node: row for one in columns for row, node in enumerate(one)}
             neighbours = {

@@ -1,5 +1,1 @@
 """Proves a running hub: makes payments and transfers of every kind and checks each outcome and account."""
-
-from sandbox.demo.main import run
-
-__all__ = ["run"]

@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from clearinghub.config import Settings
-from clearinghub.tools.audit.reader import FIRST, KEPT_MARGIN_MS, MERGED, TopicsMissingError, TopicsReader
+from clearinghub.tools.audit.reader import FIRST, KEPT_MARGIN_MS, MERGED, TopicsReader
+from clearinghub.tools.topics import TopicsMissingError
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
 START_MS = 1_700_000_000_000

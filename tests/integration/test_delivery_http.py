@@ -18,7 +18,7 @@ from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.http_client import HttpTransport
 from clearinghub.callbacks.http_connection import ANSWER_BYTES_MAX
 from clearinghub.callbacks.notification import Notification
-from clearinghub.callbacks.reason import Reason, ReasonCode
+from clearinghub.callbacks.sender import Reason, ReasonCode
 from tests.unit.callbacks.fakes import PLAIN, Endpoints, Graveyard, notification, settings
 
 NOW_MS = 1_700_000_000_000
@@ -137,9 +137,9 @@ def parsed(request: bytes) -> tuple[str, dict[str, str], bytes]:
     return first, {name.lower(): value for name, value in headers.items()}, body
 
 
-FORWARDED_POST = PLAIN._replace(
-    source="payerfsp", receiver="payeefsp", method="POST", path="/transfers", headers=SENT, body=BODY
-)
+FORWARDED_POST = PLAIN.changed(
+    source="payerfsp", receiver="payeefsp", method="POST", path="/transfers", headers=SENT
+)._replace(body=BODY)
 HUB_HEADERS = {
     "content-type": "application/vnd.interoperability.transfers+json;version=1.1",
     "date": NOW,
@@ -148,7 +148,7 @@ HUB_HEADERS = {
     "fspiop-uri": "/transfers/t-1",
     "traceparent": SENT["traceparent"],
 }
-HUB_PUT = PLAIN._replace(receiver="payeefsp", headers=SENT, body=BODY)
+HUB_PUT = PLAIN.changed(receiver="payeefsp", headers=SENT)._replace(body=BODY)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ HUB_PUT = PLAIN._replace(receiver="payeefsp", headers=SENT, body=BODY)
     [
         (FORWARDED_POST, ON_THE_WIRE),
         (HUB_PUT, HUB_HEADERS | {"fspiop-http-method": "PUT"}),
-        (HUB_PUT._replace(method="PATCH"), HUB_HEADERS | {"fspiop-http-method": "PATCH"}),
+        (HUB_PUT.changed(method="PATCH"), HUB_HEADERS | {"fspiop-http-method": "PATCH"}),
     ],
     ids=["forwarded POST", "hub PUT", "hub PATCH"],
 )
@@ -167,7 +167,7 @@ async def test_nothing_is_on_the_wire_but_what_belongs_there(
         await start(Graveyard(), Endpoints(payeefsp=base + "/x/{{transferId}}")).submit(sent)
     first, headers, body = parsed(requests[0])
     more = {"host": base.removeprefix("http://"), "content-length": str(len(BODY))}
-    assert (f"{sent.method} /x/t-1 HTTP/1.1", BODY) == (first, body)
+    assert (f"{sent.message.method} /x/t-1 HTTP/1.1", BODY) == (first, body)
     assert expected | more == headers
 
 
@@ -187,7 +187,7 @@ def parsed_body(request: bytes) -> bytes:
 
 async def test_quoted_identifiers_reach_the_server_as_rendered(start: Start) -> None:
     async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (base, requests):
-        sent = PLAIN._replace(receiver="a", variables={"transferId": "a/b %é"})
+        sent = PLAIN.changed(receiver="a", variables={"transferId": "a/b %é"})
         await start(Graveyard(), Endpoints(a=base + "/{{transferId}}/%7e")).submit(sent)
     assert "PUT /a%2Fb%20%25%C3%A9/%7e HTTP/1.1" == parsed(requests[0])[0]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from clearinghub.config import Settings
-from sandbox import demo
 from sandbox.demo.payments.kinds import PaymentKind
+from tests.commands import run_command
 from tests.integration.hub_under_test import REPOSITORY, HubUnderTest, running_hub
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -38,7 +38,7 @@ async def test_demo_finds_the_hub_right(
 ) -> None:
     async with running_hub(kafka_bootstrap, topic_prefix, tmp_path, on_us_transfers=on_us) as hub:
         settings = Settings(fspiop_port=hub.ports["fspiop"], admin_port=hub.ports["admin"], on_us_transfers=on_us)
-        code = await demo.run(settings, ["--transfers", "40", "--payments", "2", "--timeout", "400"])
+        code = await run_command(settings, "demo", "--transfers", "40", "--payments", "2", "--timeout", "400")
         audit = await asyncio.to_thread(books_of, hub)
 
     shown = capsys.readouterr().out

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from clearinghub.config import Settings
-from sandbox import demo
-from sandbox import main as sandbox
+from tests.commands import run_command
 from tests.integration.fake_hub import Defect, FakeHub
 from tests.integration.fake_hub_admin import Fault
 
@@ -35,7 +34,7 @@ def endpoints_of(hub: FakeHub) -> int:
 
 
 async def test_parties_are_registered(hub: FakeHub) -> None:
-    await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+    await run_command(settings_of(hub), "sandbox", "--once", *ANY_PORTS)
 
     assert {"MSISDN/447700900456": "payerbank", "MSISDN/447700900123": "payeewallet"} == hub.relay.parties
 
@@ -43,14 +42,14 @@ async def test_parties_are_registered(hub: FakeHub) -> None:
 async def test_a_hub_that_knows_no_parties_still_moves_money(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     hub.relay.refuses_parties = True
 
-    assert 0 == await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+    assert 0 == await run_command(settings_of(hub), "sandbox", "--once", *ANY_PORTS)
     shown = capsys.readouterr().out.replace("\n", " ")
     assert "was not registered" in shown
     assert "The transfer goes without a quote" in shown
 
 
 async def test_first_transfer_is_shown(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
-    code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+    code = await run_command(settings_of(hub), "sandbox", "--once", *ANY_PORTS)
 
     shown = capsys.readouterr().out
     assert code == 0
@@ -70,10 +69,10 @@ async def test_first_transfer_is_shown(hub: FakeHub, capsys: pytest.CaptureFixtu
 
 
 async def test_second_start_creates_nothing_but_endpoints(hub: FakeHub) -> None:
-    await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+    await run_command(settings_of(hub), "sandbox", "--once", *ANY_PORTS)
     hub.admin.writes.clear()
 
-    code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+    code = await run_command(settings_of(hub), "sandbox", "--once", *ANY_PORTS)
 
     assert code == 0
     assert len(hub.admin.writes) == endpoints_of(hub)
@@ -84,7 +83,7 @@ async def test_second_start_creates_nothing_but_endpoints(hub: FakeHub) -> None:
 async def test_ledger_that_is_not_ready_is_asked_again(hub: FakeHub) -> None:
     hub.admin.faults = [Fault.NOT_TAKEN, Fault.ANSWER_LOST, Fault.NOT_TAKEN, Fault.ANSWER_LOST, Fault.ANSWER_LOST]
 
-    code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+    code = await run_command(settings_of(hub), "sandbox", "--once", *ANY_PORTS)
 
     assert code == 0
     assert len(hub.admin.writes) == len(set(hub.admin.writes)) == 9 + endpoints_of(hub)
@@ -94,7 +93,7 @@ async def test_ledger_that_is_not_ready_is_asked_again(hub: FakeHub) -> None:
 async def test_refused_step_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     hub.admin.refuses_participants = True
 
-    code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+    code = await run_command(settings_of(hub), "sandbox", "--once", *ANY_PORTS)
 
     assert code == 1
     shown = capsys.readouterr().out.replace("\n", " ")
@@ -103,10 +102,10 @@ async def test_refused_step_is_named(hub: FakeHub, capsys: pytest.CaptureFixture
 
 
 async def test_refused_transfer_is_told(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
-    await sandbox.run(settings_of(hub), ["--once", "--no-transfer", *ANY_PORTS])
+    await run_command(settings_of(hub), "sandbox", "--once", "--no-transfer", *ANY_PORTS)
     hub.dfsps["payerbank"].caps["USD"] = 0
 
-    code = await sandbox.run(settings_of(hub), ["--once", *ANY_PORTS])
+    code = await run_command(settings_of(hub), "sandbox", "--once", *ANY_PORTS)
 
     assert code == 1
     shown = capsys.readouterr().out
@@ -117,14 +116,14 @@ async def test_refused_transfer_is_told(hub: FakeHub, capsys: pytest.CaptureFixt
 async def test_unhealthy_service_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     hub.down = ["broker"]
 
-    code = await sandbox.run(settings_of(hub), ["--wait", "1"])
+    code = await run_command(settings_of(hub), "sandbox", "--wait", "1")
 
     assert code == 3
     assert "/health: broker not up" in capsys.readouterr().out
 
 
 async def test_it_stays_until_told_to_stop(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
-    task = asyncio.create_task(sandbox.run(settings_of(hub), ["--no-transfer", *ANY_PORTS]))
+    task = asyncio.create_task(run_command(settings_of(hub), "sandbox", "--no-transfer", *ANY_PORTS))
     shown = ""
     while "Ctrl-C" not in shown:
         assert not task.done()
@@ -139,14 +138,14 @@ async def test_it_stays_until_told_to_stop(hub: FakeHub, capsys: pytest.CaptureF
 
 
 async def test_without_a_hub_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    code = await sandbox.run(Settings(fspiop_port=9, admin_port=9), ["--wait", "1"])
+    code = await run_command(Settings(fspiop_port=9, admin_port=9), "sandbox", "--wait", "1")
 
     assert code == 3
     assert "http://127.0.0.1:9/health: nobody listens yet" in capsys.readouterr().out
 
 
 async def test_taken_port_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
-    code = await sandbox.run(settings_of(hub), ["--once", "--payer-port", str(hub.fspiop_port)])
+    code = await run_command(settings_of(hub), "sandbox", "--once", "--payer-port", str(hub.fspiop_port))
 
     assert code == 1
     assert f"payerbank cannot listen on 127.0.0.1:{hub.fspiop_port}" in capsys.readouterr().out.replace("\n", " ")
@@ -159,7 +158,7 @@ async def test_demo_finds_a_right_hub_right(on_us: bool, capsys: pytest.CaptureF
     await hub.start()
     try:
         settings = settings_of(hub, on_us=on_us)
-        code = await demo.run(settings, ["--transfers", "60", "--payments", "2", "--seed", "7"])
+        code = await run_command(settings, "demo", "--transfers", "60", "--payments", "2", "--seed", "7")
     finally:
         await hub.stop()
 
@@ -185,7 +184,7 @@ async def test_demo_finds_a_wrong_hub_wrong(defect: Defect, told: str, capsys: p
     await hub.start()
     try:
         counts = ["--transfers", "30", "--payments", "0"]
-        code = await demo.run(settings_of(hub), [*counts, "--seed", "7", "--timeout", "10"])
+        code = await run_command(settings_of(hub), "demo", *counts, "--seed", "7", "--timeout", "10")
     finally:
         await hub.stop()
 
@@ -210,7 +209,9 @@ async def test_demo_finds_wrong_payments_wrong(defect: Defect, told: str, capsys
     await hub.start()
     try:
         timeout_s = "12" if defect is Defect.FORGETS_CONFIRMATION else "60"  # every payment waits for one
-        code = await demo.run(settings_of(hub), ["--transfers", "20", "--payments", "1", "--timeout", timeout_s])
+        code = await run_command(
+            settings_of(hub), "demo", "--transfers", "20", "--payments", "1", "--timeout", timeout_s
+        )
     finally:
         await hub.stop()
 

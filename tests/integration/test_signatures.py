@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from clearinghub.security.key_directory import KeyDirectory
-from clearinghub.security.key_files import read_private_key, write_key_pair
+from clearinghub.security.key_files import new_key, read_private_key, write_key_pair
 from clearinghub.security.signature import HEADER, Signer, Verifier
-from clearinghub.tools.keys import new_key
 from sandbox.behaviour import Behaviour
 from sandbox.callback import Callback
 from sandbox.dfsp import SimulatedDfsp

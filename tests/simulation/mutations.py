@@ -1,4 +1,4 @@
-"""The mutants: in which file, which text becomes which. MUTANTS.md is the table for people; a test compares names."""
+"""The mutants: the file of each, the text that it replaces and the replacement. MUTANTS.md describes each in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One slip: `before` stands once in the file, and becomes `after`. Its seeds begin at `first_seed`."""
+    """One error: `before`, which is in the file exactly once, becomes `after`. Its seeds begin at `first_seed`."""
 
     name: str
     path: str
@@ -184,9 +184,9 @@ MUTANTS: Final = (
         "agents/transfers/timeout.py",
         "0 <= now_ms - last_ms <",
         "now_ms - last_ms <",
-        first_seed=301,  # one seed in hundreds is such that it matters; the first would take a minute to come to one
+        first_seed=301,  # one seed in hundreds shows the error: begin shortly before it
     ),
-    # -- delivery
+    # -- callbacks
     Mutant(
         "offset-before-delivery",
         "agents/callback_delivery.py",
@@ -201,8 +201,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "callbacks-overtake",
-        "clearinghub/callbacks/notification.py",
-        'transfer_id=_text(line, "id"),',
-        'transfer_id=_text(line, "notification_id"),',
+        "clearinghub/callbacks/receiver_queue.py",
+        "return self.notification.message.id",
+        "return self.notification.message.notification_id",
     ),
 )

@@ -1,4 +1,4 @@
-"""A local copy that its changelog may have forgotten to correct is built anew; one that is merely behind catches up."""
+"""A local copy too old for its changelog's tombstones is built again; one that is merely late catches up."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Row(NamedTuple):
 
 
 class Changelog:
-    """A consumer of a compacted changelog: what the cleaner has left of it."""
+    """A consumer of a compacted changelog, with the records that the cleaner has left."""
 
     def __init__(self, rows: list[Row], end: int) -> None:
         self._rows = rows
         self.end = end
         self.fetched_max = 1_000  # offsets
-        self.outages = 0  # that are still to come
+        self.outages = 0  # how many more are to come
         self._next = 0
 
     async def start(self) -> None: ...
@@ -78,7 +78,7 @@ class Changelog:
 
 
 class Copy:
-    """A copy of which row `paid` was read at offset 0, long ago; it was removed at 1, and both are cleaned away."""
+    """A copy that read row `paid` at offset 0, long ago; it and its removal at 1 are deleted from the changelog."""
 
     def __init__(self, level_at_ms: int | None) -> None:
         self.now_ms = NOW_MS
@@ -119,7 +119,7 @@ class Copy:
 
 
 @pytest.mark.parametrize("level_at_ms", [None, NOW_MS - TOMBSTONES_KEPT_MS, NOW_MS - STALE_AFTER_MS - 1])
-def test_a_row_whose_removal_is_forgotten_does_not_come_back(level_at_ms: int | None) -> None:
+def test_a_row_whose_tombstone_is_deleted_does_not_come_back(level_at_ms: int | None) -> None:
     copy = Copy(level_at_ms)
     copy.recover(Row(3, b"open", b"1"))
 
@@ -128,7 +128,7 @@ def test_a_row_whose_removal_is_forgotten_does_not_come_back(level_at_ms: int | 
     assert NOW_MS == copy.table.data.stamped_ms(0)
 
 
-def test_a_copy_that_was_level_lately_only_reads_on() -> None:
+def test_a_copy_that_was_caught_up_lately_only_reads_on() -> None:
     copy = Copy(NOW_MS - STALE_AFTER_MS)
     copy.recover(Row(0, b"paid", b"not read again"), Row(3, b"open", b"1"))
 
@@ -136,7 +136,7 @@ def test_a_copy_that_was_level_lately_only_reads_on() -> None:
     assert NOW_MS == copy.table.data.stamped_ms(0)
 
 
-def test_a_copy_behind_which_nothing_was_written_is_whole_however_old() -> None:
+def test_a_copy_is_complete_however_old_if_nothing_was_written_since() -> None:
     copy = Copy(NOW_MS - 10 * TOMBSTONES_KEPT_MS)
     copy.recover(end=2)  # its one record, at 0, and the marker of its transaction
 
@@ -144,7 +144,7 @@ def test_a_copy_behind_which_nothing_was_written_is_whole_however_old() -> None:
 
 
 class Standby:
-    """A reader that follows a changelog which is at `end` when it begins, on a clock of its own."""
+    """A reader that follows a changelog, which ends at `end` when the reader starts, on a clock of its own."""
 
     def __init__(self, copy: Copy, end: int) -> None:
         self.changelog = Changelog([Row(offset, b"%d" % offset, b"1") for offset in range(end)], end)
@@ -174,7 +174,7 @@ def standby() -> Standby:
     return standby
 
 
-def test_a_standby_is_stamped_as_soon_as_it_is_level_with_where_it_began(standby: Standby) -> None:
+def test_a_standby_has_a_checkpoint_once_it_has_read_what_was_there_when_it_started(standby: Standby) -> None:
     standby.follow(2, grows=2)
     assert standby.stamped_ms is None
 
@@ -182,19 +182,19 @@ def test_a_standby_is_stamped_as_soon_as_it_is_level_with_where_it_began(standby
     assert NOW_MS == standby.stamped_ms
 
 
-def test_a_standby_is_stamped_again_while_its_changelog_grows(standby: Standby) -> None:
+def test_a_standby_has_a_new_checkpoint_while_its_changelog_grows(standby: Standby) -> None:
     standby.follow(3, grows=2)
     standby.copy.now_ms += STANDBY_STAMP_INTERVAL_MS
-    asked_at_ms = standby.copy.now_ms
+    caught_up_at_ms = standby.copy.now_ms
     standby.follow(1, grows=2)
     standby.copy.now_ms += 1_000
 
     standby.follow(4, grows=2)
 
-    assert asked_at_ms == standby.stamped_ms
+    assert caught_up_at_ms == standby.stamped_ms
 
 
-def test_a_standby_that_could_not_read_for_half_a_day_reads_no_further(standby: Standby) -> None:
+def test_a_standby_that_could_not_read_for_half_a_day_stops(standby: Standby) -> None:
     standby.follow(1)
     standby.copy.now_ms += STALE_AFTER_MS + 1
 
@@ -203,7 +203,7 @@ def test_a_standby_that_could_not_read_for_half_a_day_reads_no_further(standby: 
     assert standby.stamped_ms is None
 
 
-def test_a_standby_that_met_an_outage_follows_again() -> None:
+def test_a_standby_follows_again_after_an_outage() -> None:
     copy = Copy(None)
     copy.table.data.wipe(0)
     changelog = Changelog([Row(0, b"open", b"1")], end=2)

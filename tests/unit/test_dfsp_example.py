@@ -14,7 +14,7 @@ from clearinghub.domain.participants.endpoints import ENDPOINT_TYPES
 from examples.dfsp import dfsp
 from sandbox import ilp
 from sandbox.behaviour import Behaviour
-from sandbox.main import options
+from sandbox.main import PAYEE_PORT, PAYER_PORT
 from tests import guide
 from web.http.errors import RETRY_AFTER_S
 
@@ -106,7 +106,5 @@ def test_all_behaviours_of_the_sandbox_are_explained() -> None:
 
 
 def test_the_examples_port_is_free_beside_the_sandbox() -> None:
-    sandbox = options([])
-
     assert "14003" in guide.text()
-    assert 14_003 not in {sandbox.payer_port, sandbox.payee_port}
+    assert 14_003 not in {PAYER_PORT, PAYEE_PORT}

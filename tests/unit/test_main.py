@@ -14,8 +14,9 @@ import pytest
 import structlog
 
 from clearinghub import __version__
-from clearinghub.__main__ import EXIT_NO_BROKER, EXIT_OK, EXIT_WRONG_SETTINGS, main
 from clearinghub.process import stop_event
+from clearinghub.tools.cli import main
+from clearinghub.tools.command_line import EXIT_NO_HUB, EXIT_OK, EXIT_WRONG_USAGE
 
 
 @pytest.fixture(autouse=True)
@@ -56,21 +57,26 @@ def test_prints_the_map_of_topics(capsys: pytest.CaptureFixture[str]) -> None:
 def test_names_a_wrong_setting(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("CLEARINGHUB_PARTITIONS", "many")
 
-    assert EXIT_WRONG_SETTINGS == main(["ledger"])
+    assert EXIT_WRONG_USAGE == main(["ledger"])
     assert "setting partitions: Input should be a valid integer" in capsys.readouterr().err
 
 
-def test_refuses_unknown_options() -> None:
-    with pytest.raises(SystemExit) as refused:
-        main(["ledger", "--fast"])
+@pytest.mark.parametrize(
+    "arguments", [["ledger", "--fast"], ["topics", "more"], ["nothing"], [], ["all", "--sandbox=1"]]
+)
+def test_refuses_a_wrong_command_line_with_its_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert EXIT_WRONG_USAGE == main(arguments)
 
-    assert EXIT_WRONG_SETTINGS == refused.value.code
+    written = capsys.readouterr()
+    assert "" == written.out
+    assert "Usage: clearinghub" in written.err
+    assert "Traceback" not in written.err
 
 
 def test_says_how_to_get_a_broker(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
 
-    assert EXIT_NO_BROKER == main(["broker"])
+    assert EXIT_NO_HUB == main(["broker"])
     said = capsys.readouterr().err
     assert "KAFKA_BOOTSTRAP (not set)" in said
     assert "missing: java, mvn" in said
@@ -82,7 +88,7 @@ def test_says_that_a_list_of_brokers_makes_no_sense(
 ) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP", "localhost:kafka")
 
-    assert EXIT_NO_BROKER == main(["broker"])
+    assert EXIT_NO_HUB == main(["broker"])
     assert "KAFKA_BOOTSTRAP=localhost:kafka is no list of host:port" in capsys.readouterr().err
 
 
@@ -91,7 +97,7 @@ def test_refuses_to_run_without_assertions() -> None:
         [sys.executable, "-O", "-m", "clearinghub", "version"], capture_output=True, text=True, check=False
     )
 
-    assert EXIT_WRONG_SETTINGS == done.returncode
+    assert EXIT_WRONG_USAGE == done.returncode
     assert "refuses to run under python -O" in done.stderr
 
 

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from clearinghub.config import Settings
-from clearinghub.tools import admin as admin_cli
-from clearinghub.tools import apply
-from clearinghub.tools.report import main as report_cli
+from tests.commands import run_command
 from tests.web.admin_world import Operator
 
 
@@ -45,11 +43,7 @@ class Terminal:
 
     async def run(self, tool: str, *arguments: str) -> Ended:
         self._capsys.readouterr()
-        try:
-            tools = {"admin": admin_cli.run, "apply": apply.run, "report": report_cli.run}
-            code = await tools[tool](self.settings, arguments)
-        except SystemExit as refused_by_argparse:
-            code = int(refused_by_argparse.code or 0)
+        code = await run_command(self.settings, tool, *arguments)
         written = self._capsys.readouterr()
         return Ended(code, written.out, written.err)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clearinghub.callbacks.oracles.question import NO_ANSWER, OracleAnswer
+from clearinghub.callbacks.oracles.http_client import NO_ANSWER, OracleAnswer, sent_headers
 from tests.web.admin_world import Operator
 from tests.web.exchange import Callback
 from tests.web.party_world import (
@@ -50,7 +50,10 @@ def answers(dfsps: PartyDfsps, *given: OracleAnswer) -> None:
 
 
 def asked(dfsps: PartyDfsps) -> list[tuple[str, str, Any]]:
-    return [(one.method, one.url, json.loads(one.body) if one.body else None) for one in dfsps.exchange.hub.questions]
+    return [
+        (one.message.method, one.message.url, json.loads(one.body) if one.body else None)
+        for one in dfsps.exchange.hub.questions
+    ]
 
 
 def listing(*entries: dict[str, Any], status: int = 200) -> OracleAnswer:
@@ -141,7 +144,7 @@ async def test_a_lookup(dfsps: PartyDfsps) -> None:
 
     assert [("GET", f"{URL}/participants{ID}", None)] == asked(dfsps)
     assert [Callback(fsp, PAYER, "GET", f"/parties{ID}", None) for fsp in (PAYEE, STRANGER)] == heard
-    headers = dfsps.exchange.hub.questions[0].headers
+    headers = sent_headers(dfsps.exchange.hub.questions[0].message.headers)
     assert (PAYER, media("participants")) == (headers["fspiop-source"], headers["content-type"])
     assert media("participants", "1") == headers["accept"]
 
@@ -280,7 +283,7 @@ async def test_which_oracle_is_asked(dfsps: PartyDfsps) -> None:
     assert error_of(path, "3003", description) == await dfsps.heard("GET", f"{path}?currency=XTS")
     oracle_of = {one["currency"]: one["oracleId"] for one in (await dfsps.exchange.operator.get("/oracles")).json}
     questions = dfsps.exchange.hub.questions
-    assert [oracle_of["EUR"], oracle_of["USD"]] == [one.oracle_id for one in questions]
+    assert [oracle_of["EUR"], oracle_of["USD"]] == [one.message.oracle for one in questions]
 
 
 async def test_types_that_the_built_in_oracle_does_not_serve() -> None:
@@ -299,7 +302,7 @@ async def test_an_oracle_that_is_taken_away_between_two_questions(dfsps: PartyDf
     (oracle,) = (await dfsps.exchange.operator.get("/oracles")).json
     assert 204 == (await dfsps.exchange.operator.send("DELETE", f"/oracles/{oracle['oracleId']}")).status
 
-    dfsps.exchange.hub.write("party", question.reply_key, question.answered(listing({"fspId": PAYEE})))
+    dfsps.exchange.hub.write("party", question.message.reply_key, question.answered(listing({"fspId": PAYEE})))
 
     assert hub_put(f"/participants{ID}", {"fspId": PAYEE}, PAYEE) == dfsps.exchange.heard()
     assert error_of(f"/parties{ID}", *NO_PROXY) == await dfsps.heard("GET", f"/parties{ID}")

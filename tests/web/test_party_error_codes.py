@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from clearinghub.callbacks.oracles.question import NO_ANSWER
+from clearinghub.callbacks.oracles.http_client import NO_ANSWER
 from tests.web.party_world import ID, PAYEE, PartyDfsps, error_of, party_dfsps
 
 

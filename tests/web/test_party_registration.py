@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from clearinghub.messages import VERSION, encode
+from clearinghub.messages import encode
+from clearinghub.messages.parties import PartyPartDoneMessage, PartyPartMessage
 from tables.batches import BATCHES
 from tables.parties import PARTIES
 from tests.web.exchange import Callback
@@ -46,7 +47,7 @@ async def reference() -> AsyncIterator[PartyDfsps]:
 def kept(dfsps: PartyDfsps) -> dict[str, Any]:
     """All rows of the built-in oracle."""
     views = dfsps.exchange.hub.views
-    return {key: row for view in views for key, row in view.rows(PARTIES).items()}
+    return {key: row.entries for view in views for key, row in view.rows(PARTIES).items()}
 
 
 async def found(dfsps: PartyDfsps, path: str = ID, currency: str | None = None) -> Any:
@@ -216,15 +217,17 @@ async def test_a_batch_whose_part_makes_the_code_raise(dfsps: PartyDfsps) -> Non
 
     dfsps.exchange.hub.dead_letter(topic, key, value)
     assert error == dfsps.exchange.heard()
-    part = {"v": VERSION, "kind": "party-part", "batch": f"{REQUEST_ID}/{PAYEE}"}
+    part = PartyPartMessage(
+        batch=f"{REQUEST_ID}/{PAYEE}", run="0-0", part="p0", home=0, source=PAYEE, currency=None, items={}
+    )
     dfsps.exchange.hub.dead_letter(topic, key, encode(part))
     assert error == dfsps.exchange.heard()
 
 
 async def test_parts_of_a_batch_that_was_sent_again_count_no_more(dfsps: PartyDfsps) -> None:
-    done = {"v": VERSION, "kind": "party-part-done", "batch": f"{REQUEST_ID}/{PAYEE}", "part": "p0", "errors": []}
+    done = PartyPartDoneMessage(batch=f"{REQUEST_ID}/{PAYEE}", run="0-0", part="p0", errors={})
 
-    dfsps.exchange.hub.write("party", REQUEST_ID, encode({**done, "run": "0-0"}))
+    dfsps.exchange.hub.write("party", REQUEST_ID, encode(done))
 
     assert {} == dfsps.exchange.hub.rows(BATCHES)
     assert [] == dfsps.exchange.heard()

@@ -6,17 +6,18 @@ Each handler is: headers, path, model, message, record, answer. The answer comes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, cast
 
 from aiohttp.web import Request, Response
+from msgspec.structs import replace
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.parties.party import PartyId, identifier_rejection
-from clearinghub.kafka.ports import Participants, Recorder
-from clearinghub.messages import VERSION, encode
-from clearinghub.messages.parties import PartyBatchMessage, PartyMessage
+from clearinghub.domain.parties.party import BatchItem, PartyId, identifier_rejection
+from clearinghub.messages import encode
+from clearinghub.messages.parties import PartyBatchMessage, PartyMessage, PartyMethod
+from clearinghub.ports import Participants, Recorder
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
 from web.fspiop.parties_schemas import (
     PARTICIPANT_ANSWER,
@@ -44,7 +45,7 @@ class PartiesResource:
 
     def __init__(
         self,
-        resource: str,
+        resource: Literal["parties", "participants"],
         settings: Settings,
         recorder: Recorder,
         participants: Participants,
@@ -62,25 +63,25 @@ class PartiesResource:
     async def get_party(self, request: Request) -> Response:
         """GET /parties/{Type}/{ID}: who is this, whoever has it?"""
         headers = await self._rules.read(request)
-        line = self._line(request, headers)
-        self._require_dfsp(line["source"], _UNKNOWN_SOURCE)
-        return await self._record(line, 202)
+        message = self._message(request, headers)
+        self._require_dfsp(message.source, _UNKNOWN_SOURCE)
+        return await self._record(message, 202)
 
     async def put_party(self, request: Request) -> Response:
         """PUT /parties/{Type}/{ID}: a DFSP describes its party to the one that has asked."""
         headers = await self._rules.read(request)
-        line = self._line(request, headers)
+        message = self._message(request, headers)
         body = await read_json_body(request)
         checked(PARTY_ANSWER, body.parsed, self._currencies)
-        return await self._record(line, 200, body.raw)
+        return await self._record(message, 200, body.raw)
 
     async def put_error(self, request: Request) -> Response:
         """PUT .../error, of either resource: passed on to the DFSP that has asked."""
         headers = await self._rules.read(request)
-        line = self._line(request, headers, is_error=True)
+        message = self._message(request, headers, is_error=True)
         body = await read_json_body(request)
         checked(PARTY_ERROR, body.parsed, self._currencies)
-        return await self._record(line, 200, body.raw)
+        return await self._record(message, 200, body.raw)
 
     async def get_participant(self, request: Request) -> Response:
         """GET /participants/{Type}/{ID}: which FSP has the party?
@@ -88,61 +89,60 @@ class PartiesResource:
         What is no identifier is refused here: the reference says nothing more of it (protocol 6.2).
         """
         headers = await self._rules.read(request)
-        line = self._line(request, headers)
-        line["currency"] = checked_currency(request.query.get("currency"), self._currencies)
-        fault = identifier_rejection(PartyId(line["id_type"], line["identifier"], line["sub_id"]))
-        if fault is not None:
-            raise ApiError(fault)
-        return await self._record(line, 202)
+        message = self._message(request, headers)
+        currency = checked_currency(request.query.get("currency"), self._currencies)
+        rejection = identifier_rejection(message.party)
+        if rejection is not None:
+            raise ApiError(rejection)
+        return await self._record(replace(message, currency=currency), 202)
 
     async def post_participant(self, request: Request) -> Response:
         """POST /participants/{Type}/{ID}: a DFSP registers its party."""
         headers = await self._rules.read(request)
-        line = self._line(request, headers)
+        message = self._message(request, headers)
         body = await read_json_body(request)
         entry = checked(PARTICIPANT_ENTRY, body.parsed, self._currencies)
         # The reference judges the source of a request with a sub-id later, where nobody can be told (protocol 13.37).
-        if not (self._reference_shapes and line["sub_id"] is not None):
-            self._require_dfsp(line["source"], _UNKNOWN_REQUESTER)
-        line["fsp"], line["currency"] = entry["fspId"], entry.get("currency")
-        return await self._record(line, 202)
+        if not (self._reference_shapes and message.party.sub_id is not None):
+            self._require_dfsp(message.source, _UNKNOWN_REQUESTER)
+        return await self._record(replace(message, fsp=entry["fspId"], currency=entry.get("currency")), 202)
 
     async def put_participant(self, request: Request) -> Response:
         """PUT /participants/{Type}/{ID}: an answer to another DFSP, which goes on, or else an update of an entry."""
         headers = await self._rules.read(request)
-        line = self._line(request, headers)
+        message = self._message(request, headers)
         body = await read_json_body(request)
         answer = checked(PARTICIPANT_ANSWER, body.parsed, self._currencies)
-        line["fsp"], line["currency"] = answer.get("fspId"), answer.get("currency")
-        return await self._record(line, 200, body.raw)
+        message = replace(message, fsp=answer.get("fspId"), currency=answer.get("currency"))
+        return await self._record(message, 200, body.raw)
 
     async def delete_participant(self, request: Request) -> Response:
         """DELETE /participants/{Type}/{ID}: a DFSP takes its party back, in one currency or in all."""
         headers = await self._rules.read(request)
-        line = self._line(request, headers)
-        line["currency"] = checked_currency(request.query.get("currency"), self._currencies)
-        return await self._record(line, 202)
+        message = self._message(request, headers)
+        currency = checked_currency(request.query.get("currency"), self._currencies)
+        return await self._record(replace(message, currency=currency), 202)
 
     async def post_batch(self, request: Request) -> Response:
         """POST /participants: a DFSP registers many parties; the answer is one callback."""
         headers = await self._rules.read(request)
         body = await read_json_body(request)
         batch = checked(PARTICIPANT_BATCH, body.parsed, self._currencies)
-        items: list[list[str | None]] = [
-            [one["partyIdType"], one["partyIdentifier"], one.get("partySubIdOrType"), one.get("fspId")]
+        items = tuple(
+            BatchItem(
+                PartyId(one["partyIdType"], one["partyIdentifier"], one.get("partySubIdOrType")), one.get("fspId")
+            )
             for one in batch["partyList"]
-        ]
-        line: PartyBatchMessage = {
-            "v": VERSION,
-            "kind": "party-batch",
-            "id": batch["requestId"],
-            "source": headers["fspiop-source"],
-            "currency": batch.get("currency"),
-            "items": items,
-            "headers": forwarded_headers(headers),
-            "trace": trace_of(headers),
-        }
-        await self._recorder.record("party", line["id"], encode(line))
+        )
+        message = PartyBatchMessage(
+            id=batch["requestId"],
+            source=headers["fspiop-source"],
+            currency=batch.get("currency"),
+            items=items,
+            headers=forwarded_headers(headers),
+            trace=trace_of(headers),
+        )
+        await self._recorder.record("party", message.id, encode(message))
         return Response(status=200 if self._reference_shapes else 202)
 
     async def put_batch(self, request: Request) -> Response:
@@ -163,33 +163,31 @@ class PartiesResource:
         body = await read_json_body(request)
         checked(adapter, body.parsed, self._currencies)
 
-    def _line(self, request: Request, headers: Mapping[str, str], *, is_error: bool = False) -> PartyMessage:
-        """What all requests about one party have in common."""
+    def _message(self, request: Request, headers: Mapping[str, str], *, is_error: bool = False) -> PartyMessage:
+        """Return the message of a request about one party, without what comes from its query or body."""
         path = request.rel_url.raw_path.removesuffix("/error") if is_error else request.rel_url.raw_path
         sub_id = request.match_info.get("SubId") or None
-        return {
-            "v": VERSION,
-            "kind": "party",
-            "resource": self._resource,
-            "method": request.method,
-            "is_error": is_error,
-            "path": path.rstrip("/"),
-            "source": headers["fspiop-source"],
-            "destination": headers.get("fspiop-destination") or None,
-            "id_type": checked_segment("Type", request.match_info["Type"], _TYPE_LENGTH_MAX),
-            "identifier": checked_segment("ID", request.match_info["ID"], pattern=True),
-            "sub_id": None if sub_id is None else checked_segment("SubId", sub_id),
-            "currency": None,
-            "fsp": None,
-            "headers": forwarded_headers(headers),
-            "trace": trace_of(headers),
-        }
+        party = PartyId(
+            checked_segment("Type", request.match_info["Type"], _TYPE_LENGTH_MAX),
+            checked_segment("ID", request.match_info["ID"], pattern=True),
+            None if sub_id is None else checked_segment("SubId", sub_id),
+        )
+        return PartyMessage(
+            resource=self._resource,
+            method=cast("PartyMethod", request.method),
+            is_error=is_error,
+            path=path.rstrip("/"),
+            source=headers["fspiop-source"],
+            destination=headers.get("fspiop-destination") or None,
+            party=party,
+            headers=forwarded_headers(headers),
+            trace=trace_of(headers),
+        )
 
     def _require_dfsp(self, name: str, rejection: Rejection) -> None:
         if name == self._hub_name or self._participants.get(name) is None:
             raise ApiError(rejection)
 
-    async def _record(self, line: PartyMessage, status: int, body: bytes = b"") -> Response:
-        key = PartyId(line["id_type"], line["identifier"]).key
-        await self._recorder.record("party", key, encode(line, body))
+    async def _record(self, message: PartyMessage, status: int, body: bytes = b"") -> Response:
+        await self._recorder.record("party", message.party.key, encode(message, body))
         return Response(status=status)

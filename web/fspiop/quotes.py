@@ -1,4 +1,4 @@
-"""What DFSPs say to each other before a transfer, and the record that it becomes (protocol 7).
+"""Routes of what DFSPs agree on before a transfer, and the records that the requests become (protocol 7).
 
 /quotes, /bulkQuotes, /transactionRequests, /transactions and /authorizations differ in their bodies alone, so there is
 one class for all, and a description of each.
@@ -15,8 +15,9 @@ from pydantic import TypeAdapter
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
-from clearinghub.kafka.ports import Recorder
-from clearinghub.messages import VERSION, AgreementMessage, encode
+from clearinghub.messages import encode
+from clearinghub.messages.quotes import Action, AgreementMessage
+from clearinghub.ports import Recorder
 from web.fspiop.authorization_query import check_authorization_query
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
 from web.fspiop.quotes_responses import (
@@ -92,89 +93,99 @@ class AgreementResource:
         self._recorder = recorder
 
     async def post(self, request: Request) -> Response:
-        """POST: a DFSP asks another one for something."""
-        assert self.description.request is not None  # else there is no such route
+        """POST: a DFSP sends a request to another DFSP."""
+        assert self.description.request is not None, "a resource without a request has no such route"
         headers = await self._rules.read(request)
         body = await read_json_body(request)
-        asked = checked(self.description.request, body.parsed, self._currencies)
-        line = self._line(asked[self.description.id_field], "ask", headers)
-        line["path"] = f"/{self.description.resource}"
-        line["hash"] = body.hash
-        _note_request(line, asked)
-        return await self._record(line, body.raw, 202)
+        content = checked(self.description.request, body.parsed, self._currencies)
+        subject_id = content[self.description.id_field]
+        message = self._message(
+            Action.REQUEST,
+            subject_id,
+            headers,
+            path=f"/{self.description.resource}",
+            hash=body.hash,
+            **_fields_of_request(self.description.resource, content),
+        )
+        return await self._record(message, body.raw, 202)
 
     async def get(self, request: Request) -> Response:
-        """GET: a DFSP asks again what came of it."""
+        """GET: a DFSP asks the other one for the current state."""
         headers = await self._rules.read(request)
-        line = self._line(check_path_id(request.match_info["ID"]), "look", headers)
+        subject_id = check_path_id(request.match_info["ID"])
         if self.description.check_query is not None:
             self.description.check_query(request, self._currencies)
-        query = request.rel_url.raw_query_string
+        path, query = f"/{self.description.resource}/{subject_id}", request.rel_url.raw_query_string
         if query and self.description.passes_query:
-            line["path"] += f"?{query}"
-        return await self._record(line, b"", 202)
+            path += f"?{query}"
+        return await self._record(self._message(Action.QUERY, subject_id, headers, path=path), b"", 202)
 
     async def put(self, request: Request) -> Response:
         """PUT: the other DFSP answers."""
         headers = await self._rules.read(request)
-        line = self._line(check_path_id(request.match_info["ID"]), "answer", headers)
+        subject_id = check_path_id(request.match_info["ID"])
         body = await read_json_body(request)
-        answer = checked(self.description.answer, body.parsed, self._currencies)
-        line["hash"] = body.hash
-        _note_answer(line, answer)
-        return await self._record(line, body.raw, 200)
+        content = checked(self.description.answer, body.parsed, self._currencies)
+        message = self._message(
+            Action.ANSWER,
+            subject_id,
+            headers,
+            path=f"/{self.description.resource}/{subject_id}",
+            hash=body.hash,
+            currency=_currency_of_answer(self.description.resource, content),
+            expires_at_ms=_expires_at_ms(content),
+        )
+        return await self._record(message, body.raw, 200)
 
     async def put_error(self, request: Request) -> Response:
-        """PUT .../error: a DFSP says that nothing will come of it."""
+        """PUT .../error: a DFSP refuses the request, or no longer wants the answer."""
         headers = await self._rules.read(request)
-        line = self._line(check_path_id(request.match_info["ID"]), "fail", headers)
-        line["path"] += "/error"
+        subject_id = check_path_id(request.match_info["ID"])
         body = await read_json_body(request)
         error_information(body.parsed)
-        line["hash"] = body.hash
-        return await self._record(line, body.raw, 200)
+        path = f"/{self.description.resource}/{subject_id}/error"
+        message = self._message(Action.ERROR, subject_id, headers, path=path, hash=body.hash)
+        return await self._record(message, body.raw, 200)
 
-    def _line(self, subject_id: str, action: str, headers: Mapping[str, str]) -> AgreementMessage:
-        return {
-            "v": VERSION,
-            "kind": "agreement",
-            "resource": self.description.resource,
-            "action": action,
-            "id": subject_id,
-            "source": headers["fspiop-source"],
-            "destination": headers["fspiop-destination"],
-            "path": f"/{self.description.resource}/{subject_id}",
-            "currency": None,
-            "supported_currencies": [],
-            "payer_fsp": None,
-            "payee_fsp": None,
-            "expires_at_ms": None,
-            "hash": None,
-            "headers": forwarded_headers(headers),
-            "trace": trace_of(headers),
-        }
+    def _message(
+        self, action: Action, subject_id: str, headers: Mapping[str, str], *, path: str, **fields: Any
+    ) -> AgreementMessage:
+        return AgreementMessage(
+            resource=self.description.resource,
+            action=action,
+            id=subject_id,
+            source=headers["fspiop-source"],
+            destination=headers["fspiop-destination"],
+            path=path,
+            headers=forwarded_headers(headers),
+            trace=trace_of(headers),
+            **fields,
+        )
 
-    async def _record(self, line: AgreementMessage, raw: bytes, status: int) -> Response:
-        await self._recorder.record(TOPIC, line["id"], encode(line, raw))
+    async def _record(self, message: AgreementMessage, raw: bytes, status: int) -> Response:
+        await self._recorder.record(TOPIC, message.id, encode(message, raw))
         return Response(status=status)
 
 
-def _note_request(line: AgreementMessage, asked: Mapping[str, Any]) -> None:
-    """What the ledger looks at of a request: of a bulk's quotes it is the first that counts (protocol 7.2)."""
-    if line["resource"] not in ("quotes", "bulkQuotes"):
-        return
-    quote = asked["individualQuotes"][0] if line["resource"] == "bulkQuotes" else asked
-    line["currency"] = quote["amount"]["currency"]
-    line["payer_fsp"] = asked["payer"]["partyIdInfo"].get("fspId")
-    line["payee_fsp"] = quote["payee"]["partyIdInfo"].get("fspId")
-    line["supported_currencies"] = asked["payer"].get("supportedCurrencies", [])
-    line["expires_at_ms"] = _expires_at_ms(asked)
+def _fields_of_request(resource: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request that the ledger reads; of a bulk the first quote counts (protocol 7.2)."""
+    if resource not in ("quotes", "bulkQuotes"):
+        return {}
+    quote = content["individualQuotes"][0] if resource == "bulkQuotes" else content
+    return {
+        "currency": quote["amount"]["currency"],
+        "payer_fsp": content["payer"]["partyIdInfo"].get("fspId"),
+        "payee_fsp": quote["payee"]["partyIdInfo"].get("fspId"),
+        "supported_currencies": tuple(content["payer"].get("supportedCurrencies", ())),
+        "expires_at_ms": _expires_at_ms(content),
+    }
 
 
-def _note_answer(line: AgreementMessage, answer: Mapping[str, Any]) -> None:
-    if line["resource"] == "quotes":
-        line["currency"] = answer.get("payeeReceiveAmount", answer["transferAmount"])["currency"]
-    line["expires_at_ms"] = _expires_at_ms(answer)
+def _currency_of_answer(resource: str, content: Mapping[str, Any]) -> str | None:
+    if resource != "quotes":
+        return None
+    currency: str = content.get("payeeReceiveAmount", content["transferAmount"])["currency"]
+    return currency
 
 
 def _expires_at_ms(body: Mapping[str, Any]) -> int | None:

@@ -1,27 +1,69 @@
-"""One HTTP request to an oracle, over connections that are kept."""
+"""One HTTP request to an oracle, and the records that it comes from and leads to."""
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Protocol
 
 import aiohttp
 from yarl import URL
 
-from clearinghub.callbacks.oracles.question import NO_ANSWER, OracleAnswer, OracleQuestion
+from clearinghub.callbacks.headers import NOT_FORWARDED
+from clearinghub.messages import decode_as, encode
+from clearinghub.messages.parties import OracleAnswerMessage, OracleMessage
 
-ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024  # a batch of 10,000; with what was asked it must fit into one record
+ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024  # a batch of 10,000; must fit into one record together with its request
+# The signature and the two headers that it names cover the original request, and we send another.
+_NOT_SENT: Final = NOT_FORWARDED | {"fspiop-signature", "fspiop-uri", "fspiop-http-method", "accept-encoding"}
+_UNSAFE_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")
 _NOT_ADDED: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
-class OracleClient(Protocol):
-    """Asks once; the caller bounds the time."""
+class OracleAnswer(NamedTuple):
+    """An HTTP status with its body; the status is None if no answer came in time."""
 
-    async def ask(self, question: OracleQuestion) -> OracleAnswer:
-        """The answer; NO_ANSWER when the oracle cannot be reached, breaks off, or says too much."""
+    status: int | None
+    body: bytes = b""
 
 
-class HttpOracleClient:
-    """An `OracleClient` on aiohttp's client. An oracle is not followed elsewhere: it answers where it is registered."""
+NO_ANSWER: Final = OracleAnswer(None)
+
+
+class OracleQuestion(NamedTuple):
+    """A record of topic `oracle`: its message, and the body of the HTTP request."""
+
+    message: OracleMessage
+    body: bytes
+
+    @classmethod
+    def parse(cls, value: bytes) -> OracleQuestion:
+        """Return the question in a record's value.
+
+        Raises:
+            MalformedMessageError: the value is no question of this version.
+        """
+        return cls(*decode_as(OracleMessage, value))
+
+    def answered(self, answer: OracleAnswer) -> bytes:
+        """Return the value of the answer's record, on topic `party`."""
+        message = self.message
+        reply = OracleAnswerMessage(
+            step=message.step, status=answer.status, request=message.request, trace=message.trace
+        )
+        return encode(reply, answer.body)
+
+
+class OracleTransport(Protocol):
+    """Sends one question; the caller limits the time."""
+
+    async def send(self, question: OracleQuestion) -> OracleAnswer:
+        """Return the answer, or NO_ANSWER if the oracle cannot be reached, breaks off, or answers too much."""
+
+
+class HttpOracleTransport:
+    """An `OracleTransport` on aiohttp's client. It follows no redirects: an oracle answers where it is registered."""
 
     def __init__(self) -> None:
         """Call within a running event loop."""
@@ -32,13 +74,14 @@ class HttpOracleClient:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    async def ask(self, question: OracleQuestion) -> OracleAnswer:
-        """See `OracleClient.ask`."""
+    async def send(self, question: OracleQuestion) -> OracleAnswer:
+        """See `OracleTransport.send`."""
+        message = question.message
         try:
             async with self._session.request(
-                question.method,
-                URL(question.url, encoded=True),
-                headers=question.headers,
+                message.method,
+                URL(message.url, encoded=True),
+                headers=sent_headers(message.headers),
                 data=question.body or None,
                 allow_redirects=False,
             ) as response:
@@ -48,11 +91,28 @@ class HttpOracleClient:
             return NO_ANSWER
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         await self._session.close()
 
 
+def sent_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return a request's headers as the oracle gets them.
+
+    Its resource is always `participants`, also for a request of /parties.
+    """
+    sent = {
+        name: value
+        for name, value in headers.items()
+        if name not in _NOT_SENT and _NAME.match(name) and not _UNSAFE_VALUE.search(value)
+    }
+    for name in ("accept", "content-type"):
+        if name in sent:
+            sent[name] = sent[name].replace(".parties+json", ".participants+json")
+    return sent
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes | None:
+    """Return the answer's body, or None if it has more than ANSWER_BYTES_MAX bytes."""
     parts: list[bytes] = []
     left = ANSWER_BYTES_MAX
     async for part in response.content.iter_any():

@@ -1,7 +1,7 @@
-"""What DFSPs agree on before a transfer - quotes, transaction requests, authorizations - and what the hub makes of it.
+"""What DFSPs agree on before a transfer, and whether the hub forwards it: quotes, transaction requests, authorizations.
 
-The hub passes the messages on and looks at little of them (protocol 7): who may be asked for what currency, and where
-the other side listens. It keeps nothing, unless quotes are stored (domain/stored_quote.py).
+The hub forwards the messages and reads little of them (protocol 7): the currencies, the FSPs, and whether the receiver
+has an endpoint. It keeps nothing, unless quotes are stored (domain/quotes/stored_quote.py).
 """
 
 from __future__ import annotations
@@ -21,30 +21,31 @@ ENDPOINTS: Final[Mapping[str, str]] = {
     QUOTES: "FSPIOP_CALLBACK_URL_QUOTES",
     BULK_QUOTES: "FSPIOP_CALLBACK_URL_BULK_QUOTES",
     "transactionRequests": "FSPIOP_CALLBACK_URL_TRX_REQ_SERVICE",
-    "transactions": "FSPIOP_CALLBACK_URL_TRX_REQ_SERVICE",  # no service of the reference has it; as its requests (1.6)
+    "transactions": "FSPIOP_CALLBACK_URL_TRX_REQ_SERVICE",  # no service of the reference has it: as its requests (1.6)
     "authorizations": "FSPIOP_CALLBACK_URL_AUTHORIZATIONS",
 }
-"""The resources, each with the type of its endpoint, a base URL for every method (protocol 5.4)."""
+"""The endpoint type of each resource: a base URL for all its methods (protocol 5.4)."""
 
 Find: TypeAlias = Callable[[str], Participant | None]
-"""The participant of a name, or None."""
+"""Returns the participant of a name, or None."""
 
 
 class Action(Enum):
-    """The four things that can be said of each resource, by the words of `messages.AgreementMessage`."""
+    """What a message does; each resource has these four."""
 
-    ASK = "ask"  # POST
-    LOOK = "look"  # GET
+    REQUEST = "request"  # POST
+    QUERY = "query"  # GET
     ANSWER = "answer"  # PUT
-    FAIL = "fail"  # PUT .../error
+    ERROR = "error"  # PUT .../error
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the hub looks at of one message.
+    """The parts of a message that the hub reads.
 
     `currency` is that of the amount: of POST /quotes, of the first quote of POST /bulkQuotes, of what the payee is to
-    receive in PUT /quotes. `payer_fsp` and `payee_fsp` are those that the body names.
+    receive in PUT /quotes. `payer_fsp` and `payee_fsp` are the FSPs that the body names. `expires_at_ms` is the body's
+    expiration, in milliseconds since 1970.
     """
 
     resource: str
@@ -63,7 +64,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How the scheme wants quotes: `parties_must_match` refuses bodies that name other FSPs than the headers do."""
+    """The scheme's rules for quotes: `parties_must_match` refuses a body that names other FSPs than its headers."""
 
     hub_name: str
     parties_must_match: bool = False
@@ -71,46 +72,49 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """Pass the message on."""
+    """The message goes to its receiver."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Tell its sender why not."""
+    """The sender gets an error callback."""
 
     rejection: Rejection
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Nobody of that name takes part, so nobody can be told anything, and no DFSP is troubled for a stranger."""
+    """The sender is no DFSP of the scheme: nobody can be notified, and no DFSP receives a stranger's message."""
 
 
 Outcome: TypeAlias = Forwarded | Refused | Dropped
 
 
 def decide(message: Message, find: Find, policy: Policy) -> Outcome:
-    """What becomes of a message, by the participants as they are known."""
+    """Return whether the message is forwarded, refused or dropped, by the current participants."""
     if is_stranger(message, find, policy):
         return Dropped()
-    rejection = _fault(message, find, policy) or missing_endpoint(message, find)
+    rejection = _content_rejection(message, find, policy) or missing_endpoint(message, find)
     return Forwarded() if rejection is None else Refused(rejection)
 
 
 def is_stranger(message: Message, find: Find, policy: Policy) -> bool:
-    """Whether the sender is no DFSP of the scheme. The hub sends itself nothing: that would be somebody in its name."""
+    """Return whether the sender is no DFSP of the scheme.
+
+    The hub sends itself no messages, so one with its name as the source comes from somebody else.
+    """
     return message.source == policy.hub_name or find(message.source) is None
 
 
 def missing_endpoint(message: Message, find: Find) -> Rejection | None:
-    """3201, in the words of the reference's services, when the receiver has no endpoint (protocol 7.1, 7.3)."""
+    """Return error 3201, with the text of the reference's services, if the receiver has no endpoint (protocol 7)."""
     receiver = find(message.destination)
     endpoint = ENDPOINTS[message.resource]
     if receiver is not None and endpoint in receiver.endpoints:
         return None
     if message.resource in (QUOTES, BULK_QUOTES):
         what = "quote" if message.resource == QUOTES else "bulk quote"
-        role = "PAYEE" if message.action in (Action.ASK, Action.LOOK) else "PAYER"
+        role = "PAYEE" if message.action in (Action.REQUEST, Action.QUERY) else "PAYER"
         detail = f"No {endpoint} found for {what} {message.subject_id} {role} party {message.destination}"
     else:
         singular = message.resource.removesuffix("s")
@@ -118,22 +122,22 @@ def missing_endpoint(message: Message, find: Find) -> Rejection | None:
     return Rejection(ErrorCode.DESTINATION_FSP_ERROR, detail)
 
 
-def _fault(message: Message, find: Find, policy: Policy) -> Rejection | None:
+def _content_rejection(message: Message, find: Find, policy: Policy) -> Rejection | None:
     match (message.resource, message.action):
-        case ("quotes", Action.ASK):
-            return _mismatch(message, policy) or _quote_fault(message, find)
+        case ("quotes", Action.REQUEST):
+            return _mismatch(message, policy) or _quote_rejection(message, find)
         case ("quotes", Action.ANSWER):
-            return _answer_fault(message, find)
-        case ("bulkQuotes", Action.ASK):
-            return _mismatch(message, policy) or _bulk_quote_fault(message, find)
+            return _answer_rejection(message, find)
+        case ("bulkQuotes", Action.REQUEST):
+            return _mismatch(message, policy) or _bulk_quote_rejection(message, find)
     return None
 
 
-def _quote_fault(message: Message, find: Find) -> Rejection | None:
-    """In the reference's order (protocol 7.1): the headers' FSPs, then those that the body names beside them."""
+def _quote_rejection(message: Message, find: Find) -> Rejection | None:
+    """Check in the reference's order (protocol 7.1): the FSPs of the headers, then those that the body adds."""
     payer, payee = ErrorCode.PAYER_FSP_ID_NOT_FOUND, ErrorCode.DESTINATION_FSP_ERROR
     if message.supported_currencies:
-        # The payer pays in any of these, so what the payee holds is a matter of conversion.
+        # The payer can pay in each of these; which currency the payee holds is then a matter of conversion.
         for currency in message.supported_currencies:
             if not _can_hold(message.source, currency, find):
                 return _unsupported(payer, message.source)
@@ -148,7 +152,7 @@ def _quote_fault(message: Message, find: Find) -> Rejection | None:
     return None
 
 
-def _answer_fault(message: Message, find: Find) -> Rejection | None:
+def _answer_rejection(message: Message, find: Find) -> Rejection | None:
     if message.has_accept:
         detail = f'Update for quote {message.subject_id} failed: "accept" header should not be sent in callbacks.'
         return Rejection(ErrorCode.VALIDATION_ERROR, detail)
@@ -157,7 +161,7 @@ def _answer_fault(message: Message, find: Find) -> Rejection | None:
     return None
 
 
-def _bulk_quote_fault(message: Message, find: Find) -> Rejection | None:
+def _bulk_quote_rejection(message: Message, find: Find) -> Rejection | None:
     if not _can_hold(message.source, message.currency, find):
         return _unsupported(ErrorCode.PAYER_FSP_ID_NOT_FOUND, message.source)
     if not _can_hold(message.destination, message.currency, find):
@@ -176,7 +180,7 @@ def _mismatch(message: Message, policy: Policy) -> Rejection | None:
 
 
 def _can_hold(name: str | None, currency: str | None, find: Find) -> bool:
-    """Whether there is such a participant, active, with an active POSITION account of the currency."""
+    """Return whether the participant exists, is active, and has an active POSITION account of the currency."""
     participant = None if name is None else find(name)
     if participant is None or not participant.active or currency is None:
         return False

@@ -1,7 +1,13 @@
 """Where the hub's broker comes from when nobody else runs one: see `find`."""
 
 from clearinghub.kafka.broker.errors import BrokerUnavailableError
-from clearinghub.kafka.broker.find import Broker, find_or_start_broker, find_running_broker, wait_for_broker
+from clearinghub.kafka.broker.find import (
+    Broker,
+    find_or_start_broker,
+    find_running_broker,
+    on_running_broker,
+    wait_for_broker,
+)
 from clearinghub.kafka.broker.local import LocalBroker
 
 __all__ = [
@@ -10,5 +16,6 @@ __all__ = [
     "LocalBroker",
     "find_or_start_broker",
     "find_running_broker",
+    "on_running_broker",
     "wait_for_broker",
 ]

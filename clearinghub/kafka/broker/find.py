@@ -100,6 +100,18 @@ def find_running_broker(settings: Settings) -> str | None:
     return running
 
 
+def on_running_broker(settings: Settings) -> Settings:
+    """Return the settings with the bootstrap of a broker that runs; never starts one.
+
+    Raises:
+        BrokerUnavailableError: none runs.
+    """
+    bootstrap = find_running_broker(settings)
+    if bootstrap is None:
+        raise BrokerUnavailableError("no broker runs: set KAFKA_BOOTSTRAP=host:port, or start one: clearinghub broker")
+    return settings.model_copy(update={"kafka_bootstrap": bootstrap})
+
+
 def local_broker(settings: Settings) -> LocalBroker:
     """This machine's own broker, with its data under the data folder."""
     return LocalBroker(settings.data_dir / "kafka", pid_file=settings.run_dir / "kafka.pid", port=None)

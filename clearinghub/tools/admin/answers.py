@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from clearinghub.domain.money import format_amount
-from clearinghub.tools.admin.screen import Answer, Column, flag, money
 from clearinghub.tools.client.names import short_endpoint_type
 from clearinghub.tools.client.responses import SETTLEMENT, AccountBalance, Endpoint, Limit, Participant, SettlementModel
+from clearinghub.tools.screen import Answer, Column, flag, money
 
 _ACCOUNT_COLUMNS: Final = (
     Column("participant"),
@@ -39,8 +39,8 @@ _PARTICIPANT_COLUMNS: Final = tuple(map(Column, ("participant", "active", "proxy
 _MODEL_COLUMNS: Final = tuple(map(Column, ("model", "ccy", "delay", "granularity", "interchange", "settles")))
 
 
-class Standing:
-    """A position beside what bounds it. The room is what the hub would still reserve (protocol 3.3)."""
+class Headroom:
+    """A position beside its cap and funds. The room is what the hub would still reserve (protocol 3.3)."""
 
     def __init__(
         self, name: str, position: AccountBalance, balances: Sequence[AccountBalance], cap_units: int | None
@@ -146,9 +146,9 @@ def endpoints_answer(found: Iterable[tuple[str, Sequence[Endpoint]]], title: str
     return Answer([endpoint_document(name, endpoint) for name, endpoint in pairs], _ENDPOINT_COLUMNS, rows, title=title)
 
 
-def positions_answer(standings: Sequence[Standing]) -> Answer:
+def positions_answer(positions: Sequence[Headroom]) -> Answer:
     """Positions beside what bounds them."""
-    return Answer([one.document for one in standings], _POSITION_COLUMNS, [one.row for one in standings])
+    return Answer([one.document for one in positions], _POSITION_COLUMNS, [one.row for one in positions])
 
 
 def models_answer(models: Sequence[SettlementModel]) -> Answer:

@@ -1,5 +1,1 @@
 """`clearinghub apply`: makes a running hub what a scheme's file says; what it does not mention is left alone."""
-
-from clearinghub.tools.apply.main import run
-
-__all__ = ["run"]

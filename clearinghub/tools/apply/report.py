@@ -10,8 +10,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from clearinghub.tools.admin.screen import Column, printable, table
 from clearinghub.tools.apply.steps import Step
+from clearinghub.tools.screen import Column, printable, table
 
 
 class Outcome(Enum):

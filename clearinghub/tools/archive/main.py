@@ -6,88 +6,86 @@ usage or settings; 3 no broker, or no topics of such a hub; 130 stopped before t
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import structlog
+import typer
 from aiokafka.errors import KafkaError
 from prometheus_client import start_http_server
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from clearinghub.config import Settings
-from clearinghub.kafka.broker import find_running_broker
+from clearinghub.kafka.broker import on_running_broker
 from clearinghub.logs import set_up_logs
 from clearinghub.process import stop_event
 from clearinghub.tools.archive.copying import Archiver, Tally
 from clearinghub.tools.archive.errors import ArchiveError
 from clearinghub.tools.archive.files import Span
 from clearinghub.tools.archive.folder import opened
-from clearinghub.tools.archive.reader import TopicsMissingError, cluster_id
+from clearinghub.tools.archive.reader import cluster_id
+from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_OK, EXIT_STOPPED, App
+from clearinghub.tools.options import whole
 
 log = structlog.get_logger(__name__)
 
-EXIT_OK: Final = 0
-EXIT_CANNOT_GO_ON: Final = 1
-EXIT_NO_BROKER: Final = 3
-EXIT_STOPPED: Final = 130
 EVERY_S: Final = 900
 RETRY_S_MAX: Final = 30
 STOP_GRACE_S: Final = 4.0
 
 
-def options() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m clearinghub archive",
-        description="Copy the topics transfers, positions, settlement-windows and settlements to Parquet files.",
-    )
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="the archive (default: archive in the data folder)")
-    parser.add_argument("--follow", action="store_true", help="go on until stopped")
-    parser.add_argument(
-        "--every-s",
-        type=_seconds,
-        default=EVERY_S,
-        metavar="N",
-        help=f"how often, with --follow (default {EVERY_S}): fewer passes make fewer and larger files",
-    )
-    parser.add_argument(
-        "--accept-loss", action="store_true", help="leave out what a topic has dropped before it was archived"
-    )
-    return parser
+app = App(
+    exits="0 all is archived, or stopped while following; 1 it cannot go on; 2 wrong usage or settings; "
+    "3 no broker or no hub's topics; 130 stopped before the end"
+)
 
 
-async def run(settings: Settings, arguments: Sequence[str]) -> int:
-    """Archive; gives the exit code."""
-    chosen = options().parse_args(arguments)
-    told = Console(stderr=True)
-    bootstrap = find_running_broker(settings)
-    if bootstrap is None:
-        told.print("no broker runs: set KAFKA_BOOTSTRAP=host:port")
-        return EXIT_NO_BROKER
-    settings = settings.model_copy(update={"kafka_bootstrap": bootstrap})
-    root: Path = chosen.to or settings.data_dir / "archive"
+@app.add(
+    "archive",
+    examples=["archive", "archive --to /srv/archive --follow"],
+)
+async def archive(
+    *,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="FOLDER", help="The archive; `archive` in the data folder, if not given."),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until stopped.")] = False,
+    every_s: Annotated[
+        int,
+        typer.Option(
+            "--every-s",
+            metavar="SECONDS",
+            parser=whole(1),
+            help="How often, with --follow; fewer passes make fewer and larger files.",
+        ),
+    ] = EVERY_S,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Leave out what a topic has dropped before it was archived.")
+    ] = False,
+) -> int:
+    """Copy the topics transfers, positions, settlement-windows and settlements to Parquet files, each record once."""
+    console = Console(stderr=True)
+    settings = on_running_broker(Settings())
+    root = folder or settings.data_dir / "archive"
     stop = stop_event()
     try:
-        with opened(root, await cluster_id(settings), settings.topic_prefix) as folder:
-            archiver = Archiver(settings, folder, stop, accepts_loss=chosen.accept_loss)
-            if chosen.follow:
-                await _follow(settings, archiver, chosen.every_s, stop)
+        with opened(root, await cluster_id(settings), settings.topic_prefix) as archived:
+            archiver = Archiver(settings, archived, stop, accepts_loss=accept_loss)
+            if follow:
+                await _follow(settings, archiver, every_s, stop)
                 return EXIT_OK
-            return _show(await _pass(archiver, told, stop), root, told)
+            return _show(await _pass(archiver, console, stop), root, console)
     except ArchiveError as error:
-        told.print(str(error), soft_wrap=True, highlight=False)
-        return EXIT_CANNOT_GO_ON
-    except TopicsMissingError as error:
-        told.print(str(error), soft_wrap=True)
-        return EXIT_NO_BROKER
+        console.print(str(error), soft_wrap=True, highlight=False)
+        return EXIT_FAILED
     except KafkaError as error:
-        told.print(f"the broker cannot be used: {error}; what was done is kept, run it again", soft_wrap=True)
-        return EXIT_NO_BROKER
+        console.print(f"the broker cannot be used: {error}; what was done is kept, run it again", soft_wrap=True)
+        return EXIT_NO_HUB
 
 
 async def _pass(archiver: Archiver, told: Console, stop: asyncio.Event) -> Tally:
@@ -159,10 +157,3 @@ async def _follow(settings: Settings, archiver: Archiver, every_s: int, stop: as
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def _seconds(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value

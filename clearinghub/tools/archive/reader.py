@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaTimeoutError
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
 from clearinghub.tools.archive.files import Span
 from clearinghub.tools.archive.schemas import TOPICS
+from clearinghub.tools.topics import kafka_admin, partition_counts
 
 FETCH_TIMEOUT_MS: Final = 200  # a partition that ends in markers gives no records, only a position
 FETCH_BYTES_MAX: Final = 2 * 1024 * 1024
 RECORDS_AT_ONCE: Final = 2_000
 SILENCE_S_MAX: Final = 30.0  # without anything from the broker, before it is given up
-
-
-class TopicsMissingError(Exception):
-    """The broker has no such topics; the sentence names one."""
 
 
 class Extent(NamedTuple):
@@ -72,7 +67,7 @@ class Reader:
             TopicsMissingError: there is none of a name.
         """
         found = []
-        counts = await self._partition_counts()
+        counts = await partition_counts(self._settings, TOPICS)
         # Another client: one that is assigned a partition without a position would want to be told where to begin.
         asking = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
@@ -113,29 +108,9 @@ class Reader:
             elif time.monotonic() - heard_at_s > SILENCE_S_MAX:
                 raise KafkaTimeoutError(f"nothing came of {place.topic}-{place.partition} for {SILENCE_S_MAX:.0f} s")
 
-    async def _partition_counts(self) -> dict[str, int]:
-        names = {self._settings.topic(topic): topic for topic in TOPICS}
-        async with _admin(self._settings) as admin:
-            described = await admin.describe_topics(list(names))
-        counts = {names[one["topic"]]: len(one["partitions"]) for one in described if one["error_code"] == 0}
-        missing = [name for name, topic in names.items() if topic not in counts]
-        if missing:
-            raise TopicsMissingError(f"the broker has no topic {missing[0]}: no hub has run with these settings")
-        return counts
-
 
 async def cluster_id(settings: Settings) -> str:
     """The name that the cluster gave itself when its data were made."""
-    async with _admin(settings) as admin:
+    async with kafka_admin(settings) as admin:
         described: dict[str, Any] = await admin.describe_cluster()
     return str(described["cluster_id"])
-
-
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **kafka_access(settings))
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
 from clearinghub.tools.audit.records import Entry
 from clearinghub.tools.audit.transfers import Kept
+from clearinghub.tools.topics import partition_counts
 
 FIRST: Final = ("dead-letter", "events", "settlements", "settlement-windows")
 """What the others are judged by; few, and read before them."""
@@ -29,10 +29,6 @@ FETCH_TIMEOUT_MS: Final = 50  # a partition that ends in markers gives no record
 FETCH_BYTES_MAX: Final = 512 * 1024  # of each partition; there may be a hundred
 RECORDS_AT_ONCE: Final = 2_000
 KEPT_MARGIN_MS: Final = 3_600_000  # around the first record that is kept, others of the same transfers may be gone
-
-
-class TopicsMissingError(Exception):
-    """The broker has no such topics; the sentence names the first."""
 
 
 class _Place:
@@ -79,7 +75,7 @@ class TopicsReader:
             TopicsMissingError: there is none of a name.
         """
         await self._consumer.start()
-        counts = await self._partition_counts()
+        counts = await partition_counts(self._settings, (*FIRST, *MERGED))
         self._places = [
             _Place(name, TopicPartition(self._settings.topic(name), number))
             for name in (*FIRST, *MERGED)
@@ -169,17 +165,3 @@ class TopicsReader:
         found = await self._consumer.offsets_for_times(cut)
         times_ms = [one.timestamp for one in found.values() if one is not None]
         return max(times_ms, default=0) + KEPT_MARGIN_MS
-
-    async def _partition_counts(self) -> dict[str, int]:
-        names = {self._settings.topic(name): name for name in (*FIRST, *MERGED)}
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_bootstrap, **kafka_access(self._settings))
-        await admin.start()
-        try:
-            described = await admin.describe_topics(list(names))
-        finally:
-            await admin.close()
-        counts = {names[one["topic"]]: len(one["partitions"]) for one in described if one["error_code"] == 0}
-        missing = [topic for topic, name in names.items() if name not in counts]
-        if missing:
-            raise TopicsMissingError(f"the broker has no topic {missing[0]}: no hub has run with these settings")
-        return counts

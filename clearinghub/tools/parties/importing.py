@@ -10,8 +10,7 @@ from typing import Any, Final, Protocol
 
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.ports import CommandTimeoutError, RecorderBusyError, RecorderUnavailableError
-from clearinghub.messages import VERSION
-from clearinghub.messages.parties import PartyImportMessage
+from clearinghub.messages.parties import PartyImportItem, PartyImportMessage
 from clearinghub.tools.parties.csv_file import BadLine, Line
 
 BATCH_LINES: Final = 100  # of one partition: one record
@@ -87,16 +86,11 @@ async def _batches(lines: Iterable[Line], partition_of: Partitioner) -> AsyncIte
 async def _ask(ledger: Ledger, batch: list[Line]) -> dict[str, Any]:
     """Ask until there is an answer: what is registered already is left as it is, so asking twice does no harm."""
     for attempt in range(1, ATTEMPTS + 1):
-        message: PartyImportMessage = {
-            "v": VERSION,
-            "kind": "party-import",
-            "correlation_id": "",
-            "reply_to": "",
-            "items": [
-                [one.party.id_type, one.party.identifier, one.party.sub_id, one.entry.currency, one.entry.fsp]
-                for one in batch
-            ],
-        }
+        message = PartyImportMessage(
+            correlation_id="",
+            reply_to="",
+            items=tuple(PartyImportItem(one.party, one.entry.currency, one.entry.fsp) for one in batch),
+        )
         try:
             result: dict[str, Any] = await ledger.ask(_TOPIC, batch[0].party.key, message)
         except (CommandTimeoutError, RecorderUnavailableError, RecorderBusyError):

@@ -1,29 +1,22 @@
-"""`python -m clearinghub parties import FILE.csv` and `... export FILE.csv`.
-
-Who reaches the broker may run it: it registers in the name of every DFSP. An import checks the whole file before it
-sends anything, streams it, leaves what is registered already as it is, and may be run again after any interruption.
-Exit codes: 0 done; 1 lines are wrong or were refused; 2 wrong usage or settings; 3 no broker or no hub; 130 stopped.
-"""
+"""`clearinghub parties import FILE.csv` and `clearinghub parties export FILE.csv`."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from aiokafka.admin import AIOKafkaAdminClient
+import typer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
-from clearinghub.kafka.access import kafka_access
-from clearinghub.kafka.broker import find_running_broker
+from clearinghub.kafka.broker import on_running_broker
 from clearinghub.kafka.commands import KafkaCommandClient
 from clearinghub.kafka.ports import (
     CommandRejectedError,
@@ -34,6 +27,7 @@ from clearinghub.kafka.ports import (
 )
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.queries.reader import HttpLedgerReader
+from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_OK, EXIT_STOPPED, App
 from clearinghub.tools.parties.csv_file import (
     BadLine,
     Line,
@@ -43,74 +37,89 @@ from clearinghub.tools.parties.csv_file import (
     write_party,
 )
 from clearinghub.tools.parties.importing import Imported, import_parties
+from clearinghub.tools.topics import partition_counts
 
-EXIT_OK: Final = 0
-EXIT_REFUSED: Final = 1
-EXIT_NO_HUB: Final = 3
-EXIT_STOPPED: Final = 130
 SHOWN_MAX: Final = 20
-PROGRESS_EVERY: Final = 5_000
+PROGRESS_EVERY_BYTES: Final = 5_000
 
+_TOPIC: Final = "party"
 _NO_HUB: Final = (KafkaError, CommandTimeoutError, LedgerUnavailableError, RecorderBusyError, RecorderUnavailableError)
 
 
-def options() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m clearinghub parties",
-        description="The built-in oracle's parties: partyIdType,partyIdentifier,partySubIdOrType,currency,fspId.",
-    )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, purpose in (("import", "register a file's parties"), ("export", "write all parties to a file")):
-        command = commands.add_parser(name, help=purpose)
-        command.add_argument("file", type=Path, metavar="FILE.csv")
-        if name == "import":
-            command.add_argument("--check", action="store_true", help="only check the file, send nothing")
-    return parser
+File = Annotated[Path, typer.Argument(metavar="FILE.csv", help="CSV in UTF-8 with a header.")]
+_EXITS: Final = "0 done, 1 lines are wrong or were refused, 2 wrong usage, 3 no broker or no hub, 130 stopped"
+
+app = App(
+    "The built-in oracle's parties: partyIdType,partyIdentifier,partySubIdOrType,currency,fspId.",
+    examples=["parties import --check parties.csv", "parties import parties.csv", "parties export parties.csv"],
+    exits=_EXITS,
+)
 
 
-async def run(settings: Settings, arguments: Sequence[str]) -> int:
-    """Import or export; gives the exit code."""
-    chosen = options().parse_args(arguments)
+@app.add("import", examples=["parties import --check parties.csv", "parties import parties.csv"])
+async def import_file(
+    file: File,
+    *,
+    only_check: Annotated[bool, typer.Option("--check", help="Only check the file, send nothing.")] = False,
+) -> int:
+    """Register a file's parties.
+
+    The whole file is checked before anything is sent. What is registered already is left as it is, so an import may be
+    repeated after any interruption. Who reaches the broker may run it: it registers in the name of every DFSP.
+    """
     console = Console(stderr=True)
+
+    async def work(settings: Settings) -> int:
+        if not check(settings, file, console):
+            return EXIT_FAILED
+        return EXIT_OK if only_check else await _import(on_running_broker(settings), file, console)
+
+    return await _ending(work, file, console)
+
+
+@app.add("export", examples=["parties export parties.csv"])
+async def export_file(file: File) -> int:
+    """Write all parties to a file, which appears under its name once it is whole."""
+    console = Console(stderr=True)
+    return await _ending(lambda settings: _export(on_running_broker(settings), file, console), file, console)
+
+
+async def _ending(work: Callable[[Settings], Awaitable[int]], file: Path, console: Console) -> int:
+    """Return the exit code of `work`, after a sentence if it failed."""
     try:
-        if chosen.command == "export":
-            return await _export(_on_broker(settings), chosen.file, console)
-        if not check(settings, chosen.file, console):
-            return EXIT_REFUSED
-        return EXIT_OK if chosen.check else await _import(_on_broker(settings), chosen.file, console)
+        return await work(Settings())
     except NotAPartiesFileError as error:
-        _tell(console, str(error))
-        return EXIT_REFUSED
+        _say(console, str(error))
+        return EXIT_FAILED
     except CommandRejectedError as error:
-        _tell(console, f"the hub failed: {error.description}")
-        return EXIT_REFUSED
+        _say(console, f"the hub failed: {error.description}")
+        return EXIT_FAILED
     except _NO_HUB as error:
-        _tell(console, f"the hub does not answer ({type(error).__name__} {error}); what was done is kept, run it again")
+        _say(console, f"the hub does not answer ({type(error).__name__} {error}); what was done is kept, run it again")
         return EXIT_NO_HUB
     except OSError as error:
-        _tell(console, f"{chosen.file}: {error.strerror}")
-        return EXIT_REFUSED
+        _say(console, f"{file}: {error.strerror}")
+        return EXIT_FAILED
     except (asyncio.CancelledError, KeyboardInterrupt):
-        _tell(console, "stopped; what was done is kept, run it again")
+        _say(console, "stopped; what was done is kept, run it again")
         return EXIT_STOPPED
 
 
 def check(settings: Settings, path: Path, console: Console) -> bool:
-    """Whether every line is one of a party; tells of those that are not."""
+    """Return whether every line of a file is a party's, and print the first that are not."""
     currencies = currencies_with(settings.currencies_extra)
     with _reading(console, "checking", path) as on_bytes:
         wrong = (line for line in read_parties(path, currencies, on_bytes) if isinstance(line, BadLine))
         shown = list(islice(wrong, SHOWN_MAX))
         more = sum(1 for _ in wrong)
-    _tell_lines(console, shown, more)
+    _say_lines(console, shown, more)
     if shown:
-        _tell(console, f"{len(shown) + more:,} lines are wrong; nothing was sent")
+        _say(console, f"{len(shown) + more:,} lines are wrong; nothing was sent")
     return not shown
 
 
 async def _import(settings: Settings, path: Path, console: Console) -> int:
-    partitions = await _partitions(settings)
+    partitions = (await partition_counts(settings, [_TOPIC]))[_TOPIC]
     recorder = KafkaRecorder(settings)
     commands = KafkaCommandClient(settings, recorder)
     await recorder.start()
@@ -127,8 +136,8 @@ async def _import(settings: Settings, path: Path, console: Console) -> int:
 
 
 async def _export(settings: Settings, path: Path, console: Console) -> int:
-    """Page by page, partition by partition; the file appears under its name when it is whole."""
-    partitions = await _partitions(settings)
+    """Read the ledger's parties page by page, partition by partition."""
+    partitions = (await partition_counts(settings, [_TOPIC]))[_TOPIC]
     reader = HttpLedgerReader(settings)
     await reader.start()
     parts = path.with_name(f"{path.name}.part")
@@ -156,34 +165,13 @@ async def _export(settings: Settings, path: Path, console: Console) -> int:
     finally:
         parts.unlink(missing_ok=True)
         await reader.stop()
-    _tell(console, f"{count:,} parties written to {path}")
+    _say(console, f"{count:,} parties written to {path}")
     return EXIT_OK
-
-
-async def _partitions(settings: Settings) -> int:
-    """How many the hub's topic has: what the settings here say may be another hub's."""
-    name = settings.topic("party")
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **kafka_access(settings))
-    await admin.start()
-    try:
-        (topic,) = await admin.describe_topics([name])
-    finally:
-        await admin.close()
-    if topic["error_code"]:
-        raise LedgerUnavailableError(f"there is no topic {name}")
-    return len(topic["partitions"])
-
-
-def _on_broker(settings: Settings) -> Settings:
-    bootstrap = find_running_broker(settings)
-    if bootstrap is None:
-        raise LedgerUnavailableError("no broker runs: set KAFKA_BOOTSTRAP=host:port")
-    return settings.model_copy(update={"kafka_bootstrap": bootstrap})
 
 
 @contextmanager
 def _reading(console: Console, what: str, path: Path) -> Iterator[Callable[[int], None]]:
-    """A bar over the file's bytes; gives what hears how many were read."""
+    """Show a bar over a file's bytes; the block gets a function that is told how many have been read."""
     try:
         total = path.stat().st_size
     except OSError as error:
@@ -191,12 +179,12 @@ def _reading(console: Console, what: str, path: Path) -> Iterator[Callable[[int]
     columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=total)
-        told = 0
+        shown = 0
 
         def on_bytes(read: int) -> None:
-            nonlocal told
-            if read - told >= PROGRESS_EVERY or read >= total:
-                told = read
+            nonlocal shown
+            if read - shown >= PROGRESS_EVERY_BYTES or read >= total:
+                shown = read
                 progress.update(bar, completed=read)
 
         yield on_bytes
@@ -204,18 +192,18 @@ def _reading(console: Console, what: str, path: Path) -> Iterator[Callable[[int]
 
 def _show(imported: Imported, console: Console) -> int:
     refused = sorted(imported.refused, key=lambda line: line.number)
-    _tell_lines(console, refused[:SHOWN_MAX], max(0, len(refused) - SHOWN_MAX))
+    _say_lines(console, refused[:SHOWN_MAX], max(0, len(refused) - SHOWN_MAX))
     there = imported.lines - imported.added - len(refused)
-    _tell(console, f"{imported.added:,} parties added, {there:,} were there, {len(refused):,} refused by the hub")
-    return EXIT_REFUSED if refused else EXIT_OK
+    _say(console, f"{imported.added:,} parties added, {there:,} were there, {len(refused):,} refused by the hub")
+    return EXIT_FAILED if refused else EXIT_OK
 
 
-def _tell_lines(console: Console, shown: Sequence[BadLine], more: int) -> None:
+def _say_lines(console: Console, shown: Sequence[BadLine], more: int) -> None:
     for line in shown:
-        _tell(console, f"line {line.number}: {line.fault}")
+        _say(console, f"line {line.number}: {line.fault}")
     if more:
-        _tell(console, f"and {more:,} more lines")
+        _say(console, f"and {more:,} more lines")
 
 
-def _tell(console: Console, sentence: str) -> None:
+def _say(console: Console, sentence: str) -> None:
     console.print(sentence, markup=False, highlight=False, soft_wrap=True)

@@ -2,74 +2,168 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Annotated, Any, BinaryIO, Concatenate, Final, ParamSpec
 
-from aiokafka.errors import KafkaError
+import typer
 from rich.console import Console
 
 from clearinghub.config import Settings
-from clearinghub.kafka.broker import find_running_broker
-from clearinghub.tools.admin.exits import EXIT_OK, EXIT_REFUSED, NotDoneError, ending, tell
-from clearinghub.tools.admin.screen import print_answer
+from clearinghub.domain.settlement.scheme import POSITION
+from clearinghub.kafka.broker import on_running_broker
 from clearinghub.tools.audit.main import audit
-from clearinghub.tools.audit.reader import TopicsMissingError
-from clearinghub.tools.client.admin import AdminClient, HubNotReadyError
-from clearinghub.tools.client.hub_urls import admin_url
-from clearinghub.tools.client.reports import Form
+from clearinghub.tools.client.reports import Form, ReportPaths
+from clearinghub.tools.command_line import (
+    EXIT_FAILED,
+    EXIT_OK,
+    App,
+    refuse_usage,
+    share_parameters,
+    tell,
+)
+from clearinghub.tools.options import SETTLE_S, Currency, Name, SettleS, moment, number, one_of
 from clearinghub.tools.report.figures import Figures
-from clearinghub.tools.report.kinds import Wanted, wanted_of
-from clearinghub.tools.report.options import TEXT, parsed
+from clearinghub.tools.report.queries import NetsQuery, ReportQuery, Source, StatementQuery, TransfersQuery
+from clearinghub.tools.screen import print_answer
+from clearinghub.tools.session import HubOptions, NotDoneError, Timeout, Url, ending
 
+TEXT: Final = "text"
 _WRONG: Final = "the report does not add up"
+_EXITS: Final = (
+    "0 done; 1 refused by the hub, or the report does not add up or is not what the audit counts;\n"
+    "  2 wrong usage; 3 hub or broker unreachable; 130 stopped"
+)
+
+P = ParamSpec("P")
+
+app = App(
+    "The hub's reports, and whether they are right.",
+    noun="REPORT",
+    examples=[
+        "report window 1",
+        "report settlement 1 --format html --output settlement-1.html",
+        "report statement alphabank USD --from 2026-10-01 --to 2026-10-02 --format csv",
+        "report window 1 --verify",
+    ],
+    exits=_EXITS,
+)
+
+WindowNumber = Annotated[int, typer.Argument(metavar="WINDOW", parser=number, help="The window's number.")]
+SettlementNumber = Annotated[int, typer.Argument(metavar="SETTLEMENT", parser=number, help="The settlement's number.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="text is for the screen, html a page to print.",
+        **one_of(TEXT, *(form.value for form in Form)),
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", metavar="FILE", help="Write there, all or nothing; not for text.")
+]
+Verify = Annotated[bool, typer.Option("--verify", help="Compare it with what `clearinghub audit` counts.")]
 
 
-async def run(settings: Settings, arguments: Sequence[str]) -> int:
-    """One report; gives the exit code."""
-    chosen = parsed(arguments)
-    return await ending(_run(settings, chosen))
+def reporting(
+    command: Callable[Concatenate[Source, P], Awaitable[ReportQuery]],
+) -> Callable[..., Coroutine[Any, Any, int]]:
+    """Make a command of a function that returns a report's query: it gets the options that all reports have."""
+
+    async def run(
+        ctx: typer.Context,
+        *,
+        form: Format = TEXT,
+        output: Output = None,
+        verify: Verify = False,
+        settle_s: SettleS = SETTLE_S,
+        url: Url = None,
+        timeout_s: Timeout = None,
+        **values: Any,
+    ) -> int:
+        if output is not None and form == TEXT:
+            refuse_usage(ctx, "--output is for --format json, csv or html")
+
+        async def report() -> int:
+            settings = Settings()
+            async with HubOptions(url, timeout_s).client(settings) as admin:
+                source = Source(admin, ReportPaths(settings.settlement_base_path), verifies=verify)
+                query = await command(source, **values)  # type: ignore[call-arg]
+                faults = [f"{_WRONG}: {fault}" for fault in await _write(query, form, output)]
+                figures = await query.figures() if verify else None
+            if figures is not None:
+                faults += await _verify(settings, figures, settle_s)
+            for fault in faults:
+                tell(fault)
+            return EXIT_FAILED if faults else EXIT_OK
+
+        return await ending(report())
+
+    share_parameters(run, command)
+    return run
 
 
-async def _run(settings: Settings, chosen: argparse.Namespace) -> int:
-    async with AdminClient(chosen.url or admin_url(settings), timeout_s=chosen.timeout) as admin:
-        wanted = await wanted_of(admin, settings.settlement_base_path, chosen)
-        faults = [f"{_WRONG}: {fault}" for fault in await _give(wanted, chosen)]
-        figures = await wanted.figures() if chosen.verify else None
-    if figures is not None:
-        faults += await _verify(settings, figures, chosen.settle_s)
-    for fault in faults:
-        tell(fault)
-    return EXIT_REFUSED if faults else EXIT_OK
+@app.add(examples=["report window 1", "report window 1 --format csv --output window-1.csv"])
+@reporting
+async def window(source: Source, window_id: WindowNumber) -> ReportQuery:
+    """Who owes and who is owed what in a closed window."""
+    return NetsQuery(source, "window", window_id)
 
 
-async def _give(wanted: Wanted, chosen: argparse.Namespace) -> tuple[str, ...]:
-    """Print or write the report; gives why it does not add up."""
-    if chosen.format == TEXT:
-        answer, faults = await wanted.answer()
+@app.add(examples=["report settlement 1 --format html --output settlement-1.html"])
+@reporting
+async def settlement(source: Source, settlement_id: SettlementNumber) -> ReportQuery:
+    """Who owed and was owed what in a settlement, and how far it is settled."""
+    return NetsQuery(source, "settlement", settlement_id)
+
+
+@app.add(examples=["report transfers 1 --format csv --output transfers-1.csv"])
+@reporting
+async def transfers(source: Source, window_id: WindowNumber) -> ReportQuery:
+    """The transfers of a window."""
+    return TransfersQuery(source, window_id)
+
+
+@app.add(examples=["report statement alphabank USD --from 2026-10-01 --to 2026-10-02"])
+@reporting
+async def statement(
+    source: Source,
+    name: Name,
+    currency: Currency,
+    account_type: Annotated[str, typer.Option("--type", metavar="TYPE", help="Of the account.")] = POSITION,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", parser=moment, help="Included; 24 hours before the end, if not given."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", parser=moment, help="Not included; now, if not given.")
+    ] = None,
+) -> ReportQuery:
+    """What moved an account."""
+    return await StatementQuery.of_account(source, name, currency, account_type, (begin, end))
+
+
+async def _write(query: ReportQuery, form: str, output: Path | None) -> tuple[str, ...]:
+    """Print or write the report; returns why it does not add up."""
+    if form == TEXT:
+        answer, faults = await query.answer()
         print_answer(answer, as_json=False)
         return faults
-    form = Form(chosen.format)
-    with _sink(chosen.output) as sink:
-        await _copy(wanted.admin.download(wanted.path(form)), sink)
-    return await wanted.faults()
+    as_form = Form(form)
+    with _sink(output) as sink:
+        await _copy(query.admin.download(query.path(as_form)), sink)
+    return await query.faults()
 
 
 async def _verify(settings: Settings, figures: Figures, settle_s: int) -> list[str]:
-    """Audit the books beside the report; gives what is wrong with either."""
-    bootstrap = find_running_broker(settings)
-    if bootstrap is None:
-        raise HubNotReadyError("no broker runs: set KAFKA_BOOTSTRAP=host:port")
-    settings = settings.model_copy(update={"kafka_bootstrap": bootstrap})
-    try:
-        books, _closing, cut_ms = await audit(settings, settle_s * 1_000, Console(stderr=True), figures.watch)
-    except (KafkaError, TopicsMissingError) as error:
-        raise HubNotReadyError(str(error)) from error
+    """Audit the books and compare the report with them; returns what is wrong with either."""
+    books, _closing, cut_ms = await audit(
+        on_running_broker(settings), settle_s * 1_000, Console(stderr=True), figures.watch
+    )
     faults = [f"not what the audit counts: {fault}" for fault in figures.faults(books)]
     if books.findings.violations:
         faults.append(f"the books are not right, {books.findings.violations:,} violations: run clearinghub audit")
@@ -88,7 +182,7 @@ async def _copy(body: AsyncGenerator[bytes, None], sink: BinaryIO) -> None:
 
 @contextmanager
 def _sink(output: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that is there under its name once it is whole."""
+    """Open standard output, or a file that appears under its name once it is whole."""
     if output is None:
         yield sys.stdout.buffer
         return

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from clearinghub.tools.admin.screen import Answer, Column, money
 from clearinghub.tools.client.reports import Report, ReportNet, ReportSection, Statement, WindowTransfers
+from clearinghub.tools.screen import Answer, Column, money
 
 _NET_COLUMNS: Final = tuple(Column(heading, is_number=True) for heading in ("debits", "no.", "credits", "no.", "net"))
 _TRANSFER_COLUMNS: Final = (

@@ -10,9 +10,10 @@ import pytest
 from agents.alarms import ADJUSTMENT, BREACH
 from agents.context import LedgerContext
 from agents.handlers import make_handlers
-from clearinghub.callbacks.notification import ALARM_RESOURCE, Notification
+from clearinghub.callbacks.notification import Notification
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.messages import VERSION, encode
+from clearinghub.messages.callbacks import ALARM_RESOURCE
 from tests.fakes import FakeParticipants, MemoryView, Offsets
 from tests.unit.agents.commands import NOW_MS, Ledger, funded_ledger
 from tests.unit.domain.samples import CONDITION
@@ -63,7 +64,7 @@ class Payer:
 
     def alarm_calls(self) -> list[Notification]:
         told = [Notification.parse(one.value) for one in self.view.on("notification")]
-        return [one for one in told if one.resource == ALARM_RESOURCE]
+        return [one for one in told if one.message.resource == ALARM_RESOURCE]
 
 
 @pytest.fixture
@@ -101,12 +102,12 @@ def test_who_has_a_url_is_called(payer: Payer) -> None:
 
     (call,) = payer.alarm_calls()
     assert ("POST", "dfsp", "Hub", "ALARM_NOTIFICATION_URL") == (
-        call.method,
-        call.receiver,
-        call.source,
-        call.endpoint,
+        call.message.method,
+        call.message.receiver,
+        call.message.source,
+        call.message.endpoint,
     )
-    assert call.transfer_id != "t-1", "the payment's callbacks do not wait for it"
+    assert call.message.id != "t-1", "the payment's callbacks do not wait for it"
     assert {
         "event": BREACH,
         "participant": "dfsp",

@@ -8,35 +8,34 @@ from collections.abc import Mapping
 
 from clearinghub.callbacks.http_client import DestinationError
 from clearinghub.callbacks.notification import Notification
-from clearinghub.callbacks.reason import Reason
+from clearinghub.callbacks.sender import Reason
 from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Participant
+from clearinghub.messages import NotificationMessage
 
 PUT_TYPE = "FSPIOP_CALLBACK_URL_TRANSFER_PUT"
 PLAIN = Notification(
-    notification_id="n-1",
-    transfer_id="t-1",
-    receiver="payerfsp",
-    source="Hub",
-    method="PUT",
-    resource="transfers",
-    endpoint=PUT_TYPE,
-    path="/transfers/t-1",
-    variables={"transferId": "t-1"},
-    headers={},
-    trace=None,
-    body=b'{"transferState":"COMMITTED"}',
+    NotificationMessage(
+        notification_id="n-1",
+        id="t-1",
+        receiver="payerfsp",
+        source="Hub",
+        method="PUT",
+        resource="transfers",
+        endpoint=PUT_TYPE,
+        path="/transfers/t-1",
+        variables={"transferId": "t-1"},
+        headers={},
+    ),
+    b'{"transferState":"COMMITTED"}',
 )
 
 
 def notification(receiver: str = "payerfsp", transfer_id: str = "t-1", body: bytes = b"{}") -> Notification:
-    return PLAIN._replace(
-        receiver=receiver,
-        transfer_id=transfer_id,
-        path=f"/transfers/{transfer_id}",
-        variables={"transferId": transfer_id},
-        body=body,
+    changed = PLAIN.changed(
+        receiver=receiver, id=transfer_id, path=f"/transfers/{transfer_id}", variables={"transferId": transfer_id}
     )
+    return changed._replace(body=body)
 
 
 def settings(**changes: object) -> Settings:

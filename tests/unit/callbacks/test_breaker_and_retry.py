@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from clearinghub.callbacks.breaker import Breaker, BreakerState
-from clearinghub.callbacks.retry import backoff_ms, is_worth_repeating
+from clearinghub.callbacks.sender import backoff_ms, is_worth_repeating
 
 
 def opened(now_ms: int = 0) -> Breaker:

@@ -10,8 +10,8 @@ from prometheus_client import REGISTRY
 from clearinghub.callbacks.dead_letters import DeadLetters
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.http_client import DestinationError
-from clearinghub.callbacks.reason import Reason, ReasonCode
 from clearinghub.callbacks.receiver_queue import IDLE_MS
+from clearinghub.callbacks.sender import Reason, ReasonCode
 from tests.unit.callbacks.fakes import Endpoints, Graveyard, ScriptedTransport, notification, settings
 
 Start = Callable[..., Deliverer]
@@ -292,6 +292,6 @@ async def test_an_idle_receiver_is_forgotten(start: Start) -> None:
 
 async def test_a_header_that_cannot_be_sent_is_given_up(start: Start) -> None:
     transport, graveyard = ScriptedTransport(), Graveyard()
-    broken = notification("a")._replace(headers={"tracestate": "a\r\nb"})
+    broken = notification("a").changed(headers={"tracestate": "a\r\nb"})
     await start(transport, graveyard, Endpoints("a")).submit(broken)
     assert ([], [(broken, Reason(ReasonCode.UNSAFE_HEADER, "tracestate"))]) == (transport.sent, graveyard.letters)

@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.failure import failure_callback, for_dead_letter
 from clearinghub.callbacks.http_client import DestinationError
-from clearinghub.callbacks.notification import Failure, Notification
-from clearinghub.callbacks.reason import Reason, ReasonCode
-from clearinghub.messages import MalformedMessageError, decode_fields, encode
+from clearinghub.callbacks.notification import Notification
+from clearinghub.callbacks.sender import Reason, ReasonCode
+from clearinghub.messages import FailureMessage, MalformedMessageError, NotificationMessage, encode, split
 from tests.unit.callbacks.fakes import PUT_TYPE, Endpoints, Graveyard, ScriptedTransport, settings
 
 ENDPOINT = "FSPIOP_CALLBACK_URL_QUOTES"
 NOW_MS = 1_700_000_000_000
 FORWARD = Notification(
-    notification_id="agreement-1-7-0",
-    transfer_id="q-1",
-    receiver="payeefsp",
-    source="payerfsp",
-    method="POST",
-    resource="quotes",
-    endpoint=ENDPOINT,
-    path="/quotes",
-    variables={},
-    headers={"traceparent": "t", "fspiop-source": "payerfsp", "fspiop-signature": "s"},
-    trace="t",
-    body=b'{"quoteId":"q-1"}',
-    failure=Failure("payerfsp", ENDPOINT, "/quotes/q-1/error", {}),
-    deliver_by_ms=NOW_MS + 10_000,
+    NotificationMessage(
+        notification_id="agreement-1-7-0",
+        id="q-1",
+        receiver="payeefsp",
+        source="payerfsp",
+        method="POST",
+        resource="quotes",
+        endpoint=ENDPOINT,
+        path="/quotes",
+        variables={},
+        headers={"traceparent": "t", "fspiop-source": "payerfsp", "fspiop-signature": "s"},
+        trace="t",
+        failure=FailureMessage(receiver="payerfsp", endpoint=ENDPOINT, path="/quotes/q-1/error", variables={}),
+        deliver_by_ms=NOW_MS + 10_000,
+    ),
+    b'{"quoteId":"q-1"}',
 )
 
 
 def told(reason: Reason, notification: Notification = FORWARD) -> tuple[str, str]:
-    callback = failure_callback(notification, reason, "Hub")
+    callback = failure_callback(notification.message, reason, "Hub")
     assert callback is not None
     information = orjson.loads(callback.body)["errorInformation"]
     return information["errorCode"], information["errorDescription"]
@@ -45,20 +49,19 @@ def told(reason: Reason, notification: Notification = FORWARD) -> tuple[str, str
 
 def test_it_is_the_hubs_own_error_callback_and_names_nobody_in_turn() -> None:
     reason = Reason(ReasonCode.RETRIES_EXHAUSTED, "refused", None, 3)
-    callback = failure_callback(FORWARD, reason, "Hub")
+    callback = failure_callback(FORWARD.message, reason, "Hub")
     assert callback is not None
     body = orjson.loads(callback.body)
-    expected = FORWARD._replace(
+    expected = FORWARD.changed(
         notification_id="agreement-1-7-0-failure",
         receiver="payerfsp",
         source="Hub",
         method="PUT",
         path="/quotes/q-1/error",
         headers={"traceparent": "t"},
-        body=callback.body,
         failure=None,
         deliver_by_ms=None,
-    )
+    )._replace(body=callback.body)
     assert expected == callback
     assert {
         "errorInformation": {
@@ -73,7 +76,7 @@ def test_it_is_the_hubs_own_error_callback_and_names_nobody_in_turn() -> None:
             },
         }
     } == body
-    assert callback == failure_callback(FORWARD, reason, "Hub")
+    assert callback == failure_callback(FORWARD.message, reason, "Hub")
 
 
 @pytest.mark.parametrize(
@@ -110,28 +113,28 @@ def test_each_end_has_its_error(reason: Reason, error: tuple[str, str]) -> None:
 
 
 def test_the_answers_status_is_told() -> None:
-    callback = failure_callback(FORWARD, Reason(ReasonCode.REFUSED, status=400), "Hub")
+    callback = failure_callback(FORWARD.message, Reason(ReasonCode.REFUSED, status=400), "Hub")
     assert callback is not None
     extensions = orjson.loads(callback.body)["errorInformation"]["extensionList"]["extension"]
     assert {"key": "status", "value": "400"} in extensions
 
 
 def test_a_transfers_payer_hears_only_of_a_missing_endpoint() -> None:
-    assert FORWARD.failure is not None
-    prepare = FORWARD._replace(failure=FORWARD.failure._replace(no_endpoint_only=True))
+    assert FORWARD.message.failure is not None
+    prepare = FORWARD.changed(failure=replace(FORWARD.message.failure, no_endpoint_only=True))
     assert "1001" == told(Reason(ReasonCode.NO_ENDPOINT), prepare)[0]
-    assert failure_callback(prepare, Reason(ReasonCode.REFUSED, status=400), "Hub") is None
-    assert failure_callback(prepare, Reason(ReasonCode.RETRIES_EXHAUSTED), "Hub") is None
+    assert failure_callback(prepare.message, Reason(ReasonCode.REFUSED, status=400), "Hub") is None
+    assert failure_callback(prepare.message, Reason(ReasonCode.RETRIES_EXHAUSTED), "Hub") is None
 
 
 def test_without_a_receiver_nobody_hears() -> None:
-    assert failure_callback(FORWARD._replace(failure=None), Reason(ReasonCode.NO_ENDPOINT), "Hub") is None
+    assert failure_callback(FORWARD.changed(failure=None).message, Reason(ReasonCode.NO_ENDPOINT), "Hub") is None
 
 
 def test_the_dead_letter_keeps_what_may_be_of_use_later_and_tells_nobody_again() -> None:
     assert for_dead_letter(FORWARD) is None
-    lasting = FORWARD._replace(deliver_by_ms=None)
-    assert lasting._replace(failure=None) == for_dead_letter(lasting)
+    lasting = FORWARD.changed(deliver_by_ms=None)
+    assert lasting.changed(failure=None) == for_dead_letter(lasting)
 
 
 def test_the_record_is_read_back_as_it_was_written() -> None:
@@ -149,9 +152,9 @@ def test_the_record_is_read_back_as_it_was_written() -> None:
     ],
 )
 def test_a_malformed_record_is_known(change: dict[str, Any]) -> None:
-    line, body = decode_fields(FORWARD.as_value())
+    header, body = split(FORWARD.as_value())
     with pytest.raises(MalformedMessageError):
-        Notification.parse(encode(line | change, body))
+        Notification.parse(encode(json.loads(header) | change, body))
 
 
 class Clock:
@@ -164,7 +167,7 @@ class Clock:
 
 
 def impatient(number: int = 1) -> Notification:
-    return FORWARD._replace(receiver="a", transfer_id=f"q-{number}", endpoint=PUT_TYPE, variables={"transferId": "q"})
+    return FORWARD.changed(receiver="a", id=f"q-{number}", endpoint=PUT_TYPE, variables={"transferId": "q"})
 
 
 async def test_after_its_end_it_is_not_even_tried() -> None:
@@ -208,7 +211,7 @@ async def test_an_attempt_does_not_last_beyond_its_end() -> None:
     clock = Clock()
     deliverer = Deliverer(settings(callback_retries_max=0), Endpoints("a"), transport, graveyard.bury, clock)
     async with asyncio.timeout(3):
-        await deliverer.submit(impatient()._replace(deliver_by_ms=NOW_MS + 10))
+        await deliverer.submit(impatient().changed(deliver_by_ms=NOW_MS + 10))
     [(_, reason)] = graveyard.letters
     assert (ReasonCode.RETRIES_EXHAUSTED, "timeout: no answer while it was worth anything") == (
         reason.code,

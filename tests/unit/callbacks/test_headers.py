@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from clearinghub.callbacks.headers import UnsafeHeader, outbound_headers
-from clearinghub.callbacks.notification import ALARM_RESOURCE, Notification
+from clearinghub.callbacks.notification import Notification
+from clearinghub.messages.callbacks import ALARM_RESOURCE
 from tests.unit.callbacks.fakes import PLAIN
 
 NOW_MS = 1_700_000_000_123
@@ -22,13 +23,13 @@ SENT = {
     "tracestate": "a=1",
     "x-forwarded-for": "10.0.0.1",
 }
-FORWARDED = PLAIN._replace(
+FORWARDED = PLAIN.changed(
     source="payerfsp", receiver="payeefsp", method="POST", path="/transfers", headers=SENT, trace=None
 )
 
 
 def outbound(notification: Notification) -> dict[str, str] | UnsafeHeader:
-    return outbound_headers(notification, hub_name="Hub", content_version="1.1", now_ms=NOW_MS)
+    return outbound_headers(notification.message, hub_name="Hub", content_version="1.1", now_ms=NOW_MS)
 
 
 def headers_of(notification: Notification) -> dict[str, str]:
@@ -48,16 +49,16 @@ def test_the_hubs_own_headers_are_built_anew() -> None:
         "traceparent": SENT["traceparent"],
         "tracestate": "a=1",
     }
-    assert expected == headers_of(PLAIN._replace(headers=SENT))
+    assert expected == headers_of(PLAIN.changed(headers=SENT))
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 def test_the_hubs_own_requests_say_which_version_they_want(method: str) -> None:
     """DFSPs refuse them otherwise: Accept is required on all but callbacks (protocol 1.1)."""
-    headers = headers_of(PLAIN._replace(resource="bulkTransfers", method=method, path="/bulkTransfers"))
+    headers = headers_of(PLAIN.changed(resource="bulkTransfers", method=method, path="/bulkTransfers"))
 
     assert "application/vnd.interoperability.bulkTransfers+json;version=1" == headers["accept"]
-    assert "accept" not in headers_of(PLAIN._replace(resource=ALARM_RESOURCE, method=method))
+    assert "accept" not in headers_of(PLAIN.changed(resource=ALARM_RESOURCE, method=method))
 
 
 def test_a_forwarded_post_is_left_as_it_came() -> None:
@@ -68,7 +69,7 @@ def test_a_forwarded_post_is_left_as_it_came() -> None:
 def test_a_forwarded_callback_has_no_accept(method: str) -> None:
     expected = SENT | {"fspiop-http-method": method, "fspiop-uri": "/transfers/t-1"}
     del expected["accept"]
-    assert expected == headers_of(FORWARDED._replace(method=method, path="/transfers/t-1"))
+    assert expected == headers_of(FORWARDED.changed(method=method, path="/transfers/t-1"))
 
 
 def test_what_belongs_to_the_senders_connection_or_to_the_hub_alone_stays_behind() -> None:
@@ -84,33 +85,33 @@ def test_what_belongs_to_the_senders_connection_or_to_the_hub_alone_stays_behind
         "Authorization": "Bearer secret",
         "Cookie": "session=1",
     }
-    assert SENT == headers_of(FORWARDED._replace(headers=SENT | hop))
+    assert SENT == headers_of(FORWARDED.changed(headers=SENT | hop))
 
 
 def test_headers_that_nobody_knows_are_forwarded() -> None:
     more = {"FSPIOP-Proxy": "proxy", "X-Anything": "1"}
-    headers = headers_of(FORWARDED._replace(headers=SENT | more))
+    headers = headers_of(FORWARDED.changed(headers=SENT | more))
     assert ("proxy", "1") == (headers["fspiop-proxy"], headers["x-anything"])
 
 
 def test_the_destination_is_the_receiver_even_if_the_sender_named_none() -> None:
     sent = {name: value for name, value in SENT.items() if name not in {"fspiop-destination", "fspiop-signature"}}
-    assert "payeefsp" == headers_of(FORWARDED._replace(headers=sent))["fspiop-destination"]
+    assert "payeefsp" == headers_of(FORWARDED.changed(headers=sent))["fspiop-destination"]
 
 
 def test_a_signature_without_destination_is_not_broken_by_adding_one() -> None:
     sent = {name: value for name, value in SENT.items() if name != "fspiop-destination"}
-    assert sent == headers_of(FORWARDED._replace(headers=sent))
+    assert sent == headers_of(FORWARDED.changed(headers=sent))
 
 
 def test_a_participants_name_keeps_the_senders_spelling() -> None:
     sent = SENT | {"fspiop-source": "PayerFSP", "fspiop-destination": "PayeeFSP"}
-    assert sent == headers_of(FORWARDED._replace(headers=sent))
+    assert sent == headers_of(FORWARDED.changed(headers=sent))
 
 
 def test_another_source_or_destination_is_corrected() -> None:
     sent = SENT | {"fspiop-source": "other", "fspiop-destination": "other"}
-    assert SENT == headers_of(FORWARDED._replace(headers=sent))
+    assert SENT == headers_of(FORWARDED.changed(headers=sent))
 
 
 @pytest.mark.parametrize(
@@ -126,17 +127,17 @@ def test_another_source_or_destination_is_corrected() -> None:
     ],
 )
 def test_the_date_is_an_http_date(sent: str, expected: str) -> None:
-    assert expected == headers_of(FORWARDED._replace(headers=SENT | {"date": sent}))["date"]
+    assert expected == headers_of(FORWARDED.changed(headers=SENT | {"date": sent}))["date"]
 
 
 def test_a_missing_date_is_now() -> None:
     sent = {name: value for name, value in SENT.items() if name != "date"}
-    assert NOW == headers_of(FORWARDED._replace(headers=sent))["date"]
+    assert NOW == headers_of(FORWARDED.changed(headers=sent))["date"]
 
 
 def test_the_records_trace_fills_in_for_a_missing_one() -> None:
-    assert "00-ff" == headers_of(PLAIN._replace(trace="00-ff"))["traceparent"]
-    assert SENT["traceparent"] == headers_of(FORWARDED._replace(trace="00-ff"))["traceparent"]
+    assert "00-ff" == headers_of(PLAIN.changed(trace="00-ff"))["traceparent"]
+    assert SENT["traceparent"] == headers_of(FORWARDED.changed(trace="00-ff"))["traceparent"]
 
 
 @pytest.mark.parametrize(
@@ -144,15 +145,15 @@ def test_the_records_trace_fills_in_for_a_missing_one() -> None:
     [("x-a", "1\r\nfspiop-source: evil"), ("x-a", "1\n"), ("x-a", "\x00"), ("x a", "1"), ("x:a", "1")],
 )
 def test_a_header_that_would_break_the_request_apart_is_reported(name: str, value: str) -> None:
-    assert UnsafeHeader(name) == outbound(FORWARDED._replace(headers=SENT | {name: value}))
+    assert UnsafeHeader(name) == outbound(FORWARDED.changed(headers=SENT | {name: value}))
 
 
 def test_a_path_with_a_line_break_is_reported() -> None:
-    assert UnsafeHeader("fspiop-uri") == outbound(PLAIN._replace(path="/transfers/1\r\nx: y"))
+    assert UnsafeHeader("fspiop-uri") == outbound(PLAIN.changed(path="/transfers/1\r\nx: y"))
 
 
 def test_an_alarm_is_plain_json() -> None:
-    headers = headers_of(PLAIN._replace(resource=ALARM_RESOURCE, method="POST", path="/"))
+    headers = headers_of(PLAIN.changed(resource=ALARM_RESOURCE, method="POST", path="/"))
 
     assert ("application/json", "POST", "Hub") == (
         headers["content-type"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clearinghub.callbacks.notification import Notification
-from clearinghub.callbacks.request import CallbackRequest, build_request
+from clearinghub.callbacks.sender import CallbackRequest, build_request
 from clearinghub.security.signature import HEADER, Signer, Verifier
 from tests.unit.callbacks.fakes import PLAIN, Endpoints
 from tests.unit.security.samples import FixedKeys, ec_key, judged, rsa_key, signed
@@ -26,20 +26,20 @@ def sent(notification: Notification, signer: Signer | None = HUB, now_ms: int = 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "POST"])
 def test_what_the_hub_says_it_signs(method: str) -> None:
-    notification = PLAIN._replace(method=method, headers={HEADER: "of somebody else"})
+    notification = PLAIN.changed(method=method, headers={HEADER: "of somebody else"})
 
     headers = sent(notification)
 
-    assert "good" == judged(VERIFIER, headers, notification.body, method, notification.path)
+    assert "good" == judged(VERIFIER, headers, notification.body, method, notification.message.path)
 
 
 def test_its_date_is_under_the_signature_so_every_attempt_is_signed_anew() -> None:
     first, second = sent(PLAIN), sent(PLAIN, now_ms=NOW_MS + 5_000)
 
     assert first["date"] != second["date"]
-    assert "good" == judged(VERIFIER, second, PLAIN.body, "PUT", PLAIN.path)
+    assert "good" == judged(VERIFIER, second, PLAIN.body, "PUT", PLAIN.message.path)
     assert "protected Date is not the header's" == judged(
-        VERIFIER, first | {"date": second["date"]}, PLAIN.body, "PUT", PLAIN.path
+        VERIFIER, first | {"date": second["date"]}, PLAIN.body, "PUT", PLAIN.message.path
     )
 
 
@@ -49,14 +49,14 @@ def test_without_a_key_it_signs_nothing() -> None:
 
 @pytest.mark.parametrize("destination", ["payerfsp", "PayerFsp", None])
 def test_what_it_forwards_keeps_the_senders_signature_and_that_stays_good(destination: str | None) -> None:
-    original = signed(SENDER, PLAIN.body, fspiop_uri=PLAIN.path, fspiop_destination=destination)
-    forwarded = PLAIN._replace(source="payeefsp", headers=original | {"accept": "any", "x-client-id": "payeefsp"})
+    original = signed(SENDER, PLAIN.body, fspiop_uri=PLAIN.message.path, fspiop_destination=destination)
+    forwarded = PLAIN.changed(source="payeefsp", headers=original | {"accept": "any", "x-client-id": "payeefsp"})
 
     headers = sent(forwarded)
 
     assert original[HEADER] == headers[HEADER]
-    assert "good" == judged(VERIFIER, headers, forwarded.body, "PUT", forwarded.path)
+    assert "good" == judged(VERIFIER, headers, forwarded.body, "PUT", forwarded.message.path)
 
 
 def test_what_came_unsigned_is_forwarded_unsigned() -> None:
-    assert HEADER not in sent(PLAIN._replace(source="payeefsp"))
+    assert HEADER not in sent(PLAIN.changed(source="payeefsp"))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from clearinghub.__main__ import EXIT_WRONG_SETTINGS, main
 from clearinghub.config import Settings
 from clearinghub.security.from_settings import signer_of, verifier_of
+from clearinghub.tools.cli import main
+from clearinghub.tools.command_line import EXIT_WRONG_USAGE
 from tests.unit.security.samples import pem_of, rsa_key
 
 
@@ -27,7 +28,7 @@ def test_a_switch_needs_its_path(
     if value is not None:
         monkeypatch.setenv(f"CLEARINGHUB_{needed.upper()}", value)
 
-    assert EXIT_WRONG_SETTINGS == main(["ingress"])
+    assert EXIT_WRONG_USAGE == main(["ingress"])
     assert f"setting {needed}: Value error, is needed when {switch.lower()} is on" in capsys.readouterr().err
 
 
@@ -41,7 +42,7 @@ def test_a_key_that_cannot_be_used_is_said_before_anything_starts(
     monkeypatch.setenv("CLEARINGHUB_JWS_VALIDATE", "true")
     monkeypatch.setenv("CLEARINGHUB_JWS_KEYS_DIR", str(tmp_path))
 
-    assert EXIT_WRONG_SETTINGS == main(["all"])
+    assert EXIT_WRONG_USAGE == main(["all"])
     said = capsys.readouterr().err
     assert f"{tmp_path}/payerfsp.pem: RSA key of 1024 bits, at least 2048 are needed" in said
     assert "broker" not in said

@@ -8,13 +8,14 @@ from agents.bulk.notify import BULK_ERROR, BulkNotifier
 from agents.context import LedgerContext
 from agents.turn import Turn
 from clearinghub.callbacks.failure import failure_callback
-from clearinghub.callbacks.notification import Failure, Notification
-from clearinghub.callbacks.reason import Reason, ReasonCode
+from clearinghub.callbacks.notification import Notification
+from clearinghub.callbacks.sender import Reason, ReasonCode
+from clearinghub.messages import FailureMessage, NotificationMessage
 from tests.fakes import FakeParticipants, MemoryView, Offsets
 from tests.property.bulk_world import prepare_body
 
 
-def posted(*, fsp_in_bulk_paths: bool = False) -> Notification:
+def posted(*, fsp_in_bulk_paths: bool = False) -> NotificationMessage:
     """The bulk as the payee gets it."""
     view = MemoryView()
     context = LedgerContext("Hub", FakeParticipants(), fsp_in_bulk_paths=fsp_in_bulk_paths)
@@ -22,7 +23,7 @@ def posted(*, fsp_in_bulk_paths: bool = False) -> Notification:
     turn = Turn(record, view, context, None, record.timestamp_ms)
     BulkNotifier(turn, "b-1").post("payee", "payer", prepare_body("b-1", [("t-1", 1)]))
     [emitted] = view.take()
-    return Notification.parse(emitted.value)
+    return Notification.parse(emitted.value).message
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,10 @@ def test_the_payer_hears_when_its_payee_has_no_endpoint(fsp_in_bulk_paths: bool,
     told = posted(fsp_in_bulk_paths=fsp_in_bulk_paths)
 
     assert ("payee", "POST", "/bulkTransfers") == (told.receiver, told.method, told.path)
-    assert Failure("payer", BULK_ERROR, path, {"id": "b-1"}, no_endpoint_only=True) == told.failure
+    assert (
+        FailureMessage(receiver="payer", endpoint=BULK_ERROR, path=path, variables={"id": "b-1"}, no_endpoint_only=True)
+        == told.failure
+    )
     error = failure_callback(told, Reason(ReasonCode.NO_ENDPOINT), "Hub")
     assert error is not None
     assert b'"errorCode":"1001"' in error.body

@@ -7,17 +7,20 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec import structs
 
 from agents.context import LedgerContext, QuoteRules
 from agents.dead_letter import make_on_poison_record
-from agents.quotes.agreement import make_on_agreement, make_quote_punctuator
+from agents.handlers import make_handlers
+from agents.quotes.agreement import make_quote_punctuator
 from clearinghub.callbacks.notification import Notification
-from clearinghub.domain.quotes.agreement import Policy
-from clearinghub.messages import VERSION, encode
-from tables.quotes import QUOTES, decode_quote, encode_quote, entries, expires_at
+from clearinghub.domain.quotes.agreement import Action, Policy
+from clearinghub.domain.quotes.stored_quote import StoredQuote
+from clearinghub.messages import AgreementMessage, encode
+from tables.quotes import QUOTES, expires_at, index_entries
 from tests.fakes import FakeParticipants, MemoryView, Offsets
 from tests.unit.domain.quotes.test_agreement import SCHEME
-from tests.unit.domain.quotes.test_stored_quote import ASKED, KNOWN
+from tests.unit.domain.quotes.test_stored_quote import ANSWERED, REQUESTED
 
 NOW_MS = 1_700_000_000_000
 HEADERS = {"fspiop-source": "payer", "fspiop-destination": "payee", "date": "d", "fspiop-signature": "s"}
@@ -25,45 +28,40 @@ CONTEXT = LedgerContext("Hub", FakeParticipants(dict(SCHEME)))
 
 
 class World:
-    """The agent with one partition; `say` gives the callbacks that follow from a message."""
+    """The agent with one partition; `send` returns the callbacks that follow from a message."""
 
     def __init__(self, *, stored: bool = False) -> None:
         self.view = MemoryView(partition=2)
         self.offsets = Offsets("agreement", 2)
-        self.on_agreement = make_on_agreement(
-            replace(CONTEXT, quotes=QuoteRules(Policy("Hub"), stored=stored, lifetime_ms=86_400_000))
-        )
+        rules = QuoteRules(Policy("Hub"), stored=stored, lifetime_ms=86_400_000)
+        self.handle = make_handlers(replace(CONTEXT, quotes=rules))["agreement"]
 
-    def say(self, action: str, body: bytes = b"", **changes: Any) -> list[Notification]:
-        answering = action in ("answer", "fail")
+    def send(self, action: Action, body: bytes = b"", **changes: Any) -> list[Notification]:
+        answering = action in (Action.ANSWER, Action.ERROR)
         source, destination = ("payee", "payer") if answering else ("payer", "payee")
-        path = {"ask": "/quotes", "fail": "/quotes/q-1/error"}.get(action, "/quotes/q-1")
-        line = {
-            "v": VERSION,
-            "kind": "agreement",
-            "resource": "quotes",
-            "action": action,
-            "id": "q-1",
-            "source": source,
-            "destination": destination,
-            "path": path,
-            "currency": "USD",
-            "supported_currencies": [],
-            "payer_fsp": None,
-            "payee_fsp": None,
-            "expires_at_ms": NOW_MS + 60_000,
-            "hash": body.decode(),
-            "headers": HEADERS,
-            "trace": "t",
-        }
-        self.on_agreement(self.offsets.record(encode(line | changes, body), NOW_MS), self.view)
+        path = {Action.REQUEST: "/quotes", Action.ERROR: "/quotes/q-1/error"}.get(action, "/quotes/q-1")
+        message = AgreementMessage(
+            resource="quotes",
+            action=action,
+            id="q-1",
+            source=source,
+            destination=destination,
+            path=path,
+            currency="USD",
+            expires_at_ms=NOW_MS + 60_000,
+            hash=body.decode(),
+            headers=HEADERS,
+            trace="t",
+        )
+        changed = structs.replace(message, **changes)
+        self.handle(self.offsets.record(encode(changed, body), NOW_MS), self.view)
         emitted = self.view.take()
         assert all(("notification", 2) == (one.topic, one.partition) for one in emitted)
         return [Notification.parse(one.value) for one in emitted]
 
 
 def test_a_request_goes_on_as_it_came_and_its_sender_will_hear_if_it_does_not_arrive() -> None:
-    [forwarded] = World().say("ask", b'{"quoteId": "q-1" }')
+    [forwarded] = World().send(Action.REQUEST, b'{"quoteId": "q-1" }')
 
     assert {
         "v": 1,
@@ -93,78 +91,87 @@ def test_a_request_goes_on_as_it_came_and_its_sender_will_hear_if_it_does_not_ar
 
 @pytest.mark.parametrize(
     ("action", "method", "path"),
-    [("look", "GET", "/quotes/q-1"), ("answer", "PUT", "/quotes/q-1"), ("fail", "PUT", "/quotes/q-1/error")],
+    [
+        (Action.QUERY, "GET", "/quotes/q-1"),
+        (Action.ANSWER, "PUT", "/quotes/q-1"),
+        (Action.ERROR, "PUT", "/quotes/q-1/error"),
+    ],
 )
-def test_each_message_has_its_method(action: str, method: str, path: str) -> None:
-    [forwarded] = World().say(action, b"{}")
-    assert (method, path) == (forwarded.method, forwarded.path)
-    assert (forwarded.failure is None) == (action == "fail")
+def test_each_message_has_its_method(action: Action, method: str, path: str) -> None:
+    [forwarded] = World().send(action, b"{}")
+    assert (method, path) == (forwarded.message.method, forwarded.message.path)
+    assert (forwarded.message.failure is None) == (action is Action.ERROR)
 
 
 def test_a_query_goes_on() -> None:
-    [forwarded] = World().say("look", resource="authorizations", path="/authorizations/q-1?retriesLeft=2")
+    [forwarded] = World().send(Action.QUERY, resource="authorizations", path="/authorizations/q-1?retriesLeft=2")
     assert ("/authorizations/q-1?retriesLeft=2", "FSPIOP_CALLBACK_URL_AUTHORIZATIONS") == (
-        forwarded.path,
-        forwarded.endpoint,
+        forwarded.message.path,
+        forwarded.message.endpoint,
     )
 
 
 def test_a_refusal_is_the_hubs_own_word() -> None:
-    [told] = World().say("ask", b"{}", destination="nobody")
-    assert ("payer", "Hub", "PUT", "/quotes/q-1/error") == (told.receiver, told.source, told.method, told.path)
+    [told] = World().send(Action.REQUEST, b"{}", destination="nobody")
+    assert ("payer", "Hub", "PUT", "/quotes/q-1/error") == (
+        told.message.receiver,
+        told.message.source,
+        told.message.method,
+        told.message.path,
+    )
     assert "3201" == orjson.loads(told.body)["errorInformation"]["errorCode"]
-    assert (None, None) == (told.failure, told.deliver_by_ms)
+    assert (None, None) == (told.message.failure, told.message.deliver_by_ms)
 
 
 def test_a_stranger_hears_nothing() -> None:
-    assert [] == World().say("ask", b"{}", source="nobody")
+    assert [] == World().send(Action.REQUEST, b"{}", source="nobody")
 
 
 def test_stateless_quotes_leave_no_row() -> None:
     world = World()
-    world.say("ask", b"1")
-    world.say("answer", b"2")
+    world.send(Action.REQUEST, b"1")
+    world.send(Action.ANSWER, b"2")
     assert {} == world.view.rows(QUOTES)
 
 
 def test_stored_quotes_answer_for_the_payee() -> None:
     world = World(stored=True)
-    assert ["POST"] == [one.method for one in world.say("ask", b"1")]
-    assert ["POST"] == [one.method for one in world.say("ask", b"1")]
-    assert ["PUT"] == [one.method for one in world.say("answer", b"2")]
+    assert ["POST"] == [one.message.method for one in world.send(Action.REQUEST, b"1")]
+    assert ["POST"] == [one.message.method for one in world.send(Action.REQUEST, b"1")]
+    assert ["PUT"] == [one.message.method for one in world.send(Action.ANSWER, b"2")]
 
-    for again in (world.say("ask", b"1"), world.say("look")):
+    for again in (world.send(Action.REQUEST, b"1"), world.send(Action.QUERY)):
         [answer] = again
         assert ("payer", "payee", "/quotes/q-1", b"2", HEADERS) == (
-            answer.receiver,
-            answer.source,
-            answer.path,
+            answer.message.receiver,
+            answer.message.source,
+            answer.message.path,
             answer.body,
-            answer.headers,
+            answer.message.headers,
         )
-    [shown] = world.say("look", source="payee", destination="payer")
-    assert ("payee", "Hub", b"2") == (shown.receiver, shown.source, shown.body)
-    [told] = world.say("ask", b"changed")
+    [shown] = world.send(Action.QUERY, source="payee", destination="payer")
+    assert ("payee", "Hub", b"2") == (shown.message.receiver, shown.message.source, shown.body)
+    [told] = world.send(Action.REQUEST, b"changed")
     assert "3106" == orjson.loads(told.body)["errorInformation"]["errorCode"]
 
 
 def test_a_stored_error_is_told_at_the_error_path() -> None:
     world = World(stored=True)
-    world.say("ask", b"1")
-    world.say("fail", b"{}")
-    [told] = world.say("look")
-    assert ("/quotes/q-1/error", b"{}") == (told.path, told.body)
+    world.send(Action.REQUEST, b"1")
+    world.send(Action.ERROR, b"{}")
+    [told] = world.send(Action.QUERY)
+    assert ("/quotes/q-1/error", b"{}") == (told.message.path, told.body)
 
 
 def test_relayed_resources_are_not_stored() -> None:
     world = World(stored=True)
-    world.say("ask", b"1", resource="transactionRequests")
+    world.send(Action.REQUEST, b"1", resource="transactionRequests")
     assert {} == world.view.rows(QUOTES)
 
 
 def test_a_quote_is_dropped_when_its_time_is_over() -> None:
     world = World(stored=True)
-    world.say("ask", b"1")
+    world.send(Action.REQUEST, b"1")
     punctuate = make_quote_punctuator(5_000)
     punctuate(world.view, NOW_MS + 65_000)
     assert ["quotes/q-1"] == list(world.view.rows(QUOTES))
@@ -172,22 +179,34 @@ def test_a_quote_is_dropped_when_its_time_is_over() -> None:
     assert {} == world.view.rows(QUOTES)
 
 
-@pytest.mark.parametrize("row", [ASKED, KNOWN])
-def test_a_row_is_read_back_as_it_was_written(row: Any) -> None:
-    assert row == decode_quote(encode_quote(row))
+@pytest.mark.parametrize("row", [REQUESTED, ANSWERED])
+def test_a_row_is_read_back_as_it_was_written(row: StoredQuote) -> None:
+    assert row == QUOTES.decode(QUOTES.encode(row))
 
 
-def test_a_row_that_was_answered_stands_at_its_answers_end_alone() -> None:
-    asked = {entry for entry, present in entries("k", ASKED) if present}
-    known = dict(entries("k", KNOWN))
-    assert asked <= set(known), "an entry of an earlier row must be among the last one's"
-    assert [expires_at(KNOWN.until_ms) + b"k"] == [entry for entry, present in known.items() if present]
+def test_a_row_with_an_answer_is_in_the_index_at_its_answers_end_alone() -> None:
+    requested = {entry for entry, present in index_entries("k", REQUESTED) if present}
+    answered = dict(index_entries("k", ANSWERED))
+    assert requested <= set(answered), "an entry of an earlier row must be among the last one's"
+    assert [expires_at(ANSWERED.until_ms) + b"k"] == [entry for entry, present in answered.items() if present]
 
 
 def test_who_sent_what_made_the_code_raise_hears_so() -> None:
     world = World()
-    line = {"v": VERSION, "kind": "agreement", "resource": "bulkQuotes", "id": "q-1", "source": "payer", "trace": None}
-    make_on_poison_record(CONTEXT)(world.offsets.record(encode(line), NOW_MS), world.view)
+    message = AgreementMessage(
+        resource="bulkQuotes",
+        action=Action.REQUEST,
+        id="q-1",
+        source="payer",
+        destination="payee",
+        path="/bulkQuotes",
+        headers={},
+    )
+    make_on_poison_record(CONTEXT)(world.offsets.record(encode(message), NOW_MS), world.view)
     [told] = [Notification.parse(one.value) for one in world.view.take()]
-    assert ("payer", "/bulkQuotes/q-1/error", "bulkQuotes") == (told.receiver, told.path, told.resource)
+    assert ("payer", "/bulkQuotes/q-1/error", "bulkQuotes") == (
+        told.message.receiver,
+        told.message.path,
+        told.message.resource,
+    )
     assert "2001" == orjson.loads(told.body)["errorInformation"]["errorCode"]

@@ -10,7 +10,7 @@ from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.quotes.agreement import ENDPOINTS, Action, Dropped, Forwarded, Message, Policy, Refused, decide
 
 POLICY = Policy("Hub")
-QUOTE = Message("quotes", Action.ASK, "q-1", "payer", "payee", "USD", payer_fsp="payer", payee_fsp="payee")
+QUOTE = Message("quotes", Action.REQUEST, "q-1", "payer", "payee", "USD", payer_fsp="payer", payee_fsp="payee")
 ANSWER = Message("quotes", Action.ANSWER, "q-1", "payee", "payer", "USD")
 BULK = replace(QUOTE, resource="bulkQuotes")
 
@@ -115,11 +115,11 @@ def test_a_bulk_quote_needs_both() -> None:
     [
         (QUOTE, "No FSPIOP_CALLBACK_URL_QUOTES found for quote q-1 PAYEE party deaf"),
         (
-            replace(QUOTE, action=Action.LOOK, currency=None),
+            replace(QUOTE, action=Action.QUERY, currency=None),
             "No FSPIOP_CALLBACK_URL_QUOTES found for quote q-1 PAYEE party deaf",
         ),
         (
-            replace(QUOTE, action=Action.FAIL, currency=None),
+            replace(QUOTE, action=Action.ERROR, currency=None),
             "No FSPIOP_CALLBACK_URL_QUOTES found for quote q-1 PAYER party deaf",
         ),
         (BULK, "No FSPIOP_CALLBACK_URL_BULK_QUOTES found for bulk quote q-1 PAYEE party deaf"),
@@ -128,11 +128,11 @@ def test_a_bulk_quote_needs_both() -> None:
             "No FSPIOP_CALLBACK_URL_TRX_REQ_SERVICE endpoint found for transactionRequest q-1 for deaf",
         ),
         (
-            replace(QUOTE, resource="transactions", action=Action.LOOK),
+            replace(QUOTE, resource="transactions", action=Action.QUERY),
             "No FSPIOP_CALLBACK_URL_TRX_REQ_SERVICE endpoint found for transaction q-1 for deaf",
         ),
         (
-            replace(QUOTE, resource="authorizations", action=Action.LOOK),
+            replace(QUOTE, resource="authorizations", action=Action.QUERY),
             "No FSPIOP_CALLBACK_URL_AUTHORIZATIONS endpoint found for authorization q-1 for deaf",
         ),
     ],

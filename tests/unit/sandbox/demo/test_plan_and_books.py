@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clearinghub.config import Settings
 from clearinghub.domain.money import format_amount
 from clearinghub.tools.client.money import shown_amount, units
+from clearinghub.tools.command_line import EXIT_WRONG_USAGE
 from sandbox.demo.books import POSITION, RECONCILIATION, SETTLEMENT, Books
 from sandbox.demo.kinds import EXPECTED, Kind
-from sandbox.demo.main import options
 from sandbox.demo.plan import TRANSFERS_MAX, TRANSFERS_MIN, Case, make_plan
+from tests.commands import run_command
 
 sizes = st.integers(TRANSFERS_MIN, TRANSFERS_MAX)
 seeds = st.integers(0, 2**32)
@@ -103,6 +105,5 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("count", ["0", "19", "2001", "many"])
-def test_number_of_transfers_is_bounded(count: str) -> None:
-    with pytest.raises(SystemExit):
-        options(["--transfers", count])
+async def test_number_of_transfers_is_bounded(count: str) -> None:
+    assert EXIT_WRONG_USAGE == await run_command(Settings(), "demo", "--transfers", count)

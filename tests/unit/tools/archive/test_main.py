@@ -13,10 +13,12 @@ from typing import cast
 import pytest
 from rich.console import Console
 
+from clearinghub.config import Settings
 from clearinghub.tools.archive.copying import Archiver, Tally
 from clearinghub.tools.archive.errors import FolderError
 from clearinghub.tools.archive.files import Span
-from clearinghub.tools.archive.main import STOP_GRACE_S, _pass, _show, options
+from clearinghub.tools.archive.main import STOP_GRACE_S, _pass, _show
+from tests.commands import run_command
 from tests.integration.hub_under_test import REPOSITORY, free_port
 
 
@@ -99,11 +101,8 @@ def test_what_it_says_at_the_end(tally: Tally, code: int, words: list[str]) -> N
 
 
 @pytest.mark.parametrize("arguments", [["--every-s", "0"], ["--every-s", "x"], ["--to"], ["more"]])
-def test_wrong_usage(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        options().parse_args(arguments)
-
-    assert 2 == ended.value.code
+async def test_wrong_usage(arguments: list[str]) -> None:
+    assert 2 == await run_command(Settings(), "archive", *arguments)
 
 
 def test_without_a_broker(tmp_path: Path) -> None:

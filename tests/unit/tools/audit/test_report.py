@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 
 from clearinghub.config import Settings
-from clearinghub.tools.audit.main import EXIT_UNREADABLE, options, run
 from clearinghub.tools.audit.money import shown
 from clearinghub.tools.audit.report import as_json, show
 from clearinghub.tools.audit.rules import Rule
+from clearinghub.tools.command_line import EXIT_NO_HUB, EXIT_WRONG_USAGE
+from tests.commands import run_command
 from tests.unit.tools.audit.topics import AMOUNT, PAYEE, PAYER, Audited, Topics
 
 CUT = "2023-11-14T22:13:20.000Z"
@@ -104,10 +105,9 @@ def test_rules_that_cannot_be_checked_are_told() -> None:
 async def test_without_a_broker(tmp_path: Any) -> None:
     settings = Settings(kafka_bootstrap="127.0.0.1:1", data_dir=tmp_path, run_dir=tmp_path)
 
-    assert EXIT_UNREADABLE == await run(settings, ["--json"])
+    assert EXIT_NO_HUB == await run_command(settings, "audit", "--json")
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon"])
-def test_options(text: str) -> None:
-    with pytest.raises(SystemExit):
-        options().parse_args(["--settle-s", text])
+async def test_options(text: str) -> None:
+    assert EXIT_WRONG_USAGE == await run_command(Settings(), "audit", "--settle-s", text)

@@ -8,7 +8,7 @@ from typing import Any
 from clearinghub.domain.parties.party import PartyEntry, PartyId
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.ports import CommandTimeoutError
-from clearinghub.messages.parties import PartyImportMessage
+from clearinghub.messages.parties import PartyImportItem, PartyImportMessage
 from clearinghub.tools.parties.csv_file import Line
 
 
@@ -25,15 +25,15 @@ class FakeLedger:
     refuses: frozenset[str] = frozenset()
     unanswered: int = 0
     asked: int = 0
-    batches: list[list[list[Any]]] = field(default_factory=list)
+    batches: list[tuple[PartyImportItem, ...]] = field(default_factory=list)
 
     async def ask(self, topic: str, key: str, message: PartyImportMessage) -> Any:
         self.asked += 1
         if self.asked <= self.unanswered:
             raise CommandTimeoutError
-        items: list[list[Any]] = list(message["items"])
+        items = message.items
         partition_of = Partitioner({topic: self.partitions})
-        assert {partition_of(topic, key)} == {partition_of(topic, f"{item[0]}/{item[1]}") for item in items}
+        assert {partition_of(topic, key)} == {partition_of(topic, item.party.key) for item in items}
         self.batches.append(items)
-        refused = [[number, "taken"] for number, item in enumerate(items) if item[1] in self.refuses]
+        refused = [[number, "taken"] for number, item in enumerate(items) if item.party.identifier in self.refuses]
         return {"added": len(items) - len(refused), "refused": refused}

@@ -92,7 +92,7 @@ async def test_an_import_sends_each_line_once_to_its_partition() -> None:
     assert (1_000, 1_000, []) == (imported.lines, imported.added, imported.refused)
     assert sorted(seen) == seen
     assert all(len(items) <= BATCH_LINES for items in ledger.batches)
-    assert 1_000 == len({item[1] for items in ledger.batches for item in items})
+    assert 1_000 == len({item.party.identifier for items in ledger.batches for item in items})
 
 
 async def test_lines_that_the_hub_refuses_are_named_by_their_number() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 from clearinghub.callbacks.deliverer import Deliverer
-from clearinghub.callbacks.notification import ALARM_RESOURCE
+from clearinghub.messages.callbacks import ALARM_RESOURCE
 from tests.unit.callbacks.fakes import Endpoints, Graveyard, ScriptedTransport, notification, settings
 
 
@@ -13,8 +13,8 @@ async def test_an_alarm_that_nobody_takes_costs_the_receivers_payments_nothing()
     calm = settings(callback_retries_max=0, callback_breaker_failures=1, callback_breaker_open_ms=60_000)
     deliverer = Deliverer(calm, Endpoints("a"), transport, graveyard.bury, lambda: 0)
     try:
-        alarm = notification("a", "alarm")._replace(resource=ALARM_RESOURCE)
-        assert ("a", "a alarms") == (notification("a").queue, alarm.queue)
+        alarm = notification("a", "alarm").changed(resource=ALARM_RESOURCE)
+        assert ("a", "a alarms") == (notification("a").message.queue, alarm.message.queue)
         await deliverer.submit(alarm)
         async with asyncio.timeout(5):
             await deliverer.submit(notification("a", "t-1"))

@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from agents.parties.oracle import OracleAgent
+from agents.oracle_questions import OracleAgent
 from clearinghub.callbacks.offsets import OffsetTracker
-from clearinghub.callbacks.oracles.question import OracleAnswer, OracleQuestion
+from clearinghub.callbacks.oracles.http_client import OracleAnswer, OracleQuestion
 from clearinghub.engine.record import Record
-from clearinghub.kafka.ports import RecorderBusyError
-from clearinghub.messages import VERSION, decode_fields, encode
+from clearinghub.messages import decode_as, encode
+from clearinghub.messages.parties import OracleAnswerMessage
+from clearinghub.ports import RecorderBusyError
+from tests.unit.callbacks.oracles.samples import REQUEST, question
 
 PLACE = ("oracle", 0)
 
 
 @dataclass
 class Environment:
-    """Desk and writer in one; writing fails as often as told."""
+    """Oracle client and writer in one; the first `failures` writes fail."""
 
     failures: int = 0
     hangs: bool = False
     written: list[tuple[str, bytes]] = field(default_factory=list)
-    aside: list[str] = field(default_factory=list)
+    dead: list[str] = field(default_factory=list)
 
     async def ask(self, _question: OracleQuestion) -> OracleAnswer:
         if self.hangs:
@@ -35,23 +37,12 @@ class Environment:
             raise RecorderBusyError
         self.written.append((key, value))
 
-    async def set_aside(self, _record: Record, problem: str) -> None:
-        self.aside.append(problem)
+    async def write_dead_letter(self, _record: Record, problem: str) -> None:
+        self.dead.append(problem)
 
 
 def record(offset: int, value: bytes | None = None) -> Record:
-    line = {
-        "v": VERSION,
-        "kind": "oracle",
-        "oracle": 7,
-        "step": "lookup",
-        "method": "GET",
-        "url": "http://o",
-        "headers": {},
-        "reply_key": "MSISDN/1",
-        "asked": {},
-    }
-    return Record("oracle", 0, offset, 0, b"k", encode(line) if value is None else value)
+    return Record("oracle", 0, offset, 0, b"k", encode(question().message) if value is None else value)
 
 
 async def settled(tracker: OffsetTracker, offset: int) -> bool:
@@ -64,28 +55,28 @@ async def settled(tracker: OffsetTracker, offset: int) -> bool:
 
 async def test_an_answer_is_written_before_its_offset_is_done() -> None:
     around, tracker = Environment(failures=1), OffsetTracker()
-    agent = OracleAgent(around, tracker, around.write, around.set_aside)
+    agent = OracleAgent(around, tracker, around.write, around.write_dead_letter)
 
     await agent.take([record(3), record(4)], 9)
 
     assert await settled(tracker, 9)
     assert ["MSISDN/1"] * 2 == [key for key, _value in around.written]
-    line, body = decode_fields(around.written[0][1])
-    assert ("oracle-answer", b"list") == (line["kind"], body)
+    answer, body = decode_as(OracleAnswerMessage, around.written[0][1])
+    assert (REQUEST, b"list") == (answer.request, body)
 
 
-async def test_what_cannot_be_read_is_set_aside() -> None:
+async def test_what_cannot_be_read_is_a_dead_letter() -> None:
     around, tracker = Environment(), OffsetTracker()
 
-    await OracleAgent(around, tracker, around.write, around.set_aside).take([record(1, b"nonsense")], 2)
+    await OracleAgent(around, tracker, around.write, around.write_dead_letter).take([record(1, b"nonsense")], 2)
 
     assert await settled(tracker, 2)
-    assert (["no line end"], []) == (around.aside, around.written)
+    assert (["the record has no header"], []) == (around.dead, around.written)
 
 
 async def test_what_is_asked_when_the_process_stops_is_read_again() -> None:
     around, tracker = Environment(hangs=True), OffsetTracker()
-    agent = OracleAgent(around, tracker, around.write, around.set_aside)
+    agent = OracleAgent(around, tracker, around.write, around.write_dead_letter)
     await agent.take([record(1)], 2)
     await asyncio.sleep(0)
 

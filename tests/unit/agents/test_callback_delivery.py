@@ -72,7 +72,7 @@ async def test_an_unreadable_record_goes_to_the_dead_letter_and_blocks_nothing(s
     bad = record(1, value=b"\x00")
     await scene.agent.take([bad, record(2)], next_offset=3)
     await until_committable(scene.tracker, 3)
-    assert [(bad, "no line end")] == scene.unreadable
+    assert [(bad, "the record has no header")] == scene.unreadable
 
 
 async def test_what_is_cancelled_at_the_end_is_not_done(scene: Scene) -> None:
