@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from clearinghub.domain.participants.participant import Participant, ParticipantDirectory
 from clearinghub.domain.participants.position import Position
@@ -13,6 +13,7 @@ from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
+from clearinghub.messages.commands import Command, Result
 
 
 class RecorderUnavailableError(Exception):
@@ -65,8 +66,8 @@ class Recorder(Protocol):
 class CommandClient(Protocol):
     """Sends commands to the ledger and waits for their answers."""
 
-    async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
-        """Run a command and give its result (JSON types).
+    async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
+        """Run a command on the partition of `participant` and return its result.
 
         Raises:
             CommandRejectedError: the ledger refused.
@@ -135,9 +136,9 @@ class StatementReader(Protocol):
         Args:
             position: the account as it stood when the request came; what it holds if nothing has moved it since.
             from_ms: the first millisecond of the period.
-            to_ms: the first one behind it.
+            to_ms: the first millisecond after the period.
             after: only changes with a higher number; 0 for all.
-            lines_max: give no more lines than that.
+            lines_max: return at most that many entries.
 
         Raises:
             LedgerUnavailableError: the history cannot be read now.
@@ -149,7 +150,7 @@ class WindowTransfersReader(Protocol):
     """Reads the committed transfers of settlement windows."""
 
     def read(self, window: Window, after: Place | None) -> AsyncGenerator[list[WindowTransfer], None]:
-        """Those of a window in the order of their places, behind `after` if it is given; some at a time.
+        """Return the transfers of a window in the order of their places, some at a time; `after` is the last one known.
 
         To be closed by whoever does not read to the end. Of a window that is open, those until now.
 
@@ -173,7 +174,7 @@ class FrontHealth(Health, Protocol):
 
 
 class Archive(Protocol):
-    """Knows which final states are in the archive's files, and hears what cannot leave the ledger without."""
+    """Knows which final states are in the archive's files, and is notified of rows that wait for it."""
 
     def sequence(self, partition: int) -> int:
         """The last final state of the partition that is archived, and all before it; 0 if none is."""

@@ -153,7 +153,7 @@ class PartitionBooks:
         elif message["kind"].startswith("bulk-"):
             self.bulks.decide(message, seen, effects, refused)
         elif message["kind"] == "command":
-            who = self.coordinator if message["name"] in COMMANDS else self.funds
+            who = self.coordinator if message["command"]["name"] in COMMANDS else self.funds
             who.command(message, effects)
         else:
             follow(message, self.windows, self.coordinator, effects)
