@@ -23,9 +23,10 @@ from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.view import CompactedView, decode_worker_url
 from clearinghub.ports import LedgerUnavailableError
-from tables.codec import decode_position, decode_transfer
+from tables.codec import decode_position
 from tables.parties import PARTIES
 from tables.settlements import content_key, settlement_key, window_key
+from tables.transfers import TRANSFERS
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ class HttpLedgerReader:
     async def transfer(self, partition: int, transfer_id: str) -> Transfer | None:
         """Return the row that a partition has of a transfer, or None."""
         row = await self._query(partition, f"transfers/{quote(transfer_id, safe='')}")
-        return decode_transfer(row) if row else None
+        return TRANSFERS.decode(row) if row else None
 
     async def parties(self, partition: int, after: str) -> list[tuple[str, Entries]]:
         """Return a page of a partition's parties after the key `after`, in the order of keys; empty at the end."""
