@@ -10,15 +10,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import msgspec
 import structlog
-from msgspec.structs import replace
 
 from clearinghub.callbacks.failure import failure_callback, for_dead_letter
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.sender import Reason
-from clearinghub.engine.partition import DEAD_VALUE_BYTES_MAX
+from clearinghub.engine.dead_letter import encode_dead_letter
 from clearinghub.engine.record import Record
-from clearinghub.messages import DeadLetterMessage, encode
+from clearinghub.messages import DeadLetterMessage
 from clearinghub.ports import Recorder
 
 BATCH: Final = 100
@@ -132,7 +132,6 @@ class DeadLetterWriter:
 
 
 def dead_letter(letter: DeadLetterMessage, value: bytes) -> bytes:
-    """Return a dead letter with the record's value, unless that is too large for the broker."""
-    if len(value) > DEAD_VALUE_BYTES_MAX:
-        return encode(replace(letter, bytes_left_out=len(value)))
-    return encode(letter, value)
+    """Return the value of a dead letter; see `encode_dead_letter`, which leaves out a value that is too large."""
+    header: dict[str, object] = msgspec.to_builtins(letter)
+    return encode_dead_letter(header, value)

@@ -99,7 +99,7 @@ class CallbacksApp(EngineApp):
         After an agent has failed in the middle of a batch, no further batch is accepted: its offsets would be committed
         although the rest of the failed batch is not settled.
         """
-        batch.taken = True
+        batch.is_closed = True
         if batch.epoch != self.consumer.epoch or self.failed.is_set():
             return
         records = [
