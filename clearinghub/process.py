@@ -1,4 +1,4 @@
-"""What every process of the hub needs: how it is told to stop, and its process id in a file."""
+"""What every process of the hub needs: how it learns that it must stop, and its process id in a file."""
 
 from __future__ import annotations
 

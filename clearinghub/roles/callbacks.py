@@ -28,7 +28,7 @@ from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
-from clearinghub.engine.partition import DEAD_VALUE_BYTES_MAX
+from clearinghub.engine.dead_letter import DEAD_VALUE_BYTES_MAX
 from clearinghub.engine.record import Record, View
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.load import LoadReporter
@@ -100,7 +100,7 @@ class CallbacksApp(EngineApp):
 
         Where an agent has failed nothing is taken any more: behind the rest of its batch it would count as settled.
         """
-        batch.taken = True
+        batch.is_closed = True
         if batch.epoch != self.consumer.epoch or self.failed.is_set():
             return
         records = [

@@ -110,9 +110,10 @@ class PartitionBooks:
             if any(seen.topic not in _BY_PUNCTUATORS for seen in one.emitted):
                 raise Breach(f"partition {self.partition}: a round wrote outputs and no offsets")
             return []
+        _width, _row_format, decided_offsets = row
         decided: list[Seen] = []
         for topic in INPUTS:
-            end = row.get(topic, 0)
+            end = decided_offsets.get(topic, 0)
             if end < self.decided[topic]:
                 raise Breach(f"{topic}/{self.partition}: decided up to {self.decided[topic]}, and again from {end}")
             decided.extend(self._between(topic, self.partition, self.decided[topic], end))
@@ -153,7 +154,7 @@ class PartitionBooks:
         elif message["kind"].startswith("bulk-"):
             self.bulks.decide(message, seen, effects, refused)
         elif message["kind"] == "command":
-            who = self.coordinator if message["name"] in COMMANDS else self.funds
+            who = self.coordinator if message["command"]["name"] in COMMANDS else self.funds
             who.command(message, effects)
         else:
             follow(message, self.windows, self.coordinator, effects)

@@ -46,7 +46,8 @@ class Coordinator:
 
     def command(self, message: dict[str, Any], effects: Effects) -> None:
         """Follow an operator's command."""
-        effects.add("reply", message["correlation_id"], COMMANDS[message["name"]](self, message["args"], effects))
+        command = message["command"]
+        effects.add("reply", message["correlation_id"], COMMANDS[command["name"]](self, command, effects))
 
     def _close_by_hand(self, args: dict[str, Any], effects: Effects) -> str | None:
         return self._close(args["window"], args["reason"], effects)
@@ -70,7 +71,7 @@ class Coordinator:
         return None
 
     def _set_model_active(self, args: dict[str, Any], effects: Effects) -> str | None:
-        model = next((one for one in self.models if one["name"] == args["name"]), None)
+        model = next((one for one in self.models if one["name"] == args["model_name"]), None)
         if model is None:
             return UNKNOWN
         model["active"] = args["active"]

@@ -49,7 +49,8 @@ class Funds:
 
     def command(self, message: dict[str, Any], effects: Effects) -> None:
         """Follow an operator's command."""
-        code = _COMMANDS[message["name"]](self, message["participant"], message["args"], effects)
+        command = message["command"]
+        code = _COMMANDS[command["name"]](self, message["participant"], command, effects)
         effects.add("reply", message["correlation_id"], code)
 
     def _note_activity(self, name: str) -> None:

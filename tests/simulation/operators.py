@@ -65,7 +65,10 @@ class Operators:
         for account in reply["result"]["participant"]["accounts"]:
             self.accounts[name, account["account_type"]] = account["account_id"]
         await asyncio.gather(
-            *(self.command("set-endpoint", name, type=kind, value=url.format(name)) for kind, url in ENDPOINTS.items()),
+            *(
+                self.command("set-endpoint", name, endpoint_type=kind, value=url.format(name))
+                for kind, url in ENDPOINTS.items()
+            ),
             self.command("set-initial-limit", name, currency=wire.CURRENCY, net_debit_cap=room, initial_position=0),
         )
         await self.command("record-funds-in", name, request=self._funds(name, room))
@@ -85,7 +88,7 @@ class Operators:
         """Add a settlement model, or switch one on or off."""
         if self._models and self._draw.random() < 0.5:
             name, active = self._draw.choice(self._models), self._draw.random() < 0.5
-            await self.command("set-settlement-model-active", wire.HUB, name=name, active=active)
+            await self.command("set-settlement-model-active", wire.HUB, model_name=name, active=active)
             return
         granularity, interchange, delay = self._draw.choice(MODELS)
         name = f"M{len(self._models)}"

@@ -126,11 +126,10 @@ def command(name: str, participant: str, correlation_id: str, args: dict[str, An
     header = {
         "v": VERSION,
         "kind": "command",
-        "name": name,
         "participant": participant,
         "correlation_id": correlation_id,
         "reply_to": "ingress",
-        "args": {"hub_name": HUB, **args},
+        "command": {"name": name, **args},
         "trace": None,
     }
     return InputRecord("command", participant, encode(header))

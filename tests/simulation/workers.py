@@ -152,7 +152,7 @@ class Member(ABC):
         if swarm.happens("slow agents", 0.05):
             await asyncio.sleep(swarm.random.uniform(0.01, 1.5))
         if self.drops_batches and swarm.happens("dropped batches", 0.01):
-            batch.taken = True
+            batch.is_closed = True
             self.batches_dropped += 1
             return False
         return True

@@ -13,9 +13,9 @@ from aiohttp.web import Request, Response
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.kafka.ports import Recorder
 from clearinghub.messages import encode
 from clearinghub.messages.transfers import FulfilMessage, GetMessage, PrepareMessage
+from clearinghub.ports import Recorder
 from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
 from web.fspiop.schemas import (
     check_path_id,

@@ -96,10 +96,11 @@ def lines_of_bulk(line: dict[str, Any], body: bytes) -> list[tuple[str, Terms]]:
 
 def terms_of_command(line: dict[str, Any]) -> tuple[str, Terms] | None:
     """From a line of topic `command`: the id and the terms of funds; None for any other command."""
-    kind = FUNDS_COMMANDS.get(line["name"])
+    command = line["command"]
+    kind = FUNDS_COMMANDS.get(command["name"])
     if kind is None:
         return None
-    request = line["args"]["request"]
+    request = command["request"]
     name = line["participant"]
     return request["transfer_id"], Terms(kind, name, name, request["amount"], request["currency"])
 

@@ -73,7 +73,7 @@ class Topics:
 
     def funds(self, transfer_id: str, name: str = "record-funds-in", amount: int = FUNDS) -> int:
         request = {"transfer_id": transfer_id, "amount": amount, "currency": "XTS"}
-        line = {"v": VERSION, "kind": "command", "name": name, "participant": PAYER, "args": {"request": request}}
+        line = {"v": VERSION, "kind": "command", "participant": PAYER, "command": {"name": name, "request": request}}
         return self.write("command", PAYER_PARTITION, encode(line))
 
     def credit(self, transfer_id: str = "t-1", participant: str = PAYEE, account_type: str = "POSITION") -> int:
