@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, Rejection
@@ -68,7 +69,7 @@ def move_account(view: View, key: str, change: int, transfer_id: str, entry_type
 
 def release_payer(turn: Turn, transfer: Transfer) -> None:
     """Release what an aborted or expired transfer had reserved on the payer's position."""
-    assert State.RESERVED in (state for state, _at_ms in transfer.history), f"{transfer.transfer_id} reserved nothing"
+    assert transfer.was_reserved, f"{transfer.transfer_id} reserved nothing"
     assert transfer.state in _RELEASED, f"{transfer.transfer_id} is {transfer.state}"
     key = position_key(transfer.payer, transfer.currency, "POSITION")
     move_account(turn.view, key, -transfer.amount, transfer.transfer_id, PRINCIPLE_VALUE, turn.now_ms)
@@ -109,7 +110,7 @@ def store_transfer(view: View, transfer: Transfer) -> None:
     if transfer.state.is_final:
         stored = view.get(TRANSFERS, transfer.transfer_id)
         assert stored is None or not stored.state.is_final, f"{transfer.transfer_id} is final already"
-        transfer = transfer._replace(sequence=next_sequence(view))
+        transfer = replace(transfer, sequence=next_sequence(view))
         view.emit_to_partition("transfers", view.partition, transfer.transfer_id, orjson.dumps(_final_record(transfer)))
     view.put(TRANSFERS, transfer.transfer_id, transfer)
 
@@ -124,7 +125,7 @@ def _final_record(transfer: Transfer) -> dict[str, Any]:
         "payee": transfer.payee,
         "amount": transfer.amount,
         "currency": transfer.currency,
-        "state": transfer.state.label,
+        "state": transfer.state.value,
         "window": transfer.window,
         "interchangeFee": transfer.interchange_fee,
         "errorCode": None if transfer.error is None else transfer.error.code,

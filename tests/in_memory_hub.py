@@ -24,10 +24,10 @@ from clearinghub.domain.settlement.interchange_fee import FeeRule
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Record
-from clearinghub.kafka.ports import FrontHealth
 from clearinghub.kafka.topology import load_topology
 from clearinghub.messages import encode
 from clearinghub.messages.commands import CommandMessage
+from clearinghub.ports import FrontHealth
 from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key

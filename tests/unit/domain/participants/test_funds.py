@@ -166,10 +166,10 @@ def test_a_transfer_id_is_used_once(decide: Any) -> None:
     stored = recorded(decide(REQUEST, None, settlement(-1_000_000), NOW_MS)).transfer
     taken = Unchanged("another request has this transferId")
 
-    assert Unchanged(f"already {stored.state.label}") == decide(REQUEST, stored, settlement(), NOW_MS)
+    assert Unchanged(f"already {stored.state.value}") == decide(REQUEST, stored, settlement(), NOW_MS)
     assert taken == decide(msgspec.structs.replace(REQUEST, hash="other"), stored, settlement(), NOW_MS)
     assert taken == decide(REQUEST, stored, settlement()._replace(participant="other"), NOW_MS)
-    assert taken == decide(REQUEST, stored._replace(kind="transfer"), settlement(), NOW_MS)
+    assert taken == decide(REQUEST, msgspec.structs.replace(stored, kind="transfer"), settlement(), NOW_MS)
 
 
 @pytest.mark.parametrize(
