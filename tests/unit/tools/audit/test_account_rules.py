@@ -84,7 +84,7 @@ def test_funds_out(topics: Topics) -> None:
     found = topics.audit()
 
     assert {} == found.broken
-    assert (4, 1, 0, 0) == found.standings
+    assert (4, 1, 0, 0) == found.phases
     assert (AMOUNT, AMOUNT) == (found.closing.balances[1].total, found.closing.balances[1].in_flight)
 
 
