@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import msgspec
 from aiohttp.web import Application
 
 from agents.context import LedgerContext
@@ -23,9 +24,10 @@ from clearinghub.domain.settlement.interchange_fee import FeeRule
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Record
-from clearinghub.kafka.ports import FrontHealth
 from clearinghub.kafka.topology import load_topology
-from clearinghub.messages import VERSION, CommandMessage, encode
+from clearinghub.messages import encode
+from clearinghub.messages.commands import CommandMessage
+from clearinghub.ports import FrontHealth
 from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -126,16 +128,13 @@ class InMemoryHub(FakeRecorder):
     def command(self, name: str, participant: str, args: dict[str, Any]) -> str:
         """Write an operator's command; return the correlation id that its reply will have."""
         correlation_id = f"c-{next(self._command_numbers)}"
-        message: CommandMessage = {
-            "v": VERSION,
-            "kind": "command",
-            "name": name,
-            "participant": participant,
-            "correlation_id": correlation_id,
-            "reply_to": "ingress-0",
-            "args": {"hub_name": self.settings.hub_name, **args},
-            "trace": "00-trace",
-        }
+        message = CommandMessage(
+            participant=participant,
+            correlation_id=correlation_id,
+            reply_to="ingress-0",
+            command=msgspec.Raw(msgspec.json.encode({"name": name, **args})),
+            trace="00-trace",
+        )
         self.write("command", participant, encode(message))
         return correlation_id
 

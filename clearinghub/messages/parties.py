@@ -85,6 +85,13 @@ class PartyImportMessage(Message, frozen=True, kw_only=True, tag="party-import")
     items: tuple[PartyImportItem, ...]
 
 
+class PartyImportResult(msgspec.Struct, frozen=True):
+    """How many parties were added, and which were refused: each by its number in the message, with the reason."""
+
+    added: int
+    refused: tuple[tuple[int, str], ...]
+
+
 class OracleStep(Enum):
     """Why an oracle is asked, so that the ledger knows what to do with the answer."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -30,7 +31,8 @@ class CannotStartError(Exception):
 
 def say(sentence: str) -> None:
     """Tell the person at the terminal how far the start is."""
-    print(f"clearinghub: {sentence}", file=sys.stderr, flush=True)  # noqa: T201 - this is what the command shows
+    with contextlib.suppress(OSError):  # the terminal was closed; what is stopped must be stopped all the same
+        print(f"clearinghub: {sentence}", file=sys.stderr, flush=True)  # noqa: T201 - this is what the command shows
 
 
 def run_all(settings: Settings, *, with_sandbox: bool) -> None:

@@ -11,10 +11,10 @@ import orjson
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agents.settlement.netting import leave_window
 from clearinghub.domain.bulk.bulk import BULK_TRANSITIONS, Bulk, BulkState, Tally
-from clearinghub.domain.bulk.lookup import was_accepted
 from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.messages import decode_fields
@@ -50,7 +50,7 @@ def recount(bulk: Bulk, transfers: dict[str, Transfer]) -> Tally:
 
 def stories(world: BulkWorld) -> dict[str, Transfer]:
     """The transfers without where their messages are kept."""
-    return {name: row._replace(prepare_offset=None) for name, row in world.transfers().items()}
+    return {name: replace(row, prepare_offset=None) for name, row in world.transfers().items()}
 
 
 @given(histories())
@@ -174,7 +174,7 @@ def test_the_payee_is_shown_what_it_was_sent_and_the_payer_everything(history: H
             shown = orjson.loads(body or b"{}").get("individualTransferResults")
             if bulk is None or shown is None:
                 continue
-            sent = [row.transfer_id for row in lines_of(bulk, transfers) if was_accepted(row)]
+            sent = [row.transfer_id for row in lines_of(bulk, transfers) if row.was_reserved]
             expected = list(bulk.transfer_ids) if line["receiver"] == bulk.payer else sent
             assert expected == [result["transferId"] for result in shown]
 
@@ -188,7 +188,7 @@ def seen(history: History) -> Iterator[Bulk]:
 
 
 MIXED: dict[str, Callable[[Bulk], object]] = {
-    **{state.label: lambda bulk, state=state: bulk.state is state for state in BulkState if state.is_final},  # type: ignore[misc]
+    **{state.value: lambda bulk, state=state: bulk.state is state for state in BulkState if state.is_final},  # type: ignore[misc]
     "PROCESSING": lambda bulk: bulk.state is BulkState.PROCESSING,
     "committed and expired": lambda bulk: bulk.tally.committed and bulk.tally.expired,
     "refused and committed": lambda bulk: bulk.tally.refused and bulk.tally.committed,

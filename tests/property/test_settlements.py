@@ -87,7 +87,7 @@ class SettlementMachine(RuleBasedStateMachine):
             }
             for line in lines
         ]
-        self.world.command("put-settlement", settlement=settlement.settlement_id, accounts=accounts)
+        self.world.command("advance-settlement", settlement=settlement.settlement_id, accounts=accounts)
 
     @staticmethod
     def _following(state: State) -> State:

@@ -129,11 +129,11 @@ async def accepted(exchange: Exchange, *numbers: int) -> None:
 def states(exchange: Exchange) -> dict[str, str]:
     """The lines' states, wherever they are."""
     rows = [row for view in exchange.hub.views for row in view.rows(TRANSFERS).values()]
-    return {row.transfer_id: row.state.label for row in rows if row.kind == "transfer"}
+    return {row.transfer_id: row.state.value for row in rows if row.kind == "transfer"}
 
 
 def tally(exchange: Exchange) -> tuple[str, int, int, int, int, int]:
     """The bulk's state and counters."""
     (row,) = [row for view in exchange.hub.views for row in view.rows(BULKS).values()]
     counted = row.tally
-    return row.state.label, counted.refused, counted.pending, counted.committed, counted.aborted, counted.expired
+    return row.state.value, counted.refused, counted.pending, counted.committed, counted.aborted, counted.expired

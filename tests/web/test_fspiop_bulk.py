@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from clearinghub.kafka.ports import RecorderBusyError, RecorderUnavailableError
 from clearinghub.messages import decode_fields
+from clearinghub.ports import RecorderBusyError, RecorderUnavailableError
 from tests.web.bulk_exchange import (
     ACCEPT,
     BULK_ID,

@@ -9,7 +9,7 @@ from aiohttp.web import Application
 
 from clearinghub import __version__
 from clearinghub.config import Settings
-from clearinghub.kafka.ports import FrontHealth, Participants, Recorder
+from clearinghub.ports import FrontHealth, Participants, Recorder
 from web.documentation.page import add_documentation_routes
 from web.fspiop.admission import make_admission_middleware
 from web.fspiop.bulk import BulkTransfersResource

@@ -13,9 +13,9 @@ from aiohttp.web import Request, Response
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
-from clearinghub.kafka.ports import Recorder
 from clearinghub.messages import encode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage
+from clearinghub.ports import Recorder
 from web.fspiop.bulk_schemas import (
     BulkTransferPrepare,
     IndividualTransfer,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from enum import Enum
 from typing import Any, Final
+
+import msgspec
 
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection, is_defined_error_code
 from clearinghub.domain.participants.participant import Oracle, Participant
@@ -25,6 +27,26 @@ NO_ANSWER: Final = Rejection(ErrorCode.DESTINATION_COMMUNICATION_ERROR, "The ora
 _NO_LIST: Final = Rejection(ErrorCode.DESTINATION_COMMUNICATION_ERROR, "The oracle's answer cannot be read")
 _NOT_ADDED: Final = Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, "The oracle refused")
 _NOT_DELETED: Final = Rejection(ErrorCode.DELETE_PARTY_INFO_ERROR, "The oracle refused")
+
+
+class OracleDefinition(msgspec.Struct, frozen=True):
+    """An oracle that an operator registers; see `Oracle` for its fields."""
+
+    id_type: str
+    url: str
+    endpoint_type: str
+    currency: str | None = None
+    is_default: bool = False
+
+
+class OracleFields(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The fields of an oracle that an operator replaces; those that are None stay as they are."""
+
+    id_type: str | None = None
+    url: str | None = None
+    endpoint_type: str | None = None
+    currency: str | None = None
+    is_default: bool | None = None
 
 
 class BuiltIn(Enum):
@@ -53,24 +75,30 @@ def select_oracle(
     return min(fitting, key=lambda one: (not one.is_default, one.oracle_id))
 
 
-def change_oracles(hub: Participant, asked: Mapping[str, Any], next_id: Callable[[], int]) -> Participant | Rejection:
-    """The hub with one oracle more, one changed, or one less; an id is never given twice.
+def add_oracle(hub: Participant, defined: OracleDefinition, next_id: Callable[[], int]) -> Participant | Rejection:
+    """Return the hub with one more oracle; an id is never given twice."""
+    if len(hub.oracles) >= ORACLES_MAX:
+        return _TOO_MANY
+    oracle = Oracle(
+        next_id(), defined.id_type, defined.url, defined.endpoint_type, defined.currency, defined.is_default
+    )
+    return _with(hub, (*hub.oracles, oracle), oracle)
 
-    `asked` has the `oracle_id`, None for a new one, and the `fields` of `Oracle` to set, None to remove it.
-    """
-    oracle_id, fields = asked["oracle_id"], asked["fields"]
-    if oracle_id is None:
-        if len(hub.oracles) >= ORACLES_MAX:
-            return _TOO_MANY
-        oracle = Oracle(next_id(), **fields)
-        return _with(hub, (*hub.oracles, oracle), oracle)
-    found = next((one for one in hub.oracles if one.oracle_id == oracle_id), None)
+
+def change_oracle(hub: Participant, oracle_id: int, change: OracleFields) -> Participant | Rejection:
+    """Return the hub with one oracle changed."""
+    found = _find(hub, oracle_id)
     if found is None:
         return _NOT_FOUND
-    if fields is None:
-        return _changed(hub, tuple(one for one in hub.oracles if one is not found))
-    oracle = replace(found, **fields)
+    given = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
+    oracle = replace(found, **given)
     return _with(hub, tuple(oracle if one is found else one for one in hub.oracles), oracle)
+
+
+def remove_oracle(hub: Participant, oracle_id: int) -> Participant | Rejection:
+    """Return the hub without one of its oracles."""
+    found = _find(hub, oracle_id)
+    return _NOT_FOUND if found is None else _changed(hub, tuple(one for one in hub.oracles if one is not found))
 
 
 def read_lookup(status: int | None, body: bytes) -> Entries | ErrorInformation:
@@ -132,6 +160,10 @@ def batch_result(
     if isinstance(results, ErrorInformation):
         return results
     return results.get(party, ErrorInformation.of(_NOT_ADDED))
+
+
+def _find(hub: Participant, oracle_id: int) -> Oracle | None:
+    return next((one for one in hub.oracles if one.oracle_id == oracle_id), None)
 
 
 def _with(hub: Participant, oracles: tuple[Oracle, ...], new: Oracle) -> Participant | Rejection:

@@ -9,14 +9,14 @@ from typing import Final
 
 import msgspec
 
-from clearinghub.messages import MalformedMessageError, decode, decode_fields
+from clearinghub.messages import DeadLetterMessage, MalformedMessageError, decode, decode_as, decode_fields
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkPrepareMessage, decode_fulfil_body
+from clearinghub.messages.commands import CommandMessage
 from clearinghub.messages.transfers import CreditMessage, FulfilMessage, PrepareMessage
 from clearinghub.tools.audit.accounts import Accounts
 from clearinghub.tools.audit.life import Life, Move, Phase, due_moves, judge
 from clearinghub.tools.audit.records import (
     CHANGE,
-    DEAD_RECORD,
     EVENT,
     FINAL_STATE,
     INITIAL_POSITION,
@@ -195,26 +195,26 @@ class Books:
     # One method for the records of each topic.
 
     def _read_prepare(self, entry: Entry) -> None:
-        message, _body = decode(entry.value)
-        if entry[:3] not in self._dead and isinstance(message, PrepareMessage):
+        if entry[:3] not in self._dead:
+            message, _body = decode_as(PrepareMessage, entry.value)
             self._transfers.request(message.id, entry.partition, terms_of_prepare(message), entry.at_ms)
 
     def _read_bulk_prepare(self, entry: Entry) -> None:
-        message, body = decode(entry.value)
-        if entry[:3] not in self._dead and isinstance(message, BulkPrepareMessage):
+        if entry[:3] not in self._dead:
+            message, body = decode_as(BulkPrepareMessage, entry.value)
             for transfer_id, terms in terms_of_bulk(message, body):
                 self._transfers.request(transfer_id, entry.partition, terms, entry.at_ms, of_bulk=True)
 
     def _read_command(self, entry: Entry) -> None:
         if entry[:3] in self._dead:
             return
-        request = terms_of_command(decode_fields(entry.value)[0])
+        request = terms_of_command(decode_as(CommandMessage, entry.value)[0])
         if request is not None:
             self._transfers.request(request[0], entry.partition, request[1], entry.at_ms)
 
     def _read_fulfil(self, entry: Entry) -> None:
-        message, _body = decode(entry.value)
-        if isinstance(message, FulfilMessage) and message.action in ("commit", "reserve"):
+        message, _body = decode_as(FulfilMessage, entry.value)
+        if message.action in ("commit", "reserve"):
             self._transfers.answer(message.id, message.source)
 
     def _read_bulk_fulfil(self, entry: Entry) -> None:
@@ -227,10 +227,9 @@ class Books:
     def _read_credit(self, entry: Entry) -> None:
         if decode_fields(entry.value)[0]["kind"] != "credit":
             return  # a window's marker
-        message, _body = decode(entry.value)
-        if isinstance(message, CreditMessage):
-            is_dead = entry[:3] in self._dead
-            self._transfers.credit(message.id, message.participant, message.account_type, is_dead=is_dead)
+        message, _body = decode_as(CreditMessage, entry.value)
+        is_dead = entry[:3] in self._dead
+        self._transfers.credit(message.id, message.participant, message.account_type, is_dead=is_dead)
 
     def _read_final_state(self, entry: Entry) -> None:
         final = read(FINAL_STATE, entry.value)
@@ -264,9 +263,9 @@ class Books:
         self._settlements.change_settlement(read(SETTLEMENT_CHANGE, entry.value), entry.at_ms)
 
     def _read_dead_letter(self, entry: Entry) -> None:
-        dead = DEAD_RECORD.decode(entry.value.partition(b"\n")[0])
-        if dead.offset >= 0:
-            self._dead.add((dead.topic, dead.partition, dead.offset))
+        message, _record = decode_as(DeadLetterMessage, entry.value)
+        if message.partition is not msgspec.UNSET and message.offset is not msgspec.UNSET:
+            self._dead.add((message.topic, message.partition, message.offset))
 
 
 def _moved(moves: Iterable[Move], currency: str, account_types: tuple[str, ...]) -> int:

@@ -7,18 +7,18 @@ Amounts are integers of 1/10,000 of the currency unit. Messages between the hub'
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from clearinghub.messages import VERSION
 from clearinghub.messages.bulk import BulkPrepareMessage, decode_prepare_body
+from clearinghub.messages.commands import CommandMessage, RecordFundsIn, ReserveFundsOut, read_command
 from clearinghub.messages.transfers import PrepareMessage
 
 TRANSFER: Final = "transfer"
 FUNDS_IN: Final = "funds-in"
 FUNDS_OUT: Final = "funds-out"
-FUNDS_COMMANDS: Final = {"record-funds-in": FUNDS_IN, "reserve-funds-out": FUNDS_OUT}
 
 POSITION: Final = "POSITION"
 SETTLEMENT: Final = "SETTLEMENT"
@@ -178,14 +178,6 @@ class SettlementChange(Published, frozen=True, kw_only=True):
     accounts: tuple[SettledAccount, ...]
 
 
-class DeadRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The header of a dead letter, on topic `dead-letter`; without an offset it is a callback's."""
-
-    topic: str = ""
-    partition: int = -1
-    offset: int = -1
-
-
 R = TypeVar("R", bound=Published)
 
 CHANGE: Final = msgspec.json.Decoder(Change)
@@ -193,7 +185,6 @@ FINAL_STATE: Final = msgspec.json.Decoder(FinalState)
 EVENT: Final = msgspec.json.Decoder(Event)
 WINDOW: Final = msgspec.json.Decoder(WindowChange | WindowNets)
 SETTLEMENT_CHANGE: Final = msgspec.json.Decoder(SettlementChange)
-DEAD_RECORD: Final = msgspec.json.Decoder(DeadRecord)
 
 
 def read(decoder: msgspec.json.Decoder[R], value: bytes) -> R:
@@ -227,11 +218,11 @@ def terms_of_bulk(message: BulkPrepareMessage, body: bytes) -> list[tuple[str, T
     ]
 
 
-def terms_of_command(fields: dict[str, Any]) -> tuple[str, Terms] | None:
+def terms_of_command(message: CommandMessage) -> tuple[str, Terms] | None:
     """Return the id and the terms of the funds that a command requests; None for any other command."""
-    kind = FUNDS_COMMANDS.get(fields["name"])
-    if kind is None:
+    command = read_command(message)
+    if not isinstance(command, RecordFundsIn | ReserveFundsOut):
         return None
-    request = fields["args"]["request"]
-    name = fields["participant"]
-    return request["transfer_id"], Terms(kind, name, name, request["amount"], request["currency"])
+    kind = FUNDS_IN if isinstance(command, RecordFundsIn) else FUNDS_OUT
+    request, name = command.request, message.participant
+    return request.transfer_id, Terms(kind, name, name, request.amount, request.currency)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from clearinghub.engine.partitioner import Partitioner
-from clearinghub.kafka.ports import CommandTimeoutError, RecorderBusyError, RecorderUnavailableError
 from clearinghub.messages.parties import PartyImportItem, PartyImportMessage
+from clearinghub.ports import CommandTimeoutError, RecorderBusyError, RecorderUnavailableError
 from clearinghub.tools.parties.csv_file import BadLine, Line
 
 BATCH_LINES: Final = 100  # of one partition: one record

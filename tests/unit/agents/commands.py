@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agents.participants.command import on_command
+import msgspec
+
+from agents.context import LedgerContext
+from agents.handlers import make_handlers
 from clearinghub.domain.participants.participant import Participant, decode_participant
 from clearinghub.domain.participants.position import Position
-from clearinghub.messages import VERSION, encode
+from clearinghub.messages import encode
+from clearinghub.messages.commands import CommandMessage
 from tables.positions import POSITIONS
-from tests.fakes import MemoryView, Offsets
+from tests.fakes import FakeParticipants, MemoryView, Offsets
 
 NOW_MS = 1_700_000_000_000
 REGISTER: dict[str, Any] = {"currency": "USD", "account_types": ["POSITION", "SETTLEMENT"], "is_proxy": False}
@@ -27,17 +31,12 @@ class Ledger:
     def reply_to(self, name: str, participant: str = "dfsp", /, **args: Any) -> dict[str, Any]:
         """Send a command; gives the reply's line. What was emitted before is forgotten."""
         self.view.take()
-        line = {
-            "v": VERSION,
-            "kind": "command",
-            "name": name,
-            "participant": participant,
-            "correlation_id": "c-1",
-            "reply_to": "ingress-0",
-            "args": {"hub_name": "Hub", **args},
-            "trace": "00-trace",
-        }
-        on_command(self._offsets.record(encode(line), NOW_MS, participant), self.view)
+        command = msgspec.Raw(msgspec.json.encode({"name": name, **args}))
+        message = CommandMessage(
+            participant=participant, correlation_id="c-1", reply_to="ingress-0", command=command, trace="00-trace"
+        )
+        handle = make_handlers(LedgerContext("Hub", FakeParticipants()))["command"]
+        handle(self._offsets.record(encode(message), NOW_MS, participant), self.view)
         (reply,) = self.view.on("reply")
         assert "ingress-0" == reply.key
         return reply.line

@@ -97,7 +97,7 @@ def test_a_reservation_that_reaches_the_threshold(payer: Payer) -> None:
 
 
 def test_who_has_a_url_is_called(payer: Payer) -> None:
-    payer.ledger.done("set-endpoint", type="ALARM_NOTIFICATION_URL", value=ALARM_URL)
+    payer.ledger.done("set-endpoint", endpoint_type="ALARM_NOTIFICATION_URL", value=ALARM_URL)
     payer.pays(50)
 
     (call,) = payer.alarm_calls()
@@ -121,8 +121,8 @@ def test_who_has_a_url_is_called(payer: Payer) -> None:
 
 
 def test_addresses_are_in_the_events(payer: Payer) -> None:
-    payer.ledger.done("set-endpoint", type="NET_DEBIT_CAP_THRESHOLD_BREACH_EMAIL", value="risk@dfsp.example")
-    payer.ledger.done("set-endpoint", type="NET_DEBIT_CAP_ADJUSTMENT_EMAIL", value="limits@dfsp.example")
+    payer.ledger.done("set-endpoint", endpoint_type="NET_DEBIT_CAP_THRESHOLD_BREACH_EMAIL", value="risk@dfsp.example")
+    payer.ledger.done("set-endpoint", endpoint_type="NET_DEBIT_CAP_ADJUSTMENT_EMAIL", value="limits@dfsp.example")
     payer.pays(50)
     assert ["risk@dfsp.example"] == [event["email"] for event in payer.events()]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.settlement.settlement import make_scheme_punctuator, publish_scheme
+from agents.settlement.scheme import make_scheme_punctuator, publish_scheme
 from clearinghub.domain.participants.participant import Participant
 from tables.participants import PARTICIPANTS
 from tests.fakes import MemoryView

@@ -9,7 +9,8 @@ import msgspec
 import orjson
 
 from clearinghub.domain.bulk.fulfil import ItemResult
-from clearinghub.messages import VERSION, encode
+from clearinghub.domain.participants.funds import FundsRequest
+from clearinghub.messages import VERSION, DeadLetterMessage, encode
 from clearinghub.messages.bulk import (
     BulkFulfilBody,
     BulkFulfilMessage,
@@ -19,6 +20,7 @@ from clearinghub.messages.bulk import (
     Money,
     encode_body,
 )
+from clearinghub.messages.commands import CommandMessage, RecordFundsIn, ReserveFundsOut, encode_command
 from clearinghub.messages.transfers import CreditMessage, FulfilMessage, PrepareMessage
 from clearinghub.tools.audit.books import Books, Closing
 from clearinghub.tools.audit.records import Entry
@@ -104,10 +106,11 @@ class Topics:
         body = BulkFulfilBody(individual_transfer_results=results)
         self.write("bulk-fulfil", PAYER_PARTITION, encode(message, msgspec.json.encode(body)))
 
-    def funds(self, transfer_id: str, name: str = "record-funds-in", amount: int = FUNDS) -> int:
-        request = {"transfer_id": transfer_id, "amount": amount, "currency": "XTS"}
-        header = {"v": VERSION, "kind": "command", "name": name, "participant": PAYER, "args": {"request": request}}
-        return self.write("command", PAYER_PARTITION, encode(header))
+    def funds(self, transfer_id: str, amount: int = FUNDS, *, out: bool = False) -> int:
+        request = FundsRequest(transfer_id, 1, amount, "XTS", "h", "reference")
+        command = ReserveFundsOut(request=request) if out else RecordFundsIn(request=request)
+        message = CommandMessage(participant=PAYER, correlation_id="c", reply_to="i", command=encode_command(command))
+        return self.write("command", PAYER_PARTITION, encode(message))
 
     def credit(self, transfer_id: str = "t-1", participant: str = PAYEE, account_type: str = "POSITION") -> int:
         message = CreditMessage(
@@ -169,8 +172,10 @@ class Topics:
         self.entries.insert(0, Entry("events", PAYER_PARTITION, 0, at_ms, orjson.dumps(row)))
 
     def dead(self, topic: str, partition: int, offset: int) -> None:
-        row = {"v": VERSION, "kind": "dead-letter", "topic": topic, "partition": partition, "offset": offset}
-        self.entries.insert(0, Entry("dead-letter", 0, 0, self.now_ms, orjson.dumps(row) + b"\nwhat it was"))
+        letter = DeadLetterMessage(
+            topic=topic, error="raised", timestamp_ms=self.now_ms, partition=partition, offset=offset
+        )
+        self.entries.insert(0, Entry("dead-letter", 0, 0, self.now_ms, encode(letter, b"what it was")))
 
     def marker(self, window: int = 1) -> None:
         header = {"v": VERSION, "kind": "window-marker", "window": window, "source": PAYER_PARTITION}
