@@ -32,7 +32,7 @@ from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
 from tables.windows import open_window
-from tests.fakes import Emitted, FakeHealth, FakeParticipants, FakeRecorder, MemoryView
+from tests.fakes import Emitted, FakeHealth, FakeParticipants, FakeRecorder, MemoryView, fields_of
 from tests.unit.domain.samples import transfer as a_transfer
 from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
@@ -138,9 +138,9 @@ class InMemoryHub(FakeRecorder):
         self.write("command", participant, encode(message))
         return correlation_id
 
-    def dead_letter(self, topic: str, key: str, value: bytes) -> None:
+    def dead_letter(self, topic: str, key: str, value: bytes, partition: int | None = None) -> None:
         """Do what the engine does when the handler has raised for a record: answer whoever sent it."""
-        view = self.views[self.partition_of(topic, key)]
+        view = self.views[self.partition_of(topic, key) if partition is None else partition]
         self._parts.on_poison_record(self._next_record(topic, view.partition, key, value), view)
         self.follow(view)
 
@@ -221,6 +221,11 @@ class InMemoryHub(FakeRecorder):
         self._append(Emitted("party", question.message.reply_key, question.answered(self.oracle_answers.pop(0))))
 
     # -- what came of it
+
+    def waiting_on(self, topic: str) -> list[dict[str, Any]]:
+        """Return the headers of a topic's records that are not decided yet, by partition in the order of writing."""
+        places = sorted(place for place in self.waiting if place[0] == topic)
+        return [fields_of(one.value)[0] for place in places for one in self.waiting[place]]
 
     def new_records(self, topic: str) -> list[Emitted]:
         """Return what was written to a topic since the last call for it."""

@@ -39,7 +39,7 @@ class Ledger:
         handle(self._offsets.record(encode(message), NOW_MS, participant), self.view)
         (reply,) = self.view.on("reply")
         assert "ingress-0" == reply.key
-        return reply.line
+        return reply.header
 
     def done(self, name: str, participant: str = "dfsp", /, **args: Any) -> Any:
         reply = self.reply_to(name, participant, **args)

@@ -51,7 +51,7 @@ def test_funds_out_reserved_and_committed(funded: Ledger) -> None:
 
     assert {"state": "COMMITTED", "reason": None} == done
     assert [] == funded.movements()
-    assert [-400_000] == [one.line["change"] for one in funded.view.on("credit")]
+    assert [-400_000] == [one.header["change"] for one in funded.view.on("credit")]
 
     again = funded.done("commit-funds-out", account_id=11, transfer_id="out-1")
 
@@ -98,6 +98,6 @@ def test_the_books_balance(funded: Ledger) -> None:
         ("record-funds-in", {"request": funds("in-2", 5)}),
     ):
         funded.done(name, **args)
-        reconciliation += sum(one.line["change"] for one in funded.view.on("credit"))
+        reconciliation += sum(one.header["change"] for one in funded.view.on("credit"))
 
     assert 700_005 == reconciliation == -funded.position("SETTLEMENT").value
