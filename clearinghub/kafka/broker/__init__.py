@@ -1,5 +1,6 @@
 """Where the hub's broker comes from when nobody else runs one: see `find`."""
 
+from clearinghub.kafka.broker.cluster import LocalCluster
 from clearinghub.kafka.broker.errors import BrokerUnavailableError
 from clearinghub.kafka.broker.find import (
     Broker,
@@ -14,6 +15,7 @@ __all__ = [
     "Broker",
     "BrokerUnavailableError",
     "LocalBroker",
+    "LocalCluster",
     "find_or_start_broker",
     "find_running_broker",
     "on_running_broker",

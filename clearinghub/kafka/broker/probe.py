@@ -40,16 +40,23 @@ def port_answers(host: str, port: int) -> bool:
 def broker_answers(bootstrap: str, access: Mapping[str, Any] = PLAINTEXT) -> bool:
     """Whether a broker there speaks Kafka and has joined its cluster. Blocks for about three seconds at most.
 
-    A node opens its port some time before it takes part in its cluster, so an open port alone says nothing. Works from
-    inside a running event loop too, hence the thread.
+    A node opens its port some time before it takes part in its cluster, so an open port alone says nothing.
+    """
+    return bool(broker_ids(bootstrap, access))
+
+
+def broker_ids(bootstrap: str, access: Mapping[str, Any] = PLAINTEXT) -> set[int]:
+    """Return the node ids of the cluster's brokers, as the first that answers knows them; none if none answers.
+
+    Blocks for about three seconds at most. Works inside a running event loop too, because it asks in a thread.
     """
     if not any(port_answers(host, port) for host, port in addresses(bootstrap)):
-        return False
-    answers: list[bool] = []
-    asking = threading.Thread(target=lambda: answers.append(asyncio.run(_has_brokers(bootstrap, access))))
+        return set()
+    answers: list[set[int]] = []
+    asking = threading.Thread(target=lambda: answers.append(asyncio.run(_ask_for_brokers(bootstrap, access))))
     asking.start()
     asking.join()
-    return answers == [True]
+    return answers[0] if answers else set()
 
 
 def wait_until_answers(bootstrap: str, timeout_s: float, access: Mapping[str, Any] = PLAINTEXT) -> bool:
@@ -62,7 +69,7 @@ def wait_until_answers(bootstrap: str, timeout_s: float, access: Mapping[str, An
     return True
 
 
-async def _has_brokers(bootstrap: str, access: Mapping[str, Any]) -> bool:
+async def _ask_for_brokers(bootstrap: str, access: Mapping[str, Any]) -> set[int]:
     # The client logs each failed try as an error; here a failed try is an answer.
     logger = logging.getLogger("aiokafka")
     level = logger.level
@@ -70,9 +77,9 @@ async def _has_brokers(bootstrap: str, access: Mapping[str, Any]) -> bool:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, **access)
     try:
         await admin.start()
-        return bool((await admin.describe_cluster())["brokers"])
+        return {broker["node_id"] for broker in (await admin.describe_cluster())["brokers"]}
     except (KafkaError, OSError, TimeoutError):
-        return False
+        return set()
     finally:
         await admin.close()
         logger.setLevel(level)
