@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     kafka_ca_file: Path | None = None  # who may have signed the broker's certificate; else whom the machine trusts
     kafka_cert_file: Path | None = None  # the client's own, where the broker asks for one
     kafka_key_file: Path | None = None  # its key, unencrypted; else in the same file
+    local_brokers: int = 1  # how many brokers `clearinghub all` starts on this machine when it finds none: 1 or 3
     application_id: str = "clearinghub"
     topic_prefix: str = ""
     partitions: int = Field(12, ge=1, le=1024)
@@ -144,6 +145,13 @@ class Settings(BaseSettings):
     def _has_a_broker(cls, value: str, info: ValidationInfo) -> str:
         if value != "PLAINTEXT" and not info.data.get("kafka_bootstrap"):
             raise ValueError("needs KAFKA_BOOTSTRAP: a broker that the hub starts itself speaks PLAINTEXT")
+        return value
+
+    @field_validator("local_brokers")
+    @classmethod
+    def _alone_or_with_a_majority(cls, value: int) -> int:
+        if value not in (1, 3):
+            raise ValueError("must be 1 or 3")
         return value
 
     @field_validator("kafka_sasl_username", "kafka_sasl_password")

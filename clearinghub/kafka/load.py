@@ -89,8 +89,8 @@ class LoadReporter:
 class LoadView:
     """What the ledger and the callbacks have told lately, and how this process itself keeps up."""
 
-    def __init__(self, settings: Settings, own_waiting_ms: Callable[[], int]) -> None:
-        """`own_waiting_ms`: how long the oldest record of this process waits for the broker."""
+    def __init__(self, settings: Settings, own_waiting_ms: Callable[[int], int]) -> None:
+        """`own_waiting_ms` returns how long the oldest record of a partition waits for the broker in this process."""
         self._settings = settings
         self._own_waiting_ms = own_waiting_ms
         self._told: dict[tuple[str, int], tuple[int, float]] = {}  # by teller and partition: the wait, told when
@@ -158,9 +158,9 @@ class LoadView:
             due_s = time.monotonic() + REFRESH_INTERVAL_S
             await asyncio.sleep(REFRESH_INTERVAL_S)
             now_s = time.monotonic()
-            self._lag_ms = max(int((now_s - due_s) * 1000), self._own_waiting_ms())
+            self._lag_ms = int((now_s - due_s) * 1000)
             self._told = {place: told for place, told in self._told.items() if now_s - told[1] <= VALID_S}
-            longest_ms: dict[int, int] = {}
+            longest_ms = {number: self._own_waiting_ms(number) for number in range(self._settings.partitions)}
             for (_, partition), (waited_ms, _) in self._told.items():
                 longest_ms[partition] = max(waited_ms, longest_ms.get(partition, 0))
             self._longest_ms = longest_ms

@@ -5,6 +5,7 @@
 - RecorderUnavailableError (2003), RecorderBusyError (2005), LedgerUnavailableError (2003): the hub cannot now, and has
   accepted nothing
 - CommandTimeoutError (2004): the command is recorded, and nobody knows yet how it ends
+- RecordOutcomeUnknownError (2004): the request may be recorded; the client should repeat it with the same id
 - CommandRejectedError: the ledger's own code and status
 - anything else: 2001, a bug; logged with its stack, of which the client sees nothing
 """
@@ -36,12 +37,14 @@ from clearinghub.ports import (
     MessageTooLargeError,
     RecorderBusyError,
     RecorderUnavailableError,
+    RecordOutcomeUnknownError,
 )
 
 CONTENT_TYPE: Final = "application/json; charset=utf-8"
 RETRY_AFTER_S: Final = 1  # what is in flight now is done, or given up, within about a second
 
 PAYLOAD_TOO_LARGE: Final = Rejection(ErrorCode.TOO_LARGE_PAYLOAD, "Payload size is too large")
+OUTCOME_UNKNOWN: Final = "Server timed out - outcome unknown, repeat the same request with the same id"
 _CLIENT_GONE_STATUS: Final = 499  # for the metrics, in nginx's words; nobody is there to read it
 _BUG: Final = ErrorInformation.of(Rejection(ErrorCode.INTERNAL_SERVER_ERROR))
 _RETRY_LATER: Final = {"Retry-After": str(RETRY_AFTER_S)}
@@ -53,6 +56,7 @@ _HUB_FAULTS: Final[Mapping[type[Exception], Rejection]] = {
     MessageTooLargeError: PAYLOAD_TOO_LARGE,
     LedgerUnavailableError: Rejection(ErrorCode.SERVICE_UNAVAILABLE),
     CommandTimeoutError: Rejection(ErrorCode.SERVER_TIMED_OUT),
+    RecordOutcomeUnknownError: Rejection(ErrorCode.SERVER_TIMED_OUT, OUTCOME_UNKNOWN),
 }
 _HUB_FAULT_KINDS: Final = tuple(_HUB_FAULTS)
 
@@ -130,8 +134,7 @@ def _about(request: Request) -> dict[str, str | None]:
 def _hub_fault(request: Request, error: Exception) -> Response:
     rejection = next(rejection for kind, rejection in _HUB_FAULTS.items() if isinstance(error, kind))
     _log.warning("request-not-taken", **_about(request), code=rejection.code, reason=str(error))
-    busy = isinstance(error, RecorderBusyError)
-    headers = _RETRY_LATER if busy else {}
+    headers = _RETRY_LATER if isinstance(error, RecorderBusyError | RecordOutcomeUnknownError) else {}
     return error_response(ErrorInformation.of(rejection), rejection.status, headers)
 
 

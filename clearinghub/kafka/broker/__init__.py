@@ -8,6 +8,7 @@ from clearinghub.kafka.broker.find import (
     find_running_broker,
     on_running_broker,
     wait_for_broker,
+    with_local_brokers,
 )
 from clearinghub.kafka.broker.local import LocalBroker
 
@@ -20,4 +21,5 @@ __all__ = [
     "find_running_broker",
     "on_running_broker",
     "wait_for_broker",
+    "with_local_brokers",
 ]

@@ -27,7 +27,7 @@ class LocalCluster:
     Args:
         folder: `broker-N` in it has data, configuration and logs of node N, counted from 1.
         run_dir: `broker-N.pid` is written there while node N runs.
-        ports: those of the nodes for clients; None takes 9092 and the next ones if they are free, else any free ones.
+        ports: those of the nodes for clients; None takes 9092 and the next ones if they are free, else any free ports.
     """
 
     def __init__(self, folder: Path, *, run_dir: Path, ports: tuple[int, ...] | None = None) -> None:
@@ -123,7 +123,6 @@ class LocalCluster:
         return LocalBroker(
             self._folder / name, pid_file=self._run_dir / f"{name}.pid", port=port, membership=membership
         )
-
 
     def _stored_cluster_id(self) -> str | None:
         """Return the id that the nodes' data have; a node that lost its data joins the others under it."""

@@ -33,7 +33,7 @@ LOG_LINES_SHOWN_MAX: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A node's place in a cluster. `node_id` counts from 1; `controller_ports` are those of all nodes, in their order."""
+    """A node's place in a cluster. `node_id` counts from 1; `controller_ports` are of all nodes, in their order."""
 
     cluster_id: str
     node_id: int
