@@ -71,12 +71,15 @@ class LoadReporter:
 
     async def _report(self, producer: AIOKafkaProducer) -> None:
         key = f"{self._role}-{self._settings.instance}".encode()
+        told: set[int] = set()  # partitions with a wait in the last report
         while True:
             await asyncio.sleep(INTERVAL_S)
             now_ms = time.time_ns() // 1_000_000
             for partition, since_ms in self._waiting().items():
                 self.note(partition, now_ms - since_ms)
-            longest_ms, self._longest_ms = self._longest_ms, {}
+            # The end of a wait is told too: new work must not be refused for a wait that is over.
+            longest_ms, self._longest_ms = dict.fromkeys(told, 0) | self._longest_ms, {}
+            told = {partition for partition, waited_ms in longest_ms.items() if waited_ms}
             if not longest_ms:
                 continue
             line = {"v": VERSION, "kind": "load", "waitedMs": {str(one): ms for one, ms in longest_ms.items()}}

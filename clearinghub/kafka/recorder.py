@@ -41,6 +41,7 @@ WAITING = Gauge("clearinghub_recorder_waiting", "Records that wait for the broke
 
 BATCH_BYTES_MAX: Final = 256 * 1024
 RECORD_OVERHEAD_BYTES: Final = 32  # of a record in a batch, at most
+REQUEST_TIMEOUT_MS_MIN: Final = 1_000
 HEALTH_TIMEOUT_S: Final = 2.0
 
 
@@ -95,7 +96,7 @@ class KafkaRecorder:
             KafkaError: no broker answers.
         """
         # A node that hangs is given half of the time, so that its successor has the other half.
-        timeout_ms = self._settings.record_timeout_ms // 2
+        timeout_ms = max(REQUEST_TIMEOUT_MS_MIN, self._settings.record_timeout_ms // 2)
         self._client = AIOKafkaClient(
             bootstrap_servers=self._settings.kafka_bootstrap,
             client_id=f"{self._settings.application_id}-ingress-{self._settings.instance}",

@@ -62,6 +62,21 @@ async def test_a_wait_is_heard_where_it_is_told_and_forgotten(settings: Settings
         await view.stop()
 
 
+async def test_the_end_of_a_wait_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clearinghub.kafka.load.VALID_S", 60.0)
+    reporter = LoadReporter(settings, "ledger", dict)
+    view = LoadView(settings, lambda _partition: 0)
+    await view.start()
+    await reporter.start()
+    try:
+        reporter.note(1, 9_000)
+        await until(view, 1, 9_000, 9_000)
+        await until(view, 1, 0, 1_000)
+    finally:
+        await reporter.stop()
+        await view.stop()
+
+
 async def test_what_nobody_takes_is_told_too(settings: Settings) -> None:
     since_ms = time.time_ns() // 1_000_000 - 60_000
     reporter = LoadReporter(settings, "ledger", lambda: {0: since_ms})

@@ -44,7 +44,7 @@ CONTENT_TYPE: Final = "application/json; charset=utf-8"
 RETRY_AFTER_S: Final = 1  # what is in flight now is done, or given up, within about a second
 
 PAYLOAD_TOO_LARGE: Final = Rejection(ErrorCode.TOO_LARGE_PAYLOAD, "Payload size is too large")
-OUTCOME_UNKNOWN: Final = "Server timed out - outcome unknown, repeat the same request with the same id"
+OUTCOME_UNKNOWN: Final = "The outcome is unknown, repeat the same request with the same id"
 _CLIENT_GONE_STATUS: Final = 499  # for the metrics, in nginx's words; nobody is there to read it
 _BUG: Final = ErrorInformation.of(Rejection(ErrorCode.INTERNAL_SERVER_ERROR))
 _RETRY_LATER: Final = {"Retry-After": str(RETRY_AFTER_S)}
