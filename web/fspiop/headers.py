@@ -16,29 +16,6 @@ from web.fspiop.signatures import SignatureCheck
 from web.fspiop.versions import accepted_versions, content_version, extension_list, is_readable_media_type
 from web.http.errors import PAYLOAD_TOO_LARGE, ApiError
 
-# Headers of the sender's connection to the hub, not of the message: hop-by-hop headers (RFC 9110, 7.6.1), those that
-# the hub's own client writes, the encoding of a body that is decoded by now, and the sender's credentials, which the
-# receiver must never see.
-_NOT_FORWARDED: Final = frozenset(
-    {
-        "accept-encoding",
-        "authorization",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-    }
-)
 HEADERS_LENGTH_MAX: Final = 64 * 1024  # of all together (protocol 1.1); they are recorded with the message
 _ACCEPT_REQUIRED: Final = frozenset({"GET", "POST", "DELETE"})
 _IMF_DATE: Final = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
@@ -118,11 +95,6 @@ class HeaderRules:
         if version not in self._content_versions:
             detail = "Client supplied a protocol version which is not supported by the server"
             raise ApiError(Rejection(ErrorCode.UNACCEPTABLE_VERSION, detail), self._content_extensions)
-
-
-def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that are recorded with the message and forwarded to the other DFSP (protocol 1.7)."""
-    return {name: value for name, value in headers.items() if name not in _NOT_FORWARDED}
 
 
 def trace_of(headers: Mapping[str, str]) -> str | None:
