@@ -51,6 +51,11 @@ class WaitingRecord(NamedTuple):
     key: str
     value: bytes
 
+    @property
+    def header(self) -> dict[str, Any]:
+        """The record's header, as JSON types."""
+        return fields_of(self.value)[0]
+
 
 class InMemoryHub(FakeRecorder):
     """Every partition of a ledger, and what its records lead to: further decisions, replies, callbacks, questions.
@@ -125,8 +130,11 @@ class InMemoryHub(FakeRecorder):
         self._append(Emitted(topic, key, value, partition))
         self._deliver_if_at_once()
 
-    def command(self, name: str, participant: str, args: dict[str, Any]) -> str:
-        """Write an operator's command; return the correlation id that its reply will have."""
+    def command(self, name: str, participant: str, args: dict[str, Any], partition: int | None = None) -> str:
+        """Write an operator's command, to its participant's partition unless another is given.
+
+        Return the correlation id that its reply will have.
+        """
         correlation_id = f"c-{next(self._command_numbers)}"
         message = CommandMessage(
             participant=participant,
@@ -135,7 +143,7 @@ class InMemoryHub(FakeRecorder):
             command=msgspec.Raw(msgspec.json.encode({"name": name, **args})),
             trace="00-trace",
         )
-        self.write("command", participant, encode(message))
+        self.write("command", participant, encode(message), partition)
         return correlation_id
 
     def dead_letter(self, topic: str, key: str, value: bytes, partition: int | None = None) -> None:
@@ -222,10 +230,10 @@ class InMemoryHub(FakeRecorder):
 
     # -- what came of it
 
-    def waiting_on(self, topic: str) -> list[dict[str, Any]]:
-        """Return the headers of a topic's records that are not decided yet, by partition in the order of writing."""
+    def waiting_on(self, topic: str) -> list[WaitingRecord]:
+        """Return an input topic's records that are not decided yet, by partition in the order of writing."""
         places = sorted(place for place in self.waiting if place[0] == topic)
-        return [fields_of(one.value)[0] for place in places for one in self.waiting[place]]
+        return [one for place in places for one in self.waiting[place]]
 
     def new_records(self, topic: str) -> list[Emitted]:
         """Return what was written to a topic since the last call for it."""

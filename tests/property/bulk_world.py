@@ -173,7 +173,7 @@ class BulkWorld:
     @property
     def credits(self) -> list[dict[str, Any]]:
         """All credits that were written to the payee's partition."""
-        return self.hub.waiting_on("credit")
+        return [one.header for one in self.hub.waiting_on("credit")]
 
     @property
     def position(self) -> int:

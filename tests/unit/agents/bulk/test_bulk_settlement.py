@@ -93,7 +93,7 @@ def test_items_are_settled_at_once_under_an_immediate_gross_model(gross: Payer) 
         name: row.state for name, row in gross.view.rows(TRANSFERS).items()
     }
     assert (0, -1_000 + 30) == (gross.value("POSITION"), gross.value("SETTLEMENT"))
-    assert ["SETTLEMENT"] * 2 == [one["settles_into"] for one in gross.hub.waiting_on("credit")]
+    assert ["SETTLEMENT"] * 2 == [one.header["settles_into"] for one in gross.hub.waiting_on("credit")]
     key = NetKey(1, NettingGroup("USD", "POSITION", GROSS), Party("payer"))
     assert {key: Net(debits=30, debit_count=2)} == nets_of(gross.view, 1)
 
@@ -115,5 +115,6 @@ def test_each_committed_item_costs_the_fee_of_its_own_packet() -> None:
     assert 7 + 2 == payer.value(INTERCHANGE_FEE)
     key = NetKey(1, NettingGroup("USD", INTERCHANGE_FEE, NET), Party("payer"))
     assert Net(debits=9, debit_count=2) == nets_of(payer.view, 1)[key]
-    fees = [one for one in payer.hub.waiting_on("credit") if one["account_type"] == INTERCHANGE_FEE]
+    credits_ = [one.header for one in payer.hub.waiting_on("credit")]
+    fees = [one for one in credits_ if one["account_type"] == INTERCHANGE_FEE]
     assert [("t1", -7), ("t2", -2)] == [(one["id"], one["change"]) for one in fees]
