@@ -1,8 +1,8 @@
 """/parties and /participants for one party: look up its FSP, register it, update it, remove it (protocol 6.3, 6.4).
 
-All records about a party are on one partition. The entries of the built-in oracle are in that partition's own table. The
-callbacks role sends questions to external oracles: a question carries the whole request, and the answer brings it back,
-so nothing is kept in between.
+All records about a party are on one partition. The entries of the built-in oracle are in that partition's own table.
+The callbacks role sends questions to external oracles: a question carries the whole request, and the answer brings it
+back, so nothing is kept in between.
 """
 
 from __future__ import annotations

@@ -113,8 +113,8 @@ class OracleBatchPart(Message, frozen=True, kw_only=True, tag="oracle-batch-part
 class OracleMessage(Message, frozen=True, kw_only=True, tag="oracle"):
     """A question to an external oracle, on topic `oracle` of the asking partition; the HTTP body follows the header.
 
-    `request` is the request that has led to the question. It comes back with the answer, so that nobody has to keep it in
-    the meantime. `reply_key` is the key of the answer on topic `party`, on the asking partition.
+    `request` is the request that has led to the question. It comes back with the answer, so nobody has to keep it
+    in the meantime. `reply_key` is the key of the answer on topic `party`, on the asking partition.
     """
 
     oracle: int
