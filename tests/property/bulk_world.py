@@ -132,7 +132,7 @@ def histories(draw: st.DrawFn) -> History:
             message = replace(message, expires_at_ms=now_ms + message.expires_at_ms)
         elif isinstance(message, Put) and draw(_mostly):
             message = _about_its_lines(draw, message, sent)
-        elif isinstance(message, PutError) and draw(_mostly):  # the payee gives up what it has answered in part
+        elif isinstance(message, PutError) and draw(_mostly):  # the payee aborts what it has answered in part
             answered = [one.bulk_id for one, _at_ms in sent if isinstance(one, Put)]
             message = replace(message, bulk_id=answered[-1]) if answered else message
         sent.append((message, now_ms))
