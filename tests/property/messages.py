@@ -21,7 +21,7 @@ _amounts = st.one_of(
     st.integers(0, 40), st.integers(0, 40), st.integers(0, 250), st.sampled_from((0, 1, 50, 100, 10**18 - 1, 10**18))
 )
 _rooms = st.one_of(st.sampled_from((0, 50, 100, 200)), st.integers(-10, 400))
-# In tens, so that times meet exactly; and back at times, for the stamps of different topics are not in order.
+# In tens, so that times meet exactly; and back at times, for the timestamps of different topics are not in order.
 _elapsed_ms = st.sampled_from((0, 0, 10, 10, 20, 50, -10))
 _kinds = st.sampled_from(("prepare",) * 6 + ("fulfil",) * 7 + ("timeout",) * 2 + ("again",) * 2 + ("limits", "flags"))
 _limits = st.builds(Limits, st.sampled_from(DFSPS), st.one_of(_rooms, _rooms, st.none()), _rooms)
