@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
+import orjson
+
 from clearinghub.domain.participants.participant import Participant, decode_participant
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Record, TableSpec
-from clearinghub.messages import decode_fields
+from clearinghub.messages import split
 from tests.analysts import check_record
 
 Row = TypeVar("Row")
@@ -23,9 +25,16 @@ class Emitted(NamedTuple):
     partition: int | None = None
 
     @property
-    def line(self) -> dict[str, Any]:
-        """The first line of a message of the hub."""
-        return decode_fields(self.value)[0]
+    def header(self) -> dict[str, Any]:
+        """The header of a message of the hub, as JSON types."""
+        return fields_of(self.value)[0]
+
+
+def fields_of(value: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the header of a message of the hub, as JSON types, and its body."""
+    header, body = split(value)
+    fields: dict[str, Any] = orjson.loads(header)
+    return fields, body
 
 
 @dataclass

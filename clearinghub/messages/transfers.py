@@ -1,7 +1,7 @@
 """The records of single transfers, on topics `prepare`, `fulfil`, `lookup`, `timeout` and `credit`.
 
 Amounts are integers of 1/10,000 of the currency unit, times are milliseconds since 1970. `hash` is the SHA-256 of the
-request's body, by which a repeated request is told from a changed one. `headers` are those to forward to the other
+request's body, which distinguishes a repeated request from a changed one. `headers` are those to forward to the other
 DFSP, names in lower case. `extensions` is the extensionList as parsed JSON, or None.
 """
 

@@ -14,7 +14,7 @@ from clearinghub.domain.bulk.bulk import Bulk
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.transfers.transfer import Transfer
-from clearinghub.messages import decode_fields, encode
+from clearinghub.messages import encode
 from clearinghub.messages.bulk import (
     BulkFulfilMessage,
     BulkItem,
@@ -173,8 +173,7 @@ class BulkWorld:
     @property
     def credits(self) -> list[dict[str, Any]]:
         """All credits that were written to the payee's partition."""
-        waiting = self.hub.waiting.get(("credit", 0), ())
-        return [decode_fields(one.value)[0] for one in waiting]
+        return [one.header for one in self.hub.waiting_on("credit")]
 
     @property
     def position(self) -> int:

@@ -17,9 +17,9 @@ from agents.settlement.netting import leave_window
 from clearinghub.domain.bulk.bulk import BULK_TRANSITIONS, Bulk, BulkState, Tally
 from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
 from clearinghub.domain.transfers.transfer import State, Transfer
-from clearinghub.messages import decode_fields
 from tables.nets import NetKey, nets_of
 from tables.windows import open_window
+from tests.fakes import fields_of
 from tests.property.bulk_world import EXPIRES_AFTER_MS, ROOM, SETTINGS, BulkWorld, History, Punctuator, histories
 
 
@@ -142,7 +142,7 @@ def test_nothing_hangs_once_its_time_is_over(history: History) -> None:
     world.apply(Punctuator(), end_ms)
 
     assert all(world.bulks()[one].state.is_final for one in pending)
-    told = [decode_fields(one.value)[0]["id"] for one in world.notifications[from_here:]]
+    told = [fields_of(one.value)[0]["id"] for one in world.notifications[from_here:]]
     assert Counter(dict.fromkeys(pending, 2)) == Counter(told), "payer and payee"
     world.apply(Punctuator(), end_ms + SETTINGS.transfer_retention_s * 1000 + 1)
     assert {} == world.bulks()
@@ -169,7 +169,7 @@ def test_the_payee_is_shown_what_it_was_sent_and_the_payer_everything(history: H
 
         transfers = world.transfers()
         for one in world.notifications[told:]:
-            line, body = decode_fields(one.value)
+            line, body = fields_of(one.value)
             bulk = world.bulks().get(line["id"])
             shown = orjson.loads(body or b"{}").get("individualTransferResults")
             if bulk is None or shown is None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from clearinghub.messages import decode_fields
 from clearinghub.ports import RecorderBusyError, RecorderUnavailableError
+from tests.fakes import fields_of
 from tests.web.bulk_exchange import (
     ACCEPT,
     BULK_ID,
@@ -58,7 +58,7 @@ async def test_the_record_of_a_bulk(dfsp: Dfsp) -> None:
     await send(dfsp, "POST", "/bulkTransfers", OF_PAYER, body)
 
     ((topic, key, value),) = dfsp.recorder.records
-    message, content = decode_fields(value)
+    message, content = fields_of(value)
     assert ("bulk-prepare", PAYER) == (topic, key)
     hashes = message.pop("hashes")
     assert {
@@ -94,7 +94,7 @@ async def test_a_line_has_the_hash_of_the_transfer_that_it_would_be(dfsp: Dfsp) 
         } | ({"extensionList": extensions} if "extensionList" in one else {})
         await dfsp.send("POST", "/transfers", None, json.dumps(alike).encode())
 
-    lines = [decode_fields(value)[0] for _topic, _key, value in dfsp.recorder.records]
+    lines = [fields_of(value)[0] for _topic, _key, value in dfsp.recorder.records]
     assert lines[0]["hashes"] == [one["hash"] for one in lines[1:]]
 
 
@@ -106,7 +106,7 @@ async def test_the_record_of_an_answer(dfsp: Dfsp, destination: str | None, key:
     await send(dfsp, "PUT", f"{PATH}/error", headers, {**ERROR, "unknown": 1})
     await send(dfsp, "PUT", PATH, {**headers, "FSPIOP-Proxy": "proxy"}, {**ANSWER, **completed})
 
-    records = [(topic, key, *decode_fields(value)) for topic, key, value in dfsp.recorder.records]
+    records = [(topic, key, *fields_of(value)) for topic, key, value in dfsp.recorder.records]
     assert [("bulk-fulfil", key)] * 3 == [one[:2] for one in records]
     assert ["fulfil", "abort", "fulfil"] == [one[2]["action"] for one in records]
     assert [1_700_000_000_001, None, None] == [one[2]["completed_ms"] for one in records]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from clearinghub.messages import decode_fields
+from tests.fakes import fields_of
 from tests.web.fspiop_client import FULFIL, TRANSFER_ID, Dfsp, a_dfsp, raw_prepare, send_raw
 from web.fspiop.headers import is_http_date
 from web.fspiop.versions import ANY_VERSION, accepted_versions, content_version, extension_list
@@ -180,7 +180,7 @@ async def test_a_header_in_utf8_goes_on(dfsp: Dfsp) -> None:
     answer = await send_raw(dfsp, raw_prepare((b"X-Custom", "Zürich".encode())))
 
     assert answer.startswith(b"HTTP/1.1 202 ")
-    line, _ = decode_fields(dfsp.recorder.records[0][2])
+    line, _ = fields_of(dfsp.recorder.records[0][2])
     assert "Zürich" == line["headers"]["x-custom"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearinghub.messages import decode_fields
+from tests.fakes import fields_of
 from tests.web.fspiop_client import ERROR, FULFIL, PREPARE, TRANSFER_ID, Dfsp, a_dfsp, raw_prepare, send_raw
 from web.fspiop.schemas import date_time_ms
 
@@ -125,7 +125,7 @@ async def test_an_amount_that_the_ledger_cannot_hold_is_refused(dfsp: Dfsp, amou
 async def test_an_amount_becomes_an_integer(dfsp: Dfsp, amount: str, expected: int) -> None:
     assert 202 == (await dfsp.post(amount={"currency": "USD", "amount": amount})).status
 
-    line, _ = decode_fields(dfsp.recorder.records[0][2])
+    line, _ = fields_of(dfsp.recorder.records[0][2])
     assert expected == line["amount"]
 
 
@@ -172,7 +172,7 @@ async def test_ids_are_lower_case_uuids_or_upper_case_ulids(dfsp: Dfsp, transfer
 async def test_a_date_time_becomes_milliseconds(dfsp: Dfsp, text: str, at_ms: int) -> None:
     assert 202 == (await dfsp.post(expiration=text)).status
 
-    line, _ = decode_fields(dfsp.recorder.records[0][2])
+    line, _ = fields_of(dfsp.recorder.records[0][2])
     assert at_ms == line["expires_at_ms"]
     assert at_ms == date_time_ms(text)
 
@@ -280,5 +280,5 @@ async def test_an_error_callback_may_have_extensions(dfsp: Dfsp) -> None:
 
     assert 200 == (await dfsp.send("PUT", f"/transfers/{TRANSFER_ID}/error", data=json.dumps(body).encode())).status
 
-    line, _ = decode_fields(dfsp.recorder.records[0][2])
+    line, _ = fields_of(dfsp.recorder.records[0][2])
     assert extensions == line["extensions"]

@@ -11,9 +11,8 @@ import pytest
 from aiohttp.web import Application
 
 from clearinghub.config import Settings
-from clearinghub.messages import decode_fields
 from clearinghub.security.signature import Signer, Verifier
-from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
+from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder, fields_of
 from tests.unit.security.samples import FixedKeys, ec_key, rsa_key
 from tests.web.fspiop_client import (
     CALLBACK_HEADERS,
@@ -86,7 +85,7 @@ async def test_a_signed_message_is_taken_and_goes_on_with_its_signature(
 
     assert status == answer.status
     [(_, _, value)] = dfsp.recorder.records
-    line, raw = decode_fields(value)
+    line, raw = fields_of(value)
     assert data == raw
     assert CHECK._verifier.fault(method, path, line["headers"], raw) is None
 

@@ -1,4 +1,4 @@
-"""The FSPIOP surface as an application: what DFSPs talk to."""
+"""The FSPIOP API as an application of aiohttp: what DFSPs send their requests to."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from web.http.operations import add_operations_routes, add_readiness_route, make
 
 
 def system_now_ms() -> int:
-    """The system's clock, in milliseconds since 1970."""
+    """Return the system's time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
@@ -43,10 +43,16 @@ def build_fspiop_app(
     *,
     participants: Participants,
 ) -> Application:
-    """The application, ready to be served.
+    """Return the application.
 
-    `now_ms` judges completedTimestamp only (protocol 3.1); all else about time is the ledger's. `signatures` judges who
-    has written a message, between its headers and its body. `admits` tells whether a DFSP may begin something new now.
+    Args:
+        settings: the hub's settings.
+        recorder: writes what is accepted to Kafka.
+        health: what `/health` and `/ready` answer.
+        now_ms: the clock that completedTimestamp is compared with (protocol 3.1); all else about time is the ledger's.
+        signatures: checks that the source has signed a message, after the headers and before the body is parsed.
+        admits: returns whether the DFSP of that name may begin something new now.
+        participants: a copy of the scheme's participants.
     """
     app = Application(
         client_max_size=settings.body_bytes_max,

@@ -16,10 +16,11 @@ from pydantic import TypeAdapter
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.messages import encode
+from clearinghub.messages.headers import forwarded_headers
 from clearinghub.messages.quotes import Action, AgreementMessage
 from clearinghub.ports import Recorder
 from web.fspiop.authorization_query import check_authorization_query
-from web.fspiop.headers import HeaderRules, forwarded_headers, trace_of
+from web.fspiop.headers import HeaderRules, trace_of
 from web.fspiop.quotes_responses import (
     AuthorizationAnswer,
     BulkQuoteAnswer,

@@ -32,7 +32,7 @@ class ReportNet(Shape):
     net_units: Units = Field(alias="netAmount")
 
 
-class ReportLine(ReportNet):
+class ReportRow(ReportNet):
     """A participant's, against one other where pairs are netted; with its state in a settlement."""
 
     participant: str
@@ -46,7 +46,7 @@ class ReportSection(Shape):
     currency: str
     account_type: str = Field(alias="ledgerAccountType")
     granularity: str
-    lines: tuple[ReportLine, ...] = Field(alias="participants")
+    rows: tuple[ReportRow, ...] = Field(alias="participants")
     total: ReportNet
 
 
@@ -59,7 +59,7 @@ class Report(Shape):
     faults: tuple[str, ...]
 
 
-class TransferLine(Shape):
+class WindowTransfer(Shape):
     """One transfer of a window."""
 
     transfer_id: str = Field(alias="transferId")
@@ -75,12 +75,12 @@ class WindowTransfers(Shape):
     """Transfers of a window; `rest` is set when there are more."""
 
     state: str
-    transfers: tuple[TransferLine, ...]
+    transfers: tuple[WindowTransfer, ...]
     faults: tuple[str, ...]
     rest: str | None = Field(default=None, alias="next")
 
 
-class StatementLine(Shape):
+class StatementEntry(Shape):
     """One change of an account."""
 
     number: int = Field(alias="changeNumber")
@@ -97,7 +97,7 @@ class Statement(Shape):
     from_at: str = Field(alias="from")
     to_at: str = Field(alias="to")
     opening_units: Units = Field(alias="openingBalance")
-    lines: tuple[StatementLine, ...]
+    entries: tuple[StatementEntry, ...] = Field(alias="lines")
     closing_units: Units = Field(alias="closingBalance")
     kept_from: str | None = Field(default=None, alias="keptFrom")
     rest: str | None = Field(default=None, alias="next")

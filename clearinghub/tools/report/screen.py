@@ -57,7 +57,7 @@ def statement_answer(about: str, found: Statement) -> Answer:
     rows: list[Sequence[str]] = [("", found.from_at, "", "opening balance", "", money(found.opening_units))]
     rows += [
         (str(one.number), one.at, one.transfer_id, one.entry_type, money(one.change_units), money(one.value_units))
-        for one in found.lines
+        for one in found.entries
     ]
     closing = "closing balance" if found.rest is None else "carried forward"
     rows.append(("", found.to_at if found.rest is None else "", "", closing, "", money(found.closing_units)))
@@ -68,18 +68,18 @@ def statement_answer(about: str, found: Statement) -> Answer:
 
 
 def _section(section: ReportSection) -> Answer:
-    by_pairs = any(line.counterparty for line in section.lines)
-    has_state = any(line.state for line in section.lines)
+    by_pairs = any(row.counterparty for row in section.rows)
+    has_state = any(row.state for row in section.rows)
     columns = [Column("participant"), *([Column("against")] if by_pairs else []), *_NET_COLUMNS]
     columns += [Column("state")] if has_state else []
     rows = [
         (
-            line.participant,
-            *([line.counterparty or ""] if by_pairs else []),
-            *_cells(line),
-            *([line.state or ""] if has_state else []),
+            row.participant,
+            *([row.counterparty or ""] if by_pairs else []),
+            *_cells(row),
+            *([row.state or ""] if has_state else []),
         )
-        for line in section.lines
+        for row in section.rows
     ]
     total = ("all", *([""] if by_pairs else []), *_cells(section.total), *([""] if has_state else []))
     gross = ", settled one by one" if section.granularity == "GROSS" else ""

@@ -40,7 +40,7 @@ class ReportCheck:
         expected = {currency: self._books.gross(windows, currency)}
         what = f"report of settlement {number}"
         report = await self._report(what, self._paths.settlement(number), expected)
-        states = {line.state for section in report.sections for line in section.lines}
+        states = {line.state for section in report.sections for line in section.rows}
         self._problems.check(f"{what}: states", (state, {state}), (report.state, states))
 
     async def transfers(self, number: int, ids: set[str]) -> None:
@@ -92,7 +92,7 @@ class ReportCheck:
             if section.currency not in expected or section.account_type != POSITION:
                 continue
             self._problems.check_amount(f"{what}: nets of {section.currency} together", 0, section.total.net_units)
-            for line in section.lines:
+            for line in section.rows:
                 gross = Gross(line.debits_units, line.credits_units, line.debit_count, line.credit_count)
                 self._problems.check_amount(f"{what}: net of {line.participant}", gross.net, line.net_units)
                 told[section.currency][line.participant] = gross

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from typing import Final
 
 from clearinghub.tools.client.admin import AdminClient, AdminError, HubNotReadyError, RefusedError
-from clearinghub.tools.client.reports import TRANSFERS, Form, ReportPaths, TransferLine, in_form, read_report
+from clearinghub.tools.client.reports import TRANSFERS, Form, ReportPaths, WindowTransfer, in_form, read_report
 from clearinghub.tools.client.settlement import SettlementOperations
 from sandbox.demo.day.books import DayBooks
 from sandbox.demo.day.problems import Problems
@@ -71,10 +71,10 @@ class Windows:
         """The open window's number."""
         return (await self._operations.windows("OPEN"))[0].window_id
 
-    async def transfers(self, number: int) -> list[TransferLine]:
+    async def transfers(self, number: int) -> list[WindowTransfer]:
         """The transfers of a window, as the hub lists them."""
         path: str | None = in_form(self._paths.transfers(number), Form.JSON, limit=TRANSFERS_AT_ONCE)
-        found: list[TransferLine] = []
+        found: list[WindowTransfer] = []
         while path is not None:
             page = await read_report(self._admin, path, TRANSFERS)
             found += page.transfers
@@ -84,7 +84,7 @@ class Windows:
 
 def book_windows(
     sent: Sequence[Sent],
-    listed: dict[int, list[TransferLine]],
+    listed: dict[int, list[WindowTransfer]],
     closed: Sequence[ClosedWindow],
     books: DayBooks,
     problems: Problems,
@@ -94,7 +94,7 @@ def book_windows(
     Each must be in exactly one, none other may be in any. What was over before a window was asked to close cannot be
     in a later one, what began when it was closed not in it.
     """
-    found: dict[str, list[tuple[int, TransferLine]]] = {}
+    found: dict[str, list[tuple[int, WindowTransfer]]] = {}
     for number, lines in sorted(listed.items()):
         for line in lines:
             found.setdefault(line.transfer_id, []).append((number, line))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from clearinghub.tools.client.admin import HubNotReadyError, Reply
-from clearinghub.tools.client.reports import TransferLine
+from clearinghub.tools.client.reports import WindowTransfer
 from sandbox.behaviour import Behaviour
 from sandbox.demo.day.books import DayBooks, Gross
 from sandbox.demo.day.patience import PatientAdmin
@@ -86,8 +86,8 @@ def sent(transfer: DayTransfer, transfer_id: str, posted_at_ns: int, heard_at_ns
     return Sent(transfer, transfer_id, posted_at_ns, heard_at_ns)
 
 
-def line(transfer: DayTransfer, transfer_id: str) -> TransferLine:
-    return TransferLine(
+def line(transfer: DayTransfer, transfer_id: str) -> WindowTransfer:
+    return WindowTransfer(
         transfer_id=transfer_id,
         payer=transfer.payer,
         payee=transfer.payee,
@@ -99,7 +99,7 @@ def line(transfer: DayTransfer, transfer_id: str) -> TransferLine:
 
 
 def booked(
-    one: list[Sent], listed: dict[int, list[TransferLine]], closed: list[ClosedWindow] = CLOSED
+    one: list[Sent], listed: dict[int, list[WindowTransfer]], closed: list[ClosedWindow] = CLOSED
 ) -> tuple[DayBooks, list[str]]:
     books, problems = DayBooks(), Problems()
     book_windows(one, listed, closed, books, problems)
