@@ -54,7 +54,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """POST /transfers under an id that a line may have."""
+    """POST /transfers under an id that an item may have."""
 
     transfer_id: str
     amount: int
@@ -62,7 +62,7 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """PUT /bulkTransfers/{ID}: a line is fulfilled (True), wrongly fulfilled (False), or failed (None)."""
+    """PUT /bulkTransfers/{ID}: an item is fulfilled (True), wrongly fulfilled (False), or failed (None)."""
 
     bulk_id: str
     source: str

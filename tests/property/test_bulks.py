@@ -1,4 +1,4 @@
-"""Whatever happens to bulks, in any order, each item ends once and the books agree; see tests/PROPERTIES.md."""
+"""Whatever happens to bulks and in whatever order, each item ends once and the books agree; see tests/PROPERTIES.md."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def run(history: History) -> BulkWorld:
 
 
 def items_of(bulk: Bulk, transfers: dict[str, Transfer]) -> list[Transfer]:
-    in_use = {place for place, _error in bulk.consumed_ids}
-    return [transfers[one] for place, one in enumerate(bulk.transfer_ids) if place not in in_use]
+    consumed = {place for place, _error in bulk.consumed_ids}
+    return [transfers[one] for place, one in enumerate(bulk.transfer_ids) if place not in consumed]
 
 
 def recount(bulk: Bulk, transfers: dict[str, Transfer]) -> Tally:
-    """Count the tally from every item."""
+    """The tally by looking at every item."""
     states = Counter(item.state for item in items_of(bulk, transfers))
     refused = states[State.ABORTED_REJECTED] + states[State.INVALID] + len(bulk.consumed_ids)
     return Tally(
@@ -54,7 +54,7 @@ def stories(world: BulkWorld) -> dict[str, Transfer]:
 
 
 @given(histories())
-def test_counters_equal_a_recount(history: History) -> None:
+def test_counters_are_what_a_recount_finds(history: History) -> None:
     world = BulkWorld()
     for message, now_ms in history:
         world.apply(message, now_ms)
@@ -164,18 +164,18 @@ def test_what_is_sent_again_at_once_moves_nothing(history: History) -> None:
 def test_the_payee_is_shown_what_it_was_sent_and_the_payer_everything(history: History) -> None:
     world = BulkWorld()
     for message, now_ms in history:
-        notified = len(world.notifications)
+        before = len(world.notifications)
         world.apply(message, now_ms)
 
         transfers = world.transfers()
-        for one in world.notifications[notified:]:
-            line, body = fields_of(one.value)
-            bulk = world.bulks().get(line["id"])
+        for one in world.notifications[before:]:
+            header, body = fields_of(one.value)
+            bulk = world.bulks().get(header["id"])
             shown = orjson.loads(body or b"{}").get("individualTransferResults")
             if bulk is None or shown is None:
                 continue
             sent = [row.transfer_id for row in items_of(bulk, transfers) if row.was_reserved]
-            expected = list(bulk.transfer_ids) if line["receiver"] == bulk.payer else sent
+            expected = list(bulk.transfer_ids) if header["receiver"] == bulk.payer else sent
             assert expected == [result["transferId"] for result in shown]
 
 
