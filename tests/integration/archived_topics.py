@@ -66,7 +66,7 @@ class Topics:
                 process.wait()
 
     async def archive(self, *options: str) -> tuple[int, str]:
-        """Run it to its end; gives its exit code and what it said."""
+        """Run it to its end; returns its exit code and its output."""
         process = self.start(*options)
         code = await asyncio.to_thread(process.wait, 240)
         return code, self.said
@@ -154,9 +154,9 @@ class Topics:
             counts[topic] = len(expected)
         for topic in ("transfers", "positions"):  # one row a record
             assert {1} >= set(places_in(self.root, topic).values())
-        told = await self.committed("transfers")
+        records = await self.committed("transfers")
         for row in rows_in(self.root, "transfers"):
-            line = orjson.loads(told[row["kafka_partition"], row["kafka_offset"]])
+            line = orjson.loads(records[row["kafka_partition"], row["kafka_offset"]])
             assert (line["sequence"], line["transferId"], line["currency"], line["finishedAt"][:10]) == (
                 row["sequence"],
                 row["transfer_id"],
@@ -166,19 +166,19 @@ class Topics:
         return counts
 
     async def check_progress(self) -> None:
-        """What the ledger is told is archived, is archived."""
+        """What topic `archived` says is archived, is archived."""
         last = {
             (one.topic, one.partition): one for one in map(decode_archived, (await self.committed("archived")).values())
         }
         have = {topic: set(places_in(self.root, topic)) for topic in ("transfers", "positions")}
-        for (topic, partition), told in last.items():
+        for (topic, partition), archived in last.items():
             if topic in have:
                 expected = {
-                    place for place in await self.committed(topic) if place[0] == partition and place[1] < told.end
+                    place for place in await self.committed(topic) if place[0] == partition and place[1] < archived.end
                 }
-                assert expected <= have[topic], f"{topic}-{partition} was told to be archived to {told.end}"
+                assert expected <= have[topic], f"{topic}-{partition} is announced to be archived to {archived.end}"
             if topic == "transfers":
                 sequences = {
                     row["sequence"] for row in rows_in(self.root, topic) if row["kafka_partition"] == partition
                 }
-                assert set(range(1, (told.sequence or 0) + 1)) <= sequences
+                assert set(range(1, (archived.sequence or 0) + 1)) <= sequences

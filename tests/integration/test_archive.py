@@ -33,7 +33,7 @@ SEED = 20_260_303
 MANY = int(os.environ.get("ARCHIVE_RECORDS", "240000"))
 AT_ONCE = 10_000
 GROWTH_MIB_MAX = 64
-STOP_S_MAX = 14  # less than it takes to give an announcement up
+STOP_S_MAX = 14  # less than an announcement is tried for
 
 
 @pytest.fixture
@@ -124,9 +124,9 @@ async def test_it_follows_until_it_is_stopped_and_tells_how_it_does(topics: Topi
                 await rows_are(topics, len(await topics.committed("transfers")))
         busy, said = await asyncio.to_thread(second, topics)
         assert (1, True) == (busy, "in use" in said), said
-        status, told = await request("GET", f"http://127.0.0.1:{port}/metrics", None, {})
+        status, metrics = await request("GET", f"http://127.0.0.1:{port}/metrics", None, {})
         assert 200 == status
-        assert b'clearinghub_archived_records_total{topic="transfers"} 30.0' in told
+        assert b'clearinghub_archived_records_total{topic="transfers"} 30.0' in metrics
     finally:
         process.send_signal(signal.SIGTERM)
         code = await asyncio.to_thread(process.wait, 20)
@@ -178,7 +178,7 @@ def second(topics: Topics) -> tuple[int, str]:
     return ended.returncode, ended.stderr
 
 
-async def test_records_that_a_topic_has_dropped_are_told(topics: Topics) -> None:
+async def test_records_that_a_topic_has_dropped_are_reported(topics: Topics) -> None:
     async with topics.producer() as producer:
         await topics.write(producer, [("transfers", 0, final(number)) for number in range(1, 6)])
         assert 0 == (await topics.archive())[0]
@@ -220,16 +220,16 @@ async def test_files_that_are_lost_between_others_are_copied_again(topics: Topic
     for path in topics.root.glob(f"transfers/**/transfers-0000-{6:019d}-*"):  # those that begin there
         path.unlink()
     assert [*range(5), *range(12, 17)] == sorted(offset for _partition, offset in places_in(topics.root, "transfers"))
-    told = await topics.committed("archived")
+    announced = await topics.committed("archived")
 
     code, said = await topics.archive()
     assert (0, "5 records archived") == (code, said[:18])
     await topics.check_whole()
     again = await topics.committed("archived")
-    assert [*told.values(), list(told.values())[-1]] == list(again.values())
+    assert [*announced.values(), list(announced.values())[-1]] == list(again.values())
 
 
-async def test_the_ledger_is_told_nothing_while_something_lacks(topics: Topics) -> None:
+async def test_nothing_is_announced_while_something_is_missing(topics: Topics) -> None:
     """What lacks between two files cannot be copied: until it is, the ledger keeps what it has."""
     good = record("positions")
     async with topics.producer() as producer:
@@ -270,7 +270,7 @@ async def test_a_record_that_cannot_be_read_stops_it_and_keeps_what_was_before(t
     assert (1, True) == ((await topics.archive())[0], "at offset 2" in topics.said)
 
 
-async def test_topics_that_were_made_anew_are_not_taken_for_the_old_ones(topics: Topics) -> None:
+async def test_topics_that_were_made_anew_are_not_confused_with_the_old_ones(topics: Topics) -> None:
     async with topics.producer() as producer:
         await topics.write(producer, [("transfers", 0, final(number)) for number in range(1, 6)])
         assert 0 == (await topics.archive())[0]

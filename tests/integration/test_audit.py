@@ -129,16 +129,16 @@ async def move_funds(hub: HubUnderTest, scheme: Scheme, name: str) -> None:
 @asynccontextmanager
 async def alarm_receiver() -> AsyncIterator[tuple[str, asyncio.Queue[tuple[str, Any]]]]:
     """A URL, and what is posted to it: content type and body."""
-    taken: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+    alarms: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
 
     async def take(got: Request) -> Response:
-        await taken.put((got.content_type, await got.json()))
+        await alarms.put((got.content_type, await got.json()))
         return Response(status=204)
 
     app = Application()
     app.router.add_post("/alarms/{name}", take)
     async with TestServer(app) as server:
-        yield str(server.make_url("/alarms")), taken
+        yield str(server.make_url("/alarms")), alarms
 
 
 async def test_the_books_of_a_hub(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:

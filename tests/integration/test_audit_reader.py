@@ -94,7 +94,7 @@ async def test_a_cause_comes_before_what_follows_from_it_in_the_same_millisecond
 async def test_a_cut_moves_on_and_loses_nothing(
     settings: Settings, reader: TopicsReader, producer: AIOKafkaProducer
 ) -> None:
-    """Records come faster than they are read: those behind the cut wait for the next one."""
+    """Records come faster than they are read: those after the cut wait for the next one."""
     await write(producer, settings, "positions", 0, 1)
     await producer.flush()
     await reader.extend()
@@ -110,7 +110,7 @@ async def test_a_cut_moves_on_and_loses_nothing(
 
 
 async def test_open_and_aborted_transactions(settings: Settings, reader: TopicsReader) -> None:
-    """What is aborted never happened; what is open is behind the cut, and so is all that follows it."""
+    """What is aborted never happened; what is open is after the cut, and so is all that follows it."""
     async with AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap, transactional_id=settings.topic("audit")
     ) as ledger:
