@@ -16,8 +16,8 @@ from clearinghub.kafka.broker import Broker, BrokerUnavailableError, find_or_sta
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.process import running_pid, stop_event
 from clearinghub.roles.supervisor import RestartBudget, Supervisor
-from clearinghub.security.from_settings import signer_of, verifier_of
 from clearinghub.security.key_files import new_key, write_key_pair
+from clearinghub.security.signature import signer_of, verifier_of
 from clearinghub.tools.client.hub_urls import HubDownError, HubUrls
 
 ROLES: Final = ("ledger", "callbacks", "ingress")  # who reads is there before who writes

@@ -35,7 +35,7 @@ from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.process import stop_event, until_stopped
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
-from clearinghub.security.from_settings import signer_of
+from clearinghub.security.signature import signer_of
 from web.http.operations import add_operations_routes
 
 log = structlog.get_logger(__name__)

@@ -33,7 +33,7 @@ FULFIL_TOPIC: Final = "bulk-fulfil"
 
 
 class BulkTransfersResource:
-    """The handlers of /bulkTransfers."""
+    """Handles the requests of /bulkTransfers: one method for each path and HTTP method."""
 
     def __init__(self, settings: Settings, recorder: Recorder, signatures: SignatureCheck) -> None:
         self._rules = HeaderRules("bulkTransfers", settings, signatures)
