@@ -49,7 +49,7 @@ def recount(bulk: Bulk, transfers: dict[str, Transfer]) -> Tally:
 
 
 def stories(world: BulkWorld) -> dict[str, Transfer]:
-    """The transfers without where their messages are kept."""
+    """Return the transfers without the offsets of their messages."""
     return {name: replace(row, prepare_offset=None) for name, row in world.transfers().items()}
 
 
@@ -80,7 +80,7 @@ def test_the_payer_owes_what_is_held_and_what_was_paid(history: History) -> None
 
 
 @given(histories())
-def test_a_line_ends_once_and_is_paid_once_if_it_commits(history: History) -> None:
+def test_an_item_ends_once_and_is_paid_once_if_it_commits(history: History) -> None:
     world = BulkWorld()
     ended: dict[str, Transfer] = {}
     committed: set[str] = set()
@@ -120,7 +120,7 @@ def test_what_was_paid_is_in_the_nets_of_the_window_that_was_open(history: Histo
 
 
 @given(histories())
-def test_a_bulk_is_final_when_and_only_when_no_line_is_pending(history: History) -> None:
+def test_a_bulk_is_final_when_and_only_when_no_item_is_pending(history: History) -> None:
     world = BulkWorld()
     for message, now_ms in history:
         world.apply(message, now_ms)
@@ -133,7 +133,7 @@ def test_a_bulk_is_final_when_and_only_when_no_line_is_pending(history: History)
 
 
 @given(histories())
-def test_nothing_hangs_once_its_time_is_over(history: History) -> None:
+def test_every_bulk_ends_once_its_time_is_over(history: History) -> None:
     world = run(history)
     end_ms = history[-1][1] + max(EXPIRES_AFTER_MS) + 1
     from_here = len(world.notifications)
