@@ -45,7 +45,7 @@ POSITIONS_DELAY_S: Final = 0.3
 KEYS_INTERVAL_MS: Final = 1_000
 
 
-class PortTakenError(Exception):
+class PortInUseError(Exception):
     """A DFSP cannot listen where it should."""
 
 
@@ -86,7 +86,7 @@ class Playground:
         """False if the first transfer did not commit. With `stay` it returns only by being cancelled.
 
         Raises:
-            HubDownError, SchemeError, AdminError, PortTakenError: as their texts say.
+            HubDownError, SchemeError, AdminError, PortInUseError: as their texts say.
         """
         with self._console.status("waiting for the hub") as status:
             await self._urls.wait_until_healthy(self._wait_s, lambda what: status.update(f"waiting for {what}"))
@@ -104,7 +104,7 @@ class Playground:
         try:
             await dfsp.start()
         except OSError as error:
-            raise PortTakenError(
+            raise PortInUseError(
                 f"{dfsp.name} cannot listen on {dfsp.host}:{dfsp.port} ({error.strerror}). Does another sandbox run? "
                 "Choose other ports with --payer-port and --payee-port."
             ) from error

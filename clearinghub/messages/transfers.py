@@ -7,6 +7,8 @@ DFSP, names in lower case. `extensions` is the extensionList as parsed JSON, or 
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from clearinghub.messages.codec import Message
 
 
@@ -26,6 +28,9 @@ class PrepareMessage(Message, frozen=True, kw_only=True, tag="prepare"):
     headers: dict[str, str]
 
 
+FulfilAction: TypeAlias = Literal["commit", "reserve", "reject", "abort"]  # the last is PUT /transfers/{id}/error
+
+
 class FulfilMessage(Message, frozen=True, kw_only=True, tag="fulfil"):
     """PUT /transfers/{id} or its /error, on topic `fulfil`, keyed by FSPIOP-Destination, else by the source.
 
@@ -34,7 +39,7 @@ class FulfilMessage(Message, frozen=True, kw_only=True, tag="fulfil"):
     """
 
     id: str
-    action: str  # "commit", "reserve", "reject" or "abort"; the last is PUT /transfers/{id}/error
+    action: FulfilAction
     source: str
     destination: str | None = None
     fulfilment: str | None = None
@@ -80,4 +85,4 @@ class TimeoutMessage(Message, frozen=True, kw_only=True, tag="timeout"):
     id: str
 
 
-TransferMessage = PrepareMessage | FulfilMessage | GetMessage | CreditMessage | TimeoutMessage
+TransferMessage: TypeAlias = PrepareMessage | FulfilMessage | GetMessage | CreditMessage | TimeoutMessage

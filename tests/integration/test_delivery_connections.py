@@ -66,7 +66,7 @@ async def send(server: Server, transport: HttpTransport, body: bytes = b"{}") ->
     return await transport.send("PUT", server.url, {"x-a": "1"}, body)
 
 
-async def test_a_connection_carries_one_request_behind_the_other() -> None:
+async def test_a_connection_carries_one_request_after_the_other() -> None:
     async with serving() as (server, transport):
         assert [200] * 5 == [await send(server, transport) for _ in range(5)]
         assert (1, 5) == (server.connections, len(server.requests))
@@ -130,7 +130,7 @@ async def test_a_new_connection_that_is_closed_at_once_is_a_failure() -> None:
         assert 1 == server.connections
 
 
-async def test_what_nobody_asked_for_ends_the_connection() -> None:
+async def test_bytes_without_a_request_close_the_connection() -> None:
     async with serving() as (server, transport):
         await send(server, transport)
         server.writers[0].write(OK)

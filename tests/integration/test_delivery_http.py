@@ -79,7 +79,7 @@ async def serving(*dfsps: Dfsp, port: int = 0) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def raw_server(answer: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A socket that keeps each request as it came and answers the same bytes; gives its URL and the requests."""
+    """A socket that keeps each request unchanged and answers the same bytes; yields its URL and the requests."""
     requests: list[bytes] = []
     open_writers: list[asyncio.StreamWriter] = []
 
@@ -125,9 +125,9 @@ async def start() -> AsyncIterator[Start]:
 
 
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
 
 
 def parsed(request: bytes) -> tuple[str, dict[str, str], bytes]:

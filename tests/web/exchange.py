@@ -1,4 +1,4 @@
-"""Both surfaces over real HTTP with the ledger's agents behind them: what DFSPs hear of what they send."""
+"""Both APIs over real HTTP, with the ledger's own agents: the callbacks that DFSPs get."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OF_PAYEE = {"FSPIOP-Source": PAYEE, "FSPIOP-Destination": PAYER, "Content-Type":
 
 
 class Callback(NamedTuple):
-    """What a DFSP hears."""
+    """A callback to a DFSP, as it was sent."""
 
     receiver: str
     source: str
@@ -105,7 +105,7 @@ def state_callback(receiver: str, method: str = "PUT", **body: Any) -> Callback:
 
 @asynccontextmanager
 async def an_exchange(**settings: Any) -> AsyncIterator[Exchange]:
-    """An exchange whose DFSPs may each owe 1000 and have 1000 at the scheme's bank, and whose clock stands at first."""
+    """An exchange whose DFSPs may each owe 1000 and have 1000 at the scheme's bank, and whose clock does not run."""
     async with an_operator(**settings) as operator:
         await operator.currency()
         for number, name in enumerate((PAYER, PAYEE, STRANGER)):

@@ -19,8 +19,8 @@ from web.fspiop.routes import (
     PARTY_RESOURCES,
     add_agreement_routes,
     add_bulk_routes,
-    add_fspiop_routes,
     add_party_routes,
+    add_transfer_routes,
 )
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
@@ -57,7 +57,7 @@ def build_fspiop_app(
             make_error_middleware(),
         ],
     )
-    add_fspiop_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
+    add_transfer_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
     add_bulk_routes(app, BulkTransfersResource(settings, recorder, signatures))
     for resource in agreement_resources(settings, recorder, signatures):
         add_agreement_routes(app, resource)

@@ -12,8 +12,8 @@ from web.fspiop.quotes import AgreementResource
 from web.fspiop.transfers import TransfersResource
 
 
-def add_fspiop_routes(app: Application, transfers: TransfersResource) -> None:
-    """Serve /transfers."""
+def add_transfer_routes(app: Application, transfers: TransfersResource) -> None:
+    """Add the paths of /transfers to the application."""
     app.router.add_post("/transfers", transfers.post_transfer)
     # By default aiohttp serves HEAD by GET's handler, which would write a record.
     app.router.add_get("/transfers/{ID}", transfers.get_transfer, allow_head=False)
@@ -23,7 +23,7 @@ def add_fspiop_routes(app: Application, transfers: TransfersResource) -> None:
 
 
 def add_bulk_routes(app: Application, bulks: BulkTransfersResource) -> None:
-    """Serve /bulkTransfers."""
+    """Add the paths of /bulkTransfers to the application."""
     app.router.add_post("/bulkTransfers", bulks.post_bulk)
     app.router.add_get("/bulkTransfers/{ID}", bulks.get_bulk, allow_head=False)
     app.router.add_put("/bulkTransfers/{ID}", bulks.put_bulk)
@@ -31,7 +31,7 @@ def add_bulk_routes(app: Application, bulks: BulkTransfersResource) -> None:
 
 
 def add_agreement_routes(app: Application, resource: AgreementResource) -> None:
-    """Serve one of the resources by which DFSPs agree before a transfer, such as /quotes."""
+    """Add the paths of a resource by which DFSPs agree before a transfer, such as /quotes."""
     path = f"/{resource.description.resource}"
     if resource.description.request is not None:
         app.router.add_post(path, resource.post)
@@ -50,7 +50,7 @@ _PARTICIPANT_PATHS: Final = (f"/{{Type}}/{{ID:{_NOT_ERROR}[^/]+}}", _PARTY_PATHS
 
 
 def add_party_routes(app: Application, parties: PartiesResource, participants: PartiesResource) -> None:
-    """Serve /parties and /participants."""
+    """Add the paths of /parties and /participants to the application."""
     add = app.router.add_route
     for path in _PARTY_PATHS:
         add("PUT", f"/parties{path}/error", parties.put_error)

@@ -31,7 +31,7 @@ class NoSignatures:
     """Require no signature; one that is there is forwarded unread, for the receiver to check."""
 
     async def check(self, request: Request, headers: Mapping[str, str]) -> None:
-        """Accept every request."""
+        """Return at once: every request is accepted."""
 
 
 class JwsCheck:
@@ -42,7 +42,7 @@ class JwsCheck:
         self._hub_name = hub_name
 
     async def check(self, request: Request, headers: Mapping[str, str]) -> None:
-        """See `SignatureCheck.check`."""
+        """Check the signature; see `SignatureCheck.check`."""
         if request.method not in _ALWAYS_SIGNED and HEADER not in headers:
             return
         if headers["fspiop-source"] == self._hub_name:

@@ -16,7 +16,7 @@ from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.messages import encode
 from clearinghub.messages.headers import forwarded_headers
-from clearinghub.messages.transfers import FulfilMessage, GetMessage, PrepareMessage
+from clearinghub.messages.transfers import FulfilAction, FulfilMessage, GetMessage, PrepareMessage
 from clearinghub.ports import Recorder
 from web.fspiop.headers import HeaderRules, trace_of
 from web.fspiop.schemas import (
@@ -32,8 +32,7 @@ from web.http.errors import ApiError
 from web.http.json_body import read_json_body
 
 # By transferState. Any other state is an attempt to commit, which the ledger accepts or not by its fulfilment.
-_ACTIONS: Final[Mapping[str, str]] = {"ABORTED": "reject", "RESERVED": "reserve"}
-_COMMIT: Final = "commit"
+_ACTIONS: Final[Mapping[str, FulfilAction]] = {"ABORTED": "reject", "RESERVED": "reserve"}
 _IN_THE_FUTURE: Final = Rejection(
     ErrorCode.VALIDATION_ERROR, "completedTimestamp fails because future timestamp was provided"
 )
@@ -44,7 +43,7 @@ _TOO_OLD: Final = Rejection(
 
 
 class TransfersResource:
-    """The handlers of /transfers."""
+    """Handles the requests of /transfers: one method for each path and HTTP method."""
 
     def __init__(
         self, settings: Settings, recorder: Recorder, now_ms: Callable[[], int], signatures: SignatureCheck
@@ -90,7 +89,7 @@ class TransfersResource:
             self._check_completed(date_time_ms(completed))
         message = FulfilMessage(
             id=transfer_id,
-            action=_ACTIONS.get(transfer["transferState"], _COMMIT),
+            action=_ACTIONS.get(transfer["transferState"], "commit"),
             source=headers["fspiop-source"],
             destination=headers.get("fspiop-destination") or None,
             fulfilment=transfer.get("fulfilment"),

@@ -142,7 +142,7 @@ class Bulk(Row, frozen=True, array_like=True):
 
     @property
     def state(self) -> BulkState:
-        """The current state."""
+        """The last state of the history."""
         return self.history[-1][0]
 
     @property

@@ -150,7 +150,7 @@ class Transfer(Row, frozen=True, array_like=True):
 
     @property
     def state(self) -> State:
-        """The current state."""
+        """The last state of the history."""
         return self.history[-1][0]
 
     @property

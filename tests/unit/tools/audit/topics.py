@@ -21,7 +21,7 @@ from clearinghub.messages.bulk import (
     encode_body,
 )
 from clearinghub.messages.commands import CommandMessage, RecordFundsIn, ReserveFundsOut, encode_command
-from clearinghub.messages.transfers import CreditMessage, FulfilMessage, PrepareMessage
+from clearinghub.messages.transfers import CreditMessage, FulfilAction, FulfilMessage, PrepareMessage
 from clearinghub.tools.audit.books import Books, Closing
 from clearinghub.tools.audit.records import Entry
 from clearinghub.tools.audit.transfers import Kept
@@ -67,7 +67,7 @@ class Topics:
         )
         return self.write("prepare", PARTITIONS[payer], encode(message, b"{}"))
 
-    def fulfil(self, transfer_id: str = "t-1", source: str = PAYEE, action: str = "commit") -> None:
+    def fulfil(self, transfer_id: str = "t-1", source: str = PAYEE, action: FulfilAction = "commit") -> None:
         message = FulfilMessage(id=transfer_id, action=action, source=source, hash="h", headers={})
         self.write("fulfil", PAYER_PARTITION, encode(message, b"{}"))
 
