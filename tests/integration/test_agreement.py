@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.agreement import ENDPOINT_TYPES, OTP
-from sandbox.dfsp import SimulatedDfsp
-from sandbox.heard import Heard
+from sandbox.dfsp.agreements import ENDPOINT_TYPES, OTP
+from sandbox.dfsp.messages import ReceivedMessage
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
+from sandbox.dfsp.wire import Terms, new_transfer_id
 from sandbox.scheme import Scheme
-from sandbox.wire import Terms, new_transfer_id
 from tests.integration.hub_under_test import CURRENCY, free_port, running_hub, scheme_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -42,9 +42,9 @@ class Scene:
         await self.scheme.ensure_dfsp(name, 1_000 * UNIT, endpoints)
         return name
 
-    async def quoted(self, payee: str, timeout_s: float = 20.0) -> Heard:
+    async def quoted(self, payee: str, timeout_s: float = 20.0) -> ReceivedMessage:
         """What the payer hears of a quote."""
-        quote_id, taken = await self.payer.agreements.ask_quote(payee, UNIT, CURRENCY)
+        quote_id, taken = await self.payer.agreements.post_quote(payee, UNIT, CURRENCY)
         assert 202 == taken.status, taken.text
         return await self.payer.agreements.wait_for(quote_id, timeout_s=timeout_s)
 
@@ -67,8 +67,8 @@ async def scene(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Asyn
         yield one
 
 
-def is_from_hub(heard: Heard) -> bool:
-    return heard.headers["fspiop-source"] == "Hub"
+def is_from_hub(message: ReceivedMessage) -> bool:
+    return message.headers["fspiop-source"] == "Hub"
 
 
 async def test_what_is_agreed_on_can_be_paid(scene: Scene) -> None:
@@ -83,7 +83,7 @@ async def test_what_is_agreed_on_can_be_paid(scene: Scene) -> None:
         answer.headers["fspiop-destination"],
     )
     assert "accept" not in answer.headers
-    [asked] = payee.agreements.heard(quote_id)
+    [asked] = payee.agreements.received(quote_id)
     assert ("POST", "/quotes", "payer1") == (asked.method, asked.path, asked.headers["fspiop-source"])
     assert "application/vnd.interoperability.quotes+json;version=1" == asked.headers["accept"]
 
@@ -127,7 +127,7 @@ async def test_bulk_quotes_and_what_the_payee_begins(scene: Scene) -> None:
     await payee.send("GET", f"/authorizations/{request_id}?{query}", request_id, "payer1")
     entered = await payee.wait_for(request_id, lambda one: one.resource == "authorizations")
     assert OTP == entered.content["authenticationInfo"]["authenticationValue"]
-    asked = next(one for one in payer.heard(request_id) if one.resource == "authorizations")
+    asked = next(one for one in payer.received(request_id) if one.resource == "authorizations")
     assert f"/authorizations/{request_id}?{query}" == asked.headers["fspiop-uri"]
     assert {"authenticationType": "OTP", "retriesLeft": "2", "amount": "1", "currency": CURRENCY} == asked.query
 
@@ -173,7 +173,7 @@ async def test_stored_quotes_are_answered_by_the_hub(kafka_bootstrap: str, topic
         answer = await scene.quoted("payee1")
         quote_id, expired_at = answer.transfer_id, time.monotonic() + 14
         scene.payee.outage_status = 503
-        asked = scene.payee.agreements.heard(quote_id)[0].content
+        asked = scene.payee.agreements.received(quote_id)[0].content
         await payer.send("POST", "/quotes", quote_id, "payee1", asked)
         again = await payer.wait_for(quote_id, lambda one: one is not answer)
         assert ("payee1", answer.body) == (again.headers["fspiop-source"], again.body)
@@ -183,9 +183,9 @@ async def test_stored_quotes_are_answered_by_the_hub(kafka_bootstrap: str, topic
         while time.monotonic() < expired_at + 10:
             await asyncio.sleep(1)
             await payer.send("GET", f"/quotes/{quote_id}", quote_id, "payee1")
-            if any(one.error_code == "3205" for one in payer.heard(quote_id)):
+            if any(one.error_code == "3205" for one in payer.received(quote_id)):
                 break
-        assert "3205" == payer.heard(quote_id)[-1].error_code
+        assert "3205" == payer.received(quote_id)[-1].error_code
 
 
 async def test_a_dead_and_a_hanging_dfsp_delay_nobody_else(scene: Scene) -> None:
@@ -224,8 +224,8 @@ async def _latencies_ms(scene: Scene, others: tuple[str, ...]) -> list[float]:
     while len(found) < MEASURED:
         for name in others:
             for _ in range(DISTURBING_PER_MEASURED):
-                await scene.third.agreements.ask_quote(name, UNIT, CURRENCY)
-        quote_id, taken = await scene.payer.agreements.ask_quote("payee1", UNIT, CURRENCY)
+                await scene.third.agreements.post_quote(name, UNIT, CURRENCY)
+        quote_id, taken = await scene.payer.agreements.post_quote("payee1", UNIT, CURRENCY)
         if taken.status == HTTPStatus.SERVICE_UNAVAILABLE:
             await asyncio.sleep(1)
             continue

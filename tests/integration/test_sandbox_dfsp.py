@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 from aiohttp import ClientSession
 
-from sandbox.behaviour import Behaviour
-from sandbox.callback import CallbackKind, Direction, Hop
-from sandbox.curl_line import curl_line
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.messages import CallbackKind, Direction, Hop
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
+from sandbox.screen import curl_command
 from tests.integration.fake_hub import FakeHub
 from tests.integration.fake_hub_admin import Dfsp
 
@@ -194,9 +194,9 @@ async def test_callback_that_is_no_object_is_refused(pair: Pair, body: bytes) ->
 
 
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="needs bash and curl")
-async def test_printed_curl_line_sends_a_transfer_each_time(pair: Pair) -> None:
+async def test_printed_curl_command_sends_a_transfer_each_time(pair: Pair) -> None:
     terms = pair.payee.quote("payerbank", TEN, "USD", "00000000-0000-4000-8000-000000000000")
-    line = curl_line(pair.hub.url, "payerbank", "payeewallet", TEN, "USD", terms)
+    line = curl_command(pair.hub.url, "payerbank", "payeewallet", TEN, "USD", terms)
     assert "\n" not in line
 
     for _ in range(2):
