@@ -1,4 +1,4 @@
-"""What the sender of a poison record is told: error 2001, for the record itself is on the dead letter (design 4)."""
+"""How the sender of a poison record is notified: with error 2001; the record itself is dead-lettered (design 4)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from agents.bulk.notify import BulkNotifier
 from agents.context import LedgerContext
 from agents.notify import TransferNotifier
 from agents.parties.notify import notify_of_failure
+from agents.posting import emit_reply
 from agents.quotes.notify import AgreementNotifier
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import VERSION, MalformedMessageError, ReplyMessage, decode, decode_fields, encode
+from clearinghub.messages import MalformedMessageError, decode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage
+from clearinghub.messages.commands import CommandMessage
 from clearinghub.messages.parties import (
     OracleAnswerMessage,
     PartyBatchMessage,
@@ -40,7 +42,7 @@ def make_on_poison_record(context: LedgerContext) -> Handler:
         try:
             message, _body = decode(record.value)
         except MalformedMessageError:
-            _notify_untyped(record, view)
+            log.exception("record-dead-lettered", topic=record.topic)  # and nobody knows who sent it
             return
         turn = Turn(record, view, context, message.trace, record.timestamp_ms)
         log.error("record-dead-lettered", kind=type(message).__name__, trace=message.trace)
@@ -59,28 +61,9 @@ def make_on_poison_record(context: LedgerContext) -> Handler:
                 | OracleAnswerMessage()
             ):
                 notify_of_failure(turn, message, ErrorInformation.of(_FAILED))
-            case PartyImportMessage():
-                _reply(view, message.correlation_id, message.reply_to)
+            case CommandMessage() | PartyImportMessage():
+                emit_reply(view, message, _FAILED)
             case _:
                 pass  # written by the ledger itself: no sender waits for anything
 
     return on_poison_record
-
-
-def _notify_untyped(record: Record, view: View) -> None:
-    fields, _body = decode_fields(record.value)
-    log.error("record-dead-lettered", kind=fields["kind"], trace=fields.get("trace"))
-    if fields["kind"] == "command":
-        _reply(view, fields["correlation_id"], fields["reply_to"])
-
-
-def _reply(view: View, correlation_id: str, reply_to: str) -> None:
-    reply: ReplyMessage = {
-        "v": VERSION,
-        "kind": "reply",
-        "correlation_id": correlation_id,
-        "reply_to": reply_to,
-        "result": None,
-        "error": {"code": _FAILED.code, "description": _FAILED.description, "status": _FAILED.status},
-    }
-    view.emit("reply", reply_to, encode(reply))

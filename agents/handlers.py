@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from agents.bulk.fulfil import on_bulk_fulfil, on_bulk_get, on_bulk_timeout
 from agents.bulk.prepare import on_bulk_prepare
+from agents.commands import on_command
 from agents.context import LedgerContext
-from agents.participants.command import on_command
 from agents.parties.batch import on_batch, on_part, on_part_done
 from agents.parties.party import on_oracle_answer, on_party
 from agents.parties.party_import import on_import
@@ -28,6 +28,7 @@ from clearinghub.engine.config import Input
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.messages import Message, decode, decode_fields
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage, BulkTimeoutMessage
+from clearinghub.messages.commands import CommandMessage
 from clearinghub.messages.parties import (
     OracleAnswerMessage,
     PartyBatchMessage,
@@ -74,7 +75,7 @@ INPUT_TOPICS: Final = (
     InputTopic("settlement", make_on_settlement),
     InputTopic("fulfil", {FulfilMessage: on_fulfil}),
     InputTopic("timeout", {TimeoutMessage: on_timeout}),
-    InputTopic("command", lambda _context: on_command),
+    InputTopic("command", {CommandMessage: on_command}),
     InputTopic("lookup", {GetMessage: on_get, FulfilMessage: on_fulfil}),
     InputTopic(
         "bulk-fulfil",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+import msgspec
 import orjson
+from msgspec.structs import replace
 
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, Rejection
@@ -12,7 +14,8 @@ from clearinghub.domain.participants.position import Position
 from clearinghub.domain.time import timestamp_text
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.record import View
-from clearinghub.messages import VERSION, ReplyMessage, encode
+from clearinghub.messages import VERSION, encode
+from clearinghub.messages.commands import ReplyError, ReplyMessage, encode_result
 from tables.counters import next_sequence
 from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
@@ -66,31 +69,40 @@ def move_account(view: View, key: str, change: int, transfer_id: str, entry_type
 
 def release_payer(turn: Turn, transfer: Transfer) -> None:
     """Release what an aborted or expired transfer had reserved on the payer's position."""
-    assert State.RESERVED in (state for state, _at_ms in transfer.history), f"{transfer.transfer_id} reserved nothing"
+    assert transfer.was_reserved, f"{transfer.transfer_id} reserved nothing"
     assert transfer.state in _RELEASED, f"{transfer.transfer_id} is {transfer.state}"
     key = position_key(transfer.payer, transfer.currency, "POSITION")
     move_account(turn.view, key, -transfer.amount, transfer.transfer_id, PRINCIPLE_VALUE, turn.now_ms)
 
 
-def emit_reply(view: View, correlation_id: str, reply_to: str, answer: Any) -> None:
-    """Answer a command, in the transaction of what it did; a Rejection is an answer too.
+class Waiting(Protocol):
+    """What names the process that waits for a reply: the message itself, or what was stored of it."""
 
-    What was done stays done where the answer is larger than a record may be: then an error of its own says so.
+    @property
+    def correlation_id(self) -> str:
+        """Tells the process which of its requests the reply is for."""
+
+    @property
+    def reply_to(self) -> str:
+        """The name of the process."""
+
+
+def emit_reply(view: View, waiting: Waiting, answer: msgspec.Struct | Rejection) -> None:
+    """Reply to a command, in the transaction of what the command did.
+
+    A result that is larger than a record may be is replaced by an error, which says that the command took effect.
     """
-    refused = isinstance(answer, Rejection)
-    reply: ReplyMessage = {
-        "v": VERSION,
-        "kind": "reply",
-        "correlation_id": correlation_id,
-        "reply_to": reply_to,
-        "result": None if refused else answer,
-        "error": {"code": answer.code, "description": answer.description, "status": answer.status} if refused else None,
-    }
+    reply = ReplyMessage(correlation_id=waiting.correlation_id, reply_to=waiting.reply_to)
+    if isinstance(answer, Rejection):
+        error = ReplyError(answer.code, answer.description, answer.status)
+        reply = msgspec.structs.replace(reply, error=error)
+    else:
+        reply = msgspec.structs.replace(reply, result=encode_result(answer))
     value = encode(reply)
     if len(value) > ANSWER_BYTES_MAX:
-        emit_reply(view, correlation_id, reply_to, _TOO_LARGE)
+        emit_reply(view, waiting, _TOO_LARGE)
         return
-    view.emit("reply", reply_to, value)
+    view.emit("reply", waiting.reply_to, value)
 
 
 def store_transfer(view: View, transfer: Transfer) -> None:
@@ -98,7 +110,7 @@ def store_transfer(view: View, transfer: Transfer) -> None:
     if transfer.state.is_final:
         stored = view.get(TRANSFERS, transfer.transfer_id)
         assert stored is None or not stored.state.is_final, f"{transfer.transfer_id} is final already"
-        transfer = transfer._replace(sequence=next_sequence(view))
+        transfer = replace(transfer, sequence=next_sequence(view))
         view.emit_to_partition("transfers", view.partition, transfer.transfer_id, orjson.dumps(_final_record(transfer)))
     view.put(TRANSFERS, transfer.transfer_id, transfer)
 
@@ -113,7 +125,7 @@ def _final_record(transfer: Transfer) -> dict[str, Any]:
         "payee": transfer.payee,
         "amount": transfer.amount,
         "currency": transfer.currency,
-        "state": transfer.state.label,
+        "state": transfer.state.value,
         "window": transfer.window,
         "interchangeFee": transfer.interchange_fee,
         "errorCode": None if transfer.error is None else transfer.error.code,

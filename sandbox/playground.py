@@ -45,7 +45,7 @@ POSITIONS_DELAY_S: Final = 0.3
 KEYS_INTERVAL_MS: Final = 1_000
 
 
-class PortTakenError(Exception):
+class PortInUseError(Exception):
     """A DFSP cannot listen on its port."""
 
 
@@ -88,7 +88,7 @@ class Playground:
         Raises:
             HubDownError: the hub did not become healthy in time.
             SchemeError, AdminError: the hub refused to set the scheme up.
-            PortTakenError: a DFSP cannot listen on its port.
+            PortInUseError: a DFSP cannot listen on its port.
         """
         with self._console.status("waiting for the hub") as status:
             await self._urls.wait_until_healthy(self._wait_s, lambda what: status.update(f"waiting for {what}"))
@@ -106,7 +106,7 @@ class Playground:
         try:
             await dfsp.start()
         except OSError as error:
-            raise PortTakenError(
+            raise PortInUseError(
                 f"{dfsp.name} cannot listen on {dfsp.host}:{dfsp.port} ({error.strerror}). Does another sandbox run? "
                 "Choose other ports with --payer-port and --payee-port."
             ) from error

@@ -136,7 +136,8 @@ class Scheme:
         """POST each body that is `missing`, and wait until none is.
 
         While the hub is not ready the same body is sent again; the hub recognises a repeated command by its id. The
-        first may have taken effect although its answer was lost, so a refusal counts only if the body is still missing.
+        first may have been carried out although its answer was lost, so a refusal counts only if the body is still
+        missing.
         """
         step = _Step(self.admin, missing, path)
         try:

@@ -6,10 +6,12 @@ partition, and only the partition of the hub's name has any of these rows.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+import msgspec
 import orjson
 
+from clearinghub.domain.row import Row
 from clearinghub.domain.settlement.creation import ContentNets
 from clearinghub.domain.settlement.fields import (
     content_fields,
@@ -20,11 +22,28 @@ from clearinghub.domain.settlement.fields import (
     window_of,
 )
 from clearinghub.domain.settlement.netting import NettingGroup
+from clearinghub.domain.settlement.progress import AccountResult
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.engine.record import TableSpec
+from tables.rows import row_table
 
 TABLE: Final = "settlement"
+
+
+class WaitingCommand(msgspec.Struct, frozen=True, array_like=True):
+    """A command whose reply waits for accounts to move: who waits, for which accounts, and the results so far."""
+
+    correlation_id: str
+    reply_to: str
+    accounts: tuple[int, ...]
+    results: tuple[AccountResult, ...]
+
+
+class WaitingCommands(Row, frozen=True, array_like=True):
+    """The commands of one settlement whose replies wait."""
+
+    commands: tuple[WaitingCommand, ...] = ()
 
 
 def window_key(window_id: int) -> str:
@@ -61,5 +80,5 @@ CONTENTS: Final[TableSpec[ContentNets]] = TableSpec(
 SETTLEMENTS: Final[TableSpec[Settlement]] = TableSpec(
     TABLE, lambda row: orjson.dumps(settlement_fields(row)), lambda data: settlement_of(orjson.loads(data))
 )
-WAITING: Final[TableSpec[list[dict[str, Any]]]] = TableSpec(TABLE, orjson.dumps, orjson.loads)
+WAITING: Final = row_table(TABLE, WaitingCommands)
 NETTING_GROUPS: Final[TableSpec[list[list[str]]]] = TableSpec(TABLE, orjson.dumps, orjson.loads)

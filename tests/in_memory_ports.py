@@ -19,7 +19,8 @@ from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
 from clearinghub.engine.record import TableSpec
 from clearinghub.kafka.commands import KafkaCommandClient
-from clearinghub.kafka.ports import CommandTimeoutError
+from clearinghub.messages.commands import Command, Result, name_of
+from clearinghub.ports import CommandTimeoutError
 from tables.positions import POSITIONS
 from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key
 from tests.fakes import Emitted, FakeHealth, Row
@@ -33,14 +34,14 @@ class InMemoryPorts:
     """CommandClient, LedgerReader, SettlementReader and PacketReader of the admin surface.
 
     Commands go the production client's way, over topics `command` and `reply`. `sent` has the name and the participant
-    of each that was carried out, `arguments` the last arguments of each name, carried out or not. `fails_with` is
+    of each that was carried out, `commands` the last command of each name, carried out or not. `fails_with` is
     raised by everything, what is in `failing` by the command of that name; the command `loses_answer_to` is carried out
     and its answer lost; the command `stalls_at` never ends.
     """
 
     def __init__(self, hub: InMemoryHub) -> None:
         self.sent: list[tuple[str, str]] = []
-        self.arguments: dict[str, dict[str, Any]] = {}
+        self.commands: dict[str, Command] = {}
         self.fails_with: Exception | None = None
         self.failing: dict[str, Exception] = {}
         self.loses_answer_to: str | None = None
@@ -59,16 +60,17 @@ class InMemoryPorts:
         self.failing[name] = error
         return self.failing
 
-    async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
+    async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
+        name = name_of(command)
         if self.fails_with is not None:
             raise self.fails_with
-        self.arguments[name] = args
+        self.commands[name] = command
         if name == self.stalls_at:
             await asyncio.Event().wait()
         if name in self.failing:
             raise self.failing[name]
         self.sent.append((name, participant))
-        result = await self._client.execute(name, participant, args)
+        result = await self._client.execute(participant, command, result_type)
         if name == self.loses_answer_to:
             raise CommandTimeoutError(name)
         return result

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from agents.posting import emit_reply
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.parties.party import PARTY_TYPES, PartyEntry, PartyId, identifier_rejection, register
-from clearinghub.messages import VERSION, ReplyMessage, encode
-from clearinghub.messages.parties import PartyImportMessage
+from clearinghub.messages.parties import PartyImportMessage, PartyImportResult
 from tables.parties import entries_of, put_entries
 
 _UNKNOWN_FSP: Final = Rejection(ErrorCode.ID_NOT_FOUND, "FSP not found")
@@ -18,23 +18,15 @@ _ELSEWHERE: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "The party belong
 
 def on_import(turn: Turn, message: PartyImportMessage, _body: bytes) -> None:
     """Register the parties and reply with how many were added; a party that is registered already is left unchanged."""
-    refused: list[list[Any]] = []
+    refused: list[tuple[int, str]] = []
     added = 0
     for number, item in enumerate(message.items):
         outcome = _register(turn, item.party, PartyEntry(item.fsp, item.party.sub_id, item.currency))
         if isinstance(outcome, Rejection):
-            refused.append([number, outcome.description])
+            refused.append((number, outcome.description))
         else:
             added += outcome
-    reply: ReplyMessage = {
-        "v": VERSION,
-        "kind": "reply",
-        "correlation_id": message.correlation_id,
-        "reply_to": message.reply_to,
-        "result": {"added": added, "refused": refused},
-        "error": None,
-    }
-    turn.view.emit("reply", message.reply_to, encode(reply))
+    emit_reply(turn.view, message, PartyImportResult(added, tuple(refused)))
 
 
 def _register(turn: Turn, party: PartyId, entry: PartyEntry) -> bool | Rejection:

@@ -6,17 +6,19 @@ An operator's request is answered when every account that it moves was moved: wh
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
+import msgspec
 import orjson
 import structlog
 
 from agents.posting import emit_reply, move_account
 from agents.settlement.windows import find_window, store_window, stored_nets
+from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.settlement.creation import choose_contents, create, find_settlement_model
 from clearinghub.domain.settlement.fields import settlement_fields, window_fields
-from clearinghub.domain.settlement.progress import Asked, Progress, Touched, abort, advance, moved
+from clearinghub.domain.settlement.progress import AccountResult, Progress, abort, advance, moved
 from clearinghub.domain.settlement.scheme import HUB_MULTILATERAL_SETTLEMENT
 from clearinghub.domain.settlement.settlement import (
     ABORTED,
@@ -24,7 +26,6 @@ from clearinghub.domain.settlement.settlement import (
     SETTLED,
     Line,
     Settlement,
-    SettlementState,
     entry_type_of,
     transfer_id_of,
 )
@@ -32,11 +33,18 @@ from clearinghub.domain.settlement.window import WindowState, change_contents
 from clearinghub.domain.time import timestamp_text
 from clearinghub.engine.record import View
 from clearinghub.messages import VERSION, encode
+from clearinghub.messages.commands import (
+    AbortSettlement,
+    AdvanceSettlement,
+    CommandMessage,
+    CreateSettlement,
+    SettlementResult,
+)
 from clearinghub.messages.settlement import MoveMessage
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS
 from tables.positions import position_key
-from tables.settlements import SETTLEMENTS, WAITING, settlement_key, waiting_key
+from tables.settlements import SETTLEMENTS, WAITING, WaitingCommand, WaitingCommands, settlement_key, waiting_key
 
 log = structlog.get_logger(__name__)
 
@@ -52,30 +60,31 @@ _CONTENT_STATES: Final = {
     ABORTED: WindowState.ABORTED,
 }
 
-Answer = dict[str, Any] | Rejection
+Answer: TypeAlias = msgspec.Struct | Rejection
 
 
-def create_settlement(view: View, hub_name: str, args: dict[str, Any], now_ms: int) -> Answer:
-    """A settlement of windows by a model; `args`: model, reason, windows."""
-    hub = view.get(PARTICIPANTS, hub_name)
-    model = find_settlement_model(hub, args["model"])
+def create_settlement(turn: Turn, _message: CommandMessage, command: CreateSettlement) -> Answer:
+    """Create a settlement of closed windows by a model."""
+    view = turn.view
+    hub = view.get(PARTICIPANTS, turn.hub_name)
+    model = find_settlement_model(hub, command.model)
     if isinstance(model, Rejection):
         return model
     assert hub is not None
-    window_ids = list(dict.fromkeys(args["windows"]))
+    window_ids = list(dict.fromkeys(command.windows))
     windows = {number: window for number in window_ids if (window := find_window(view, number)) is not None}
     chosen = choose_contents(hub, model, window_ids, windows, partial(stored_nets, view))
     if isinstance(chosen, Rejection):
         return chosen
     contents = {(number, netting_group): stored_nets(view, number, netting_group) for number, netting_group in chosen}
     settlement_id = latest_settlement(view) + 1
-    settlement = create(settlement_id, model, args["reason"], contents, now_ms)
+    settlement = create(settlement_id, model, command.reason, contents, turn.now_ms)
     if isinstance(settlement, Rejection):
         return settlement
     view.put(COUNTERS, LATEST, settlement_id)
     _store(view, settlement)
-    _move_contents(view, settlement, now_ms)
-    return document(view, settlement)
+    _move_contents(view, settlement, turn.now_ms)
+    return settlement_result(view, settlement)
 
 
 def latest_settlement(view: View) -> int:
@@ -83,24 +92,23 @@ def latest_settlement(view: View) -> int:
     return view.get(COUNTERS, LATEST) or 0
 
 
-def put_settlement(view: View, args: dict[str, Any], waiting: dict[str, str], now_ms: int) -> Answer | None:
-    """Move accounts on; None where the answer follows when they were moved. `args`: settlement, accounts."""
-    settlement = view.get(SETTLEMENTS, settlement_key(args["settlement"]))
+def advance_settlement(turn: Turn, message: CommandMessage, command: AdvanceSettlement) -> Answer | None:
+    """Move accounts of a settlement to their next state; None if the reply follows when they have moved."""
+    settlement = turn.view.get(SETTLEMENTS, settlement_key(command.settlement))
     if settlement is None:
         return _NOT_FOUND
-    asked = [Asked(**{**one, "state": SettlementState(one["state"])}) for one in args["accounts"]]
-    return _carry_out(view, settlement, advance(settlement, asked, now_ms), waiting, now_ms)
+    return _carry_out(turn, message, settlement, advance(settlement, command.accounts, turn.now_ms))
 
 
-def abort_settlement(view: View, args: dict[str, Any], waiting: dict[str, str], now_ms: int) -> Answer | None:
-    """Give it up; None likewise. `args`: settlement, reason, external_reference."""
-    settlement = view.get(SETTLEMENTS, settlement_key(args["settlement"]))
+def abort_settlement(turn: Turn, message: CommandMessage, command: AbortSettlement) -> Answer | None:
+    """Abort a settlement; None if the reply follows when its accounts have moved back."""
+    settlement = turn.view.get(SETTLEMENTS, settlement_key(command.settlement))
     if settlement is None:
         return _NOT_FOUND
-    progress = abort(settlement, args["reason"], args["external_reference"], now_ms)
+    progress = abort(settlement, command.reason, command.external_reference, turn.now_ms)
     if isinstance(progress, Rejection):
         return progress
-    return _carry_out(view, settlement, progress, waiting, now_ms)
+    return _carry_out(turn, message, settlement, progress)
 
 
 def take_moved(view: View, hub_name: str, line: dict[str, Any], now_ms: int) -> None:
@@ -118,75 +126,65 @@ def take_moved(view: View, hub_name: str, line: dict[str, Any], now_ms: int) -> 
     _answer_waiting(view, after)
 
 
-def document(view: View, settlement: Settlement, touched: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """A settlement with its windows, as the answer to an operator; `touched` are the accounts of a request."""
+def settlement_result(view: View, settlement: Settlement, accounts: tuple[AccountResult, ...] = ()) -> SettlementResult:
+    """Return what an operator is told of a settlement; `accounts` are the results of the operator's request."""
     windows = [window for number in settlement.window_ids if (window := find_window(view, number)) is not None]
-    return {
-        "settlement": settlement_fields(settlement),
-        "windows": [window_fields(window) for window in windows],
-        "touched": touched,
-    }
+    return SettlementResult(
+        msgspec.Raw(orjson.dumps(settlement_fields(settlement))),
+        tuple(msgspec.Raw(orjson.dumps(window_fields(window))) for window in windows),
+        accounts,
+    )
 
 
-def _carry_out(
-    view: View, before: Settlement, progress: Progress, waiting: dict[str, str], now_ms: int
-) -> Answer | None:
-    settlement = progress.settlement
-    held = view.get(WAITING, waiting_key(settlement.settlement_id)) or []
-    if len(held) >= WAITING_MAX:
+def _carry_out(turn: Turn, message: CommandMessage, before: Settlement, progress: Progress) -> Answer | None:
+    """Store and request what was decided; None if the reply waits for accounts to move."""
+    view, settlement = turn.view, progress.settlement
+    key = waiting_key(settlement.settlement_id)
+    waiting = view.get(WAITING, key) or WaitingCommands()
+    if len(waiting.commands) >= WAITING_MAX:
         return _BUSY
-    touched = [_touched_fields(one) for one in progress.touched]
-    accounts = _moving_accounts(settlement, touched)
-    waits = [*held, {**waiting, "accounts": accounts, "touched": touched}]
-    if accounts and len(WAITING.encode(waits)) > WAITING_BYTES_MAX:
+    moving = _moving_accounts(settlement, progress.results)
+    waits = WaitingCommand(message.correlation_id, message.reply_to, moving, progress.results)
+    longer = WaitingCommands((*waiting.commands, waits))
+    if moving and len(WAITING.encode(longer)) > WAITING_BYTES_MAX:
         return _BUSY
     if settlement is not before:
         _store(view, settlement)
     if settlement.state is not before.state:
-        _move_contents(view, settlement, now_ms)
+        _move_contents(view, settlement, turn.now_ms)
     for one in progress.moves:
         _ask_for(view, settlement, one.line, one.number, [[m.transfer_id, m.change, m.entry_type] for m in one.moves])
-    if not accounts:
-        return document(view, settlement, touched)
-    view.put(WAITING, waiting_key(settlement.settlement_id), waits)
+    if not moving:
+        return settlement_result(view, settlement, progress.results)
+    view.put(WAITING, key, longer)
     return None
 
 
-def _moving_accounts(settlement: Settlement, touched: list[dict[str, Any]]) -> list[int]:
-    """Those that an answer has to wait for: the touched ones, or all of an aborted settlement."""
-    asked = {one["account_id"] for one in touched}
-    return [
+def _moving_accounts(settlement: Settlement, results: tuple[AccountResult, ...]) -> tuple[int, ...]:
+    """Return the accounts that a reply has to wait for: the requested ones, or all of an aborted settlement."""
+    requested = {one.account_id for one in results}
+    return tuple(
         line.account_id
         for line in settlement.lines
-        if line.moves_done < line.moves_asked and (line.account_id in asked or settlement.state is ABORTED)
-    ]
+        if line.moves_done < line.moves_asked and (line.account_id in requested or settlement.state is ABORTED)
+    )
 
 
 def _answer_waiting(view: View, settlement: Settlement) -> None:
+    """Reply to those commands whose accounts have all moved."""
     key = waiting_key(settlement.settlement_id)
-    held = view.get(WAITING, key) or []
+    waiting = view.get(WAITING, key)
+    if waiting is None:
+        return
     moving = {line.account_id for line in settlement.lines if line.moves_done < line.moves_asked}
-    rest = []
-    for one in held:
-        if moving.intersection(one["accounts"]):
-            rest.append(one)
-        else:
-            answer = document(view, settlement, one["touched"])
-            emit_reply(view, one["correlation_id"], one["reply_to"], answer)
+    rest = tuple(one for one in waiting.commands if moving.intersection(one.accounts))
+    for one in waiting.commands:
+        if one not in rest:
+            emit_reply(view, one, settlement_result(view, settlement, one.results))
     if rest:
-        view.put(WAITING, key, rest)
-    elif held:
+        view.put(WAITING, key, WaitingCommands(rest))
+    else:
         view.delete(WAITING, key)
-
-
-def _touched_fields(touched: Touched) -> dict[str, Any]:
-    """What the answer needs: of a line that was taken, the settlement has the rest."""
-    asked, rejection = touched.asked, touched.rejection
-    whose: dict[str, Any] = {"participant_id": asked.participant_id, "account_id": asked.account_id}
-    if rejection is None:
-        return {**whose, "error": None}
-    error = [rejection.code, rejection.description]
-    return {**whose, "state": asked.state.value, "reason": asked.reason, "error": error}
 
 
 def _ask_for(view: View, settlement: Settlement, line: Line, number: int, moves: list[list[Any]]) -> None:

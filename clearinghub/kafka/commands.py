@@ -1,4 +1,4 @@
-"""Commands to the ledger and their answers: topic `command` there, topic `reply` back (design 8)."""
+"""Commands to the ledger and the replies to them: topic `command` there, topic `reply` back (design 8)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
-from clearinghub.messages import VERSION, CommandMessage, MalformedMessageError, decode_fields, encode
+from clearinghub.messages import MalformedMessageError, decode, encode
+from clearinghub.messages.commands import Command, CommandMessage, ReplyMessage, Result, encode_command, read_result
 from clearinghub.messages.parties import PartyImportMessage
 from clearinghub.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
 
@@ -23,19 +24,19 @@ READ_AGAIN_S: Final = 1.0
 
 
 class KafkaCommandClient:
-    """Sends commands under this process's own name and reads the answers to it."""
+    """Sends commands under a name that no other process has, and reads the replies to that name."""
 
     def __init__(self, settings: Settings, recorder: Recorder) -> None:
         self._settings = settings
         self._recorder = recorder
         self._name = f"ingress-{uuid.uuid4()}"
         self._place = TopicPartition(settings.topic("reply"), 0)
-        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._waiting: dict[str, asyncio.Future[ReplyMessage]] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen for answers from now on."""
+        """Begin to read replies."""
         consumer = self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             isolation_level="read_committed",
@@ -50,7 +51,7 @@ class KafkaCommandClient:
         self._task = asyncio.create_task(self._listen(consumer), name="replies")
 
     async def stop(self) -> None:
-        """Stop listening; who still waits is told that nobody answered."""
+        """Stop reading replies; requests that still wait raise CommandTimeoutError."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -60,44 +61,41 @@ class KafkaCommandClient:
             if not future.done():
                 future.set_exception(CommandTimeoutError())
 
-    async def execute(self, name: str, participant: str, args: dict[str, Any]) -> Any:
+    async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
         """Run a command; see `clearinghub.ports.CommandClient`."""
-        command: CommandMessage = {
-            "v": VERSION,
-            "kind": "command",
-            "name": name,
-            "participant": participant,
-            "correlation_id": "",
-            "reply_to": "",
-            "args": args,
-            "trace": None,
-        }
-        return await self.ask("command", participant, command)
+        correlation_id = str(uuid.uuid4())
+        message = CommandMessage(
+            participant=participant,
+            correlation_id=correlation_id,
+            reply_to=self._name,
+            command=encode_command(command),
+        )
+        reply = await self._ask("command", participant, correlation_id, encode(message))
+        return read_result(reply, result_type)
 
-    async def ask(self, topic: str, key: str, message: CommandMessage | PartyImportMessage) -> Any:
-        """Write a message whose answer comes on topic `reply`, and give its result; see `execute` for the errors."""
+    async def ask(self, topic: str, key: str, message: PartyImportMessage) -> Any:
+        """Write a message whose answer comes on topic `reply`, and return its result; it raises what `execute` does."""
+        correlation_id = str(uuid.uuid4())
+        addressed = msgspec.structs.replace(message, correlation_id=correlation_id, reply_to=self._name)
+        reply = await self._ask(topic, key, correlation_id, encode(addressed))
+        return msgspec.json.decode(reply.result)
+
+    async def _ask(self, topic: str, key: str, correlation_id: str, value: bytes) -> ReplyMessage:
         if len(self._waiting) >= COMMANDS_WAITING_MAX:
             raise RecorderBusyError
-        correlation_id = str(uuid.uuid4())
-        addressed: CommandMessage | PartyImportMessage
-        if isinstance(message, PartyImportMessage):
-            addressed = msgspec.structs.replace(message, correlation_id=correlation_id, reply_to=self._name)
-        else:
-            addressed = {**message, "correlation_id": correlation_id, "reply_to": self._name}
         future = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
         try:
-            await self._recorder.record(topic, key, encode(addressed))
+            await self._recorder.record(topic, key, value)
             async with asyncio.timeout(self._settings.command_timeout_ms / 1000):
-                reply = await future
+                reply: ReplyMessage = await future
         except TimeoutError as error:
             log.warning("command-unanswered", topic=topic, key=key, correlation_id=correlation_id)
             raise CommandTimeoutError from error
         finally:
             del self._waiting[correlation_id]
-        if reply["error"] is not None:
-            error_line = reply["error"]
-            raise CommandRejectedError(error_line["code"], error_line["description"], error_line["status"])
-        return reply["result"]
+        if reply.error is not None:
+            raise CommandRejectedError(reply.error.code, reply.error.description, reply.error.status)
+        return reply
 
     async def _listen(self, consumer: AIOKafkaConsumer) -> None:
         while True:
@@ -113,11 +111,13 @@ class KafkaCommandClient:
 
     def _answer(self, value: bytes | None) -> None:
         try:
-            line, _body = decode_fields(value or b"")
-            reply = {"result": line["result"], "error": line["error"]}
-            future = self._waiting.get(line["correlation_id"])
-        except (MalformedMessageError, KeyError, TypeError):
+            reply, _body = decode(value or b"")
+        except MalformedMessageError:
             log.exception("reply-unreadable")
             return
+        if not isinstance(reply, ReplyMessage):
+            log.error("reply-unreadable", kind=type(reply).__name__)
+            return
+        future = self._waiting.get(reply.correlation_id)
         if future is not None and not future.done():
             future.set_result(reply)

@@ -1,13 +1,11 @@
-r"""The records on Kafka: one line of JSON that the hub needs, then the bytes that it only passes on.
+"""All messages of the hub's own topics, and `decode`, which returns the one that a record holds.
 
-A value is `<JSON object>\n<original body>`. The first line is small and parsed by every reader; the body is what the
-sender wrote, forwarded untouched, so that its signature stays valid (protocol 1.7). The JSON encoder never writes a raw
-newline, hence the first one ends the line. Every line carries `v`, the version of its shape.
+Each feature has a module with its messages; clearinghub/messages/codec.py says how a message becomes bytes.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias, TypedDict, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import msgspec
 import orjson
@@ -15,6 +13,7 @@ import orjson
 from clearinghub.messages.bulk import BulkMessage
 from clearinghub.messages.callbacks import DeadLetterMessage, FailureMessage, NotificationMessage
 from clearinghub.messages.codec import VERSION, MalformedMessageError, Message, encode, split
+from clearinghub.messages.commands import CommandMessage, ReplyMessage
 from clearinghub.messages.parties import AnyPartyMessage
 from clearinghub.messages.quotes import AgreementMessage
 from clearinghub.messages.transfers import TransferMessage
@@ -35,33 +34,16 @@ __all__ = [
 ]
 
 
-class CommandMessage(TypedDict):
-    """An admin command, on topic `command`, keyed by the participant; `args` are named in agents/participants/."""
-
-    v: int
-    kind: str  # "command"
-    name: str
-    participant: str
-    correlation_id: str
-    reply_to: str  # instance id of the ingress that waits
-    args: dict[str, Any]
-    trace: str | None
-
-
-class ReplyMessage(TypedDict):
-    """A command's outcome, on topic `reply`, keyed by `reply_to`. `error` is None on success."""
-
-    v: int
-    kind: str  # "reply"
-    correlation_id: str
-    reply_to: str
-    result: Any
-    error: dict[str, Any] | None  # {"code": "3000", "description": "...", "status": 400}
-
-
 # All messages that are structs; `kind` tells them apart.
 AnyMessage: TypeAlias = (
-    TransferMessage | BulkMessage | AgreementMessage | AnyPartyMessage | NotificationMessage | DeadLetterMessage
+    TransferMessage
+    | BulkMessage
+    | AgreementMessage
+    | AnyPartyMessage
+    | CommandMessage
+    | ReplyMessage
+    | NotificationMessage
+    | DeadLetterMessage
 )
 OneMessage = TypeVar("OneMessage", bound=Message)
 _DECODER: Final = msgspec.json.Decoder(AnyMessage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -15,8 +16,8 @@ from clearinghub.kafka.broker import Broker, BrokerUnavailableError, find_or_sta
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.process import running_pid, stop_event
 from clearinghub.roles.supervisor import RestartBudget, Supervisor
-from clearinghub.security.from_settings import signer_of, verifier_of
 from clearinghub.security.key_files import new_key, write_key_pair
+from clearinghub.security.signature import signer_of, verifier_of
 from clearinghub.tools.client.hub_urls import HubDownError, HubUrls
 
 ROLES: Final = ("ledger", "callbacks", "ingress")  # who reads is there before who writes
@@ -30,7 +31,8 @@ class CannotStartError(Exception):
 
 def say(sentence: str) -> None:
     """Tell the person at the terminal how far the start is."""
-    print(f"clearinghub: {sentence}", file=sys.stderr, flush=True)  # noqa: T201 - this is what the command shows
+    with contextlib.suppress(OSError):  # the terminal was closed; what is stopped must be stopped all the same
+        print(f"clearinghub: {sentence}", file=sys.stderr, flush=True)  # noqa: T201 - this is what the command shows
 
 
 def run_all(settings: Settings, *, with_sandbox: bool) -> None:

@@ -21,7 +21,7 @@ from clearinghub.queries.packets import KafkaPacketReader
 from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.roles.admission import Admission
 from clearinghub.roles.serving import Listener
-from clearinghub.security.from_settings import verifier_of
+from clearinghub.security.signature import verifier_of
 from web.admin.app import build_admin_app
 from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import signature_check

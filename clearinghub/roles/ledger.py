@@ -14,7 +14,7 @@ from agents.context import LedgerContext
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
-from clearinghub.engine.errors import PartitionLostError
+from clearinghub.engine.errors import PartitionLostError, StoredFormatError
 from clearinghub.engine.record import Punctuator, PunctuatorView
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
@@ -22,7 +22,7 @@ from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.ports import Archive
-from clearinghub.process import stop_event, until_stopped
+from clearinghub.process import RoleFailedError, stop_event, until_stopped
 from clearinghub.roles.fees import load_fee_rules
 from clearinghub.roles.ledger_metrics import LedgerCollector
 from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
@@ -187,6 +187,7 @@ async def run_ledger(settings: Settings) -> None:
     Raises:
         FeesFileError: the file of interchange fees cannot be used.
         RoleFailedError: a partition failed; the supervisor starts the role again, and it recovers.
+        StoredFormatError: an earlier release wrote the tables, in rows that this release cannot read.
     """
     stop = stop_event()
     participants = ParticipantsView(settings)
@@ -207,6 +208,10 @@ async def run_ledger(settings: Settings) -> None:
         await load.start()
         await listener.start()
         await until_stopped(stop, app.failed)
+    except RoleFailedError:
+        if isinstance(app.failure, StoredFormatError):
+            raise app.failure from None
+        raise
     finally:
         log.info("stopping")
         await load.stop()

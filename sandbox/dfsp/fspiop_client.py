@@ -126,10 +126,10 @@ async def retry_while_busy(send: Callable[[], Awaitable[Answer]], timeout_s: flo
     Raises as `send` does.
     """
     loop = asyncio.get_running_loop()
-    give_up_at_s = loop.time() + timeout_s
+    deadline_s = loop.time() + timeout_s
     while True:
         answer = await send()
-        if answer.status != HTTPStatus.SERVICE_UNAVAILABLE or loop.time() + BUSY_PAUSE_S > give_up_at_s:
+        if answer.status != HTTPStatus.SERVICE_UNAVAILABLE or loop.time() + BUSY_PAUSE_S > deadline_s:
             return answer
         await asyncio.sleep(BUSY_PAUSE_S)
 

@@ -34,7 +34,7 @@ class Terms:
 class TransferOrder:
     """A transfer that a payer's DFSP is about to send.
 
-    `expiration` is a DateTime as in the message; `behaviour` is what the payee's DFSP is asked to do with it.
+    `expiration` is a DateTime as in the message; `behaviour` is what the payee's DFSP will do with it.
     """
 
     transfer_id: str

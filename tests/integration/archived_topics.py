@@ -17,8 +17,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from clearinghub.config import Settings
 from clearinghub.messages.archived import decode_archived
+from clearinghub.tools.archive.datasets import DATASETS
 from clearinghub.tools.archive.files import INCOMING
-from clearinghub.tools.archive.schemas import DATASETS
 from tests.analysts import TOPICS
 from tests.archived import NOON_MS, final, places_in, record, rows_in
 from tests.integration.hub_under_test import REPOSITORY

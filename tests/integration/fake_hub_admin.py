@@ -18,7 +18,7 @@ HUB = "Hub"
 class Fault(Enum):
     """What happens to an admin request while the ledger is not ready."""
 
-    NOT_TAKEN = "not-taken"
+    NOT_ACCEPTED = "not-accepted"
     ANSWER_LOST = "answer-lost"
 
 
@@ -53,7 +53,7 @@ class FakeAdmin:
     @middleware
     async def _with_faults(self, request: Request, handler: Handler) -> StreamResponse:
         fault = self.faults.pop(0) if self.faults and request.method == "POST" else None
-        if fault is Fault.NOT_TAKEN:
+        if fault is Fault.NOT_ACCEPTED:
             return json_response({"errorInformation": {"errorCode": "2003"}}, status=503)
         response = await handler(request)
         if fault is Fault.ANSWER_LOST:

@@ -15,7 +15,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from clearinghub.messages import VERSION, decode_fields, encode
+from clearinghub.messages import VERSION, encode
+from tests.fakes import fields_of
 from tests.unit.domain.samples import CONDITION, FULFILMENT
 
 CURRENCY = "XTS"
@@ -114,7 +115,7 @@ class LedgerLoad:
     async def _answer(self) -> None:
         """The payees: every transfer that is forwarded is fulfilled. The payers: note what comes back."""
         async for record in self._consumer:
-            line, _body = decode_fields(record.value)
+            line, _body = fields_of(record.value)
             transfer_id = line["id"]
             if line["resource"] != "transfers" or transfer_id not in self.sent:
                 continue

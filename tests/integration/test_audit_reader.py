@@ -146,7 +146,7 @@ async def test_what_is_no_longer_kept(settings: Settings, producer: AIOKafkaProd
     try:
         kept = await reader.kept()
         await reader.extend()
-        assert (0, START_MS + 6 + KEPT_MARGIN_MS) == (kept.books_ms, kept.asks_ms)
+        assert (0, START_MS + 6 + KEPT_MARGIN_MS) == (kept.books_ms, kept.requests_ms)
         assert 14 == len(await seen(reader))
     finally:
         await reader.stop()

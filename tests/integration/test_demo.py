@@ -1,4 +1,4 @@
-"""`make demo` on a real hub: whole payments of every kind and mixed transfers, and the books behind them."""
+"""`make demo` on a real hub: whole payments of every kind and mixed transfers, and an audit of the books."""
 
 from __future__ import annotations
 

@@ -72,15 +72,15 @@ async def send(pair: Pair, behaviour: Behaviour, lifetime_s: int = 60) -> str:
         (Behaviour.WRONG_FULFILMENT, "ERROR 3100", "ERROR 3100", 0),
     ],
 )
-async def test_payee_answers_as_the_transfer_asks(
+async def test_payee_answers_as_the_transfer_requests(
     pair: Pair, behaviour: Behaviour, to_payer: str, to_payee: str, moved: int
 ) -> None:
     transfer_id = await send(pair, behaviour)
 
-    heard = await pair.payer.wait_for(transfer_id)
+    callback = await pair.payer.wait_for(transfer_id)
     confirmed = await pair.payee.wait_for(transfer_id, lambda each: each.kind is not CallbackKind.PREPARE)
 
-    assert to_payer == heard.label
+    assert to_payer == callback.label
     assert to_payee == confirmed.label
     assert (moved, -moved) == (pair.position(pair.payer), pair.position(pair.payee))
 
@@ -88,13 +88,13 @@ async def test_payee_answers_as_the_transfer_asks(
 async def test_silent_payee_lets_the_transfer_time_out(pair: Pair) -> None:
     transfer_id = await send(pair, Behaviour.SILENT, lifetime_s=1)
 
-    heard = await pair.payer.wait_for(transfer_id, timeout_s=5)
+    callback = await pair.payer.wait_for(transfer_id, timeout_s=5)
 
-    assert heard.label == "ERROR 3303"
+    assert callback.label == "ERROR 3303"
     assert [method for method, _, _ in pair.hub.requests] == ["POST"]
 
 
-async def test_own_setting_goes_before_the_transfers_wish(pair: Pair) -> None:
+async def test_the_dfsps_setting_overrides_the_transfers_extension(pair: Pair) -> None:
     pair.payee.always = Behaviour.REJECT
 
     transfer_id = await send(pair, Behaviour.COMMIT)
@@ -119,16 +119,16 @@ async def test_headers_are_fspiop(pair: Pair) -> None:
     assert "content-type" in sent["GET"]
 
 
-async def test_hops_tell_the_whole_journey_in_order(pair: Pair) -> None:
+async def test_hops_are_the_whole_journey_in_order(pair: Pair) -> None:
     transfer_id = await send(pair, Behaviour.COMMIT)
     await pair.payer.wait_for(transfer_id)
     await pair.payee.wait_for(transfer_id, count=2)
     await asyncio.sleep(0.05)
 
     times = [hop.at_ns for hop in pair.hops]
-    told = {(hop.dfsp, hop.direction, hop.what) for hop in pair.hops}
+    seen = {(hop.dfsp, hop.direction, hop.what) for hop in pair.hops}
 
-    assert told == {
+    assert seen == {
         ("payerbank", Direction.TO_HUB, "POST /transfers 10 USD"),
         ("payerbank", Direction.FROM_HUB, "202 Accepted"),
         ("payeewallet", Direction.FROM_HUB, "POST /transfers 10 USD"),
@@ -166,7 +166,7 @@ async def test_same_order_may_be_sent_again_or_changed(pair: Pair) -> None:
     assert changed.label == "ERROR 3106"
 
 
-async def test_waiting_in_vain_tells_what_came(pair: Pair) -> None:
+async def test_a_timeout_lists_what_came(pair: Pair) -> None:
     transfer_id = await send(pair, Behaviour.COMMIT)
     await pair.payer.wait_for(transfer_id)
 

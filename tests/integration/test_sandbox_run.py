@@ -80,8 +80,8 @@ async def test_second_start_creates_nothing_but_endpoints(hub: FakeHub) -> None:
     assert hub.dfsps["payerbank"].accounts["USD", "POSITION"] == 200_000
 
 
-async def test_ledger_that_is_not_ready_is_asked_again(hub: FakeHub) -> None:
-    hub.admin.faults = [Fault.NOT_TAKEN, Fault.ANSWER_LOST, Fault.NOT_TAKEN, Fault.ANSWER_LOST, Fault.ANSWER_LOST]
+async def test_commands_are_repeated_until_the_ledger_is_ready(hub: FakeHub) -> None:
+    hub.admin.faults = [Fault.NOT_ACCEPTED, Fault.ANSWER_LOST, Fault.NOT_ACCEPTED, Fault.ANSWER_LOST, Fault.ANSWER_LOST]
 
     code = await run_command(settings_of(hub), "sandbox", "--once", *ANY_PORTS)
 
@@ -101,7 +101,7 @@ async def test_refused_step_is_named(hub: FakeHub, capsys: pytest.CaptureFixture
     assert "6000" in shown
 
 
-async def test_refused_transfer_is_told(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_refused_transfer_is_printed(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     await run_command(settings_of(hub), "sandbox", "--once", "--no-transfer", *ANY_PORTS)
     hub.dfsps["payerbank"].caps["USD"] = 0
 
@@ -122,7 +122,7 @@ async def test_unhealthy_service_is_named(hub: FakeHub, capsys: pytest.CaptureFi
     assert "/health: broker not up" in capsys.readouterr().out
 
 
-async def test_it_stays_until_told_to_stop(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_it_stays_until_it_is_stopped(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     task = asyncio.create_task(run_command(settings_of(hub), "sandbox", "--no-transfer", *ANY_PORTS))
     shown = ""
     while "Ctrl-C" not in shown:
@@ -144,7 +144,7 @@ async def test_without_a_hub_it_says_so(capsys: pytest.CaptureFixture[str]) -> N
     assert "http://127.0.0.1:9/health: nobody listens yet" in capsys.readouterr().out
 
 
-async def test_taken_port_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_port_in_use_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     code = await run_command(settings_of(hub), "sandbox", "--once", "--payer-port", str(hub.fspiop_port))
 
     assert code == 1
@@ -171,7 +171,7 @@ async def test_demo_finds_a_right_hub_right(on_us: bool, capsys: pytest.CaptureF
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("defect", "told"),
+    ("defect", "problem"),
     [
         (Defect.CREDITS_TOO_LITTLE, "POSITION: expected "),
         (Defect.IGNORES_CAP, "payer missed ERROR 4200 from hub"),
@@ -179,7 +179,7 @@ async def test_demo_finds_a_right_hub_right(on_us: bool, capsys: pytest.CaptureF
         (Defect.FORGETS_CONFIRMATION, "payee missed PUT COMMITTED from hub"),
     ],
 )
-async def test_demo_finds_a_wrong_hub_wrong(defect: Defect, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_demo_finds_a_wrong_hub_wrong(defect: Defect, problem: str, capsys: pytest.CaptureFixture[str]) -> None:
     hub = FakeHub(defect)
     await hub.start()
     try:
@@ -189,22 +189,24 @@ async def test_demo_finds_a_wrong_hub_wrong(defect: Defect, told: str, capsys: p
         await hub.stop()
 
     assert code == 1
-    assert told in capsys.readouterr().out.replace("\n", " ")
+    assert problem in capsys.readouterr().out.replace("\n", " ")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("defect", "told"),
+    ("defect", "problem"),
     [
         (Defect.CREDITS_TOO_LITTLE, "P2P send: demo-bea"),
         (Defect.REWRITES_BODY, "merchant: transfer: not forwarded byte by byte"),
         (Defect.FORGETS_CONFIRMATION, "P2P send: payee missed PUT COMMITTED from hub"),
-        (Defect.REWRITES_QUOTE, "cash-out: quote: the answer was not passed on byte by byte"),
+        (Defect.REWRITES_QUOTE, "cash-out: quote: the answer was not forwarded byte by byte"),
         (Defect.FORGETS_BULK_LINE, "bulk of 100: transfer: demo-ada"),
         (Defect.MOVES_ON_US, "on us: transfer: demo-ada"),
     ],
 )
-async def test_demo_finds_wrong_payments_wrong(defect: Defect, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_demo_finds_wrong_payments_wrong(
+    defect: Defect, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     hub = FakeHub(defect)
     await hub.start()
     try:
@@ -217,4 +219,4 @@ async def test_demo_finds_wrong_payments_wrong(defect: Defect, told: str, capsys
 
     shown = capsys.readouterr().out.replace("\n", " ")
     assert code == 1, shown
-    assert told in shown
+    assert problem in shown

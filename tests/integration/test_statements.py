@@ -14,8 +14,8 @@ from clearinghub.config import Settings
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement
 from clearinghub.engine.partitioner import Partitioner
-from clearinghub.kafka.ports import LedgerUnavailableError
 from clearinghub.kafka.statements import KafkaStatementReader
+from clearinghub.ports import LedgerUnavailableError
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
 PARTITIONS = 2

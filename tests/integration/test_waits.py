@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from clearinghub.config import Settings
 from clearinghub.engine.record import VALUE_BYTES_MAX
 from clearinghub.kafka.load import LoadReporter, LoadView
-from clearinghub.kafka.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.topology import ensure_topics, load_topology
+from clearinghub.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 

@@ -15,8 +15,8 @@ from clearinghub.config import Settings
 from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.window import Content, Window, WindowState
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
-from clearinghub.kafka.ports import LedgerUnavailableError
 from clearinghub.kafka.window_transfers import CLOCK_SLACK_MS, KafkaWindowTransfers
+from clearinghub.ports import LedgerUnavailableError
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 PARTITIONS = 2

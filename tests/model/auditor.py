@@ -1,7 +1,7 @@
-"""An independent model of the ledger: predicts each verdict, and keeps no balance.
+"""An independent model of transfers: it predicts the verdict on each message, and keeps no balance.
 
-It knows only what was promised: which transfers are held, paid or void. What a DFSP owes it adds up anew each time, so
-that a movement made twice, or not at all, or with the wrong sign in the code under test has no counterpart here.
+It knows only which transfers are held, paid or void, and adds up what a DFSP owes each time it is needed. A movement
+that the hub makes twice, never, or with the wrong sign therefore has no counterpart here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SHOWN = {"held": "RESERVED", "paid": "COMMITTED", "void": "ABORTED"}
 
 @dataclass
 class Case:
-    """What became of a transfer: `held`, `paid` or `void`; and the bodies that have been seen of it."""
+    """A transfer that is `held`, `paid` or `void`, and the bodies of its first fulfil and its first error."""
 
     prepare: Prepare
     fate: str
@@ -27,8 +27,8 @@ class Case:
 class Auditor:
     """Follows a history message by message.
 
-    With `credits_follow` the payee's leg of a commit counts when the caller says so by `credit`, as on the hub, where
-    it comes to the payee's own partition later; without it, at once.
+    The payee's leg of a commit counts at once; with `credits_follow` it counts when `credit` is called, as on the hub,
+    where it reaches the payee's own partition later.
     """
 
     def __init__(
@@ -54,18 +54,18 @@ class Auditor:
         return dfsp in self.caps and dfsp not in self.barred
 
     def credit(self, dfsp: str, transfer_id: str, amount: int) -> bool:
-        """The payee's leg has come; False if it had come before."""
+        """Count the payee's leg of a commit; return False if it was counted before."""
         received = self.credits.setdefault(dfsp, {})
         is_new = transfer_id not in received
         received.setdefault(transfer_id, amount)
         return is_new
 
     def settle(self, dfsp: str, transfer_id: str, owed: int) -> None:
-        """A payment was settled at once: what was owed for it (negative: what was due) is no longer."""
+        """Count a payment as settled at once: `owed`, negative for a payee, is owed no longer."""
         self._settled.setdefault(dfsp, {})[transfer_id] = owed
 
     def owes(self, dfsp: str) -> int:
-        """Held or paid out, less what was paid in, less what was settled at once."""
+        """What a DFSP owes: held or paid, less what it was paid, less what was settled at once."""
         prepares = [case.prepare for case in self.cases.values() if case.fate in ("held", "paid")]
         out = sum(prepare.amount for prepare in prepares if prepare.payer == dfsp)
         return out - sum(self.credits.get(dfsp, {}).values()) - sum(self._settled.get(dfsp, {}).values())
@@ -74,7 +74,7 @@ class Auditor:
         return sum(case.prepare.amount for case in self.cases.values() if case.fate == "held")
 
     def predict(self, happening: Happening) -> str:
-        """The verdict that is right for a message. From now on the message counts as delivered."""
+        """Return the verdict that is right for a message, and count the message as delivered."""
         message: Message = happening.message
         if isinstance(message, Prepare):
             return self._prepare(message, happening.at_ms)
@@ -125,7 +125,7 @@ class Auditor:
         if case is None:
             return "refused 2001"
         if case.prepare.bulk_id != message.bulk_id:
-            return "refused 3100"  # a line is answered with its bulk
+            return "refused 3100"  # an item is answered with its bulk
         if message.source != case.prepare.payee:
             return "refused 3100"
         if message.destination not in (None, case.prepare.payer):

@@ -1,4 +1,4 @@
-"""The partition of the hub's name: it opens settlement windows, has them closed, and says what was in them."""
+"""The coordinator of settlement: the partition that opens windows, has them closed, and publishes their nets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNKNOWN: Final = "2001"
 
 
 class Coordinator:
-    """Follows what its partition is asked and told; on other partitions it has nothing to do."""
+    """Follows the commands and reports that reach the coordinator; on other partitions there are none."""
 
     def __init__(self, partitions: int, *, by_schedule: bool) -> None:
         self.states: dict[int, str] = {}
@@ -24,15 +24,15 @@ class Coordinator:
         self._partitions = partitions
         self._by_schedule = by_schedule
         self._used: set[int] = set()
-        self._asked_again: set[int] = set()
+        self._closed_again: set[int] = set()
         self._reports: dict[int, dict[int, Nets]] = {}
         self._reasons: dict[int, str | None] = {}
 
-    # -- what nobody asks for
+    # -- punctuators
 
-    def follow_punctuators(self, told: list[Effect], effects: Effects) -> None:
-        """What the clock did, before the round took anything: the first window opens, others close by schedule."""
-        for _kind, window, state, reason, _contents in [one for one in told if one[0] == "window"]:
+    def follow_punctuators(self, written: list[Effect], effects: Effects) -> None:
+        """Follow the punctuators, which run before a round's first record: they open window 1 and close by schedule."""
+        for _kind, window, state, reason, _contents in [one for one in written if one[0] == "window"]:
             if state == "OPEN" and not self.states:
                 self._open(1, effects)
             elif state == "PROCESSING" and reason == SCHEDULED:
@@ -42,11 +42,12 @@ class Coordinator:
         if not self._by_schedule or self._close(window, SCHEDULED, effects) is not None:
             raise Breach(f"window {window} was closed by a schedule, and must not")
 
-    # -- commands; they give the code of the error that they are refused with, or None
+    # -- commands; each returns the code of the error that refuses it, or None
 
-    def command(self, line: dict[str, Any], effects: Effects) -> None:
-        """Do what an operator asked."""
-        effects.add("reply", line["correlation_id"], COMMANDS[line["name"]](self, line["args"], effects))
+    def command(self, message: dict[str, Any], effects: Effects) -> None:
+        """Follow an operator's command."""
+        command = message["command"]
+        effects.add("reply", message["correlation_id"], COMMANDS[command["name"]](self, command, effects))
 
     def _close_by_hand(self, args: dict[str, Any], effects: Effects) -> str | None:
         return self._close(args["window"], args["reason"], effects)
@@ -55,11 +56,11 @@ class Coordinator:
         state = self.states.get(window)
         if state not in ("OPEN", "PROCESSING") or window not in self._used:
             return REFUSED
-        self._tell(window, "PROCESSING", reason, effects)
+        self._publish(window, "PROCESSING", reason, effects)
         if state == "OPEN":
             self._open(window + 1, effects)
         else:
-            self._asked_again.add(window)
+            self._closed_again.add(window)
         for partition in range(self._partitions):
             effects.add("settlement", partition, "close-window", window)
         return None
@@ -70,7 +71,7 @@ class Coordinator:
         return None
 
     def _set_model_active(self, args: dict[str, Any], effects: Effects) -> str | None:
-        model = next((one for one in self.models if one["name"] == args["name"]), None)
+        model = next((one for one in self.models if one["name"] == args["model_name"]), None)
         if model is None:
             return UNKNOWN
         model["active"] = args["active"]
@@ -78,33 +79,33 @@ class Coordinator:
         return None
 
     def _broadcast_models(self, effects: Effects) -> None:
-        told = tuple((one["name"], one["active"]) for one in self.models)
+        models = tuple((one["name"], one["active"]) for one in self.models)
         for partition in range(self._partitions):
-            effects.add("settlement", partition, "scheme", told)
+            effects.add("settlement", partition, "scheme", models)
 
-    # -- what the partitions tell
+    # -- reports of the partitions
 
     def mark_used(self, window: int, effects: Effects) -> None:
-        """A transfer is in it."""
+        """Note that a partition has a transfer in the window."""
         self._used.add(window)
         effects.touched.add(("settlement", row_key(window)))
 
-    def take_report(self, window: int, partition: int, rows: list[list[Any]], effects: Effects) -> None:
-        """A partition has told all that it has of a window; the last one closes it."""
+    def add_report(self, window: int, partition: int, rows: list[list[Any]], effects: Effects) -> None:
+        """Add a partition's nets of a window; the last report closes the window."""
         reports = self._reports.setdefault(window, {})
-        nets_told = {Party(*row[2:5]): Sums(*row[7:]) for row in rows}
+        reported = {Party(*row[2:5]): Sums(*row[7:]) for row in rows}
         if partition in reports:
-            if window not in self._asked_again or reports[partition] != nets_told:
-                raise Breach(f"partition {partition} has told twice of window {window}")
+            if window not in self._closed_again or reports[partition] != reported:
+                raise Breach(f"partition {partition} has reported window {window} twice")
             return
-        reports[partition] = nets_told
+        reports[partition] = reported
         if len(reports) < self._partitions:
             return
         nets: Nets = {}
-        for told in reports.values():
-            if nets.keys() & told.keys():
-                raise Breach(f"two partitions have told of {nets.keys() & told.keys()} in window {window}")
-            nets |= told
+        for part in reports.values():
+            if nets.keys() & part.keys():
+                raise Breach(f"two partitions have reported {nets.keys() & part.keys()} in window {window}")
+            nets |= part
         self._finish(window, nets, effects)
 
     def _finish(self, window: int, nets: Nets, effects: Effects) -> None:
@@ -121,21 +122,21 @@ class Coordinator:
             effects.add("settlement-windows", "nets", window, CURRENCY, ACCOUNT_TYPE, granularity, parties)
         self.closed[window] = nets
         state = "SETTLED" if {one[3] for one in contents} == {"SETTLED"} else "CLOSED"
-        self._tell(window, state, self._reasons[window], effects, tuple(contents))
+        self._publish(window, state, self._reasons[window], effects, tuple(contents))
         for partition in range(self._partitions):
             effects.add("settlement", partition, "forget-window", window)
 
     def _open(self, window: int, effects: Effects) -> None:
-        self._tell(window, "OPEN", None, effects)
+        self._publish(window, "OPEN", None, effects)
 
-    def _tell(self, window: int, state: str, reason: str | None, effects: Effects, contents: Effect = ()) -> None:
+    def _publish(self, window: int, state: str, reason: str | None, effects: Effects, contents: Effect = ()) -> None:
         self.states[window] = state
         self._reasons[window] = reason
         effects.add("settlement-windows", "window", window, state, reason, contents)
         effects.touched.add(("settlement", row_key(window)))
 
     def check_row(self, row: dict[str, Any]) -> None:
-        """Raises Breach if the ledger's row of a window is not as it must be."""
+        """Raise Breach unless the ledger's row of a window is right."""
         window = row["id"]
         expected = (self.states[window], window in self._used)
         if (row["state"], row["used"]) != expected:
@@ -143,12 +144,12 @@ class Coordinator:
 
 
 def row_key(window: int) -> str:
-    """Of a window's row in table `settlement`."""
+    """The key of a window's row in table `settlement`."""
     return f"window/{window:012d}"
 
 
 def _check_balance(window: int, granularity: str, nets: Nets) -> None:
-    """Nobody owes what nobody is owed."""
+    """Raise Breach unless debits and credits of a window are equal, in amount and in number."""
     owed = sum(sums.debits - sums.credits for sums in nets.values())
     legs = sum(sums.debit_count - sums.credit_count for sums in nets.values())
     if owed or legs:

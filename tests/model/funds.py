@@ -1,4 +1,4 @@
-"""What operators do to a partition: limits, flags, and the funds that the scheme holds."""
+"""The operators' commands on a partition: limits, flags, and the funds that the scheme holds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INACTIVE = "2001"
 
 
 class Funds:
-    """Follows the commands of a partition. Funds are kept as what came in and what went out, never as a balance."""
+    """Follows the commands of a partition; funds are a list of what came in and went out, never a balance."""
 
     def __init__(self, auditor: Auditor) -> None:
         self._auditor = auditor
@@ -25,34 +25,35 @@ class Funds:
         self._account_inactive: set[str] = set()
 
     def value(self, participant: str, account_type: str) -> int:
-        """A SETTLEMENT account is negative when the scheme holds funds; the hub's reconciliation mirrors them all."""
+        """Return an account's value: SETTLEMENT is negative while the scheme holds funds; the hub's mirrors all."""
         if account_type == "SETTLEMENT":
             return -sum(self._movements.get(participant, {}).values())
         return sum(self._reconciled.values())
 
     def is_active(self, participant: str) -> bool:
-        """Whether operators have not stopped it."""
+        """Whether operators have not deactivated the participant."""
         return participant not in self._inactive
 
     @property
     def reserved(self) -> int:
-        """What is taken from the funds and has not gone out yet."""
+        """The sum of all funds-out that are reserved and not committed."""
         return sum(self._amounts[out] for out, state in self._outs.items() if state == "reserved")
 
     def all_settlements(self) -> int:
-        """The SETTLEMENT accounts of this partition together."""
+        """The sum of this partition's SETTLEMENT accounts."""
         return sum(self.value(name, "SETTLEMENT") for name in self._movements)
 
     def reconcile(self, transfer_id: str, change: int) -> None:
-        """The hub's leg has come; a second one of the same transfer would count on top and show in the value."""
+        """Count the hub's leg of a funds transfer; a second one would show in the account's value."""
         self._reconciled[transfer_id] = change
 
-    def command(self, line: dict[str, Any], effects: Effects) -> None:
-        """Do what an operator asked."""
-        code = _COMMANDS[line["name"]](self, line["participant"], line["args"], effects)
-        effects.add("reply", line["correlation_id"], code)
+    def command(self, message: dict[str, Any], effects: Effects) -> None:
+        """Follow an operator's command."""
+        command = message["command"]
+        code = _COMMANDS[command["name"]](self, message["participant"], command, effects)
+        effects.add("reply", message["correlation_id"], code)
 
-    def _note_standing(self, name: str) -> None:
+    def _note_activity(self, name: str) -> None:
         is_welcome = name not in self._inactive | self._account_inactive
         (self._auditor.barred.discard if is_welcome else self._auditor.barred.add)(name)
 
@@ -61,20 +62,20 @@ class Funds:
 
     def _set_limit(self, name: str, args: dict[str, Any], effects: Effects) -> None:
         self._auditor.caps[name] = args["net_debit_cap"]
-        self._note_standing(name)
+        self._note_activity(name)
         effects.touched.add(("positions", f"{name}/USD/POSITION"))
 
     def _set_active(self, name: str, args: dict[str, Any], _effects: Effects) -> None:
         (self._inactive.discard if args["active"] else self._inactive.add)(name)
-        self._note_standing(name)
+        self._note_activity(name)
 
     def _set_account_active(self, name: str, args: dict[str, Any], effects: Effects) -> None:
         (self._account_inactive.discard if args["active"] else self._account_inactive.add)(name)
-        self._note_standing(name)
+        self._note_activity(name)
         effects.touched.add(("positions", f"{name}/USD/POSITION"))
 
     def move(self, name: str, transfer_id: str, change: int, entry: str, effects: Effects) -> None:
-        """`change` is what it adds to the funds in all; the account moves by the difference to before."""
+        """Set what a transfer adds to the funds in all to `change`; the account moves by the difference."""
         before = self.value(name, "SETTLEMENT")
         self._movements.setdefault(name, {})[transfer_id] = change
         value = self.value(name, "SETTLEMENT")

@@ -1,4 +1,4 @@
-"""What the ledger has written, as the model reads it: committed records, and the rounds that wrote them."""
+"""What the model reads: the committed records, and the rounds that wrote them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One transaction of a partition of the ledger, all that it wrote; `rows` by table and key."""
+    """All that one transaction of a partition wrote; `rows` are by table and key, None for a removed row."""
 
     partition: int
     emitted: Sequence[Seen]
@@ -45,24 +45,24 @@ Between = Callable[[str, int, int, int], Iterable[Seen]]
 """The committed records of a topic and partition from an offset to just before another."""
 
 
-def line_of(value: bytes | None) -> dict[str, Any] | None:
-    """The line of a message of the hub; None if it is none that can be read."""
+def header_of(value: bytes | None) -> dict[str, Any] | None:
+    """Return a message's header, or None for a value that is no message of this version."""
     if value is None or b"\n" not in value:
         return None
     try:
-        line = json.loads(value.partition(b"\n")[0])
+        header = json.loads(value.partition(b"\n")[0])
     except ValueError:
         return None
-    return line if isinstance(line, dict) and line.get("v") == 1 else None
+    return header if isinstance(header, dict) and header.get("v") == 1 else None
 
 
 def body_of(value: bytes | None) -> bytes:
-    """What follows the line."""
+    """Return the body of a message, which follows its header."""
     return b"" if value is None else value.partition(b"\n")[2]
 
 
-def standings(participants: Iterable[Seen]) -> dict[str, set[bool]]:
-    """Of each DFSP, whether it was welcome as a payee: all that it has been since its account was first opened."""
+def activity_of(participants: Iterable[Seen]) -> dict[str, set[bool]]:
+    """Return, by DFSP, every answer to "is it active as a payee" since its account was first activated."""
     found: dict[str, set[bool]] = {}
     for seen in participants:
         row = json.loads(seen.value or b"{}")
@@ -73,26 +73,26 @@ def standings(participants: Iterable[Seen]) -> dict[str, set[bool]]:
     return found
 
 
-class Breach(AssertionError):  # noqa: N818 - what a check says, not an error of the check
+class Breach(AssertionError):  # noqa: N818 - the result of a check, not its error
     """The hub has not done what it promised."""
 
 
-def difference(partition: int, topic: str, taken: Sequence[Seen], expected: list[Any], actual: list[Any]) -> str:
-    """What a round wrote to a topic against what follows, in words."""
+def difference(partition: int, topic: str, decided: Sequence[Seen], expected: list[Any], actual: list[Any]) -> str:
+    """Describe how what a round wrote to a topic differs from what it must write."""
     missing = [one for one in expected if one not in actual]
     surplus = [one for one in actual if one not in expected]
-    records = ", ".join(f"{seen.topic}@{seen.offset}" for seen in taken[:6])
+    records = ", ".join(f"{seen.topic}@{seen.offset}" for seen in decided[:6])
     return f"partition {partition}, round of {records}: on {topic}, missing {missing[:3]}, unexpected {surplus[:3]}"
 
 
-def check_provenance(one: Round, taken: Sequence[Seen], partition: int) -> None:
-    """Every callback's id must name a record of its round.
+def check_provenance(one: Round, decided: Sequence[Seen], partition: int) -> None:
+    """Check that every callback's id names a record of its round.
 
     Raises:
-        Breach: one does not.
+        Breach: an id does not.
     """
-    places = {f"{seen.topic}-{seen.partition}-{seen.offset}" for seen in taken}
+    places = {f"{seen.topic}-{seen.partition}-{seen.offset}" for seen in decided}
     for seen in one.emitted:
-        line = line_of(seen.value) if seen.topic == "notification" else None
-        if line is not None and line["notification_id"].rpartition("-")[0] not in places:
-            raise Breach(f"partition {partition}: callback {line['notification_id']} is of no record taken")
+        header = header_of(seen.value) if seen.topic == "notification" else None
+        if header is not None and header["notification_id"].rpartition("-")[0] not in places:
+            raise Breach(f"partition {partition}: callback {header['notification_id']} names no record of the round")

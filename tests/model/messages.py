@@ -1,4 +1,4 @@
-"""What can happen to a scheme, in the model's own words."""
+"""What can happen in a scheme: messages, reminders and operators' changes, in the model's own types."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """POST /transfers. `right_condition` False: one that is no condition at all. `digest` stands for the body.
+    """POST /transfers, or an item of the bulk `bulk_id`.
 
-    Or a line of the bulk `bulk_id`.
+    `right_condition` is False for a text that is no condition. `digest` replaces the body.
     """
 
     transfer_id: str
@@ -29,9 +29,9 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Fulfil:
-    """PUT /transfers/{ID} or its /error. `right_fulfilment` None: none at all. `note` makes bodies differ.
+    """PUT /transfers/{ID} or its /error. `right_fulfilment` is None without a fulfilment. `note` makes bodies differ.
 
-    `action` is "commit", "reserve", "reject" or "abort"; `digest` stands for the body.
+    `action` is "commit", "reserve", "reject" or "abort"; `digest` replaces the body.
     """
 
     transfer_id: str
@@ -43,7 +43,7 @@ class Fulfil:
     error_code: str
     note: int = 0
     digest: str = ""
-    bulk_id: str = ""  # of the bulk that is answered, if one is
+    bulk_id: str = ""  # of the bulk that is answered, if it is an item
 
     def body(self) -> str:
         return self.digest or repr((self.action, self.right_fulfilment, self.error_code, self.note))
@@ -51,14 +51,14 @@ class Fulfil:
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """The punctuator's reminder."""
+    """The punctuator's reminder of an expired transfer."""
 
     transfer_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The operator changes what a DFSP may owe, or the DFSP its funds."""
+    """A change of a DFSP's cap or of its funds."""
 
     dfsp: str
     net_debit_cap: int | None
@@ -67,7 +67,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """The operator stops or readmits a DFSP, or its account."""
+    """An operator's change of whether a DFSP and its account are active."""
 
     dfsp: str
     active: bool
@@ -79,7 +79,7 @@ Message: TypeAlias = Prepare | Fulfil | Timeout | Limits | Flags
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """A message, and the time that the broker stamped on it."""
+    """A message with its time: that of the broker, in milliseconds."""
 
     message: Message
     at_ms: int

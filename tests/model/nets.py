@@ -1,4 +1,4 @@
-"""Nets of settlement windows: counted from the transfers, leg by leg."""
+"""Nets of settlement windows, added up from the legs of their transfers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Leg(NamedTuple):
 
 
 class Party(NamedTuple):
-    """Whose net."""
+    """Who a net belongs to, and under which kind of netting."""
 
     granularity: str
     participant: str
@@ -30,7 +30,7 @@ class Party(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What a party owes and is owed, and of how many transfers."""
+    """What a party owes (debits) and is owed (credits), and the number of transfers of each."""
 
     debits: int
     credits: int
@@ -42,7 +42,7 @@ Nets = dict[Party, Sums]
 
 
 def nets_of(legs: Iterable[Leg]) -> Nets:
-    """The nets of some legs."""
+    """Return the nets of the legs, by party."""
     parties: dict[Party, list[Leg]] = {}
     for leg in legs:
         parties.setdefault(Party(leg.granularity, leg.participant, leg.counterparty), []).append(leg)

@@ -1,4 +1,4 @@
-"""The changelogs must hold what the books hold."""
+"""Compares the rows in the changelogs with the books."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def check_rows(books: PartitionBooks, rows: Mapping[tuple[str, str], Any], touch
     """Compare the rows, by table and key, that a round must have changed.
 
     Raises:
-        Breach: one is not there, or holds something else.
+        Breach: a row is missing or wrong.
     """
     for table, key in touched:
         row = rows.get((table, key))

@@ -1,4 +1,4 @@
-"""The whole scheme's books: what must hold over all partitions, when everything has come to its end."""
+"""Checks over all partitions, once everything has ended."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tests.model.nets import nets_of
 
 
 def check_scheme(books: Iterable[PartitionBooks]) -> None:
-    """Every transfer is over, each commit has credited its payee once, and nothing was made or lost.
+    """Check that every transfer has ended, each commit has credited its payee once, and no money was made or lost.
 
     Raises:
-        Breach: one of these does not hold.
+        Breach: one of these is not so.
     """
     all_books = list(books)
     paid: dict[str, int] = {}
@@ -38,7 +38,7 @@ def check_scheme(books: Iterable[PartitionBooks]) -> None:
 
 
 def _check_windows(all_books: list[PartitionBooks]) -> None:
-    """Each committed transfer is in one window, on both sides; a closed window told of all of its transfers."""
+    """Check that each committed transfer is in one window, the same on both sides, and in that window's nets."""
     legs = [leg for one in all_books for leg in one.windows.legs.values()]
     debits = {leg.transfer_id: leg.window for leg in legs if leg.side == "debit"}
     credits_ = {leg.transfer_id: leg.window for leg in legs if leg.side == "credit"}

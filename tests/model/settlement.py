@@ -1,4 +1,4 @@
-"""The records of settlement: to a partition as any other, or as the coordinator."""
+"""Dispatches the messages of settlement: some are for every partition, some for the coordinator."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from tests.model.effects import Effects
 from tests.model.windows import PartitionWindows
 
 
-def take(line: dict[str, Any], windows: PartitionWindows, coordinator: Coordinator, effects: Effects) -> None:
+def follow(message: dict[str, Any], windows: PartitionWindows, coordinator: Coordinator, effects: Effects) -> None:
     """Follow a record of topic `settlement`, or a marker of a window on topic `credit`."""
-    match line["kind"]:
+    match message["kind"]:
         case "window-marker":
-            windows.take_marker(line["window"], line["source"], effects, again=line.get("again", False))
+            windows.add_marker(message["window"], message["source"], effects, again=message.get("again", False))
         case "close-window":
-            windows.leave(line["window"], effects)
+            windows.leave(message["window"], effects)
         case "forget-window":
-            windows.forget(line["window"])
+            windows.forget(message["window"])
         case "scheme":
-            windows.models = line["scheme"]["models"]
+            windows.models = message["scheme"]["models"]
         case "window-used":
-            coordinator.mark_used(line["window"], effects)
+            coordinator.mark_used(message["window"], effects)
         case "window-report":
-            coordinator.take_report(line["window"], line["partition"], line["nets"], effects)
+            coordinator.add_report(message["window"], message["partition"], message["nets"], effects)

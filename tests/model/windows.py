@@ -1,7 +1,7 @@
-"""Settlement windows on one partition: which transfer is in which, and what follows when a window closes.
+"""Settlement windows on one partition: which transfer is in which window, and what follows when a window closes.
 
-A transfer that commits is in one window, and so is the credit that follows from it. No sum is kept: a net is counted
-anew, from the transfers, each time that the ledger tells one.
+A committed transfer is in one window, together with its credit. No sum is kept: each time that the ledger reports a
+net, it is added up again from the transfers.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from tests.model.nets import ACCOUNT_TYPE, CURRENCY, Leg, Nets, nets_of
 
 
 class PartitionWindows:
-    """The windows as one partition of the ledger has to know them."""
+    """The windows of one partition, and the settlement models that it knows."""
 
     def __init__(self, partition: int, partitions: int, hub_partition: int) -> None:
         self.open = 1
         self.legs: dict[tuple[str, str], Leg] = {}
-        self.models: list[dict[str, Any]] = []  # how the scheme settles, as far as this partition has heard
+        self.models: list[dict[str, Any]] = []  # the settlement models that this partition has been notified of
         self._partition = partition
         self._partitions = partitions
         self._hub_partition = hub_partition
-        self._told = 0  # the last window of which the coordinator knows that it is not empty
+        self._announced = 0  # the last window that the coordinator was notified of as not empty
         self._markers: dict[int, set[int]] = {}
         self._forgotten: set[int] = set()
         self._touched: set[int] = set()
         self._rows: dict[str, Any] = {}
-        self._ends: set[tuple[int, int]] = set()  # (partition, window): no credit of it may follow there
+        self._ends: set[tuple[int, int]] = set()  # (partition, window): no credit of the window may follow there
 
     @property
     def model(self) -> dict[str, Any]:
-        """The model in force: the currency's own before one for all, the older before the younger."""
+        """The settlement model in force: one for the currency before one for all currencies, then the older one."""
         apt = [one for one in self.models if one["active"] and one["ledger_account_type"] == ACCOUNT_TYPE]
         own = [one for one in apt if one["currency"] == CURRENCY]
         return (own or [one for one in apt if one["currency"] is None] or [{}])[0]
@@ -49,7 +49,7 @@ class PartitionWindows:
     # -- transfers
 
     def commit(self, transfer_id: str, payer: str, payee: str, amount: int, effects: Effects) -> Leg:
-        """A transfer has committed here; the payer's leg."""
+        """Commit a transfer in the open window; return the payer's leg."""
         leg = Leg(
             transfer_id,
             "debit",
@@ -60,19 +60,21 @@ class PartitionWindows:
             amount,
         )
         self._book(leg)
-        if self._told != self.open:
-            self._told = self.open
+        if self._announced != self.open:
+            self._announced = self.open
             effects.add("settlement", self._hub_partition, "window-used", self.open)
         return leg
 
-    def credit(self, line: dict[str, Any]) -> None:
-        """The payee's leg has come."""
-        window = line["window"]
+    def credit(self, message: dict[str, Any]) -> None:
+        """Add the payee's leg, in the window of its credit."""
+        window = message["window"]
         if len(self._markers.get(window, ())) == self._partitions:
-            raise Breach(f"partition {self._partition}: a credit of window {window} came behind all its markers")
-        granularity = "GROSS" if line.get("settles_into") else "NET"
-        counterparty = line.get("counterparty", "")
-        self._book(Leg(line["id"], "credit", window, granularity, line["participant"], counterparty, -line["change"]))
+            raise Breach(f"partition {self._partition}: a credit of window {window} came after all its markers")
+        granularity = "GROSS" if message.get("settles_into") else "NET"
+        counterparty = message.get("counterparty", "")
+        self._book(
+            Leg(message["id"], "credit", window, granularity, message["participant"], counterparty, -message["change"])
+        )
 
     def _book(self, leg: Leg) -> None:
         place = leg.transfer_id, leg.side
@@ -84,8 +86,10 @@ class PartitionWindows:
     # -- closing
 
     def leave(self, window: int, effects: Effects) -> None:
-        """The window closes: what commits from here on is in the next one, and everybody hears where this one ends."""
-        again = window < self.open and window not in self._forgotten  # closed once more, before it was closed
+        """Leave a window that closes: later commits are in the next one, and a marker ends this one's credits."""
+        again = (
+            window < self.open and window not in self._forgotten
+        )  # closing was requested again before it was complete
         if window != self.open and not again:
             raise Breach(f"partition {self._partition} is in window {self.open} and is to leave {window}")
         for partition in range(self._partitions):
@@ -95,10 +99,10 @@ class PartitionWindows:
         else:
             self.open += 1
 
-    def take_marker(self, window: int, source: int, effects: Effects, *, again: bool) -> None:
-        """All credits of the window from `source` are here; with the last one's the nets are told."""
+    def add_marker(self, window: int, source: int, effects: Effects, *, again: bool) -> None:
+        """Note that all credits of the window from `source` are here; after the last source, report the nets."""
         seen = self._markers.setdefault(window, set())
-        if again != (source in seen):  # nothing is lost here, so what comes again has come before
+        if again != (source in seen):  # nothing is lost here: a repeated marker has come before
             raise Breach(f"partition {self._partition}: second marker of {source} for window {window}")
         if not again:
             seen.add(source)
@@ -110,24 +114,24 @@ class PartitionWindows:
             effects.add("settlement", self._hub_partition, "window-report", window, self._partition, tuple(nets), True)
 
     def forget(self, window: int) -> None:
-        """It is closed: the rows may go, the books keep it."""
+        """Note that the window is closed: its rows may be removed."""
         self._forgotten.add(window)
         self._touched.add(window)
 
     def nets(self, window: int) -> Nets:
-        """What this partition's accounts owe and are owed in a window."""
+        """Return the nets of this partition's accounts in a window."""
         return nets_of(leg for leg in self.legs.values() if leg.window == window)
 
-    # -- what the ledger has written
+    # -- checks of what the ledger has written
 
     def check_rows(self, rows: dict[tuple[str, str], Any]) -> None:
-        """The changelogs hold the nets of the windows that are not closed, and the window that is open.
+        """Compare the changelogs with the open window and the nets of all windows that are not closed.
 
         Raises:
-            Breach: they do not.
+            Breach: a row is wrong.
         """
         self._rows.update({f"{table}:{key}": row for (table, key), row in rows.items() if table in ("nets", "windows")})
-        for name, expected in (("open", self.open), ("used", self._told)):
+        for name, expected in (("open", self.open), ("used", self._announced)):
             if self._rows.get(f"windows:{name}", expected) != expected:
                 raise Breach(f"partition {self._partition}: row {name} is {self._rows[f'windows:{name}']}")
         for window in self._touched:
@@ -142,13 +146,13 @@ class PartitionWindows:
         self._touched.clear()
 
     def check_order(self, credits_: Iterable[tuple[Any, ...]], partitions: Iterable[int]) -> None:
-        """Behind the marker of a window no partition gets a credit of it. Both as written, in order.
+        """Check that no credit of a window follows the window's marker; both lists are in order of writing.
 
         Raises:
-            Breach: one does.
+            Breach: a partition does.
         """
         for effect, partition in zip(credits_, partitions, strict=True):
             if effect[1] == "window-marker":
                 self._ends.add((partition, effect[2]))
             elif (partition, effect[4]) in self._ends:
-                raise Breach(f"partition {self._partition}: {effect[3]} is credited behind its window's marker")
+                raise Breach(f"partition {self._partition}: {effect[3]} is credited after its window's marker")

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation`: many seeds, or one again; see README.md."""
+"""`python -m tests.simulation`: run many seeds, or one again; see README.md."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def arguments() -> argparse.Namespace:
 
 
 def simulate_all(seeds: range, processes: int) -> Iterator[Run]:
-    """Runs in the order of their seeds."""
+    """Return the runs in the order of their seeds."""
     if processes < 2:
         yield from map(simulate, seeds)
         return
@@ -37,7 +37,7 @@ def simulate_all(seeds: range, processes: int) -> Iterator[Run]:
 
 
 def main() -> int:
-    """Run them, say what failed, and what happened in all."""
+    """Run the seeds, then print what failed and what happened in all runs."""
     options = arguments()
     be_quiet()
     first = options.first if options.seed is None else options.seed

@@ -1,4 +1,4 @@
-"""What DFSPs say to the hub of bulks: the records that the ingress would make of it."""
+"""The records that the ingress writes for the DFSPs' requests about bulks."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import orjson
 
 from clearinghub.messages import VERSION, encode
 from tests.simulation import wire
-from tests.simulation.wire import Said, Terms
+from tests.simulation.wire import InputRecord, Terms
 
 
 @dataclass(frozen=True, slots=True)
 class BulkTerms:
-    """What a payer asks for; the lines' own terms say the same of payer, payee and expiry."""
+    """The terms of a bulk; its items have the same payer, payee and expiry."""
 
     bulk_id: str
     payer: str
     payee: str
     expires_at_ms: int
-    lines: tuple[Terms, ...]
+    items: tuple[Terms, ...]
 
 
 def prepare(
@@ -30,8 +30,8 @@ def prepare(
     source: str | None = None,
     destination: str | None = None,
     without_condition: frozenset[str] = frozenset(),
-) -> Said:
-    """POST /bulkTransfers; the lines of `without_condition` have one that is none."""
+) -> InputRecord:
+    """POST /bulkTransfers; the items of `without_condition` have an invalid condition."""
     body = {
         "bulkTransferId": bulk.bulk_id,
         "bulkQuoteId": "q",
@@ -44,11 +44,11 @@ def prepare(
                 "ilpPacket": "packet",
                 "condition": "none" if one.transfer_id in without_condition else one.condition,
             }
-            for one in bulk.lines
+            for one in bulk.items
         ],
         "expiration": str(bulk.expires_at_ms),
     }
-    line = {
+    header = {
         "kind": "bulk-prepare",
         "id": bulk.bulk_id,
         "source": source or bulk.payer,
@@ -56,26 +56,26 @@ def prepare(
         "payer": bulk.payer,
         "payee": bulk.payee,
         "expires_at_ms": bulk.expires_at_ms,
-        "amounts": [one.amount for one in bulk.lines],
-        "hashes": [_hash(one) for one in bulk.lines],
+        "amounts": [one.amount for one in bulk.items],
+        "hashes": [_hash(one) for one in bulk.items],
     }
-    return Said("bulk-prepare", bulk.payer, wire.encoded(line, body))
+    return InputRecord("bulk-prepare", bulk.payer, wire.encoded(header, body))
 
 
 def _hash(one: Terms) -> str:
-    """That of the POST /transfers which the line would be."""
-    line: dict[str, Any] = orjson.loads(wire.prepare(one).value.partition(b"\n")[0])
-    hashed: str = line["hash"]
+    """The hash that POST /transfers would have for this item."""
+    header: dict[str, Any] = orjson.loads(wire.prepare(one).value.partition(b"\n")[0])
+    hashed: str = header["hash"]
     return hashed
 
 
 def fulfilled(one: Terms) -> dict[str, Any]:
-    """A line's result: paid."""
+    """The result of an item that is paid."""
     return {"transferId": one.transfer_id, "fulfilment": one.fulfilment}
 
 
 def failed(one: Terms, code: str = "5104") -> dict[str, Any]:
-    """A line's result: not paid."""
+    """The result of an item that is not paid."""
     return {"transferId": one.transfer_id, "errorInformation": {"errorCode": code, "errorDescription": "no"}}
 
 
@@ -85,22 +85,24 @@ def fulfil(
     *,
     source: str | None = None,
     destination: str | None = "",
-) -> Said:
+) -> InputRecord:
     """PUT /bulkTransfers/{ID}; by default from the payee to the payer."""
     body = {"bulkTransferState": "COMPLETED", "individualTransferResults": list(results)}
     return _answer(bulk, "fulfil", body, source, destination)
 
 
-def error(bulk: BulkTerms, code: str, *, source: str | None = None, destination: str | None = "") -> Said:
+def error(bulk: BulkTerms, code: str, *, source: str | None = None, destination: str | None = "") -> InputRecord:
     """PUT /bulkTransfers/{ID}/error."""
     body = {"errorInformation": {"errorCode": code, "errorDescription": "the payee's words"}}
     return _answer(bulk, "abort", body, source, destination)
 
 
-def _answer(bulk: BulkTerms, action: str, body: dict[str, Any], source: str | None, destination: str | None) -> Said:
+def _answer(
+    bulk: BulkTerms, action: str, body: dict[str, Any], source: str | None, destination: str | None
+) -> InputRecord:
     to = bulk.payer if destination == "" else destination
     sender = source or bulk.payee
-    line = {
+    header = {
         "kind": "bulk-fulfil",
         "id": bulk.bulk_id,
         "action": action,
@@ -110,10 +112,10 @@ def _answer(bulk: BulkTerms, action: str, body: dict[str, Any], source: str | No
         "completed_ms": None,
         "hops": 0,
     }
-    return Said("bulk-fulfil", to or sender, wire.encoded(line, body))
+    return InputRecord("bulk-fulfil", to or sender, wire.encoded(header, body))
 
 
-def get(bulk_id: str, source: str) -> Said:
+def get(bulk_id: str, source: str) -> InputRecord:
     """GET /bulkTransfers/{ID}."""
-    line = {"v": VERSION, "kind": "bulk-get", "id": bulk_id, "source": source, "trace": None, "hops": 0}
-    return Said("bulk-fulfil", source, encode(line))
+    header = {"v": VERSION, "kind": "bulk-get", "id": bulk_id, "source": source, "trace": None, "hops": 0}
+    return InputRecord("bulk-fulfil", source, encode(header))

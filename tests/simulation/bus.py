@@ -1,7 +1,7 @@
-"""Kafka as far as the hub relies on it: logs with offsets, transactions with markers, fencing, groups' offsets.
+"""A simulated Kafka broker, as far as the hub relies on one: logs, transactions with markers, fencing, groups' offsets.
 
-Markers occupy offsets. A transaction's records can be read when its marker stands in their log and no earlier
-transaction is open there; markers may come late, and to each log at another time.
+A marker takes an offset of its own. The records of a transaction can be read once its marker is in their log and no
+earlier transaction is open there; markers may be written late, and to each log at another time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TRANSACTION_TIMEOUT_S: Final = 60.0
 
 
 class Transaction:
-    """One transaction of a transactional id. `sequence` orders those that were committed."""
+    """A transaction of one transactional id. `sequence` numbers the committed ones in their order."""
 
     __slots__ = ("committed", "entries", "epoch", "owner", "sequence", "timeout", "unmarked")
 
@@ -33,11 +33,11 @@ class Transaction:
         self.sequence = -1
         self.timeout: asyncio.TimerHandle | None = None
         self.entries: list[Entry] = []
-        self.unmarked: dict[Place, None] = {}  # where a marker is still to come
+        self.unmarked: dict[Place, None] = {}  # logs whose marker is still to be written
 
 
 class Entry:
-    """What stands at one offset; what a client reads of it has the names of aiokafka's ConsumerRecord."""
+    """One offset of a log: a record or a marker. What clients read has the names of aiokafka's ConsumerRecord."""
 
     __slots__ = ("is_marker", "key", "offset", "place", "timestamp", "transaction", "value")
 
@@ -62,25 +62,25 @@ class Entry:
 
     @property
     def is_committed(self) -> bool:
-        """Whether a reader of committed records gets it, once it is stable."""
+        """Whether a `read_committed` consumer gets this record, once no earlier transaction is open."""
         return not self.is_marker and (self.transaction is None or self.transaction.committed is True)
 
 
 class Log:
-    """One partition of one topic."""
+    """One partition of a topic. `first` is the first offset that is not deleted."""
 
-    def __init__(self, place: Place, *, stamps_arrival: bool) -> None:
+    def __init__(self, place: Place, *, has_arrival_times: bool) -> None:
         self.place = place
-        self.stamps_arrival = stamps_arrival
+        self.has_arrival_times = has_arrival_times
         self.entries: list[Entry] = []
-        self.first = 0  # what is before it is deleted
+        self.first = 0
         self.stalled_until_s = 0.0
-        self.listeners: dict[Any, None] = {}  # clients that read it
-        self._open: dict[Transaction, int] = {}  # with the first offset of each
+        self.listeners: dict[Any, None] = {}  # the clients that read this log
+        self._open: dict[Transaction, int] = {}  # open transactions and the first offset of each
 
     @property
     def stable_end(self) -> int:
-        """The first offset that a reader of committed records cannot pass."""
+        """The last stable offset: a `read_committed` consumer reads up to here, exclusive."""
         return min(self._open.values()) if self._open else len(self.entries)
 
     def add(
@@ -92,7 +92,6 @@ class Log:
         *,
         is_marker: bool = False,
     ) -> Entry:
-        """Append at the end."""
         entry = Entry(self.place, len(self.entries), timestamp_ms, key, value, transaction, is_marker=is_marker)
         self.entries.append(entry)
         if is_marker:
@@ -103,7 +102,7 @@ class Log:
         return entry
 
     def read(self, position: int, count_max: int) -> tuple[list[Entry], int]:
-        """Committed records from a position on, and the position behind what was looked at."""
+        """Return at most `count_max` committed records from `position` on, and the position to continue at."""
         end = self.stable_end
         records = []
         while position < end:
@@ -117,7 +116,7 @@ class Log:
 
 
 class Bus:
-    """The broker. Requests come in by `request`, which lets them travel; what they do there is instantaneous."""
+    """The broker. `request` delays a request and its answer; what the request does takes no time."""
 
     def __init__(self, swarm: Swarm, counts: Counter[str]) -> None:
         self.swarm = swarm
@@ -125,7 +124,7 @@ class Bus:
         self.logs: dict[Place, Log] = {}
         self.wall_offset_s = 0.0
         self.committed: list[Transaction] = []
-        self.crashes: list[tuple[str, int]] = []  # of which group, behind how many committed transactions
+        self.crashes: list[tuple[str, int]] = []  # the group, and how many transactions were committed before
         self.group_offsets: dict[str, dict[Place, int]] = {}
         self.generations: dict[str, int] = {}
         self._random = swarm.random
@@ -133,25 +132,24 @@ class Bus:
         self._current: dict[str, Transaction] = {}
         self._loop = asyncio.get_running_loop()
 
-    def create(self, topic: str, partitions: int, *, stamps_arrival: bool) -> None:
-        """A topic with its partitions."""
+    def create(self, topic: str, partitions: int, *, has_arrival_times: bool) -> None:
         for partition in range(partitions):
-            self.logs[topic, partition] = Log((topic, partition), stamps_arrival=stamps_arrival)
+            self.logs[topic, partition] = Log((topic, partition), has_arrival_times=has_arrival_times)
 
     def wall_ms(self) -> int:
-        """The broker's own clock."""
+        """The broker's clock, in milliseconds since 1970."""
         return int((START_S + self._loop.time() + self.wall_offset_s) * 1000)
 
     # -- the network
 
     def request(self, act: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Let a request travel, have it done, and let the answer come; the sender's death stops none of it."""
+        """Carry a request out after a delay, and resolve the result after another; the sender's death stops neither."""
         answer = self._loop.create_future()
 
         def arrive() -> None:
             try:
                 result = act()
-            except Exception as error:  # noqa: BLE001 - the broker's refusal is the client's to handle
+            except Exception as error:  # noqa: BLE001 - the client handles the broker's refusal
                 self._loop.call_later(self.swarm.delay_s(), _fail, answer, error)
             else:
                 self._loop.call_later(self.swarm.delay_s(), _resolve, answer, result)
@@ -169,7 +167,7 @@ class Bus:
         return entry
 
     def stall(self, place: Place, seconds: float) -> None:
-        """Let nobody read a log for a time."""
+        """Stop all reads of a log for some seconds."""
         log = self.logs[place]
         log.stalled_until_s = self._loop.time() + seconds
         self._loop.call_later(seconds, self._wake, log)
@@ -181,7 +179,7 @@ class Bus:
     # -- transactions
 
     def take_over(self, owner: str) -> int:
-        """Give a transactional id its next epoch; what the last one left open is aborted."""
+        """Return the next epoch of a transactional id; abort the transaction that the last epoch left open."""
         epoch = self._epochs[owner] = self._epochs.get(owner, -1) + 1
         transaction = self._current.get(owner)
         if transaction is not None and transaction.committed is None:
@@ -190,18 +188,18 @@ class Bus:
         return epoch
 
     def is_concluded(self, owner: str) -> bool:
-        """Whether nothing of an ended transaction is still to be marked."""
+        """Whether all markers of the id's last transaction are written."""
         transaction = self._current.get(owner)
         return transaction is None or transaction.committed is None or not transaction.unmarked
 
     def check(self, owner: str, epoch: int) -> None:
-        """Raises ProducerFenced to anyone but the last owner."""
+        """Raise ProducerFenced unless `epoch` is the last one of the transactional id."""
         if epoch != self._epochs[owner]:
             self.counts["writes fenced"] += 1
             raise ProducerFenced(f"{owner}: epoch {epoch}, now {self._epochs[owner]}")
 
     def produce(self, owner: str, epoch: int, place: Place, records: Iterable[tuple[bytes, bytes | None, int]]) -> int:
-        """Append a batch to the owner's transaction, begun with its first; gives the first offset."""
+        """Append a batch to the owner's transaction, or begin one; return the offset of the batch's first record."""
         self.check(owner, epoch)
         transaction = self._current.get(owner)
         if transaction is None or transaction.committed is not None:
@@ -211,13 +209,12 @@ class Bus:
         first = len(log.entries)
         now_ms = self.wall_ms()
         for key, value, timestamp_ms in records:
-            stamp_ms = now_ms if log.stamps_arrival else timestamp_ms
-            transaction.entries.append(log.add(stamp_ms, key, value, transaction))
+            time_ms = now_ms if log.has_arrival_times else timestamp_ms
+            transaction.entries.append(log.add(time_ms, key, value, transaction))
         transaction.unmarked[place] = None
         return first
 
     def commit(self, owner: str, epoch: int) -> None:
-        """Decide the owner's transaction."""
         self.check(owner, epoch)
         transaction = self._current[owner]
         assert transaction.committed is None
@@ -227,7 +224,7 @@ class Bus:
         self._end(transaction, committed=True)
 
     def _time_out(self, transaction: Transaction) -> None:
-        """Nobody has ended a transaction: the broker does, and fences who began it."""
+        """Abort a transaction that nobody has ended in time, and fence its producer."""
         if transaction.committed is None:
             self.take_over(transaction.owner)
 
@@ -257,4 +254,4 @@ def _resolve(answer: asyncio.Future[Any], result: Any) -> None:
 def _fail(answer: asyncio.Future[Any], error: Exception) -> None:
     if not answer.done():
         answer.set_exception(error)
-        answer.exception()  # asked: the sender may be dead
+        answer.exception()  # mark the exception as retrieved: the sender may be dead

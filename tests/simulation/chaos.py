@@ -1,4 +1,4 @@
-"""When which fault strikes, while the faults last."""
+"""Injects the faults that come from outside the code: crashes, rebalances, stalls, clock jumps, dead DFSPs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.simulation.swarm import CALLBACK_CRASH_POINTS, CRASH_POINTS
 from tests.simulation.workers import LedgerMember, Member
 
 PAUSE_S = 0.25  # from one strike to the next, on average
-SELDOM_REACHED = ("deciding lines",) * 4  # only a large bulk comes there
-AT_ONCE = ("fencing", "recovering", "recovered")  # a process reaches these when it begins
+SELDOM_REACHED = ("deciding items",) * 4  # only a large bulk reaches this point
+AT_ONCE = ("fencing", "recovering", "recovered")  # a process reaches these points when it starts
 
 
 class Chaos:
-    """Strikes at random until stopped."""
+    """Injects a fault at random, every `PAUSE_S` on average."""
 
     def __init__(self, bus: Bus, groups: list[Group], dfsps: Dfsps) -> None:
         self._bus = bus
@@ -27,12 +27,12 @@ class Chaos:
         self._dfsps = dfsps
 
     async def keep_striking(self) -> None:
-        """Until cancelled."""
+        """Inject faults until cancelled."""
         strikes: list[tuple[str, Callable[[], None]]] = [
             ("crashes", self._crash),
             ("crashes", self._crash),
             ("rebalances", self._rebalance),
-            ("zombies", self._deafen),
+            ("zombies", self._cut_off),
             ("stalled topics", self._stall),
             ("clock jumps", self._jump),
             ("failing callbacks", self._take_down),
@@ -45,12 +45,12 @@ class Chaos:
                 strike()
 
     def heal(self) -> None:
-        """Undo what would last."""
+        """Undo every fault that would last: clocks, dead DFSPs, cut off workers, planned crashes."""
         self._bus.wall_offset_s = 0.0
         self._dfsps.down_until_s.clear()
         for group in self._groups:
             for member in group.members:
-                member.is_deaf = False
+                member.is_cut_off = False
                 member.crash_at = None
                 member.process.disarm()
                 member.process.wall_offset_s = 0.0
@@ -61,7 +61,7 @@ class Chaos:
         return group, self._draw.choice(list(group.members))
 
     def _crash(self) -> None:
-        """At once, or at a point that the process will come to."""
+        """Kill a process at once, or when it next reaches a point."""
         _group, member = self._member()
         points = (*CRASH_POINTS, *SELDOM_REACHED) if isinstance(member, LedgerMember) else CALLBACK_CRASH_POINTS
         point = self._draw.choice((*points, "any"))
@@ -82,32 +82,32 @@ class Chaos:
             self._bus.counts["orderly stops"] += 1
             asyncio.get_running_loop().create_task(member.stop())
 
-    def _deafen(self) -> None:
-        """A worker hears nothing of the group: others get its partitions, and it works on."""
+    def _cut_off(self) -> None:
+        """Cut a worker off from its group for a time: others get its partitions while it continues to work."""
         group, member = self._member()
-        member.is_deaf = True
+        member.is_cut_off = True
         group.unsettle()
 
-        def hear_again() -> None:
-            member.is_deaf = False
+        def reconnect() -> None:
+            member.is_cut_off = False
             group.unsettle()
 
         seconds = self._draw.uniform(0.3, 3 * self._swarm.session_s)
-        asyncio.get_running_loop().call_later(seconds, hear_again)
+        asyncio.get_running_loop().call_later(seconds, reconnect)
 
     def _stall(self) -> None:
         place = self._draw.choice(list(self._bus.logs))
         self._bus.stall(place, self._draw.uniform(0.1, 3.0))
 
     def _jump(self) -> None:
-        """The broker's clock by a little, a worker's by anything."""
+        """Move the broker's clock by seconds, or a worker's by up to ten minutes."""
         if self._swarm.chance(0.5):
             self._bus.wall_offset_s = self._draw.uniform(-2.0, 2.0)
         else:
             self._member()[1].process.wall_offset_s += self._draw.choice((-600.0, -5.0, -1.0, 1.0, 5.0, 600.0))
 
     def _take_down(self) -> None:
-        """A DFSP answers nobody for a while."""
+        """Let a DFSP refuse all connections for a time."""
         name = self._draw.choice(self._dfsps.names)
         self._dfsps.down_until_s[name] = asyncio.get_running_loop().time() + self._draw.uniform(0.5, 5.0)
 

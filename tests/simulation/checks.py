@@ -1,4 +1,4 @@
-"""After a run: what the bus holds is given to the model, which judges it."""
+"""After a run, the model judges everything that is on the bus."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from clearinghub.engine.errors import ContiguityError, PartitionLostError
 from tests.analysts import TOPICS, check_record
 from tests.model.books import PartitionBooks
 from tests.model.bulk_ends import check_bulk_ends
-from tests.model.deliveries import Heard, check_deliveries
-from tests.model.journal import standings
+from tests.model.deliveries import Received, check_deliveries
+from tests.model.journal import activity_of
 from tests.model.scheme import check_scheme
 from tests.simulation.reading import between, records_of, round_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-# What ends a process rightly: only the broker knows what became of its commit, or another owner has its partition.
+# A process may end of these: the outcome of its commit is unknown, or another worker owns its partition.
 RIGHT_ENDS: Final = (KafkaError, PartitionLostError)
 
 
 def check(world: World) -> None:
-    """Raises AssertionError with what is wrong."""
+    """Raise AssertionError, with what is wrong, unless the run was right."""
     ended = wrong_end(world)
     assert ended is None, ended
     bus = world.bus
     dfsps = world.dfsps.names
-    known = standings(records_of(bus, "participants", 0))
+    activity = activity_of(records_of(bus, "participants", 0))
     books = [
         PartitionBooks(
             partition,
@@ -37,7 +37,7 @@ def check(world: World) -> None:
             lambda topic, number, begin, end: between(bus, topic, number, begin, end),
             dfsps=dfsps,
             confirm_to_payee=world.settings.confirm_to_payee,
-            standing=lambda name: known.get(name, {False}),
+            activity=lambda name: activity.get(name, {False}),
             hub_partition=world.hub_partition,
             by_schedule=world.swarm.closes_by_schedule,
         )
@@ -48,17 +48,19 @@ def check(world: World) -> None:
         books[number].follow(round_of(number, transaction, world.settings.application_id))
     check_scheme(books)
     _check_analysts(world)
-    heard = [Heard(one.receiver, one.method, one.url.partition(".example")[2], one.body) for one in world.dfsps.heard]
+    received = [
+        Received(one.receiver, one.method, one.url.partition(".example")[2], one.body) for one in world.dfsps.received
+    ]
     notifications = [list(records_of(bus, "notification", number)) for number in range(world.swarm.partitions)]
     finals = (seen for number in range(world.swarm.partitions) for seen in records_of(bus, "transfers", number))
     bus.counts["bulks sent on"] += check_bulk_ends((seen for one in notifications for seen in one), finals)
-    bus.counts["callbacks"] += check_deliveries(notifications, records_of(bus, "dead-letter", 0), heard)
-    bus.counts["callbacks heard"] += len(heard)
+    bus.counts["callbacks"] += check_deliveries(notifications, records_of(bus, "dead-letter", 0), received)
+    bus.counts["callbacks received"] += len(received)
     _count(world, books)
 
 
 def _check_analysts(world: World) -> None:
-    """Records for analysts are as their pages say, and each partition's final states are numbered without a gap."""
+    """Check the analysts' topics against their schemas, and that final states are numbered without a gap."""
     for partition in range(world.swarm.partitions):
         for topic in TOPICS:
             for seen in records_of(world.bus, topic, partition):
@@ -69,12 +71,12 @@ def _check_analysts(world: World) -> None:
 
 
 def wrong_end(world: World) -> str | None:
-    """The first process that ended of something else than what it must end of; None if there is none."""
+    """Return the first end of a process that is not allowed, or None."""
     for group in world.groups:
         for member in group.members:
             gaps = [error for error in member.failures if isinstance(error, ContiguityError)]
             if len(gaps) > member.batches_dropped:
-                return f"{member.name} died of {gaps[0]!r}, and nothing was dropped"
+                return f"{member.name} died of {gaps[0]!r}, and no batch was dropped"
             wrong = [error for error in member.failures if not isinstance(error, (*RIGHT_ENDS, ContiguityError))]
             if wrong:
                 return f"{member.name} died of {wrong[0]!r}"
@@ -87,8 +89,8 @@ def _count(world: World, books: list[PartitionBooks]) -> None:
         for case in one.auditor.cases.values():
             counts[f"transfers {case.fate}"] += 1
         counts["records decided once"] += one.records
-        for line in (line for bulk in one.bulks.cases.values() for line in bulk.lines):
-            counts[f"lines {line.fate}"] += 1
+        for item in (item for bulk in one.bulks.cases.values() for item in bulk.items):
+            counts[f"items {item.fate}"] += 1
         counts["windows closed"] += len(one.coordinator.closed)
         counts["transfers settled at once"] += sum(leg.granularity == "GROSS" for leg in one.windows.legs.values())
     counts["crashes while a window closed"] += _crashes_while_closing(world)
@@ -98,7 +100,7 @@ def _count(world: World, books: list[PartitionBooks]) -> None:
 
 
 def _crashes_while_closing(world: World) -> int:
-    """Deaths of the ledger's workers between the first and the last step of a window's closing."""
+    """Count the crashes of ledger workers between the first and the last step of a window's closing."""
     begun: dict[bytes | None, int] = {}
     spans = []
     for transaction in world.bus.committed:
@@ -109,5 +111,5 @@ def _crashes_while_closing(world: World) -> int:
                 begun[entry.key] = transaction.sequence
             elif entry.key in begun:
                 spans.append((begun.pop(entry.key), transaction.sequence))
-    crashes = [behind for group, behind in world.bus.crashes if group == world.settings.application_id]
-    return sum(any(first < behind <= last for first, last in spans) for behind in crashes)
+    crashes = [after for group, after in world.bus.crashes if group == world.settings.application_id]
+    return sum(any(first < after <= last for first, last in spans) for after in crashes)

@@ -1,4 +1,4 @@
-"""aiokafka's producer and consumer as the hub uses them, on the simulated bus."""
+"""aiokafka's producer and consumer on the simulated bus, as far as the hub uses them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from aiokafka.errors import CommitFailedError, IllegalOperation, KafkaError, Pro
 from tests.simulation.bus import Bus, Entry, Place
 from tests.simulation.loop import Process
 
-CONCLUDE_S: Final = 0.01  # a client asks again so soon while the broker ends its last transaction
+CONCLUDE_S: Final = 0.01  # pause of a client while the broker ends its last transaction
 ANSWER_TIMEOUT_S: Final = 1.0
 
 
 class Batch:
-    """A batch under construction; aiokafka's is full at some bytes, this one at some records."""
+    """A batch of records to send; full at a number of records, where aiokafka's is full at a number of bytes."""
 
     def __init__(self, records_max: int) -> None:
         self.records: list[tuple[bytes, bytes | None, int]] = []
         self._records_max = records_max
 
     def append(self, *, key: bytes, value: bytes | None, timestamp: int) -> object | None:
-        """None when there is no room."""
+        """Add a record; return None when the batch is full."""
         if len(self.records) >= self._records_max:
             return None
         self.records.append((key, value, timestamp))
@@ -36,11 +36,11 @@ class Batch:
         return len(self.records)
 
     def close(self) -> None:
-        """No more is added."""
+        """Nothing to do: the batch is not compressed."""
 
 
 class ProducerClient:
-    """A transactional producer of one process."""
+    """aiokafka's transactional producer, of one process."""
 
     def __init__(self, bus: Bus, process: Process, settings: Mapping[str, Any]) -> None:
         self._bus = bus
@@ -52,7 +52,7 @@ class ProducerClient:
         self._loop = asyncio.get_running_loop()
 
     async def start(self) -> None:
-        """Take the transactional id over; done when nothing of the last owner is left open."""
+        """Take the transactional id over; return when the last owner's transaction is aborted and marked."""
         self._process.reach("fencing")
         self._epoch = await self._bus.request(lambda: self._bus.take_over(self._owner))
         while not self._bus.is_concluded(self._owner):
@@ -60,26 +60,26 @@ class ProducerClient:
         self._bus.check(self._owner, self._epoch)
 
     async def stop(self) -> None:
-        """What is open stays open."""
+        """Leave an open transaction open, as a process that is killed does."""
 
     async def begin_transaction(self) -> None:
-        """Nothing is sent yet."""
+        """Begin nothing at the broker yet: the first batch does."""
         self._process.reach("begin")
 
     def create_batch(self) -> Batch:
         return Batch(self._bus.swarm.batch_records_max())
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:
-        """Put a batch on its way; the future gives the offset of its first record."""
+        """Send a batch; the returned future resolves to an object with the offset of the batch's first record."""
         self._process.reach("send")
         sent = self._loop.create_future()
-        # Whatever overtakes whatever on the way, batches for one partition are written in order.
+        # Requests may overtake each other, but the batches of one partition are written in order.
         self._sent.setdefault((topic, partition), deque()).append((batch, sent))
         self._loop.call_later(self._bus.swarm.request_delay_s(), self._arrive, (topic, partition))
         return sent
 
     def _arrive(self, place: Place) -> None:
-        if not self._bus.is_concluded(self._owner):  # CONCURRENT_TRANSACTIONS: the client asks again
+        if not self._bus.is_concluded(self._owner):  # CONCURRENT_TRANSACTIONS: the client tries again
             self._loop.call_later(CONCLUDE_S, self._arrive, place)
             return
         batch, sent = self._sent[place].popleft()
@@ -94,7 +94,7 @@ class ProducerClient:
             sent.set_result(SimpleNamespace(offset=first))
 
     async def commit_transaction(self) -> None:
-        """Commit. As with aiokafka, the answer may be lost, and then nobody here knows."""
+        """Commit; when the request or its answer is lost, raise RequestTimedOutError as aiokafka does."""
         self._process.reach("commit")
         fate = self._bus.swarm.commit_fate()
         if fate == "request lost":
@@ -111,7 +111,7 @@ class ProducerClient:
         self._process.reach("committed")
 
     def _fenced(self, error: ProducerFenced) -> KafkaError:
-        """The error itself, or one that does not tell: aiokafka gives the one or the other."""
+        """Return the error itself or an IllegalOperation that hides it: aiokafka raises either."""
         if self._bus.swarm.chance(0.5):
             return error
         ended: asyncio.Future[Any] = self._loop.create_future()
@@ -122,7 +122,7 @@ class ProducerClient:
 
 
 class ConsumerClient:
-    """A consumer that is told its partitions; reads committed records."""
+    """aiokafka's consumer with assigned partitions, reading committed records."""
 
     def __init__(self, bus: Bus, process: Process, settings: Mapping[str, Any]) -> None:
         self._bus = bus
@@ -135,15 +135,13 @@ class ConsumerClient:
         self._loop = asyncio.get_running_loop()
 
     async def start(self) -> None:
-        """Connect."""
         self._process.reach("connect")
 
     async def stop(self) -> None:
-        """Disconnect."""
         self.assign([])
 
     def assign(self, partitions: Iterable[TopicPartition], generation: int = 0) -> None:
-        """Forget all positions and take these partitions, in this order."""
+        """Drop all positions and read these partitions, in this order."""
         for place in self._positions:
             self._bus.logs[place].listeners.pop(self, None)
         self._positions = dict.fromkeys(partitions)
@@ -181,14 +179,14 @@ class ConsumerClient:
     async def end_offsets(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The last stable offsets, as they are when the request arrives."""
         self._process.reach("recovering")
-        asked = list(places)
+        listed = list(places)
         ends: dict[TopicPartition, int] = await self._bus.request(
-            lambda: {place: self._bus.logs[place].stable_end for place in asked}
+            lambda: {place: self._bus.logs[place].stable_end for place in listed}
         )
         return ends
 
     async def getmany(self, *, timeout_ms: int, max_records: int | None = None) -> dict[TopicPartition, list[Entry]]:
-        """Records of any partitions, or nothing after a while. Positions move over markers even where nothing comes."""
+        """Return records by partition, or nothing after the timeout; positions also move over markers."""
         self._process.reach("fetch")
         deadline_s = self._loop.time() + timeout_ms / 1000
         while True:
@@ -206,7 +204,7 @@ class ConsumerClient:
                 self._waiting = None
 
     def wake(self, after_s: float) -> None:
-        """Something may be readable now."""
+        """End the current wait of `getmany` after some seconds: there may be new records."""
         if self._waiting is not None:
             self._loop.call_later(after_s, _finish, self._waiting)
 
@@ -234,7 +232,7 @@ class ConsumerClient:
         return offsets.get(place)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit offsets; refused to a member of an earlier generation."""
+        """Commit offsets; raise CommitFailedError for a member of an earlier generation."""
         self._process.reach("commit-offsets")
         generation = self._coordinator.generation
         await self._bus.request(lambda: self._commit(offsets, generation))

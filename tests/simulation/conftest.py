@@ -1,4 +1,4 @@
-"""Tests of the simulation are silent: the hub under it says what any hub under such faults would say."""
+"""Switches logging off for the tests of the simulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DFSPs: payers who ask, payees who answer, well or badly; and the wires on which the hub's callbacks reach them."""
+"""The simulated DFSPs: payers send prepares, payees answer them well or badly, and all receive the hub's callbacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearinghub.callbacks.http_client import DestinationError
 from tests.simulation import bulks, wire
 from tests.simulation.bus import Bus
 from tests.simulation.loop import START_S, Process
-from tests.simulation.wire import Said, Terms
+from tests.simulation.wire import InputRecord, Terms
 
 ENDPOINTS: Final = {
     "FSPIOP_CALLBACK_URL_TRANSFER_POST": "http://{}.example/transfers",
@@ -34,26 +34,26 @@ class Callback(NamedTuple):
 
 
 class Dfsps:
-    """All DFSPs of a run, what they have heard, and what they have yet to say."""
+    """All DFSPs of a run, the callbacks that they have received, and the records that they have yet to send."""
 
     stranger = STRANGER
 
     def __init__(self, bus: Bus) -> None:
-        self.heard: list[Callback] = []
+        self.received: list[Callback] = []
         self.names = [f"dfsp{number}" for number in range(bus.swarm.dfsps)]
         self.down_until_s: dict[str, float] = {}
         self._bus = bus
         self._swarm = bus.swarm
         self._loop = asyncio.get_running_loop()
         self.terms: dict[str, Terms] = {}
-        self._answered: dict[str, Said] = {}
+        self._answered: dict[str, InputRecord] = {}
         self._busy: dict[asyncio.Task[None], None] = {}
         self._count = 0
         self.bulks = bulks.Bulks(self, bus.swarm)
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nobody means to say anything more."""
+        """Whether no record is still to be sent."""
         return not self._busy
 
     def _do(self, work: Any) -> None:
@@ -69,15 +69,15 @@ class Dfsps:
     def now_ms(self) -> int:
         return int((START_S + self._loop.time()) * 1000)
 
-    async def say(self, said: Said) -> None:
-        """The ingress records it, and answers when the broker has it."""
-        partition = wire.partition_of(said.key, self._swarm.partitions)
-        await self._bus.request(lambda: self._bus.append(said.topic, partition, said.key.encode(), said.value))
+    async def send(self, record: InputRecord) -> None:
+        """Write a record as the ingress does, and return when the broker has it."""
+        partition = wire.partition_of(record.key, self._swarm.partitions)
+        await self._bus.request(lambda: self._bus.append(record.topic, partition, record.key.encode(), record.value))
 
     # -- payers
 
     def pay(self) -> None:
-        """Somebody asks for a transfer, and perhaps for more than that."""
+        """Send a prepare, and perhaps repetitions, changed copies, lookups and answers of strangers."""
         draw, swarm = self._swarm.random, self._swarm
         payer, payee = draw.sample(self.names, 2)
         self._count += 1
@@ -90,17 +90,17 @@ class Dfsps:
             self._do(self._after(draw.uniform(0.0, 6.0), wire.get(terms.transfer_id, asker)))
 
     def pay_singly(self, terms: Terms) -> None:
-        """Ask for a transfer by itself, be it a line of a bulk as well."""
+        """Send a single prepare, perhaps under the id of an item of a bulk."""
         self.terms[terms.transfer_id] = terms
-        self._bus.counts["transfers asked for"] += 1
+        self._bus.counts["transfers sent by payers"] += 1
         self._do(self._ask(terms))
 
     async def _ask(self, terms: Terms) -> None:
         draw, swarm = self._swarm.random, self._swarm
-        said = self._odd(terms) if swarm.happens("odd prepares", 0.15) else wire.prepare(terms)
-        await self.say(said)
+        record = self._odd(terms) if swarm.happens("odd prepares", 0.15) else wire.prepare(terms)
+        await self.send(record)
         if swarm.happens("repeated prepares", 0.25):
-            self._do(self._after(draw.choice((0.0, 0.1, 5.0)), said))
+            self._do(self._after(draw.choice((0.0, 0.1, 5.0)), record))
         if swarm.happens("changed prepares", 0.15):
             changed = replace(terms, amount=terms.amount + 1)
             self._do(self._after(draw.choice((0.0, 0.2, 5.0)), wire.prepare(changed)))
@@ -109,8 +109,8 @@ class Dfsps:
             source = draw.choice((STRANGER, terms.payer, *self.names))
             self._do(self._after(draw.uniform(0.0, 1.0), wire.fulfil(terms, action, source=source, note=9)))
 
-    def _odd(self, terms: Terms) -> Said:
-        """A prepare that must be refused."""
+    def _odd(self, terms: Terms) -> InputRecord:
+        """Return a prepare that must be refused."""
         kind = self._swarm.random.choice(("source", "payee", "self", "late", "condition"))
         if kind == "source":
             return wire.prepare(terms, source=terms.payee)
@@ -122,28 +122,28 @@ class Dfsps:
             return wire.prepare(replace(terms, expires_at_ms=self.now_ms() - 60_000))
         return wire.prepare(terms, condition="none")
 
-    def later(self, seconds: float, said: Said) -> None:
-        """Say something after a while."""
-        self._do(self._after(seconds, said))
+    def later(self, seconds: float, record: InputRecord) -> None:
+        """Send a record after some seconds."""
+        self._do(self._after(seconds, record))
 
-    async def _after(self, seconds: float, said: Said) -> None:
+    async def _after(self, seconds: float, record: InputRecord) -> None:
         await asyncio.sleep(seconds)
-        await self.say(said)
+        await self.send(record)
 
     # -- payees
 
-    def hear(self, callback: Callback) -> None:
-        """A callback has reached its receiver."""
-        self.heard.append(callback)
+    def receive(self, callback: Callback) -> None:
+        """Take note of a callback that has reached its receiver; a payee answers a request."""
+        self.received.append(callback)
         if callback.method != "POST":
             return
         if callback.url.endswith("/bulkTransfers"):
-            self.bulks.hear(callback.body)
+            self.bulks.receive(callback.body)
             return
         transfer_id = callback.body.partition(b'"id":"')[2].partition(b'"')[0].decode()
         terms = self.terms[transfer_id]
         before = self._answered.get(transfer_id)
-        if before is not None:  # the hub repeats itself, and so does the payee
+        if before is not None:  # the hub has repeated its request, and the payee may repeat its answer
             if self._swarm.chance(0.5):
                 self._do(self._after(0.01, before))
             return
@@ -154,21 +154,23 @@ class Dfsps:
         if swarm.happens("silent payees", 0.15):
             return
         action = draw.choice(ANSWERS)
-        destination = draw.choice(("", "", "", "", None))  # None: it walks the ring
-        said = wire.fulfil(terms, action, destination=destination)
+        destination = draw.choice(("", "", "", "", None))  # with None, the answer visits one partition after the other
+        record = wire.fulfil(terms, action, destination=destination)
         after_s = draw.uniform(0.0, 0.3)
         if swarm.happens("late fulfils", 0.2):
             after_s = max(0.0, terms.expires_at_ms - self.now_ms()) / 1000 + draw.uniform(-0.2, 2.0)
             after_s = max(0.0, after_s)
         if swarm.happens("wrong fulfilments", 0.15):
             wrong = replace(terms, transfer_id="another").fulfilment
-            said = wire.fulfil(terms, "commit", fulfilment=draw.choice((wrong, "nonsense")))
+            record = wire.fulfil(terms, "commit", fulfilment=draw.choice((wrong, "nonsense")))
         elif swarm.happens("strangers", 0.05):
-            said = wire.fulfil(terms, action, destination=terms.payee)  # the payee itself, to the wrong payer
-        self._answered[terms.transfer_id] = said
-        self._do(self._after(after_s, said))
+            record = wire.fulfil(
+                terms, action, destination=terms.payee
+            )  # from the payee itself, naming the wrong payer
+        self._answered[terms.transfer_id] = record
+        self._do(self._after(after_s, record))
         if swarm.happens("repeated fulfils", 0.25):
-            self._do(self._after(after_s + draw.choice((0.0, 0.1, 3.0)), said))
+            self._do(self._after(after_s + draw.choice((0.0, 0.1, 3.0)), record))
         if swarm.happens("changed fulfils", 0.2):
             other = wire.fulfil(terms, draw.choice(ANSWERS), note=draw.choice((0, 1)))
             self._do(self._after(after_s + draw.choice((0.0, 0.1, 3.0)), other))
@@ -176,12 +178,12 @@ class Dfsps:
     # -- callbacks
 
     def transport(self, process: Process, timeout_s: float) -> SimulatedTransport:
-        """How a process of the callbacks reaches DFSPs."""
+        """Return the HTTP client of a process of the role `callbacks`."""
         return SimulatedTransport(self, self._swarm, process, timeout_s)
 
 
 class SimulatedTransport:
-    """A `delivery.transport.Transport` on these wires."""
+    """The callbacks' HTTP client without HTTP: requests arrive late, fail, or lose their answer."""
 
     def __init__(self, dfsps: Dfsps, swarm: Any, process: Process, timeout_s: float) -> None:
         self._dfsps = dfsps
@@ -190,7 +192,7 @@ class SimulatedTransport:
         self._timeout_s = timeout_s
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """See `Transport.send`."""
+        """Send a request; return the status, or raise DestinationError."""
         self._process.reach("request")
         swarm, host = self._swarm, urlsplit(url).netloc.partition(".")[0]
         await asyncio.sleep(swarm.delay_s())
@@ -200,9 +202,9 @@ class SimulatedTransport:
         callback = Callback(host, method, url, body)
         if failure in ("", "lost answer", "late error"):
             assert headers["fspiop-http-method"] == method
-            self._dfsps.hear(callback)
+            self._dfsps.receive(callback)
             if swarm.happens("callbacks answered twice", 0.1):
-                self._dfsps.hear(callback)
+                self._dfsps.receive(callback)
         await asyncio.sleep(swarm.delay_s())
         if failure in ("lost request", "lost answer"):
             await asyncio.sleep(self._timeout_s)
@@ -217,4 +219,4 @@ class SimulatedTransport:
         return kind
 
     async def close(self) -> None:
-        """Nothing is kept."""
+        """Close nothing: there are no connections."""

@@ -1,4 +1,4 @@
-"""A worker's disk: the rows of its tables, as a LedgerStore keeps them, without RocksDB."""
+"""A worker's disk without RocksDB: the rows of its tables as a LedgerStore keeps them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Rows:
         self.rows: dict[bytes, bytes] = {}
         self.index: dict[bytes, bytes] = {}
         self.changelog_offset: int | None = None
-        self.level_at_ms: int | None = None
+        self.caught_up_ms: int | None = None
 
 
 class Disk:
-    """What survives a crash, unless the disk is lost with its machine."""
+    """What survives a crash of the process, unless the disk is lost as well."""
 
     def __init__(self) -> None:
         self.places: dict[tuple[str, int], Rows] = {}
@@ -32,10 +32,10 @@ class Disk:
 
 
 class SimulatedStore:
-    """The part of `LedgerStore` that rounds, recovery and queries use; test_store.py holds the two together."""
+    """The part of `LedgerStore` that rounds, recovery and queries use; test_store.py compares the two."""
 
     def __init__(self, disk: Disk, table: str, reach: Callable[[str], None]) -> None:
-        """`reach` is told before and after each write, and may end the process there."""
+        """`reach` is called before and after each write, and may end the process there."""
         self._disk = disk
         self._table = table
         self._reach = reach
@@ -44,7 +44,7 @@ class SimulatedStore:
         return self._disk.at(self._table, partition).rows.get(key)
 
     def apply(self, spec: TableSpec[Any], partition: int, changes: TableChanges, changelog_offset: int) -> None:
-        """All or nothing."""
+        """Write all changes of a round at once, or none of them."""
         self._reach("table-write")
         kept = self._disk.at(self._table, partition)
         for key, value in changes.rows.items():
@@ -71,11 +71,11 @@ class SimulatedStore:
         rows = self._disk.at(self._table, partition).rows
         return [rows[key] for key in sorted(rows) if key.startswith(prefix)]
 
-    def stamp(self, partition: int, level_at_ms: int) -> None:
-        self._disk.at(self._table, partition).level_at_ms = level_at_ms
+    def write_checkpoint(self, partition: int, caught_up_ms: int) -> None:
+        self._disk.at(self._table, partition).caught_up_ms = caught_up_ms
 
-    def stamped_ms(self, partition: int) -> int | None:
-        return self._disk.at(self._table, partition).level_at_ms
+    def checkpoint_ms(self, partition: int) -> int | None:
+        return self._disk.at(self._table, partition).caught_up_ms
 
     def wipe(self, partition: int) -> None:
         self._disk.places.pop((self._table, partition), None)
@@ -85,13 +85,13 @@ class SimulatedStore:
 
 
 class SimulatedTable:
-    """What recovery needs of a `LedgerTable`."""
+    """The part of a `LedgerTable` that recovery uses."""
 
     def __init__(self, name: str, data: SimulatedStore) -> None:
         self.name = name
         self.data = data
 
     def offset(self, tp: TP) -> int:
-        """The last changelog offset in the local copy, or -1."""
+        """Return the changelog offset up to which the local copy is written, or -1."""
         persisted = self.data.persisted_offset(tp)
         return -1 if persisted is None else persisted

@@ -1,7 +1,7 @@
-"""The engine without Faust: its app, consumer and recovery as they are, on what stands here for Faust's own parts.
+"""The engine's app, consumer and recovery without Faust.
 
-Each class is the production one with Faust's constructor left out; what Faust would call, `Member` in workers.py calls
-in Faust's order.
+Each class is the production class without Faust's constructor; `Member` in workers.py calls what Faust would call, in
+Faust's order.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.simulation.loop import Process
 
 
 class SimulatedApp(EngineApp):
-    """An EngineApp whose Faust is left out. `process` and `disk` are set before it is made."""
+    """An EngineApp without Faust. A subclass sets `process` and `disk`."""
 
     process: Process
     disk: Disk
@@ -40,18 +40,18 @@ class SimulatedApp(EngineApp):
         self._loop = asyncio.get_running_loop()
         self._partitions = {}
         self._producers = {}
-        self._ledger_tables = {
+        self._ledger_tables: Any = {
             spec.name: SimulatedTable(spec.name, SimulatedStore(self.disk, spec.name, self.process.reach))
             for spec in config.all_tables
         }
 
     def fail(self, error: BaseException) -> None:
-        """A service of Faust's has crashed."""
+        """End the app as Faust does when one of its services has raised."""
         self._fail(error)
 
 
 class SimulatedConsumer(BatchConsumer):
-    """A BatchConsumer on a simulated client; what it hands over waits in its topic's queue, as Faust's streams do."""
+    """A BatchConsumer on a simulated client; batches wait in their topic's queue, as in Faust's streams."""
 
     should_stop = False
 
@@ -62,27 +62,27 @@ class SimulatedConsumer(BatchConsumer):
         process: Process,
         comes_through: Callable[[Batch], Awaitable[bool]],
     ) -> None:
-        """`comes_through` lets a batch take its time on the way to its agent; False: it is lost there."""
+        """`comes_through` delays a batch on its way to the agent; the batch is lost if it returns False."""
         self._comes_through = comes_through
         self.app = app
         self.epoch = 0
         self.seek_offsets = {}
-        self._ends = {}
-        self._stood = {}
+        self._next_begins = {}
+        self._known_positions = {}
         self.flow_active = False
         self.can_resume_flow = asyncio.Event()
         self.recovery = SimulatedRecovery(app)
         self._client = self._simulated = client
         self._process = process
         self._waiting = {}
-        self._held = set()
+        self._paused = set()
         self._fetching = None
         config = app.engine_config
         self._names = {config.topic_prefix + one.topic: one.topic for one in config.inputs}
         self._queues: dict[str, asyncio.Queue[Any]] = {name: asyncio.Queue() for name in self._names}
 
     def start(self) -> None:
-        """Begin to fetch, when the flow is let go, and to recover, when there is something assigned."""
+        """Start fetching, which waits for the flow to be resumed, and recovery, which waits for an assignment."""
         fetcher = SimpleNamespace(should_stop=False, _stopped=None)
         works: list[Callable[[], Awaitable[None]]] = [
             partial(self._drain_messages, fetcher),
@@ -127,25 +127,25 @@ class SimulatedConsumer(BatchConsumer):
     # -- the group's decisions
 
     async def revoke(self) -> None:
-        """All partitions are taken away."""
+        """Revoke all partitions."""
         self.stop_flow()
         await self.app.close_partitions()
 
     async def assign(self, partitions: list[int], generation: int) -> None:
-        """These partitions of all inputs are given."""
+        """Assign these partitions of all inputs."""
         places = [TopicPartition(topic, number) for topic in self._names for number in partitions]
         self.stop_flow()
         self._simulated.assign(places, generation)
         await self.on_group_assignment({TP(*place) for place in places})
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Fence, then recover: Faust's order."""
+        """Fence the last owner, then recover the tables: the order in which Faust does it."""
         await self.app.open_partitions()
         self.recovery.begin(assigned, generation_id)
 
 
 class SimulatedRecovery(LedgerRecovery):
-    """A LedgerRecovery that is told its changelogs."""
+    """A LedgerRecovery that gets its changelogs from the assignment, not from Faust."""
 
     def __init__(self, app: SimulatedApp) -> None:
         self.app = app
@@ -163,7 +163,7 @@ class SimulatedRecovery(LedgerRecovery):
             for table in self.app._ledger_tables.values()
             for number in numbers
         }
-        self.active_tps = list(self.tp_to_table)  # in order: a set's would differ from process to process
+        self.active_tps = list(self.tp_to_table)  # in order: that of a set differs from process to process
         self._generation_id = generation
         self.signal_recovery_start.set()
 
@@ -175,10 +175,10 @@ class SimulatedRecovery(LedgerRecovery):
             self.app.process.reach("recovered")
 
     def _set_recovery_started(self) -> None:
-        """Faust's own state."""
+        """Leave out what Faust notes for itself."""
 
     def _set_recovery_ended(self) -> None:
-        """Faust's own state."""
+        """Leave out what Faust notes for itself."""
 
     def _resume(self) -> None:
         self.app.consumer.resume_flow()

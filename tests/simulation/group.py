@@ -1,4 +1,4 @@
-"""The consumer groups: who is a member, who has which partition, and when that changes."""
+"""A consumer group: its members, their partitions, and rebalances."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from tests.simulation.bus import Bus
 from tests.simulation.workers import Member
 
-REVOKE_WAIT_S = 8.0  # a member that does not let go in time is dropped
+REVOKE_WAIT_S = 8.0  # a member that does not release its partitions in time is dropped
 
 
 class Group:
-    """One group. A dead or deaf member is noticed when its session is over; until then it has its partitions."""
+    """A group. A member that is dead or cut off keeps its partitions until its session is over."""
 
     def __init__(self, name: str, members: Sequence[Member], bus: Bus) -> None:
         self.name = name
@@ -25,11 +25,11 @@ class Group:
             member.group = name
 
     def unsettle(self) -> None:
-        """Have the group decide anew."""
+        """Start a rebalance."""
         self._dirty.set()
 
     async def keep(self) -> None:
-        """Keep every member alive, and the partitions shared out."""
+        """Restart members that end, and rebalance on `unsettle`; runs until cancelled."""
         loop = asyncio.get_running_loop()
         tasks = [loop.create_task(self._keep_alive(member)) for member in self.members]
         tasks.append(loop.create_task(self._keep_sharing()))
@@ -55,7 +55,7 @@ class Group:
                 self._bus.counts[f"crash at {member.process.crashed_at}"] += 1
                 self._bus.crashes.append((self.name, len(self._bus.committed)))
             if member in self._joined:
-                # Nobody says that it died: the session ends, or its next process takes its place at once.
+                # Its death is not announced: the session ends, or its next process takes its place at once.
                 await asyncio.sleep(swarm.random.choice((0.05, swarm.session_s)))
                 self._joined.remove(member)
                 self._dirty.set()
@@ -72,18 +72,18 @@ class Group:
     async def _share(self) -> None:
         generation = self._bus.generations[self.name] = self._bus.generations.get(self.name, 0) + 1
         self._bus.counts["rebalances done"] += 1
-        heard = [member for member in self._joined if not member.is_deaf]
-        await self._all_of([member.revoke() for member in heard])
-        heard = [member for member in heard if not member.is_deaf]
-        if not heard:
+        reachable = [member for member in self._joined if not member.is_cut_off]
+        await self._all_of([member.revoke() for member in reachable])
+        reachable = [member for member in reachable if not member.is_cut_off]
+        if not reachable:
             return
-        shares: dict[Member, list[int]] = {member: [] for member in heard}
+        shares: dict[Member, list[int]] = {member: [] for member in reachable}
         for partition in range(self._bus.swarm.partitions):
-            shares[self._draw.choice(heard)].append(partition)
+            shares[self._draw.choice(reachable)].append(partition)
         await self._all_of([member.assign(share, generation) for member, share in shares.items()])
 
     @staticmethod
     async def _all_of(decisions: list[object]) -> None:
-        """Let all members do it at once; one that is late does it later, in its own order."""
+        """Wait for all members; one that is late continues on its own."""
         if decisions:
             await asyncio.wait([asyncio.ensure_future(one) for one in decisions], timeout=REVOKE_WAIT_S)  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""An event loop in which time passes only when nothing is left to do: deterministic, and as fast as the code in it."""
+"""An event loop whose time passes only when nothing is left to do: deterministic, and as fast as the code in it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Any, Final
 
-TURNS_MAX: Final = 2_000_000  # some hundred times what a run needs
-TURN_S: Final = 1e-6  # what one turn of the loop takes: code that polls must see time pass
-START_S: Final = 1_700_000_000.0  # what the true wall clock shows when a run begins
+TURNS_MAX: Final = 2_000_000  # about a hundred times what a run needs
+TURN_S: Final = 1e-6  # one turn of the loop takes so long: code that polls must see time pass
+START_S: Final = 1_700_000_000.0  # the true time, since 1970, when a run begins
 
 
 class NothingLeftError(Exception):
-    """Everything waits, and nothing that could wake it is due: a deadlock of the run."""
+    """All tasks wait and no timer is set: a deadlock."""
 
 
 class EndlessError(Exception):
-    """The run goes round and round."""
+    """The run does not end: `TURNS_MAX` turns of the loop have passed."""
 
 
 class CrashedError(asyncio.CancelledError):
-    """The process is dead. A cancellation, so that no handler of errors in the code under test takes it for one."""
+    """The process is dead. It is a cancellation, which no `except Exception` in the code under test catches."""
 
 
 class SimulatedLoop(BaseEventLoop):
-    """asyncio's own loop without sockets: where it would sleep, its clock jumps to the next timer."""
+    """asyncio's own loop without sockets: instead of sleeping, its clock jumps to the next timer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class SimulatedLoop(BaseEventLoop):
         return self._now_s
 
     def select(self, timeout_s: float | None) -> list[Any]:
-        """What `BaseEventLoop` asks for events of sockets."""
+        """Return no event of a socket, and let time pass: `BaseEventLoop` calls this once a turn."""
         if timeout_s is None:
             raise NothingLeftError
         if timeout_s > 0:
@@ -57,9 +57,9 @@ class SimulatedLoop(BaseEventLoop):
 
 
 class Process:
-    """A process of the hub: its tasks, whether it lives, and the points at which it may be made to die.
+    """A process of the hub: its tasks, and the points at which it can be killed.
 
-    Whatever a task of a process starts is of the same process: tasks and timers inherit its context.
+    Tasks and timers inherit the context of the task that starts them, and so belong to its process.
     """
 
     def __init__(self, name: str) -> None:
@@ -71,7 +71,7 @@ class Process:
         self.crashed_at: str | None = None
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str = "") -> asyncio.Task[Any]:
-        """Start a task of this process from outside it."""
+        """Start a task of this process from outside the process."""
         token = _CURRENT.set(self)
         try:
             return asyncio.get_running_loop().create_task(coroutine, name=name or self.name)
@@ -79,7 +79,7 @@ class Process:
             _CURRENT.reset(token)
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
-        """A task of this process has begun; a dead process begins none."""
+        """Count a new task as one of this process; a dead process cancels it."""
         self._tasks[task] = None
         task.add_done_callback(self._forget)
         if not self.alive:
@@ -88,18 +88,18 @@ class Process:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
         if not task.cancelled():
-            task.exception()  # asked, so that nobody is told of it later
+            task.exception()  # mark the exception as retrieved
 
     def arm(self, point: str, count: int) -> None:
-        """Die at the `count`-th time that a point is reached from now on."""
+        """Kill the process when it reaches `point` for the `count`-th time from now on."""
         self._armed = (point, count)
 
     def disarm(self) -> None:
-        """It need not die any more."""
+        """Withdraw what `arm` has planned."""
         self._armed = None
 
     def reach(self, point: str) -> None:
-        """The code under test has come to a point.
+        """Note that the code under test has come to a point, and die here if that is planned.
 
         Raises:
             CrashedError: the process died here, or was dead already.
@@ -116,13 +116,13 @@ class Process:
         raise CrashedError
 
     def kill(self) -> None:
-        """As the kernel would: no last word. What is on the network may still arrive."""
+        """Kill the process as SIGKILL does. What it has sent may still arrive."""
         self.alive = False
         for task in list(self._tasks):
             task.cancel()
 
     def wall_s(self) -> float:
-        """What this process takes for the time."""
+        """The process's own clock, in seconds since 1970."""
         return START_S + asyncio.get_running_loop().time() + self.wall_offset_s
 
 

@@ -1,7 +1,7 @@
-"""`python -m tests.simulation.mutants`: break a copy of the code on purpose, and see whether the simulation bites.
+"""`python -m tests.simulation.mutants`: break a copy of the code on purpose, and check that the simulation notices.
 
-Each mutant is a small slip that somebody could make. The working tree is never touched: it is applied to a copy in a
-temporary folder, where seeds run until one fails. MUTANTS.md says what each would cost.
+Each mutant is a small error that somebody could make. It is applied to a copy in a temporary folder, where seeds run
+until one fails; the working tree is never touched. MUTANTS.md says what each error would cost.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ TIMEOUT_S: Final = 900
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the simulation made of a mutant: the seed that failed and what it said, or None."""
+    """The seed that failed on a mutant, and its problem; None if no seed failed."""
 
     mutant: Mutant
     seed: int | None
-    said: str
+    problem: str
 
     def __str__(self) -> str:
         if self.seed is None:
-            return f"{self.mutant.name}: NOT CAUGHT: {self.said}"
-        return f"{self.mutant.name}: caught at seed {self.seed} by {self.said}"
+            return f"{self.mutant.name}: NOT CAUGHT: {self.problem}"
+        return f"{self.mutant.name}: caught at seed {self.seed} by {self.problem}"
 
 
 def mutate(source: Path, folder: Path, mutant: Mutant) -> None:
-    """Copy the tree and break it.
+    """Copy the tree to a folder and break the copy.
 
     Raises:
-        LookupError: the code has changed, and the mutant with it must.
+        LookupError: the code has changed; bring the mutant up to date.
     """
     for name in COPIED:
         if (source / name).is_dir():
@@ -64,7 +64,7 @@ def mutate(source: Path, folder: Path, mutant: Mutant) -> None:
     path = folder / mutant.path
     text = path.read_text()
     if text.count(mutant.before) != 1:
-        raise LookupError(f"{mutant.name}: its text stands {text.count(mutant.before)} times in {mutant.path}")
+        raise LookupError(f"{mutant.name}: its text is {text.count(mutant.before)} times in {mutant.path}")
     path.write_text(text.replace(mutant.before, mutant.after))
 
 
@@ -100,7 +100,7 @@ def judge(mutant: Mutant, seeds: int = SEEDS_MAX) -> Verdict:
 
 
 def main() -> int:
-    """Judge all of them, or those named."""
+    """Judge all mutants, or those named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="only these")
     parser.add_argument("--processes", type=int, default=2)

@@ -1,4 +1,4 @@
-"""The mutants: in which file, which text becomes which. MUTANTS.md is the table for people; a test compares names."""
+"""The mutants: the file of each, the text that it replaces and the replacement. MUTANTS.md describes each in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One slip: `before` stands once in the file, and becomes `after`. Its seeds begin at `first_seed`."""
+    """One error: `before`, which is in the file exactly once, becomes `after`. Its seeds begin at `first_seed`."""
 
     name: str
     path: str
@@ -36,8 +36,8 @@ MUTANTS: Final = (
     Mutant(
         "offsets-not-in-each-round",
         "clearinghub/engine/partition.py",
-        "if count:\n            pending.put(OFFSETS",
-        "if count > 1:\n            pending.put(OFFSETS",
+        "if count or (is_first and self._tables):",
+        "if count > 1 or (is_first and self._tables):",
     ),
     Mutant(
         "no-fencing",
@@ -73,13 +73,13 @@ MUTANTS: Final = (
     Mutant(
         "gap-behind-aborted",
         "clearinghub/engine/consumer.py",
-        " if firsts[TopicPartition(*tp)] > self._ends[tp] or now < self._ends[tp]",
+        " if firsts[TopicPartition(*tp)] > begins[tp] or now < begins[tp]",
         "",
     ),
     Mutant(
         "poison-record-lost",
         "clearinghub/engine/partition.py",
-        "pending.emit(self._config.dead_letter_topic, key, dead_letter(record, error))",
+        "pending.emit(self._config.dead_letter_topic, key, poison_record_letter(record, error))",
         "pass",
     ),
     # -- domain and agents
@@ -184,9 +184,9 @@ MUTANTS: Final = (
         "agents/transfers/timeout.py",
         "0 <= now_ms - last_ms <",
         "now_ms - last_ms <",
-        first_seed=301,  # one seed in hundreds is such that it matters; the first would take a minute to come to one
+        first_seed=301,  # one seed in hundreds shows the error: begin shortly before it
     ),
-    # -- delivery
+    # -- callbacks
     Mutant(
         "offset-before-delivery",
         "agents/callback_delivery.py",

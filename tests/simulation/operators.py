@@ -1,4 +1,4 @@
-"""Operators: they set the scheme up, and later change limits, flags and funds while payments run."""
+"""The simulated operators: they set the scheme up, then change limits, flags and funds while payments run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODELS = (("NET", "MULTILATERAL", "DEFERRED"), ("NET", "BILATERAL", "DEFERRED"),
 
 
 class Operators:
-    """Sends commands, and hears the ledger's answers on topic `reply`."""
+    """Sends commands and reads their replies on topic `reply`."""
 
     def __init__(self, bus: Bus, dfsps: Dfsps) -> None:
         self.accounts: dict[tuple[str, str], int] = {}
@@ -31,7 +31,7 @@ class Operators:
         self._log.listeners[self] = None
 
     def wake(self, after_s: float) -> None:
-        """The bus has something new."""
+        """Read the topic after some seconds: the bus has new records."""
         asyncio.get_running_loop().call_later(after_s, self._read)
 
     def _read(self) -> None:
@@ -44,16 +44,16 @@ class Operators:
                 waiting.set_result(reply)
 
     async def command(self, name: str, participant: str, /, **args: Any) -> dict[str, Any]:
-        """Run a command; gives the reply's line."""
+        """Send a command and return its reply."""
         self._count += 1
         correlation_id = f"c{self._count}"
         waiting = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
-        await self._dfsps.say(wire.command(name, participant, correlation_id, args))
+        await self._dfsps.send(wire.command(name, participant, correlation_id, args))
         reply: dict[str, Any] = await waiting
         return reply
 
     async def set_up(self) -> None:
-        """The hub's account, without which the admin API lets nobody join; then DFSPs with endpoints, limits, funds."""
+        """Open the hub's account, which must come first; then register DFSPs with endpoints, limits and funds."""
         await self.command("open-hub-account", wire.HUB, currency="USD", account_type="HUB_RECONCILIATION")
         await asyncio.gather(*(self._join(name) for name in self._dfsps.names))
 
@@ -65,13 +65,16 @@ class Operators:
         for account in reply["result"]["participant"]["accounts"]:
             self.accounts[name, account["account_type"]] = account["account_id"]
         await asyncio.gather(
-            *(self.command("set-endpoint", name, type=kind, value=url.format(name)) for kind, url in ENDPOINTS.items()),
+            *(
+                self.command("set-endpoint", name, endpoint_type=kind, value=url.format(name))
+                for kind, url in ENDPOINTS.items()
+            ),
             self.command("set-initial-limit", name, currency=wire.CURRENCY, net_debit_cap=room, initial_position=0),
         )
         await self.command("record-funds-in", name, request=self._funds(name, room))
 
     async def close_window(self) -> None:
-        """Close the window that is open, as far as an operator can know; or one that is not."""
+        """Close the last window known to be open, or at times one that is not."""
         wrong = self._bus.swarm.has("closing windows") and self._draw.random() < 0.2
         number = self._open_window() + (self._draw.choice((-1, 1)) if wrong else 0)
         await self.command("close-window", wire.HUB, window=number, reason="end of the day")
@@ -82,10 +85,10 @@ class Operators:
         return max((row["settlementWindowId"] for row in rows), default=1)
 
     async def change_models(self) -> None:
-        """Settle by another model from now on, or no longer by one of them."""
+        """Add a settlement model, or switch one on or off."""
         if self._models and self._draw.random() < 0.5:
             name, active = self._draw.choice(self._models), self._draw.random() < 0.5
-            await self.command("set-settlement-model-active", wire.HUB, name=name, active=active)
+            await self.command("set-settlement-model-active", wire.HUB, model_name=name, active=active)
             return
         granularity, interchange, delay = self._draw.choice(MODELS)
         name = f"M{len(self._models)}"
@@ -116,7 +119,7 @@ class Operators:
         }
 
     async def interfere(self) -> None:
-        """One thing that an operator may do at any time."""
+        """Do one thing that an operator may do at any time."""
         draw, room = self._draw, self._bus.swarm.room
         name = draw.choice(self._dfsps.names)
         kind = draw.choice(("limit", "limit", "funds in", "funds out", "funds out", "active", "account"))

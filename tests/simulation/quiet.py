@@ -1,4 +1,4 @@
-"""No logs: a run's faults are its own doing."""
+"""Switches logging off: the faults of a run are intended."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ import structlog
 
 
 def be_quiet() -> None:
-    """Switch logging off for this process."""
+    """Switch logging off in this process, but for critical events."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

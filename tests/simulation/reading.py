@@ -1,4 +1,4 @@
-"""The bus in the model's words, and the workers' copies against it."""
+"""Reads the bus for the model, and compares the workers' tables with their changelogs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _place(entry: Entry) -> tuple[Any, ...]:
 
 
 def difference_of_copies(bus: Bus, member: Member) -> str | None:
-    """Where a worker's own rows are not those of the changelogs; None if they are, in all partitions that it has."""
+    """Return how a worker's tables differ from their changelogs; None if they are equal in all its partitions."""
     app = member.app
     if app is None or not member.process.alive:
         return None

@@ -1,4 +1,4 @@
-"""One run of one seed, and what came of it."""
+"""Runs one seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.simulation.world import World
 
 @dataclass
 class Run:
-    """A run and what came of it."""
+    """What came of a run: its counts, its faults, its problem if it failed, and the hash of all that was written."""
 
     seed: int
     counts: Counter[str] = field(default_factory=Counter)
@@ -23,11 +23,11 @@ class Run:
     digest: str = ""
 
 
-TURNS_TO_END = 4  # of the loop, for cancelled tasks to unwind
+TURNS_TO_END = 4  # turns of the loop that cancelled tasks get to end
 
 
 def simulate(seed: int) -> Run:
-    """Run a seed; `problem` says what was wrong, if anything was."""
+    """Run a seed. `problem` of the result is None if everything was right."""
     run = Run(seed)
     swarm = Swarm(seed, run.counts)
     run.faults = swarm.faults
@@ -39,7 +39,9 @@ def simulate(seed: int) -> Run:
             await world.live()
             check(world)
         except AssertionError as error:
-            run.problem = wrong_end(world) or str(error) or repr(error)  # what ended is the cause, not what waits
+            run.problem = (
+                wrong_end(world) or str(error) or repr(error)
+            )  # a process that ended wrongly is the cause of what waits
         except Exception as error:  # noqa: BLE001 - whatever it is, the seed has failed
             run.problem = repr(error)
         return world
@@ -55,7 +57,7 @@ def simulate(seed: int) -> Run:
 
 
 def abandon(loop: SimulatedLoop) -> None:
-    """Throw away what still runs."""
+    """Cancel all tasks of a run and close its loop."""
     loop.set_exception_handler(lambda _loop, _context: None)
     for task in asyncio.all_tasks(loop):
         task.cancel()

@@ -1,4 +1,4 @@
-"""What happened in many runs, and whether every fault that there is did happen."""
+"""Counts of what happened in many runs, and the faults that never happened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.simulation.swarm import CALLBACK_CRASH_POINTS, CRASH_POINTS, FAULTS
 
-RUNS_FOR_ALL: Final = 200  # in so many runs each fault must have happened
+RUNS_FOR_ALL: Final = 200  # in so many runs every fault must happen
 
 OUTCOMES: Final = (
     "transfers paid",
@@ -27,21 +27,21 @@ OUTCOMES: Final = (
     "crashes while a window closed",
     "transfers settled at once",
     "bulks sent on",
-    "lines refused",
-    "lines committed",
-    "lines aborted",
-    "lines expired",
+    "items refused",
+    "items committed",
+    "items aborted",
+    "items expired",
 )
 
 
 def missing(counts: Counter[str]) -> list[str]:
-    """The faults and outcomes that did not happen once."""
+    """Return the faults and outcomes that never happened."""
     crashes = (f"crash at {point}" for point in dict.fromkeys((*CRASH_POINTS, *CALLBACK_CRASH_POINTS)))
     return [kind for kind in (*FAULTS, *OUTCOMES, *crashes) if not counts[kind]]
 
 
 def rendered(runs: int, counts: Counter[str]) -> str:
-    """A table for people."""
+    """Return the counts as a text for people."""
     groups: Iterable[tuple[str, list[str]]] = (
         ("faults", sorted(FAULTS)),
         ("crashes", sorted(kind for kind in counts if kind.startswith("crash at "))),

@@ -1,4 +1,4 @@
-"""What one seed decides: how large the hub is, how it is set, which faults there are, and every draw of the run."""
+"""Everything that a seed decides: the sizes, the settings, the faults, and every draw of the run."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ FAULTS: Final = (
     "changing models",
 )
 
-# The engine's six steps (design 4), each with the points before, inside and behind it; then those of recovery.
+# The engine's six steps (design 4), each with the points before, inside and after it; then those of recovery.
 CRASH_POINTS: Final = (
     "fetch",
     "fetched",
     "handed over",
     "deciding",
-    "deciding lines",
+    "deciding items",
     "punctuating",
     "begin",
     "send",
@@ -66,7 +66,7 @@ CALLBACK_CRASH_POINTS: Final = ("fetched", "request", "answered", "commit-offset
 
 
 class Swarm:
-    """The draws of a run. Every one comes from the seed, so that the same seed is the same run."""
+    """The random draws of a run. All come from the seed, so that the same seed is the same run."""
 
     def __init__(self, seed: int, counts: Counter[str]) -> None:
         self.seed = seed
@@ -74,7 +74,7 @@ class Swarm:
         self.counts = counts
         draw = self.random
         self.faults = frozenset(fault for fault in FAULTS if draw.random() < 0.5)
-        self.is_calm = True  # before the faults begin, and when all is healed
+        self.is_calm = True  # no faults: during the setup, and after the healing
         self.partitions = draw.choice((1, 2, 3, 4))
         self.ledgers = draw.choice((1, 2, 3))
         self.callbacks = draw.choice((1, 2))
@@ -87,7 +87,7 @@ class Swarm:
         self.closes_by_schedule = draw.random() < 0.3
 
     def settings(self) -> dict[str, Any]:
-        """The hub's settings that a run varies."""
+        """Return the hub's settings that differ from run to run."""
         draw = self.random
         return {
             "partitions": self.partitions,
@@ -111,14 +111,14 @@ class Swarm:
         }
 
     def has(self, fault: str) -> bool:
-        """Whether a fault is switched on, and now is the time for faults."""
+        """Whether a fault is switched on in this run, and faults happen now."""
         return not self.is_calm and fault in self.faults
 
     def chance(self, share: float) -> bool:
         return self.random.random() < share
 
     def happens(self, fault: str, share: float) -> bool:
-        """Whether a fault happens now; counted."""
+        """Draw whether a fault happens now, and count it if so."""
         if self.has(fault) and self.chance(share):
             self.counts[fault] += 1
             return True
@@ -127,13 +127,13 @@ class Swarm:
     # -- the broker and the network
 
     def delay_s(self) -> float:
-        """How long something travels."""
+        """Draw how long a message travels, in seconds."""
         if self.happens("slow network", 0.02):
             return self.random.uniform(0.05, 1.0)
         return self.random.random() * 0.002
 
     def request_delay_s(self) -> float:
-        """How long a write travels: at times so long that its sender has lost its partition meanwhile."""
+        """Draw how long a write travels, in seconds; at times its sender loses its partition meanwhile."""
         if self.happens("slow network", 0.01):
             return self.random.uniform(0.5, 2 * self.session_s)
         return self.delay_s()
@@ -151,7 +151,7 @@ class Swarm:
         return self.random.choice((1, 2, 5, 100))
 
     def commit_fate(self) -> str:
-        """What becomes of a commit: nothing special, or its request or its answer is lost."""
+        """Draw whether a commit's request or its answer is lost; return an empty text if neither."""
         if not self.happens("lost commit answers", 0.015):
             return ""
         fate = self.random.choice(("request lost", "answer lost"))

@@ -1,4 +1,4 @@
-"""The simulated broker keeps Kafka's promises; a simulation on a kinder one would show nothing."""
+"""The simulated broker keeps Kafka's promises and no others: a simulation on a kinder broker would show nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECORD = [(b"key", b"value", 1)]
 def on_a_bus(check: Callable[[Bus], None]) -> None:
     async def run() -> None:
         bus = Bus(Swarm(0, Counter()), Counter())
-        bus.create("topic", 1, stamps_arrival=False)
+        bus.create("topic", 1, has_arrival_times=False)
         check(bus)
 
     loop = SimulatedLoop()
@@ -35,7 +35,7 @@ def offsets(bus: Bus, position: int = 0) -> tuple[list[int], int]:
     return [record.offset for record in records], end
 
 
-def test_a_marker_takes_an_offset_and_nobody_reads_it() -> None:
+def test_a_marker_has_an_offset_and_is_never_read() -> None:
     def check(bus: Bus) -> None:
         epoch = bus.take_over("owner")
         bus.produce("owner", epoch, PLACE, RECORD)
@@ -47,7 +47,7 @@ def test_a_marker_takes_an_offset_and_nobody_reads_it() -> None:
     on_a_bus(check)
 
 
-def test_nothing_behind_an_open_transaction_is_read() -> None:
+def test_nothing_after_an_open_transaction_is_read() -> None:
     def check(bus: Bus) -> None:
         bus.append(*PLACE, b"key", b"plain")
         epoch = bus.take_over("owner")
@@ -61,7 +61,7 @@ def test_nothing_behind_an_open_transaction_is_read() -> None:
     on_a_bus(check)
 
 
-def test_taking_over_aborts_and_fences() -> None:
+def test_a_new_owner_aborts_the_open_transaction_and_fences_the_last_owner() -> None:
     def check(bus: Bus) -> None:
         epoch = bus.take_over("owner")
         bus.produce("owner", epoch, PLACE, RECORD)
@@ -76,7 +76,7 @@ def test_taking_over_aborts_and_fences() -> None:
     on_a_bus(check)
 
 
-def test_time_passes_only_when_all_wait() -> None:
+def test_time_passes_only_when_all_tasks_wait() -> None:
     async def run() -> tuple[float, list[str]]:
         said: list[str] = []
 

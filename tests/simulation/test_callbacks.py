@@ -1,4 +1,4 @@
-"""The callbacks' offsets from one assignment to the next."""
+"""The offsets of the role `callbacks`, from one assignment to the next."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.simulation.workers import SimulatedCallbacks
 
 @dataclass
 class Group:
-    """The consumer, as far as it takes offsets."""
+    """The consumer, as far as it commits offsets."""
 
     committed: dict[TP, int] = field(default_factory=dict)
     epoch: int = 1
@@ -34,13 +34,13 @@ class Group:
 
 
 class App(SimulatedCallbacks):
-    """An app of the callbacks on its own."""
+    """The app of the role `callbacks`, without its other parts."""
 
     process, disk = Process("callbacks"), Disk()
 
 
 async def test_what_was_settled_before_a_rebalance_is_not_committed_after_it() -> None:
-    """Another worker may have had the partition in between: its offsets must not go back to where they were."""
+    """Another worker may have had the partition in between: its offsets must not go back."""
     trackers: list[OffsetTracker] = []
 
     def make_agent(tracker: OffsetTracker) -> Any:
@@ -57,7 +57,7 @@ async def test_what_was_settled_before_a_rebalance_is_not_committed_after_it() -
     assert {} == group.committed
 
 
-class Choking:
+class FailingAgent:
     """An agent that raises at the first record of its second batch."""
 
     def __init__(self, tracker: OffsetTracker) -> None:
@@ -67,23 +67,23 @@ class Choking:
     async def take(self, records: Sequence[Record], next_offset: int) -> None:
         self._batches += 1
         if self._batches == 2:
-            raise ValueError("choked")
+            raise ValueError("refused")
         for record in records:
             self._tracker.add(("notification", record.partition), record.offset, next_offset)
             self._tracker.done(("notification", record.partition), record.offset)
 
 
-async def test_behind_what_an_agent_choked_on_nothing_is_taken_or_committed() -> None:
-    """Faust starts the agent anew, at the next batch, while the process is on its way down."""
+async def test_after_a_batch_at_which_the_agent_raised_nothing_is_read_or_committed() -> None:
+    """Faust restarts the agent at the next batch while the process is ending."""
     app = App(
         callbacks_config(Settings(data_dir=Path("none"))),
-        lambda tracker: {"notification": Choking(tracker)},  # type: ignore[dict-item]
+        lambda tracker: {"notification": FailingAgent(tracker)},  # type: ignore[dict-item]
         lambda _partition, _waited_ms: None,
     )
     group = app.consumer = Group()
 
     await app.on_batch("notification", batch(10))
-    with pytest.raises(ValueError, match="choked"):
+    with pytest.raises(ValueError, match="refused"):
         await app.on_batch("notification", batch(11))
     app._fail(ValueError())
     await app.on_batch("notification", batch(12))

@@ -1,4 +1,4 @@
-"""The engine's consumer on the simulated bus: where its batches begin, whatever lies between records."""
+"""The engine's consumer on the simulated bus: where batches begin, whatever is between the records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FETCH_S = 3.0  # longer than any fetch waits
 
 
 class Reader(SimulatedApp):
-    """An app without tables that keeps the batches it is handed."""
+    """An app without tables that remembers its batches."""
 
     def __init__(self, config: EngineConfig) -> None:
         super().__init__(config)
@@ -36,11 +36,11 @@ class Reader(SimulatedApp):
 
     async def on_batch(self, name: str, batch: Batch) -> None:
         assert name == "in"
-        batch.taken = True
+        batch.is_closed = True
         self.batches.append(batch)
 
 
-def test_a_batch_behind_nothing_but_an_aborted_transaction_begins_where_the_last_ended() -> None:
+def test_a_batch_after_an_aborted_transaction_begins_where_the_last_one_ended() -> None:
     async def history(bus: Bus) -> None:
         epoch = bus.take_over("owner")
         bus.append("in", 0, b"k", b"first")
@@ -54,8 +54,8 @@ def test_a_batch_behind_nothing_but_an_aborted_transaction_begins_where_the_last
     assert [(0, 1, [0]), (1, 4, [3])] == read(history)
 
 
-def test_a_jump_over_records_that_are_gone_shows() -> None:
-    """What retention has deleted was never read: the partition must see the gap, and stop."""
+def test_deleted_records_show_as_a_gap() -> None:
+    """Retention has deleted records before they were read: the partition must see the gap, and stop."""
 
     async def history(bus: Bus) -> None:
         bus.append("in", 0, b"k", b"first")
@@ -73,8 +73,8 @@ def test_a_jump_over_records_that_are_gone_shows() -> None:
     assert [(0, 1, [0]), (5, 6, [5])] == read(history)
 
 
-def test_a_log_that_has_lost_its_end_shows() -> None:
-    """The client begins anew at its beginning: what comes then was decided before, and must not look like news."""
+def test_a_log_that_has_lost_its_end_shows_as_a_step_back() -> None:
+    """The client starts at the beginning again: its records were decided before, and must not look new."""
 
     async def history(bus: Bus) -> None:
         for value in (b"first", b"second"):
@@ -89,14 +89,14 @@ def test_a_log_that_has_lost_its_end_shows() -> None:
 
 
 def read(history: Callable[[Bus], Awaitable[None]]) -> list[tuple[int, int, list[int]]]:
-    """The batches of topic `in` while a history is written: begin, end, offsets."""
+    """Return the batches of topic `in` while a history is written: begin, end, offsets."""
 
     async def run() -> list[tuple[int, int, list[int]]]:
         bus = Bus(Swarm(0, Counter()), Counter())
-        bus.create("in", 1, stamps_arrival=True)
+        bus.create("in", 1, has_arrival_times=True)
 
         class App(Reader):
-            """With its process."""
+            """The app of one process."""
 
         process = App.process = Process("reader")
         App.disk = Disk()

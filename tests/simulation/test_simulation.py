@@ -35,7 +35,7 @@ def test_no_seed_fails() -> None:
 
 
 def test_a_seed_is_one_run_whatever_the_process() -> None:
-    """Twice here, and in a process whose sets of texts have another order."""
+    """Twice here, and in a process whose sets have another order."""
     here = [simulate(7).digest, simulate(7).digest]
     elsewhere = subprocess.run(
         [sys.executable, "-m", "tests.simulation", "--seed", "7"],

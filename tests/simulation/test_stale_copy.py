@@ -1,4 +1,4 @@
-"""A local copy that its changelog may have forgotten to correct is built anew; one that is merely behind catches up."""
+"""A local copy too old for its changelog's tombstones is built again; one that is merely late catches up."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from clearinghub.engine.record import TOMBSTONES_KEPT_MS, TableSpec
 from clearinghub.engine.recovery import (
     STALE_AFTER_MS,
     STANDBY_AGAIN_S,
-    STANDBY_STAMP_INTERVAL_MS,
+    STANDBY_CHECKPOINT_INTERVAL_MS,
     ChangelogReader,
-    TooFarBehindError,
+    StandbyLagError,
 )
 from clearinghub.engine.store import TableChanges
 from tests.simulation.disk import Disk, SimulatedStore, SimulatedTable
@@ -41,13 +41,13 @@ class Row(NamedTuple):
 
 
 class Changelog:
-    """A consumer of a compacted changelog: what the cleaner has left of it."""
+    """A consumer of a compacted changelog, with the records that the cleaner has left."""
 
     def __init__(self, rows: list[Row], end: int) -> None:
         self._rows = rows
         self.end = end
         self.fetched_max = 1_000  # offsets
-        self.outages = 0  # that are still to come
+        self.outages = 0  # how many more are to come
         self._next = 0
 
     async def start(self) -> None: ...
@@ -78,16 +78,16 @@ class Changelog:
 
 
 class Copy:
-    """A copy of which row `paid` was read at offset 0, long ago; it was removed at 1, and both are cleaned away."""
+    """A copy that read row `paid` at offset 0, long ago; it and its removal at 1 are deleted from the changelog."""
 
-    def __init__(self, level_at_ms: int | None) -> None:
+    def __init__(self, caught_up_ms: int | None) -> None:
         self.now_ms = NOW_MS
         self.table = SimulatedTable("rows", SimulatedStore(Disk(), "rows", lambda _point: None))
         changes = TableChanges({}, [])
         changes.set(SPEC, "paid", b"reserved", b"reserved")
         self.table.data.apply(SPEC, 0, changes, 0)
-        if level_at_ms is not None:
-            self.table.data.stamp(0, level_at_ms)
+        if caught_up_ms is not None:
+            self.table.data.write_checkpoint(0, caught_up_ms)
 
     def config(self, changelog: Changelog) -> EngineConfig:
         return EngineConfig(
@@ -118,25 +118,25 @@ class Copy:
         return self.table.data.row(0, key)
 
 
-@pytest.mark.parametrize("level_at_ms", [None, NOW_MS - TOMBSTONES_KEPT_MS, NOW_MS - STALE_AFTER_MS - 1])
-def test_a_row_whose_removal_is_forgotten_does_not_come_back(level_at_ms: int | None) -> None:
-    copy = Copy(level_at_ms)
+@pytest.mark.parametrize("caught_up_ms", [None, NOW_MS - TOMBSTONES_KEPT_MS, NOW_MS - STALE_AFTER_MS - 1])
+def test_a_row_whose_tombstone_is_deleted_does_not_come_back(caught_up_ms: int | None) -> None:
+    copy = Copy(caught_up_ms)
     copy.recover(Row(3, b"open", b"1"))
 
     assert copy.row(b"paid") is None
     assert b"1" == copy.row(b"open")
-    assert NOW_MS == copy.table.data.stamped_ms(0)
+    assert NOW_MS == copy.table.data.checkpoint_ms(0)
 
 
-def test_a_copy_that_was_level_lately_only_reads_on() -> None:
+def test_a_copy_that_was_caught_up_lately_only_reads_on() -> None:
     copy = Copy(NOW_MS - STALE_AFTER_MS)
     copy.recover(Row(0, b"paid", b"not read again"), Row(3, b"open", b"1"))
 
     assert (b"reserved", b"1") == (copy.row(b"paid"), copy.row(b"open"))
-    assert NOW_MS == copy.table.data.stamped_ms(0)
+    assert NOW_MS == copy.table.data.checkpoint_ms(0)
 
 
-def test_a_copy_behind_which_nothing_was_written_is_whole_however_old() -> None:
+def test_a_copy_is_complete_however_old_if_nothing_was_written_since() -> None:
     copy = Copy(NOW_MS - 10 * TOMBSTONES_KEPT_MS)
     copy.recover(end=2)  # its one record, at 0, and the marker of its transaction
 
@@ -144,7 +144,7 @@ def test_a_copy_behind_which_nothing_was_written_is_whole_however_old() -> None:
 
 
 class Standby:
-    """A reader that follows a changelog which is at `end` when it begins, on a clock of its own."""
+    """A reader that follows a changelog, which ends at `end` when the reader starts, on a clock of its own."""
 
     def __init__(self, copy: Copy, end: int) -> None:
         self.changelog = Changelog([Row(offset, b"%d" % offset, b"1") for offset in range(end)], end)
@@ -161,8 +161,8 @@ class Standby:
         asyncio.run(run())
 
     @property
-    def stamped_ms(self) -> int | None:
-        return self.copy.table.data.stamped_ms(0)
+    def checkpoint_ms(self) -> int | None:
+        return self.copy.table.data.checkpoint_ms(0)
 
 
 @pytest.fixture
@@ -174,36 +174,36 @@ def standby() -> Standby:
     return standby
 
 
-def test_a_standby_is_stamped_as_soon_as_it_is_level_with_where_it_began(standby: Standby) -> None:
+def test_a_standby_has_a_checkpoint_once_it_has_read_what_was_there_when_it_started(standby: Standby) -> None:
     standby.follow(2, grows=2)
-    assert standby.stamped_ms is None
+    assert standby.checkpoint_ms is None
 
     standby.follow(1, grows=2)
-    assert NOW_MS == standby.stamped_ms
+    assert NOW_MS == standby.checkpoint_ms
 
 
-def test_a_standby_is_stamped_again_while_its_changelog_grows(standby: Standby) -> None:
+def test_a_standby_has_a_new_checkpoint_while_its_changelog_grows(standby: Standby) -> None:
     standby.follow(3, grows=2)
-    standby.copy.now_ms += STANDBY_STAMP_INTERVAL_MS
-    asked_at_ms = standby.copy.now_ms
+    standby.copy.now_ms += STANDBY_CHECKPOINT_INTERVAL_MS
+    caught_up_at_ms = standby.copy.now_ms
     standby.follow(1, grows=2)
     standby.copy.now_ms += 1_000
 
     standby.follow(4, grows=2)
 
-    assert asked_at_ms == standby.stamped_ms
+    assert caught_up_at_ms == standby.checkpoint_ms
 
 
-def test_a_standby_that_could_not_read_for_half_a_day_reads_no_further(standby: Standby) -> None:
+def test_a_standby_that_could_not_read_for_half_a_day_stops(standby: Standby) -> None:
     standby.follow(1)
     standby.copy.now_ms += STALE_AFTER_MS + 1
 
-    with pytest.raises(TooFarBehindError):
+    with pytest.raises(StandbyLagError):
         standby.follow(1)
-    assert standby.stamped_ms is None
+    assert standby.checkpoint_ms is None
 
 
-def test_a_standby_that_met_an_outage_follows_again() -> None:
+def test_a_standby_follows_again_after_an_outage() -> None:
     copy = Copy(None)
     copy.table.data.wipe(0)
     changelog = Changelog([Row(0, b"open", b"1")], end=2)
@@ -220,4 +220,4 @@ def test_a_standby_that_met_an_outage_follows_again() -> None:
     with closing(SimulatedLoop()) as loop:
         loop.run_until_complete(run())
     assert 0 == changelog.outages
-    assert (b"1", NOW_MS) == (copy.row(b"open"), copy.table.data.stamped_ms(0))
+    assert (b"1", NOW_MS) == (copy.row(b"open"), copy.table.data.checkpoint_ms(0))

@@ -1,4 +1,4 @@
-"""The simulated store does what the real one does: the same steps on both, and the same answers."""
+"""The simulated store does what the real one does: the same steps on both, with the same results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.simulation.disk import Disk, SimulatedStore, SimulatedTable
 
 
 def _entries(key: str, row: bytes) -> Iterator[tuple[bytes, bool]]:
-    """Found by its first byte while that is no `x`."""
+    """Index a row by its first byte, unless that is `x`."""
     yield b"by:" + row[:1] + key.encode(), not row.startswith(b"x")
 
 
@@ -78,11 +78,11 @@ def test_rows_their_order_and_the_offset_are_kept(table: Any) -> None:
 
     assert (b"3", b"1") == (table.data.row(0, b"a"), table.data.row(0, b"b"))
     assert 9 == table.offset(CHANGELOG)
-    assert ["b", "a", "a"] == found(table)  # an entry goes when a row says so, not when its place changes
+    assert ["b", "a", "a"] == found(table)  # a change removes an entry only if it says so
     assert ["b"] == found(table, 1)
 
 
-def test_an_entry_goes_when_the_row_says_so(table: Any) -> None:
+def test_an_index_entry_is_removed_by_the_change_that_removes_it(table: Any) -> None:
     put(table, 1, a=b"1", b=b"2")
     table.data.apply(SPEC, 0, TableChanges({b"a": b"x"}, [(b"by:1a", None)]), 2)
 
@@ -104,7 +104,7 @@ def test_rows_are_found_by_their_prefix_in_order(table: Any) -> None:
     assert [b"1", b"2"] == list(table.data.rows_with_prefix(0, b"a"))
 
 
-def test_partitions_are_apart(table: Any) -> None:
+def test_partitions_are_separate(table: Any) -> None:
     put(table, 1, partition=0, a=b"1")
     put(table, 2, partition=1, a=b"2")
 
@@ -112,7 +112,7 @@ def test_partitions_are_apart(table: Any) -> None:
     assert (1, 2) == (table.offset(CHANGELOG), table.offset(TP(CHANGELOG.topic, 1)))
 
 
-def test_a_copy_thrown_away_is_new(table: Any) -> None:
+def test_a_wiped_copy_is_empty(table: Any) -> None:
     put(table, 5, a=b"1")
     table.data.wipe(0)
 
@@ -121,16 +121,16 @@ def test_a_copy_thrown_away_is_new(table: Any) -> None:
     assert [] == found(table)
 
 
-def test_a_copy_remembers_when_it_was_level(table: Any) -> None:
-    assert table.data.stamped_ms(0) is None
+def test_a_copy_remembers_when_it_was_caught_up(table: Any) -> None:
+    assert table.data.checkpoint_ms(0) is None
     put(table, 5, a=b"1")
-    table.data.stamp(0, 1_700_000_000_000)
+    table.data.write_checkpoint(0, 1_700_000_000_000)
 
-    assert 1_700_000_000_000 == table.data.stamped_ms(0)
-    assert table.data.stamped_ms(1) is None
+    assert 1_700_000_000_000 == table.data.checkpoint_ms(0)
+    assert table.data.checkpoint_ms(1) is None
     assert 5 == table.offset(CHANGELOG)
     assert ["a"] == found(table)
     assert [b"1"] == list(table.data.rows_with_prefix(0, b"a"))
 
     table.data.wipe(0)
-    assert table.data.stamped_ms(0) is None
+    assert table.data.checkpoint_ms(0) is None

@@ -1,4 +1,4 @@
-"""What DFSPs and operators say to the hub: the records that the ingress would make of it."""
+"""The records that the ingress writes for requests of DFSPs and operators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEADERS: Final = {"content-type": "application/vnd.interoperability.transfers+j
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class InputRecord:
     """A record for one of the hub's input topics."""
 
     topic: str
@@ -28,7 +28,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a payer asks for."""
+    """The terms of a transfer. `amount` is in units of the currency, as in the hub."""
 
     transfer_id: str
     payer: str
@@ -38,7 +38,7 @@ class Terms:
 
     @property
     def fulfilment(self) -> str:
-        """The secret; a simulation needs none that is safe."""
+        """The fulfilment, which anybody could compute: a simulation needs no secret."""
         return _base64(hashlib.sha256(self.transfer_id.encode()).digest())
 
     @property
@@ -47,7 +47,7 @@ class Terms:
 
 
 def partition_of(key: str, partitions: int) -> int:
-    """Where the ingress writes a record of that key, by Kafka's default partitioner."""
+    """The partition of a key, by Kafka's default partitioner."""
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
@@ -55,15 +55,15 @@ def _base64(data: bytes) -> str:
     return urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def encoded(line: dict[str, Any], body: dict[str, Any]) -> bytes:
-    """A message with what all have in common, and its body."""
+def encoded(header: dict[str, Any], body: dict[str, Any]) -> bytes:
+    """Return the message with its body, the version and the hash."""
     raw = orjson.dumps(body)
-    return encode({"v": VERSION, "trace": None, **line, "hash": hashlib.sha256(raw).hexdigest()}, raw)
+    return encode({"v": VERSION, "trace": None, **header, "hash": hashlib.sha256(raw).hexdigest()}, raw)
 
 
-def prepare(terms: Terms, *, source: str | None = None, note: int = 0, condition: str | None = None) -> Said:
+def prepare(terms: Terms, *, source: str | None = None, note: int = 0, condition: str | None = None) -> InputRecord:
     """POST /transfers; another `note` is another body."""
-    line = {
+    header = {
         "kind": "prepare",
         "id": terms.transfer_id,
         "source": source or terms.payer,
@@ -76,8 +76,8 @@ def prepare(terms: Terms, *, source: str | None = None, note: int = 0, condition
         "extensions": None,
         "headers": _HEADERS,
     }
-    body = {name: line[name] for name in ("id", "payer", "payee", "amount", "condition", "expires_at_ms")}
-    return Said("prepare", terms.payer, encoded(line, {**body, "note": note}))
+    body = {name: header[name] for name in ("id", "payer", "payee", "amount", "condition", "expires_at_ms")}
+    return InputRecord("prepare", terms.payer, encoded(header, {**body, "note": note}))
 
 
 def fulfil(
@@ -88,14 +88,14 @@ def fulfil(
     destination: str | None = "",
     fulfilment: str | None = None,
     note: int = 0,
-) -> Said:
+) -> InputRecord:
     """PUT /transfers/{ID} or its /error; by default from the payee to the payer, with the right fulfilment."""
     to = terms.payer if destination == "" else destination
     sender = source or terms.payee
     pays = action in ("commit", "reserve")
     secret = (terms.fulfilment if fulfilment is None else fulfilment) if pays else None
     error = {"errorCode": "5104", "errorDescription": "the payee's words"} if action == "abort" else None
-    line = {
+    header = {
         "kind": "fulfil",
         "id": terms.transfer_id,
         "action": action,
@@ -112,25 +112,24 @@ def fulfil(
     body: dict[str, Any] = {"state": action, "fulfilment": secret, "note": note}
     if error is not None:
         body["errorInformation"] = error
-    return Said("fulfil", to or sender, encoded(line, body))
+    return InputRecord("fulfil", to or sender, encoded(header, body))
 
 
-def get(transfer_id: str, source: str) -> Said:
+def get(transfer_id: str, source: str) -> InputRecord:
     """GET /transfers/{ID}."""
-    line = {"v": VERSION, "kind": "get", "id": transfer_id, "source": source, "headers": {}, "trace": None, "hops": 0}
-    return Said("lookup", source, encode(line))
+    header = {"v": VERSION, "kind": "get", "id": transfer_id, "source": source, "headers": {}, "trace": None, "hops": 0}
+    return InputRecord("lookup", source, encode(header))
 
 
-def command(name: str, participant: str, correlation_id: str, args: dict[str, Any]) -> Said:
+def command(name: str, participant: str, correlation_id: str, args: dict[str, Any]) -> InputRecord:
     """An admin command."""
-    line = {
+    header = {
         "v": VERSION,
         "kind": "command",
-        "name": name,
         "participant": participant,
         "correlation_id": correlation_id,
         "reply_to": "ingress",
-        "args": {"hub_name": HUB, **args},
+        "command": {"name": name, **args},
         "trace": None,
     }
-    return Said("command", participant, encode(line))
+    return InputRecord("command", participant, encode(header))

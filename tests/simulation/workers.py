@@ -1,4 +1,4 @@
-"""The hub's processes under simulation: made of what `clearinghub.roles` makes them of, begun again when they end."""
+"""The hub's workers under simulation, built as `clearinghub.roles` builds them and restarted when they end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from agents.callback_delivery import NotificationAgent
 from agents.context import LedgerContext
+from clearinghub.callbacks.dead_letters import dead_letter
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.sender import Reason
@@ -21,7 +22,7 @@ from clearinghub.engine.environment import Environment
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.messages import DeadLetterMessage
-from clearinghub.roles.callbacks import CallbacksApp, callbacks_config, dead_letter
+from clearinghub.roles.callbacks import CallbacksApp, callbacks_config
 from clearinghub.roles.ledger import ledger_config
 from tests.simulation.bus import Bus
 from tests.simulation.clients import ConsumerClient, ProducerClient
@@ -31,7 +32,7 @@ from tests.simulation.loop import CrashedError, Process
 
 
 class Member(ABC):
-    """One worker of a group, through all the processes that it lives in."""
+    """A worker of a group, through all its processes: one at a time, the next after the last has ended."""
 
     drops_batches = False
 
@@ -42,10 +43,10 @@ class Member(ABC):
         self.disk = Disk()
         self.process = Process(name)
         self.process.alive = False
-        self.ready = asyncio.Event()  # the process may be given partitions
+        self.ready = asyncio.Event()  # the process may get partitions
         self.ended = asyncio.Event()
-        self.is_deaf = False  # it hears nothing of the group, and works on
-        self.crash_at: tuple[str, int] | None = None  # where its next process is to die
+        self.is_cut_off = False  # rebalances do not reach it, and it continues to work
+        self.crash_at: tuple[str, int] | None = None  # the point at which its next process is killed
         self.failures: list[BaseException] = []
         self.batches_dropped = 0
         self.app: SimulatedApp | None = None
@@ -61,12 +62,12 @@ class Member(ABC):
         if self.crash_at is not None:
             self.process.arm(*self.crash_at)
             self.crash_at = None
-        self.ready, self.ended, self.is_deaf = asyncio.Event(), asyncio.Event(), False
+        self.ready, self.ended, self.is_cut_off = asyncio.Event(), asyncio.Event(), False
         self._deciding = asyncio.Lock()
         self.process.spawn(self._live(), self.name).add_done_callback(self._end)
 
     async def _live(self) -> None:
-        """A process, until its engine fails; then it exits, as the role does."""
+        """Run a process until its engine fails, then raise the failure, as the role does."""
         await self._build()
         self.ready.set()
         assert self.app is not None
@@ -83,7 +84,7 @@ class Member(ABC):
         self.ended.set()
 
     async def stop(self) -> None:
-        """Be told to stop, and do so in order."""
+        """Stop in order, as on SIGTERM."""
         if not self.ready.is_set():
             self.process.kill()
             return
@@ -93,7 +94,7 @@ class Member(ABC):
 
     @abstractmethod
     async def _build(self) -> None:
-        """Make and start the role."""
+        """Build the role and start it."""
 
     async def _stop(self) -> None:
         await self._consumer.revoke()
@@ -108,13 +109,13 @@ class Member(ABC):
 
     async def assign(self, partitions: list[int], generation: int) -> None:
         async def take() -> None:
-            if generation == self.bus.generations[self.group]:  # else the group has decided anew meanwhile
+            if generation == self.bus.generations[self.group]:  # otherwise there was another rebalance meanwhile
                 await self._consumer.assign(partitions, generation)
 
         await self._decide(take)
 
     async def _decide(self, decision: Any) -> None:
-        """Carry a decision out in the process; one at a time, as a client's coordinator does."""
+        """Carry out a decision of the group in the process; one at a time, as aiokafka's coordinator does."""
 
         async def carry_out() -> None:
             async with self._deciding:
@@ -147,12 +148,12 @@ class Member(ABC):
         )
 
     async def _comes_through(self, batch: Batch) -> bool:
-        """Faults of the streams between consumer and agent: whoever gets the next batch must notice."""
+        """Delay a batch between consumer and agent, or drop it and return False: the next batch must show the gap."""
         swarm = self.bus.swarm
         if swarm.happens("slow agents", 0.05):
             await asyncio.sleep(swarm.random.uniform(0.01, 1.5))
         if self.drops_batches and swarm.happens("dropped batches", 0.01):
-            batch.taken = True
+            batch.is_closed = True
             self.batches_dropped += 1
             return False
         return True
@@ -168,7 +169,7 @@ class Member(ABC):
 class LedgerMember(Member):
     """A worker of the role `ledger`; see `clearinghub.roles.ledger.run_ledger`."""
 
-    drops_batches = True  # its partitions see a gap; callbacks, which rely on their client alone, would not
+    drops_batches = True  # the ledger notices a gap; the callbacks rely on their client and would not
 
     async def _build(self) -> None:
         participants = await self._participants()
@@ -182,7 +183,7 @@ class LedgerMember(Member):
         self._run(App(self._with_points(ledger_config(self.settings, context))))
 
     def _with_points(self, config: EngineConfig) -> EngineConfig:
-        """The production configuration, with points at which the process may die."""
+        """Return the production configuration with the points at which the process can be killed."""
         process = self.process
 
         def decide(handler: Handler, record: Record, view: View) -> Iterator[None] | None:
@@ -193,7 +194,7 @@ class LedgerMember(Member):
 
         def step_by_step(steps: Iterator[None]) -> Iterator[None]:
             for step in steps:
-                process.reach("deciding lines")
+                process.reach("deciding items")
                 yield step
 
         def punctuate(one: Any, view: Any, now_ms: int) -> None:
@@ -220,10 +221,10 @@ class SimulatedCallbacks(CallbacksApp, SimulatedApp):
 class CallbacksMember(Member):
     """A worker of the role `callbacks`; see `clearinghub.roles.callbacks.run_callbacks`."""
 
-    def __init__(self, name: str, bus: Bus, settings: Settings, wires: Any) -> None:
-        """`wires` is the world that its requests go out to."""
+    def __init__(self, name: str, bus: Bus, settings: Settings, dfsps: Any) -> None:
+        """`dfsps` receive its callbacks."""
         super().__init__(name, bus, settings)
-        self._wires = wires
+        self._dfsps = dfsps
 
     async def _build(self) -> None:
         participants = await self._participants()
@@ -232,7 +233,7 @@ class CallbacksMember(Member):
         def now_ms() -> int:
             return int(process.wall_s() * 1000)
 
-        async def give_up(notification: Notification, reason: Reason) -> None:
+        async def report_failure(notification: Notification, reason: Reason) -> None:
             letter = DeadLetterMessage(topic="notification", error=reason.code.value, timestamp_ms=now_ms())
             await self._record(notification.message.receiver, dead_letter(letter, notification.as_value()))
 
@@ -253,8 +254,8 @@ class CallbacksMember(Member):
         self._deliverer = Deliverer(
             self.settings,
             participants,
-            self._wires.transport(process, self.settings.callback_timeout_ms / 1000),
-            give_up,
+            self._dfsps.transport(process, self.settings.callback_timeout_ms / 1000),
+            report_failure,
             now_ms,
             jitter=self.bus.swarm.random.random,
         )

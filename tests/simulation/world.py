@@ -1,4 +1,4 @@
-"""Everything of a run put together, and its two phases: faults, then healing, in which all must come to its end."""
+"""A run: its parts put together, then faults, then healing, after which everything must reach its end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 
 from clearinghub.config import Settings
+from clearinghub.engine.record import OFFSETS
 from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.topology.declared import changelog_name
 from tests.model.journal import INPUTS
@@ -32,16 +33,16 @@ LOOK_S: Final = 1.0
 
 
 class World:
-    """Everything of a run, put together."""
+    """All parts of a run."""
 
     def __init__(self, swarm: Swarm, counts: Counter[str]) -> None:
         self.swarm = swarm
         self.bus = Bus(swarm, counts)
         for topic in load_topology().topics.values():
             count = topic.partition_count(swarm.partitions)
-            self.bus.create(topic.name, count, stamps_arrival=topic.timestamp == "append")
+            self.bus.create(topic.name, count, has_arrival_times=topic.timestamp == "append")
         for table in load_topology().tables:
-            self.bus.create(changelog_name(APPLICATION, table), swarm.partitions, stamps_arrival=False)
+            self.bus.create(changelog_name(APPLICATION, table), swarm.partitions, has_arrival_times=False)
         self.settings = Settings(
             application_id=APPLICATION, kafka_bootstrap="none", data_dir=Path("none"), **swarm.settings()
         )
@@ -59,7 +60,7 @@ class World:
         return self.settings.model_copy(update={"instance": str(instance)})
 
     async def live(self) -> None:
-        """Set up, disturb, heal, and wait for the end of everything that was begun."""
+        """Set the scheme up, inject faults, heal, and wait until everything that was begun has ended."""
         loop = asyncio.get_running_loop()
         keeping = [loop.create_task(group.keep()) for group in self.groups]
         try:
@@ -74,11 +75,13 @@ class World:
         self.swarm.is_calm = True
         self.chaos.heal()
         await self._come_to_rest(keeping)
-        self._commands.add(loop.create_task(self.operators.close_window()))  # so that each transfer is in a closed one
+        self._commands.add(
+            loop.create_task(self.operators.close_window())
+        )  # so that each transfer is in a closed window
         await self._come_to_rest(keeping)
 
     async def _come_to_rest(self, keeping: list[asyncio.Task[None]]) -> None:
-        """Until everything that was begun has come to its end."""
+        """Wait until everything that was begun has ended; raise AssertionError after `HEAL_S_MAX`."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         while (rest := self.rest()) is not None:
@@ -89,7 +92,7 @@ class World:
             await asyncio.sleep(LOOK_S)
 
     async def _disturb(self) -> None:
-        """Payments and commands, evenly spread over the time of the faults."""
+        """Send payments and commands, evenly spread over the time of the faults."""
         swarm, loop = self.swarm, asyncio.get_running_loop()
         pause_s = swarm.safety_s / swarm.transfers
         commands: set[asyncio.Task[None]] = set()
@@ -109,9 +112,9 @@ class World:
     # -- what is still to be done
 
     def rest(self) -> str | None:
-        """What has not come to its end, or None."""
+        """Return what has not ended yet, or None."""
         if not self.dfsps.is_quiet:
-            return "a DFSP means to say more"
+            return "a DFSP has more to send"
         for command in self._commands:
             if not command.done():
                 return "a command is not answered"
@@ -136,8 +139,7 @@ class World:
     def _decided(self, partition: int) -> dict[str, int]:
         log = self.bus.logs[changelog_name(APPLICATION, "offsets"), partition]
         last = next((entry for entry in reversed(log.entries) if entry.is_committed), None)
-        decided: dict[str, int] = {} if last is None or last.value is None else orjson.loads(last.value)
-        return decided
+        return {} if last is None or last.value is None else OFFSETS.decode(last.value).next_offsets
 
     def _held(self, partition: int) -> str | None:
         log = self.bus.logs[changelog_name(APPLICATION, "transfers"), partition]
@@ -155,17 +157,17 @@ class World:
         return any(key.startswith(b"window/") and b'"PROCESSING"' in (row or b"") for key, row in rows.items() if key)
 
     def digest(self) -> str:
-        """A hash over all that was written and all that DFSPs have heard: the run's fingerprint."""
+        """Return a hash over all that was written and all that DFSPs have received: the run's fingerprint."""
         hashed = hashlib.sha256()
         for place, log in self.bus.logs.items():
             for entry in log.entries:
                 hashed.update(repr((place, entry.timestamp, entry.key, entry.value, entry.is_committed)).encode())
-        for callback in self.dfsps.heard:
+        for callback in self.dfsps.received:
             hashed.update(repr(callback).encode())
         return hashed.hexdigest()
 
 
 def end_of(log: Log) -> int:
-    """The offset behind the last record that a reader gets."""
+    """Return the offset after the last committed record."""
     last = next((entry for entry in reversed(log.entries) if entry.is_committed), None)
     return 0 if last is None else last.offset + 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clearinghub.kafka.ports import CommandTimeoutError, LedgerUnavailableError, RecorderUnavailableError
+from clearinghub.ports import CommandTimeoutError, LedgerUnavailableError, RecorderUnavailableError
 from tests.web.admin_world import Operator
 
 NOT_THERE = (400, "3200", "Generic ID not found - Participant does not exist")

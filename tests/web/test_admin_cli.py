@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clearinghub.kafka.ports import CommandTimeoutError, LedgerUnavailableError
+from clearinghub.ports import CommandTimeoutError, LedgerUnavailableError
 from tests.web.admin_world import FUNDS_ID
 from tests.web.cli import Ended, Terminal
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clearinghub.kafka.ports import CommandTimeoutError
+from clearinghub.ports import CommandTimeoutError
 from tests.web.admin_world import MODEL, Operator
 
 FEES = {

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from clearinghub.domain.time import timestamp_text
-from clearinghub.kafka.ports import LedgerUnavailableError, StatementTooLongError
+from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
 from tests.web.admin_world import NOW_MS, Operator
 from web.admin.statement import LINES_MAX
 

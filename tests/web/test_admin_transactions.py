@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
-from clearinghub.kafka.ports import LedgerUnavailableError
+from clearinghub.ports import LedgerUnavailableError
 from sandbox.dfsp.ilp import Payment, encode_packet
 from tests.web.admin_world import Operator
 

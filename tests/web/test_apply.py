@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from clearinghub.kafka.ports import CommandTimeoutError, LedgerUnavailableError
+from clearinghub.messages.commands import RecordFundsIn
+from clearinghub.ports import CommandTimeoutError, LedgerUnavailableError
 from tests.web.cli import Terminal
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy/scheme.example.yaml"
@@ -136,7 +137,9 @@ async def test_a_request_that_is_late_pays_in_once(terminal: Terminal, scheme_fi
     with_fault = ports.fails_from("record-funds-in", CommandTimeoutError("late"))
     for _run in range(2):
         await terminal.apply(str(scheme_file))
-        asked.append(ports.arguments["record-funds-in"]["request"]["transfer_id"])
+        command = ports.commands["record-funds-in"]
+        assert isinstance(command, RecordFundsIn)
+        asked.append(command.request.transfer_id)
     with_fault.clear()
 
     assert 1 == len(set(asked))
@@ -210,7 +213,7 @@ async def test_stopped_on_the_way_it_tells_how_far_it_came(terminal: Terminal, s
     ports = terminal.operator.ports
     ports.stalls_at = "set-initial-limit"
     running = asyncio.create_task(terminal.apply(str(scheme_file), "--json"))
-    while "set-initial-limit" not in ports.arguments:
+    while "set-initial-limit" not in ports.commands:
         assert not running.done()
         await asyncio.sleep(0.01)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from clearinghub.domain.errors import ErrorCode
-from clearinghub.kafka.ports import (
+from clearinghub.ports import (
     CommandTimeoutError,
     LedgerUnavailableError,
     RecorderBusyError,

@@ -22,7 +22,7 @@ from aiohttp.web import (
 from structlog.testing import capture_logs
 
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.kafka.ports import (
+from clearinghub.ports import (
     CommandRejectedError,
     CommandTimeoutError,
     LedgerUnavailableError,

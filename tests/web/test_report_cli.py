@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghub.kafka.ports import LedgerUnavailableError
+from clearinghub.ports import LedgerUnavailableError
 from tests.web.cli import Terminal
 from tests.web.settlement_steps import a_scheme, close, pay, settlement
 

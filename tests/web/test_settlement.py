@@ -128,11 +128,11 @@ async def test_a_request_names_so_many_accounts_whoever_has_them(operator: Opera
 
     body = {"participants": [{**first, "accounts": accounts}, {**second, "accounts": accounts}]}
     assert 200 == (await operator.put("/v2/settlements/1", body)).status
-    del operator.ports.arguments["put-settlement"]
+    del operator.ports.commands["advance-settlement"]
     body["participants"].append(second)
     refused = "Generic validation error - All participants together must have less than or equal to 2000 accounts"
     assert (400, "3100", refused) == await error_of(operator, "PUT", "/settlements/1", body)
-    assert "put-settlement" not in operator.ports.arguments
+    assert "advance-settlement" not in operator.ports.commands
 
 
 async def test_the_cap_of_a_recipient_grows_where_it_has_no_room(operator: Operator) -> None:
@@ -259,7 +259,7 @@ async def test_accounts_of_others(operator: Operator) -> None:
 
 async def test_no_answer_changes_nothing_about_the_change(operator: Operator) -> None:
     shown = await a_settlement(operator)
-    operator.ports.loses_answer_to = "put-settlement"
+    operator.ports.loses_answer_to = "advance-settlement"
     assert 504 == (await operator.put("/v2/settlements/1", step(shown, "PS_TRANSFERS_RECORDED"))).status
     operator.ports.loses_answer_to = None
 

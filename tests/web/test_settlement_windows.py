@@ -145,4 +145,4 @@ async def test_a_window_is_named_once(operator: Operator, again: object) -> None
     body["settlementWindows"].append({"id": again})
     refused = 'Generic validation error - "settlementWindows[2]" contains a duplicate value'
     assert (400, "3100", refused) == await error_of(operator, "POST", "/settlements", body)
-    assert "create-settlement" not in operator.ports.arguments
+    assert "create-settlement" not in operator.ports.commands

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientPayloadError
 
 from clearinghub.domain.time import timestamp_text
-from clearinghub.kafka.ports import LedgerUnavailableError, StatementTooLongError
+from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
 from tests.web.admin_world import NOW_MS, Operator
 from tests.web.report_pages import Page
 from web.admin.statement import HTML_PAGES_MAX, LINES_MAX

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientPayloadError
 from yarl import URL
 
-from clearinghub.kafka.ports import LedgerUnavailableError
+from clearinghub.ports import LedgerUnavailableError
 from tests.web.admin_world import Operator
 from tests.web.report_pages import Page, rows_of, text_of
 from tests.web.settlement_steps import a_scheme, close, pay

@@ -8,29 +8,31 @@ import structlog
 from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.funds import FundsRequest
 from clearinghub.domain.settlement.scheme import HUB_ACCOUNT_TYPES, is_ledger_account_type
+from clearinghub.messages.commands import (
+    AbortFundsOut,
+    Command,
+    CommitFundsOut,
+    FundsResult,
+    OpenHubAccount,
+    RecordFundsIn,
+    ReserveFundsOut,
+    SetAccountActive,
+)
 from web.admin.context import AdminContext, json_response
 from web.admin.responses import account_shape, participant_shape
 from web.admin.schemas import (
-    ABORT_FUNDS_OUT,
     ACTIVE,
     COMMIT_FUNDS_OUT,
     FUNDS_OUT_COMPLETION,
     RECORD_FUNDS_IN,
-    RESERVE_FUNDS_OUT,
     account_id_in_path,
     name_in_path,
     read_body,
     transfer_id_in_path,
 )
 from web.http.errors import ApiError
-
-_COMMANDS: Final = {
-    RECORD_FUNDS_IN: "record-funds-in",
-    RESERVE_FUNDS_OUT: "reserve-funds-out",
-    COMMIT_FUNDS_OUT: "commit-funds-out",
-    ABORT_FUNDS_OUT: "abort-funds-out",
-}
 
 _MISMATCH: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Participant/account mismatch")
 
@@ -55,8 +57,8 @@ class AccountsResource:
         fault = self._hub_account_fault(name, body["currency"], body["type"])
         if fault is not None:
             raise ApiError(Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, fault))
-        args = {"currency": body["currency"], "account_type": body["type"]}
-        hub = await self._context.change("open-hub-account", name, args)
+        command = OpenHubAccount(currency=body["currency"], account_type=body["type"])
+        hub = await self._context.change(name, command)
         return json_response(participant_shape(hub, request), status=201)
 
     async def put_account(self, request: Request) -> Response:
@@ -66,41 +68,44 @@ class AccountsResource:
         others = (one for one in self._context.participants.all() if one.name != name)
         if self._context.participants.get(name) and any(one.account_by_id(account_id) for one in others):
             raise ApiError(_MISMATCH)
-        await self._context.change("set-account-active", name, {"account_id": account_id, "active": active})
+        await self._context.change(name, SetAccountActive(account_id=account_id, active=active))
         return Response(status=200)
 
     async def post_funds(self, request: Request) -> Response:
         """Record funds in, or reserve funds out."""
         name, account_id = name_in_path(request), account_id_in_path(request)
         body, body_hash = await read_body(request, self._context.bodies.funds)
-        asked = {
-            "transfer_id": body["transferId"],
-            "account_id": account_id,
-            "amount": body["amount"]["amount"],
-            "currency": body["amount"]["currency"],
-            "hash": body_hash,
-            "external_reference": body["externalReference"],
-            "extensions": body.get("extensionList"),
-        }
-        return await self._funds(name, body, body["transferId"], {"request": asked})
+        funds = FundsRequest(
+            transfer_id=body["transferId"],
+            account_id=account_id,
+            amount=body["amount"]["amount"],
+            currency=body["amount"]["currency"],
+            hash=body_hash,
+            external_reference=body["externalReference"],
+            extensions=body.get("extensionList"),
+        )
+        is_in = body["action"] == RECORD_FUNDS_IN
+        command = RecordFundsIn(request=funds) if is_in else ReserveFundsOut(request=funds)
+        return await self._funds(name, body, funds.transfer_id, command)
 
     async def put_funds(self, request: Request) -> Response:
         """Commit or abort reserved funds out."""
         name, account_id = name_in_path(request), account_id_in_path(request)
         transfer_id = transfer_id_in_path(request)
         body = (await read_body(request, FUNDS_OUT_COMPLETION)).fields
-        return await self._funds(name, body, transfer_id, {"account_id": account_id, "transfer_id": transfer_id})
+        complete = CommitFundsOut if body["action"] == COMMIT_FUNDS_OUT else AbortFundsOut
+        return await self._funds(name, body, transfer_id, complete(account_id=account_id, transfer_id=transfer_id))
 
-    async def _funds(self, name: str, body: dict[str, Any], transfer_id: str, args: dict[str, Any]) -> Response:
-        """Accepted, whatever becomes of it; that shows in GETs, in the log, and in headers of the hub's own."""
-        result = await self._context.execute(_COMMANDS[body["action"]], name, args)
+    async def _funds(self, name: str, body: dict[str, Any], transfer_id: str, command: Command) -> Response:
+        """Answer 202 whatever becomes of the funds; that shows in GETs, in the log, and in headers of the hub's own."""
+        result = await self._context.execute(name, command, FundsResult)
         _log.info(
-            "funds-recorded" if result["state"] is not None else "funds-ignored",
+            "funds-recorded" if result.state is not None else "funds-ignored",
             participant=name,
             transfer=transfer_id,
             action=body["action"],
-            state=result["state"],
-            outcome=result["reason"],
+            state=result.state,
+            outcome=result.reason,
             reason=body["reason"],
         )
         return Response(status=202, headers=_told(result))
@@ -119,7 +124,7 @@ class AccountsResource:
         return None if account_type in HUB_ACCOUNT_TYPES else "The requested hub operator account type is not allowed."
 
 
-def _told(result: dict[str, Any]) -> dict[str, str]:
+def _told(result: FundsResult) -> dict[str, str]:
     """The state that the transfer got, none if it was left alone, and why; clients of the reference do not look."""
-    told = {"X-Funds-State": result["state"], "X-Funds-Reason": result["reason"]}
+    told = {"X-Funds-State": result.state, "X-Funds-Reason": result.reason}
     return {name: value for name, value in told.items() if value is not None}

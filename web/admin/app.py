@@ -6,7 +6,7 @@ from aiohttp.web import Application
 
 from clearinghub import __version__
 from clearinghub.config import Settings
-from clearinghub.kafka.ports import (
+from clearinghub.ports import (
     CommandClient,
     FrontHealth,
     LedgerReader,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import structlog
@@ -12,9 +12,10 @@ from aiohttp.web import Response
 
 from clearinghub.config import Settings
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.participants.participant import Participant, participant_of
+from clearinghub.domain.participants.participant import Participant, decode_participant
 from clearinghub.domain.participants.position import Position
-from clearinghub.kafka.ports import CommandClient, LedgerReader, Participants
+from clearinghub.messages.commands import Command, ParticipantResult, Result, name_of
+from clearinghub.ports import CommandClient, LedgerReader, Participants
 from web.admin.schemas import Bodies
 from web.http.errors import CONTENT_TYPE, ApiError
 
@@ -48,16 +49,16 @@ class AdminContext:
         """The hub's row, or None before its first account."""
         return self.participants.get(self.hub_name)
 
-    async def execute(self, name: str, participant: str, args: dict[str, Any]) -> dict[str, Any]:
-        """Run a command; gives its result."""
-        result: dict[str, Any] = await self.commands.execute(name, participant, {"hub_name": self.hub_name, **args})
-        _log.info("command-done", command=name, participant=participant)
+    async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
+        """Run a command on the partition of `participant` and return its result."""
+        result = await self.commands.execute(participant, command, result_type)
+        _log.info("command-done", command=name_of(command), participant=participant)
         return result
 
-    async def change(self, name: str, participant: str, args: dict[str, Any]) -> Participant:
-        """Run a command that changes a participant; the next request to this process sees the change."""
-        result = await self.execute(name, participant, args)
-        changed = participant_of(result["participant"])
+    async def change(self, name: str, command: Command) -> Participant:
+        """Run a command that changes the participant `name`; the next request to this process sees the change."""
+        result = await self.execute(name, command, ParticipantResult)
+        changed = decode_participant(bytes(result.participant))
         await self.participants.reach(changed.name, changed.version)
         return changed
 

@@ -9,6 +9,7 @@ from aiohttp.web import Request, Response
 
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.settlement.scheme import POSITION
+from clearinghub.messages.commands import AdjustLimit, SetInitialLimit
 from web.admin.context import AdminContext, json_response
 from web.admin.responses import limit_shape, number, position_shape
 from web.admin.schemas import NET_DEBIT_CAP, name_in_path, read_body, read_query
@@ -24,12 +25,12 @@ class LimitsResource:
         """Set a cap and a position for the first time, which opens the accounts of the currency for transfers."""
         name = name_in_path(request)
         body = (await read_body(request, self._context.bodies.initial_limit)).fields
-        args = {
-            "currency": body["currency"],
-            "net_debit_cap": body["limit"]["value"],
-            "initial_position": body.get("initialPosition", 0),
-        }
-        await self._context.change("set-initial-limit", name, args)
+        command = SetInitialLimit(
+            currency=body["currency"],
+            net_debit_cap=body["limit"]["value"],
+            initial_position=body.get("initialPosition", 0),
+        )
+        await self._context.change(name, command)
         return Response(status=201)
 
     async def put_limits(self, request: Request) -> Response:
@@ -37,12 +38,10 @@ class LimitsResource:
         name = name_in_path(request)
         body = (await read_body(request, self._context.bodies.limit)).fields
         limit = body["limit"]
-        args = {
-            "currency": body["currency"],
-            "net_debit_cap": limit["value"],
-            "alarm_percent": limit["alarmPercentage"],
-        }
-        await self._context.change("adjust-limit", name, args)
+        command = AdjustLimit(
+            currency=body["currency"], net_debit_cap=limit["value"], alarm_percent=limit["alarmPercentage"]
+        )
+        await self._context.change(name, command)
         return json_response({"currency": body["currency"], "limit": {**limit, "value": number(limit["value"])}})
 
     async def get_limits(self, request: Request) -> Response:

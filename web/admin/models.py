@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from aiohttp.web import Request, Response
 
-from clearinghub.domain.participants.participant import Participant
+from clearinghub.domain.participants.participant import LedgerAccountType, Participant
+from clearinghub.domain.settlement.model import ModelDefinition
 from clearinghub.domain.settlement.scheme import accounts_missing, find_model, ledger_account_types
+from clearinghub.messages.commands import (
+    AddLedgerAccountType,
+    AddSettlementModel,
+    OpenAccounts,
+    SetSettlementModelActive,
+)
 from web.admin.context import AdminContext, json_response
 from web.admin.participants import RESOURCE_NOT_FOUND
 from web.admin.responses import account_type_shape, model_shape
@@ -35,27 +42,27 @@ class ModelsResource:
     async def post_models(self, request: Request) -> Response:
         """A new model; participants that hold its currency already are given the accounts that it needs."""
         body = (await read_body(request, self._context.bodies.settlement_model)).fields
-        model = {
-            "name": body["name"],
-            "granularity": body["settlementGranularity"],
-            "interchange": body["settlementInterchange"],
-            "delay": body["settlementDelay"],
-            "currency": body.get("currency"),
-            "require_liquidity_check": body["requireLiquidityCheck"],
-            "ledger_account_type": body["ledgerAccountType"],
-            "settlement_account_type": body["settlementAccountType"],
-            "auto_position_reset": body["autoPositionReset"],
-        }
-        args = {"model": model}
-        await self._back_fill(await self._context.change("add-settlement-model", self._context.hub_name, args))
+        model = ModelDefinition(
+            name=body["name"],
+            granularity=body["settlementGranularity"],
+            interchange=body["settlementInterchange"],
+            delay=body["settlementDelay"],
+            currency=body.get("currency"),
+            require_liquidity_check=body["requireLiquidityCheck"],
+            ledger_account_type=body["ledgerAccountType"],
+            settlement_account_type=body["settlementAccountType"],
+            auto_position_reset=body["autoPositionReset"],
+        )
+        hub = await self._context.change(self._context.hub_name, AddSettlementModel(model=model))
+        await self._back_fill(hub)
         return Response(status=201)
 
     async def put_model(self, request: Request) -> Response:
         """Switch a model on or off. Switching on opens the accounts that are missing, as a new model does."""
         name = request.match_info["name"]
         active = (await read_body(request, ACTIVE)).fields["isActive"]
-        args = {"name": name, "active": active}
-        hub = await self._context.change("set-settlement-model-active", self._context.hub_name, args)
+        command = SetSettlementModelActive(model_name=name, active=active)
+        hub = await self._context.change(self._context.hub_name, command)
         if active:
             await self._back_fill(hub)
         model = find_model(hub, name)
@@ -70,13 +77,8 @@ class ModelsResource:
     async def post_account_types(self, request: Request) -> Response:
         """A new kind of account."""
         body = (await read_body(request, LEDGER_ACCOUNT_TYPE)).fields
-        kind = {
-            "name": body["name"],
-            "description": body["description"],
-            "active": body["isActive"],
-            "settleable": body["isSettleable"],
-        }
-        await self._context.change("add-ledger-account-type", self._context.hub_name, {"account_type": kind})
+        account_type = LedgerAccountType(body["name"], body["description"], body["isActive"], body["isSettleable"])
+        await self._context.change(self._context.hub_name, AddLedgerAccountType(account_type=account_type))
         return Response(status=201)
 
     async def _back_fill(self, hub: Participant) -> None:
@@ -87,5 +89,4 @@ class ModelsResource:
         for participant in self._context.participants.all():
             missing = accounts_missing(hub, participant) if participant.name != hub.name else ()
             if missing:
-                args = {"accounts": [list(pair) for pair in missing]}
-                await self._context.change("open-accounts", participant.name, args)
+                await self._context.change(participant.name, OpenAccounts(accounts=missing))

@@ -16,6 +16,8 @@ from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.endpoints import check_base_url
 from clearinghub.domain.participants.participant import Oracle
+from clearinghub.domain.parties.oracle import OracleDefinition, OracleFields
+from clearinghub.messages.commands import AddOracle, ChangeOracle, RemoveOracle
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import id_in_path
 from web.fspiop.schema_errors import first_rejection
@@ -84,24 +86,35 @@ class OraclesResource:
         if "Accept" not in request.headers:
             raise ApiError(_NO_ACCEPT)
         body = await self._read(request, _NEW)
-        fields = {"currency": None, "is_default": False, **_fields(body)}
-        await self._change(None, fields)
+        oracle = OracleDefinition(
+            body["oracleIdType"],
+            _url(body["endpoint"]),
+            body["endpoint"]["endpointType"],
+            body.get("currency"),
+            body.get("isDefault", False),
+        )
+        await self._context.change(self._context.hub_name, AddOracle(oracle=oracle))
         return Response(status=201)
 
     async def put_oracle(self, request: Request) -> Response:
-        """An oracle's fields replaced, as far as they are given."""
+        """Replace those fields of an oracle that the body has."""
         oracle_id = id_in_path(request)
-        await self._change(oracle_id, _fields(await self._read(request, _CHANGE)))
+        body = await self._read(request, _CHANGE)
+        endpoint = body.get("endpoint")
+        change = OracleFields(
+            body.get("oracleIdType"),
+            None if endpoint is None else _url(endpoint),
+            None if endpoint is None else endpoint["endpointType"],
+            body.get("currency"),
+            body.get("isDefault"),
+        )
+        await self._context.change(self._context.hub_name, ChangeOracle(oracle_id=oracle_id, change=change))
         return Response(status=204)
 
     async def delete_oracle(self, request: Request) -> Response:
-        """An oracle taken away."""
-        await self._change(id_in_path(request), None)
+        """Remove an oracle."""
+        await self._context.change(self._context.hub_name, RemoveOracle(oracle_id=id_in_path(request)))
         return Response(status=204)
-
-    async def _change(self, oracle_id: int | None, fields: dict[str, Any] | None) -> None:
-        asked = {"oracle_id": oracle_id, "fields": fields}
-        await self._context.change("change-oracles", self._context.hub_name, asked)
 
     async def _read(self, request: Request, adapter: TypeAdapter[Body]) -> Body:
         if request.content_type != "application/json" and not request.content_type.endswith("+json"):
@@ -113,22 +126,16 @@ class OraclesResource:
             raise ApiError(first_rejection(error)) from error
 
 
-def _fields(body: Any) -> dict[str, Any]:
-    """The fields of `Oracle` that a body gives.
+def _url(endpoint: OracleEndpoint) -> str:
+    """Return the URL of an oracle.
 
     Raises:
-        ApiError: its URL is none that the hub would call (3100).
+        ApiError: it is none that the hub would call (3100).
     """
-    fields: dict[str, Any] = {}
-    if "endpoint" in body:
-        fault = check_base_url(body["endpoint"]["value"])
-        if fault is not None:
-            raise ApiError(fault)
-        fields |= {"url": body["endpoint"]["value"], "endpoint_type": body["endpoint"]["endpointType"]}
-    for name, field in (("oracleIdType", "id_type"), ("currency", "currency"), ("isDefault", "is_default")):
-        if name in body:
-            fields[field] = body[name]
-    return fields
+    fault = check_base_url(endpoint["value"])
+    if fault is not None:
+        raise ApiError(fault)
+    return endpoint["value"]
 
 
 def _shape(oracle: Oracle) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from aiohttp.web import Request, Response
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.endpoints import check_endpoint
 from clearinghub.domain.settlement.scheme import account_types_for
+from clearinghub.messages.commands import RegisterParticipant, SetActive, SetEndpoint
 from web.admin.context import AdminContext, json_response
 from web.admin.responses import participant_shape
 from web.admin.schemas import ACTIVE, ENDPOINT, name_in_path, read_body, read_query
@@ -45,19 +46,17 @@ class ParticipantsResource:
         account_types = account_types_for(self._context.hub, body["currency"])
         if isinstance(account_types, Rejection):
             raise ApiError(account_types)
-        args = {
-            "currency": body["currency"],
-            "account_types": list(account_types),
-            "is_proxy": body.get("isProxy", False),
-        }
-        participant = await self._context.change("register-participant", body["name"], args)
+        command = RegisterParticipant(
+            currency=body["currency"], account_types=account_types, is_proxy=body.get("isProxy", False)
+        )
+        participant = await self._context.change(body["name"], command)
         return json_response(participant_shape(participant, request), status=201)
 
     async def put_participant(self, request: Request) -> Response:
         """Switch a participant on or off."""
         name = name_in_path(request)
         body = (await read_body(request, ACTIVE)).fields
-        participant = await self._context.change("set-active", name, {"active": body["isActive"]})
+        participant = await self._context.change(name, SetActive(active=body["isActive"]))
         return json_response(participant_shape(participant, request))
 
     async def get_endpoints(self, request: Request) -> Response:
@@ -76,7 +75,7 @@ class ParticipantsResource:
         fault = check_endpoint(body["type"], body["value"])
         if fault is not None:
             raise ApiError(fault)
-        await self._context.change("set-endpoint", name, {"type": body["type"], "value": body["value"]})
+        await self._context.change(name, SetEndpoint(endpoint_type=body["type"], value=body["value"]))
         return Response(status=201)
 
     def _check_name(self, name: str) -> None:

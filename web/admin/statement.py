@@ -16,7 +16,7 @@ from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement, StatementLine
 from clearinghub.domain.time import timestamp_text
-from clearinghub.kafka.ports import StatementReader, StatementTooLongError
+from clearinghub.ports import StatementReader, StatementTooLongError
 from web.admin.context import AdminContext
 from web.admin.responses import number
 from web.admin.schema import Check, Key, Keys, text

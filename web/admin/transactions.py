@@ -8,7 +8,7 @@ from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.transfers.ilp import transaction_of
-from clearinghub.kafka.ports import PacketReader
+from clearinghub.ports import PacketReader
 from web.admin.context import json_response
 from web.http.errors import ApiError
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 from aiohttp.web import Request, Response, StreamResponse
 
-from clearinghub.kafka.ports import LedgerUnavailableError, StatementTooLongError
+from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
 from web.admin.schema import Key, one_of
 from web.http.errors import CONTENT_TYPE
 from web.reports.page import CONTENT_SECURITY_POLICY

@@ -14,7 +14,7 @@ from clearinghub.domain.settlement.netting import Net, NettingGroup
 from clearinghub.domain.settlement.report import CLOSED, Section, SettlementReport, report_settlement, report_window
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.time import timestamp_text
-from clearinghub.kafka.ports import SettlementReader
+from clearinghub.ports import SettlementReader
 from web.admin.schema import Keys
 from web.admin.schemas import read_query
 from web.http.errors import ApiError

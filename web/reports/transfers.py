@@ -16,7 +16,7 @@ from clearinghub.domain.settlement.report import CLOSED
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, TransferSums, WindowTransfer
 from clearinghub.domain.time import timestamp_text
-from clearinghub.kafka.ports import SettlementReader, WindowTransfersReader
+from clearinghub.ports import SettlementReader, WindowTransfersReader
 from web.admin.schema import Check, Key, Keys, text
 from web.admin.schemas import read_query
 from web.reports.formats import FORMAT, Format, chosen_format, report_response, streamed_response

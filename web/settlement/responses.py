@@ -7,6 +7,7 @@ from typing import Any
 
 from clearinghub.domain.settlement.creation import ContentNets
 from clearinghub.domain.settlement.netting import NettingGroup
+from clearinghub.domain.settlement.progress import AccountResult
 from clearinghub.domain.settlement.settlement import Line, Settlement
 from clearinghub.domain.settlement.window import Content, Window
 from clearinghub.domain.time import timestamp_text
@@ -81,20 +82,19 @@ def settlement_shape(settlement: Settlement, windows: Sequence[Window], lines: I
 
 
 def progress_shape(
-    settlement: Settlement, windows: Sequence[Window], touched: Iterable[Mapping[str, Any]]
+    settlement: Settlement, windows: Sequence[Window], results: Iterable[AccountResult]
 ) -> dict[str, Any]:
-    """The answer to a change: what was asked for, each with what became of it."""
+    """Return the answer to a change: each account requested, with what became of it."""
 
-    def shown(one: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        line = settlement.line(one["account_id"])
-        return one["participant_id"], _touched_shape(one, line)
+    def shown(one: AccountResult) -> tuple[int, dict[str, Any]]:
+        return one.participant_id, _result_shape(one, settlement.line(one.account_id))
 
     return {
         "id": settlement.settlement_id,
         "state": settlement.state.value,
         "createdDate": timestamp_text(settlement.created_at_ms),
         "settlementWindows": _windows(settlement, windows),
-        "participants": _by_participant(touched, shown),
+        "participants": _by_participant(results, shown),
     }
 
 
@@ -117,13 +117,12 @@ def _account_shape(line: Line) -> dict[str, Any]:
     return shape
 
 
-def _touched_shape(one: Mapping[str, Any], line: Line | None) -> dict[str, Any]:
-    if one["error"] is None:
+def _result_shape(one: AccountResult, line: Line | None) -> dict[str, Any]:
+    if one.error is None:
         assert line is not None
         return _account_shape(line)
-    code, description = one["error"]
-    error = {"errorInformation": {"errorCode": code, "errorDescription": description}}
-    return {"id": one["account_id"], "state": one["state"], "reason": one["reason"], **error}
+    assert one.state is not None
+    return {"id": one.account_id, "state": one.state.value, "reason": one.reason, **one.error.as_json()}
 
 
 def _windows(settlement: Settlement, windows: Sequence[Window]) -> list[dict[str, Any]]:

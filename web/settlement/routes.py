@@ -6,7 +6,7 @@ import time
 
 from aiohttp.web import Application
 
-from clearinghub.kafka.ports import SettlementReader, WindowTransfersReader
+from clearinghub.ports import SettlementReader, WindowTransfersReader
 from web.admin.context import AdminContext
 from web.reports.settlement import SettlementReportsResource
 from web.reports.transfers import WindowTransfersResource

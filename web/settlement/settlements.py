@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import orjson
 from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.settlement.fields import settlement_of, window_of
+from clearinghub.domain.settlement.progress import AccountRequest, AccountResult
 from clearinghub.domain.settlement.settlement import Line, Settlement, SettlementState
 from clearinghub.domain.settlement.window import Window
-from clearinghub.kafka.ports import SettlementReader
+from clearinghub.messages.commands import (
+    AbortSettlement,
+    AdvanceSettlement,
+    Command,
+    CreateSettlement,
+    SettlementResult,
+)
+from clearinghub.ports import SettlementReader
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import read_body, read_query
 from web.http.errors import ApiError
@@ -51,12 +60,12 @@ class SettlementsResource:
     async def post_settlements(self, request: Request) -> Response:
         """A settlement of closed windows by a model."""
         body = (await read_body(request, CREATE_SETTLEMENT)).fields
-        args = {
-            "model": body["settlementModel"],
-            "reason": body["reason"],
-            "windows": [one["id"] for one in body["settlementWindows"]],
-        }
-        settlement, windows, _touched = await self._execute("create-settlement", args)
+        command = CreateSettlement(
+            model=body["settlementModel"],
+            reason=body["reason"],
+            windows=tuple(one["id"] for one in body["settlementWindows"]),
+        )
+        settlement, windows, _results = await self._execute(command)
         return json_response(settlement_shape(settlement, windows, settlement.lines))
 
     async def get_settlements(self, request: Request) -> Response:
@@ -105,8 +114,7 @@ class SettlementsResource:
         if sum(len(one["accounts"]) for one in body["participants"]) > ACCOUNTS_MAX:
             raise ApiError(_TOO_MANY)
         asked = [_asked(one["id"], account) for one in body["participants"] for account in one["accounts"]]
-        settlement, windows, touched = await self._advance(settlement_id, asked)
-        return json_response(progress_shape(settlement, windows, touched))
+        return await self._advance(settlement_id, asked)
 
     async def put_participant(self, request: Request) -> Response:
         """Move accounts of one participant on."""
@@ -114,38 +122,35 @@ class SettlementsResource:
         body = (await read_body(request, PARTICIPANT)).fields
         _lines_of(await self._settlement(request, _NOT_FOUND), participant_id)
         asked = [_asked(participant_id, account) for account in body["accounts"]]
-        settlement, windows, touched = await self._advance(settlement_id, asked)
-        return json_response(progress_shape(settlement, windows, touched))
+        return await self._advance(settlement_id, asked)
 
     async def put_account(self, request: Request) -> Response:
         """Move one account on."""
         settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
         body = (await read_body(request, ACCOUNT)).fields
         line = _line_of(await self._settlement(request, _NOT_FOUND), request)
-        asked = _asked(participant_id, {"id": line.account_id, **body})
-        settlement, windows, touched = await self._advance(settlement_id, [asked])
-        return json_response(progress_shape(settlement, windows, touched))
+        return await self._advance(settlement_id, [_asked(participant_id, {"id": line.account_id, **body})])
 
     async def _abort(self, settlement_id: int, body: dict[str, Any]) -> Response:
         if ("state" in body) != ("reason" in body):
             raise ApiError(_BOTH)
         if body.get("state") != SettlementState.ABORTED.value:
             raise ApiError(_INVALID)
-        args = {
-            "settlement": settlement_id,
-            "reason": body["reason"],
-            "external_reference": body.get("externalReference"),
-        }
-        settlement, _windows, _touched = await self._execute("abort-settlement", args)
+        command = AbortSettlement(
+            settlement=settlement_id, reason=body["reason"], external_reference=body.get("externalReference")
+        )
+        settlement, _windows, _results = await self._execute(command)
         return json_response(aborted_shape(settlement))
 
-    async def _advance(self, settlement_id: int, asked: list[dict[str, Any]]) -> tuple[Settlement, list[Window], Any]:
-        return await self._execute("put-settlement", {"settlement": settlement_id, "accounts": asked})
+    async def _advance(self, settlement_id: int, requests: Iterable[AccountRequest]) -> Response:
+        command = AdvanceSettlement(settlement=settlement_id, accounts=tuple(requests))
+        settlement, windows, results = await self._execute(command)
+        return json_response(progress_shape(settlement, windows, results))
 
-    async def _execute(self, command: str, args: dict[str, Any]) -> tuple[Settlement, list[Window], Any]:
-        result = await self._context.execute(command, self._context.hub_name, args)
-        windows = [window_of(fields) for fields in result["windows"]]
-        return settlement_of(result["settlement"]), windows, result["touched"]
+    async def _execute(self, command: Command) -> tuple[Settlement, list[Window], tuple[AccountResult, ...]]:
+        result = await self._context.execute(self._context.hub_name, command, SettlementResult)
+        windows = [window_of(orjson.loads(bytes(row))) for row in result.windows]
+        return settlement_of(orjson.loads(bytes(result.settlement))), windows, result.accounts
 
     async def _settlement(self, request: Request, absent: Rejection | None = None) -> Settlement:
         settlement_id = number_in_path(request, "id")
@@ -160,14 +165,14 @@ class SettlementsResource:
         return json_response(settlement_shape(settlement, windows, lines))
 
 
-def _asked(participant_id: int, account: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "participant_id": participant_id,
-        "account_id": account["id"],
-        "state": account["state"],
-        "reason": account["reason"],
-        "external_reference": account.get("externalReference"),
-    }
+def _asked(participant_id: int, account: dict[str, Any]) -> AccountRequest:
+    return AccountRequest(
+        participant_id=participant_id,
+        account_id=account["id"],
+        state=SettlementState(account["state"]),
+        reason=account["reason"],
+        external_reference=account.get("externalReference"),
+    )
 
 
 def _lines_of(settlement: Settlement, participant_id: int) -> list[Line]:

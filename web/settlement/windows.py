@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
@@ -13,7 +14,8 @@ from clearinghub.domain.settlement.creation import ContentNets
 from clearinghub.domain.settlement.fields import window_of
 from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.window import Window, WindowState
-from clearinghub.kafka.ports import SettlementReader
+from clearinghub.messages.commands import CloseWindow, WindowResult
+from clearinghub.ports import SettlementReader
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import read_body, read_query
 from web.http.errors import ApiError
@@ -61,9 +63,9 @@ class WindowsResource:
         """Close a window; the answer is the one that is open now."""
         window_id = number_in_path(request, "id")
         body = (await read_body(request, CLOSE_WINDOW)).fields
-        args = {"window": window_id, "reason": body["reason"]}
-        result = await self._context.execute("close-window", self._context.hub_name, args)
-        return json_response(window_shape(window_of(result["window"])))
+        command = CloseWindow(window=window_id, reason=body["reason"])
+        result = await self._context.execute(self._context.hub_name, command, WindowResult)
+        return json_response(window_shape(window_of(orjson.loads(bytes(result.window)))))
 
     async def _window(self, window_id: int) -> Window:
         return await find_window(self._reader, window_id)

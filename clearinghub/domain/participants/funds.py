@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+import msgspec
+from msgspec.structs import replace
+
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.money import AMOUNT_LIMIT
 from clearinghub.domain.participants.participant import Account, Participant
@@ -34,12 +37,10 @@ _TOO_MUCH: Final = Rejection(ErrorCode.VALIDATION_ERROR, "The account cannot hol
 _INSUFFICIENT: Final = Rejection(ErrorCode.PAYER_INSUFFICIENT_LIQUIDITY, "Aborted due to insufficient funds")
 
 
-@dataclass(frozen=True, slots=True)
-class FundsRequest:
-    """Money that came into or shall leave the scheme's account at its bank; `hash` is the body's."""
+class FundsRequest(msgspec.Struct, frozen=True):
+    """Money that came into the scheme's bank account or is to leave it, in 1/10,000 units; `hash` is the body's."""
 
     transfer_id: str
-    participant: str
     account_id: int
     amount: int
     currency: str
@@ -86,10 +87,10 @@ def record_funds_in(
 ) -> FundsOutcome | Rejection:
     """Money has come in: all steps at once, settlement down (more funds held), reconciliation up."""
     if stored is not None:
-        return _repeated(request, stored, FUNDS_IN)
+        return _repeated(request, settlement, stored, FUNDS_IN)
     if settlement.value - request.amount <= -AMOUNT_LIMIT:
         return _TOO_MUCH
-    transfer = _first_row(request, FUNDS_IN, now_ms)
+    transfer = _first_row(request, settlement, FUNDS_IN, now_ms)
     for step in (Step.RESERVE, Step.ACCEPT_FULFIL, Step.COMMIT):
         transfer = transfer.step(step, now_ms)
     return Recorded(transfer, settlement_change=-request.amount, reconciliation_change=request.amount)
@@ -103,10 +104,10 @@ def reserve_funds_out(
     The open position is not looked at: what it uses may be withdrawn, and later prepares are refused (protocol 5.2).
     """
     if stored is not None:
-        return _repeated(request, stored, FUNDS_OUT)
-    received = _first_row(request, FUNDS_OUT, now_ms)
+        return _repeated(request, settlement, stored, FUNDS_OUT)
+    received = _first_row(request, settlement, FUNDS_OUT, now_ms)
     if settlement.value + request.amount > 0:
-        aborted = received.step(Step.REFUSE, now_ms)._replace(error=ErrorInformation.of(_INSUFFICIENT))
+        aborted = replace(received.step(Step.REFUSE, now_ms), error=ErrorInformation.of(_INSUFFICIENT))
         return Recorded(aborted)
     return Recorded(received.step(Step.RESERVE, now_ms), settlement_change=request.amount)
 
@@ -144,24 +145,23 @@ def _funds_out_fault(stored: Transfer | None, account: Account, participant: str
 
 def _already(stored: Transfer) -> str:
     """So a client that lost an answer and repeats its request learns how the first one ended."""
-    return f"already {stored.state.label}"
+    return f"already {stored.state.value}"
 
 
-def _repeated(request: FundsRequest, stored: Transfer, kind: str) -> Unchanged:
-    same = (stored.prepare_hash, stored.payer, stored.kind) == (request.hash, request.participant, kind)
+def _repeated(request: FundsRequest, settlement: Position, stored: Transfer, kind: str) -> Unchanged:
+    same = (stored.prepare_hash, stored.payer, stored.kind) == (request.hash, settlement.participant, kind)
     return Unchanged(_already(stored) if same else "another request has this transferId")
 
 
-def _first_row(request: FundsRequest, kind: str, now_ms: int) -> Transfer:
+def _first_row(request: FundsRequest, settlement: Position, kind: str, now_ms: int) -> Transfer:
     return Transfer(
         transfer_id=request.transfer_id,
-        payer=request.participant,
-        payee=request.participant,
+        payer=settlement.participant,
+        payee=settlement.participant,
         amount=request.amount,
         currency=request.currency,
         condition="",
         expires_at_ms=now_ms + VALIDITY_MS,
-        state=State.RECEIVED_PREPARE,
         history=((State.RECEIVED_PREPARE, now_ms),),
         prepare_hash=request.hash,
         extensions=_extensions(request),

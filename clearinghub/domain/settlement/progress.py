@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from clearinghub.domain.errors import ErrorCode, Rejection
+import msgspec
+
+from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.settlement.settlement import (
     ABORTABLE,
     ABORTED,
@@ -27,9 +29,8 @@ _TWICE: Final = Rejection(ErrorCode.CLIENT_ERROR, "Account already processed onc
 _NOT_ALLOWED: Final = Rejection(ErrorCode.CLIENT_ERROR, "State change not allowed")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What an operator asks for one account."""
+class AccountRequest(msgspec.Struct, frozen=True):
+    """The state that an operator requests for one account of a settlement, and why."""
 
     participant_id: int
     account_id: int
@@ -38,12 +39,25 @@ class Asked:
     external_reference: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """What became of one that was asked for: `rejection` is None if it was taken."""
+class AccountResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one account's request: `error` is None if it was accepted.
 
-    asked: Asked
-    rejection: Rejection | None
+    `state` and `reason` repeat a refused request; of an accepted one, the settlement has them.
+    """
+
+    participant_id: int
+    account_id: int
+    error: ErrorInformation | None = None
+    state: SettlementState | None = None
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, request: AccountRequest, rejection: Rejection | None) -> AccountResult:
+        """Return the result of a request that was accepted, or refused with `rejection`."""
+        if rejection is None:
+            return cls(request.participant_id, request.account_id)
+        error = ErrorInformation.of(rejection)
+        return cls(request.participant_id, request.account_id, error, request.state, request.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +71,21 @@ class AccountMoves:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Store the settlement; ask for the moves; answer with what was touched, once nothing of it moves any more."""
+    """Store the settlement, request the moves, and reply with the results once no account of them moves any more."""
 
     settlement: Settlement
     moves: tuple[AccountMoves, ...] = ()
-    touched: tuple[Touched, ...] = ()
+    results: tuple[AccountResult, ...] = ()
 
 
-def advance(settlement: Settlement, asked: Iterable[Asked], now_ms: int) -> Progress:
-    """Take each account that may go one state further there; a wrong one is told so and stops no other."""
+def advance(settlement: Settlement, requests: Iterable[AccountRequest], now_ms: int) -> Progress:
+    """Move each account that may take its requested state; a request that is refused stops no other."""
     lines: dict[int, Line] = {}
     moves: list[AccountMoves] = []
-    touched: list[Touched] = []
-    for one in asked:
+    results: list[AccountResult] = []
+    for one in requests:
         rejection = _TWICE if one.account_id in lines else _fault(settlement, one)
-        touched.append(Touched(one, rejection))
+        results.append(AccountResult.of(one, rejection))
         if rejection is not None:
             continue
         line = settlement.line(one.account_id)
@@ -87,10 +101,10 @@ def advance(settlement: Settlement, asked: Iterable[Asked], now_ms: int) -> Prog
         moving = replace(told, moving=one.state, moves_asked=line.moves_asked + 1)
         lines[one.account_id] = moving
         moves.append(AccountMoves(moving, moving.moves_asked, due))
-    return Progress(with_lines(settlement, lines, now_ms), tuple(moves), tuple(touched))
+    return Progress(with_lines(settlement, lines, now_ms), tuple(moves), tuple(results))
 
 
-def _fault(settlement: Settlement, asked: Asked) -> Rejection | None:
+def _fault(settlement: Settlement, asked: AccountRequest) -> Rejection | None:
     line = settlement.line(asked.account_id)
     if line is None:
         return _NOT_FOUND

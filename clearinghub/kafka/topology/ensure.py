@@ -17,8 +17,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from clearinghub.config import Settings
+from clearinghub.engine.record import OFFSETS
 from clearinghub.kafka.access import kafka_access
-from clearinghub.kafka.topology.declared import Topic, Topology, changelog_topic, topic_configs
+from clearinghub.kafka.topology.declared import Topic, Topology, changelog_name, changelog_topic, topic_configs
+from clearinghub.kafka.topology.stored_format import check_stored_format
 
 logger = structlog.get_logger()
 
@@ -54,6 +56,7 @@ async def ensure_topics(settings: Settings, topology: Topology, extra: Iterable[
     Raises:
         TopologyMismatchError: a co-partitioned topic has another partition count, or a topic another cleanup or clock.
         TopicCreationError: the broker refused one, or it did not appear in time.
+        StoredFormatError: the ledger's tables were written by a release whose rows this release cannot read.
         aiokafka.errors.KafkaError: the broker cannot be reached.
     """
     declared = declared_topics(settings, topology, extra)
@@ -71,6 +74,8 @@ async def ensure_topics(settings: Settings, topology: Topology, extra: Iterable[
         await admin.close()
     if created:
         logger.info("topics-created", topics=created, partitions=settings.partitions)
+    if changelog_name(settings.application_id, OFFSETS.name) not in created:
+        await check_stored_format(settings)
     return created
 
 

@@ -40,7 +40,7 @@ class ReportCheck:
         expected = {currency: self._books.gross(windows, currency)}
         what = f"report of settlement {number}"
         report = await self._report(what, self._paths.settlement(number), expected)
-        states = {row.state for section in report.sections for row in section.lines}
+        states = {row.state for section in report.sections for row in section.rows}
         self._problems.check(f"{what}: states", (state, {state}), (report.state, states))
 
     async def transfers(self, number: int, ids: set[str]) -> None:
@@ -92,7 +92,7 @@ class ReportCheck:
             if section.currency not in expected or section.account_type != POSITION:
                 continue
             self._problems.check_amount(f"{what}: nets of {section.currency} together", 0, section.total.net_units)
-            for row in section.lines:
+            for row in section.rows:
                 gross = Gross(row.debits_units, row.credits_units, row.debit_count, row.credit_count)
                 self._problems.check_amount(f"{what}: net of {row.participant}", gross.net, row.net_units)
                 as_json[section.currency][row.participant] = gross

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from typing import Final
 
 from clearinghub.tools.client.admin import AdminClient, AdminError, HubNotReadyError, RefusedError
-from clearinghub.tools.client.reports import TRANSFERS, Form, ReportPaths, TransferLine, in_form, read_report
+from clearinghub.tools.client.reports import TRANSFERS, Form, ReportPaths, WindowTransfer, in_form, read_report
 from clearinghub.tools.client.settlement import SettlementOperations
 from sandbox.demo.day.day_books import DayBooks
 from sandbox.demo.day.problems import Problems
@@ -71,10 +71,10 @@ class Windows:
         """Return the number of the open window."""
         return (await self._operations.windows("OPEN"))[0].window_id
 
-    async def transfers(self, number: int) -> list[TransferLine]:
+    async def transfers(self, number: int) -> list[WindowTransfer]:
         """Return all transfers that the hub lists for a window."""
         path: str | None = in_form(self._paths.transfers(number), Form.JSON, limit=TRANSFERS_AT_ONCE)
-        found: list[TransferLine] = []
+        found: list[WindowTransfer] = []
         while path is not None:
             page = await read_report(self._admin, path, TRANSFERS)
             found += page.transfers
@@ -84,7 +84,7 @@ class Windows:
 
 def book_windows(
     sent: Sequence[SentTransfer],
-    listed: dict[int, list[TransferLine]],
+    listed: dict[int, list[WindowTransfer]],
     closed: Sequence[ClosedWindow],
     books: DayBooks,
     problems: Problems,
@@ -94,7 +94,7 @@ def book_windows(
     It must be listed in exactly one window; a transfer that must not commit in none. A transfer that ended before a
     window's close was requested cannot be in a later window; one that began after the window was closed not in it.
     """
-    found: dict[str, list[tuple[int, TransferLine]]] = {}
+    found: dict[str, list[tuple[int, WindowTransfer]]] = {}
     for number, rows in sorted(listed.items()):
         for row in rows:
             found.setdefault(row.transfer_id, []).append((number, row))

@@ -16,7 +16,7 @@ from clearinghub.callbacks.http_client import DestinationError
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.sender import Reason, ReasonCode
 from clearinghub.messages import FailureMessage, MalformedMessageError, NotificationMessage, encode, split
-from tests.unit.callbacks.fakes import PUT_TYPE, Endpoints, Graveyard, ScriptedTransport, settings
+from tests.unit.callbacks.fakes import PUT_TYPE, Endpoints, FakeDeadLetters, ScriptedTransport, settings
 
 ENDPOINT = "FSPIOP_CALLBACK_URL_QUOTES"
 NOW_MS = 1_700_000_000_000
@@ -171,48 +171,48 @@ def impatient(number: int = 1) -> Notification:
 
 
 async def test_after_its_end_it_is_not_even_tried() -> None:
-    clock, transport, graveyard = Clock(), ScriptedTransport(), Graveyard()
-    deliverer = Deliverer(settings(), Endpoints("a"), transport, graveyard.bury, clock)
+    clock, transport, dead_letters = Clock(), ScriptedTransport(), FakeDeadLetters()
+    deliverer = Deliverer(settings(), Endpoints("a"), transport, dead_letters.write, clock)
     clock.now_ms = NOW_MS + 10_000
     await deliverer.submit(impatient())
-    assert ([], ["waited-too-long"]) == (transport.sent, graveyard.reasons())
+    assert ([], ["waited-too-long"]) == (transport.sent, dead_letters.reasons())
     await deliverer.close()
 
 
 async def test_it_is_not_repeated_beyond_its_end() -> None:
-    transport, graveyard = ScriptedTransport(a=[503, 200]), Graveyard()
+    transport, dead_letters = ScriptedTransport(a=[503, 200]), FakeDeadLetters()
     clock = Clock()
     clock.now_ms = NOW_MS + 9_999
-    deliverer = Deliverer(settings(), Endpoints("a"), transport, graveyard.bury, clock, jitter=lambda: 0.99)
+    deliverer = Deliverer(settings(), Endpoints("a"), transport, dead_letters.write, clock, jitter=lambda: 0.99)
     await deliverer.submit(impatient())
     assert (1, [Reason(ReasonCode.RETRIES_EXHAUSTED, status=503, attempts=1)]) == (
         len(transport.sent),
-        [reason for _, reason in graveyard.letters],
+        [reason for _, reason in dead_letters.letters],
     )
     await deliverer.close()
 
 
 async def test_while_the_receiver_is_known_to_be_down_it_is_given_up_at_once() -> None:
     refused = DestinationError("unreachable", "refused")
-    transport, graveyard = ScriptedTransport(a=[refused] * 3), Graveyard()
+    transport, dead_letters = ScriptedTransport(a=[refused] * 3), FakeDeadLetters()
     changes = settings(callback_breaker_failures=3, callback_breaker_open_ms=60_000, callback_retries_max=0)
-    deliverer = Deliverer(changes, Endpoints("a"), transport, graveyard.bury, Clock())
+    deliverer = Deliverer(changes, Endpoints("a"), transport, dead_letters.write, Clock())
     await asyncio.gather(*(deliverer.submit(impatient(number)) for number in range(3)))
     async with asyncio.timeout(1):
         await deliverer.submit(impatient(4))
-    assert ["retries-exhausted"] * 3 + ["receiver-down"] == graveyard.reasons()
+    assert ["retries-exhausted"] * 3 + ["receiver-down"] == dead_letters.reasons()
     assert 3 == len(transport.sent)
     await deliverer.close()
 
 
 async def test_an_attempt_does_not_last_beyond_its_end() -> None:
-    transport, graveyard = ScriptedTransport(), Graveyard()
+    transport, dead_letters = ScriptedTransport(), FakeDeadLetters()
     transport.hold("a")
     clock = Clock()
-    deliverer = Deliverer(settings(callback_retries_max=0), Endpoints("a"), transport, graveyard.bury, clock)
+    deliverer = Deliverer(settings(callback_retries_max=0), Endpoints("a"), transport, dead_letters.write, clock)
     async with asyncio.timeout(3):
         await deliverer.submit(impatient().changed(deliver_by_ms=NOW_MS + 10))
-    [(_, reason)] = graveyard.letters
+    [(_, reason)] = dead_letters.letters
     assert (ReasonCode.RETRIES_EXHAUSTED, "timeout: no answer while it was worth anything") == (
         reason.code,
         reason.detail,

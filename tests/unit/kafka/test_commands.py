@@ -9,7 +9,10 @@ import pytest
 
 from clearinghub.config import Settings
 from clearinghub.kafka.commands import KafkaCommandClient
-from clearinghub.messages import VERSION, decode_fields, encode
+from clearinghub.messages import VERSION, encode
+from clearinghub.messages.commands import FundsResult, ReplyMessage, SetActive, encode_result
+from clearinghub.messages.transfers import TimeoutMessage
+from tests.fakes import fields_of
 
 
 class Topic:
@@ -20,7 +23,7 @@ class Topic:
         self.line: dict[str, Any] = {}
 
     async def record(self, _topic: str, _key: str, value: bytes) -> None:
-        self.line, _body = decode_fields(value)
+        self.line, _body = fields_of(value)
         self.written.set()
 
 
@@ -31,20 +34,22 @@ class Topic:
         b"",
         b"garbage",
         b"[1]\n",
-        encode({"v": VERSION + 1, "kind": "reply"}),
-        encode({"v": VERSION, "kind": "reply"}),
-        encode({"v": VERSION, "kind": "reply", "correlation_id": ["a list"], "result": 1, "error": None}),
+        encode({"kind": "reply", "v": VERSION + 1, "correlation_id": "c", "reply_to": "i"}),
+        encode({"kind": "reply", "v": VERSION}),
+        encode({"kind": "reply", "v": VERSION, "correlation_id": ["a list"], "reply_to": "i", "result": 1}),
+        encode(TimeoutMessage(id="t-1")),
     ],
 )
 async def test_a_reply_that_cannot_be_read_is_passed_over(value: bytes | None) -> None:
     topic = Topic()
     client = KafkaCommandClient(Settings(), topic)
-    answer = asyncio.create_task(client.execute("name", "dfsp", {}))
+    answer = asyncio.create_task(client.execute("dfsp", SetActive(active=True), FundsResult))
     await topic.written.wait()
 
     client._answer(value)
-    told = {"v": VERSION, "correlation_id": topic.line["correlation_id"], "result": "done", "error": None}
-    client._answer(encode({"v": VERSION, "correlation_id": topic.line["correlation_id"]}))
-    client._answer(encode(told))
+    result = FundsResult("COMMITTED", None)
+    reply = ReplyMessage(correlation_id=topic.line["correlation_id"], reply_to="i", result=encode_result(result))
+    client._answer(encode(reply))
 
-    assert "done" == await answer
+    assert result == await answer
+    assert {"name": "set-active", "active": True} == topic.line["command"]

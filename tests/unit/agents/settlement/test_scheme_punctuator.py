@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.settlement.settlement import make_scheme_punctuator, publish_scheme
+from agents.settlement.scheme import make_scheme_punctuator, publish_scheme
 from clearinghub.domain.participants.participant import Participant
 from tables.participants import PARTICIPANTS
 from tests.fakes import MemoryView
@@ -13,7 +13,7 @@ NOW_MS = 1_700_000_000_000
 
 
 def told(view: MemoryView) -> list[tuple[int | None, int]]:
-    return [(one.partition, one.line["scheme"]["hub_version"]) for one in view.take() if one.topic == "settlement"]
+    return [(one.partition, one.header["scheme"]["hub_version"]) for one in view.take() if one.topic == "settlement"]
 
 
 def test_models_that_nobody_was_told_of_are_told_once() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from agents.posting import ANSWER_BYTES_MAX, emit_reply
 from agents.settlement.settlements import WAITING_BYTES_MAX
 from clearinghub.domain.settlement.settlement import SettlementState
-from tables.settlements import WAITING, waiting_key
+from clearinghub.messages.commands import FundsResult
+from tables.settlements import WAITING, WaitingCommand, waiting_key
 from tests.fakes import MemoryView
 from tests.property.settlement_world import SettlementWorld
 
@@ -41,16 +42,18 @@ def a_settlement_that_moves() -> SettlementWorld:
 
 
 def put(world: SettlementWorld, accounts: list[dict[str, Any]]) -> None:
-    world.command("put-settlement", settlement=1, accounts=accounts)
+    world.command("advance-settlement", settlement=1, accounts=accounts)
 
 
 def test_of_a_line_that_was_taken_only_its_account_waits() -> None:
     world = a_settlement_that_moves()
 
-    (held,) = world.hub.coordinator.get(WAITING, waiting_key(1)) or []
-    assert [{"participant_id", "account_id", "error"}] * 2 == [set(one) for one in held["touched"]]
+    waiting = world.hub.coordinator.get(WAITING, waiting_key(1))
+    assert waiting is not None
+    (command,) = waiting.commands
+    assert [(None, None, None)] * 2 == [(one.error, one.state, one.reason) for one in command.results]
     world.deliver_all()
-    assert [None, None] == [one["error"] for one in world.replies[-1]["result"]["touched"]]
+    assert [{"participant_id", "account_id"}] * 2 == [set(one) for one in world.replies[-1]["result"]["accounts"]]
 
 
 def test_what_waits_is_bounded_by_its_size() -> None:
@@ -73,7 +76,7 @@ def test_what_waits_is_bounded_by_its_size() -> None:
     answers = world.replies[busy:]
     assert 20 + 1 + 1 == busy + len(answers)
     assert all(one["error"] is None for one in answers)
-    (*_, last) = answers[-1]["result"]["touched"]
+    (*_, last) = answers[-1]["result"]["accounts"]
     assert (11_999, "SETTLED", LONG) == (last["account_id"], last["state"], last["reason"])
     assert SettlementState.PS_TRANSFERS_RESERVED is world.settlements()[0].state
 
@@ -81,7 +84,8 @@ def test_what_waits_is_bounded_by_its_size() -> None:
 def test_an_answer_that_no_record_can_hold_becomes_a_short_error() -> None:
     view = MemoryView()
 
-    emit_reply(view, "c-1", "ingress-0", {"accounts": ["x" * ANSWER_BYTES_MAX]})
+    waiting = WaitingCommand("c-1", "ingress-0", (), ())
+    emit_reply(view, waiting, FundsResult("x" * ANSWER_BYTES_MAX, None))
     (reply,) = view.on("reply")
-    assert (None, "2003") == (reply.line["result"], reply.line["error"]["code"])
-    assert "too large" in reply.line["error"]["description"]
+    assert (None, "2003") == (reply.header["result"], reply.header["error"]["code"])
+    assert "too large" in reply.header["error"]["description"]

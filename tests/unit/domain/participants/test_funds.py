@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from clearinghub.domain.errors import Rejection
@@ -40,7 +41,7 @@ DFSP = Participant(
         Account(5, "EUR", "SETTLEMENT", active=False, created_at_ms=0),
     ),
 )
-REQUEST = FundsRequest("id-1", "dfsp", 3, 1_000_000, "USD", "hash", "bank-7")
+REQUEST = FundsRequest("id-1", 3, 1_000_000, "USD", "hash", "bank-7")
 
 
 def settlement(value: int = 0) -> Position:
@@ -82,7 +83,7 @@ def test_the_dfsp_can_ask_how_it_stands() -> None:
 
 def test_extensions_are_kept_within_their_number() -> None:
     given = [{"key": str(number), "value": "v"} for number in range(EXTENSIONS_MAX)]
-    request = replace(REQUEST, extensions={"extension": given}, external_reference="r" * 200)
+    request = msgspec.structs.replace(REQUEST, extensions={"extension": given}, external_reference="r" * 200)
 
     kept: Any = recorded(record_funds_in(request, None, settlement(), NOW_MS)).transfer.extensions
 
@@ -165,10 +166,10 @@ def test_a_transfer_id_is_used_once(decide: Any) -> None:
     stored = recorded(decide(REQUEST, None, settlement(-1_000_000), NOW_MS)).transfer
     taken = Unchanged("another request has this transferId")
 
-    assert Unchanged(f"already {stored.state.label}") == decide(REQUEST, stored, settlement(), NOW_MS)
-    assert taken == decide(replace(REQUEST, hash="other"), stored, settlement(), NOW_MS)
-    assert taken == decide(replace(REQUEST, participant="other"), stored, settlement(), NOW_MS)
-    assert taken == decide(REQUEST, stored._replace(kind="transfer"), settlement(), NOW_MS)
+    assert Unchanged(f"already {stored.state.value}") == decide(REQUEST, stored, settlement(), NOW_MS)
+    assert taken == decide(msgspec.structs.replace(REQUEST, hash="other"), stored, settlement(), NOW_MS)
+    assert taken == decide(REQUEST, stored, settlement()._replace(participant="other"), NOW_MS)
+    assert taken == decide(REQUEST, msgspec.structs.replace(stored, kind="transfer"), settlement(), NOW_MS)
 
 
 @pytest.mark.parametrize(

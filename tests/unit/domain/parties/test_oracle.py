@@ -4,6 +4,7 @@ import itertools
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from clearinghub.domain.errors import ErrorInformation, Rejection
@@ -12,23 +13,21 @@ from clearinghub.domain.parties.oracle import (
     LIST_MAX,
     ORACLES_MAX,
     BuiltIn,
+    OracleDefinition,
+    OracleFields,
+    add_oracle,
     batch_result,
-    change_oracles,
+    change_oracle,
     read_batch,
     read_change,
     read_lookup,
+    remove_oracle,
     select_oracle,
 )
 from clearinghub.domain.parties.party import PartyEntry, PartyId
 
 HUB = Participant(1, "Hub", active=True, created_at_ms=0)
-FIELDS: dict[str, Any] = {
-    "id_type": "MSISDN",
-    "url": "http://o",
-    "endpoint_type": "URL",
-    "currency": None,
-    "is_default": False,
-}
+DEFINED = OracleDefinition("MSISDN", "http://o", "URL")
 
 
 def oracle(number: int, currency: str | None = None, *, default: bool = False, id_type: str = "MSISDN") -> Oracle:
@@ -72,22 +71,22 @@ def test_a_type_of_nobody() -> None:
 def test_the_registry() -> None:
     ids = itertools.count(7)
 
-    def change(hub: Participant, oracle_id: int | None, fields: dict[str, Any] | None) -> Participant | Rejection:
-        return change_oracles(hub, {"oracle_id": oracle_id, "fields": fields}, lambda: next(ids))
+    def add(hub: Participant, currency: str | None = None) -> Participant | Rejection:
+        return add_oracle(hub, msgspec.structs.replace(DEFINED, currency=currency), lambda: next(ids))
 
-    one = change(HUB, None, FIELDS)
+    one = add(HUB)
     assert isinstance(one, Participant)
     assert ((7,), 1) == (tuple(each.oracle_id for each in one.oracles), one.version)
     assert one == decode_participant(encode_participant(one))
-    two = change(one, None, FIELDS | {"currency": "USD"})
+    two = add(one, "USD")
     assert isinstance(two, Participant)
-    assert "2001" == told(change(one, None, FIELDS))
-    assert "2001" == told(change(two, 7, {"currency": "USD"}))
-    changed = change(two, 7, {"is_default": True})
+    assert "2001" == told(add(one))
+    assert "2001" == told(change_oracle(two, 7, OracleFields(currency="USD")))
+    changed = change_oracle(two, 7, OracleFields(is_default=True))
     assert isinstance(changed, Participant)
     assert [True, False] == [each.is_default for each in changed.oracles]
-    assert ["3003", "3003"] == [told(change(two, 99, fields)) for fields in (dict[str, Any](), None)]
-    left = change(two, 7, None)
+    assert ["3003", "3003"] == [told(change_oracle(two, 99, OracleFields())), told(remove_oracle(two, 99))]
+    left = remove_oracle(two, 7)
     assert isinstance(left, Participant)
     assert ("USD",) == tuple(each.currency for each in left.oracles)
 
@@ -95,7 +94,7 @@ def test_the_registry() -> None:
 def test_the_registry_is_bounded() -> None:
     many = Participant(1, "Hub", active=True, created_at_ms=0, oracles=tuple(oracle(n) for n in range(ORACLES_MAX)))
 
-    assert "3003" == told(change_oracles(many, {"oracle_id": None, "fields": FIELDS}, lambda: 1))
+    assert "3003" == told(add_oracle(many, DEFINED, lambda: 1))
 
 
 def test_a_hub_from_before_there_were_oracles() -> None:

@@ -24,6 +24,20 @@ def test_values_are_as_written() -> None:
     } == read.content
 
 
+def test_rarer_types_are_text() -> None:
+    read = read_document("a: y\nb: 0x10\nc: .inf\nd: !mine 5\ne: !!binary aGk=\nf: |\n  x\ng: !!omap {x: 1}\n")
+
+    assert {
+        "a": "y",
+        "b": "0x10",
+        "c": ".inf",
+        "d": "5",
+        "e": "aGk=",
+        "f": "x\n",
+        "g": {"x": Decimal(1)},
+    } == read.content
+
+
 def test_every_value_knows_its_line() -> None:
     read = read_document("a:\n  b:\n    - x\n    - y\n")
 

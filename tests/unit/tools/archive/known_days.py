@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clearinghub.tools.archive.batch import Batch
+from clearinghub.tools.archive.datasets import TOPICS
 from clearinghub.tools.archive.folder import opened
-from clearinghub.tools.archive.schemas import TOPICS
 from tests.analysts import schema_of
 from tests.archived import record
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from clearinghub.tools.archive import FolderError
 from clearinghub.tools.archive.batch import Batch
-from clearinghub.tools.archive.errors import FolderError
 from clearinghub.tools.archive.files import INCOMING, Disk
 from clearinghub.tools.archive.folder import opened
 from tests.archived import final, places_in, record, rows_in

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from clearinghub.messages.archived import Archived, decode_archived, encode_archived
+from clearinghub.tools.archive import FolderError
 from clearinghub.tools.archive.batch import ROWS_MAX, Batch
-from clearinghub.tools.archive.errors import FolderError
 from clearinghub.tools.archive.files import INCOMING, Span, merged, span_of
 from clearinghub.tools.archive.folder import Folder, opened
 from tests.analysts import schema_of

@@ -37,7 +37,7 @@ def test_sound_books(topics: Topics) -> None:
     found = topics.audit()
 
     assert {} == found.broken
-    assert (7, 1, 1, 0) == found.standings
+    assert (7, 1, 1, 0) == found.phases
     assert all(tally.checked and tally.left_out is None for tally in found.books.findings.tallies.values())
     positions, reconciliation = found.closing.balances
     assert (AMOUNT, AMOUNT, 0, 0) == (

@@ -7,8 +7,8 @@ from typing import Any
 
 from clearinghub.domain.parties.party import PartyEntry, PartyId
 from clearinghub.engine.partitioner import Partitioner
-from clearinghub.kafka.ports import CommandTimeoutError
 from clearinghub.messages.parties import PartyImportItem, PartyImportMessage
+from clearinghub.ports import CommandTimeoutError
 from clearinghub.tools.parties.csv_file import Line
 
 

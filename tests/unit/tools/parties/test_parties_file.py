@@ -9,7 +9,7 @@ import pytest
 
 from clearinghub.domain.currencies import CURRENCIES
 from clearinghub.domain.parties.party import PartyEntry
-from clearinghub.kafka.ports import CommandTimeoutError
+from clearinghub.ports import CommandTimeoutError
 from clearinghub.tools.parties.csv_file import (
     BadLine,
     Line,

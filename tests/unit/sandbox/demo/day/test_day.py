@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from clearinghub.tools.client.admin import HubNotReadyError, Reply
-from clearinghub.tools.client.reports import TransferLine
+from clearinghub.tools.client.reports import WindowTransfer
 from sandbox.demo.day.day_books import DayBooks, Gross
 from sandbox.demo.day.day_plan import AMOUNT_UNITS_MAX, CAP_UNITS, TRANSFERS_MAX, TRANSFERS_MIN, DayTransfer, make_day
 from sandbox.demo.day.day_run import PatientAdmin
@@ -86,8 +86,8 @@ def sent(transfer: DayTransfer, transfer_id: str, posted_at_ns: int, ended_at_ns
     return SentTransfer(transfer, transfer_id, posted_at_ns, ended_at_ns)
 
 
-def row(transfer: DayTransfer, transfer_id: str) -> TransferLine:
-    return TransferLine(
+def row(transfer: DayTransfer, transfer_id: str) -> WindowTransfer:
+    return WindowTransfer(
         transfer_id=transfer_id,
         payer=transfer.payer,
         payee=transfer.payee,
@@ -99,7 +99,7 @@ def row(transfer: DayTransfer, transfer_id: str) -> TransferLine:
 
 
 def booked(
-    all_sent: list[SentTransfer], listed: dict[int, list[TransferLine]], closed: list[ClosedWindow] = CLOSED
+    all_sent: list[SentTransfer], listed: dict[int, list[WindowTransfer]], closed: list[ClosedWindow] = CLOSED
 ) -> tuple[DayBooks, list[str]]:
     books, problems = DayBooks(), Problems()
     book_windows(all_sent, listed, closed, books, problems)

@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from clearinghub.tools.archive import LostRecordsError, UnreadableRecordError
 from clearinghub.tools.archive.batch import Batch
-from clearinghub.tools.archive.errors import LostRecordsError, UnreadableRecordError
+from clearinghub.tools.archive.datasets import MONEY, TIME, TOPICS, rows_of
 from clearinghub.tools.archive.folder import opened
-from clearinghub.tools.archive.schemas import MONEY, TIME, TOPICS, rows_of
 from tests.analysts import schema_of
 from tests.archived import NOON_MS, final, record, rows_in
 

@@ -1,7 +1,7 @@
-"""What becomes of a record: rows of one of five data sets, by the day and the currency to which they belong.
+"""The archive's five data sets: their columns, and how a record becomes rows, by day and currency.
 
-A record that tells of several currencies becomes rows in several places. Columns have the topics' own names, in the way
-that SQL writes them. Money is a decimal of the currency's unit, exact; times are UTC.
+A record with several currencies becomes rows in several folders. Columns have the names of the topics' fields in SQL's
+spelling. Money is an exact decimal of the currency's unit; times are UTC.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Column(NamedTuple):
-    """A column, and the field of the record that it is taken from; `optional` where that may be null."""
+    """A column, and the field of the record that it comes from; `optional` if the field may be null."""
 
     name: str
     type: pa.DataType
@@ -34,7 +34,7 @@ class Column(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row: its data set, its day (UTC) and its currency, which its folder tells, and the rest by column."""
+    """A row: its data set, its day (UTC) and its currency, which are its folder, and the values by column."""
 
     dataset: str
     day: str
@@ -132,7 +132,7 @@ LEGS: Final = "legs"
 
 
 def _schema(columns: Iterable[Column], more: Iterable[tuple[str, pa.DataType]] = ()) -> pa.Schema:
-    """The columns, and where on the topic the row came from: with the topic, what tells it from every other record."""
+    """Return a schema of these columns and of the record's partition and offset, which identify it on its topic."""
     place = (("kafka_partition", pa.int32()), ("kafka_offset", NUMBER))
     return pa.schema([*((column.name, column.type) for column in columns), *more, *place])
 
@@ -153,52 +153,52 @@ DATASETS: Final[Mapping[str, pa.Schema]] = {
 
 
 def rows_of(topic: str, record: dict[str, Any]) -> Iterator[Row]:
-    """The rows of a record, at least one.
+    """Return the rows of a record, at least one.
 
     Raises:
-        KeyError, TypeError, ValueError, OverflowError: it is not as its topic's schema says.
+        KeyError, TypeError, ValueError, OverflowError: the record is not as its topic's schema says.
     """
     return _READERS[topic](record)
 
 
 def _transfer_rows(record: dict[str, Any]) -> Iterator[Row]:
-    values = _taken(_TRANSFER, record)
+    values = _values(_TRANSFER, record)
     yield Row("transfers", _day(values["finished_at"]), _currency(record), values)
 
 
 def _position_rows(record: dict[str, Any]) -> Iterator[Row]:
-    values = _taken(_POSITION, record)
+    values = _values(_POSITION, record)
     yield Row("positions", _day(values["changed_at"]), _currency(record), values)
 
 
 def _window_rows(record: dict[str, Any]) -> Iterator[Row]:
-    """A window by its contents, one row without any while it has none; nets by participant."""
+    """Yield a row for each content of a window, one without content while it has none; of nets one a participant."""
     if record["kind"] == "nets":
-        values = _taken(_CLOSED_CONTENT, record)
+        values = _values(_CLOSED_CONTENT, record)
         day, currency = _day(values["closed_at"]), _currency(record)
         for net in record["nets"]:
-            yield Row("settlement-window-nets", day, currency, {**values, **_taken(_NET, net)})
+            yield Row("settlement-window-nets", day, currency, {**values, **_values(_NET, net)})
         return
-    values = _taken(_WINDOW, record)
+    values = _values(_WINDOW, record)
     day = _day(values["changed_at"])
     for content in record["contents"]:
-        yield Row("settlement-windows", day, _currency(content), {**values, **_taken(_CONTENT, content)})
+        yield Row("settlement-windows", day, _currency(content), {**values, **_values(_CONTENT, content)})
     if not record["contents"]:
         yield Row("settlement-windows", day, None, {**values, **dict.fromkeys(column.name for column in _CONTENT)})
 
 
 def _settlement_rows(record: dict[str, Any]) -> Iterator[Row]:
-    """A settlement by its accounts, one row without any if it has none."""
-    values = _taken(_SETTLEMENT, record)
+    """Yield a row for each account of a settlement, one without account if it has none."""
+    values = _values(_SETTLEMENT, record)
     windows: dict[str, set[int]] = {}
     for content in record["contents"]:
         windows.setdefault(content["currency"], set()).add(content["settlementWindowId"])
     for account in record["accounts"]:
         currency = _currency(account)
         of_account = {
-            **_taken(_ACCOUNT, account),
+            **_values(_ACCOUNT, account),
             WINDOW_IDS: sorted(windows.get(currency, ())),
-            LEGS: [_taken(_LEG, leg) for leg in account["legs"]],
+            LEGS: [_values(_LEG, leg) for leg in account["legs"]],
         }
         yield Row("settlements", _day(values["changed_at"]), currency, {**values, **of_account})
     if not record["accounts"]:
@@ -214,15 +214,15 @@ _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Iterator[Row]]]] = {
 }
 
 
-def _taken(columns: Iterable[Column], record: dict[str, Any]) -> dict[str, Any]:
+def _values(columns: Iterable[Column], record: dict[str, Any]) -> dict[str, Any]:
     return {
         name: None if optional and record[field] is None else _CONVERTERS[kind](record[field])
         for name, kind, field, optional in columns
     }
 
 
-def _currency(told: dict[str, Any]) -> str:
-    currency = told["currency"]
+def _currency(part: dict[str, Any]) -> str:
+    currency = part["currency"]
     if type(currency) is not str or not currency:
         raise TypeError(f"{currency!r} is no currency")
     return currency
@@ -234,13 +234,13 @@ def _money(units: Any) -> Decimal:
     return Decimal(units).scaleb(-SCALE)
 
 
-def _moment(told: Any) -> datetime:
-    """A point in time, as text or in milliseconds since 1970."""
-    if type(told) is int:
-        return _EPOCH + timedelta(milliseconds=told)
-    moment = datetime.fromisoformat(told)
+def _moment(value: Any) -> datetime:
+    """Read a time, as text or in milliseconds since 1970."""
+    if type(value) is int:
+        return _EPOCH + timedelta(milliseconds=value)
+    moment = datetime.fromisoformat(value)
     if moment.utcoffset() != timedelta(0):
-        raise ValueError(f"{told!r} is no time in UTC")
+        raise ValueError(f"{value!r} is no time in UTC")
     return moment
 
 

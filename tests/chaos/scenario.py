@@ -1,4 +1,4 @@
-"""One run: hub, DFSPs, load and faults; then quiet, questions and the verdict."""
+"""One run: hub, DFSPs, load and faults; then waiting until all has ended, queries, and the checks."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from tests.chaos.hub import SESSION_TIMEOUT_MS, ChaosHub, fixed_ports
 from tests.chaos.impact import Impact, measure, percentile
 from tests.chaos.injector import Injected, Injector
 from tests.chaos.plan import DFSPS, FaultKind, plan_faults, process_names
-from tests.chaos.report import Report, told_answers
+from tests.chaos.report import Report, answer_counts
 from tests.chaos.requests import HubRequests
 from tests.chaos.topics import dead_letters, final_states
 from tests.chaos.transfers import CAP_UNITS, COMMITTED, CURRENCY, FUNDS_UNITS, Transfers
 from tests.integration.hub_under_test import REPOSITORY
 
-WARM_UP_S: Final = 10.0  # a broker just started does half of what it does a little later
+WARM_UP_S: Final = 10.0  # a broker that has just started is half as fast as later
 QUIET_WITHIN_S: Final = 120.0
-ASKED_AT_ONCE: Final = 100
-ASK_WITHIN_S: Final = 600.0
-TOLD_WITHIN_S: Final = 30.0  # of the answer before
+QUERIES_AT_ONCE: Final = 100
+QUERY_WITHIN_S: Final = 600.0
+ANSWERED_WITHIN_S: Final = 30.0  # after the last answer
 POLL_S: Final = 0.5
 AUDIT_TIMEOUT_S: Final = 180.0
 
 
-class Scene:
-    """Everything random comes from `seed`, but for the transfers' ids and the timing of the processes."""
+class Scenario:
+    """A run. All draws come from `seed`, except the transfers' ids and the timing of the processes."""
 
     def __init__(
         self, folder: Path, seed: int, seconds: int, rate: int, interval_s: int, tell: Callable[[str], None]
@@ -61,8 +61,8 @@ class Scene:
         self._transfers = Transfers()
         self._paying: set[asyncio.Task[None]] = set()
 
-    async def play(self) -> Report:
-        """Run it all.
+    async def run(self) -> Report:
+        """Run the whole scenario and return its report.
 
         Raises:
             BrokerUnavailableError, HubDownError: the hub did not start.
@@ -77,13 +77,13 @@ class Scene:
             injector = Injector(hub, dfsps)
             began_at_s, ended_at_s = await self._load(hub, dfsps, injector)
             quiet_after_s = await self._quiet(hub, ended_at_s)
-            asked_after_s = await self._ask(dfsps)
+            queried_after_s = await self._query(dfsps)
             report = Report(
                 f"Chaos: {self._seconds} s at {self._rate} transfers/s, a fault every {self._interval_s} s, "
                 f"seed {self._seed}"
             )
             report.impacts = self._impacts(injector, requests, ended_at_s)
-            report.facts = self._facts(requests, began_at_s, ended_at_s, quiet_after_s, asked_after_s)
+            report.facts = self._facts(requests, began_at_s, ended_at_s, quiet_after_s, queried_after_s)
             report.exits = dict(hub.exits)
             report.checks = await self._verdict(hub, injector.injected)
             report.checks.append(check_answers(requests.odd(), requests.answers.total()))
@@ -104,7 +104,7 @@ class Scene:
         return dfsps
 
     async def _load(self, hub: ChaosHub, dfsps: dict[str, ChaosDfsp], injector: Injector) -> tuple[float, float]:
-        """Send at the rate, whatever is answered, and let the faults happen; gives begin and end of the load."""
+        """Send at the rate, whatever is answered, while faults happen; return the begin and end of the load."""
         self._tell(f"load on, {len(self._faults)} faults to come")
         chance = random.Random(self._seed)
         began_at_s = time.monotonic()
@@ -119,14 +119,14 @@ class Scene:
             task.add_done_callback(self._paying.discard)
             number += 1
             if number % (10 * self._rate) == 0 and (lost := hub.lost()):
-                self._tell(f"given up: {lost}")
+                self._tell(f"stopped: {lost}")
                 break
         ended_at_s = time.monotonic()
         await injecting
         return began_at_s, ended_at_s
 
     async def _quiet(self, hub: ChaosHub, ended_at_s: float) -> float | None:
-        """Wait until both sides of all transfers have heard the end; the seconds it took, None if it did not come."""
+        """Wait until both sides of all transfers are notified; return the seconds, or None if it takes too long."""
         self._tell("load off; waiting until everything has ended")
         while self._paying or self._transfers.unsettled():
             if time.monotonic() > ended_at_s + QUIET_WITHIN_S or hub.lost():
@@ -135,28 +135,28 @@ class Scene:
             await asyncio.sleep(POLL_S)
         return time.monotonic() - ended_at_s
 
-    async def _ask(self, dfsps: dict[str, ChaosDfsp]) -> float:
-        """Let every payer GET all its transfers."""
-        self._tell("asking for every transfer")
-        self._transfers.asking = True
+    async def _query(self, dfsps: dict[str, ChaosDfsp]) -> float:
+        """Let every payer GET all its transfers; return the seconds until the last answer."""
+        self._tell("querying every transfer")
+        self._transfers.is_querying = True
         started_at_s = time.monotonic()
         waiting = iter(list(self._transfers.by_id.values()))
 
-        async def ask_some() -> None:
+        async def query_some() -> None:
             for one in waiting:
-                await dfsps[one.order.payer].ask(one, started_at_s + ASK_WITHIN_S)
+                await dfsps[one.order.payer].query(one, started_at_s + QUERY_WITHIN_S)
 
-        await asyncio.gather(*(ask_some() for _ in range(ASKED_AT_ONCE)))
-        left, deadline_s = len(self._transfers.by_id), time.monotonic() + TOLD_WITHIN_S
+        await asyncio.gather(*(query_some() for _ in range(QUERIES_AT_ONCE)))
+        left, deadline_s = len(self._transfers.by_id), time.monotonic() + ANSWERED_WITHIN_S
         while left and time.monotonic() < deadline_s:
             await asyncio.sleep(POLL_S)
             before, left = left, sum(one.on_get is None for one in self._transfers.by_id.values())
             if left < before:
-                deadline_s = time.monotonic() + TOLD_WITHIN_S
+                deadline_s = time.monotonic() + ANSWERED_WITHIN_S
         return time.monotonic() - started_at_s
 
     async def _verdict(self, hub: ChaosHub, injected: list[Injected]) -> list[Check]:
-        self._tell("judging")
+        self._tell("checking")
         finals = await final_states(hub.bootstrap)
         killed = Counter(one.victim for one in injected if _is_kill(one) and one.victim not in (None, "broker"))
         not_running = [name for name in (*process_names(), "broker") if hub.pid(name) is None]
@@ -184,7 +184,7 @@ class Scene:
         return seen
 
     async def _audit(self, hub: ChaosHub) -> Check:
-        """The independent auditor's word, from the topics alone."""
+        """Run the independent audit, which reads the topics alone."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -205,19 +205,19 @@ class Scene:
         impacts = []
         for one, following in zip(injector.injected, [*injector.injected[1:], None], strict=True):
             until_s = min(ended_at_s, one.at_s + self._interval_s if following is None else following.at_s)
-            answers = told_answers(requests.between(one.at_s, until_s, "POST"))
+            answers = answer_counts(requests.between(one.at_s, until_s, "POST"))
             impacts.append(measure(one, until_s, transfers, answers))
         return impacts
 
     def _facts(
-        self, requests: HubRequests, began_at_s: float, ended_at_s: float, quiet_after_s: float | None, asked_s: float
+        self, requests: HubRequests, began_at_s: float, ended_at_s: float, quiet_after_s: float | None, queried_s: float
     ) -> dict[str, str]:
         transfers = list(self._transfers.by_id.values())
         took = sorted(
-            one.ended_at_s - one.sent_at_s for one in transfers if one.ended_at_s and COMMITTED in one.told_payer
+            one.ended_at_s - one.sent_at_s for one in transfers if one.ended_at_s and COMMITTED in one.payer_notified
         )
-        repeats = sum(one.told_payer.total() + one.told_payee.total() for one in transfers)
-        repeats -= sum(bool(one.told_payer) + bool(one.told_payee) for one in transfers)
+        repeats = sum(one.payer_notified.total() + one.payee_notified.total() for one in transfers)
+        repeats -= sum(bool(one.payer_notified) + bool(one.payee_notified) for one in transfers)
         again = sum(max(0, one.forwarded - 1) for one in transfers)
         figures = ", ".join(f"p{percent} {percentile(took, percent) or 0:.2f} s" for percent in (50, 90, 99))
         quiet = "not in time" if quiet_after_s is None else f"{quiet_after_s:.1f} s"
@@ -225,19 +225,19 @@ class Scene:
             "sent": f"{len(transfers):,} in {ended_at_s - began_at_s:.0f} s, "
             f"{len(transfers) / (ended_at_s - began_at_s):.0f}/s",
             "got 202": f"{len(self._transfers.accepted()):,}",
-            "committed": f"{len(took):,}; POST first sent to end heard: {figures}",
-            "answers to POST": told_answers(requests.between(began_at_s, ended_at_s + QUIET_WITHIN_S, "POST")),
-            "answers to PUT": told_answers(requests.between(began_at_s, ended_at_s + QUIET_WITHIN_S, "PUT")),
+            "committed": f"{len(took):,}; from the first POST to the final callback: {figures}",
+            "answers to POST": answer_counts(requests.between(began_at_s, ended_at_s + QUIET_WITHIN_S, "POST")),
+            "answers to PUT": answer_counts(requests.between(began_at_s, ended_at_s + QUIET_WITHIN_S, "PUT")),
             "final states called back more than once": f"{repeats:,}",
             "POSTs forwarded more than once": f"{again:,}",
             "quiet after the load's end": quiet,
-            "asked all by GET in": f"{asked_s:.0f} s",
-            "the machine's load average then, and in the 15 minutes before": _load_average(),
+            "queried all by GET in": f"{queried_s:.0f} s",
+            "the machine's load average, and that of the last 15 minutes": _load_average(),
         }
 
 
 def _load_average() -> str:
-    """How much else this machine had to do: it is in every figure."""
+    """Return the load average, by which every figure of the run must be read."""
     one, _five, fifteen = os.getloadavg()
     return f"{one:.1f}, {fifteen:.1f} on {os.cpu_count()} cores"
 

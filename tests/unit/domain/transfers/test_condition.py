@@ -7,7 +7,7 @@ from base64 import b64encode, urlsafe_b64encode
 
 import pytest
 
-from clearinghub.domain.transfers.fulfilment import fulfils, is_condition
+from clearinghub.domain.transfers.ilp import fulfils, is_condition
 from tests.unit.domain.samples import CONDITION, FULFILMENT, OTHER_FULFILMENT
 
 

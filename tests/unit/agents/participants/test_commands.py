@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from agents.participants.command import COMMANDS
+from agents.participants.commands import PARTICIPANT_COMMANDS
+from agents.settlement.commands import SETTLEMENT_COMMANDS
 from clearinghub.domain.participants.participant import participant_of
+from clearinghub.messages import MalformedMessageError
+from clearinghub.messages.commands import AnyCommand
 from tables.participants import PARTICIPANTS
 from tests.unit.agents.commands import LIMIT, NOW_MS, REGISTER, Ledger, funded_ledger, funds
 
@@ -87,7 +90,7 @@ def test_the_hub_is_there_when_it_is_first_needed(ledger: Ledger) -> None:
         },
     )
     hub = participant_of(
-        ledger.done("set-endpoint", "Hub", type="ALARM_NOTIFICATION_URL", value="http://a")["participant"]
+        ledger.done("set-endpoint", "Hub", endpoint_type="ALARM_NOTIFICATION_URL", value="http://a")["participant"]
     )
 
     assert (4, ["DEFERREDNETUSD"], ["HUB_RECONCILIATION"], ["SAVINGS"]) == (
@@ -101,10 +104,10 @@ def test_the_hub_is_there_when_it_is_first_needed(ledger: Ledger) -> None:
 
 def test_a_model_is_switched_off(ledger: Ledger) -> None:
     ledger.done("add-settlement-model", "Hub", model=MODEL)
-    ledger.done("set-settlement-model-active", "Hub", name="DEFERREDNETUSD", active=False)
+    ledger.done("set-settlement-model-active", "Hub", model_name="DEFERREDNETUSD", active=False)
 
     assert [False] == [model.active for model in ledger.view.rows(PARTICIPANTS)["Hub"].models]
-    assert "2001" == ledger.refused("set-settlement-model-active", "Hub", name="NONE", active=True)["code"]
+    assert "2001" == ledger.refused("set-settlement-model-active", "Hub", model_name="NONE", active=True)["code"]
     assert "3000" == ledger.refused("add-settlement-model", "Hub", model=MODEL)["code"]
 
 
@@ -167,7 +170,7 @@ def test_flags(funded: Ledger) -> None:
     [
         ("open-accounts", {"accounts": []}),
         ("set-active", {"active": True}),
-        ("set-endpoint", {"type": "FSPIOP_CALLBACK_URL_QUOTES", "value": "http://a"}),
+        ("set-endpoint", {"endpoint_type": "FSPIOP_CALLBACK_URL_QUOTES", "value": "http://a"}),
         ("set-account-active", {"account_id": 1, "active": True}),
         ("set-initial-limit", LIMIT),
         ("adjust-limit", {"currency": "USD", "net_debit_cap": 1, "alarm_percent": 1}),
@@ -187,4 +190,12 @@ def test_nobody_is_there(ledger: Ledger, name: str, args: dict[str, Any]) -> Non
 
 def test_a_command_of_a_newer_ingress(ledger: Ledger) -> None:
     assert {"code": "2002", "description": "Not implemented - fly", "status": 501} == ledger.refused("fly")
-    assert "fly" not in COMMANDS
+
+
+def test_a_command_that_is_not_of_its_form_is_a_poison_record(ledger: Ledger) -> None:
+    with pytest.raises(MalformedMessageError, match="active"):
+        ledger.reply_to("set-active", active="perhaps")
+
+
+def test_every_command_has_a_handler() -> None:
+    assert set(get_args(AnyCommand)) == PARTICIPANT_COMMANDS.keys() | SETTLEMENT_COMMANDS.keys()

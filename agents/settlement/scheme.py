@@ -1,0 +1,47 @@
+"""How every partition learns by which models the scheme settles (ADR 16).
+
+The hub's row has the models. A change of it is broadcast, so that each partition applies the new models from one record
+on, and decides the same in a replay.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agents.settlement.windows import broadcast
+from clearinghub.domain.participants.participant import Participant
+from clearinghub.engine.record import Punctuator, PunctuatorView, View
+from clearinghub.messages import VERSION, encode
+from clearinghub.messages.settlement import SchemeMessage
+from tables.counters import COUNTERS
+from tables.participants import PARTICIPANTS
+from tables.scheme import KEY, SCHEME, SchemeCopy, scheme_copy, scheme_fields
+
+BROADCAST: Final = "scheme"  # counter: the version of the hub's row that was broadcast last
+
+
+def publish_scheme(view: View, hub: Participant) -> None:
+    """Broadcast the scheme's models; to be called whenever the hub's row has changed."""
+    copy = SchemeCopy(hub.version, hub.models)
+    message: SchemeMessage = {"v": VERSION, "kind": "scheme", "scheme": scheme_fields(copy)}
+    broadcast(view, encode(message))
+    view.put(COUNTERS, BROADCAST, hub.version)
+
+
+def make_scheme_punctuator(coordinator: int, hub_name: str) -> Punctuator:
+    """Return the punctuator that broadcasts, once, models that were defined before there were broadcasts."""
+
+    def punctuate(view: PunctuatorView, _now_ms: int) -> None:
+        if view.partition != coordinator or view.get(COUNTERS, BROADCAST) is not None:
+            return
+        hub = view.get(PARTICIPANTS, hub_name)
+        if hub is not None and hub.models:
+            publish_scheme(view, hub)
+
+    return punctuate
+
+
+def take_scheme(view: View, copy: SchemeCopy) -> None:
+    """Store the scheme's models on this partition, unless a later version is here already."""
+    if copy.hub_version >= scheme_copy(view).hub_version:
+        view.put(SCHEME, KEY, copy)
