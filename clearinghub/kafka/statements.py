@@ -1,8 +1,8 @@
 """Account statements, from the append-only history of all position changes, topic `positions` (protocol 4.1).
 
-A period is cut by the time at which the ledger booked a change, the record's own. Its lines are a run without a gap,
-from the first that is not too early to the first that is too late. So two periods that meet share the balance where
-they meet, even if the clocks of two ledger workers differ.
+A change belongs to a period by the time at which the ledger booked it, which is its record's. The changes of a period
+follow each other without a gap, from the first that is not too early to the first that is too late. So two adjacent
+periods have the same balance where they meet, even if the clocks of two ledger workers differ.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.access import kafka_access
 from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
 
-READERS_MAX: Final = 4  # at a time; each is a connection, and a core while it reads
+READERS_MAX: Final = 4  # at a time; each needs a connection, and a core while it reads
 RECORDS_READ_MAX: Final = 1_000_000  # of all participants on the partition; some seconds
 TIMEOUT_S: Final = 30.0
 CLOCK_SLACK_MS: Final = 10_000  # the ends of transactions have the broker's time, records the ledger's
@@ -31,7 +31,7 @@ FETCH_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 class KafkaStatementReader:
-    """Reads the partition of one participant, from the period's first record."""
+    """Implements `clearinghub.ports.StatementReader`: reads the participant's partition, from the period's start."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class KafkaStatementReader:
         self._turns = asyncio.Semaphore(READERS_MAX)
 
     async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
-        """A statement; see `clearinghub.ports.StatementReader`."""
+        """Return the changes of an account; see `clearinghub.ports.StatementReader`."""
         place = TopicPartition(self._settings.topic("positions"), self._partition_of("positions", position.participant))
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
@@ -62,7 +62,7 @@ class KafkaStatementReader:
 
 
 class _Reading:
-    """One statement in the making."""
+    """Reads one statement."""
 
     def __init__(self, consumer: AIOKafkaConsumer, place: TopicPartition, position: Position) -> None:
         self._consumer = consumer
@@ -74,7 +74,7 @@ class _Reading:
         end = (await self._consumer.end_offsets([self._place]))[self._place]
         start = await self._offset_at(from_ms, end)
         stop = await self._offset_at(to_ms + CLOCK_SLACK_MS, end)
-        await self._note_what_is_gone(start)
+        await self._note_deleted(start)
         lines: list[StatementLine] = []
         earlier: StatementLine | None = None
         async for line in self._lines(start, stop):
@@ -88,32 +88,32 @@ class _Reading:
                 lines.append(line)
         if lines or earlier is not None:
             return self._statement(earlier.value if earlier is not None else 0, lines)
-        async for line in self._lines(stop, end):  # the first change behind the period knows the balance before it
+        async for line in self._lines(stop, end):  # the first change after the period tells the balance before it
             return self._statement(_before(line), lines)
         return self._statement(self._position.value, lines)
 
     def _statement(self, balance: int, lines: list[StatementLine], *, is_whole: bool = True) -> Statement:
-        """`balance` is what the account held, should there be no line to tell it."""
+        """Return the statement; `balance` is the account's if there is no change to take it from."""
         opening = _before(lines[0]) if lines else balance
         return Statement(opening, tuple(lines), is_whole, self._kept_from_ms)
 
     async def _offset_at(self, at_ms: int, end: int) -> int:
-        """The first record or end of a transaction of that time or later."""
+        """Return the offset of the first record or transaction marker of that time or later; `end` if there is none."""
         found = (await self._consumer.offsets_for_times({self._place: max(at_ms, 0)}))[self._place]
         return end if found is None else min(found.offset, end)
 
-    async def _note_what_is_gone(self, start: int) -> None:
+    async def _note_deleted(self, start: int) -> None:
         beginning = (await self._consumer.beginning_offsets([self._place]))[self._place]
         if start == beginning > 0:
             found = (await self._consumer.offsets_for_times({self._place: 0}))[self._place]
             self._kept_from_ms = None if found is None else found.timestamp
 
     async def _lines(self, start: int, end: int) -> AsyncIterator[StatementLine]:
-        """The account's changes."""
+        """Yield the account's changes."""
         key = self._position.participant.encode()
         account_id = self._position.account_id
         async for record in self._records(start, end):
-            if record.key != key:  # before its value is parsed: most are of others
+            if record.key != key:  # compared before the value is parsed: most records are of other participants
                 continue
             row = orjson.loads(record.value)
             if row["accountId"] == account_id:

@@ -1,4 +1,4 @@
-"""Two simulated DFSPs find each other's parties and agree on terms, through a fake hub."""
+"""Two simulated DFSPs look parties up and agree on quotes, through a fake hub."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BEN = Party("EMAIL", "ben@example.org", "payeewallet", "Ben Boateng")
 
 
 class Pair:
-    """A payer and a payee that the hub knows, and the hops that they reported."""
+    """A payer and a payee that are registered with the hub, and the hops that they reported."""
 
     def __init__(self, hub: FakeHub) -> None:
         self.hub = hub
@@ -55,16 +55,16 @@ async def pair() -> AsyncIterator[Pair]:
     await hub.stop()
 
 
-async def test_a_lookup_returns_the_party_as_its_dfsp_describes_it(pair: Pair) -> None:
+async def test_a_party_is_found_as_its_dfsp_describes_it(pair: Pair) -> None:
     await pair.payee.agreements.register([SHOP, BEN])
 
-    answers = [await pair.payer.agreements.look_up(party.path) for party in (SHOP, BEN, SHOP)]
+    reported = [await pair.payer.agreements.look_up(party.path) for party in (SHOP, BEN, SHOP)]
 
-    assert [{"party": party.described} for party in (SHOP, BEN, SHOP)] == [answer.content for answer in answers]
+    assert [{"party": party.described} for party in (SHOP, BEN, SHOP)] == [answer.content for answer in reported]
     assert {"partySubIdOrType": "till-3"}.items() <= SHOP.id_info.items()
 
 
-async def test_an_identifier_that_is_not_registered_is_not_found(pair: Pair) -> None:
+async def test_an_unregistered_identifier_finds_no_party(pair: Pair) -> None:
     with pytest.raises(UnansweredError, match="3204"):
         await pair.payer.agreements.look_up(BEN.path)
 
@@ -73,7 +73,7 @@ async def test_an_identifier_that_is_not_registered_is_not_found(pair: Pair) -> 
         await pair.payer.agreements.look_up(BEN.path)
 
 
-async def test_a_quote_says_what_is_charged(pair: Pair) -> None:
+async def test_a_quote_has_the_fees(pair: Pair) -> None:
     pair.payee.agreements.tariff = {("TRANSFER", "CONSUMER"): Charge(fee_units=UNIT)}
     request = quote_request(PaymentIntent(ANN, BEN, 10 * UNIT, "USD"))
 
@@ -83,7 +83,7 @@ async def test_a_quote_says_what_is_charged(pair: Pair) -> None:
     assert {"currency": "USD", "amount": "1"} == answer.content["payeeFspFee"]
 
 
-async def test_a_quote_whose_charges_leave_nothing_is_rejected(pair: Pair) -> None:
+async def test_a_quote_whose_fees_exceed_the_amount_is_rejected(pair: Pair) -> None:
     pair.payee.agreements.tariff = {("TRANSFER", "CONSUMER"): Charge(fee_units=UNIT)}
     request = quote_request(PaymentIntent(ANN, BEN, UNIT, "USD"))
 
@@ -111,22 +111,22 @@ async def test_a_bulk_quote_has_a_result_for_each_item(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("entered", [None, "424242"])
-async def test_the_otp_that_the_payer_types_in_is_returned(pair: Pair, entered: str | None) -> None:
+async def test_the_payers_authorization_reaches_the_payee(pair: Pair, entered: str | None) -> None:
     request = transaction_request(
         PaymentIntent(ANN, SHOP, UNIT, "USD", "RECEIVE", Purpose("PAYMENT", "PAYEE", "DEVICE"))
     )
     request_id = request["transactionRequestId"]
-    requested = await pair.payee.agreements.request("POST", "/transactionRequests", request_id, "payerbank", request)
+    received = await pair.payee.agreements.request("POST", "/transactionRequests", request_id, "payerbank", request)
     if entered is not None:
         pair.payee.agreements.entered[request_id] = entered
 
     path = authorization_path(request_id, request["amount"], retries_left=2)
     answer = await pair.payer.agreements.request("GET", path, request_id, "payeewallet")
 
-    assert "RECEIVED" == requested.content["transactionRequestState"]
+    assert "RECEIVED" == received.content["transactionRequestState"]
     assert "ENTERED" == answer.content["responseType"]
     assert (entered or OTP) == answer.content["authenticationInfo"]["authenticationValue"]
-    [question] = [message for message in pair.payee.agreements.received(request_id) if message.method == "GET"]
+    [question] = [one for one in pair.payee.agreements.received(request_id) if one.method == "GET"]
     assert {"authenticationType": "OTP", "retriesLeft": "2", "currency": "USD", "amount": "1"} == question.query
 
 

@@ -58,7 +58,7 @@ async def test_a_good_message_is_recorded_and_passed_on(exchange: Exchange) -> N
         assert ("agreement", ID, ID, sent.raw or b"") == (topic, key, line["id"], body)
 
 
-async def test_a_receiver_that_nobody_knows_is_told_to_the_sender(exchange: Exchange) -> None:
+async def test_the_sender_is_notified_of_an_unknown_receiver(exchange: Exchange) -> None:
     for sent in SENT:
         await send(exchange.dfsp, sent, {"FSPIOP-Destination": "nobody"})
 
@@ -139,7 +139,7 @@ async def test_what_is_no_json_object_is_malformed(dfsp: Dfsp, sent: Sent, body:
 
 
 @WITH_BODY
-async def test_each_required_field_is_asked_for(dfsp: Dfsp, sent: Sent) -> None:
+async def test_each_required_field_is_checked(dfsp: Dfsp, sent: Sent) -> None:
     optional = {"payeeReceiveAmount", "individualQuoteResults", "authenticationInfo", "code"}
     optional |= {"geoCode", "authenticationType"} | ({"expiration"} if sent.method == "POST" else set())
     for name in sent.body:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from aiohttp.web import Application
 
 from clearinghub import __version__
+from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.ports import FrontHealth, Participants, Recorder
 from web.documentation.page import add_documentation_routes
@@ -26,11 +26,6 @@ from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
 from web.http.errors import make_error_middleware
 from web.http.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
-
-
-def system_now_ms() -> int:
-    """Return the system's time in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def build_fspiop_app(

@@ -6,7 +6,7 @@ hub forwards nothing of a bulk unchanged, for each DFSP sees other items.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from aiohttp.web import Request, Response
@@ -112,7 +112,7 @@ class BulkTransfersResource:
 
 def _item_hash(bulk: BulkTransferPrepare, item: IndividualTransfer) -> str:
     """Return the hash of the item as a POST /transfers, in the reference's order of keys (protocol 8.1)."""
-    transfer: dict[str, Any] = {
+    transfer: dict[str, object] = {
         "transferId": item["transferId"],
         "payerFsp": bulk["payerFsp"],
         "payeeFsp": bulk["payeeFsp"],

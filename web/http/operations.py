@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web import Application, HTTPException, Request, Response, StreamResponse, middleware
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
 
+from clearinghub.clock import system_now_ms
 from clearinghub.domain.time import timestamp_text
 from clearinghub.ports import FrontHealth, Health
 from web.http.errors import CONTENT_TYPE
@@ -59,7 +60,7 @@ def add_readiness_route(app: Application, health: FrontHealth, version: str) -> 
 
 def _reporting(ask: Callable[[], Awaitable[dict[str, bool]]], version: str) -> Callable[[Request], Awaitable[Response]]:
     started_at = time.monotonic()
-    start_time = timestamp_text(time.time_ns() // 1_000_000)
+    start_time = timestamp_text(system_now_ms())
 
     async def report_services(_request: Request) -> Response:
         services = await ask()

@@ -1,4 +1,4 @@
-"""What a ledger worker shows of what waits in it: as it is when it is asked, and of its own partitions only."""
+"""What a ledger worker shows of its backlog: the current one, and only that of its own partitions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from clearinghub.roles.ledger_metrics import LedgerCollector
+from clearinghub.roles.metrics import LedgerCollector
 
 
 @dataclass
 class Consumer:
-    """Holds what was fetched and not taken; tells nothing of what was."""
+    """A consumer with a backlog."""
 
     waiting: dict[TP, int] = field(default_factory=dict)
 
@@ -23,7 +23,7 @@ class Consumer:
 
 @dataclass
 class Worker:
-    """An engine with the partitions that it is given."""
+    """An engine with certain partitions at work."""
 
     ready_partitions: set[int]
     consumer: Consumer = field(default_factory=Consumer)

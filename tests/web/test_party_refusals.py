@@ -1,4 +1,4 @@
-"""What is refused at the door on every path of /parties and /participants (protocol 1.2, 1.3)."""
+"""Requests that every path of /parties and /participants refuses at once (protocol 1.2, 1.3)."""
 
 from __future__ import annotations
 
