@@ -22,7 +22,7 @@ from sandbox.demo.plan import TRANSFERS_MAX, TRANSFERS_MIN, make_plan
 from sandbox.demo.run import DemoRun
 
 PAYMENTS: Final = 5
-PAYMENTS_MAX: Final = 100  # whose sum stays within the funds, too
+PAYMENTS_MAX: Final = 100  # more would exceed the funds
 TRANSFERS: Final = 200
 DAY_TRANSFERS: Final = 600
 TIMEOUT_S: Final = 120
