@@ -13,8 +13,7 @@ from prometheus_client import Counter, Gauge
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
-from clearinghub.messages import VERSION
-from clearinghub.messages.archived import Archived, archived_key, encode_archived
+from clearinghub.messages.archived import Archived, encode_archived
 from clearinghub.tools.archive import LostRecordsError, UnreadableRecordError
 from clearinghub.tools.archive.batch import Batch
 from clearinghub.tools.archive.datasets import TOPICS
@@ -168,7 +167,7 @@ class Archiver:
                 continue
             await producer.send_and_wait(
                 self._settings.topic("archived"),
-                encode_archived({"v": VERSION, **now._asdict()}),  # type: ignore[typeddict-item]
-                key=archived_key(*place).encode(),
+                encode_archived(now),
+                key=now.key.encode(),
             )
             self._announced[place] = now

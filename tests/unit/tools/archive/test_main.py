@@ -23,7 +23,7 @@ from tests.integration.hub_under_test import REPOSITORY, free_port
 
 
 class FakeArchiver:
-    """Copies two thirds of what there is to do, and then hears no more of the broker if that is silent."""
+    """Copies two thirds of what there is to do; if the broker is silent, it then waits for ever."""
 
     def __init__(self, *, is_silent: bool = False) -> None:
         self.ended = False

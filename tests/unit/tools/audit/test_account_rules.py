@@ -88,7 +88,7 @@ def test_funds_out(topics: Topics) -> None:
     assert (AMOUNT, AMOUNT) == (found.closing.balances[1].total, found.closing.balances[1].in_flight)
 
 
-def test_funds_that_were_refused_and_asked_for_in_other_terms(topics: Topics) -> None:
+def test_funds_that_were_refused_and_requested_in_other_terms(topics: Topics) -> None:
     topics.funds("in-2", amount=5)
     topics.funds("in-2", amount=6)
     topics.move(PAYER, -6, "in-2", "SETTLEMENT", entryType="RECORD_FUNDS_IN")

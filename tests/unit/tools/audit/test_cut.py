@@ -67,7 +67,7 @@ def test_a_movement_whose_final_state_is_not_in_the_cut(topics: Topics) -> None:
 
 
 def test_clocks_that_disagree(topics: Topics) -> None:
-    """Movements before what they are for: the ledger's clock is behind the broker's."""
+    """Movements before what they are for: the ledger's clock is slower than the broker's."""
     topics.move(PAYER, AMOUNT)
     topics.prepare()
     topics.fulfil()
@@ -89,7 +89,7 @@ def test_the_same_id_of_two_payers_is_two_transfers(topics: Topics) -> None:
     assert ({}, (3, 0, 0, 0)) == (found.broken, found.phases)
 
 
-def test_a_request_that_is_a_dead_letter_was_not_asked(topics: Topics) -> None:
+def test_a_dead_letter_is_no_request(topics: Topics) -> None:
     topics.dead("prepare", 0, topics.prepare(amount=1))
     topics.dead("command", 0, topics.funds("in-9"))
     topics.committed()

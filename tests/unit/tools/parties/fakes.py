@@ -24,12 +24,12 @@ class FakeLedger:
     partitions: int
     refuses: frozenset[str] = frozenset()
     unanswered: int = 0
-    asked: int = 0
+    requests: int = 0
     batches: list[tuple[PartyImportItem, ...]] = field(default_factory=list)
 
     async def ask(self, topic: str, key: str, message: PartyImportMessage) -> Any:
-        self.asked += 1
-        if self.asked <= self.unanswered:
+        self.requests += 1
+        if self.requests <= self.unanswered:
             raise CommandTimeoutError
         items = message.items
         partition_of = Partitioner({topic: self.partitions})
