@@ -146,8 +146,8 @@ MUTANTS: Final = (
     Mutant(
         "bulk-shows-all",
         "clearinghub/domain/bulk/lookup.py",
-        "for line in lines if line.was_sent or not for_payee]",
-        "for line in lines]",
+        "for item in items if item.was_sent or not for_payee]",
+        "for item in items]",
     ),
     Mutant(
         "bulk-stranger-accepted",

@@ -150,7 +150,7 @@ class PartiesResource:
         return Response(status=200)
 
     async def put_batch_error(self, request: Request) -> Response:
-        """PUT /participants/{ID}/error: as `put_batch`."""
+        """PUT /participants/{ID}/error: an error answer to a batch, which is only checked, as in `put_batch`."""
         await self._read_batch_answer(request, PARTY_ERROR)
         return Response(status=200)
 

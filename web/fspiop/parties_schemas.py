@@ -45,7 +45,7 @@ PartyErrorCode: TypeAlias = Annotated[
 
 
 class PartyIdInfo(TypedDict):
-    """What a party is called, and where it is."""
+    """A party's identifier, and the FSP that has the party."""
 
     partyIdType: PartyIdType
     partyIdentifier: PartyIdentifier
@@ -55,7 +55,7 @@ class PartyIdInfo(TypedDict):
 
 
 class ComplexName(TypedDict):
-    """A person's name."""
+    """A person's name, in up to three parts."""
 
     firstName: NotRequired[PersonName]
     middleName: NotRequired[PersonName]
@@ -63,7 +63,7 @@ class ComplexName(TypedDict):
 
 
 class PersonalInfo(TypedDict):
-    """What tells one person from another."""
+    """What identifies a person beside the party's identifier."""
 
     complexName: NotRequired[ComplexName]
     dateOfBirth: NotRequired[DateOfBirth]
@@ -108,7 +108,7 @@ class ParticipantBatch(TypedDict):
 
 
 class PartyErrorInformation(TypedDict):
-    """What went wrong."""
+    """The error that a DFSP reports, or that a result contains."""
 
     errorCode: PartyErrorCode
     errorDescription: Text128
@@ -122,7 +122,7 @@ class PartyError(TypedDict):
 
 
 class PartyResult(TypedDict):
-    """What came of one party of a batch."""
+    """The result of one party of a batch."""
 
     partyId: PartyIdInfo
     errorInformation: NotRequired[PartyErrorInformation]

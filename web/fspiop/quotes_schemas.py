@@ -56,7 +56,7 @@ AuthenticationValue: TypeAlias = Annotated[str, Field(min_length=1, max_length=6
 
 @with_config(OPEN)
 class GeoCode(TypedDict):
-    """Where a payer is."""
+    """Where a payer is, in degrees of latitude and longitude."""
 
     latitude: Annotated[str, Field(pattern=LATITUDE_PATTERN)]
     longitude: Annotated[str, Field(pattern=LONGITUDE_PATTERN)]
@@ -64,7 +64,7 @@ class GeoCode(TypedDict):
 
 @with_config(OPEN)
 class PartyIdInfo(TypedDict):
-    """How a party is found."""
+    """A party's identifier, and the FSP that has the party."""
 
     partyIdType: PartyIdType
     partyIdentifier: Text128
@@ -75,7 +75,7 @@ class PartyIdInfo(TypedDict):
 
 @with_config(OPEN)
 class ComplexName(TypedDict):
-    """A person's name."""
+    """A person's name, in up to three parts."""
 
     firstName: NotRequired[Name]
     middleName: NotRequired[Name]
@@ -84,7 +84,7 @@ class ComplexName(TypedDict):
 
 @with_config(OPEN)
 class PersonalInfo(TypedDict):
-    """Who a person is."""
+    """What identifies a person beside the party's identifier."""
 
     complexName: NotRequired[ComplexName]
     dateOfBirth: NotRequired[Date]
@@ -103,7 +103,7 @@ class Party(TypedDict):
 
 @with_config(OPEN)
 class Refund(TypedDict):
-    """Which transaction is refunded."""
+    """The transaction that a payment refunds, and why."""
 
     originalTransactionId: CorrelationId
     refundReason: NotRequired[Text128]
@@ -111,7 +111,7 @@ class Refund(TypedDict):
 
 @with_config(OPEN)
 class TransactionType(TypedDict):
-    """What kind of payment it is."""
+    """The kind of a payment, and who has initiated it."""
 
     scenario: Literal["DEPOSIT", "WITHDRAWAL", "TRANSFER", "PAYMENT", "REFUND"]
     subScenario: NotRequired[SubScenario]
@@ -123,7 +123,7 @@ class TransactionType(TypedDict):
 
 @with_config(OPEN)
 class CurrencyConversion(TypedDict):
-    """What is converted into what (version 2.0)."""
+    """An amount before and after its conversion (version 2.0)."""
 
     sourceAmount: Money
     targetAmount: Money
@@ -250,14 +250,14 @@ class TransactionAnswer(TypedDict):
 
 
 class AuthenticationInfo(TypedDict):
-    """What a payer has entered: an OTP of 3 to 10 digits, or the text of a QR code, which may be the same."""
+    """What a payer has entered: an OTP of 3 to 10 digits, or the text of a QR code, which may be such digits too."""
 
     authentication: AuthenticationType
     authenticationValue: AuthenticationValue
 
 
 class AuthorizationAnswer(TypedDict):
-    """The body of PUT /authorizations/{ID}. The reference passes any `responseType` on, and its tests ask for that."""
+    """The body of PUT /authorizations/{ID}. As in the reference, whose tests check it, `responseType` is any text."""
 
     authenticationInfo: NotRequired[AuthenticationInfo]
     responseType: Text128
