@@ -20,7 +20,7 @@ FUNCTION_LINES_MAX = 60
 FILE_LINES_MAX = 400
 # What was over budget once, at its length then. An entry may only shrink, and goes when it is within budget.
 LONG_FUNCTIONS: dict[str, int] = {
-    "tests/unit/tools/apply/test_declared.py::test_all_that_is_wrong_is_told_in_the_order_of_the_file": 61,
+    "tests/unit/tools/apply/test_declared.py::test_all_faults_are_reported_in_the_order_of_the_file": 61,
 }
 LONG_FILES: dict[str, int] = {}
 
