@@ -1,4 +1,4 @@
-"""Errors in FSPIOP's words."""
+"""Errors as FSPIOP writes them: code, description, extensions."""
 
 from __future__ import annotations
 

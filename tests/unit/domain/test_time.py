@@ -1,4 +1,4 @@
-"""DateTime texts."""
+"""DateTime texts: how FSPIOP writes a time."""
 
 from __future__ import annotations
 

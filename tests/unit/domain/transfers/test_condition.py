@@ -1,4 +1,4 @@
-"""Conditions and fulfilments."""
+"""Conditions and fulfilments: which fulfilment fits a condition."""
 
 from __future__ import annotations
 

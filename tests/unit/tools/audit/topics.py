@@ -47,7 +47,6 @@ class Topics:
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def write(self, topic: str, partition: int, value: bytes) -> int:
-        """Returns the record's offset."""
         self.now_ms += 1
         self.entries.append(Entry(topic, partition, len(self.entries), self.now_ms, value))
         return len(self.entries) - 1
