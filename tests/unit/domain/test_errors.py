@@ -1,4 +1,4 @@
-"""Errors as FSPIOP writes them: code, description, extensions."""
+"""The FSPIOP error catalogue, and what is made of its codes and texts."""
 
 from __future__ import annotations
 

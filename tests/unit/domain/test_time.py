@@ -1,4 +1,4 @@
-"""DateTime texts: how FSPIOP writes a time."""
+"""Times as the DateTime texts of the API Definition."""
 
 from __future__ import annotations
 
