@@ -1,4 +1,4 @@
-"""`clearinghub sandbox`: a small scheme on a running hub, one transfer shown hop by hop, and room to play."""
+"""`clearinghub sandbox`: two simulated DFSPs on a running hub; one payment is shown hop by hop, others may follow."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 
-from sandbox.behaviour import REJECTION_CODE, REJECTION_TEXT, Behaviour
-from sandbox.wire import callback_headers, error_body, fulfil_body, request_headers
+from sandbox.dfsp.behaviour import REJECTION_CODE, REJECTION_TEXT, Behaviour
+from sandbox.dfsp.wire import callback_headers, error_body, fulfil_body, request_headers
 from tests.chaos.requests import HubRequests
 from tests.chaos.transfers import ABORTED, COMMITTED, Transfer, Transfers
 

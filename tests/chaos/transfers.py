@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from sandbox.behaviour import Behaviour
-from sandbox.ilp import fulfilment_of
-from sandbox.wire import TransferOrder, agree_terms, new_transfer_id, timestamp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.ilp import fulfilment_of
+from sandbox.dfsp.wire import TransferOrder, agree_terms, new_transfer_id, timestamp
 from tests.chaos.plan import DFSPS
 
 CURRENCY: Final = "XTS"

@@ -24,7 +24,7 @@ from aiohttp.web import (
 )
 
 from clearinghub.tools.client.money import units
-from sandbox.ilp import is_fulfilled
+from sandbox.dfsp.ilp import is_fulfilled
 from tests.integration.fake_hub_admin import HUB, Dfsp, FakeAdmin
 from tests.integration.fake_hub_bulk import FakeBulks
 from tests.integration.fake_hub_relay import FakeRelay

@@ -18,7 +18,7 @@ HUB = "Hub"
 class Fault(Enum):
     """What happens to an admin request while the ledger is not ready."""
 
-    UNAVAILABLE = "not-taken"
+    UNAVAILABLE = "unavailable"
     ANSWER_LOST = "answer-lost"
 
 

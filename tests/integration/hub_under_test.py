@@ -17,7 +17,7 @@ import aiohttp
 
 from clearinghub.tools.client.admin import AdminClient
 from clearinghub.tools.client.hub_urls import HubUrls
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from sandbox.scheme import Scheme
 from tests.analysts import check_written
 

@@ -13,10 +13,10 @@ from typing import Any, Self
 import aiohttp
 from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 
-from sandbox.parties import Party
-from sandbox.quoting import quote_answer
-from sandbox.requests import Wish, quote_request
-from sandbox.wire import http_date
+from sandbox.dfsp.parties import Party
+from sandbox.dfsp.quoting import quote_answer
+from sandbox.dfsp.requests import PaymentIntent, quote_request
+from sandbox.dfsp.wire import http_date
 
 CONNECTIONS_MAX = 256
 BUSY = 503
@@ -115,7 +115,7 @@ class LookupDfsp:
     def quote_of(self, payee: str, currency: str) -> dict[str, Any]:
         """Return the body of a POST /quotes."""
         parties = Party("MSISDN", "27001", self.name, "A Payer"), Party("MSISDN", "27002", payee, "A Payee")
-        return quote_request(Wish(*parties, 10_000, currency))
+        return quote_request(PaymentIntent(*parties, 10_000, currency))
 
     async def quote(self, payee: str, currency: str) -> float:
         """POST /quotes; return the seconds until the terms' callback."""

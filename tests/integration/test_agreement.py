@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.agreement import ENDPOINT_TYPES, OTP
-from sandbox.dfsp import SimulatedDfsp
-from sandbox.heard import Heard
+from sandbox.dfsp.agreements import ENDPOINT_TYPES, OTP
+from sandbox.dfsp.messages import ReceivedMessage
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
+from sandbox.dfsp.wire import Terms, new_transfer_id
 from sandbox.scheme import Scheme
-from sandbox.wire import Terms, new_transfer_id
 from tests.integration.hub_under_test import CURRENCY, free_port, running_hub, scheme_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -42,9 +42,9 @@ class QuotingScheme:
         await self.scheme.ensure_dfsp(name, 1_000 * UNIT, endpoints)
         return name
 
-    async def quoted(self, payee: str, timeout_s: float = 20.0) -> Heard:
+    async def quoted(self, payee: str, timeout_s: float = 20.0) -> ReceivedMessage:
         """Return the callback that the payer gets for a quote."""
-        quote_id, accepted = await self.payer.agreements.ask_quote(payee, UNIT, CURRENCY)
+        quote_id, accepted = await self.payer.agreements.post_quote(payee, UNIT, CURRENCY)
         assert 202 == accepted.status, accepted.text
         return await self.payer.agreements.wait_for(quote_id, timeout_s=timeout_s)
 
@@ -67,8 +67,8 @@ async def scheme(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Asy
         yield one
 
 
-def is_from_hub(heard: Heard) -> bool:
-    return heard.headers["fspiop-source"] == "Hub"
+def is_from_hub(message: ReceivedMessage) -> bool:
+    return message.headers["fspiop-source"] == "Hub"
 
 
 async def test_what_is_agreed_on_can_be_paid(scheme: QuotingScheme) -> None:
@@ -83,7 +83,7 @@ async def test_what_is_agreed_on_can_be_paid(scheme: QuotingScheme) -> None:
         answer.headers["fspiop-destination"],
     )
     assert "accept" not in answer.headers
-    [request] = payee.agreements.heard(quote_id)
+    [request] = payee.agreements.received(quote_id)
     assert ("POST", "/quotes", "payer1") == (request.method, request.path, request.headers["fspiop-source"])
     assert "application/vnd.interoperability.quotes+json;version=1" == request.headers["accept"]
 
@@ -127,7 +127,7 @@ async def test_bulk_quotes_and_requests_to_pay(scheme: QuotingScheme) -> None:
     await payee.send("GET", f"/authorizations/{request_id}?{query}", request_id, "payer1")
     entered = await payee.wait_for(request_id, lambda one: one.resource == "authorizations")
     assert OTP == entered.content["authenticationInfo"]["authenticationValue"]
-    forwarded = next(one for one in payer.heard(request_id) if one.resource == "authorizations")
+    forwarded = next(one for one in payer.received(request_id) if one.resource == "authorizations")
     assert f"/authorizations/{request_id}?{query}" == forwarded.headers["fspiop-uri"]
     assert {"authenticationType": "OTP", "retriesLeft": "2", "amount": "1", "currency": CURRENCY} == forwarded.query
 
@@ -173,7 +173,7 @@ async def test_stored_quotes_are_answered_by_the_hub(kafka_bootstrap: str, topic
         answer = await scheme.quoted("payee1")
         quote_id, expired_at = answer.transfer_id, time.monotonic() + 14
         scheme.payee.outage_status = 503
-        request = scheme.payee.agreements.heard(quote_id)[0].content
+        request = scheme.payee.agreements.received(quote_id)[0].content
         await payer.send("POST", "/quotes", quote_id, "payee1", request)
         again = await payer.wait_for(quote_id, lambda one: one is not answer)
         assert ("payee1", answer.body) == (again.headers["fspiop-source"], again.body)
@@ -183,9 +183,9 @@ async def test_stored_quotes_are_answered_by_the_hub(kafka_bootstrap: str, topic
         while time.monotonic() < expired_at + 10:
             await asyncio.sleep(1)
             await payer.send("GET", f"/quotes/{quote_id}", quote_id, "payee1")
-            if any(one.error_code == "3205" for one in payer.heard(quote_id)):
+            if any(one.error_code == "3205" for one in payer.received(quote_id)):
                 break
-        assert "3205" == payer.heard(quote_id)[-1].error_code
+        assert "3205" == payer.received(quote_id)[-1].error_code
 
 
 async def test_a_dead_and_a_hanging_dfsp_delay_nobody_else(scheme: QuotingScheme) -> None:
@@ -224,8 +224,8 @@ async def _latencies_ms(scheme: QuotingScheme, others: tuple[str, ...]) -> list[
     while len(found) < MEASURED:
         for name in others:
             for _ in range(DISTURBING_PER_MEASURED):
-                await scheme.third.agreements.ask_quote(name, UNIT, CURRENCY)
-        quote_id, accepted = await scheme.payer.agreements.ask_quote("payee1", UNIT, CURRENCY)
+                await scheme.third.agreements.post_quote(name, UNIT, CURRENCY)
+        quote_id, accepted = await scheme.payer.agreements.post_quote("payee1", UNIT, CURRENCY)
         if accepted.status == HTTPStatus.SERVICE_UNAVAILABLE:
             await asyncio.sleep(1)
             continue

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.callback import CallbackKind
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.messages import CallbackKind
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from tests.archived import rows_in
 from tests.integration.archived_topics import Topics
 from tests.integration.hub_under_test import CURRENCY, PARTITIONS, running_hub, scheme_of

@@ -20,9 +20,9 @@ from aiohttp.web import Application, Request, Response
 from aiokafka import AIOKafkaProducer
 
 from clearinghub.tools.audit.rules import Rule
-from sandbox.behaviour import Behaviour
-from sandbox.callback import Callback
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.messages import Callback
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import (
     CURRENCY,

@@ -16,11 +16,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.behaviour import Behaviour
-from sandbox.bulk import bulk_body
-from sandbox.callback import Callback
-from sandbox.dfsp import SimulatedDfsp
-from sandbox.wire import TransferOrder, new_transfer_id
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.messages import Callback
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
+from sandbox.dfsp.wire import TransferOrder, bulk_body, new_transfer_id
 from tests.integration.hub_under_test import (
     CURRENCY,
     REPOSITORY,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clearinghub.config import Settings
-from sandbox.demo.payments.kinds import PaymentKind
+from sandbox.demo.payments.deals import PaymentKind
 from tests.commands import run_command
 from tests.integration.hub_under_test import REPOSITORY, HubUnderTest, running_hub
 

@@ -16,7 +16,7 @@ from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.broker.probe import broker_answers
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.kafka.view import ParticipantsView
-from sandbox.behaviour import Behaviour
+from sandbox.dfsp.behaviour import Behaviour
 from tests.integration.hub_under_test import CURRENCY, HubUnderTest, eventually, request, scheme_of
 from tests.integration.secured_broker import PASSWORD, SecuredBroker
 

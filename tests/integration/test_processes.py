@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from clearinghub.kafka.broker import LocalBroker
-from sandbox.behaviour import Behaviour
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from tests.integration.hub_under_test import (
     CURRENCY,
     STOP_WITHIN_S,

@@ -16,8 +16,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from clearinghub.tools.client.settlement import SettlementOperations
-from sandbox.callback import Callback
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.messages import Callback
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import CURRENCY, REPOSITORY, HubUnderTest, eventually, running_hub, scheme_of
 

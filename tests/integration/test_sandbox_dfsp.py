@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 from aiohttp import ClientSession
 
-from sandbox.behaviour import Behaviour
-from sandbox.callback import CallbackKind, Direction, Hop
-from sandbox.curl_line import curl_line
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.messages import CallbackKind, Direction, Hop
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
+from sandbox.screen import curl_command
 from tests.integration.fake_hub import FakeHub
 from tests.integration.fake_hub_admin import Dfsp
 
@@ -77,10 +77,10 @@ async def test_the_payee_behaves_as_the_transfer_demands(
 ) -> None:
     transfer_id = await send(pair, behaviour)
 
-    heard = await pair.payer.wait_for(transfer_id)
+    callback = await pair.payer.wait_for(transfer_id)
     confirmed = await pair.payee.wait_for(transfer_id, lambda each: each.kind is not CallbackKind.PREPARE)
 
-    assert to_payer == heard.label
+    assert to_payer == callback.label
     assert to_payee == confirmed.label
     assert (moved, -moved) == (pair.position(pair.payer), pair.position(pair.payee))
 
@@ -88,9 +88,9 @@ async def test_the_payee_behaves_as_the_transfer_demands(
 async def test_a_transfer_to_a_silent_payee_expires(pair: Pair) -> None:
     transfer_id = await send(pair, Behaviour.SILENT, lifetime_s=1)
 
-    heard = await pair.payer.wait_for(transfer_id, timeout_s=5)
+    callback = await pair.payer.wait_for(transfer_id, timeout_s=5)
 
-    assert heard.label == "ERROR 3303"
+    assert callback.label == "ERROR 3303"
     assert [method for method, _, _ in pair.hub.requests] == ["POST"]
 
 
@@ -196,7 +196,7 @@ async def test_a_callback_that_is_no_object_is_refused(pair: Pair, body: bytes) 
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="needs bash and curl")
 async def test_the_printed_curl_command_sends_a_new_transfer_each_time(pair: Pair) -> None:
     terms = pair.payee.quote("payerbank", TEN, "USD", "00000000-0000-4000-8000-000000000000")
-    line = curl_line(pair.hub.url, "payerbank", "payeewallet", TEN, "USD", terms)
+    line = curl_command(pair.hub.url, "payerbank", "payeewallet", TEN, "USD", terms)
     assert "\n" not in line
 
     for _ in range(2):

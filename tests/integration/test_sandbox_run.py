@@ -199,7 +199,7 @@ async def test_the_demo_fails_on_a_wrong_hub(defect: Defect, reported: str, caps
         (Defect.CREDITS_TOO_LITTLE, "P2P send: demo-bea"),
         (Defect.REWRITES_BODY, "merchant: transfer: not forwarded byte by byte"),
         (Defect.FORGETS_CONFIRMATION, "P2P send: payee missed PUT COMMITTED from hub"),
-        (Defect.REWRITES_QUOTE, "cash-out: quote: the answer was not passed on byte by byte"),
+        (Defect.REWRITES_QUOTE, "cash-out: quote: the answer was not forwarded byte by byte"),
         (Defect.FORGETS_BULK_LINE, "bulk of 100: transfer: demo-ada"),
         (Defect.MOVES_ON_US, "on us: transfer: demo-ada"),
     ],

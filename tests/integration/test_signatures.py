@@ -12,9 +12,9 @@ import pytest
 from clearinghub.security.key_directory import KeyDirectory
 from clearinghub.security.key_files import new_key, read_private_key, write_key_pair
 from clearinghub.security.signature import HEADER, Signer, Verifier
-from sandbox.behaviour import Behaviour
-from sandbox.callback import Callback
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.messages import Callback
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from tests.integration.hub_under_test import CURRENCY, HubUnderTest, running_hub, scheme_of
 from tests.unit.security.samples import FixedKeys
 

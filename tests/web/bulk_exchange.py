@@ -91,7 +91,7 @@ async def put_error(
 
 
 async def get(exchange: Exchange, source: str) -> Answer:
-    """GET /bulkTransfers/{ID}."""
+    """Send GET /bulkTransfers/{ID} as `source`."""
     return await send(exchange.dfsp, "GET", PATH, {**OF_PAYER, "FSPIOP-Source": source})
 
 

@@ -63,7 +63,7 @@ class Exchange:
         return await self.dfsp.send("PUT", f"/transfers/{TRANSFER_ID}/error", OF_PAYEE, json.dumps(body).encode())
 
     async def get(self, source: str = PAYER, transfer_id: str = TRANSFER_ID) -> Answer:
-        """GET /transfers/{ID}."""
+        """Send GET /transfers/{ID} as `source`."""
         return await self.dfsp.send("GET", f"/transfers/{transfer_id}", {"FSPIOP-Source": source})
 
     def callbacks(self) -> list[Callback]:

@@ -34,7 +34,7 @@ class Operation:
 
     @property
     def resource(self) -> str:
-        """`transfers`, ..."""
+        """The first part of the path, for example `transfers`."""
         return self.path.split("/")[1]
 
     @property
@@ -84,12 +84,12 @@ class Sent:
 
     @property
     def resource(self) -> str:
-        """`transfers`, ..."""
+        """The first part of the path, for example `transfers`."""
         return self.path.split("/")[1]
 
     @property
     def url(self) -> str:
-        """Path and query."""
+        """The path with the query, if there is one."""
         return self.path + self.query
 
     @property
