@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 import orjson
 
-from clearinghub.domain.row import Row
 from clearinghub.domain.settlement.creation import ContentNets
 from clearinghub.domain.settlement.fields import (
     content_fields,
@@ -25,8 +24,8 @@ from clearinghub.domain.settlement.netting import NettingGroup
 from clearinghub.domain.settlement.progress import AccountResult
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
-from clearinghub.engine.record import TableSpec
-from tables.rows import row_table
+from clearinghub.engine.record import TableSpec, row_table
+from clearinghub.rows import Row
 
 TABLE: Final = "settlement"
 
