@@ -8,8 +8,7 @@ from typing import Protocol
 from clearinghub.domain.participants.participant import Participant, ParticipantDirectory
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement
-from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.netting import NettingGroup
+from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
@@ -130,7 +129,7 @@ class PacketReader(Protocol):
 class StatementReader(Protocol):
     """Reads the history of accounts."""
 
-    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
+    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, entries_max: int) -> Statement:
         """What moved an account from `from_ms` to just before `to_ms`, milliseconds since 1970.
 
         Args:
@@ -138,7 +137,7 @@ class StatementReader(Protocol):
             from_ms: the first millisecond of the period.
             to_ms: the first millisecond after the period.
             after: only changes with a higher number; 0 for all.
-            lines_max: return at most that many entries.
+            entries_max: return at most that many entries.
 
         Raises:
             LedgerUnavailableError: the history cannot be read now.

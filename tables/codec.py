@@ -8,11 +8,9 @@ import orjson
 
 from clearinghub.domain.bulk.bulk import BULK_STATE_BY_LABEL, Bulk, Tally
 from clearinghub.domain.errors import ErrorInformation
-from clearinghub.domain.participants.position import Position
 from clearinghub.domain.transfers.transfer import STATE_BY_LABEL, Transfer
 
 TRANSFER_VERSION = 1
-POSITION_VERSION = 1
 BULK_VERSION = 1
 _FIRST = 20  # elements that the first rows of transfers had
 _LATER = (None, 0, None)  # what those that came later were until then: bulk, interchange fee, sequence
@@ -108,19 +106,6 @@ def decode_transfer(data: bytes) -> Transfer:
         interchange_fee,
         sequence,
     )
-
-
-def encode_position(row: Position) -> bytes:
-    """An account's row as bytes."""
-    return orjson.dumps([POSITION_VERSION, *row])
-
-
-def decode_position(data: bytes) -> Position:
-    """The account in a row's bytes. Raises ValueError for a shape of another version."""
-    row: list[Any] = orjson.loads(data)
-    if row[0] != POSITION_VERSION:
-        raise ValueError(f"position row of version {row[0]!r}")
-    return Position(*row[1:])
 
 
 def encode_bulk(row: Bulk) -> bytes:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from clearinghub.domain.participants.participant import Participant, decode_participant
+from clearinghub.domain.participants.participant import Participant
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Record, TableSpec
 from clearinghub.messages import decode_fields
+from tables.participants import PARTICIPANTS
 from tests.analysts import check_record
 
 Row = TypeVar("Row")
@@ -117,7 +118,7 @@ class FakeParticipants:
 
     def take(self, value: bytes) -> None:
         """A record of the topic has arrived."""
-        participant = decode_participant(value)
+        participant = PARTICIPANTS.decode(value)
         known = self.by_name.get(participant.name)
         assert known is None or known.version < participant.version, "versions only grow"
         self.by_name[participant.name] = participant

@@ -14,18 +14,17 @@ import structlog
 from clearinghub.config import Settings
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.parties.party import Entries
-from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.fields import content_of, settlement_of, window_of
-from clearinghub.domain.settlement.netting import NettingGroup
+from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.view import CompactedView, decode_worker_url
 from clearinghub.ports import LedgerUnavailableError
-from tables.codec import decode_position, decode_transfer
+from tables.codec import decode_transfer
 from tables.parties import PARTIES
-from tables.settlements import content_key, settlement_key, window_key
+from tables.positions import POSITIONS
+from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key, window_key
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +61,7 @@ class HttpLedgerReader:
         for _attempt in range(ATTEMPTS):
             rows = await self._ask(partition, f"positions/{quote(participant)}")
             if rows is not None:
-                return [decode_position(row) for row in rows.splitlines()]
+                return [POSITIONS.decode(row) for row in rows.splitlines()]
             await asyncio.sleep(ATTEMPT_PAUSE_S)
         raise LedgerUnavailableError(f"partition {partition}")
 
@@ -95,12 +94,12 @@ class HttpLedgerReader:
 
     async def last_windows(self) -> list[Window]:
         """The newest windows; see `clearinghub.ports.SettlementReader`."""
-        return [window_of(orjson.loads(row)) for row in await self._settlement_rows("settlement/last/window")]
+        return [SETTLEMENT_WINDOWS.decode(row) for row in await self._settlement_rows("settlement/last/window")]
 
     async def windows(self, window_ids: Sequence[int]) -> list[Window]:
         """Windows by their numbers."""
         rows = await self._rows_of([window_key(window_id) for window_id in window_ids])
-        return [window_of(orjson.loads(row)) for row in rows]
+        return [SETTLEMENT_WINDOWS.decode(row) for row in rows]
 
     async def nets(self, window: Window) -> dict[NettingGroup, ContentNets] | None:
         """What a closed window holds; None if rows are missing, for retention removes a window with all of them."""
@@ -108,16 +107,16 @@ class HttpLedgerReader:
         rows = await self._rows_of([content_key(window.window_id, netting_group) for netting_group in netting_groups])
         if len(rows) < len(netting_groups):
             return None
-        return dict(zip(netting_groups, (content_of(orjson.loads(row)) for row in rows), strict=True))
+        return dict(zip(netting_groups, (CONTENTS.decode(row) for row in rows), strict=True))
 
     async def last_settlements(self) -> list[Settlement]:
         """The newest settlements."""
-        return [settlement_of(orjson.loads(row)) for row in await self._settlement_rows("settlement/last/settlement")]
+        return [SETTLEMENTS.decode(row) for row in await self._settlement_rows("settlement/last/settlement")]
 
     async def settlement(self, settlement_id: int) -> Settlement | None:
         """A settlement."""
         rows = await self._rows_of([settlement_key(settlement_id)])
-        return settlement_of(orjson.loads(rows[0])) if rows else None
+        return SETTLEMENTS.decode(rows[0]) if rows else None
 
     async def _rows_of(self, keys: Sequence[str]) -> list[bytes]:
         rows: list[bytes] = []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from enum import Enum
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection, is_defined_error_code
-from clearinghub.domain.participants.participant import Oracle, Participant
+from clearinghub.domain.participants.participant import Oracle, OracleDefinition, OracleFields, Participant
 from clearinghub.domain.parties.party import Entries, PartyEntry, PartyId
 
 ORACLES_MAX: Final = 500
@@ -27,26 +27,6 @@ NO_ANSWER: Final = Rejection(ErrorCode.DESTINATION_COMMUNICATION_ERROR, "The ora
 _NO_LIST: Final = Rejection(ErrorCode.DESTINATION_COMMUNICATION_ERROR, "The oracle's answer cannot be read")
 _NOT_ADDED: Final = Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, "The oracle refused")
 _NOT_DELETED: Final = Rejection(ErrorCode.DELETE_PARTY_INFO_ERROR, "The oracle refused")
-
-
-class OracleDefinition(msgspec.Struct, frozen=True):
-    """An oracle that an operator registers; see `Oracle` for its fields."""
-
-    id_type: str
-    url: str
-    endpoint_type: str
-    currency: str | None = None
-    is_default: bool = False
-
-
-class OracleFields(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The fields of an oracle that an operator replaces; those that are None stay as they are."""
-
-    id_type: str | None = None
-    url: str | None = None
-    endpoint_type: str | None = None
-    currency: str | None = None
-    is_default: bool | None = None
 
 
 class BuiltIn(Enum):

@@ -9,10 +9,11 @@ import msgspec
 
 from agents.context import LedgerContext
 from agents.handlers import make_handlers
-from clearinghub.domain.participants.participant import Participant, decode_participant
+from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.messages import encode
 from clearinghub.messages.commands import CommandMessage
+from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS
 from tests.fakes import FakeParticipants, MemoryView, Offsets
 
@@ -57,7 +58,7 @@ class Ledger:
         return self.view.rows(POSITIONS)[f"{participant}/USD/{account_type}"]
 
     def published(self) -> list[Participant]:
-        return [decode_participant(one.value) for one in self.view.on("participants")]
+        return [PARTICIPANTS.decode(one.value) for one in self.view.on("participants")]
 
     def movements(self) -> list[tuple[str, int, int, str, str]]:
         lines = [json.loads(one.value) for one in self.view.on("positions")]

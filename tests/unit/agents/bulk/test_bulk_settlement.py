@@ -6,6 +6,7 @@ import json
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from agents.context import LedgerContext
 from agents.handlers import make_handlers
@@ -69,7 +70,7 @@ class Payer:
         key = position_key("payer", "USD", kind)
         row = self.view.get(POSITIONS, key)
         assert row is not None
-        self.view.put(POSITIONS, key, row._replace(value=row.value + change))
+        self.view.put(POSITIONS, key, replace(row, value=row.value + change))
 
     def pay(self, packets: dict[str, str] | None = None) -> None:
         """The bulk, and the payee's answer to it: the last line fails."""
