@@ -98,7 +98,7 @@ docs: $(STAMP) ## render what is drawn from the code, and build the documents as
 	$(BIN)/python -m clearinghub.tools.state_diagram docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-clean-data: ## forget the local broker's data and the tables; refuses while the hub runs
+clean-data: ## delete the data of the local broker and the tables; refuses while the hub runs
 	@for file in run/*.pid; do \
 		if test -f "$$file" && kill -0 "`cat $$file`" 2>/dev/null; then \
 			echo "still running: $$file; stop the hub first" >&2; exit 1; fi; done

@@ -13,8 +13,8 @@ from clearinghub.domain.settlement.netting import Net
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.topology.declared import changelog_name
-from tables.codec import encode_transfer
 from tables.nets import decode_net, encode_net
+from tables.transfers import TRANSFERS
 from tests.integration.ledger_load import CURRENCY
 from tests.unit.domain.samples import CONDITION, FULFILMENT
 
@@ -74,14 +74,13 @@ async def _write_transfers(
             CURRENCY,
             CONDITION,
             now_ms,
-            State.COMMITTED,
             (*history, (State.COMMITTED, now_ms)),
             name,
             fulfil_hash=name,
             fulfilment=FULFILMENT,
             window=window,
         )
-        sent.append(await producer.send(changelog, encode_transfer(row), key=name.encode(), partition=partition))
+        sent.append(await producer.send(changelog, TRANSFERS.encode(row), key=name.encode(), partition=partition))
         if number % AT_ONCE == AT_ONCE - 1:
             for future in sent:
                 await future

@@ -1,4 +1,8 @@
-"""What the edges need of the hub, as protocols: the web knows these, never Kafka."""
+"""Ports: what the web and the agents need of the world outside, as protocols. They never import a client of Kafka.
+
+clearinghub/kafka/ and clearinghub/queries/ implement them; tests have implementations in memory. Where an error becomes
+an answer over HTTP, its docstring names the status and FSPIOP's error code (web/http/errors.py).
+"""
 
 from __future__ import annotations
 
@@ -16,23 +20,23 @@ from clearinghub.messages.commands import Command, Result
 
 
 class RecorderUnavailableError(Exception):
-    """The broker did not take the record in time: nothing was accepted (503, 2003)."""
+    """The broker did not confirm the record in time: the request is not accepted (503, 2003)."""
 
 
 class RecorderBusyError(Exception):
-    """More is in flight than the hub allows; the caller should come again (503, 2005)."""
+    """Too many records wait for the broker: the sender should repeat the request later (503, 2005)."""
 
 
 class MessageTooLargeError(Exception):
-    """What was to be recorded is larger than the broker takes: nothing was accepted (3104)."""
+    """The record is larger than the broker allows: the request is not accepted (3104)."""
 
 
 class CommandTimeoutError(Exception):
-    """The ledger did not answer in time; the command is recorded and may still take effect (504, 2004)."""
+    """The ledger did not answer in time. The command is recorded and may still take effect (504, 2004)."""
 
 
 class CommandRejectedError(Exception):
-    """The ledger refused a command, for the reason given."""
+    """The ledger refused a command. `code` is FSPIOP's error code, `status` that of the answer over HTTP."""
 
     def __init__(self, code: str, description: str, status: int) -> None:
         super().__init__(f"{code} {description}")
@@ -42,23 +46,23 @@ class CommandRejectedError(Exception):
 
 
 class LedgerUnavailableError(Exception):
-    """No ledger worker answers for the partition now (503, 2003)."""
+    """No ledger worker answers for the partition now, or the broker does not (503, 2003)."""
 
 
 class StatementTooLongError(Exception):
-    """Too many records would have to be read for a statement."""
+    """A statement would need too many records to be read."""
 
 
 class Recorder(Protocol):
     """Writes to the hub's input topics."""
 
     async def record(self, topic: str, key: str, value: bytes) -> None:
-        """Write one record and wait until the broker has it on all replicas.
+        """Write one record, and wait until all replicas in sync have it.
 
         Raises:
-            RecorderUnavailableError: the broker cannot be reached or did not confirm in time.
-            RecorderBusyError: too many records are waiting for the broker.
-            MessageTooLargeError: the broker would refuse it.
+            RecorderUnavailableError: the broker cannot be reached, or did not confirm in time.
+            RecorderBusyError: too many records wait for the broker.
+            MessageTooLargeError: the broker would refuse the record.
         """
 
 
@@ -70,59 +74,59 @@ class CommandClient(Protocol):
 
         Raises:
             CommandRejectedError: the ledger refused.
-            CommandTimeoutError: no answer in time.
-            RecorderUnavailableError: the command was not even recorded.
+            CommandTimeoutError: the ledger did not answer in time.
+            RecorderUnavailableError: the command was not recorded.
         """
 
 
 class Participants(ParticipantDirectory, Protocol):
-    """This process's own whole copy of the participants."""
+    """All participants, as this process's copy of topic `participants` knows them."""
 
     def all(self) -> list[Participant]:
-        """All participants, the hub among them, in order of creation."""
+        """Return all participants, including the hub, in order of creation."""
 
     async def reach(self, name: str, version: int) -> None:
-        """Wait, for a bounded time, until this copy has the participant in that version or a later one."""
+        """Wait, for some seconds at most, until the copy has the participant in that version or a later one."""
 
 
 class LedgerReader(Protocol):
-    """Asks the ledger worker that owns a participant's partition."""
+    """Queries the ledger worker that owns a participant's partition."""
 
     async def positions(self, participant: str) -> list[Position]:
-        """All accounts of the participant as they stand now.
+        """Return the current state of the participant's accounts.
 
         Raises:
-            LedgerUnavailableError: nobody answers for that partition.
+            LedgerUnavailableError: no worker answers for the partition.
         """
 
 
 class SettlementReader(Protocol):
-    """Asks the ledger worker that coordinates settlement; all raise LedgerUnavailableError while nobody does."""
+    """Queries the ledger worker that coordinates settlement. All methods raise LedgerUnavailableError if none does."""
 
     async def last_windows(self) -> list[Window]:
-        """The windows, newest first, as many as one answer takes."""
+        """Return windows, newest first, as many as fit into one answer."""
 
     async def windows(self, window_ids: Sequence[int]) -> list[Window]:
-        """Those of these windows that there are."""
+        """Return the windows with these ids, without those that do not exist."""
 
     async def nets(self, window: Window) -> dict[NettingGroup, ContentNets] | None:
-        """What a closed window holds; None where it has left the table since its row was read."""
+        """Return the nets of a closed window by netting group; None if retention has just removed the window."""
 
     async def last_settlements(self) -> list[Settlement]:
-        """The settlements, newest first, as many as one answer takes."""
+        """Return settlements, newest first, as many as fit into one answer."""
 
     async def settlement(self, settlement_id: int) -> Settlement | None:
-        """One settlement, or None."""
+        """Return the settlement with that id, or None."""
 
 
 class PacketReader(Protocol):
-    """Finds what a transfer's parties agreed on."""
+    """Finds the ILP packets of transfers."""
 
     async def ilp_packet(self, transfer_id: str) -> str | None:
-        """The ilpPacket of a transfer as its payer sent it; None for an unknown one, or one that is kept no more.
+        """Return the ilpPacket that a transfer's payer sent; None if the transfer is unknown, or its record deleted.
 
         Raises:
-            LedgerUnavailableError: it could not be looked for.
+            LedgerUnavailableError: a worker or the broker does not answer.
         """
 
 
@@ -130,18 +134,18 @@ class StatementReader(Protocol):
     """Reads the history of accounts."""
 
     async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, entries_max: int) -> Statement:
-        """What moved an account from `from_ms` to just before `to_ms`, milliseconds since 1970.
+        """Return the movements of an account from `from_ms` to just before `to_ms`, milliseconds since 1970.
 
         Args:
-            position: the account as it stood when the request came; what it holds if nothing has moved it since.
+            position: the account's current state; it is the balance if nothing has changed the account since.
             from_ms: the first millisecond of the period.
             to_ms: the first millisecond after the period.
             after: only changes with a higher number; 0 for all.
             entries_max: return at most that many entries.
 
         Raises:
-            LedgerUnavailableError: the history cannot be read now.
-            StatementTooLongError: too much was booked in or since that period.
+            LedgerUnavailableError: the broker does not answer.
+            StatementTooLongError: too many changes lie in or after the period.
         """
 
 
@@ -149,34 +153,35 @@ class WindowTransfersReader(Protocol):
     """Reads the committed transfers of settlement windows."""
 
     def read(self, window: Window, after: Place | None) -> AsyncGenerator[list[WindowTransfer], None]:
-        """Return the transfers of a window in the order of their places, some at a time; `after` is the last one known.
+        """Yield a window's transfers in batches, in the order of their places; only those after `after`, if not None.
 
-        To be closed by whoever does not read to the end. Of a window that is open, those until now.
+        Of an open window they are the transfers until now. A caller that does not read to the end must close the
+        generator.
 
         Raises:
-            LedgerUnavailableError: they cannot be read now.
+            LedgerUnavailableError: the broker does not answer.
         """
 
 
 class Health(Protocol):
-    """Tells what this process depends on and whether it is there."""
+    """Says which services this process depends on, and whether they are up."""
 
     async def services(self) -> dict[str, bool]:
-        """Name -> up, e.g. {"broker": True, "datastore": True}."""
+        """Return the services by name, True if up, e.g. {"broker": True, "datastore": True}."""
 
 
 class FrontHealth(Health, Protocol):
-    """That of a process which takes requests, and whose being there must not hang on others' being there."""
+    """The health of a process that takes requests: a load balancer needs to know about this process alone."""
 
     async def own_services(self) -> dict[str, bool]:
-        """As `services`, only what this process needs to take a request: no other process of the hub."""
+        """Return, like `services`, only what this process needs to take a request: no other process of the hub."""
 
 
 class Archive(Protocol):
-    """Knows which final states are in the archive's files, and is notified of rows that wait for it."""
+    """Knows how far the archive has come, and is notified of rows that the ledger keeps until they are archived."""
 
     def sequence(self, partition: int) -> int:
-        """The last final state of the partition that is archived, and all before it; 0 if none is."""
+        """Return the number up to which all final states of the partition are archived; 0 if none is."""
 
     def overdue(self, partition: int, table: str, overdue_ms: int) -> None:
-        """For so long the oldest of the partition's rows that is past its time has waited to be archived."""
+        """Report how long, in milliseconds, the oldest expired row of `table` has been waiting for the archive."""

@@ -1,4 +1,4 @@
-"""What every process of the hub needs: how it is told to stop, and its process id in a file."""
+"""What every process of the hub needs: how it learns that it must stop, and its process id in a file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,20 @@ class RoleFailedError(Exception):
         super().__init__(what)
 
 
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that stop a process in order: SIGTERM, SIGINT, and SIGHUP, which a closed terminal sends.
+
+    SIGHUP is left out where it is ignored: `nohup` wants the process to outlive the terminal.
+    """
+    is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGTERM, signal.SIGINT) if is_ignored else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
 def stop_event() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set, in the running loop. Call once, before the role takes any work."""
+    """Return an event that each of `stop_signals` sets, in the running loop. Call once, before any work begins."""
     event = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         loop.add_signal_handler(number, event.set)
     return event
 

@@ -12,6 +12,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
+ROW_FORMAT: Final = 1  # raised only by a release that cannot read the rows of the release before
+
 _ENCODER: Final = msgspec.json.Encoder()
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _NONE_LATER: Final = b",[]]"  # the end of an encoded struct whose last field, `later`, is empty

@@ -1,15 +1,16 @@
-"""Table `bulks`: bulk transfer id -> Bulk, on the payer's partition; found also by what is due and what is old."""
+"""Table `bulks`: bulk transfer id -> Bulk, on the payer's partition; with an index by expiry and by end."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from clearinghub.domain.bulk.bulk import Bulk
-from clearinghub.engine.record import TableSpec
-from tables.codec import decode_bulk, encode_bulk
+from clearinghub.engine.record import row_table
 from tables.transfers import DUE, FINISHED, at
 
 
 def entries(key: str, row: Bulk) -> tuple[tuple[bytes, bool], ...]:
-    """A bulk with pending lines stands in the order of expiry, a finished one in the order of its end."""
+    """Return the index entries of a bulk: an open one is found by its expiry, a final one by its end."""
     finished_at_ms = row.finished_at_ms
     due = (at(DUE, row.expires_at_ms) + key.encode(), finished_at_ms is None)
     if finished_at_ms is None:
@@ -17,4 +18,4 @@ def entries(key: str, row: Bulk) -> tuple[tuple[bytes, bool], ...]:
     return (due, (at(FINISHED, finished_at_ms) + key.encode(), True))
 
 
-BULKS: TableSpec[Bulk] = TableSpec("bulks", encode_bulk, decode_bulk, entries)
+BULKS: Final = row_table("bulks", Bulk, entries)

@@ -1,25 +1,27 @@
-"""Table `counters`: what a partition has counted so far; ids are made from it, so that a replay gives the same."""
+"""Table `counters`: a partition's own counts, by name. Ids are made from them, so that a replay makes the same ids."""
 
 from __future__ import annotations
 
-import orjson
+from typing import Final
+
+import msgspec
 
 from clearinghub.engine.record import TableSpec, View
 
-COUNTERS: TableSpec[int] = TableSpec("counters", orjson.dumps, orjson.loads)
-IDS = "id"
-FINAL = "final"
+COUNTERS: Final[TableSpec[int]] = TableSpec("counters", msgspec.json.encode, msgspec.json.Decoder(int).decode)
+IDS: Final = "id"
+FINAL: Final = "final"
 
 
 def next_id(view: View) -> int:
-    """An id that no other partition gives, nor this one again: participants', accounts' and models'."""
+    """Return an id that no partition has returned before: of a participant, an account or a settlement model."""
     count = view.get(COUNTERS, IDS) or 0
     view.put(COUNTERS, IDS, count + 1)
     return count * view.partitions + view.partition + 1
 
 
 def next_sequence(view: View) -> int:
-    """The number of the partition's next final state, from 1 without a gap: by it the archive says how far it is."""
+    """Return the number of the partition's next final state, from 1 without a gap; the archive counts by it."""
     sequence = (view.get(COUNTERS, FINAL) or 0) + 1
     view.put(COUNTERS, FINAL, sequence)
     return sequence

@@ -1,31 +1,32 @@
-"""Table `transfers`: transfer id -> Transfer, on the payer's partition; found also by what is due and what is old."""
+"""Table `transfers`: transfer id -> Transfer, on the payer's partition; with an index by expiry and by end."""
 
 from __future__ import annotations
 
-from clearinghub.domain.transfers.transfer import Transfer
-from clearinghub.engine.record import TableSpec
-from tables.codec import decode_transfer, encode_transfer
+from typing import Final
 
-DUE = b"due:"
-FINISHED = b"finished:"
+from clearinghub.domain.transfers.transfer import TRANSFER_KIND, Transfer
+from clearinghub.engine.record import row_table
+
+DUE: Final = b"due:"
+FINISHED: Final = b"finished:"
 
 
 def at(prefix: bytes, time_ms: int) -> bytes:
-    """The place of a time in one of the two orders."""
+    """Return the place of a time in one of the two orders, DUE or FINISHED."""
     return prefix + b"%015d" % time_ms
 
 
 def entries(key: str, row: Transfer) -> tuple[tuple[bytes, bool], ...]:
-    """A pending transfer stands in the order of expiry, a finished one in the order of its end; a bulk's line in none.
+    """Return the index entries of a transfer: an open one is found by its expiry, a final one by its end.
 
-    A bulk's lines expire and leave the table together with it (tables/bulks.py).
+    An item of a bulk has none: it expires and leaves the table together with its bulk (tables/bulks.py).
     """
     if row.bulk_id is not None:
         return ()
-    due = (at(DUE, row.expires_at_ms) + key.encode(), row.kind == "transfer" and not row.state.is_final)
+    due = (at(DUE, row.expires_at_ms) + key.encode(), row.kind == TRANSFER_KIND and not row.state.is_final)
     if not row.state.is_final:
         return (due,)
     return (due, (at(FINISHED, row.changed_at_ms) + key.encode(), True))
 
 
-TRANSFERS: TableSpec[Transfer] = TableSpec("transfers", encode_transfer, decode_transfer, entries)
+TRANSFERS: Final = row_table("transfers", Transfer, entries)

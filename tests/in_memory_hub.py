@@ -24,15 +24,15 @@ from clearinghub.domain.settlement.interchange_fee import FeeRule
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Record
-from clearinghub.kafka.ports import FrontHealth
 from clearinghub.kafka.topology import load_topology
 from clearinghub.messages import encode
 from clearinghub.messages.commands import CommandMessage
+from clearinghub.ports import FrontHealth
 from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
 from tables.windows import open_window
-from tests.fakes import Emitted, FakeHealth, FakeParticipants, FakeRecorder, MemoryView
+from tests.fakes import Emitted, FakeHealth, FakeParticipants, FakeRecorder, MemoryView, fields_of
 from tests.unit.domain.samples import transfer as a_transfer
 from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
@@ -50,6 +50,11 @@ class WaitingRecord(NamedTuple):
     number: int
     key: str
     value: bytes
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """The record's header, as JSON types."""
+        return fields_of(self.value)[0]
 
 
 class InMemoryHub(FakeRecorder):
@@ -125,8 +130,11 @@ class InMemoryHub(FakeRecorder):
         self._append(Emitted(topic, key, value, partition))
         self._deliver_if_at_once()
 
-    def command(self, name: str, participant: str, args: dict[str, Any]) -> str:
-        """Write an operator's command; return the correlation id that its reply will have."""
+    def command(self, name: str, participant: str, args: dict[str, Any], partition: int | None = None) -> str:
+        """Write an operator's command, to its participant's partition unless another is given.
+
+        Return the correlation id that its reply will have.
+        """
         correlation_id = f"c-{next(self._command_numbers)}"
         message = CommandMessage(
             participant=participant,
@@ -135,12 +143,12 @@ class InMemoryHub(FakeRecorder):
             command=msgspec.Raw(msgspec.json.encode({"name": name, **args})),
             trace="00-trace",
         )
-        self.write("command", participant, encode(message))
+        self.write("command", participant, encode(message), partition)
         return correlation_id
 
-    def dead_letter(self, topic: str, key: str, value: bytes) -> None:
+    def dead_letter(self, topic: str, key: str, value: bytes, partition: int | None = None) -> None:
         """Do what the engine does when the handler has raised for a record: answer whoever sent it."""
-        view = self.views[self.partition_of(topic, key)]
+        view = self.views[self.partition_of(topic, key) if partition is None else partition]
         self._parts.on_poison_record(self._next_record(topic, view.partition, key, value), view)
         self.follow(view)
 
@@ -221,6 +229,11 @@ class InMemoryHub(FakeRecorder):
         self._append(Emitted("party", question.message.reply_key, question.answered(self.oracle_answers.pop(0))))
 
     # -- what came of it
+
+    def waiting_on(self, topic: str) -> list[WaitingRecord]:
+        """Return an input topic's records that are not decided yet, by partition in the order of writing."""
+        places = sorted(place for place in self.waiting if place[0] == topic)
+        return [one for place in places for one in self.waiting[place]]
 
     def new_records(self, topic: str) -> list[Emitted]:
         """Return what was written to a topic since the last call for it."""

@@ -302,7 +302,7 @@ def _book_funds(rows: ParticipantRows, outcome: FundsOutcome, entry_type: str) -
             trace=turn.trace,
         )
         turn.view.emit("credit", turn.hub_name, encode(credit))
-    return FundsResult(transfer.state.label, None if transfer.error is None else transfer.error.description)
+    return FundsResult(transfer.state.value, None if transfer.error is None else transfer.error.description)
 
 
 PARTICIPANT_COMMANDS: Final[Mapping[type[Command], Callable[[ParticipantRows, Any], Answer]]] = {

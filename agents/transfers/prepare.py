@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import structlog
+from msgspec.structs import replace
 
 from agents.alarms import raise_breach_alarm
 from agents.context import LedgerContext
@@ -89,9 +90,9 @@ def apply_prepare(turn: Turn, request: PrepareRequest, read_packet: Callable[[],
         store_position(view, outcome.position, request.amount, request.transfer_id, PRINCIPLE_VALUE)
         raise_breach_alarm(turn, payer.position, outcome.position, request.transfer_id)
         fee = interchange_fee(context, outcome.transfer, read_packet, turn.now_ms)
-        store_transfer(view, outcome.transfer._replace(prepare_offset=offset, interchange_fee=fee))
+        store_transfer(view, replace(outcome.transfer, prepare_offset=offset, interchange_fee=fee))
     elif isinstance(outcome, Refused):
-        store_transfer(view, outcome.transfer._replace(prepare_offset=offset))
+        store_transfer(view, replace(outcome.transfer, prepare_offset=offset))
     return outcome
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.record import Punctuator, PunctuatorView, View
-from clearinghub.kafka.ports import Archive
+from clearinghub.ports import Archive
 from tables.bulks import BULKS
 from tables.transfers import FINISHED, TRANSFERS, at
 

@@ -1,4 +1,4 @@
-"""A receiver's circuit breaker: after failures in a row nobody calls for a while, then one call finds out."""
+"""A circuit breaker: after failures in a row nothing is sent for a while, then one request tests the receiver."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class BreakerState(IntEnum):
-    """The numbers are those of the metric."""
+    """The state of a breaker; the numbers are those of the metric."""
 
     CLOSED = 0
     HALF_OPEN = 1
@@ -14,24 +14,24 @@ class BreakerState(IntEnum):
 
 
 class Breaker:
-    """Pure bookkeeping; the time is an argument. Every `allow` that answers True is followed by one verdict."""
+    """Counts failures; the caller passes the time. After every `allow` that returns True comes one verdict."""
 
     def __init__(self, failures_max: int, open_ms: int) -> None:
-        """Opens after `failures_max` failures without a success between them, for `open_ms` at a time."""
+        """Open after `failures_max` failures without a success in between, for `open_ms` at a time."""
         self.state = BreakerState.CLOSED
-        self.retry_at_ms = 0  # while open: when one call may find out
+        self.retry_at_ms = 0  # while open: when one request may test the receiver
         self._failures_max = failures_max
         self._open_ms = open_ms
         self._failures = 0
 
     def ready(self, now_ms: int) -> bool:
-        """Whether `allow` would answer True; changes nothing."""
+        """Return what `allow` would return, and change nothing."""
         if self.state is BreakerState.OPEN:
             return now_ms >= self.retry_at_ms
         return self.state is BreakerState.CLOSED
 
     def allow(self, now_ms: int) -> bool:
-        """Whether a call may go out now. When the time is over, exactly one may."""
+        """Return whether a request may be sent now. After the open time exactly one may."""
         if not self.ready(now_ms):
             return False
         if self.state is BreakerState.OPEN:
@@ -39,12 +39,12 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """The receiver answered. Calls that went out before the opening count too: they prove the same."""
+        """Close: the receiver answered. An answer to a request from before the opening proves the same."""
         self.state = BreakerState.CLOSED
         self._failures = 0
 
     def failed(self, now_ms: int) -> None:
-        """The receiver did not answer, or that it cannot serve now."""
+        """Count a failure: the receiver did not answer, or answered that it cannot serve now."""
         self._failures += 1
         if self.state is BreakerState.HALF_OPEN or (
             self.state is BreakerState.CLOSED and self._failures >= self._failures_max

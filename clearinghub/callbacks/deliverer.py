@@ -1,7 +1,7 @@
-"""Delivers callbacks: a queue per receiver, so that a slow or dead DFSP delays nobody else (design 9).
+"""Deliver callbacks: each receiver has a queue, so that a slow or dead DFSP delays no other (design 9).
 
-A queue has as many workers as it has work, up to the limit in flight; a worker is a task that ends when nothing is
-ready. A callback that waits for its next attempt, or behind another of its transfer, occupies no worker.
+A queue has as many workers as it has ready callbacks, up to the limit in flight; a worker is a task that ends when
+nothing is ready. A callback that waits for its next attempt, or for another callback of its subject, has no worker.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from clearinghub.callbacks.breaker import Breaker, BreakerState
-from clearinghub.callbacks.dead_letters import DeadLetters
+from clearinghub.callbacks.dead_letters import DeadLetterQueue
 from clearinghub.callbacks.http_client import Transport
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.receiver_queue import Delivery, ReceiverQueue, ReceiverQueues
@@ -30,27 +30,28 @@ from clearinghub.callbacks.sender import (
     backoff_ms,
 )
 from clearinghub.config import Settings
+from clearinghub.messages import NotificationMessage
 from clearinghub.ports import Participants
 from clearinghub.security.signature import Signer
 
 ROOM_POLL_S: Final = 0.02
-"""A feeder that waits for room looks this often: seldom enough to cost nothing, often enough that no queue runs dry."""
+"""How often a feeder that waits for room looks: rarely enough to cost nothing, and before a queue runs empty."""
 
 SHED_BATCH: Final = 500
-"""Callbacks given up at a time when the process holds too much; more would hold up the event loop."""
+"""How many callbacks are dropped at a time when the process holds too many; more would block the event loop."""
 
 _log = structlog.get_logger()
 
 
 class Deliverer:
-    """Takes notifications and settles each: delivered (any 2xx), or written to the dead letter."""
+    """Settles every notification: it is delivered (any 2xx status), or written to the dead letter."""
 
     def __init__(
         self,
         settings: Settings,
         participants: Participants,
         transport: Transport,
-        dead_letter: Callable[[Notification, Reason], Awaitable[None]],
+        write_dead_letter: Callable[[Notification, Reason], Awaitable[None]],
         clock: Callable[[], int],
         *,
         jitter: Callable[[], float] = random.random,
@@ -60,16 +61,16 @@ class Deliverer:
 
         Args:
             settings: the section "Callbacks", the hub's name and its content version.
-            participants: who has which endpoints.
+            participants: the participants with their endpoints.
             transport: sends one request; closed by its owner.
-            dead_letter: writes a callback that is given up; repeated until it raises nothing.
-            clock: milliseconds since the epoch, for the Date header and for callbacks' own ends.
-            jitter: gives [0, 1), for the spread of the retries.
-            signer: signs what the hub itself says, if that is on.
+            write_dead_letter: writes an undelivered callback; repeated until it raises nothing.
+            clock: returns milliseconds since 1970, for the Date header and for callbacks that are worthless later.
+            jitter: returns a number in [0, 1), which spreads the retries.
+            signer: signs the hub's own callbacks; None to send them unsigned.
         """
         self._settings = settings
         self._sender = CallbackSender(settings, participants, transport, clock, signer)
-        self._dead_letter = dead_letter
+        self._write_dead_letter = write_dead_letter
         self._clock = clock
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
@@ -77,39 +78,42 @@ class Deliverer:
         self._queues = ReceiverQueues(breaker)
         self._open: set[Delivery] = set()
         self._workers: set[asyncio.Task[None]] = set()
-        self._burials = DeadLetters()
+        self._dead_letters = DeadLetterQueue()
         self._closing = False
 
     @property
     def pending(self) -> int:
-        """Notifications that are not settled, of all receivers."""
+        """How many notifications are not settled, of all receivers."""
         return len(self._open)
 
     def submit(self, notification: Notification) -> asyncio.Future[None]:
-        """Take one notification. The future is done when it is settled, cancelled if `close` comes first.
+        """Begin a delivery and return its future, which is done when the notification is settled.
 
-        Wait for `room` before: to a receiver whose queue is full it is given up at once.
+        `close` cancels the future of a notification that is not settled by then. Wait for `room` before: if the queue
+        of the receiver is full, the notification goes to the dead letter at once.
         """
+        message = notification.message
         delivery = Delivery(notification, self._loop.create_future(), self._now_ms())
         if self._closing:
             delivery.settled.cancel()
             return delivery.settled
         self._open.add(delivery)
-        queue, settle = self._queues.of(notification.message.queue), partial(self._settle, delivery)
+        queue, settle = self._queues.of(message.queue), partial(self._settle, delivery)
         if queue.pending >= self._settings.callback_queue_per_receiver_max:
-            self._bury(queue, delivery, Reason(ReasonCode.RECEIVER_OVERLOADED), settle)
-        elif notification.message.deliver_by_ms is not None and not queue.breaker.ready(self._now_ms()):
-            self._bury(queue, delivery, Reason(ReasonCode.RECEIVER_DOWN), settle)  # its sender hears so now
+            self._dead_letter(queue, delivery, Reason(ReasonCode.RECEIVER_OVERLOADED), settle)
+        elif message.deliver_by_ms is not None and not queue.breaker.ready(self._now_ms()):
+            self._dead_letter(queue, delivery, Reason(ReasonCode.RECEIVER_DOWN), settle)  # notifies its sender now
         else:
             queue.add(delivery)
-            self._staff(queue, 1)
+            self._start_workers(queue, 1)
         return delivery.settled
 
     def full(self, receiver: str) -> bool:
-        """Whether the feeder should wait before it submits for the receiver.
+        """Return whether the feeder should wait before it submits for the receiver.
 
-        True when all receivers together hold what the process may hold, or when the receiver's own queue is full and
-        moves. When it does not, waiting for it would make the others wait: submit, and it is given up.
+        That is so if all receivers together hold what the process may hold, or if the receiver's own queue is full and
+        moves. Waiting for a queue that does not move would delay the other receivers: then submit, and the notification
+        goes to the dead letter.
         """
         if len(self._open) >= self._settings.callback_pending_max:
             return True
@@ -119,26 +123,26 @@ class Deliverer:
         return not self._unhealthy(queue)
 
     async def room(self, receiver: str) -> None:
-        """Wait while `full`. If the process holds too much, what waits for receivers that are down is given up."""
+        """Wait while `full`. If the process holds too much, drop what waits for receivers that are down."""
         while self.full(receiver):
-            if len(self._open) >= self._settings.callback_pending_max and not self._burials.backlog:
+            if len(self._open) >= self._settings.callback_pending_max and not self._dead_letters.backlog:
                 self._shed()
             await asyncio.sleep(ROOM_POLL_S)
 
     async def close(self) -> None:
-        """Finish what is ready or on its way, within the time to stop; cancel the rest. It will be read again."""
+        """Finish what is ready or in flight, within the time to stop, and cancel the rest, which is read again."""
         self._closing = True
         try:
             async with asyncio.timeout(self._settings.stop_timeout_ms / 1000):
                 while self._workers:
                     await asyncio.wait(self._workers)
-                await self._burials.drain()
+                await self._dead_letters.drain()
         except TimeoutError:
             _log.warning("callbacks-not-drained", pending=len(self._open))
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
-        await self._burials.close()
+        await self._dead_letters.close()
         for delivery in self._open:
             delivery.settled.cancel()
         self._open.clear()
@@ -146,15 +150,15 @@ class Deliverer:
 
     # Workers.
 
-    def _staff(self, queue: ReceiverQueue, wanted: int) -> None:
-        """Start up to `wanted` workers, if the breaker lets anybody work; otherwise be back when it does."""
-        wanted = min(wanted, len(queue.ready), self._settings.callback_in_flight_per_receiver_max - queue.workers)
-        if wanted <= 0 or self._closing:
+    def _start_workers(self, queue: ReceiverQueue, count: int) -> None:
+        """Start up to `count` workers, if the breaker allows any; otherwise start one when it does."""
+        count = min(count, len(queue.ready), self._settings.callback_in_flight_per_receiver_max - queue.workers)
+        if count <= 0 or self._closing:
             return
         if not queue.breaker.ready(self._now_ms()):
             self._wake_later(queue)
             return
-        for _ in range(wanted):
+        for _ in range(count):
             queue.workers += 1
             worker = self._loop.create_task(self._work(queue))
             self._workers.add(worker)
@@ -167,7 +171,7 @@ class Deliverer:
 
     def _wake(self, queue: ReceiverQueue) -> None:
         queue.wake = None
-        self._staff(queue, 1)  # one finds out; its success calls the others
+        self._start_workers(queue, 1)  # this one tests the receiver; its success starts the others
 
     async def _work(self, queue: ReceiverQueue) -> None:
         try:
@@ -175,8 +179,8 @@ class Deliverer:
                 delivery = queue.ready.popleft()
                 request = self._prepare(delivery)
                 if isinstance(request, Reason):
-                    self._give_up(queue, delivery, request)
-                    await asyncio.sleep(0)  # thousands may end here together; the others' answers come in between
+                    self._drop(queue, delivery, request)
+                    await asyncio.sleep(0)  # thousands may end here together; lets the answers of others come between
                 elif queue.breaker.allow(self._now_ms()):
                     await self._attempt(queue, delivery, request)
                 else:
@@ -190,7 +194,7 @@ class Deliverer:
 
     def _prepare(self, delivery: Delivery) -> CallbackRequest | Reason:
         waited_ms = self._now_ms() - delivery.submitted_ms
-        if waited_ms > self._settings.callback_wait_ms_max or self._is_over(delivery.notification):
+        if waited_ms > self._settings.callback_wait_ms_max or self._is_worthless(delivery.notification.message):
             return Reason(ReasonCode.WAITED_TOO_LONG)
         return self._sender.prepare(delivery.notification)
 
@@ -200,47 +204,47 @@ class Deliverer:
         outcome = await self._sender.send(delivery.notification, request)
         queue.metrics.attempt_seconds.observe(self._loop.time() - started_s)
         if isinstance(outcome, Failed):
-            self._unanswered(queue)
+            self._note_failure(queue)
             self._try_again(queue, delivery, outcome)
         elif isinstance(outcome, Delivered):
-            self._answered(queue)
+            self._note_answer(queue)
             queue.metrics.delivered.inc()
             queue.finish(delivery)
             self._settle(delivery)
         else:
-            self._answered(queue)  # a refusal is an answer
-            self._give_up(queue, delivery, outcome)
+            self._note_answer(queue)  # a refusal is an answer
+            self._drop(queue, delivery, outcome)
 
-    def _answered(self, queue: ReceiverQueue) -> None:
+    def _note_answer(self, queue: ReceiverQueue) -> None:
         was_closed = queue.breaker.state is BreakerState.CLOSED
         queue.breaker.succeeded()
         if not was_closed:
             _log.info("receiver-back", receiver=queue.receiver, pending=queue.pending)
-            self._staff(queue, len(queue.ready))
+            self._start_workers(queue, len(queue.ready))
 
-    def _unanswered(self, queue: ReceiverQueue) -> None:
+    def _note_failure(self, queue: ReceiverQueue) -> None:
         was_closed = queue.breaker.state is BreakerState.CLOSED
         queue.breaker.failed(self._now_ms())
         if was_closed and queue.breaker.state is BreakerState.OPEN:
             _log.warning("receiver-down", receiver=queue.receiver, pending=queue.pending)
 
     def _try_again(self, queue: ReceiverQueue, delivery: Delivery, failed: Failed) -> None:
-        settings = self._settings
+        settings, message = self._settings, delivery.notification.message
         delay_ms = backoff_ms(
             delivery.attempts,
             first_ms=settings.callback_retry_first_ms,
             longest_ms=settings.callback_retry_longest_ms,
             random=self._jitter,
         )
-        if delivery.attempts > settings.callback_retries_max or self._is_over(delivery.notification, delay_ms):
-            self._give_up(queue, delivery, Reason(ReasonCode.RETRIES_EXHAUSTED, failed.detail, failed.status))
+        if delivery.attempts > settings.callback_retries_max or self._is_worthless(message, delay_ms):
+            self._drop(queue, delivery, Reason(ReasonCode.RETRIES_EXHAUSTED, failed.detail, failed.status))
             return
         queue.metrics.retries.inc()
         _log.warning(
             "callback-failed",
             receiver=queue.receiver,
-            transfer_id=delivery.notification.message.id,
-            notification_id=delivery.notification.message.notification_id,
+            transfer_id=message.id,
+            notification_id=message.notification_id,
             attempt=delivery.attempts,
             status=failed.status,
             error=failed.detail,
@@ -250,7 +254,7 @@ class Deliverer:
 
     def _again(self, queue: ReceiverQueue, delivery: Delivery) -> None:
         queue.ready.append(delivery)
-        self._staff(queue, 1)
+        self._start_workers(queue, 1)
 
     # The end of a callback.
 
@@ -259,18 +263,18 @@ class Deliverer:
         if not delivery.settled.done():
             delivery.settled.set_result(None)
 
-    def _give_up(self, queue: ReceiverQueue, delivery: Delivery, reason: Reason) -> None:
-        """The next callback of its transfer waits until it is written: what is overtaken lies on the dead letter."""
-        self._bury(queue, delivery, reason, partial(self._given_up, queue, delivery))
+    def _drop(self, queue: ReceiverQueue, delivery: Delivery, reason: Reason) -> None:
+        """Dead-letter the first callback of a chain. The next one waits until that is written, so none gets lost."""
+        self._dead_letter(queue, delivery, reason, partial(self._dropped, queue, delivery))
 
-    def _given_up(self, queue: ReceiverQueue, delivery: Delivery) -> None:
+    def _dropped(self, queue: ReceiverQueue, delivery: Delivery) -> None:
         queue.finish(delivery)
         self._settle(delivery)
-        self._staff(queue, 1)
+        self._start_workers(queue, 1)
 
-    def _bury(self, queue: ReceiverQueue, delivery: Delivery, reason: Reason, done: Callable[[], None]) -> None:
+    def _dead_letter(self, queue: ReceiverQueue, delivery: Delivery, reason: Reason, done: Callable[[], None]) -> None:
         reason = replace(reason, attempts=delivery.attempts)
-        queue.metrics.dead_letter(reason.code)
+        queue.metrics.count_dead_letter(reason.code)
         _log.warning(
             "callback-given-up",
             receiver=queue.receiver,
@@ -281,28 +285,25 @@ class Deliverer:
             status=reason.status,
             attempt=reason.attempts,
         )
-        self._burials.put(partial(self._dead_letter, delivery.notification, reason), done)
+        self._dead_letters.put(partial(self._write_dead_letter, delivery.notification, reason), done)
 
     # Limits.
 
-    def _is_over(self, notification: Notification, in_ms: int = 0) -> bool:
-        """Whether the callback will be worth nothing `in_ms` from now."""
-        return (
-            notification.message.deliver_by_ms is not None
-            and self._clock() + in_ms >= notification.message.deliver_by_ms
-        )
+    def _is_worthless(self, message: NotificationMessage, in_ms: int = 0) -> bool:
+        """Return whether the callback will be worthless `in_ms` milliseconds from now."""
+        return message.deliver_by_ms is not None and self._clock() + in_ms >= message.deliver_by_ms
 
     def _unhealthy(self, queue: ReceiverQueue) -> bool:
         return queue.unhealthy(self._now_ms(), self._settings.callback_wait_ms_max // 2)
 
     def _shed(self) -> None:
-        """Give up all that is ready for the receiver that is down and for which the most waits."""
+        """Drop the ready callbacks of the receiver that is down and for which the most callbacks wait."""
         down = [queue for queue in self._queues.all() if queue.ready and queue.breaker.state is not BreakerState.CLOSED]
         if down:
             queue = max(down, key=lambda queue: queue.pending)
-            for _ in range(min(SHED_BATCH, len(queue.ready))):  # the next of a chain becomes ready in its turn
-                self._give_up(queue, queue.ready.popleft(), Reason(ReasonCode.RECEIVER_OVERLOADED))
+            for _ in range(min(SHED_BATCH, len(queue.ready))):  # the next of a chain becomes ready after this
+                self._drop(queue, queue.ready.popleft(), Reason(ReasonCode.RECEIVER_OVERLOADED))
 
     def _now_ms(self) -> int:
-        """Milliseconds of the event loop's clock, which never jumps."""
+        """Return the milliseconds of the event loop's clock, which never jumps."""
         return int(self._loop.time() * 1000)

@@ -1,7 +1,7 @@
-"""One HTTP request to a DFSP, over connections that are kept.
+"""An HTTP client for callbacks, with kept connections.
 
-A client of our own on asyncio's protocols and httptools' parser: of an answer it needs the status and nothing else, and
-aiohttp's client, which can do all the rest, took more than half of the callbacks' CPU (ADR 18).
+It is our own, on asyncio's protocols and httptools' parser: it needs only the status of an answer, and aiohttp's
+client, which can do everything, took more than half of the callbacks' CPU (ADR 18).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 from clearinghub.callbacks.http_connection import Connection, NoAnswerError
 
 KEEP_ALIVE_S: Final = 4.0
-"""Less than the 5 s after which Node.js servers, most DFSPs' among them, close an idle connection."""
+"""How long a connection may be idle: less than the 5 s after which Node.js servers, which most DFSPs run, close it."""
 
 _ORIGINS_MAX: Final = 4_096
 
 
 class DestinationError(Exception):
-    """The receiver gave no answer: `timeout`, `unreachable` (no connection) or `broken` (connection lost)."""
+    """There was no answer: `kind` is `timeout`, `unreachable` (no connection) or `broken` (connection lost)."""
 
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(f"{kind}: {detail}")
@@ -31,21 +31,21 @@ class DestinationError(Exception):
 
 
 class Transport(Protocol):
-    """Sends one callback."""
+    """Sends requests to DFSPs; `HttpTransport` over the network, others in tests."""
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """The HTTP status of the answer.
+        """Send a request and return the HTTP status of the answer.
 
         Raises:
-            DestinationError: there was none.
+            DestinationError: there was no answer.
         """
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections; requests in flight end without an answer."""
 
 
 class _Origin(NamedTuple):
-    """Where a URL leads: one pool of connections for each."""
+    """The scheme, host and port of a URL: one pool of connections for each."""
 
     is_tls: bool
     host: str
@@ -54,10 +54,10 @@ class _Origin(NamedTuple):
 
 
 class HttpTransport:
-    """A `Transport` that sends exactly the headers it is given, with Host and Content-Length. Redirects are answers.
+    """A `Transport` that adds only Host and Content-Length to the headers, and returns redirects as answers.
 
-    There is no limit of connections, neither in all nor per host: each receiver has its own limit already, and
-    receivers that share a host must not wait for each other.
+    It does not limit the number of connections: each receiver has its own limit already, and receivers that share a
+    host must not wait for each other.
     """
 
     def __init__(self, timeout_ms: int, tls: ssl.SSLContext | None = None, keep_alive_s: float = KEEP_ALIVE_S) -> None:
@@ -65,8 +65,8 @@ class HttpTransport:
 
         Args:
             timeout_ms: the longest wait for a connection, and for an answer.
-            tls: the hub's certificate and whom it trusts; None for the system's.
-            keep_alive_s: how long a connection may wait for its next request.
+            tls: the hub's certificate and the authorities that it trusts; None for the system's.
+            keep_alive_s: how long a connection may be idle.
         """
         self._loop = asyncio.get_running_loop()
         self._timeout_s = timeout_ms / 1000
@@ -74,13 +74,13 @@ class HttpTransport:
         self._tls = ssl.create_default_context() if tls is None else tls
         self._idle: dict[_Origin, deque[Connection]] = {}
         self._open: dict[Connection, _Origin] = {}
-        self._punctuate = self._loop.call_later(self._keep_alive_s / 4, self._punctuate_idle)
+        self._idle_timer = self._loop.call_later(self._keep_alive_s / 4, self._close_idle)
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """See `Transport.send`.
 
-        A kept connection may have been closed by the receiver in the moment of its use. Then the request goes out once
-        more over a new one: callbacks are delivered at least once anyway.
+        The receiver may close a kept connection just when it is used. Then the request is sent again over a new
+        connection: callbacks are delivered at least once anyway.
         """
         origin, target = _parts(url)
         request = _request(method, origin.authority, target, headers, body)
@@ -97,8 +97,7 @@ class HttpTransport:
             raise DestinationError("timeout" if error.timed_out else "broken", str(error)) from error
 
     async def close(self) -> None:
-        """See `Transport.close`."""
-        self._punctuate.cancel()
+        self._idle_timer.cancel()
         for connection in list(self._open):
             connection.close()
 
@@ -118,12 +117,12 @@ class HttpTransport:
                 )
         except TimeoutError as error:
             raise DestinationError("timeout", f"no connection to {origin.authority} in time") from error
-        except (OSError, UnicodeError) as error:  # a name that cannot be one ends in the codec of host names
+        except (OSError, UnicodeError) as error:  # UnicodeError: the host is no valid name
             raise DestinationError("unreachable", f"{origin.authority}: {error}") from error
         self._open[connection] = origin
         return connection
 
-    # Connections that wait for their next request: the one used last first, so that the others may grow old.
+    # Idle connections: the most recently used is used first, so that surplus ones become old and are closed.
 
     def _kept(self, origin: _Origin) -> Connection | None:
         idle = self._idle.get(origin)
@@ -139,26 +138,26 @@ class HttpTransport:
         if idle is not None and connection in idle:
             idle.remove(connection)
 
-    def _punctuate_idle(self) -> None:
+    def _close_idle(self) -> None:
         oldest_s = self._loop.time() - self._keep_alive_s
         for origin, idle in list(self._idle.items()):
             while idle and idle[0].idle_since_s <= oldest_s:
                 idle[0].close()
             if not idle:
                 del self._idle[origin]
-        self._punctuate = self._loop.call_later(self._keep_alive_s / 4, self._punctuate_idle)
+        self._idle_timer = self._loop.call_later(self._keep_alive_s / 4, self._close_idle)
 
 
 def _request(method: str, authority: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
-    """The request as it goes over the wire. Its parts are checked: no name and no value can hold a line's end."""
-    lines = [f"{method} {target} HTTP/1.1\r\nhost: {authority}\r\ncontent-length: {len(body)}"]
-    lines.extend([f"{name}: {value}" for name, value in headers.items()])
-    lines.append("\r\n")
-    return "\r\n".join(lines).encode() + body
+    """Return the request's bytes. No header can break it apart: `outbound_headers` has checked them."""
+    head = [f"{method} {target} HTTP/1.1\r\nhost: {authority}\r\ncontent-length: {len(body)}"]
+    head.extend([f"{name}: {value}" for name, value in headers.items()])
+    head.append("\r\n")
+    return "\r\n".join(head).encode() + body
 
 
 def _parts(url: str) -> tuple[_Origin, str]:
-    """Where a URL leads, and what is asked for there."""
+    """Return the origin of a URL, and the request target: its path and query."""
     end = url.find("/", url.index("://") + 3)
     if end < 0 or "?" in url[:end]:
         parts = urlsplit(url)
@@ -170,5 +169,5 @@ def _parts(url: str) -> tuple[_Origin, str]:
 def _origin(base: str) -> _Origin:
     parts = urlsplit(base)
     is_tls = parts.scheme == "https"
-    assert parts.hostname is not None  # a URL without a host is no endpoint
+    assert parts.hostname is not None  # such a URL could not be registered
     return _Origin(is_tls, parts.hostname, parts.port or (443 if is_tls else 80), parts.netloc)

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to a DFSP: a request at a time, of whose answer only the status counts."""
+"""One HTTP/1.1 connection to a DFSP: one request at a time, and only the status of its answer matters."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final, cast
 import httptools
 
 ANSWER_BYTES_MAX: Final = 64 * 1024
-"""What is read of an answer so that its connection can be used again; callbacks' answers have no body."""
+"""The longest answer after which a connection is used again; answers to callbacks should have no body."""
 
-_FINAL_STATUS_MIN: Final = 200  # below, another answer to the same request follows (RFC 9110, 15.2)
+_FINAL_STATUS_MIN: Final = 200  # after a lower one another answer to the same request follows (RFC 9110, 15.2)
 
 
 class NoAnswerError(Exception):
-    """The connection ended, or said what is not HTTP, or time was up, before a status came."""
+    """No status came: the connection was closed, the answer was not HTTP, or time was up."""
 
     def __init__(self, *, timed_out: bool) -> None:
         super().__init__("no answer in time" if timed_out else "closed without an answer")
@@ -23,13 +23,14 @@ class NoAnswerError(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """Sends requests one behind the other; httptools, a binding of Node.js' own parser, reads the answers.
+    """Sends one request after the other; httptools, a binding of Node.js' own parser, reads the answers.
 
-    The status is given when the answer is complete, or when what follows it is cut off, too long or late.
+    A request ends with its status when the answer is complete, or when the rest of the answer is cut off, too long or
+    too late.
     """
 
     def __init__(self, on_idle: Callable[[Connection], None], on_closed: Callable[[Connection], None]) -> None:
-        """`on_idle` takes the connection when it may carry another request, `on_closed` when it is of no more use."""
+        """`on_idle` is called when the connection may carry another request, `on_closed` when it is of no more use."""
         self.idle_since_s = 0.0
         self._loop = asyncio.get_running_loop()
         self._on_idle = on_idle
@@ -43,7 +44,7 @@ class Connection(asyncio.Protocol):
         self._body_bytes = 0
 
     def request(self, request: bytes, timeout_s: float) -> asyncio.Future[int]:
-        """Send a request. The future is its answer's status, or NoAnswerError."""
+        """Send a request and return a future of its answer's status, which may raise NoAnswerError."""
         assert self._answer is None
         assert self._transport is not None
         answer = self._answer = self._loop.create_future()
@@ -54,7 +55,7 @@ class Connection(asyncio.Protocol):
         return answer
 
     def close(self) -> None:
-        """Close; an answer that is waited for ends as it stands."""
+        """Close the connection. A request in flight ends with its status if that has come, else with NoAnswerError."""
         self._close(timed_out=False)
 
     def _time_out(self) -> None:
@@ -79,48 +80,42 @@ class Connection(asyncio.Protocol):
         else:
             answer.set_exception(NoAnswerError(timed_out=timed_out))
 
-    # asyncio's side
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection stands."""
         self._transport = cast("asyncio.WriteTransport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The receiver has closed it, or it broke."""
         del exc
         self.close()
 
     def data_received(self, data: bytes) -> None:
-        """A piece of an answer, or of what nobody asked for."""
-        if self._answer is None:
+        if self._answer is None:  # bytes without a request before them
             self.close()
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:  # an upgrade that nobody asked for among them
+        except httptools.HttpParserError:  # also for an upgrade of the protocol, which no request wants
             self.close()
 
-    # httptools' side
+    # Called by httptools.
 
     def on_message_begin(self) -> None:
-        """An answer begins, or a second one that nobody asked for."""
-        if self._answer is None:
+        if self._answer is None:  # a second answer to the same request
             self.close()
 
     def on_headers_complete(self) -> None:
-        """The status is known."""
         status = self._parser.get_status_code()
         if status >= _FINAL_STATUS_MIN:
             self._status = status
 
     def on_body(self, body: bytes) -> None:
-        """A piece of a body, which nobody reads."""
         self._body_bytes += len(body)
         if self._body_bytes > ANSWER_BYTES_MAX:
             self.close()
 
     def on_message_complete(self) -> None:
-        """The answer is complete: the connection may carry another request, if both sides keep it."""
+        """End the request; the connection may carry another one if both sides keep it."""
         if not self._status or not self._is_open:
             return
         if self._parser.should_keep_alive():

@@ -1,4 +1,4 @@
-"""What Prometheus sees of the callbacks. One set per process; labels are participants' names, so they are few."""
+"""The callbacks' metrics for Prometheus. There is one set a process; the labels are participants' names, so few."""
 
 from __future__ import annotations
 
@@ -21,30 +21,29 @@ RETRIES: Final = Counter("clearinghub_callback_retries", "Attempts that failed a
 BREAKER: Final = Gauge("clearinghub_callback_breaker_state", "0 closed, 1 half open, 2 open.", ("receiver",))
 DEAD_LETTERS: Final = Counter(
     "clearinghub_callback_dead_letters",
-    "Callbacks given up, by reason: on the dead letter, or their senders told.",
+    "Callbacks given up, by reason: on the dead letter, or their senders notified.",
     ("receiver", "reason"),
 )
 UNREADABLE: Final = Counter("clearinghub_callback_unreadable_records", "Records that are no notification.")
 
 
 class ReceiverMetrics:
-    """One receiver's metrics, looked up once."""
+    """One receiver's metrics, with their labels resolved once."""
 
     def __init__(self, receiver: str, pending: Callable[[], int], breaker_state: Callable[[], int]) -> None:
         self._receiver = receiver
         self.delivered = DELIVERIES.labels(receiver, "delivered")
-        self.given_up = DELIVERIES.labels(receiver, "given-up")
+        self.undelivered = DELIVERIES.labels(receiver, "given-up")
         self.attempt_seconds = ATTEMPT_SECONDS.labels(receiver)
         self.retries = RETRIES.labels(receiver)
         PENDING.labels(receiver).set_function(pending)
         BREAKER.labels(receiver).set_function(breaker_state)
 
-    def dead_letter(self, reason: str) -> None:
-        """Count a callback that was given up."""
-        self.given_up.inc()
+    def count_dead_letter(self, reason: str) -> None:
+        self.undelivered.inc()
         DEAD_LETTERS.labels(self._receiver, reason).inc()
 
     def forget(self) -> None:
-        """The receiver is idle: its gauges go; its counters must stay, or they would seem to go back."""
+        """Remove the gauges of an idle receiver. Its counters stay, for a counter must never decrease."""
         PENDING.remove(self._receiver)
         BREAKER.remove(self._receiver)

@@ -1,4 +1,4 @@
-"""Which offsets may be committed while records are settled out of order: everything behind the oldest open one."""
+"""The offsets that may be committed while records are settled out of order: all before the oldest open record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Partition = tuple[str, int]
 """A topic's name and a partition's number."""
 
 CAPACITY: Final = 100_000
-"""Records of one partition that may be open or stuck behind an open one, some 100 bytes each."""
+"""How many records of one partition may be open, or wait for an open one to be committed; about 100 bytes each."""
 
 
 class _Window:
@@ -18,30 +18,33 @@ class _Window:
     __slots__ = ("committed", "last", "open", "position", "settled")
 
     def __init__(self) -> None:
-        self.open: deque[tuple[int, int]] = deque()  # offset and the one to commit behind it, in order
-        self.settled: set[int] = set()  # those of `open` that are done
+        self.open: deque[tuple[int, int]] = deque()  # each offset, and the offset to commit when it is done; in order
+        self.settled: set[int] = set()  # the offsets in `open` that are done
         self.last = -1
-        self.position = -1  # what may be committed; -1 for nothing yet
+        self.position = -1  # what may be committed; -1 for nothing
         self.committed = -1
 
 
 class OffsetTracker:
-    """The low watermark of every partition; each call costs O(1), amortised."""
+    """Finds the offset to commit for every partition of one assignment; each call takes constant time, amortised.
+
+    With the next assignment begins a new tracker: what is open now is then read again, perhaps by another worker.
+    """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._windows: dict[Partition, _Window] = {}
 
     def full(self, partition: Partition) -> bool:
-        """Whether the partition holds as many records as it may; the reader should pause."""
+        """Return whether the partition holds as many records as it may, so that its reader must wait."""
         window = self._windows.get(partition)
         return window is not None and len(window.open) >= self._capacity
 
     def add(self, partition: Partition, offset: int, next_offset: int) -> None:
-        """A record was read; once it and all before it are done, `next_offset` may be committed.
+        """Add a record that was read. When it and all before it are done, `next_offset` may be committed.
 
         Raises:
-            ValueError: the offset is not behind the last one of the partition, or the partition is full.
+            ValueError: the offset is not after the last one of the partition, or the partition is full.
         """
         window = self._windows.setdefault(partition, _Window())
         if offset <= window.last or next_offset <= offset:
@@ -52,7 +55,7 @@ class OffsetTracker:
         window.last = offset
 
     def done(self, partition: Partition, offset: int) -> None:
-        """The record is settled. One that is not open (partition lost, record settled twice) is ignored."""
+        """Mark a record as settled. A record that is not open, e.g. settled before, is ignored."""
         window = self._windows.get(partition)
         if window is None or not window.open:
             return
@@ -60,13 +63,16 @@ class OffsetTracker:
         if pending[0][0] < offset <= window.last:
             window.settled.add(offset)
         elif pending[0][0] == offset:
+            before = window.position
             window.position = pending.popleft()[1]
             while pending and pending[0][0] in window.settled:
                 settled, window.position = pending.popleft()
                 window.settled.remove(settled)
+            assert before < window.position, "an offset to commit never goes back"
+            assert not pending or window.position <= pending[0][0], "an open record is not committed"
 
     def committable(self) -> dict[Partition, int]:
-        """For each partition that moved since its last `committed`: the offset from which a restart should read."""
+        """Return the offset to commit of each partition that has moved since its last `committed`."""
         return {
             partition: window.position
             for partition, window in self._windows.items()
@@ -74,12 +80,8 @@ class OffsetTracker:
         }
 
     def committed(self, offsets: dict[Partition, int]) -> None:
-        """The broker has these offsets."""
+        """Note that the broker has these offsets."""
         for partition, offset in offsets.items():
-            window = self._windows.get(partition)
-            if window is not None:
-                window.committed = max(window.committed, offset)
-
-    def forget(self, partition: Partition) -> None:
-        """The partition belongs to another worker now; what is still open of it counts no more."""
-        self._windows.pop(partition, None)
+            window = self._windows[partition]
+            assert offset <= window.position, "only what is settled is committed"
+            window.committed = max(window.committed, offset)

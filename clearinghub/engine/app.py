@@ -1,10 +1,14 @@
-"""The engine as a Faust app: its transport, its agents, its tables, and the partitions at work."""
+"""The engine as a Faust app: its transport, its agents, its tables, and the partitions at work.
+
+After an assignment by the group, these steps follow in this order: fence the earlier owners (`open_partitions`),
+recover the tables (recovery.py), go to the decided offsets (`BatchConsumer.seek_inputs`), work (`start_partitions`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import faust
 import structlog
@@ -14,37 +18,35 @@ from faust.transport.drivers.aiokafka import Transport
 from faust.types import TP
 
 from clearinghub.engine.batch import Batch, BatchSchema
+from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.consumer import BatchConsumer
-from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError
+from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, StoredFormatError
 from clearinghub.engine.partition import Partition
-from clearinghub.engine.record import INPUTS, OFFSETS
+from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, read_decided_offsets
 from clearinghub.engine.recovery import LedgerTableManager
 from clearinghub.engine.store import LedgerStore, LedgerTable
 from clearinghub.engine.transaction import PartitionProducer
-
-if TYPE_CHECKING:
-    from clearinghub.engine.config import EngineConfig
-    from clearinghub.engine.record import PunctuatorView
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
 
 CLOSE_TIMEOUT_S: Final = 3.0
-LOST_SESSIONS_MAX: Final = 2  # how many session timeouts to wait for the group's word on a partition that was fenced
+# A partition that was fenced waits so many session timeouts for the rebalance that must follow.
+LOST_SESSIONS_MAX: Final = 2
 
 
 class PartitionTransactions(TransactionManager):  # type: ignore[misc]
-    """Where Faust would manage transactions by the output's partition: here they belong to the input's partition."""
+    """Takes the place of Faust's manager, whose transactions belong to output partitions; ours belong to inputs'."""
 
     logger = FAUST_LOGGER
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Let the rounds under way end, and stop."""
+        """Close all partitions; a round under way may end."""
         del revoked
         await self.app.close_partitions()
 
     async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP]) -> None:
-        """Fence the owners before, ahead of recovery: what they have not committed by now never will be."""
+        """Fence the earlier owners before recovery reads: what they have not committed by now, they never will."""
         del assigned, revoked, newly_assigned
         await self.app.open_partitions()
 
@@ -53,21 +55,24 @@ class PartitionTransactions(TransactionManager):  # type: ignore[misc]
 
 
 class BatchTransport(Transport):  # type: ignore[misc]
-    """Faust's Kafka transport with batches and the partitions' transactions."""
+    """Faust's Kafka transport, with our consumer and our transactions."""
 
     Consumer = BatchConsumer
     TransactionManager = PartitionTransactions
 
 
 class _Boot(BootStrategy):  # type: ignore[misc]
-    """No web server and no producer of Faust's own: partitions have theirs."""
+    """Starts neither Faust's web server nor Faust's producer: each partition has its own."""
 
     enable_kafka_producer = False
     enable_web = False
 
 
 class EngineApp(faust.App):  # type: ignore[misc]
-    """A Faust worker whose agents hand batches to partitions; see design 4 in ARCHITECTURE.md."""
+    """A Faust worker whose agents hand batches to partitions (design 4).
+
+    When the engine cannot continue, `failed` is set and `failure` says why; the process is then to stop.
+    """
 
     BootStrategy = _Boot
     logger = FAUST_LOGGER
@@ -103,38 +108,37 @@ class EngineApp(faust.App):  # type: ignore[misc]
         self.on_ready: list[Callable[[], None]] = []
         self._partitions: dict[int, Partition] = {}
         self._producers: dict[int, PartitionProducer] = {}
-        self._ledger_tables = {
-            spec.name: self.Table(
-                spec.name,
-                key_type=bytes,
-                value_type=bytes,
-                partitions=config.partitions,
-                changelog_topic=self.topic(
-                    config.changelog(spec.name), partitions=config.partitions, compacting=True, internal=True
-                ),
-            )
-            for spec in config.all_tables
+        self._ledger_tables: dict[str, LedgerTable] = {
+            spec.name: self._declare_table(spec.name) for spec in config.all_tables
         }
         for one in config.inputs:
             self._declare_agent(one.topic)
+
+    def _declare_table(self, name: str) -> LedgerTable:
+        config = self.engine_config
+        changelog = self.topic(config.changelog(name), partitions=config.partitions, compacting=True, internal=True)
+        table: LedgerTable = self.Table(
+            name, key_type=bytes, value_type=bytes, partitions=config.partitions, changelog_topic=changelog
+        )
+        return table
 
     def _declare_agent(self, name: str) -> None:
         topic = self.topic(self.engine_config.topic_prefix + name, schema=BatchSchema())
 
         async def take(stream: Any) -> None:
-            """Hand each batch to its partition; the partition's round decides its records."""
+            """Hand each batch to its partition, whose next round decides the records."""
             async for batch in stream.noack():
                 try:
                     await self.on_batch(name, batch)
                 except Exception as error:
-                    # Faust would start the agent anew, behind this batch: what is left of it would be passed over.
+                    # Faust would start the agent anew after this batch: the rest of the batch would be skipped.
                     self._fail(error)
                     raise
 
         self.agent(topic, name=name)(take)
 
     async def on_batch(self, name: str, batch: Batch) -> None:
-        """An agent has got a batch: its partition's inbox takes it. An app without tables does as it likes."""
+        """Put a batch of topic `name` into its partition's inbox. An app without tables overrides this."""
         partition = self._partitions.get(batch.partition)
         if partition is not None:
             partition.accept(name, batch)
@@ -142,19 +146,19 @@ class EngineApp(faust.App):  # type: ignore[misc]
     # -- partitions
 
     def assigned_partitions(self) -> set[int]:
-        """The numbers of the partitions that the group has given to this worker."""
+        """Return the numbers of the partitions that the group has assigned to this worker."""
         inputs = {self.engine_config.topic_prefix + one.topic for one in self.engine_config.inputs}
         return {tp.partition for tp in self.consumer.assignment() if tp.topic in inputs}
 
     async def open_partitions(self) -> None:
-        """Start the producers of all assigned partitions, which fences whoever had them."""
+        """Start the producers of all assigned partitions, which fences the partitions' earlier owners."""
         await self.close_partitions()
         producers = {number: PartitionProducer(self.engine_config, number) for number in self.assigned_partitions()}
         await asyncio.gather(*(producer.start() for producer in producers.values()))
         self._producers = producers
 
     def start_partitions(self) -> None:
-        """Let the assigned partitions work: fenced, recovered, and at their committed offsets."""
+        """Let the assigned partitions work: they are fenced, recovered, and at their decided offsets."""
         stores = {name: table.data for name, table in self._ledger_tables.items()}
         epoch = self.consumer.epoch
         for number, producer in self._producers.items():
@@ -170,18 +174,31 @@ class EngineApp(faust.App):  # type: ignore[misc]
             callback()
 
     def decided_offsets(self) -> dict[TP, int] | None:
-        """How far each assigned input was decided, from the recovered tables; None for an app without tables."""
+        """Return how far each assigned input is decided, from the recovered tables; None for an app without tables.
+
+        Raises:
+            StoredFormatError: the tables hold rows of another format.
+        """
         if not self._ledger_tables:
             return None
         offsets: dict[TP, int] = {}
         for number in self.assigned_partitions():
-            data = self._ledger_tables[OFFSETS.name].data.row(number, INPUTS.encode())
-            for topic, offset in (OFFSETS.decode(data) if data is not None else {}).items():
+            decided = self._decided_in(number)
+            for topic, offset in ({} if decided is None else decided.next_offsets).items():
                 offsets[TP(self.engine_config.topic_prefix + topic, number)] = offset
         return offsets
 
+    def _decided_in(self, number: int) -> DecidedOffsets | None:
+        data = self._ledger_tables[OFFSETS.name].data.row(number, INPUTS.encode())
+        if data is not None:
+            return read_decided_offsets(number, data)
+        for name, table in self._ledger_tables.items():
+            if table.offset(TP(self.engine_config.changelog(name), number)) >= 0:
+                raise StoredFormatError(f"partition {number}: table {name} has rows, and table {OFFSETS.name} has none")
+        return None
+
     def _next_offsets(self, number: int) -> dict[str, int]:
-        """Where each input of a partition begins: what the first batch is checked against."""
+        """Return where each input of a partition continues, by topic: its first batch must begin there."""
         names = {self.engine_config.topic_prefix + one.topic: one.topic for one in self.engine_config.inputs}
         return {
             names[tp.topic]: offset
@@ -190,7 +207,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
         }
 
     async def close_partitions(self) -> None:
-        """Let the rounds under way end and give everything back."""
+        """Close all partitions and producers; rounds under way may end within CLOSE_TIMEOUT_S."""
         partitions, self._partitions = self._partitions, {}
         producers, self._producers = self._producers, {}
         await asyncio.gather(
@@ -200,7 +217,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
 
     def _on_partition_failure(self, number: int, error: BaseException) -> None:
         if isinstance(error, PartitionLostError):
-            # Fenced: a new owner is at work. The group will tell us so; until then this partition takes nothing.
+            # A new owner has fenced us, and a rebalance will follow. Until then the partition does nothing.
             log.warning("partition-lost", partition=number, reason=str(error))
             patience_s = LOST_SESSIONS_MAX * self.engine_config.session_timeout_ms / 1000
             self.loop.call_later(patience_s, self._fail_if_still_lost, self._partitions.get(number), error)
@@ -209,13 +226,13 @@ class EngineApp(faust.App):  # type: ignore[misc]
         self._fail(error)
 
     def _fail_if_still_lost(self, partition: Partition | None, error: BaseException) -> None:
-        """Nobody took the partition away from us, and yet somebody writes in its name: stop and begin anew."""
+        """Fail if no rebalance came: the partition is still ours, and yet another process writes in its name."""
         if partition is not None and self._partitions.get(partition.number) is partition:
             log.error("partition-lost-but-assigned", partition=partition.number)
             self._fail(error)
 
     def _crash(self, reason: BaseException) -> None:
-        """A service below has crashed (the fetcher, an agent): Faust tells each of its parents so."""
+        """Fail because a service of Faust has crashed, e.g. the fetcher or an agent. Faust calls this."""
         super()._crash(reason)
         log.error("service-crashed", error=repr(reason), exc_info=reason)
         self._fail(reason)
@@ -228,36 +245,39 @@ class EngineApp(faust.App):  # type: ignore[misc]
 
     @property
     def ready_partitions(self) -> set[int]:
-        """The partitions that work and answer now."""
+        """The numbers of the partitions that work and answer queries now."""
         return set(self._partitions)
 
     def waiting_since_ms(self) -> dict[int, int]:
-        """By partition: when the oldest record that waits for its round was written, milliseconds since 1970."""
+        """Return, by partition, when its oldest waiting record was written, milliseconds since 1970.
+
+        A partition where nothing waits is left out.
+        """
         since = {number: partition.waiting_since_ms for number, partition in self._partitions.items()}
         return {number: since_ms for number, since_ms in since.items() if since_ms is not None}
 
     @property
     def is_ready(self) -> bool:
-        """True when the group has settled and every assigned partition is at work."""
+        """True when no rebalance is under way and every assigned partition is at work."""
         return not self.rebalancing and self.tables.actives_ready and not self._producers
 
-    async def read(self, number: int, question: Callable[[PunctuatorView], Answer]) -> Answer:
-        """Answer a query from a partition's committed state.
+    async def read(self, number: int, query: Callable[[PunctuatorView], Answer]) -> Answer:
+        """Return a query's answer from the committed state of a partition.
 
         Raises:
-            PartitionLostError: this worker does not have the partition.
+            PartitionLostError: this worker does not own the partition, or is giving it up.
         """
         partition = self._partitions.get(number)
         if partition is None:
             raise PartitionLostError(f"partition {number} is not here")
-        return await partition.read(question)
+        return await partition.read(query)
 
     async def on_stop(self) -> None:
-        """Stop taking records, end the rounds, then stop the rest."""
+        """Close the partitions, then stop Faust's services."""
         await self.close_partitions()
         await super().on_stop()
 
     def store(self, table: str) -> LedgerStore:
-        """A table's local copy, for questions in `read`."""
+        """Return a table's local copy, for queries in `read`."""
         store: LedgerStore = self._ledger_tables[table].data
         return store

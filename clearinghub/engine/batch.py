@@ -1,4 +1,4 @@
-"""Batches: many records of one partition as one Faust event, growing while they wait."""
+"""Batches: many records of one topic partition as one Faust event."""
 
 from __future__ import annotations
 
@@ -10,48 +10,57 @@ from faust.types import AppT, Message
 
 
 class Batch:
-    """Records of one topic partition that a partition's round will take.
+    """Consecutive records of one topic partition, on their way to the partition's next round.
 
-    `begin` is where it starts and `end` where the next one will: the consumer's positions, which also step over the
-    markers of transactions. `epoch` counts assignments: a batch of an earlier one is void. While nobody has taken the
-    batch, what is fetched next for the partition joins it; without this, each fetch would be a transaction of its own.
+    `begin` is the consumer's position before the records and `end` its position after them. Positions also step over
+    the markers of transactions, so `end` may be higher than the last offset plus one. `epoch` counts assignments: a
+    batch fetched under an earlier assignment is void.
+
+    A batch grows by what is fetched next, until a round begins with it (`is_closed`). Otherwise each fetch would become
+    a round, and each round costs a transaction.
     """
 
-    __slots__ = ("begin", "end", "epoch", "partition", "records", "taken", "topic")
+    __slots__ = ("begin", "end", "epoch", "is_closed", "partition", "records", "topic")
 
     def __init__(
         self, topic: str, partition: int, epoch: int, begin: int, end: int, records: list[ConsumerRecord[bytes, bytes]]
     ) -> None:
+        assert begin <= records[0].offset <= records[-1].offset < end
         self.topic = topic
         self.partition = partition
         self.epoch = epoch
         self.begin = begin
         self.end = end
         self.records = records
-        self.taken = False
+        self.is_closed = False
 
     def join(self, begin: int, end: int, records: list[ConsumerRecord[bytes, bytes]]) -> bool:
-        """Add what was fetched right behind; False when the batch was taken and cannot grow."""
-        if self.taken or begin != self.end:
+        """Append records fetched next. Return False if the batch is closed, or if records are missing between.
+
+        `begin` and `end` are the positions before and after the records.
+        """
+        if self.is_closed or begin != self.end:
             return False
         self.records.extend(records)
         self.end = end
         return True
 
     def split(self, count: int) -> Batch:
-        """Take the first `count` records out; the rest stays here."""
-        head = Batch(self.topic, self.partition, self.epoch, self.begin, 0, self.records[:count])
+        """Return a batch of the first `count` records, and keep the rest in this batch."""
+        assert 0 < count < len(self.records)
+        head_end = self.records[count - 1].offset + 1
+        head = Batch(self.topic, self.partition, self.epoch, self.begin, head_end, self.records[:count])
         self.records = self.records[count:]
-        head.end = self.begin = head.records[-1].offset + 1
+        self.begin = head_end
         return head
 
 
 class BatchSchema(faust.Schema):  # type: ignore[misc]
-    """Passes a batch through untouched: its records are decoded by their handlers."""
+    """Hands batches to agents undecoded: the handlers decode their records."""
 
     def loads_key(self, _app: AppT, _message: Message, **_kwargs: Any) -> None:
-        """A batch has no key of its own."""
+        """Return None: a batch has no key."""
 
     def loads_value(self, _app: AppT, message: Message, **_kwargs: Any) -> Any:
-        """The batch itself."""
+        """Return the batch."""
         return message.value

@@ -1,4 +1,4 @@
-"""How an engine is set up: its inputs with their handlers, its tables, its bounds."""
+"""How an engine is set up: its inputs with their handlers, its tables, its limits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (protocol 1.1)
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input topic and what decides its records. Inputs are taken in the order in which they are listed.
+    """An input topic and the handler that decides its records. A round takes inputs in the order of their list.
 
-    `is_heavy`: one record may be as large, and as much work, as hundreds of others. Few are fetched ahead; a round
-    takes one, and more only while it has little to send.
+    One record of a heavy input may be as large, and as much work, as hundreds of other records. Few are fetched ahead.
+    A round always takes one, and takes more only while it has little to send.
     """
 
     topic: str
@@ -28,23 +28,18 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """Everything an engine needs to know; it reads no environment.
-
-    `output_partitions` gives each output topic's partition count. `topic_prefix` stands before every name on the
-    broker. `on_batch` hears of each batch taken (topic, partition, seconds since its first record was written),
-    `on_round` after each round (partition, records, seconds), `on_dead_letter` after each poison record.
-    """
+    """Everything an engine needs to know; the engine reads no environment variable."""
 
     application_id: str
     bootstrap: str
     partitions: int
     inputs: tuple[Input, ...]
     tables: tuple[TableSpec[Any], ...]
-    output_partitions: Mapping[str, int]
+    output_partitions: Mapping[str, int]  # output topic -> its number of partitions
     dead_letter_topic: str
     data_dir: Path
-    access: Mapping[str, Any] = field(default_factory=dict)  # how clients reach the broker: their keyword arguments
-    topic_prefix: str = ""
+    access: Mapping[str, Any] = field(default_factory=dict)  # keyword arguments of Kafka clients: TLS, SASL
+    topic_prefix: str = ""  # of every topic's name on the broker
     instance: str = "0"
     worker_url: str = "http://127.0.0.1:4002"
     round_records_max: int = 500
@@ -52,31 +47,34 @@ class EngineConfig:
     backlog_records_max: int = 2_000
     session_timeout_ms: int = 10_000
     standby_replicas: int = 0
-    on_open: Punctuator | None = None  # runs in a partition's first round, in its transaction
+    # Runs in the first round of a partition that was assigned, in that round's transaction.
+    on_open: Punctuator | None = None
     punctuators: tuple[Punctuator, ...] = ()
     punctuate_interval_ms: int = 1_000
+    # Is called after each round, with the partition, the number of records, the seconds that the round took.
     on_round: Callable[[int, int, float], None] = field(default=lambda _partition, _records, _seconds: None)
+    # Is called for each batch, with the topic, the partition, the age of the batch's first record in seconds.
     on_batch: Callable[[str, int, float], None] = field(default=lambda _topic, _partition, _age_s: None)
-    on_poison_record: Handler | None = (
-        None  # what to say about a record whose handler raised; its changes are forgotten
-    )
+    # Answers the sender of a record whose handler raised. The changes of the handler are rolled back before.
+    on_poison_record: Handler | None = None
+    # Is called after each dead letter, with the topic of the poison record.
     on_dead_letter: Callable[[str], None] = field(default=lambda _topic: None)
     environment: Environment = REAL
 
     def backlog_max(self, broker_topic: str) -> int:
-        """How many fetched records of an input may wait on a partition before no more are fetched for it."""
+        """Return how many fetched records of an input may wait on a partition; then its fetching pauses."""
         is_heavy = any(one.is_heavy and self.topic_prefix + one.topic == broker_topic for one in self.inputs)
         return min(HEAVY_BACKLOG_RECORDS_MAX, self.backlog_records_max) if is_heavy else self.backlog_records_max
 
     @property
     def all_tables(self) -> tuple[TableSpec[Any], ...]:
-        """The tables, with the engine's own; none for an app that keeps none."""
+        """The tables and the engine's own table of offsets; none for an app without tables."""
         return (*self.tables, OFFSETS) if self.tables else ()
 
     def changelog(self, table: str) -> str:
-        """The broker's name of a table's changelog."""
+        """Return the broker's name of a table's changelog."""
         return f"{self.application_id}-{table}-changelog"
 
     def transactional_id(self, partition: int) -> str:
-        """One per partition, the same for whoever owns it: that is what fences the one before."""
+        """Return the transactional id of a partition: the same for every owner, so that a new owner fences the old."""
         return f"{self.application_id}-{partition}"

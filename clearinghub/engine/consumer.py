@@ -1,13 +1,15 @@
-"""Faust's consumer with batches: one message per partition and fetch, no gaps, no acks, and no thread of its own.
+"""Faust's consumer, with batches: one message for all records that a fetch returns of a partition.
 
-What it does differently from Faust's own, and why (design 5):
+What it does differently from Faust's own consumer, and why (design 5):
 
-- A batch carries where it begins and ends, so that whoever takes it can see that nothing is missing before it.
-- Nothing is fetched between an assignment and the seek to the committed offsets: what is assigned is paused until
-  `seek_inputs` has returned, and a fetch begun before is cancelled: one that spans the seek would take records at the
-  new positions and be thrown away with the old ones.
-- The changelogs stay paused: recovery reads them itself, and what is fetched but never consumed holds up the rest.
-- Faust's gap tracking is bypassed: with unacknowledged streams its interval tree only grows.
+- A batch says where it begins and ends, so that its partition can check that no record is missing before it.
+- Nothing is fetched between an assignment and the seek to the decided offsets: assigned partitions are paused until
+  `seek_inputs` has sought, and a fetch begun before is cancelled. A fetch that spans the seek would take records at the
+  new positions, and would be thrown away together with records at the old ones.
+- The changelogs stay paused: recovery reads them with a consumer of its own, and records that are fetched but never
+  consumed would hold up the others.
+- Faust's tracking of gaps is bypassed: our streams do not acknowledge messages, so its interval tree would only grow.
+- It runs on the event loop; Faust's own runs in a thread.
 """
 
 from __future__ import annotations
@@ -28,14 +30,14 @@ from clearinghub.engine.errors import FAUST_LOGGER
 log = structlog.get_logger(__name__)
 
 FETCH_TIMEOUT_MS: Final = 1_000
-FETCH_TIMEOUT_PAUSED_MS: Final = 50  # while a partition is held back, look this often whether it has room again
+FETCH_TIMEOUT_PAUSED_MS: Final = 50  # while an input is paused; how often to look whether it may resume
 FETCH_RECORDS_MAX: Final = 4_000
 FETCH_PARTITION_BYTES_MAX: Final = 2 * 1024 * 1024
 CREATE_TIME: Final = 0
 
 
 class BatchConsumer(Consumer):  # type: ignore[misc]
-    """The consumer of an engine's app."""
+    """The consumer of an engine's app. `epoch` counts assignments; batches of an earlier epoch are void."""
 
     logger = FAUST_LOGGER
     consumer_stopped_errors = (KafkaError,)
@@ -44,30 +46,30 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.epoch = 0
         self._client: AIOKafkaConsumer | None = None
-        self._waiting: dict[TP, Batch] = {}
-        self._held: set[TP] = set()
+        self._waiting: dict[TP, Batch] = {}  # the last batch of each input, closed or not
+        self._paused: set[TP] = set()  # inputs whose waiting batch is full
         self._fetching: asyncio.Task[Any] | None = None
-        self.seek_offsets: dict[TP, int] = {}
-        self._ends: dict[TP, int] = {}  # where each input's next batch begins
-        self._stood: dict[TP, int] = {}  # the position that is accounted for
+        self.seek_offsets: dict[TP, int] = {}  # where each input was when the assignment began
+        self._next_begins: dict[TP, int] = {}  # where each input's next batch begins
+        self._known_positions: dict[TP, int] = {}  # positions up to which `_next_begins` has accounted for all offsets
 
     @property
     def client(self) -> AIOKafkaConsumer:
-        """The client, once started."""
+        """The Kafka client; it exists once the consumer has started."""
         assert self._client is not None
         return self._client
 
     # -- life
 
     async def on_start(self) -> None:
-        """Join the broker; the group is joined with the subscription."""
+        """Connect to the broker. The consumer joins the group when it subscribes."""
         conf = self.app.conf
         config = self.app.engine_config
         self._client = AIOKafkaConsumer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}",
             group_id=conf.id,
-            # A stable name: after a restart within the session the broker gives the same partitions back at once.
+            # A stable name: a worker that restarts within its session gets the same partitions back at once.
             group_instance_id=f"{config.application_id}-{config.instance}",
             partition_assignment_strategy=[self.app.assignor],
             enable_auto_commit=False,
@@ -86,44 +88,47 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         await self._client.start()
 
     async def on_stop(self) -> None:
-        """Leave the broker."""
+        """Disconnect from the broker."""
         if self._client is not None:
             await self._client.stop()
 
     async def subscribe(self, topics: Iterable[str]) -> None:
-        """Join the group for these topics."""
+        """Join the group as a reader of these topics."""
         self.client.subscribe(topics=sorted(set(topics)), listener=GroupListener(self))
 
     async def on_group_assignment(self, assigned: set[TP]) -> None:
-        """A new generation: stop everything, forget what waits, and let Faust assign.
+        """Begin a new assignment: stop fetching, drop waiting batches, and let Faust assign and recover.
 
-        The flow stops and the generation changes before anything is waited for: the recovery of an assignment that was
-        overtaken may just be about to let it flow again, and would let fetches begin before this one's seek.
+        The flow stops and the generation changes before the first `await`. Otherwise the recovery of an earlier
+        assignment could resume the flow just now, and fetches would begin before this assignment's seek.
         """
         self.epoch += 1
-        generation = self.client._coordinator.generation  # noqa: SLF001 - not offered otherwise
+        generation = self.client._coordinator.generation  # noqa: SLF001 - the client has no public way
         self.app.consumer_generation_id = generation
         self.stop_flow()
         await self._cancel_fetch()
         self._waiting.clear()
-        self._held.clear()
+        self._paused.clear()
         self.client.pause(*(TopicPartition(*tp) for tp in assigned))
         await self.on_partitions_assigned(assigned, generation)
 
     def close(self) -> None:
-        """Nothing to do: `on_stop` closes the client."""
+        """Do nothing: `on_stop` closes the client."""
+
+    # -- fetching
 
     async def _drain_messages(self, fetcher: Any) -> None:
+        """Fetch until the consumer stops. Faust's fetcher runs this."""
         while not (self.should_stop or fetcher.should_stop):
             if not self.flow_active:
                 await self.wait_first(self.can_resume_flow, fetcher._stopped)  # noqa: SLF001 - Faust's own way
                 continue
             epoch = self.epoch
-            self._release_held()
+            self._resume_paused()
             positions = {tp: self._position(tp) for tp in self.seek_offsets}
-            if positions != self._stood and not await self._account_for(positions, epoch):
+            if positions != self._known_positions and not await self._account_for(positions, epoch):
                 continue
-            timeout_ms = FETCH_TIMEOUT_PAUSED_MS if self._held else FETCH_TIMEOUT_MS
+            timeout_ms = FETCH_TIMEOUT_PAUSED_MS if self._paused else FETCH_TIMEOUT_MS
             fetching = self._fetching = asyncio.create_task(
                 self.client.getmany(timeout_ms=timeout_ms, max_records=FETCH_RECORDS_MAX)
             )
@@ -132,27 +137,31 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
                 continue
             fetched = fetching.result()
             if epoch != self.epoch or not self.flow_active:
-                continue  # these positions are void: the next assignment seeks anew
+                continue  # an assignment has begun, which seeks: what was fetched is void
             for partition, records in fetched.items():
                 if epoch != self.epoch:
-                    break  # while one was handed over, the others became void, too
+                    break  # an assignment has begun while a batch was handed over
                 await self._hand_over(TP(partition.topic, partition.partition), records)
             await asyncio.sleep(0)
 
     async def _account_for(self, positions: Mapping[TP, int | None], epoch: int) -> bool:
-        """A fetch gave nothing and yet moved positions: over markers and aborted records, where nothing is missing.
+        """Decide what it means that positions have moved although the fetch has returned no record of these inputs.
 
-        What retention deleted is skipped likewise, and must show: the next batch begins behind it. So must a log that
-        has lost its end and is read from its beginning again: the next batch begins there. False: all is void.
+        Mostly the fetch stepped over markers and aborted transactions: no record is missing, and the next batch still
+        begins where the last one ended. But if retention has deleted records, or if a log has lost its end and is
+        read from its beginning again, the next batch begins at the new position, and its partition sees the gap.
+
+        Returns:
+            False if an assignment has begun meanwhile, so that all positions are void.
         """
-        moved = {tp: now for tp, now in positions.items() if now is not None and now != self._stood[tp]}
+        known = self._known_positions
+        moved = {tp: now for tp, now in positions.items() if now is not None and now != known[tp]}
         firsts = await self.client.beginning_offsets([TopicPartition(*tp) for tp in moved]) if moved else {}
         if epoch != self.epoch or not self.flow_active:
             return False
-        self._stood |= moved
-        self._ends |= {
-            tp: now for tp, now in moved.items() if firsts[TopicPartition(*tp)] > self._ends[tp] or now < self._ends[tp]
-        }
+        known |= moved
+        begins = self._next_begins
+        begins |= {tp: now for tp, now in moved.items() if firsts[TopicPartition(*tp)] > begins[tp] or now < begins[tp]}
         return True
 
     async def _cancel_fetch(self) -> None:
@@ -168,29 +177,30 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         return cast("int", state.position) if state is not None and state.has_valid_position else None
 
     async def _hand_over(self, tp: TP, records: list[Any]) -> None:
-        # What is read once more shows as a batch that begins where the last one did not end.
-        begin, end = min(self._ends[tp], records[0].offset), self._position(tp)
+        # Records that are read a second time make a batch that begins before the last one ended.
+        begin, end = min(self._next_begins[tp], records[0].offset), self._position(tp)
         assert end is not None
-        self._ends[tp] = self._stood[tp] = end
+        assert end > records[-1].offset, f"{tp} is at {end} after offset {records[-1].offset}"
+        self._next_begins[tp] = self._known_positions[tp] = end
         waiting = self._waiting.get(tp)
         if waiting is not None and waiting.join(begin, end, records):
             batch = waiting
         else:
             batch = self._waiting[tp] = Batch(tp.topic, tp.partition, self.epoch, begin, end, records)
             await self.callback(self._to_message(tp, batch))
-        if len(batch.records) >= self.app.engine_config.backlog_max(tp.topic) and tp not in self._held:
-            self._held.add(tp)
+        if len(batch.records) >= self.app.engine_config.backlog_max(tp.topic) and tp not in self._paused:
+            self._paused.add(tp)
             self.client.pause(TopicPartition(*tp))
 
-    def _release_held(self) -> None:
-        for tp, waiting in [(tp, self._waiting[tp]) for tp in self._held]:
-            if waiting.taken or len(waiting.records) < self.app.engine_config.backlog_max(tp.topic) // 2:
-                self._held.discard(tp)
+    def _resume_paused(self) -> None:
+        for tp, waiting in [(tp, self._waiting[tp]) for tp in self._paused]:
+            if waiting.is_closed or len(waiting.records) < self.app.engine_config.backlog_max(tp.topic) // 2:
+                self._paused.discard(tp)
                 self.client.resume(TopicPartition(*tp))
 
     def backlog(self) -> dict[TP, int]:
-        """How many fetched records of each partition wait for their round."""
-        return {tp: len(batch.records) for tp, batch in self._waiting.items() if not batch.taken}
+        """Return, by input partition, how many fetched records wait for a round."""
+        return {tp: len(batch.records) for tp, batch in self._waiting.items() if not batch.is_closed}
 
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
         return ConsumerMessage(
@@ -210,12 +220,13 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     # -- positions
 
     async def seek_inputs(self, decided: Mapping[TP, int] | None) -> None:
-        """Put every input where its tables say (ADR 7), or where the group has committed; else at its beginning.
+        """Seek each input to its decided offset, or to its beginning if it has none; then resume it.
 
-        `decided` is None for an app without tables, whose offsets are the group's.
+        `decided` comes from the tables (ADR 7). It is None for an app without tables: the group's committed offsets
+        count there.
         """
         inputs = [TopicPartition(*tp) for tp in sorted(self.assignment()) if not self._is_changelog_tp(tp)]
-        self.seek_offsets, self._ends, self._stood = {}, {}, {}
+        self.seek_offsets, self._next_begins, self._known_positions = {}, {}, {}
         if not inputs:
             return
         await self._cancel_fetch()
@@ -228,11 +239,11 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         for tp, offset in zip(inputs, committed, strict=True):
             start = self.seek_offsets[ensure_TP(tp)] = beginnings[tp] if offset is None else offset
             self.client.seek(tp, start)
-        self._ends, self._stood = dict(self.seek_offsets), dict(self.seek_offsets)
+        self._next_begins, self._known_positions = dict(self.seek_offsets), dict(self.seek_offsets)
         self.client.resume(*inputs)
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit offsets outside transactions, for an app without tables; False when the group has moved on."""
+        """Commit offsets to the group, for an app without tables. Return False if a rebalance has overtaken it."""
         mine = self.assignment()
         try:
             await self.client.commit({TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in mine})
@@ -242,62 +253,62 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         return True
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002 - Faust's signature
-        """Faust's periodic commit of acknowledged messages: there are none."""
+        """Return False: Faust's periodic commit finds no acknowledged messages."""
         del topics, start_new_transaction
         return False
 
     async def verify_all_partitions_active(self) -> None:
-        """Faust's livelock detector looks at acks, which batches have not."""
+        """Do nothing: Faust's check looks at acknowledgements, which our streams do not send."""
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         return await self.commit_offsets(offsets)
 
     async def perform_seek(self) -> None:
-        """Faust's way of seeking: not used, recovery calls `seek_inputs`."""
+        """Do nothing where Faust would seek: recovery calls `seek_inputs`."""
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Faust's way of seeking: not used, recovery calls `seek_inputs`."""
+        """Do nothing where Faust would seek: recovery calls `seek_inputs`."""
         return {}
 
     async def _seek(self, partition: TP, offset: int) -> None:
         self.client.seek(TopicPartition(*partition), offset)
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
-        """Seek partitions."""
+        """Seek each partition to its offset."""
         for tp, offset in partitions.items():
             await self._seek(tp, offset)
 
     async def position(self, tp: TP) -> int | None:
-        """The offset of the next record of a partition."""
+        """Return the offset of the next record of a partition; None if the partition is not assigned."""
         return self._position(tp)
 
     def assignment(self) -> set[TP]:
-        """The partitions assigned to this worker, changelogs among them."""
+        """Return the partitions assigned to this worker, changelogs included."""
         return set() if self._client is None else cast("set[TP]", ensure_TPset(self._client.assignment()))
 
     def highwater(self, tp: TP) -> int:
-        """The last stable offset known from the last fetch."""
+        """Return the last stable offset known from the last fetch."""
         return cast("int", self.client.last_stable_offset(TopicPartition(*tp)))
 
     def topic_partitions(self, topic: str) -> int | None:
-        """How many partitions a topic has."""
+        """Return the number of a topic's partitions; None if there is no such topic."""
         partitions = self.client.partitions_for_topic(topic)
         return None if partitions is None else len(partitions)
 
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
-        """The first offsets still kept."""
+        """Return the first offsets that retention has kept."""
         return cast("Mapping[TP, int]", await self.client.beginning_offsets([TopicPartition(*tp) for tp in partitions]))
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
-        """The last stable offsets."""
+        """Return the last stable offsets."""
         return cast("Mapping[TP, int]", await self.client.end_offsets([TopicPartition(*tp) for tp in partitions]))
 
     def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:
-        """Not used: outputs go through the partitions' own producers."""
+        """Refuse: outputs go through the partitions' own producers."""
         raise NotImplementedError
 
     async def create_topic(self, *_args: Any, **_kwargs: Any) -> None:
-        """Topics are created from topics.yaml before anything starts."""
+        """Do nothing: topics are created from topics.yaml before a role starts."""
 
     def _new_topicpartition(self, topic: str, partition: int) -> TP:
         return TP(topic, partition)
@@ -313,7 +324,7 @@ class GroupListener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        """Give up all partitions of this worker: a rebalance has begun, and the group has not decided yet."""
+        """Close all partitions of this worker: a rebalance has begun, and the group has not decided yet."""
         self._consumer.app.on_rebalance_start()
         await self._consumer.on_partitions_revoked(ensure_TPset(revoked))
         # Faust does so only for an app with transactions; other apps must not commit offsets of partitions lost.

@@ -1,4 +1,4 @@
-"""What the engine touches outside itself: the time, and the clients of Kafka; tests hand in others."""
+"""The engine's environment: clocks and Kafka clients. Tests replace them by simulated ones."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The process's clocks, in seconds, and what makes its clients.
+    """The process's clocks, in seconds, and the functions that make its Kafka clients.
 
-    `wall_s` counts since 1970 and may jump, `steady_s` from anywhere and never does.
+    `wall_s` counts from 1970 and may jump. `steady_s` counts from any moment and never jumps.
     """
 
     wall_s: Callable[[], float] = time.time
@@ -23,7 +23,7 @@ class Environment:
     make_consumer: Callable[..., Any] = AIOKafkaConsumer
 
     def wall_ms(self) -> int:
-        """The time in whole milliseconds since 1970."""
+        """Return the time in whole milliseconds since 1970."""
         return int(self.wall_s() * 1000)
 
 

@@ -1,8 +1,10 @@
-"""What can go wrong in the engine itself; business refusals are values and never come here.
+"""What can go wrong in the engine itself; refusals of payments are values and never come here.
 
 EngineError
-  PartitionLostError    another worker owns the partition now; what was not committed is forgotten
-  ContiguityError       records are missing between two batches: going on would lose them
+  PartitionLostError    another worker owns the partition now
+  ContiguityError       records are missing between two batches
+  StoredFormatError     the tables were written by a release whose rows this release cannot read
+RecordTooLargeError     a handler writes what the broker would refuse
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-# Faust names a service's logger after the module of its class, which for a subclass of ours would be ours; its notes on
-# each service's starting and stopping belong with the library's.
+# Faust names a service's logger after the module of its class. Without this, messages about our subclasses' starting
+# and stopping would be logged as messages of our modules.
 FAUST_LOGGER: Final = logging.getLogger("faust.engine")
 
 
@@ -20,12 +22,16 @@ class EngineError(Exception):
 
 
 class PartitionLostError(EngineError):
-    """The partition is not ours any more: fenced by its new owner, or revoked."""
+    """This worker no longer owns the partition: it was fenced by the new owner, or the partition was revoked."""
 
 
 class ContiguityError(EngineError):
-    """A batch does not begin where the one before it ended."""
+    """A batch does not begin where the batch before it ended: to decide it would lose the records in between."""
+
+
+class StoredFormatError(EngineError):
+    """A partition's tables hold rows of another format: this release must neither read nor overwrite them."""
 
 
 class RecordTooLargeError(Exception):
-    """A handler emits or stores what the broker would refuse: its record is dead-lettered, and stops no partition."""
+    """A handler emits or stores what the broker would refuse. Its record is dead-lettered; the partition continues."""

@@ -1,4 +1,4 @@
-"""A round's pending: what a partition would look like if the round were committed, and what it would send."""
+"""Pending changes: the rows that a round has changed and the records that it will send, before it commits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import VALUE_BYTES_MAX, TableSpec
 from clearinghub.engine.store import LedgerStore, TableChanges
 
-Row = TypeVar("Row")
-_ABSENT: Final = object()
+RowT = TypeVar("RowT")
+RowPlace = tuple[str, str]  # table, key
+_NOT_READ: Final = object()
 
 
 class Emission(NamedTuple):
-    """A record to send: the topic as in topics.yaml, its partition, key and value."""
+    """A record to send: the topic as named in topics.yaml, its partition, key and value."""
 
     topic: str
     partition: int
@@ -24,11 +25,13 @@ class Emission(NamedTuple):
 
 
 class PendingChanges:
-    """The changes of a round over the tables of one partition; implements `View` and `PunctuatorView`.
+    """The write buffer of one round, over the stores of one partition; implements `View` and `PunctuatorView`.
 
-    Rows are kept decoded, so that a hot row is read once a round however often it changes. A record whose handler
-    raises is undone by `roll_back`; `release` makes its changes part of the round. It encodes them then, not only when
-    all is committed: a row that cannot be written is the fault of one record, and must not take the others with it.
+    Rows are kept decoded: a hot row is read and decoded once a round, however often it changes.
+
+    Each record is decided under a savepoint. `release` makes its changes part of the round; `roll_back` undoes them if
+    its handler raised. `release` also encodes the changed rows: a row that cannot be encoded is the fault of one
+    record, and must not make the whole round fail.
     """
 
     def __init__(
@@ -40,63 +43,68 @@ class PendingChanges:
         self.emitted_bytes = 0
         self._stores = stores
         self._partitioner = partitioner
-        self._rows: dict[tuple[str, str], Any] = {}
-        self._changed: dict[tuple[str, str], TableSpec[Any]] = {}
-        self._encoded: dict[tuple[str, str], bytes] = {}
-        self._undo: list[tuple[tuple[str, str], Any, bool]] = []
-        self._kept_emissions = 0
+        self._rows: dict[RowPlace, Any] = {}
+        self._changed: dict[RowPlace, TableSpec[Any]] = {}
+        self._encoded: dict[RowPlace, bytes] = {}
+        # Since the savepoint: what each change replaced, and whether the row had been changed before.
+        self._undo: list[tuple[RowPlace, Any, bool]] = []
+        self._released_emissions = 0
 
-    def get(self, table: TableSpec[Row], key: str) -> Row | None:
-        """The row as this round sees it."""
+    def get(self, table: TableSpec[RowT], key: str) -> RowT | None:
+        """Return the row as this round sees it, or None."""
         place = (table.name, key)
-        row = self._rows.get(place, _ABSENT)
-        if row is _ABSENT:
+        row = self._rows.get(place, _NOT_READ)
+        if row is _NOT_READ:
             data = self._stores[table.name].row(self.partition, key.encode())
             row = self._rows[place] = None if data is None else table.decode(data)
-        return cast("Row | None", row)
+        return cast("RowT | None", row)
 
-    def put(self, table: TableSpec[Row], key: str, row: Row) -> None:
+    def put(self, table: TableSpec[RowT], key: str, row: RowT) -> None:
         """Set a row."""
         self._set(table, key, row)
 
-    def delete(self, table: TableSpec[Row], key: str) -> None:
-        """Remove a row."""
+    def delete(self, table: TableSpec[RowT], key: str) -> None:
+        """Remove a row, if it is there."""
         self._set(table, key, None)
 
     def _set(self, table: TableSpec[Any], key: str, row: Any) -> None:
         place = (table.name, key)
-        self._undo.append((place, self._rows.get(place, _ABSENT), place in self._changed))
+        self._undo.append((place, self._rows.get(place, _NOT_READ), place in self._changed))
         self._rows[place] = row
         self._changed[place] = table
 
     def partition_of(self, topic: str, key: str) -> int:
-        """The partition of a key in a topic."""
+        """Return the partition of a key in a topic."""
         return self._partitioner(topic, key)
 
     def emit(self, topic: str, key: str, value: bytes) -> None:
-        """Send a record to the partition of its key."""
+        """Send a record to the partition of its key.
+
+        Raises:
+            RecordTooLargeError: the broker would refuse it.
+        """
         self.emit_to_partition(topic, self._partitioner(topic, key), key, value)
 
     def emit_to_partition(self, topic: str, partition: int, key: str, value: bytes) -> None:
-        """Send a record to a partition chosen by the caller.
+        """Send a record to a partition that the caller chooses.
 
         Raises:
-            RecordTooLargeError: the broker would not take it.
+            RecordTooLargeError: the broker would refuse it.
         """
         if len(value) > VALUE_BYTES_MAX:
             raise RecordTooLargeError(f"{len(value)} bytes for {topic}")
         self.emissions.append(Emission(topic, partition, key.encode(), value))
         self.emitted_bytes += len(value)
 
-    def scan(self, table: TableSpec[Row], start: bytes, end: bytes, count_max: int) -> list[str]:
-        """Keys in the order of the table's index, as last committed."""
+    def scan(self, table: TableSpec[RowT], start: bytes, end: bytes, count_max: int) -> list[str]:
+        """Return keys in the order of the table's index, as earlier rounds committed it."""
         return self._stores[table.name].scan(self.partition, start, end, count_max)
 
     def release(self) -> None:
-        """What the last record did belongs to the round.
+        """Release the savepoint: all changes since the last one become part of the round.
 
         Raises:
-            RecordTooLargeError: the broker would not take one of its rows. Call `roll_back`, as for whatever else a
+            RecordTooLargeError: the broker would refuse a changed row. Call `roll_back` then, as for all else that a
                 table's `encode` raises.
         """
         for place in {place for place, _row, _was_changed in self._undo}:
@@ -108,12 +116,12 @@ class PendingChanges:
             if len(value) > VALUE_BYTES_MAX:
                 raise RecordTooLargeError(f"{len(value)} bytes for a row of {place[0]}")
         self._undo.clear()
-        self._kept_emissions = len(self.emissions)
+        self._released_emissions = len(self.emissions)
 
     def roll_back(self) -> None:
-        """What the last record did never happened."""
+        """Roll back to the savepoint: undo all changes and emissions since the last release."""
         for place, row, was_changed in reversed(self._undo):
-            if row is _ABSENT:
+            if row is _NOT_READ:
                 self._rows.pop(place, None)
             else:
                 self._rows[place] = row
@@ -121,16 +129,18 @@ class PendingChanges:
                 self._changed.pop(place, None)
             self._encoded.pop(place, None)
         self._undo.clear()
-        self.emitted_bytes -= sum(len(one.value) for one in self.emissions[self._kept_emissions :])
-        del self.emissions[self._kept_emissions :]
+        self.emitted_bytes -= sum(len(one.value) for one in self.emissions[self._released_emissions :])
+        del self.emissions[self._released_emissions :]
+        assert self.emitted_bytes >= 0
 
     @property
     def is_empty(self) -> bool:
-        """True when there is nothing to write and nothing to send."""
+        """True if the round has neither changed a row nor emitted a record."""
         return not self._changed and not self.emissions
 
     def changes(self) -> dict[str, TableChanges]:
-        """The changed rows by table, once per key, encoded."""
+        """Return the changed rows by table, encoded, each key once with its last row."""
+        assert not self._undo, "the last record is neither released nor rolled back"
         by_table: dict[str, TableChanges] = {}
         for place, table in self._changed.items():
             row = self._rows[place]

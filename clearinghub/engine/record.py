@@ -1,4 +1,4 @@
-"""What the engine hands to a handler: a record of Kafka, and the view that the handler reads and changes."""
+"""What the engine and its handlers share: records, tables, and the view of a partition's state."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-import orjson
+import msgspec
 
-from clearinghub.rows import AnyRow, encode_row, make_row_decoder
+from clearinghub.engine.errors import StoredFormatError
+from clearinghub.rows import ROW_FORMAT, AnyRow, Row, encode_row, make_row_decoder
 
-Row = TypeVar("Row")
+RowT = TypeVar("RowT")
+
+# Topics and producers take 8 MiB, which counts a record's key and headers too.
+VALUE_BYTES_MAX: Final = 7 * 1024 * 1024
+
+# A removed row leaves a tombstone in the changelog, for this long. A local copy that was not caught up for that time
+# may have missed the removal.
+TOMBSTONES_KEPT_MS: Final = 24 * 60 * 60 * 1000
 
 
 class Record(NamedTuple):
@@ -25,18 +33,18 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TableSpec(Generic[Row]):
-    """A table's declaration: its name and how a row becomes bytes.
+class TableSpec(Generic[RowT]):
+    """The declaration of a table: its name, and how a row becomes bytes.
 
-    `index` gives, for a key and its row, entries under which the row can be found in order, each with whether it is to
-    be there at all. Whatever the row's history, its entries must be among those that its last row gives. The index is
-    local to the partition, in the same store and the same write as the rows, and rebuilt with them.
+    `index` returns, for a key and its row, all index entries that the row may ever have had, each with True if the row
+    has it now. Entries are scanned in order (`PunctuatorView.scan`). The index is local to the partition: it is written
+    to the same store, in the same write as the rows, and rebuilt with them.
     """
 
     name: str
-    encode: Callable[[Row], bytes]
-    decode: Callable[[bytes], Row]
-    index: Callable[[str, Row], Iterable[tuple[bytes, bool]]] | None = None
+    encode: Callable[[RowT], bytes]
+    decode: Callable[[bytes], RowT]
+    index: Callable[[str, RowT], Iterable[tuple[bytes, bool]]] | None = None
 
 
 def row_table(
@@ -47,10 +55,10 @@ def row_table(
 
 
 class View(Protocol):
-    """One partition's state during one round, with all that the round has changed so far.
+    """The state of one partition during one round, with all that the round has changed so far.
 
-    Nothing that a handler does here is kept unless the round's transaction commits; if the handler raises, all it did
-    for that record is forgotten and the record goes to the dead letter.
+    Changes take effect when the round's transaction commits. If a handler raises, its changes are rolled back and its
+    record goes to the dead-letter topic.
     """
 
     @property
@@ -59,44 +67,66 @@ class View(Protocol):
 
     @property
     def partitions(self) -> int:
-        """How many partitions the ledger has."""
+        """The number of partitions that the ledger has."""
 
     def partition_of(self, topic: str, key: str) -> int:
-        """The partition to which `emit` would write that key."""
+        """Return the partition to which `emit` would write that key."""
 
-    def get(self, table: TableSpec[Row], key: str) -> Row | None:
-        """The row under `key`, or None."""
+    def get(self, table: TableSpec[RowT], key: str) -> RowT | None:
+        """Return the row under `key`, or None."""
 
-    def put(self, table: TableSpec[Row], key: str, row: Row) -> None:
+    def put(self, table: TableSpec[RowT], key: str, row: RowT) -> None:
         """Set the row under `key`."""
 
-    def delete(self, table: TableSpec[Row], key: str) -> None:
+    def delete(self, table: TableSpec[RowT], key: str) -> None:
         """Remove the row under `key`, if there is one."""
 
     def emit(self, topic: str, key: str, value: bytes) -> None:
-        """Write a record to another topic (named as in topics.yaml) in this round's transaction."""
+        """Write a record to another topic, named as in topics.yaml, in this round's transaction."""
 
     def emit_to_partition(self, topic: str, partition: int, key: str, value: bytes) -> None:
-        """Like `emit`, to a partition chosen here: the next stop of the ring."""
+        """Write a record to a partition that the caller chooses, e.g. the next partition of the ring."""
 
 
 class PunctuatorView(View, Protocol):
-    """The view of a punctuator: it also finds rows in the order of an index, as committed before this round."""
+    """The view of a punctuator, which can also scan a table's index. A scan sees only what earlier rounds committed."""
 
-    def scan(self, table: TableSpec[Row], start: bytes, end: bytes, count_max: int) -> list[str]:
-        """Keys of rows with an index entry in [start, end), in order, at most `count_max`."""
+    def scan(self, table: TableSpec[RowT], start: bytes, end: bytes, count_max: int) -> list[str]:
+        """Return the keys of rows with an index entry in [start, end), in the entries' order, at most `count_max`."""
 
 
-VALUE_BYTES_MAX: Final = 7 * 1024 * 1024  # topics and producers take 8 MiB, keys and headers included
-
-# How long a changelog tells of a row that was removed; a copy that was not level with it for as long may not know.
-TOMBSTONES_KEPT_MS: Final = 24 * 60 * 60 * 1000
-
-# How far each input of a partition was decided, written in the round's own transaction as a row like any other.
-OFFSETS: Final[TableSpec[dict[str, int]]] = TableSpec("offsets", orjson.dumps, orjson.loads)
-INPUTS: Final = "inputs"
-
-# A handler with much to do returns an iterator (it is a generator): at each step of it others get their turn on the
-# event loop, while the record stays one decision in one transaction.
+# Decides one record. A handler with much to do is a generator: after each `yield` other work gets the event loop, while
+# the record stays one decision in one transaction.
 Handler = Callable[[Record, View], Iterator[None] | None]
-Punctuator = Callable[[PunctuatorView, int], None]  # the second argument is the time in milliseconds
+# Runs at an interval, whether records come or not; the second argument is the worker's time in milliseconds since 1970.
+Punctuator = Callable[[PunctuatorView, int], None]
+
+
+class DecidedOffsets(Row, frozen=True, array_like=True):
+    """How far a partition has decided its inputs: by topic, the offset of the first record not decided yet.
+
+    The row is written in the transaction of every round that decides records. `row_format` is the format of all rows of
+    the partition's tables.
+    """
+
+    row_format: int
+    next_offsets: dict[str, int]
+
+
+OFFSETS: Final = row_table("offsets", DecidedOffsets)
+INPUTS: Final = "inputs"  # the key of the table's only row
+
+
+def read_decided_offsets(partition: int, data: bytes) -> DecidedOffsets:
+    """Return the row of a partition's decided offsets.
+
+    Raises:
+        StoredFormatError: it is not such a row, or its tables hold rows of another format.
+    """
+    try:
+        decided = OFFSETS.decode(data)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise StoredFormatError(f"partition {partition}: its row of offsets cannot be read: {error}") from error
+    if decided.row_format != ROW_FORMAT:
+        raise StoredFormatError(f"partition {partition}: rows of format {decided.row_format}, not {ROW_FORMAT}")
+    return decided

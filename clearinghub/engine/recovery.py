@@ -1,8 +1,8 @@
-"""Recovery: bring the local copies level with their changelogs, then let the partitions work.
+"""Recovery: the local copies of tables catch up with their changelogs before the partitions work.
 
-Faust says which changelog partitions are this worker's (and for which it is a standby); reading them is done here with
-a consumer of its own, in large batches: one write to RocksDB for thousands of rows, and the end is known exactly, where
-Faust's own reader waits two cycles of five seconds when a changelog ends in a transaction's marker (it always does).
+Faust says which changelog partitions this worker owns, and for which it is a standby. They are read here, with a
+consumer of its own, in large batches: one write to RocksDB for thousands of rows. And their ends are known exactly.
+Faust's own reader waits for two cycles of five seconds when a changelog ends in a transaction marker, as ours all do.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import msgspec
 import structlog
 from aiokafka import TopicPartition
 from faust.tables.manager import TableManager
@@ -19,39 +20,40 @@ from faust.tables.recovery import Recovery
 from faust.types import TP
 from mode import Service
 
-from clearinghub.engine.errors import FAUST_LOGGER
-from clearinghub.engine.record import TOMBSTONES_KEPT_MS
+from clearinghub.engine.config import EngineConfig
+from clearinghub.engine.errors import FAUST_LOGGER, StoredFormatError
+from clearinghub.engine.record import TOMBSTONES_KEPT_MS, TableSpec
 from clearinghub.engine.store import LedgerTable, TableChanges
-
-if TYPE_CHECKING:
-    from clearinghub.engine.config import EngineConfig
-    from clearinghub.engine.record import TableSpec
 
 log = structlog.get_logger(__name__)
 
 RECOVERY_RECORDS_MAX: Final = 10_000
 RECOVERY_FETCH_TIMEOUT_MS: Final = 200
 STANDBY_FETCH_TIMEOUT_MS: Final = 1_000
-STANDBY_STAMP_INTERVAL_MS: Final = 10 * 60 * 1000
+STANDBY_CHECKPOINT_INTERVAL_MS: Final = 10 * 60 * 1000
 STANDBY_AGAIN_S: Final = 5.0
-STALE_AFTER_MS: Final = TOMBSTONES_KEPT_MS // 2  # the rest is for reading, and for clocks that differ
-TRANSACTION_MARKERS: Final = 1  # that stand behind a transaction's last record
+STALE_AFTER_MS: Final = TOMBSTONES_KEPT_MS // 2  # the other half is for reading, and for clocks that differ
+TRANSACTION_MARKERS: Final = 1  # offsets that the marker of a transaction takes after its last record
 
 
-class TooFarBehindError(Exception):
-    """A standby has not come so far as its changelogs were for half a day: it may have passed over removals."""
+class StandbyLagError(Exception):
+    """A standby has not caught up for half a day: its changelog may have dropped tombstones that it has not read."""
 
 
 class ChangelogReader:
-    """Reads changelog partitions into their tables' stores."""
+    """Reads changelog partitions into the local copies of their tables.
+
+    A copy is caught up when it has come to the end that its changelog had when the ends were last fetched.
+    """
 
     def __init__(self, config: EngineConfig, tables: Mapping[TP, LedgerTable]) -> None:
+        """`tables` maps each changelog partition to its table."""
         self._tables = tables
         self._wall_ms = config.environment.wall_ms
         self._specs: dict[str, TableSpec[Any]] = {table.name: table for table in config.all_tables}
-        self._asked_at_ms = 0
+        self._ends_fetched_ms = 0
         self._ends: dict[TopicPartition, int] = {}
-        self._behind: set[TP] = set()  # the copies that have not come to these ends yet
+        self._lagging: set[TP] = set()  # changelog partitions whose copies are not caught up
         self._consumer = config.environment.make_consumer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}-recovery",
@@ -65,11 +67,11 @@ class ChangelogReader:
         )
 
     async def start(self) -> None:
-        """Connect and stand behind what each local copy already has."""
+        """Connect, delete local copies that cannot be trusted, and go to where each copy's changelog continues."""
         await self._consumer.start()
         partitions = [TopicPartition(*tp) for tp in self._tables]
         self._consumer.assign(partitions)
-        await self._ask_ends()
+        await self._fetch_ends()
         beginnings = await self._consumer.beginning_offsets(partitions)
         for tp, table in self._tables.items():
             place = TopicPartition(*tp)
@@ -88,70 +90,78 @@ class ChangelogReader:
                 table.data.wipe(tp.partition)
             self._consumer.seek(place, max(table.offset(tp) + 1, beginnings[place]))
 
-    async def _ask_ends(self) -> None:
-        asked_at_ms = self._wall_ms()
-        # read_committed: the last stable offsets
-        self._ends = await self._consumer.end_offsets([TopicPartition(*tp) for tp in self._tables])
-        self._asked_at_ms = asked_at_ms
-        self._behind = set(self._tables)
-
-    def _is_stale(self, tp: TP, table: LedgerTable) -> bool:
-        """Whether the changelog may tell no more of a row that was removed since the copy was level with it.
-
-        A copy that never came to the end of its first recovery is: what it has read so far may be removed behind it.
-        One behind whose last record there is nothing is not, however old: a partition at rest has nothing to stamp.
-        """
-        local = table.offset(tp)
-        if local < 0:
-            return False
-        stamped_ms = table.data.stamped_ms(tp.partition)
-        if stamped_ms is None:
-            return True
-        is_all = local + 1 + TRANSACTION_MARKERS >= self._ends[TopicPartition(*tp)]
-        return self._asked_at_ms - stamped_ms > STALE_AFTER_MS and not is_all
-
-    async def _stamp_level(self) -> None:
-        """Note it where a copy has come to where its changelog ended when that was last asked for."""
-        for tp in tuple(self._behind):
-            place = TopicPartition(*tp)
-            if await self._consumer.position(place) >= self._ends[place]:
-                self._tables[tp].data.stamp(tp.partition, self._asked_at_ms)
-                self._behind.discard(tp)
-
     async def stop(self) -> None:
         """Close the connection."""
         await self._consumer.stop()
 
     async def catch_up(self) -> int:
-        """Read to the ends known at the start; the number of rows read."""
-        rows = 0
-        await self._pause_level()
-        while self._behind:
-            rows += await self.read_once(RECOVERY_FETCH_TIMEOUT_MS)
-            await self._pause_level()
-        return rows
+        """Read until all copies are caught up with the ends fetched at the start.
 
-    async def _pause_level(self) -> None:
-        behind = set(self._behind)
-        await self._stamp_level()
-        self._consumer.pause(*(TopicPartition(*tp) for tp in behind - self._behind))
-
-    async def follow_once(self, timeout_ms: int) -> None:
-        """Apply one fetch of what comes, and stamp the copies now and then.
+        Returns:
+            The number of rows read.
 
         Raises:
-            TooFarBehindError: the copies are not to be trusted any more; another reader begins anew where it must.
+            StoredFormatError: a row cannot be decoded.
         """
-        waited_ms = self._wall_ms() - self._asked_at_ms
-        if waited_ms > STALE_AFTER_MS:
-            raise TooFarBehindError(f"the ends were asked for {waited_ms} ms ago")
-        await self.read_once(timeout_ms)
-        await self._stamp_level()
-        if not self._behind and waited_ms >= STANDBY_STAMP_INTERVAL_MS:
-            await self._ask_ends()
+        rows = 0
+        await self._pause_caught_up()
+        while self._lagging:
+            rows += await self._read_once(RECOVERY_FETCH_TIMEOUT_MS)
+            await self._pause_caught_up()
+        return rows
 
-    async def read_once(self, timeout_ms: int) -> int:
-        """Apply one fetch; the number of rows."""
+    async def follow_once(self, timeout_ms: int) -> None:
+        """Apply one fetch to a standby's copies, and write a checkpoint to those that are caught up.
+
+        Raises:
+            StandbyLagError: the copies can no longer be trusted. A new reader deletes those that it must.
+            StoredFormatError: a row cannot be decoded.
+        """
+        waited_ms = self._wall_ms() - self._ends_fetched_ms
+        if waited_ms > STALE_AFTER_MS:
+            raise StandbyLagError(f"the changelogs' ends were fetched {waited_ms} ms ago")
+        await self._read_once(timeout_ms)
+        await self._write_checkpoints()
+        if not self._lagging and waited_ms >= STANDBY_CHECKPOINT_INTERVAL_MS:
+            await self._fetch_ends()
+
+    async def _fetch_ends(self) -> None:
+        fetched_ms = self._wall_ms()
+        # The consumer is read_committed: these are the last stable offsets.
+        self._ends = await self._consumer.end_offsets([TopicPartition(*tp) for tp in self._tables])
+        self._ends_fetched_ms = fetched_ms
+        self._lagging = set(self._tables)
+
+    def _is_stale(self, tp: TP, table: LedgerTable) -> bool:
+        """Return whether the changelog may have dropped a tombstone that the copy has not read.
+
+        That is so if the copy never completed its first recovery, or if its checkpoint is too old. A copy at the end
+        of its changelog is not stale, however old its checkpoint: a partition at rest writes none.
+        """
+        local = table.offset(tp)
+        if local < 0:
+            return False
+        checkpoint_ms = table.data.checkpoint_ms(tp.partition)
+        if checkpoint_ms is None:
+            return True
+        is_at_end = local + 1 + TRANSACTION_MARKERS >= self._ends[TopicPartition(*tp)]
+        return self._ends_fetched_ms - checkpoint_ms > STALE_AFTER_MS and not is_at_end
+
+    async def _write_checkpoints(self) -> None:
+        """Write a checkpoint to each copy that has caught up since the ends were fetched."""
+        for tp in tuple(self._lagging):
+            place = TopicPartition(*tp)
+            if await self._consumer.position(place) >= self._ends[place]:
+                self._tables[tp].data.write_checkpoint(tp.partition, self._ends_fetched_ms)
+                self._lagging.discard(tp)
+
+    async def _pause_caught_up(self) -> None:
+        lagging = set(self._lagging)
+        await self._write_checkpoints()
+        self._consumer.pause(*(TopicPartition(*tp) for tp in lagging - self._lagging))
+
+    async def _read_once(self, timeout_ms: int) -> int:
+        """Apply one fetch, and return its number of rows."""
         fetched = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=RECOVERY_RECORDS_MAX)
         rows = 0
         for place, records in fetched.items():
@@ -163,20 +173,24 @@ class ChangelogReader:
     def _apply(self, tp: TP, records: list[Any]) -> None:
         table = self._tables[tp]
         spec = self._specs[table.name]
+        assert records[0].offset > table.offset(tp), f"{tp} is read from {records[0].offset} on a second time"
         latest: dict[bytes, bytes | None] = {record.key: record.value for record in records}
         changes = TableChanges({}, [])
-        for key, value in latest.items():
-            if value is None:
-                changes.rows[key] = None
-            elif spec.index is None:
-                changes.rows[key] = value
-            else:
-                changes.set(spec, key.decode(), spec.decode(value), value)
+        try:
+            for key, value in latest.items():
+                if value is None:
+                    changes.rows[key] = None
+                elif spec.index is None:
+                    changes.rows[key] = value
+                else:
+                    changes.set(spec, key.decode(), spec.decode(value), value)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise StoredFormatError(f"a row of {tp.topic}/{tp.partition} cannot be read: {error}") from error
         table.data.apply(spec, tp.partition, changes, records[-1].offset)
 
 
 class LedgerRecovery(Recovery):  # type: ignore[misc]
-    """Faust's recovery service with its own way of reading; see the module."""
+    """Faust's recovery service, with `ChangelogReader` in place of Faust's own reader."""
 
     logger = FAUST_LOGGER
     _standby_task: asyncio.Task[None] | None = None
@@ -194,11 +208,12 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
                 await self.app.crash(error)
 
     async def _recover(self, generation_id: int) -> None:
+        """Catch up, seek the inputs, and let the partitions work, unless a newer assignment comes meanwhile."""
         self._set_recovery_started()
         await self._stop_standby()
-        started = time.monotonic()
+        started_s = time.monotonic()
         rows = await self._read_active()
-        ended = time.monotonic()
+        ended_s = time.monotonic()
         self._set_recovery_ended()
         if generation_id != self.app.consumer_generation_id or self.signal_recovery_start.is_set():
             log.info("recovery-superseded", generation=generation_id)
@@ -212,11 +227,12 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
         log.info(
             "recovered",
             rows=rows,
-            seconds=round(ended - started, 3),
-            ready_after_ms=round((time.monotonic() - ended) * 1000),
+            seconds=round(ended_s - started_s, 3),
+            ready_after_ms=round((time.monotonic() - ended_s) * 1000),
         )
 
     async def _read_active(self) -> int:
+        """Catch up with the changelogs of the partitions that this worker owns, and return the number of rows read."""
         tables = {tp: self.tp_to_table[tp] for tp in self.active_tps}
         if not tables:
             return 0
@@ -228,6 +244,7 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
             await reader.stop()
 
     def _resume(self) -> None:
+        """Tell Faust that recovery has ended, in the order in which its own recovery does."""
         app = self.app
         self.completed.set()
         app.flow_control.resume()
@@ -243,14 +260,17 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
             self._standby_task = asyncio.create_task(self._follow(tables), name="standby")
 
     async def _follow(self, tables: Mapping[TP, LedgerTable]) -> None:
-        """Until cancelled, whatever becomes of the broker."""
+        """Keep a standby's copies up to date until cancelled; after any error, begin anew with another reader."""
         while True:
             reader = ChangelogReader(self.app.engine_config, tables)
             try:
                 await reader.start()
                 while True:
                     await reader.follow_once(STANDBY_FETCH_TIMEOUT_MS)
-            except Exception:  # whatever it is: nobody else would follow until the next rebalance
+            except StoredFormatError as error:
+                await self.app.crash(error)
+                return
+            except Exception:  # whatever it is: nothing else would follow until the next rebalance
                 log.exception("standby-begins-anew")
             finally:
                 await reader.stop()
@@ -263,27 +283,27 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
             await asyncio.wait({task})
 
     async def on_stop(self) -> None:
-        """Stop following."""
+        """Stop the standby's reading."""
         await self._stop_standby()
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _slurp_changelogs(self) -> None:
-        """Faust's reader of changelogs: not used."""
+        """Replace Faust's reader of changelogs by nothing."""
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _publish_stats(self) -> None:
-        """Faust's progress of its own reader: not used."""
+        """Replace the statistics of Faust's reader by nothing."""
 
 
 class LedgerTableManager(TableManager):  # type: ignore[misc]
-    """Faust's table manager with our recovery."""
+    """Faust's table manager, with `LedgerRecovery` as its recovery service."""
 
     logger = FAUST_LOGGER
     _ledger_recovery: LedgerRecovery | None = None
 
     @property
     def recovery(self) -> LedgerRecovery:
-        """The recovery service."""
+        """The recovery service, made when first needed."""
         if self._ledger_recovery is None:
             self._ledger_recovery = LedgerRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
             self._recovery = self._ledger_recovery

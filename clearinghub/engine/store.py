@@ -1,4 +1,4 @@
-"""The local copy of a table: Faust's RocksDB store, written in whole batches together with the changelog's offset."""
+"""The local copy of a table: Faust's RocksDB store, written in batches together with the changelog's offset."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from faust.types import TP
 
 from clearinghub.engine.errors import FAUST_LOGGER
 from clearinghub.engine.record import TableSpec
+from clearinghub.rows import ROW_FORMAT
 
-INDEX_PREFIX: Final = b"\x00index\x00"  # no row key begins with a zero byte
-LEVEL_KEY: Final = b"\x00level"  # when the copy was level with its changelog, milliseconds since 1970
+# No row's key begins with a zero byte: such keys are the store's own.
+INDEX_PREFIX: Final = b"\x00index\x00"
+# Under it: when the copy was caught up, milliseconds since 1970. A copy with rows of another format has no such key, so
+# recovery takes it for a copy that was never caught up, and builds it anew.
+CHECKPOINT_KEY: Final = b"\x00caught-up-%d" % ROW_FORMAT
 FIRST_KEY: Final = b"\x01"
 
-# Of a process, however many tables and partitions it has: blocks read, their indexes and filters, and rows not yet in
-# a file. Faust's defaults are 2 GiB of blocks and 3 x 64 MiB of such rows for each partition of each table.
+# For the whole process, however many tables and partitions it has: blocks read, their indexes and filters, and rows not
+# yet in a file. Faust's defaults are 2 GiB of blocks and 3 x 64 MiB of such rows for each partition of each table.
 MEMORY_BYTES: Final = 128 * 1024 * 1024
 WRITE_BUFFERS_BYTES: Final = 64 * 1024 * 1024
 ROCKSDB_OPTIONS: Final[Mapping[str, Any]] = {
@@ -32,13 +36,13 @@ ROCKSDB_OPTIONS: Final[Mapping[str, Any]] = {
 
 
 class TableChanges(NamedTuple):
-    """Changed rows of one table, None for a row removed; and index entries with their row's key, None to remove."""
+    """Changes of one table: rows by key, None for a removed row; index entries with the row's key, None to remove."""
 
     rows: dict[bytes, bytes | None]
     entries: list[tuple[bytes, bytes | None]]
 
     def set(self, spec: TableSpec[Any], key: str, row: Any, value: bytes) -> None:
-        """Note a row and where it stands in the index."""
+        """Add a changed row, its bytes, and its index entries."""
         row_key = key.encode()
         self.rows[row_key] = value
         if spec.index is not None:
@@ -48,9 +52,9 @@ class TableChanges(NamedTuple):
 
 @cache
 def shared_memory() -> tuple[rocksdict.Cache, rocksdict.WriteBufferManager]:
-    """What the process keeps of its databases' blocks, and of their rows not yet in a file, which count among them."""
+    """Return the block cache and the write buffer manager that all databases share; the buffers count in the cache."""
     blocks = rocksdict.Cache(MEMORY_BYTES)
-    # Without stalling: a table whose buffers are written to a file makes room for the others.
+    # No stalling: when the buffers are full, one table's are written to a file, which makes room for the others.
     buffers = rocksdict.WriteBufferManager.new_write_buffer_manager_with_cache(
         WRITE_BUFFERS_BYTES, allow_stall=False, cache=blocks
     )
@@ -58,10 +62,10 @@ def shared_memory() -> tuple[rocksdict.Cache, rocksdict.WriteBufferManager]:
 
 
 class SharedMemoryOptions(RocksDBOptions):  # type: ignore[misc]
-    """Faust's options of a database, with the memory that all databases of the process share."""
+    """Faust's options of a database, with the process's shared memory."""
 
     def as_options(self) -> rocksdict.Options:
-        """The options of one database."""
+        """Return the options of one database."""
         blocks, buffers = shared_memory()
         tables = rocksdict.BlockBasedOptions()
         tables.set_block_cache(blocks)
@@ -75,7 +79,7 @@ class SharedMemoryOptions(RocksDBOptions):  # type: ignore[misc]
 
 
 class LedgerStore(RocksDBStore):  # type: ignore[misc]
-    """A table's partitions in RocksDB, each behind or level with its changelog, never ahead of it."""
+    """The local copies of a table's partitions in RocksDB. A copy may lag its changelog, and is never ahead of it."""
 
     logger = FAUST_LOGGER
 
@@ -84,11 +88,14 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
         self.rocksdb_options = SharedMemoryOptions(**ROCKSDB_OPTIONS)
 
     def row(self, partition: int, key: bytes) -> bytes | None:
-        """The row's bytes, or None."""
+        """Return the row's bytes, or None."""
         return cast("bytes | None", self._db_for_partition(partition).get(key))
 
     def apply(self, spec: TableSpec[Any], partition: int, changes: TableChanges, changelog_offset: int) -> None:
-        """Write rows, their index entries and the changelog's offset: all or nothing."""
+        """Write rows, their index entries and the changelog's offset in one atomic write.
+
+        `changelog_offset` is that of the last change; the next start reads the changelog from there.
+        """
         database = self._db_for_partition(partition)
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in changes.rows.items():
@@ -112,7 +119,7 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
                 batch.delete(INDEX_PREFIX + entry)
 
     def scan(self, partition: int, start: bytes, end: bytes, count_max: int) -> list[str]:
-        """Keys of the rows whose index entries lie in [start, end), in order."""
+        """Return the keys of rows with an index entry in [start, end), in the entries' order, at most `count_max`."""
         keys: list[str] = []
         iterator = self._db_for_partition(partition).iter()
         iterator.seek(INDEX_PREFIX + start)
@@ -123,7 +130,7 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
         return keys
 
     def rows_with_prefix(self, partition: int, prefix: bytes) -> Iterable[bytes]:
-        """The rows whose keys begin with `prefix`, in order."""
+        """Yield the rows whose keys begin with `prefix`, in the order of their keys."""
         iterator = self._db_for_partition(partition).iter()
         iterator.seek(prefix)
         while iterator.valid() and iterator.key().startswith(prefix):
@@ -131,7 +138,7 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
             iterator.next()
 
     def rows_after(self, partition: int, key: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
-        """The next rows in the order of their keys, behind `key` (empty: from the first), with their keys."""
+        """Return the next keys and rows after `key`, in the order of keys; from the first row if `key` is empty."""
         rows: list[tuple[bytes, bytes]] = []
         iterator = self._db_for_partition(partition).iter()
         iterator.seek(max(key, FIRST_KEY))
@@ -143,7 +150,10 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
         return rows
 
     def last_rows_with_prefix(self, partition: int, prefix: bytes, count_max: int, bytes_max: int) -> list[bytes]:
-        """The rows whose keys begin with `prefix`, last first: at most so many, and no more once they are that long."""
+        """Return the rows whose keys begin with `prefix`, last first.
+
+        At most `count_max` rows, and no further row once they have `bytes_max` bytes together.
+        """
         rows: list[bytes] = []
         size = 0
         iterator = self._db_for_partition(partition).iter()
@@ -154,23 +164,23 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
             iterator.prev()
         return rows
 
-    def stamp(self, partition: int, level_at_ms: int) -> None:
-        """Note that the copy had then all that its changelog had."""
-        self._db_for_partition(partition).put(LEVEL_KEY, str(level_at_ms).encode())
+    def write_checkpoint(self, partition: int, caught_up_ms: int) -> None:
+        """Note that at that time (milliseconds since 1970) the copy had all that its changelog had."""
+        self._db_for_partition(partition).put(CHECKPOINT_KEY, str(caught_up_ms).encode())
 
-    def stamped_ms(self, partition: int) -> int | None:
-        """When the copy is known to have been level, or None: never, or it has not come so far yet."""
-        data = self._db_for_partition(partition).get(LEVEL_KEY)
+    def checkpoint_ms(self, partition: int) -> int | None:
+        """Return when the copy was last known to be caught up; None if it never was, or has rows of another format."""
+        data = self._db_for_partition(partition).get(CHECKPOINT_KEY)
         return None if data is None else int(data)
 
     def wipe(self, partition: int) -> None:
-        """Throw the partition's copy away; it is rebuilt from the changelog."""
+        """Delete the partition's copy; recovery builds it anew from the changelog."""
         self._dbs.pop(partition, None)
         shutil.rmtree(self.partition_path(partition), ignore_errors=True)
 
 
 class LedgerTable(faust.Table[bytes, bytes]):  # type: ignore[misc]
-    """A Faust table on a LedgerStore: declared, assigned and recovered by Faust, written by rounds."""
+    """A Faust table on a LedgerStore. Faust declares and assigns it; rounds write it."""
 
     logger = FAUST_LOGGER
 
@@ -188,6 +198,6 @@ class LedgerTable(faust.Table[bytes, bytes]):  # type: ignore[misc]
         )
 
     def offset(self, tp: TP) -> int:
-        """The last changelog offset in the local copy, or -1."""
+        """Return the offset of the last change in the local copy, or -1 if it is empty."""
         persisted = self.data.persisted_offset(tp)
         return -1 if persisted is None else persisted

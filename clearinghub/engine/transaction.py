@@ -1,18 +1,16 @@
-"""One partition's transactional producer: it fences the owner before, and commits a round whole or not at all."""
+"""The transactional producer of one partition: fences the partition's earlier owner, and commits rounds atomically."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
+from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import PartitionLostError
-
-if TYPE_CHECKING:
-    from clearinghub.engine.config import EngineConfig
 
 log = structlog.get_logger(__name__)
 
@@ -20,21 +18,21 @@ FENCED: Final = (ProducerFenced, InvalidProducerEpoch)
 STOP_TIMEOUT_S: Final = 2.0
 BATCH_BYTES_MAX: Final = 512 * 1024
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024  # one record may hold a body of 5 MiB (protocol 1.1)
-# After a commit the broker may answer CONCURRENT_TRANSACTIONS for some milliseconds; the client's default of 100 would
-# then stand in every latency.
+# After a commit the broker may answer CONCURRENT_TRANSACTIONS for some milliseconds. The client's default pause of
+# 100 ms before it tries again would be part of every latency.
 RETRY_BACKOFF_MS: Final = 10
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 
-Outgoing = tuple[str, int, bytes, "bytes | None"]  # broker's topic, partition, key, value
+Outgoing = tuple[str, int, bytes, "bytes | None"]  # topic's name on the broker, partition, key, value
 
 
 class PartitionProducer:
-    """Writes for one partition of the ledger, under the transactional id that all its owners share."""
+    """Writes the transactions of one partition, under the transactional id that all owners of the partition share."""
 
     def __init__(self, config: EngineConfig, partition: int) -> None:
         self._transactional_id = config.transactional_id(partition)
-        self._outside = config.environment
-        self._producer = self._outside.make_producer(
+        self._environment = config.environment
+        self._producer = self._environment.make_producer(
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}",
             transactional_id=self._transactional_id,
@@ -48,7 +46,7 @@ class PartitionProducer:
         )
 
     async def start(self) -> None:
-        """Take the transactional id over: the broker ends what its last owner left open, and refuses it from now on."""
+        """Fence the earlier owner: the broker aborts its open transaction, and refuses what it sends from now on."""
         try:
             await self._producer.start()
         except BaseException:
@@ -56,22 +54,22 @@ class PartitionProducer:
             raise
 
     async def stop(self) -> None:
-        """Close the connections, within bounds; an open transaction is ended by the next owner."""
+        """Close the connections, within STOP_TIMEOUT_S. An open transaction is aborted by the next owner."""
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self._producer.stop()
-        except TimeoutError:  # it waits for a broker that is away
+        except TimeoutError:  # the client waits for a broker that cannot be reached
             log.warning("producer-not-stopped", transactional_id=self._transactional_id)
 
     async def commit(self, outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], int]:
-        """Send everything as one transaction.
+        """Send all records in one transaction, and commit it.
 
         Returns:
-            The offset of the last record sent to each (topic, partition).
+            For each (topic, partition), the offset of the last record sent to it.
 
         Raises:
-            PartitionLostError: another owner has taken the transactional id over; nothing was committed.
-            KafkaError: the outcome is not known; the caller must recover from the broker before it goes on.
+            PartitionLostError: another owner has fenced this producer; nothing was committed.
+            KafkaError: it is unknown whether the transaction was committed; only recovery from the broker can tell.
         """
         try:
             return await self._commit(outgoing)
@@ -81,8 +79,8 @@ class PartitionProducer:
             raise
 
     def _fatal_error(self) -> BaseException | None:
-        """What ended the client's sender; a call made after that fails with an error which does not tell."""
-        task = self._producer._sender.sender_task  # noqa: SLF001 - not offered otherwise
+        """Return what ended the client's sender task: later calls to the client fail with errors that do not say it."""
+        task = self._producer._sender.sender_task  # noqa: SLF001 - the client has no public way
         ended = task is not None and task.done() and not task.cancelled()
         return task.exception() if ended else None
 
@@ -90,30 +88,31 @@ class PartitionProducer:
         producer = self._producer
         await producer.begin_transaction()
         last: dict[tuple[str, int], tuple[asyncio.Future[Any], int]] = {}
-        pending: list[asyncio.Future[Any]] = []
+        in_flight: list[asyncio.Future[Any]] = []
         try:
             for (topic, partition), records in _by_partition(outgoing).items():
                 for batch in self._batches(records):
                     count = batch.record_count()
                     sent = await producer.send_batch(batch, topic, partition=partition)
-                    pending.append(sent)
+                    in_flight.append(sent)
                     last[topic, partition] = (sent, count)
-            await asyncio.gather(*pending)
+            await asyncio.gather(*in_flight)
         except BaseException:
-            for sent in pending:  # nobody will ask them any more
+            for sent in in_flight:  # nobody will await them
                 sent.cancel()
             raise
         await producer.commit_transaction()
         return {place: sent.result().offset + count - 1 for place, (sent, count) in last.items()}
 
     def _batches(self, records: list[tuple[bytes, bytes | None]]) -> Iterable[Any]:
-        timestamp_ms = self._outside.wall_ms()
+        timestamp_ms = self._environment.wall_ms()
         batch = self._producer.create_batch()
         for key, value in records:
             if batch.append(key=key, value=value, timestamp=timestamp_ms) is None:
                 yield batch
                 batch = self._producer.create_batch()
-                batch.append(key=key, value=value, timestamp=timestamp_ms)
+                appended = batch.append(key=key, value=value, timestamp=timestamp_ms)
+                assert appended is not None, f"a record of {len(value or b'')} bytes fits no batch"
         batch.close()
         yield batch
 

@@ -1,4 +1,4 @@
-"""Commands to the ledger and the replies to them: topic `command` there, topic `reply` back (design 8)."""
+"""Commands to the ledger on topic `command`, and their replies on topic `reply` (design 8)."""
 
 from __future__ import annotations
 

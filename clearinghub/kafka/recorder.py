@@ -1,10 +1,10 @@
-"""Writes to the input topics; a request is answered only behind this (design 3).
+"""Writes requests to the input topics. A request is answered only after this (design 3).
 
-Who is told 503 must be able to rely on it: nothing was accepted. aiokafka's idempotent producer never gives a record up
-by itself, it sends it whenever the broker is back. So when a confirmation does not come in time, the producer is
-abandoned with everything that still waits in it, all its callers are told, and another one is connected in the
-background; until it is, requests are refused at once. Only a record that the broker had taken in the very moment of its
-death may turn up later; the same request sent again then meets the ledger's duplicate check.
+A sender that gets 503 must be able to rely on it: the request was not accepted. But aiokafka's idempotent producer
+never drops a record; it sends it whenever the broker is back. So if a confirmation does not come in time, the producer
+is abandoned with all that waits in it, and all its callers fail. Another producer is connected in the background; until
+it is, requests are refused at once. Only a record that the broker received just when it died may appear later; if its
+request is sent again, the ledger's duplicate check finds it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
+from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import VALUE_BYTES_MAX
@@ -37,7 +38,7 @@ HEALTH_TIMEOUT_S: Final = 2.0
 SENDER_END_TIMEOUT_S: Final = 1.0
 
 
-class _ReceiverQueue:
+class _PartitionQueue:
     """The records of one partition that wait for the broker."""
 
     __slots__ = ("confirmed", "failed", "partition", "sending_since_s", "topic", "waiting", "waiting_since_s")
@@ -53,7 +54,7 @@ class _ReceiverQueue:
 
 
 class KafkaRecorder:
-    """An idempotent producer that waits for all replicas; bounded in time and in number."""
+    """Implements `clearinghub.ports.Recorder` with an idempotent producer, bounded in time and number of records."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -62,18 +63,18 @@ class KafkaRecorder:
             {name: topic.partition_count(settings.partitions) for name, topic in load_topology().topics.items()}
         )
         self._waiting = 0
-        self._queues: dict[tuple[str, int], _ReceiverQueue] = {}
+        self._queues: dict[tuple[str, int], _PartitionQueue] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._producer: AIOKafkaProducer | None = None
         self._reconnecting: asyncio.Task[None] | None = None
         WAITING.set_function(lambda: self._waiting)
 
     async def start(self) -> None:
-        """Connect."""
+        """Connect to the broker."""
         self._producer = await self._connect()
 
     async def stop(self) -> None:
-        """Send what waits and close."""
+        """Send the records that wait, and disconnect."""
         if self._reconnecting is not None:
             self._reconnecting.cancel()
             await asyncio.wait({self._reconnecting})
@@ -85,7 +86,7 @@ class KafkaRecorder:
     async def record(self, topic: str, key: str, value: bytes) -> None:
         """Write one record; see `clearinghub.ports.Recorder`."""
         if len(value) > VALUE_BYTES_MAX:
-            # The broker's own refusal would look like its failure, and take what others wait for with it.
+            # If the broker refused it, that would look like a failure of the broker, and other records would fail too.
             RECORDED.labels(topic, "too-large").inc()
             raise MessageTooLargeError
         if self._waiting >= self._settings.records_waiting_max:
@@ -94,7 +95,7 @@ class KafkaRecorder:
         partition = self._partition_of(topic, key)
         queue = self._queues.get((topic, partition))
         if queue is None:
-            queue = self._queues[topic, partition] = _ReceiverQueue(topic, self._settings.topic(topic), partition)
+            queue = self._queues[topic, partition] = _PartitionQueue(topic, self._settings.topic(topic), partition)
         if self._producer is None:
             queue.failed.inc()
             raise RecorderUnavailableError
@@ -116,32 +117,32 @@ class KafkaRecorder:
 
     @property
     def waiting_ms(self) -> int:
-        """How long the oldest record waits for the broker."""
+        """How long the oldest record has been waiting for the broker, in milliseconds; 0 if none waits."""
         since = [queue.sending_since_s for queue in self._queues.values() if queue.sending_since_s is not None]
         return int((time.monotonic() - min(since)) * 1000) if since else 0
 
-    async def _send(self, queue: _ReceiverQueue) -> None:
-        """Send what waits on a queue, and what comes in meanwhile, until nothing is left."""
+    async def _send(self, queue: _PartitionQueue) -> None:
+        """Send a queue's records, in batches, until it is empty."""
         while queue.waiting and (producer := self._producer) is not None:
             queue.sending_since_s = queue.waiting_since_s
             batch, waiters = self._next_batch(queue, producer)
             try:
                 async with asyncio.timeout(queue.sending_since_s + self._timeout_s - time.monotonic()):
                     await (await producer.send_batch(batch, queue.topic, partition=queue.partition))
-            except Exception as error:  # noqa: BLE001 - whatever it is: who waits must hear, and the queue go on
+            except Exception as error:  # noqa: BLE001 - whatever it is, callers must not wait for ever
                 _fail(queue, waiters)
                 self._abandon(producer, error)
                 continue
             queue.confirmed.inc(len(waiters))
             for confirmed in waiters:
-                if not confirmed.done():  # its request may have been given up
+                if not confirmed.done():  # else its request was cancelled
                     confirmed.set_result(None)
         queue.sending_since_s = None
 
     @staticmethod
-    def _next_batch(queue: _ReceiverQueue, producer: AIOKafkaProducer) -> tuple[Any, list[asyncio.Future[None]]]:
+    def _next_batch(queue: _PartitionQueue, producer: AIOKafkaProducer) -> tuple[Any, list[asyncio.Future[None]]]:
         batch = producer.create_batch()
-        timestamp_ms = time.time_ns() // 1_000_000
+        timestamp_ms = system_now_ms()
         waiters: list[asyncio.Future[None]] = []
         for key, value, confirmed in queue.waiting:
             if batch.append(key=key, value=value, timestamp=timestamp_ms) is None:
@@ -153,7 +154,7 @@ class KafkaRecorder:
         return batch, waiters
 
     async def is_up(self) -> bool:
-        """Ask the broker for its metadata; False when none answers in time."""
+        """Return whether a broker answers with its metadata in time."""
         producer = self._producer
         if producer is None:
             return False
@@ -184,7 +185,7 @@ class KafkaRecorder:
 
     def _abandon(self, producer: AIOKafkaProducer, error: BaseException) -> None:
         if self._producer is not producer:
-            return  # another caller of the same producer was first
+            return  # another queue has abandoned it already
         log.warning("broker-unavailable", error=repr(error), waiting=self._waiting)
         self._producer = None
         for queue in self._queues.values():
@@ -193,7 +194,7 @@ class KafkaRecorder:
         self._reconnecting = asyncio.create_task(self._replace(producer), name="recorder-reconnect")
 
     async def _replace(self, producer: AIOKafkaProducer) -> None:
-        # What aiokafka's own stop() would do, but without sending first what waits.
+        # As aiokafka's own stop(), but without sending the records that wait.
         sender, accumulator = producer._sender, producer._message_accumulator  # noqa: SLF001
         producer._closed = True  # noqa: SLF001
         sender.sender_task.cancel()
@@ -203,13 +204,13 @@ class KafkaRecorder:
         while self._producer is None:
             try:
                 self._producer = await self._connect()
-            except Exception as error:  # noqa: BLE001 - as long as there is none, every request is refused
+            except Exception as error:  # noqa: BLE001 - until there is a producer, every request is refused
                 log.warning("broker-not-available", error=repr(error))
                 await asyncio.sleep(RECONNECT_INTERVAL_S)
         log.info("broker-available-again")
 
 
-def _fail(queue: _ReceiverQueue, waiters: list[asyncio.Future[None]]) -> None:
+def _fail(queue: _PartitionQueue, waiters: list[asyncio.Future[None]]) -> None:
     queue.failed.inc(len(waiters))
     for confirmed in waiters:
         if not confirmed.done():

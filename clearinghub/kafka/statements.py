@@ -22,7 +22,7 @@ from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.access import kafka_access
 from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
 
-READERS_MAX: Final = 4  # at a time; each is a connection, and a core while it reads
+READERS_MAX: Final = 4  # at a time; each needs a connection, and a core while it reads
 RECORDS_READ_MAX: Final = 1_000_000  # of all participants on the partition; some seconds
 TIMEOUT_S: Final = 30.0
 CLOCK_SLACK_MS: Final = 10_000  # the ends of transactions have the broker's time, records the ledger's
@@ -74,7 +74,7 @@ class _Reading:
         end = (await self._consumer.end_offsets([self._place]))[self._place]
         start = await self._offset_at(from_ms, end)
         stop = await self._offset_at(to_ms + CLOCK_SLACK_MS, end)
-        await self._note_what_is_gone(start)
+        await self._note_deleted(start)
         entries: list[StatementEntry] = []
         earlier: StatementEntry | None = None
         async for entry in self._entries(start, stop):
@@ -102,7 +102,7 @@ class _Reading:
         found = (await self._consumer.offsets_for_times({self._place: max(at_ms, 0)}))[self._place]
         return end if found is None else min(found.offset, end)
 
-    async def _note_what_is_gone(self, start: int) -> None:
+    async def _note_deleted(self, start: int) -> None:
         beginning = (await self._consumer.beginning_offsets([self._place]))[self._place]
         if start == beginning > 0:
             found = (await self._consumer.offsets_for_times({self._place: 0}))[self._place]
@@ -113,7 +113,7 @@ class _Reading:
         key = self._position.participant.encode()
         account_id = self._position.account_id
         async for record in self._records(start, end):
-            if record.key != key:  # before its value is parsed: most are of others
+            if record.key != key:  # compared before the value is parsed: most records are of other participants
                 continue
             row = orjson.loads(record.value)
             if row["accountId"] == account_id:

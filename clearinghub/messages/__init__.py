@@ -1,8 +1,6 @@
-r"""The records on Kafka: one line of JSON that the hub needs, then the bytes that it only passes on.
+"""All messages of the hub's own topics, and `decode`, which returns the one that a record holds.
 
-A value is `<JSON object>\n<original body>`. The first line is small and parsed by every reader; the body is what the
-sender wrote, forwarded untouched, so that its signature stays valid (protocol 1.7). The JSON encoder never writes a raw
-newline, hence the first one ends the line. Every line carries `v`, the version of its shape.
+Each feature has a module with its messages; clearinghub/messages/codec.py says how a message becomes bytes.
 """
 
 from __future__ import annotations

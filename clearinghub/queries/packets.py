@@ -1,4 +1,4 @@
-"""Prepare messages as they came, read back from their topics: the ledger keeps where each is, not its body."""
+"""ILP packets of transfers, read back from the prepare messages: the ledger stores where each is, not its body."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ READ_TIMEOUT_S: Final = 5.0
 
 
 class KafkaPacketReader:
-    """Finds a transfer by asking every partition's worker, then reads its message at the place that they name."""
+    """Queries the workers of all partitions for a transfer, then reads its message at the offset in its row."""
 
     def __init__(self, settings: Settings, ledger: HttpLedgerReader) -> None:
         self._settings = settings
         self._ledger = ledger
 
     async def ilp_packet(self, transfer_id: str) -> str | None:
-        """The ilpPacket of a transfer; see `clearinghub.ports.PacketReader`."""
+        """Return the ilpPacket of a transfer, or None; see `clearinghub.ports.PacketReader`."""
         partitions = range(self._settings.partitions)
         found = await asyncio.gather(*(self._ledger.transfer(partition, transfer_id) for partition in partitions))
         for partition, transfer in zip(partitions, found, strict=True):
@@ -57,7 +57,7 @@ class KafkaPacketReader:
 
 
 def _packet_in(content: dict[str, Any], transfer: Transfer) -> str:
-    """From the body of POST /transfers, or from its line of POST /bulkTransfers."""
+    """Return the packet in the body of POST /transfers, or in the transfer's item of POST /bulkTransfers."""
     if transfer.bulk_id is None:
         return str(content["ilpPacket"])
     lines = content["individualTransfers"]

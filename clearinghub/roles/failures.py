@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 from pydantic import SecretStr, ValidationError
 
 from clearinghub.config import Settings
+from clearinghub.engine.errors import StoredFormatError
 from clearinghub.kafka.access import KafkaAccessError
 from clearinghub.kafka.broker import BrokerUnavailableError
 from clearinghub.kafka.topology import TopicCreationError, TopologyError, TopologyMismatchError
@@ -15,7 +16,7 @@ from clearinghub.process import RoleFailedError
 from clearinghub.roles.all import CannotStartError
 from clearinghub.roles.fees import FeesFileError
 from clearinghub.roles.supervisor import ChildLostError
-from clearinghub.security.errors import KeyFileError
+from clearinghub.security.key_files import KeyFileError
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_WRONG_USAGE
 from clearinghub.tools.topics import TopicsMissingError
 
@@ -24,6 +25,10 @@ _SECRET_SETTINGS: Final = frozenset(
 )
 _WRONG_SETTINGS: Final = (FeesFileError, KafkaAccessError, KeyFileError)
 _NO_BROKER: Final = (BrokerUnavailableError, TopicsMissingError)
+_OLD_DATA: Final = (
+    "the data of an earlier release cannot be used: {}. Delete it (`make clean-data` for the local broker), or set "
+    "another CLEARINGHUB_TOPIC_PREFIX and CLEARINGHUB_APPLICATION_ID for a new, empty hub."
+)
 _FAILED: Final = (
     CannotStartError,
     ChildLostError,
@@ -48,6 +53,8 @@ def explained(error: Exception) -> tuple[list[str], int]:
         return [str(error)], EXIT_NO_HUB
     if isinstance(error, KafkaError):
         return [f"the broker cannot be used: {error}"], EXIT_NO_HUB
+    if isinstance(error, StoredFormatError):
+        return [_OLD_DATA.format(error)], EXIT_FAILED
     if isinstance(error, _FAILED):
         return [str(error)], EXIT_FAILED
     raise error

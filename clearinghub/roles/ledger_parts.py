@@ -20,9 +20,9 @@ from clearinghub.config import Settings
 from clearinghub.engine.config import Input
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Punctuator, TableSpec
-from clearinghub.kafka.ports import Archive
+from clearinghub.ports import Archive
+from clearinghub.roles.metrics import show_states
 from clearinghub.roles.schedule import next_due_of, number_of
-from clearinghub.roles.settlement_metrics import show_states
 from tables.batches import BATCHES
 from tables.bulks import BULKS
 from tables.counters import COUNTERS

@@ -19,6 +19,7 @@ import typer
 from typer.main import get_command
 
 from clearinghub import __version__
+from clearinghub.process import stop_signals
 from clearinghub.tools.command_line import (
     EXIT_OK,
     EXIT_WRONG_USAGE,
@@ -166,8 +167,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not __debug__:
         tell("refuses to run under python -O: the ledger's assertions are part of its safety.")
         return EXIT_WRONG_USAGE
-    # Until a role installs its own handlers, SIGTERM ends the start as Ctrl-C does, with the same clearing up.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Until a role installs its own handlers, these end the start as Ctrl-C does, with the same clearing up.
+    for number in stop_signals():
+        signal.signal(number, signal.default_int_handler)
     try:
         work = read_command(arguments)
         if callable(work):

@@ -8,8 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from clearinghub.security.algorithms import RSA_BITS_MAX, RSA_BITS_MIN
-from clearinghub.security.key_files import new_key, write_key_pair
+from clearinghub.security.key_files import RSA_BITS_MAX, RSA_BITS_MIN, new_key, write_key_pair
 from clearinghub.tools.command_line import App
 from clearinghub.tools.options import one_of, whole
 

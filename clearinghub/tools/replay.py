@@ -1,9 +1,4 @@
-"""`python -m clearinghub replay`: send callbacks that were given up once more.
-
-Reads the dead letters as they stand, counts those that are callbacks by receiver and reason, and writes them to topic
-`notification` again, from where they are delivered as any other. Callbacks are idempotent, so a second replay does no
-harm. `--dry-run` only counts.
-"""
+"""`clearinghub replay`: sends callbacks again that were given up, from the dead letters."""
 
 from __future__ import annotations
 
@@ -71,7 +66,7 @@ async def replay(
 
 
 async def given_up(settings: Settings) -> AsyncIterator[tuple[DeadLetterMessage, bytes]]:
-    """Every dead letter that is a callback, with what is known of it, up to the topic's present end."""
+    """Yield every dead letter that is a callback, with the callback's record, up to the topic's present end."""
     place = TopicPartition(settings.topic("dead-letter"), 0)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
@@ -86,15 +81,15 @@ async def given_up(settings: Settings) -> AsyncIterator[tuple[DeadLetterMessage,
         consumer.seek(place, (await consumer.beginning_offsets([place]))[place])
         while await consumer.position(place) < end:
             for record in (await consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS)).get(place, ()):
-                letter = _callback(record.value)
-                if letter is not None and record.offset < end:
-                    yield letter
+                found = _callback(record.value)
+                if found is not None and record.offset < end:
+                    yield found
     finally:
         await consumer.stop()
 
 
 def _callback(value: bytes) -> tuple[DeadLetterMessage, bytes] | None:
-    """Return a dead letter and the callback in it, or None if it holds no callback that was given up."""
+    """Return a dead letter and the record that it holds, if that is a callback that was given up."""
     try:
         letter, record = decode_as(DeadLetterMessage, value)
         if letter.topic != "notification" or letter.receiver is UNSET:

@@ -46,7 +46,7 @@ class Edge:
 
 def page() -> str:
     """Return the page: the picture, and the table as text."""
-    rows = [f"| {state.label} | {state.enumeration} | {_steps(state)} |" for state in State]
+    rows = [f"| {state.value} | {state.enumeration} | {_steps(state)} |" for state in State]
     return "\n".join(
         (
             "# Transfer states",
@@ -88,7 +88,7 @@ def _steps(state: State) -> str:
     steps = TRANSITIONS[state]
     if not steps:
         return "none"
-    return ", ".join(f"{step.value} -> {following.label}" for step, following in steps.items())
+    return ", ".join(f"{step.value} -> {following.value}" for step, following in steps.items())
 
 
 def _layout() -> tuple[list[list[Node]], list[Edge]]:
@@ -96,16 +96,16 @@ def _layout() -> tuple[list[list[Node]], list[Edge]]:
     depths = _depths()
     columns: list[list[Node]] = [[] for _ in range(max(depths.values()) + 1)]
     for state in State:
-        columns[depths[state]].append(state.label)
+        columns[depths[state]].append(state.value)
     edges = []
     for state, steps in TRANSITIONS.items():
         for step, following in steps.items():
             bends = []
             for column in range(depths[state] + 1, depths[following]):
-                bend = f"{state.label}-{step.value}-{column}"
+                bend = f"{state.value}-{step.value}-{column}"
                 columns[column].append(bend)
                 bends.append(bend)
-            edges.append(Edge(step.value, (state.label, *bends, following.label)))
+            edges.append(Edge(step.value, (state.value, *bends, following.value)))
     _order(columns, edges)
     return columns, edges
 
@@ -169,12 +169,12 @@ def _draw_edge(edge: Edge, places: Mapping[Node, tuple[int, int]]) -> str:
 
 
 def _draw_state(state: State, places: Mapping[Node, tuple[int, int]]) -> str:
-    left, middle = places[state.label]
+    left, middle = places[state.value]
     border = 3 if state.is_final else 1
     return (
         f'<rect x="{left}" y="{middle - _BOX_HEIGHT // 2}" width="{_BOX_WIDTH}" height="{_BOX_HEIGHT}" rx="6" '
         f'fill="{_COLOURS[state.enumeration]}" stroke="#000000" stroke-width="{border}"/>'
-        f'<text x="{left + _BOX_WIDTH // 2}" y="{middle + 4}" text-anchor="middle">{escape(state.label)}</text>'
+        f'<text x="{left + _BOX_WIDTH // 2}" y="{middle + 4}" text-anchor="middle">{escape(state.value)}</text>'
     )
 
 

@@ -16,7 +16,7 @@ from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import Input
 from clearinghub.engine.environment import Environment
 from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition
-from clearinghub.engine.record import Punctuator, PunctuatorView, Record, TableSpec, View
+from clearinghub.engine.record import OFFSETS, Punctuator, PunctuatorView, Record, TableSpec, View
 from clearinghub.engine.store import TableChanges
 from tests.engine.toy import BALANCES, toy_config
 
@@ -94,6 +94,11 @@ class Bench:
         sent = (one for outgoing in self.producer.rounds for one in outgoing)
         return [value or b"" for topic, _partition, _key, value in sent if topic == "t-dead"]
 
+    def decided(self) -> dict[str, int]:
+        """How far the inputs are decided."""
+        data = self.stores["offsets"].rows.get(b"inputs")
+        return {} if data is None else OFFSETS.decode(data).next_offsets
+
     def on_light(self, record: Record, view: View) -> None:
         view.emit("out", f"light-{record.offset}", b"")
 
@@ -133,7 +138,7 @@ class Bench:
                 partition.accept(topic, Batch(topic, 0, EPOCH, 0, len(records), records))
         partition.start()
         decided = {"light": light, "heavy": len(heavy)}
-        while not self.failures and orjson.loads(self.stores["offsets"].rows.get(b"inputs") or b"{}") != decided:
+        while not self.failures and self.decided() != decided:
             self.turns += 1
             await asyncio.sleep(0)
         await partition.close(1)

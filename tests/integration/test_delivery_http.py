@@ -1,4 +1,4 @@
-"""Callbacks over real sockets: what is on the wire, and how the deliverer meets servers that fail."""
+"""Callbacks over real sockets: the bytes that are sent, and servers that fail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clearinghub.callbacks.http_client import HttpTransport
 from clearinghub.callbacks.http_connection import ANSWER_BYTES_MAX
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.sender import Reason, ReasonCode
-from tests.unit.callbacks.fakes import PLAIN, Endpoints, Graveyard, notification, settings
+from tests.unit.callbacks.fakes import PLAIN, Endpoints, FakeDeadLetters, notification, settings
 
 NOW_MS = 1_700_000_000_000
 NOW = "Tue, 14 Nov 2023 22:13:20 GMT"
@@ -40,12 +40,13 @@ SENT = {
     "x-unknown": "kept",
     "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 }
-ON_THE_WIRE = {name: value for name, value in SENT.items() if name not in {"host", "content-length", "connection"}}
+OF_ITS_CONNECTION = {"host", "content-length", "connection", "user-agent"}
+ON_THE_WIRE = {name: value for name, value in SENT.items() if name not in OF_ITS_CONNECTION}
 
 
 @dataclass
 class Dfsp:
-    """A DFSP's server: answers by script, then with `status`, each time after `delay_s`."""
+    """A DFSP's server: it answers by a script, then with `status`, each time after `delay_s`."""
 
     status: int = 200
     delay_s: float = 0.0
@@ -78,7 +79,7 @@ async def serving(*dfsps: Dfsp, port: int = 0) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def raw_server(answer: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A socket that keeps each request as it came and answers the same bytes; gives its URL and the requests."""
+    """A socket that keeps each request unchanged and answers the same bytes; yields its URL and the requests."""
     requests: list[bytes] = []
     open_writers: list[asyncio.StreamWriter] = []
 
@@ -111,10 +112,10 @@ Start = Callable[..., Deliverer]
 async def start() -> AsyncIterator[Start]:
     closing: list[Callable[[], Awaitable[None]]] = []
 
-    def make(graveyard: Graveyard, endpoints: Endpoints, **changes: object) -> Deliverer:
+    def make(dead_letters: FakeDeadLetters, endpoints: Endpoints, **changes: object) -> Deliverer:
         chosen = settings(**changes)
         transport = HttpTransport(chosen.callback_timeout_ms)
-        deliverer = Deliverer(chosen, endpoints, transport, graveyard.bury, lambda: NOW_MS)
+        deliverer = Deliverer(chosen, endpoints, transport, dead_letters.write, lambda: NOW_MS)
         closing.extend((deliverer.close, transport.close))
         return deliverer
 
@@ -124,9 +125,9 @@ async def start() -> AsyncIterator[Start]:
 
 
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
 
 
 def parsed(request: bytes) -> tuple[str, dict[str, str], bytes]:
@@ -160,11 +161,11 @@ HUB_PUT = PLAIN.changed(receiver="payeefsp", headers=SENT)._replace(body=BODY)
     ],
     ids=["forwarded POST", "hub PUT", "hub PATCH"],
 )
-async def test_nothing_is_on_the_wire_but_what_belongs_there(
+async def test_a_request_has_exactly_the_expected_bytes(
     start: Start, sent: Notification, expected: dict[str, str]
 ) -> None:
     async with raw_server(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n") as (base, requests):
-        await start(Graveyard(), Endpoints(payeefsp=base + "/x/{{transferId}}")).submit(sent)
+        await start(FakeDeadLetters(), Endpoints(payeefsp=base + "/x/{{transferId}}")).submit(sent)
     first, headers, body = parsed(requests[0])
     more = {"host": base.removeprefix("http://"), "content-length": str(len(BODY))}
     assert (f"{sent.message.method} /x/t-1 HTTP/1.1", BODY) == (first, body)
@@ -172,10 +173,10 @@ async def test_nothing_is_on_the_wire_but_what_belongs_there(
 
 
 @pytest.mark.parametrize("size", [0, 1 << 20, (1 << 20) + 1, 5_242_880])
-async def test_bodies_of_every_legal_size_arrive_whole(start: Start, size: int) -> None:
+async def test_bodies_of_every_size_arrive_unchanged(start: Start, size: int) -> None:
     body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (base, requests):
-        await start(Graveyard(), Endpoints(a=base + "/{{transferId}}"), callback_timeout_ms=5_000).submit(
+        await start(FakeDeadLetters(), Endpoints(a=base + "/{{transferId}}"), callback_timeout_ms=5_000).submit(
             notification("a", body=body)
         )
     assert body == parsed_body(requests[0])
@@ -188,14 +189,14 @@ def parsed_body(request: bytes) -> bytes:
 async def test_quoted_identifiers_reach_the_server_as_rendered(start: Start) -> None:
     async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (base, requests):
         sent = PLAIN.changed(receiver="a", variables={"transferId": "a/b %é"})
-        await start(Graveyard(), Endpoints(a=base + "/{{transferId}}/%7e")).submit(sent)
+        await start(FakeDeadLetters(), Endpoints(a=base + "/{{transferId}}/%7e")).submit(sent)
     assert "PUT /a%2Fb%20%25%C3%A9/%7e HTTP/1.1" == parsed(requests[0])[0]
 
 
-async def test_a_slow_receiver_delays_no_other(start: Start) -> None:
+async def test_a_slow_receiver_delays_nobody_else(start: Start) -> None:
     slow, fast = Dfsp(delay_s=1.0), Dfsp()
     async with serving(slow, fast):
-        deliverer = start(Graveyard(), Endpoints(slow=slow.url, fast=fast.url), callback_timeout_ms=5_000)
+        deliverer = start(FakeDeadLetters(), Endpoints(slow=slow.url, fast=fast.url), callback_timeout_ms=5_000)
         stuck = [deliverer.submit(notification("slow", str(number))) for number in range(100)]
         started_s = time.monotonic()
         await asyncio.gather(*(deliverer.submit(notification("fast", str(number))) for number in range(100)))
@@ -208,7 +209,9 @@ async def test_a_slow_receiver_delays_no_other(start: Start) -> None:
 async def test_the_callbacks_of_a_transfer_keep_their_order(start: Start) -> None:
     dfsp = Dfsp(script=[503, 200, 500, 429] * 5)
     async with serving(dfsp):
-        deliverer = start(Graveyard(), Endpoints(a=dfsp.url), callback_breaker_failures=100, callback_retries_max=50)
+        deliverer = start(
+            FakeDeadLetters(), Endpoints(a=dfsp.url), callback_breaker_failures=100, callback_retries_max=50
+        )
         sent = [(f"t{number % 10}", b"%d" % (number // 10)) for number in range(100)]
         await asyncio.gather(
             *(deliverer.submit(notification("a", name, name.encode() + b":" + step)) for name, step in sent)
@@ -216,51 +219,51 @@ async def test_the_callbacks_of_a_transfer_keep_their_order(start: Start) -> Non
     arrived: dict[str, list[int]] = defaultdict(list)
     for body in dfsp.bodies:
         name, _, step = body.decode().partition(":")
-        if not arrived[name] or arrived[name][-1] != int(step):  # a repetition follows its first attempt at once
+        if not arrived[name] or arrived[name][-1] != int(step):  # a repeated attempt may directly follow the first one
             arrived[name].append(int(step))
     assert {f"t{number}": list(range(10)) for number in range(10)} == arrived
 
 
 async def test_a_failure_is_repeated_until_it_succeeds(start: Start) -> None:
-    dfsp, graveyard = Dfsp(script=[500, 503]), Graveyard()
+    dfsp, dead_letters = Dfsp(script=[500, 503]), FakeDeadLetters()
     async with serving(dfsp):
-        await start(graveyard, Endpoints(a=dfsp.url)).submit(notification("a", body=b"1"))
-    assert ([b"1"] * 3, []) == (dfsp.bodies, graveyard.letters)
+        await start(dead_letters, Endpoints(a=dfsp.url)).submit(notification("a", body=b"1"))
+    assert ([b"1"] * 3, []) == (dfsp.bodies, dead_letters.letters)
 
 
 async def test_a_refusal_is_not_repeated(start: Start) -> None:
-    dfsp, graveyard = Dfsp(status=400), Graveyard()
+    dfsp, dead_letters = Dfsp(status=400), FakeDeadLetters()
     async with serving(dfsp):
-        await start(graveyard, Endpoints(a=dfsp.url)).submit(notification("a"))
+        await start(dead_letters, Endpoints(a=dfsp.url)).submit(notification("a"))
     assert (1, [Reason(ReasonCode.REFUSED, status=400, attempts=1)]) == (
         len(dfsp.bodies),
-        [reason for _, reason in graveyard.letters],
+        [reason for _, reason in dead_letters.letters],
     )
 
 
 async def test_a_dead_port_ends_at_the_dead_letter(start: Start) -> None:
-    graveyard = Graveyard()
+    dead_letters = FakeDeadLetters()
     url = f"http://127.0.0.1:{free_port()}/{{{{transferId}}}}"
-    await start(graveyard, Endpoints(a=url)).submit(notification("a"))
-    [(_, reason)] = graveyard.letters
+    await start(dead_letters, Endpoints(a=url)).submit(notification("a"))
+    [(_, reason)] = dead_letters.letters
     assert (ReasonCode.RETRIES_EXHAUSTED, None, 3) == (reason.code, reason.status, reason.attempts)
     assert reason.detail.startswith("unreachable: ")
 
 
 async def test_a_server_that_never_answers_times_out(start: Start) -> None:
-    dfsp, graveyard = Dfsp(delay_s=0.5), Graveyard()
+    dfsp, dead_letters = Dfsp(delay_s=0.5), FakeDeadLetters()
     async with serving(dfsp):
-        deliverer = start(graveyard, Endpoints(a=dfsp.url), callback_timeout_ms=100, callback_retries_max=1)
+        deliverer = start(dead_letters, Endpoints(a=dfsp.url), callback_timeout_ms=100, callback_retries_max=1)
         await deliverer.submit(notification("a"))
-    assert (2, ["retries-exhausted"]) == (len(dfsp.bodies), graveyard.reasons())
-    assert graveyard.letters[0][1].detail.startswith("timeout")
+    assert (2, ["retries-exhausted"]) == (len(dfsp.bodies), dead_letters.reasons())
+    assert dead_letters.letters[0][1].detail.startswith("timeout")
 
 
-async def test_the_breaker_spares_a_dead_server_and_all_arrives_when_it_is_back(start: Start) -> None:
+async def test_the_breaker_pauses_a_dead_server_and_all_arrives_when_it_is_back(start: Start) -> None:
     port = free_port()
-    dfsp, graveyard = Dfsp(), Graveyard()
+    dfsp, dead_letters = Dfsp(), FakeDeadLetters()
     deliverer = start(
-        graveyard,
+        dead_letters,
         Endpoints(a=f"http://127.0.0.1:{port}/{{{{transferId}}}}"),
         callback_breaker_failures=5,
         callback_breaker_open_ms=100,
@@ -271,7 +274,7 @@ async def test_the_breaker_spares_a_dead_server_and_all_arrives_when_it_is_back(
     async with serving(dfsp, port=port):
         await asyncio.wait_for(asyncio.gather(*futures), 3)
     assert sorted(b"%d" % number for number in range(30)) == sorted(dfsp.bodies)
-    assert [] == graveyard.letters
+    assert [] == dead_letters.letters
 
 
 @pytest.mark.parametrize(
@@ -284,7 +287,7 @@ async def test_the_breaker_spares_a_dead_server_and_all_arrives_when_it_is_back(
     ],
     ids=["endless", "cut short", "not decoded", "cookie"],
 )
-async def test_whatever_follows_the_status_the_status_counts(answer: bytes) -> None:
+async def test_the_status_counts_whatever_follows_it(answer: bytes) -> None:
     transport = HttpTransport(timeout_ms=300)
     async with raw_server(answer) as (base, requests):
         for _ in range(2):

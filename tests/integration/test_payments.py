@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.behaviour import Behaviour
-from sandbox.callback import Callback, CallbackKind
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.messages import Callback, CallbackKind
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
+from sandbox.dfsp.wire import callback_headers, fulfil_body, request_headers, timestamp
 from sandbox.scheme import Scheme
-from sandbox.wire import callback_headers, fulfil_body, request_headers, timestamp
 from tests.integration.hub_under_test import (
     CURRENCY,
     HubUnderTest,

@@ -110,9 +110,10 @@ class PartitionBooks:
             if any(seen.topic not in _BY_PUNCTUATORS for seen in one.emitted):
                 raise Breach(f"partition {self.partition}: a round wrote outputs and no offsets")
             return []
+        _width, _row_format, decided_offsets = row
         decided: list[Seen] = []
         for topic in INPUTS:
-            end = row.get(topic, 0)
+            end = decided_offsets.get(topic, 0)
             if end < self.decided[topic]:
                 raise Breach(f"{topic}/{self.partition}: decided up to {self.decided[topic]}, and again from {end}")
             decided.extend(self._between(topic, self.partition, self.decided[topic], end))

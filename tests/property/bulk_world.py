@@ -14,7 +14,7 @@ from clearinghub.domain.bulk.bulk import Bulk
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.transfers.transfer import Transfer
-from clearinghub.messages import decode_fields, encode
+from clearinghub.messages import encode
 from clearinghub.messages.bulk import (
     BulkFulfilMessage,
     BulkItem,
@@ -54,7 +54,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """POST /transfers under an id that a line may have."""
+    """POST /transfers under an id that an item may have."""
 
     transfer_id: str
     amount: int
@@ -62,7 +62,7 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """PUT /bulkTransfers/{ID}: a line is fulfilled (True), wrongly fulfilled (False), or failed (None)."""
+    """PUT /bulkTransfers/{ID}: an item is fulfilled (True), wrongly fulfilled (False), or failed (None)."""
 
     bulk_id: str
     source: str
@@ -132,7 +132,7 @@ def histories(draw: st.DrawFn) -> History:
             message = replace(message, expires_at_ms=now_ms + message.expires_at_ms)
         elif isinstance(message, Put) and draw(_mostly):
             message = _about_its_lines(draw, message, sent)
-        elif isinstance(message, PutError) and draw(_mostly):  # the payee gives up what it has answered in part
+        elif isinstance(message, PutError) and draw(_mostly):  # the payee aborts what it has answered in part
             answered = [one.bulk_id for one, _at_ms in sent if isinstance(one, Put)]
             message = replace(message, bulk_id=answered[-1]) if answered else message
         sent.append((message, now_ms))
@@ -173,8 +173,7 @@ class BulkWorld:
     @property
     def credits(self) -> list[dict[str, Any]]:
         """All credits that were written to the payee's partition."""
-        waiting = self.hub.waiting.get(("credit", 0), ())
-        return [decode_fields(one.value)[0] for one in waiting]
+        return [one.header for one in self.hub.waiting_on("credit")]
 
     @property
     def position(self) -> int:

@@ -12,12 +12,11 @@ from agents.settlement.windows import latest_window
 from clearinghub.domain.participants.participant import Account, Participant, SettlementModel
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
-from clearinghub.messages import decode_fields
 from tables.counters import COUNTERS
 from tables.positions import POSITIONS
 from tables.settlements import SETTLEMENT_WINDOWS, SETTLEMENTS, settlement_key, window_key
 from tables.windows import open_window
-from tests.fakes import MemoryView
+from tests.fakes import MemoryView, fields_of
 from tests.in_memory_hub import InMemoryHub, TopicPartition
 
 HUB = "Hub"
@@ -92,7 +91,7 @@ class SettlementWorld:
         """Decide the next record of a topic's partition; one that closes a window too early must raise."""
         _topic, partition = place
         first = self.hub.waiting[place][0]
-        line, _body = decode_fields(first.value)
+        line, _body = fields_of(first.value)
         window_before_is_lost = line["kind"] == "close-window" and line["window"] > open_window(
             self.hub.views[partition]
         )
@@ -104,7 +103,7 @@ class SettlementWorld:
 
     def lose(self, place: TopicPartition) -> None:
         """Lose the next record there, as to the dead letter, if it is one by which windows close."""
-        line, _body = decode_fields(self.hub.waiting[place][0].value)
+        line, _body = fields_of(self.hub.waiting[place][0].value)
         if line["kind"] in ("close-window", "window-marker", "window-report"):
             self.hub.take(place)
 
@@ -116,7 +115,7 @@ class SettlementWorld:
     @property
     def replies(self) -> list[dict[str, Any]]:
         """The replies since they were last cleared."""
-        return [one.line for one in self.hub.written["reply"]]
+        return [one.header for one in self.hub.written["reply"]]
 
     def clear_replies(self) -> None:
         self.hub.written["reply"].clear()
@@ -134,7 +133,7 @@ class SettlementWorld:
     def total(self, currency: str) -> int:
         """All accounts of a currency, and what is on its way to one."""
         held = sum(row.value for row in self.hub.rows(POSITIONS).values() if row.currency == currency)
-        messages = [decode_fields(one.value)[0] for queue in self.hub.waiting.values() for one in queue]
+        messages = [fields_of(one.value)[0] for queue in self.hub.waiting.values() for one in queue]
         coming = sum(
             message["change"] for message in messages if message["kind"] == "credit" and message["currency"] == currency
         )

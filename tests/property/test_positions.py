@@ -44,12 +44,12 @@ def test_reservation_is_granted_when_it_fits_and_only_then(
 
 @given(values, caps, values, st.lists(amounts, max_size=20))
 def test_reservations_together_never_exceed_the_room_at_the_start(
-    value: int, cap: int | None, funds: int, wanted: list[int]
+    value: int, cap: int | None, funds: int, expected_end: list[int]
 ) -> None:
     position, settlement = accounts(value, 0, cap, funds)
     room = max(0, min(funds, cap) - value) if cap is not None else 0
     total = 0
-    for amount in wanted:
+    for amount in expected_end:
         held = reserve(position, settlement, amount, now_ms=1)
         if isinstance(held, Position):
             position, total = held, total + amount

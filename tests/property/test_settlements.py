@@ -1,4 +1,4 @@
-"""Any order of payments, closings, settlement calls and deliveries: money is conserved, no state that 9.4 forbids."""
+"""Any order of payments, closings, settlement calls and deliveries: money is conserved, no state is forbidden (9.4)."""
 
 from __future__ import annotations
 
@@ -131,10 +131,10 @@ class SettlementMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_content_is_in_one_settlement_at_most(self) -> None:
-        taken = Counter(
+        settled = Counter(
             content for one in self.world.settlements() if one.state is not State.ABORTED for content in one.contents
         )
-        assert set(taken.values()) <= {1}
+        assert set(settled.values()) <= {1}
 
     def teardown(self) -> None:
         self.world.deliver_all()
@@ -161,13 +161,13 @@ class SettlementMachine(RuleBasedStateMachine):
             assert window.state not in (WindowState.PROCESSING, WindowState.FAILED), window.reason
             if window.state is WindowState.OPEN:
                 continue
-            told: Counter[tuple[str, str]] = Counter()
+            stored: Counter[tuple[str, str]] = Counter()
             for content in window.contents:
                 held = view.get(CONTENTS, content_key(window.window_id, content.netting_group))
                 assert held is not None
                 for party, net in held.nets.items():
-                    told[party.participant, content.netting_group.currency] += net.amount
-            assert self.world.expected.get(window.window_id, Counter()) == told
+                    stored[party.participant, content.netting_group.currency] += net.amount
+            assert self.world.expected.get(window.window_id, Counter()) == stored
 
 
 SettlementMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)

@@ -1,4 +1,4 @@
-"""The domain at work: does with its decisions what the agents do, in dicts instead of tables."""
+"""The domain's decisions applied to dicts, as the agents apply them to tables; no agent, no message, no engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FULFILMENTS = {True: FULFILMENT, False: OTHER_FULFILMENT, None: None}
 
 
 class World:
-    """One currency; every DFSP starts with a cap and funds of 100, active."""
+    """A scheme of one currency; every DFSP starts active, with a cap and funds of 100."""
 
     def __init__(self, *, on_us_transfers: bool = False) -> None:
         self.policy = prepare.PreparePolicy(on_us_transfers)
@@ -34,7 +34,7 @@ class World:
         self.transfers: dict[str, Transfer] = {}
 
     def decide(self, happening: Happening) -> Outcome:
-        """What a message leads to; changes nothing."""
+        """Return what the domain decides about a message; change nothing."""
         message, now_ms = happening.message, happening.at_ms
         if isinstance(message, Prepare):
             return prepare.decide_prepare(
@@ -53,7 +53,7 @@ class World:
         return None
 
     def apply(self, happening: Happening) -> Outcome:
-        """Decide, store, and move what the decision says."""
+        """Decide a message, store the result, and move the positions."""
         message, now_ms = happening.message, happening.at_ms
         if isinstance(message, Limits):
             position = self.positions[message.dfsp]

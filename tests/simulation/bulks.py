@@ -112,7 +112,7 @@ class Bulks:
             asker = draw.choice((bulk.payer, bulk.payee, *dfsps.names, dfsps.stranger))
             dfsps.later(draw.uniform(0.0, 6.0), bulk_wire.get(bulk.bulk_id, asker))
         if swarm.happens("strangers", 0.15):
-            source = draw.choice((dfsps.stranger, bulk.payer, *(set(dfsps.names) - {bulk.payee})))
+            source = draw.choice((dfsps.stranger, bulk.payer, *(name for name in dfsps.names if name != bulk.payee)))
             results = [bulk_wire.fulfilled(one) for one in bulk.items]
             answers = (bulk_wire.fulfil(bulk, results, source=source), bulk_wire.error(bulk, "5104", source=source))
             dfsps.later(draw.uniform(0.0, 1.0), draw.choice(answers))

@@ -18,7 +18,7 @@ class Rows:
         self.rows: dict[bytes, bytes] = {}
         self.index: dict[bytes, bytes] = {}
         self.changelog_offset: int | None = None
-        self.level_at_ms: int | None = None
+        self.caught_up_ms: int | None = None
 
 
 class Disk:
@@ -71,11 +71,11 @@ class SimulatedStore:
         rows = self._disk.at(self._table, partition).rows
         return [rows[key] for key in sorted(rows) if key.startswith(prefix)]
 
-    def stamp(self, partition: int, level_at_ms: int) -> None:
-        self._disk.at(self._table, partition).level_at_ms = level_at_ms
+    def write_checkpoint(self, partition: int, caught_up_ms: int) -> None:
+        self._disk.at(self._table, partition).caught_up_ms = caught_up_ms
 
-    def stamped_ms(self, partition: int) -> int | None:
-        return self._disk.at(self._table, partition).level_at_ms
+    def checkpoint_ms(self, partition: int) -> int | None:
+        return self._disk.at(self._table, partition).caught_up_ms
 
     def wipe(self, partition: int) -> None:
         self._disk.places.pop((self._table, partition), None)

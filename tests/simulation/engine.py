@@ -40,7 +40,7 @@ class SimulatedApp(EngineApp):
         self._loop = asyncio.get_running_loop()
         self._partitions = {}
         self._producers = {}
-        self._ledger_tables = {
+        self._ledger_tables: Any = {
             spec.name: SimulatedTable(spec.name, SimulatedStore(self.disk, spec.name, self.process.reach))
             for spec in config.all_tables
         }
@@ -67,15 +67,15 @@ class SimulatedConsumer(BatchConsumer):
         self.app = app
         self.epoch = 0
         self.seek_offsets = {}
-        self._ends = {}
-        self._stood = {}
+        self._next_begins = {}
+        self._known_positions = {}
         self.flow_active = False
         self.can_resume_flow = asyncio.Event()
         self.recovery = SimulatedRecovery(app)
         self._client = self._simulated = client
         self._process = process
         self._waiting = {}
-        self._held = set()
+        self._paused = set()
         self._fetching = None
         config = app.engine_config
         self._names = {config.topic_prefix + one.topic: one.topic for one in config.inputs}

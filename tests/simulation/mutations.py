@@ -36,8 +36,8 @@ MUTANTS: Final = (
     Mutant(
         "offsets-not-in-each-round",
         "clearinghub/engine/partition.py",
-        "if count:\n            pending.put(OFFSETS",
-        "if count > 1:\n            pending.put(OFFSETS",
+        "if count or (is_first and self._tables):",
+        "if count > 1 or (is_first and self._tables):",
     ),
     Mutant(
         "no-fencing",
@@ -73,13 +73,13 @@ MUTANTS: Final = (
     Mutant(
         "gap-behind-aborted",
         "clearinghub/engine/consumer.py",
-        " if firsts[TopicPartition(*tp)] > self._ends[tp] or now < self._ends[tp]",
+        " if firsts[TopicPartition(*tp)] > begins[tp] or now < begins[tp]",
         "",
     ),
     Mutant(
         "poison-record-lost",
         "clearinghub/engine/partition.py",
-        "pending.emit(self._config.dead_letter_topic, key, dead_letter(record, error))",
+        "pending.emit(self._config.dead_letter_topic, key, poison_record_letter(record, error))",
         "pass",
     ),
     # -- domain and agents
@@ -146,8 +146,8 @@ MUTANTS: Final = (
     Mutant(
         "bulk-shows-all",
         "clearinghub/domain/bulk/lookup.py",
-        "for line in lines if line.was_sent or not for_payee]",
-        "for line in lines]",
+        "for item in items if item.was_sent or not for_payee]",
+        "for item in items]",
     ),
     Mutant(
         "bulk-stranger-accepted",

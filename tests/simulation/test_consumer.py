@@ -36,7 +36,7 @@ class Reader(SimulatedApp):
 
     async def on_batch(self, name: str, batch: Batch) -> None:
         assert name == "in"
-        batch.taken = True
+        batch.is_closed = True
         self.batches.append(batch)
 
 

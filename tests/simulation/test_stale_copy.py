@@ -19,9 +19,9 @@ from clearinghub.engine.record import TOMBSTONES_KEPT_MS, TableSpec
 from clearinghub.engine.recovery import (
     STALE_AFTER_MS,
     STANDBY_AGAIN_S,
-    STANDBY_STAMP_INTERVAL_MS,
+    STANDBY_CHECKPOINT_INTERVAL_MS,
     ChangelogReader,
-    TooFarBehindError,
+    StandbyLagError,
 )
 from clearinghub.engine.store import TableChanges
 from tests.simulation.disk import Disk, SimulatedStore, SimulatedTable
@@ -80,14 +80,14 @@ class Changelog:
 class Copy:
     """A copy that read row `paid` at offset 0, long ago; it and its removal at 1 are deleted from the changelog."""
 
-    def __init__(self, level_at_ms: int | None) -> None:
+    def __init__(self, caught_up_ms: int | None) -> None:
         self.now_ms = NOW_MS
         self.table = SimulatedTable("rows", SimulatedStore(Disk(), "rows", lambda _point: None))
         changes = TableChanges({}, [])
         changes.set(SPEC, "paid", b"reserved", b"reserved")
         self.table.data.apply(SPEC, 0, changes, 0)
-        if level_at_ms is not None:
-            self.table.data.stamp(0, level_at_ms)
+        if caught_up_ms is not None:
+            self.table.data.write_checkpoint(0, caught_up_ms)
 
     def config(self, changelog: Changelog) -> EngineConfig:
         return EngineConfig(
@@ -118,14 +118,14 @@ class Copy:
         return self.table.data.row(0, key)
 
 
-@pytest.mark.parametrize("level_at_ms", [None, NOW_MS - TOMBSTONES_KEPT_MS, NOW_MS - STALE_AFTER_MS - 1])
-def test_a_row_whose_tombstone_is_deleted_does_not_come_back(level_at_ms: int | None) -> None:
-    copy = Copy(level_at_ms)
+@pytest.mark.parametrize("caught_up_ms", [None, NOW_MS - TOMBSTONES_KEPT_MS, NOW_MS - STALE_AFTER_MS - 1])
+def test_a_row_whose_tombstone_is_deleted_does_not_come_back(caught_up_ms: int | None) -> None:
+    copy = Copy(caught_up_ms)
     copy.recover(Row(3, b"open", b"1"))
 
     assert copy.row(b"paid") is None
     assert b"1" == copy.row(b"open")
-    assert NOW_MS == copy.table.data.stamped_ms(0)
+    assert NOW_MS == copy.table.data.checkpoint_ms(0)
 
 
 def test_a_copy_that_was_caught_up_lately_only_reads_on() -> None:
@@ -133,7 +133,7 @@ def test_a_copy_that_was_caught_up_lately_only_reads_on() -> None:
     copy.recover(Row(0, b"paid", b"not read again"), Row(3, b"open", b"1"))
 
     assert (b"reserved", b"1") == (copy.row(b"paid"), copy.row(b"open"))
-    assert NOW_MS == copy.table.data.stamped_ms(0)
+    assert NOW_MS == copy.table.data.checkpoint_ms(0)
 
 
 def test_a_copy_is_complete_however_old_if_nothing_was_written_since() -> None:
@@ -161,8 +161,8 @@ class Standby:
         asyncio.run(run())
 
     @property
-    def stamped_ms(self) -> int | None:
-        return self.copy.table.data.stamped_ms(0)
+    def checkpoint_ms(self) -> int | None:
+        return self.copy.table.data.checkpoint_ms(0)
 
 
 @pytest.fixture
@@ -176,31 +176,31 @@ def standby() -> Standby:
 
 def test_a_standby_has_a_checkpoint_once_it_has_read_what_was_there_when_it_started(standby: Standby) -> None:
     standby.follow(2, grows=2)
-    assert standby.stamped_ms is None
+    assert standby.checkpoint_ms is None
 
     standby.follow(1, grows=2)
-    assert NOW_MS == standby.stamped_ms
+    assert NOW_MS == standby.checkpoint_ms
 
 
 def test_a_standby_has_a_new_checkpoint_while_its_changelog_grows(standby: Standby) -> None:
     standby.follow(3, grows=2)
-    standby.copy.now_ms += STANDBY_STAMP_INTERVAL_MS
+    standby.copy.now_ms += STANDBY_CHECKPOINT_INTERVAL_MS
     caught_up_at_ms = standby.copy.now_ms
     standby.follow(1, grows=2)
     standby.copy.now_ms += 1_000
 
     standby.follow(4, grows=2)
 
-    assert caught_up_at_ms == standby.stamped_ms
+    assert caught_up_at_ms == standby.checkpoint_ms
 
 
 def test_a_standby_that_could_not_read_for_half_a_day_stops(standby: Standby) -> None:
     standby.follow(1)
     standby.copy.now_ms += STALE_AFTER_MS + 1
 
-    with pytest.raises(TooFarBehindError):
+    with pytest.raises(StandbyLagError):
         standby.follow(1)
-    assert standby.stamped_ms is None
+    assert standby.checkpoint_ms is None
 
 
 def test_a_standby_follows_again_after_an_outage() -> None:
@@ -220,4 +220,4 @@ def test_a_standby_follows_again_after_an_outage() -> None:
     with closing(SimulatedLoop()) as loop:
         loop.run_until_complete(run())
     assert 0 == changelog.outages
-    assert (b"1", NOW_MS) == (copy.row(b"open"), copy.table.data.stamped_ms(0))
+    assert (b"1", NOW_MS) == (copy.row(b"open"), copy.table.data.checkpoint_ms(0))

@@ -122,15 +122,15 @@ def test_a_wiped_copy_is_empty(table: Any) -> None:
 
 
 def test_a_copy_remembers_when_it_was_caught_up(table: Any) -> None:
-    assert table.data.stamped_ms(0) is None
+    assert table.data.checkpoint_ms(0) is None
     put(table, 5, a=b"1")
-    table.data.stamp(0, 1_700_000_000_000)
+    table.data.write_checkpoint(0, 1_700_000_000_000)
 
-    assert 1_700_000_000_000 == table.data.stamped_ms(0)
-    assert table.data.stamped_ms(1) is None
+    assert 1_700_000_000_000 == table.data.checkpoint_ms(0)
+    assert table.data.checkpoint_ms(1) is None
     assert 5 == table.offset(CHANGELOG)
     assert ["a"] == found(table)
     assert [b"1"] == list(table.data.rows_with_prefix(0, b"a"))
 
     table.data.wipe(0)
-    assert table.data.stamped_ms(0) is None
+    assert table.data.checkpoint_ms(0) is None

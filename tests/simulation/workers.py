@@ -11,6 +11,7 @@ from typing import Any
 
 from agents.callback_delivery import NotificationAgent
 from agents.context import LedgerContext
+from clearinghub.callbacks.dead_letters import dead_letter
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.sender import Reason
@@ -21,7 +22,7 @@ from clearinghub.engine.environment import Environment
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.messages import DeadLetterMessage
-from clearinghub.roles.callbacks import CallbacksApp, callbacks_config, dead_letter
+from clearinghub.roles.callbacks import CallbacksApp, callbacks_config
 from clearinghub.roles.ledger import ledger_config
 from tests.simulation.bus import Bus
 from tests.simulation.clients import ConsumerClient, ProducerClient
@@ -152,7 +153,7 @@ class Member(ABC):
         if swarm.happens("slow agents", 0.05):
             await asyncio.sleep(swarm.random.uniform(0.01, 1.5))
         if self.drops_batches and swarm.happens("dropped batches", 0.01):
-            batch.taken = True
+            batch.is_closed = True
             self.batches_dropped += 1
             return False
         return True

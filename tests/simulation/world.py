@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 
 from clearinghub.config import Settings
+from clearinghub.engine.record import OFFSETS
 from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.topology.declared import changelog_name
 from tests.model.journal import INPUTS
@@ -138,8 +139,7 @@ class World:
     def _decided(self, partition: int) -> dict[str, int]:
         log = self.bus.logs[changelog_name(APPLICATION, "offsets"), partition]
         last = next((entry for entry in reversed(log.entries) if entry.is_committed), None)
-        decided: dict[str, int] = {} if last is None or last.value is None else orjson.loads(last.value)
-        return decided
+        return {} if last is None or last.value is None else OFFSETS.decode(last.value).next_offsets
 
     def _held(self, partition: int) -> str | None:
         log = self.bus.logs[changelog_name(APPLICATION, "transfers"), partition]

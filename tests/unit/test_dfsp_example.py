@@ -12,8 +12,8 @@ from clearinghub.config import Settings
 from clearinghub.domain.errors import ErrorCode, is_defined_error_code
 from clearinghub.domain.participants.endpoints import ENDPOINT_TYPES
 from examples.dfsp import dfsp
-from sandbox import ilp
-from sandbox.behaviour import Behaviour
+from sandbox.dfsp import ilp
+from sandbox.dfsp.behaviour import Behaviour
 from sandbox.main import PAYEE_PORT, PAYER_PORT
 from tests import guide
 from web.http.errors import RETRY_AFTER_S

@@ -14,21 +14,22 @@ import pytest
 import structlog
 
 from clearinghub import __version__
-from clearinghub.process import stop_event
+from clearinghub.process import stop_event, stop_signals
 from clearinghub.tools.cli import main
 from clearinghub.tools.command_line import EXIT_NO_HUB, EXIT_OK, EXIT_WRONG_USAGE
 
 
 @pytest.fixture(autouse=True)
-def restored_sigterm() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
+def restored_signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    """A role sets the logs of its process up; the tests behind must not inherit them."""
+    """A role sets the logs of its process up; later tests must not inherit them."""
     root = logging.getLogger()
     before = (root.handlers, root.level)
     yield
@@ -101,8 +102,15 @@ def test_refuses_to_run_without_assertions() -> None:
     assert "refuses to run under python -O" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_nohup_keeps_a_process_after_its_terminal() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    assert (signal.SIGTERM, signal.SIGINT) == stop_signals()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_sets_the_stop_event(number: signal.Signals) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
     stop = stop_event()
 
     os.kill(os.getpid(), number)

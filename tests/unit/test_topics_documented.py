@@ -52,7 +52,7 @@ def test_the_schemas_version_is_the_records(topic: str) -> None:
 
 
 def test_the_states_are_those_of_the_domain() -> None:
-    finals = {state.label for state in State if state.is_final}
+    finals = {state.value for state in State if state.is_final}
     windows = schema_of("settlement-windows")["$defs"]["state"]["enum"]
     settlements = schema_of("settlements")["properties"]["state"]["enum"]
 

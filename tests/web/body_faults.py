@@ -39,7 +39,7 @@ def body_faults(schema: Mapping[str, Any], good: Any) -> Iterator[Fault]:
 def _nodes(
     schema: Mapping[str, Any], value: Any, path: str, steps: tuple[str | int, ...]
 ) -> Iterator[tuple[str, tuple[str | int, ...], Mapping[str, Any]]]:
-    yield path, steps, schema.get("anyOf", [schema])[0]  # a fault is told by the first of several kinds
+    yield path, steps, schema.get("anyOf", [schema])[0]  # a fault is named by the first of several kinds
     if isinstance(value, dict):
         for name, one in value.items():
             yield from _nodes(schema["properties"][name], one, f"{path}/{name}", (*steps, name))

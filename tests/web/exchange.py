@@ -1,4 +1,4 @@
-"""Both surfaces over real HTTP with the ledger's agents behind them: what DFSPs hear of what they send."""
+"""Both APIs over real HTTP, with the ledger's own agents: the callbacks that DFSPs get."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from aiohttp.test_utils import TestClient
 
-from clearinghub.messages import decode_fields
-from tests.fakes import Emitted, FakeHealth
+from tests.fakes import Emitted, FakeHealth, fields_of
 from tests.in_memory_hub import InMemoryHub
 from tests.web.admin_world import Operator, an_operator
 from tests.web.fspiop_client import (
@@ -31,7 +30,7 @@ OF_PAYEE = {"FSPIOP-Source": PAYEE, "FSPIOP-Destination": PAYER, "Content-Type":
 
 
 class Callback(NamedTuple):
-    """What a DFSP hears."""
+    """A callback to a DFSP, as it was sent."""
 
     receiver: str
     source: str
@@ -73,7 +72,7 @@ class Exchange:
 
     def notifications(self) -> list[dict[str, Any]]:
         """The callbacks since the last time, with all that the hub notes on each."""
-        return [one.line for one in self.hub.new_records("notification")]
+        return [one.header for one in self.hub.new_records("notification")]
 
     def expire(self) -> None:
         """Let the transfer's time pass; nobody has noticed yet."""
@@ -87,7 +86,7 @@ class Exchange:
 
 def callback_of(notification: Emitted) -> Callback:
     """A record of topic `notification` as its receiver sees it."""
-    line, body = decode_fields(notification.value)
+    line, body = fields_of(notification.value)
     return Callback(line["receiver"], line["source"], line["method"], line["path"], json.loads(body) if body else None)
 
 
@@ -106,7 +105,7 @@ def state_callback(receiver: str, method: str = "PUT", **body: Any) -> Callback:
 
 @asynccontextmanager
 async def an_exchange(**settings: Any) -> AsyncIterator[Exchange]:
-    """An exchange whose DFSPs may each owe 1000 and have 1000 at the scheme's bank, and whose clock stands at first."""
+    """An exchange whose DFSPs may each owe 1000 and have 1000 at the scheme's bank, and whose clock does not run."""
     async with an_operator(**settings) as operator:
         await operator.currency()
         for number, name in enumerate((PAYER, PAYEE, STRANGER)):

@@ -98,7 +98,7 @@ class HubServer(TestServer):
 
 @asynccontextmanager
 async def a_dfsp(signatures: SignatureCheck = NO_SIGNATURES, **settings: Any) -> AsyncIterator[Dfsp]:
-    """A DFSP before a hub with these settings, whose clock stands at NOW_MS."""
+    """A DFSP before a hub with these settings, whose clock shows NOW_MS."""
     recorder, health = FakeRecorder(), FakeHealth()
     app = build_fspiop_app(
         Settings(**settings),
@@ -113,7 +113,7 @@ async def a_dfsp(signatures: SignatureCheck = NO_SIGNATURES, **settings: Any) ->
 
 
 async def send_raw(dfsp: Dfsp, request: bytes, *, half_close: bool = False, until: bytes = b"") -> bytes:
-    """Send bytes as no client library would; give the answer, whole or `until` something in it.
+    """Send bytes as no client library would; return the answer, whole or `until` something in it.
 
     `half_close`: tell the hub that nothing more will come.
     """

@@ -100,7 +100,7 @@ class Sent:
 
     @property
     def error_path(self) -> str:
-        """Where an error about it is told."""
+        """The path of a callback with an error about it."""
         return f"{self.subject_path}/error"
 
     @property
@@ -171,21 +171,21 @@ Expected: TypeAlias = Callable[[Sent], Outcome]
 
 
 def silence(_sent: Sent) -> Outcome:
-    """There is nobody who could be told, or nothing to tell."""
+    """There is nobody who could be notified, or nothing to send."""
     return []
 
 
-def passed_on(to: str | None = None) -> Expected:
+def forwarded(to: str | None = None) -> Expected:
     """The other DFSP gets the message as it is."""
     return lambda sent: [Callback(to or str(sent.destination), sent.source, sent.method, sent.url, sent.body)]
 
 
-def told(body: Any, to: str | None = None) -> Expected:
-    """The hub's own answer, to the sender unless told otherwise."""
+def hub_answer(body: Any, to: str | None = None) -> Expected:
+    """The hub's own answer; to the sender unless `to` names another DFSP."""
     return lambda sent: [Callback(to or sent.source, HUB, "PUT", sent.subject_path, body)]
 
 
-def told_error(body: Any, to: str | None = None) -> Expected:
+def hub_error(body: Any, to: str | None = None) -> Expected:
     """The hub's own copy of a DFSP's error, likewise."""
     return lambda sent: [Callback(to or sent.source, HUB, "PUT", sent.error_path, body)]
 
@@ -203,7 +203,7 @@ def error(code: str, description: str, to: str | None = None, *, extended: bool 
         information = {"errorCode": code, "errorDescription": text}
         if extended:
             information["extensionList"] = sent.body["extensionList"]
-        return told_error({"errorInformation": information}, to)(sent)
+        return hub_error({"errorInformation": information}, to)(sent)
 
     return outcome
 
@@ -231,7 +231,7 @@ def each(*parts: Expected) -> Expected:
 class Row:
     """What must come of an operation: with a good request, of and for a stranger, about an unknown id or type.
 
-    `before` are the requests without which it would not be good. None stands where the path has no such thing.
+    `before` are the requests without which it would not be good. None where the path has no such thing.
     """
 
     sent: Sent

@@ -54,7 +54,7 @@ class PartyDfsps:
     async def heard(
         self, method: str, path: str, source: str = PAYER, body: Any = None, **headers: str
     ) -> list[Callback]:
-        """Send what is accepted, and give the callbacks that follow."""
+        """Send a request that is accepted, and return the callbacks that follow."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         answer = await self.send(method, path, source, body, dict(named))
         assert (200 if method == "PUT" else 202, b"") == (answer.status, answer.body), answer.body

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clearinghub.messages import decode_fields
+from tests.fakes import fields_of
 from tests.web.agreement_bodies import ID, QUERY, QUOTE, QUOTE_ANSWER, SENT, Sent
 from tests.web.exchange import Exchange, an_exchange
 from tests.web.fspiop_client import Answer, Dfsp, a_dfsp
@@ -54,11 +54,11 @@ async def test_a_good_message_is_recorded_and_passed_on(exchange: Exchange) -> N
         source, receiver = sent.headers["FSPIOP-Source"], sent.headers["FSPIOP-Destination"]
         assert (receiver, source, sent.method, sent.path + sent.query, sent.body) == callback
         topic, key, value = exchange.hub.records[-1]
-        line, body = decode_fields(value)
+        line, body = fields_of(value)
         assert ("agreement", ID, ID, sent.raw or b"") == (topic, key, line["id"], body)
 
 
-async def test_a_receiver_that_nobody_knows_is_told_to_the_sender(exchange: Exchange) -> None:
+async def test_the_sender_is_notified_of_an_unknown_receiver(exchange: Exchange) -> None:
     for sent in SENT:
         await send(exchange.dfsp, sent, {"FSPIOP-Destination": "nobody"})
 
@@ -139,7 +139,7 @@ async def test_what_is_no_json_object_is_malformed(dfsp: Dfsp, sent: Sent, body:
 
 
 @WITH_BODY
-async def test_each_required_field_is_asked_for(dfsp: Dfsp, sent: Sent) -> None:
+async def test_each_required_field_is_checked(dfsp: Dfsp, sent: Sent) -> None:
     optional = {"payeeReceiveAmount", "individualQuoteResults", "authenticationInfo", "code"}
     optional |= {"geoCode", "authenticationType"} | ({"expiration"} if sent.method == "POST" else set())
     for name in sent.body:
@@ -190,7 +190,7 @@ async def test_an_unknown_field_within_is_passed_on(dfsp: Dfsp) -> None:
     party = {**QUOTE["payer"], "personalInfo": {"complexName": {"FirstName": "Mats", "lastName": "H"}}}  # type: ignore[dict-item]
     raw = json.dumps({**QUOTE, "payer": party}).encode()
     assert 202 == (await send(dfsp, QUOTE_POST, body=raw)).status
-    assert raw == decode_fields(dfsp.recorder.records[0][2])[1]
+    assert raw == fields_of(dfsp.recorder.records[0][2])[1]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ async def test_what_the_ledger_looks_at_is_in_the_record() -> None:
             json.dumps({**QUOTE_ANSWER, "payeeReceiveAmount": {"currency": "EUR", "amount": "1"}}).encode(),
         )
         await send(dfsp, next(one for one in SENT if one.path == "/bulkQuotes"))
-        lines = [decode_fields(value)[0] for _, _, value in dfsp.recorder.records]
+        lines = [fields_of(value)[0] for _, _, value in dfsp.recorder.records]
     names = ("currency", "payer_fsp", "payee_fsp", "expires_at_ms")
     assert [
         ("USD", "payerfsp", "payeefsp", 1_700_007_200_000),

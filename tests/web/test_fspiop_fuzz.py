@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clearinghub.messages import decode_fields
+from tests.fakes import fields_of
 from tests.web.fspiop_client import (
     ACCEPT,
     CONTENT_TYPE,
@@ -73,7 +73,7 @@ def check(dfsp: Dfsp, answer: Answer) -> None:
     if answer.status in (200, 202):
         [(_, key, value)] = dfsp.recorder.records
         assert key
-        decode_fields(value)
+        fields_of(value)
     else:
         status, code, description = answer.error
         assert 400 <= status < 500

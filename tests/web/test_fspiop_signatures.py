@@ -1,4 +1,4 @@
-"""Signatures at the door: asked for behind the headers and before the body, on every route (protocol 3.1, 10.1)."""
+"""Signatures are checked on every route, after the headers and before the body (protocol 3.1, 10.1)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pytest
 from aiohttp.web import Application
 
 from clearinghub.config import Settings
-from clearinghub.messages import decode_fields
 from clearinghub.security.signature import Signer, Verifier
-from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
+from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder, fields_of
 from tests.unit.security.samples import FixedKeys, ec_key, rsa_key
 from tests.web.fspiop_client import (
     CALLBACK_HEADERS,
@@ -77,7 +76,7 @@ async def exchange(
         ("PUT", f"{PATH}/error", ERROR, PAYEE, 200),
     ],
 )
-async def test_a_signed_message_is_taken_and_goes_on_with_its_signature(
+async def test_a_signed_message_is_accepted_and_forwarded_with_its_signature(
     dfsp: Dfsp, method: str, path: str, body: Mapping[str, Any], signer: Signer, status: int
 ) -> None:
     data = encoded(body)
@@ -86,9 +85,9 @@ async def test_a_signed_message_is_taken_and_goes_on_with_its_signature(
 
     assert status == answer.status
     [(_, _, value)] = dfsp.recorder.records
-    line, raw = decode_fields(value)
+    header, raw = fields_of(value)
     assert data == raw
-    assert CHECK._verifier.fault(method, path, line["headers"], raw) is None
+    assert CHECK._verifier.fault(method, path, header["headers"], raw) is None
 
 
 async def test_a_message_without_a_signature_is_refused(dfsp: Dfsp) -> None:

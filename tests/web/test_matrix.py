@@ -62,10 +62,10 @@ def test_a_row_says_something_about_all_that_a_path_names(operation: Operation) 
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_what_is_taken_is_answered_as_the_table_says(operation: Operation) -> None:
-    taken = {status for status in operation.statuses if status < 300}
+def test_what_is_accepted_is_answered_as_the_table_says(operation: Operation) -> None:
+    accepted = {status for status in operation.statuses if status < 300}
 
-    assert ({SYNC[operation.method]} if operation.method != "PATCH" else set()) == taken
+    assert ({SYNC[operation.method]} if operation.method != "PATCH" else set()) == accepted
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ async def test_what_comes_of_it(exchange: Exchange, operation: Operation, case: 
     [one for one in OPERATIONS if one.body is not None and one.body.get("additionalProperties") is not False],
     ids=str,
 )
-async def test_what_the_api_does_not_know_is_taken(exchange: Exchange, operation: Operation) -> None:
+async def test_what_the_api_does_not_know_is_accepted(exchange: Exchange, operation: Operation) -> None:
     """And forwarded with the rest, where the sender's own bytes are (protocol 1.6)."""
     row = ROWS[str(operation)]
     await must_lead_to(exchange, operation, row, row.sent.with_more(), row.good)

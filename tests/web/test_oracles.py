@@ -49,7 +49,7 @@ def answers(dfsps: PartyDfsps, *given: OracleAnswer) -> None:
     dfsps.exchange.hub.questions.clear()
 
 
-def asked(dfsps: PartyDfsps) -> list[tuple[str, str, Any]]:
+def questions_of(dfsps: PartyDfsps) -> list[tuple[str, str, Any]]:
     return [
         (one.message.method, one.message.url, json.loads(one.body) if one.body else None)
         for one in dfsps.exchange.hub.questions
@@ -114,9 +114,9 @@ async def test_an_oracles_life(operator: Operator) -> None:
 async def test_oracles_that_are_wrong(operator: Operator, change: dict[str, Any], code: str, text: str) -> None:
     body = {name: value for name, value in (ORACLE | change).items() if value is not None}
 
-    status, told, description = (await operator.post("/oracles", body)).error
+    status, notified, description = (await operator.post("/oracles", body)).error
 
-    assert (400, code) == (status, told)
+    assert (400, code) == (status, notified)
     assert text in description
     assert [] == (await operator.get("/oracles")).json
 
@@ -142,7 +142,7 @@ async def test_a_lookup(dfsps: PartyDfsps) -> None:
 
     heard = await dfsps.heard("GET", f"/parties{ID}")
 
-    assert [("GET", f"{URL}/participants{ID}", None)] == asked(dfsps)
+    assert [("GET", f"{URL}/participants{ID}", None)] == questions_of(dfsps)
     assert [Callback(fsp, PAYER, "GET", f"/parties{ID}", None) for fsp in (PAYEE, STRANGER)] == heard
     headers = sent_headers(dfsps.exchange.hub.questions[0].message.headers)
     assert (PAYER, media("participants")) == (headers["fspiop-source"], headers["content-type"])
@@ -156,7 +156,7 @@ async def test_a_lookup_of_a_sub_id_and_a_currency(dfsps: PartyDfsps) -> None:
     assert hub_put(f"/participants{SUB}", {"fspId": PAYEE}) == await dfsps.heard(
         "GET", f"/participants{SUB}?currency=USD"
     )
-    assert [("GET", f"{URL}/participants{ID}?currency=USD&partySubIdOrType=100", None)] == asked(dfsps)
+    assert [("GET", f"{URL}/participants{ID}?currency=USD&partySubIdOrType=100", None)] == questions_of(dfsps)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ async def test_changes(dfsps: PartyDfsps) -> None:
         ("PUT", url, sent),
         ("GET", f"{url}?partySubIdOrType=100", None),
         ("DELETE", url, {"partySubIdOrType": "100"}),
-    ] == asked(dfsps)
+    ] == questions_of(dfsps)
 
 
 @pytest.mark.parametrize(
@@ -265,13 +265,13 @@ async def test_a_batch_asks_each_oracle_once_for_a_type(dfsps: PartyDfsps) -> No
     body = {"requestId": REQUEST_ID, "partyList": items, "currency": "USD"}
     (callback,) = await dfsps.heard("POST", "/participants", PAYEE, body)
 
-    assert ["POST", "POST"] == [method for method, _url, _body in asked(dfsps)]
-    assert {**body, "partyList": [items[0], items[2], items[4]]} == asked(dfsps)[0][2]
-    told = [one.get("errorInformation", {}).get("errorCode") for one in callback.body["partyList"]]
-    assert [None, "1001", "3003", None, "3003"] == told
+    assert ["POST", "POST"] == [method for method, _url, _body in questions_of(dfsps)]
+    assert {**body, "partyList": [items[0], items[2], items[4]]} == questions_of(dfsps)[0][2]
+    notified = [one.get("errorInformation", {}).get("errorCode") for one in callback.body["partyList"]]
+    assert [None, "1001", "3003", None, "3003"] == notified
 
 
-async def test_which_oracle_is_asked(dfsps: PartyDfsps) -> None:
+async def test_which_oracle_gets_the_question(dfsps: PartyDfsps) -> None:
     await dfsps.oracle("MSISDN", "USD")
     await dfsps.oracle("MSISDN", "EUR", is_default=True)
     answers(dfsps, *[listing({"fspId": PAYEE})] * 3)
@@ -293,7 +293,7 @@ async def test_types_that_the_built_in_oracle_does_not_serve() -> None:
         assert hub_put("/participants/ALIAS/a", {"fspId": PAYEE}, PAYEE) == await dfsps.register("/ALIAS/a")
 
 
-async def test_an_oracle_that_is_taken_away_between_two_questions(dfsps: PartyDfsps) -> None:
+async def test_an_oracle_that_is_removed_between_two_questions(dfsps: PartyDfsps) -> None:
     await dfsps.register()
     await dfsps.oracle()
     answers(dfsps, listing())

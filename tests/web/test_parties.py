@@ -1,4 +1,4 @@
-"""/parties over HTTP with the agents behind it: who is asked, who is told (protocol 6.3)."""
+"""/parties over HTTP with the ledger's agents: who gets a lookup, and who is notified (protocol 6.3)."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ async def test_what_is_passed_on_has_an_end_and_what_the_hub_says_has_none() -> 
             assert hub.now_ms + 700 == passed_on["deliver_by_ms"]
 
         await dfsps.send("GET", f"/parties{SUB}")
-        [told] = dfsps.exchange.notifications()
-        assert told["deliver_by_ms"] is None
+        [error] = dfsps.exchange.notifications()
+        assert error["deliver_by_ms"] is None
 
 
 async def test_a_lookup_with_a_destination_asks_nobody_else(dfsps: PartyDfsps) -> None:
@@ -120,7 +120,7 @@ async def test_sub_ids_count_both_ways(dfsps: PartyDfsps) -> None:
     assert [PAYEE] == [one.receiver for one in await dfsps.heard("GET", f"/parties{SUB}")]
 
 
-async def test_every_fsp_that_has_the_party_is_asked(dfsps: PartyDfsps) -> None:
+async def test_every_fsp_that_has_the_party_gets_the_lookup(dfsps: PartyDfsps) -> None:
     await dfsps.register(currency="USD")
     await dfsps.register(currency="XTS")
     await dfsps.register(fsp=STRANGER, currency="EUR")

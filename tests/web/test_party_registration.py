@@ -1,4 +1,4 @@
-"""/participants over HTTP with the built-in oracle behind it: registration, update, removal, batches (protocol 6.4)."""
+"""/participants over HTTP with the built-in oracle: registration, update, removal, batches (protocol 6.4)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.web.party_world import (
 )
 
 FSP_DIFFERS = "fspId differs from FSPIOP-Source"
-TAKEN = ("3003", "Add Party information error - Party is registered by another FSP")
+REGISTERED_BY_ANOTHER = ("3003", "Add Party information error - Party is registered by another FSP")
 NOT_OWNER = ("3040", "Delete Party information error - The party's FSP is another one")
 
 
@@ -58,7 +58,7 @@ async def found(dfsps: PartyDfsps, path: str = ID, currency: str | None = None) 
 
 
 @pytest.mark.parametrize("path", [ID, SUB])
-async def test_a_registration_is_told_and_found(dfsps: PartyDfsps, path: str) -> None:
+async def test_a_registration_is_confirmed_and_found(dfsps: PartyDfsps, path: str) -> None:
     assert "3204" == await found(dfsps, path)
 
     assert hub_put(f"/participants{path}", {"fspId": PAYEE}, PAYEE) == await dfsps.register(path)
@@ -88,7 +88,9 @@ async def test_currencies(dfsps: PartyDfsps) -> None:
 async def test_nobody_takes_over_what_another_fsp_has(dfsps: PartyDfsps) -> None:
     await dfsps.register()
     for currency in (None, "USD"):
-        assert error_of(f"/participants{ID}", *TAKEN, STRANGER) == await dfsps.register(ID, STRANGER, currency)
+        assert error_of(f"/participants{ID}", *REGISTERED_BY_ANOTHER, STRANGER) == await dfsps.register(
+            ID, STRANGER, currency
+        )
     await dfsps.register(SUB, STRANGER)
 
     assert [PAYEE, STRANGER] == [await found(dfsps, ID), await found(dfsps, SUB)]

@@ -89,7 +89,7 @@ async def test_one_that_does_not_add_up_ends_with_1(closed: Terminal, form: str)
 
 
 async def test_refusals(closed: Terminal) -> None:
-    for arguments, code, told in (
+    for arguments, code, sentence in (
         (("window", "2"), 1, "Window 2 is OPEN; its report is there once it is closed"),
         (("window", "7", "--format", "csv"), 1, "No record for settlementWindowId: 7 found"),
         (("settlement", "7"), 1, "Settlement with ID '7' not found"),
@@ -102,7 +102,7 @@ async def test_refusals(closed: Terminal) -> None:
         ((), 2, "REPORT"),
     ):
         ended = await closed.run("report", *arguments)
-        assert (code, True) == (ended.code, told in ended.err), (arguments, ended.err)
+        assert (code, True) == (ended.code, sentence in ended.err), (arguments, ended.err)
     ended = await closed.run("report", "window", "1", "--url", "http://127.0.0.1:9")
     assert 3 == ended.code
 

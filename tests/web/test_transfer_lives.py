@@ -75,7 +75,7 @@ async def test_a_transfer_to_oneself_expires(on_us: Exchange) -> None:
     assert (0, 0) == await on_us.positions()
 
 
-async def test_two_are_both_told_though_transfers_to_oneself_are_allowed(on_us: Exchange) -> None:
+async def test_two_are_both_notified_though_transfers_to_oneself_are_allowed(on_us: Exchange) -> None:
     await on_us.post(payeeFsp=STRANGER)
     on_us.heard()
 
@@ -84,15 +84,15 @@ async def test_two_are_both_told_though_transfers_to_oneself_are_allowed(on_us: 
     assert [PAYER, STRANGER] == [one.receiver for one in on_us.heard()]
 
 
-async def test_a_payee_that_reserved_is_told_by_patch(exchange: Exchange) -> None:
+async def test_a_payee_that_reserved_is_notified_by_patch(exchange: Exchange) -> None:
     await a_reserved_transfer(exchange)
 
     await exchange.put(transferState="RESERVED", completedTimestamp=COMPLETED)
 
-    told = {"completedTimestamp": COMPLETED, "transferState": "COMMITTED"}
+    committed = {"completedTimestamp": COMPLETED, "transferState": "COMMITTED"}
     both = [
-        state_callback(PAYER, **told, fulfilment=FULFIL["fulfilment"]),
-        state_callback(PAYEE, "PATCH", **told),
+        state_callback(PAYER, **committed, fulfilment=FULFIL["fulfilment"]),
+        state_callback(PAYEE, "PATCH", **committed),
     ]
     assert both == exchange.heard()
 
@@ -102,7 +102,7 @@ async def test_a_payee_that_reserved_is_told_by_patch(exchange: Exchange) -> Non
     assert HELD == (await exchange.positions())[0]
 
 
-async def test_a_payee_that_reserved_wrongly_is_told_again_too(exchange: Exchange) -> None:
+async def test_a_payee_that_reserved_wrongly_is_notified_again_too(exchange: Exchange) -> None:
     await a_reserved_transfer(exchange)
     await exchange.put(transferState="RESERVED", fulfilment=None)
     first = exchange.heard()
@@ -151,17 +151,17 @@ async def test_a_repeated_prepare_tells_the_payer_whoever_repeats_it(exchange: E
 
     await exchange.post(source)
 
-    (told,) = exchange.heard()
-    assert (PAYER, "PUT", "COMMITTED") == (told.receiver, told.method, told.body["transferState"])
+    (callback,) = exchange.heard()
+    assert (PAYER, "PUT", "COMMITTED") == (callback.receiver, callback.method, callback.body["transferState"])
 
 
 async def shown(exchange: Exchange, source: str = PAYER) -> Any:
-    """What a DFSP is told of the funds' transfer, without its time and its reference."""
+    """What a DFSP sees of the funds' transfer, without its time and its reference."""
     await exchange.get(source, FUNDS_ID)
-    (told,) = exchange.heard()
-    told.body.pop("completedTimestamp", None)
-    extensions = told.body.pop("extensionList", {"extension": []})["extension"]
-    return (told.path.rpartition("/")[2] == "error", told.body, [one["key"] for one in extensions])
+    (callback,) = exchange.heard()
+    callback.body.pop("completedTimestamp", None)
+    extensions = callback.body.pop("extensionList", {"extension": []})["extension"]
+    return (callback.path.rpartition("/")[2] == "error", callback.body, [one["key"] for one in extensions])
 
 
 async def test_a_dfsp_sees_its_funds_come_in(exchange: Exchange) -> None:

@@ -70,8 +70,8 @@ class EnumsResource:
             "settlementGranularity": _numbered(GRANULARITIES),
             "settlementInterchange": _numbered(INTERCHANGES),
             "transferParticipantRoleType": _numbered(PARTICIPANT_ROLES),
-            "transferState": {state.label: state.label for state in State},
-            "transferStateEnum": {state.label: state.enumeration for state in State},
+            "transferState": {state.value: state.value for state in State},
+            "transferStateEnum": {state.value: state.enumeration for state in State},
         }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from urllib.parse import urlencode
 import orjson
 from aiohttp.web import Request, StreamResponse
 
+from clearinghub.clock import system_now_ms
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement, StatementEntry
@@ -54,14 +54,12 @@ _TOO_LONG: Final = Rejection(
 )
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class StatementResource:
     """Below one account."""
 
-    def __init__(self, context: AdminContext, statements: StatementReader, clock: Callable[[], int] = _now_ms) -> None:
+    def __init__(
+        self, context: AdminContext, statements: StatementReader, clock: Callable[[], int] = system_now_ms
+    ) -> None:
         """`clock` gives milliseconds since the epoch: where a period ends that has no end."""
         self._context = context
         self._statements = statements

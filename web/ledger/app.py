@@ -11,34 +11,34 @@ from clearinghub import __version__
 from clearinghub.ports import Health
 from web.http.operations import add_operations_routes
 
-PARTIES_AT_ONCE: Final = 2_000  # a page of an export; the partition's rounds wait for it some milliseconds
+PARTIES_AT_ONCE: Final = 2_000  # a page of an export, which delays the partition's rounds by some milliseconds
 
 
 class PartitionElsewhereError(Exception):
-    """The worker does not have the partition (any more); the asker should look again who has."""
+    """The worker does not own the partition; the client must look up the current owner."""
 
 
 class LedgerRows(Protocol):
-    """Where the answers come from. All raise PartitionElsewhereError."""
+    """The stored rows that queries need. All methods raise PartitionElsewhereError."""
 
     async def positions(self, partition: int, participant: str) -> list[bytes]:
-        """The rows of a participant's accounts, as stored."""
+        """Return the rows of a participant's accounts, as stored."""
 
     async def transfer(self, partition: int, transfer_id: str) -> bytes | None:
-        """The row of a transfer, as stored."""
+        """Return the row of a transfer, as stored, or None."""
 
     async def parties(self, partition: int, after: str, count_max: int) -> list[tuple[bytes, bytes]]:
-        """The next rows of the built-in oracle behind a key, with their keys."""
+        """Return the next keys and rows of the built-in oracle after a key."""
 
     async def settlement_rows(self, partition: int, keys: list[str]) -> list[bytes]:
-        """Those of these rows of table `settlement` that there are, as stored."""
+        """Return the rows of table `settlement` under these keys, without those that do not exist."""
 
     async def last_settlement_rows(self, partition: int, kind: str) -> list[bytes]:
-        """The last rows of a kind in table `settlement`, last first, as many as one answer takes."""
+        """Return the rows of a kind in table `settlement`, newest first, as many as fit into one answer."""
 
 
 def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
-    """The worker's HTTP surface."""
+    """Return the worker's HTTP application."""
 
     async def get_positions(request: Request) -> Response:
         try:
@@ -48,7 +48,7 @@ def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
         return Response(body=b"\n".join(found), content_type="application/x-ndjson")
 
     async def get_transfer(request: Request) -> Response:
-        """The row, or nothing at all: that there is none is an answer too."""
+        """Answer with the row, or with an empty body if there is none."""
         try:
             row = await rows.transfer(int(request.match_info["partition"]), request.match_info["id"])
         except PartitionElsewhereError:
@@ -56,7 +56,7 @@ def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
         return Response(body=row or b"", content_type="application/json")
 
     async def get_parties(request: Request) -> Response:
-        """A line with key and row for each; fewer than asked for when there are no more."""
+        """Answer with a line for each party: its key and its row. Fewer than PARTIES_AT_ONCE lines mean the end."""
         try:
             found = await rows.parties(
                 int(request.match_info["partition"]), request.query.get("after", ""), PARTIES_AT_ONCE

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
 import aiohttp
 from yarl import URL
 
-from clearinghub.callbacks.headers import NOT_FORWARDED
 from clearinghub.messages import decode_as, encode
+from clearinghub.messages.headers import forwarded_headers, is_safe
 from clearinghub.messages.parties import OracleAnswerMessage, OracleMessage
 
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024  # a batch of 10,000; must fit into one record together with its request
 # The signature and the two headers that it names cover the original request, and we send another.
-_NOT_SENT: Final = NOT_FORWARDED | {"fspiop-signature", "fspiop-uri", "fspiop-http-method", "accept-encoding"}
-_UNSAFE_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")
+_NOT_SENT: Final = frozenset({"fspiop-signature", "fspiop-uri", "fspiop-http-method"})
 _NOT_ADDED: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
@@ -75,7 +72,6 @@ class HttpOracleTransport:
         )
 
     async def send(self, question: OracleQuestion) -> OracleAnswer:
-        """See `OracleTransport.send`."""
         message = question.message
         try:
             async with self._session.request(
@@ -91,7 +87,6 @@ class HttpOracleTransport:
             return NO_ANSWER
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._session.close()
 
 
@@ -102,8 +97,8 @@ def sent_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """
     sent = {
         name: value
-        for name, value in headers.items()
-        if name not in _NOT_SENT and _NAME.match(name) and not _UNSAFE_VALUE.search(value)
+        for name, value in forwarded_headers(headers).items()
+        if name not in _NOT_SENT and is_safe(name, value)
     }
     for name in ("accept", "content-type"):
         if name in sent:

@@ -1,44 +1,63 @@
 """A bulk of transfers: its states, the table of its legal steps, and the row that the ledger keeps of it (protocol 8).
 
-A bulk moves no money: its lines are transfers, decided by the rules of transfers. The bulk counts how they stand, so
+A bulk moves no money: its items are transfers, decided by the rules of transfers. The bulk counts their outcomes, so
 that nobody has to look at a thousand rows to know whether it is done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
+import msgspec
+from msgspec.structs import replace
+
 from clearinghub.domain.errors import ErrorInformation
+from clearinghub.rows import Row
 
 
-class BulkState(Enum):
-    """Internal states, in Mojaloop's words; `enumeration` is what a DFSP is shown (protocol 8.4)."""
+class BulkState(StrEnum):
+    """A bulk's state inside the hub, in Mojaloop's words (protocol 8.4)."""
 
-    RECEIVED = ("RECEIVED", "RECEIVED")
-    PENDING_PREPARE = ("PENDING_PREPARE", "PENDING")
-    PENDING_INVALID = ("PENDING_INVALID", "PENDING")
-    ACCEPTED = ("ACCEPTED", "ACCEPTED")
-    PROCESSING = ("PROCESSING", "PROCESSING")
-    ABORTING = ("ABORTING", "PROCESSING")
-    EXPIRING = ("EXPIRING", "PROCESSING")
-    COMPLETED = ("COMPLETED", "COMPLETED")
-    REJECTED = ("REJECTED", "REJECTED")
-    INVALID = ("INVALID", "REJECTED")
+    RECEIVED = "RECEIVED"
+    PENDING_PREPARE = "PENDING_PREPARE"
+    PENDING_INVALID = "PENDING_INVALID"
+    ACCEPTED = "ACCEPTED"
+    PROCESSING = "PROCESSING"
+    ABORTING = "ABORTING"
+    EXPIRING = "EXPIRING"
+    COMPLETED = "COMPLETED"
+    REJECTED = "REJECTED"
+    INVALID = "INVALID"
 
-    def __init__(self, label: str, enumeration: str) -> None:
-        self.label = label
-        self.enumeration = enumeration
+    @property
+    def enumeration(self) -> str:
+        """The API's bulkTransferState, which is what a DFSP sees of this state."""
+        return _ENUMERATIONS[self]
 
     @property
     def is_final(self) -> bool:
-        """True when both DFSPs can rely on the outcome of every line."""
-        return self.enumeration in ("COMPLETED", "REJECTED")
+        """Whether both DFSPs can rely on the outcome of every item."""
+        return self in _FINAL
 
 
-class BulkStep(Enum):
+_ENUMERATIONS: Final[Mapping[BulkState, str]] = {
+    BulkState.RECEIVED: "RECEIVED",
+    BulkState.PENDING_PREPARE: "PENDING",
+    BulkState.PENDING_INVALID: "PENDING",
+    BulkState.ACCEPTED: "ACCEPTED",
+    BulkState.PROCESSING: "PROCESSING",
+    BulkState.ABORTING: "PROCESSING",
+    BulkState.EXPIRING: "PROCESSING",
+    BulkState.COMPLETED: "COMPLETED",
+    BulkState.REJECTED: "REJECTED",
+    BulkState.INVALID: "REJECTED",
+}
+_FINAL: Final = frozenset(state for state, name in _ENUMERATIONS.items() if name in ("COMPLETED", "REJECTED"))
+
+
+class BulkStep(StrEnum):
     """What may happen to a bulk."""
 
     VALIDATE = "validate"
@@ -50,8 +69,8 @@ class BulkStep(Enum):
     FINISH = "finish"
 
 
-# The lines of a bulk are decided in one go (ADR 14): the states that last are ACCEPTED, PROCESSING and the final ones.
-# PROCESSING lasts while the payee has answered for some lines and not for others.
+# All items are decided in one record (ADR 14), so only ACCEPTED, PROCESSING and the final states are ever stored.
+# PROCESSING lasts while the payee has answered for some items and not for others.
 BULK_TRANSITIONS: Final[Mapping[BulkState, Mapping[BulkStep, BulkState]]] = {
     BulkState.RECEIVED: {BulkStep.VALIDATE: BulkState.PENDING_PREPARE, BulkStep.REFUSE: BulkState.INVALID},
     BulkState.PENDING_PREPARE: {BulkStep.ACCEPT: BulkState.ACCEPTED, BulkStep.REFUSE: BulkState.PENDING_INVALID},
@@ -61,7 +80,7 @@ BULK_TRANSITIONS: Final[Mapping[BulkState, Mapping[BulkStep, BulkState]]] = {
         BulkStep.ABORT: BulkState.ABORTING,
         BulkStep.EXPIRE: BulkState.EXPIRING,
     },
-    # Who has answered for some lines can only complete it: what these lines became is not undone.
+    # A payee that has answered for some items can only complete the bulk: the outcome of those items stays.
     BulkState.PROCESSING: {
         BulkStep.ANSWER: BulkState.PROCESSING,
         BulkStep.EXPIRE: BulkState.EXPIRING,
@@ -74,16 +93,13 @@ BULK_TRANSITIONS: Final[Mapping[BulkState, Mapping[BulkStep, BulkState]]] = {
     BulkState.INVALID: {},
 }
 
-BULK_STATE_BY_LABEL: Final[Mapping[str, BulkState]] = {state.label: state for state in BulkState}
-
 
 class IllegalBulkTransitionError(Exception):
-    """A step that the table does not know: a bug of the hub, never the fault of a message."""
+    """A step that the table does not have: a bug of the hub, never the fault of a message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many lines stand how. `pending` are reserved: sent to the payee, which has not ended them yet."""
+class Tally(msgspec.Struct, frozen=True, array_like=True):
+    """How many items have which outcome. `pending` items are reserved: the payee has them and has not answered yet."""
 
     refused: int = 0
     pending: int = 0
@@ -92,19 +108,24 @@ class Tally:
     expired: int = 0
 
     def ended(self, *, committed: int = 0, aborted: int = 0, expired: int = 0) -> Tally:
-        """Pending lines have come to their ends."""
+        """Return the tally after so many pending items have ended."""
         pending = self.pending - committed - aborted - expired
         assert min(pending, committed, aborted, expired) >= 0
         return Tally(self.refused, pending, self.committed + committed, self.aborted + aborted, self.expired + expired)
 
 
-@dataclass(frozen=True, slots=True)
-class Bulk:
-    """One bulk. Times are milliseconds since 1970; all its lines expire with it.
+class Bulk(Row, frozen=True, array_like=True):
+    """The row of one bulk. Times are milliseconds since 1970; all items expire together.
 
-    `history` lists every state with its time, oldest first. `transfer_ids` are those of its lines, as the payer listed
-    them; none if the bulk was refused as a whole. A line whose id was consumed_ids already is no transfer of this bulk:
-    `consumed_ids` has its place in that list, and its error. The hashes tell a repeated message from a changed one.
+    Attributes:
+        history: every state with the time at which it was reached, oldest first.
+        prepare_hash: the hash of the prepare's body, which distinguishes a repeated request from a changed one.
+        transfer_ids: those of the items, in the payer's order; empty if the bulk was refused as a whole.
+        consumed_ids: items whose id an earlier transfer has: their places in `transfer_ids`, each with its error. Such
+            an item is no transfer of this bulk.
+        tally: how many items have which outcome.
+        fulfil_hash: the hash of the payee's answer, or None.
+        error_hash: the hash of the payee's error, or None.
     """
 
     bulk_id: str
@@ -121,22 +142,22 @@ class Bulk:
 
     @property
     def state(self) -> BulkState:
-        """Where it stands."""
+        """The last state of the history."""
         return self.history[-1][0]
 
     @property
     def finished_at_ms(self) -> int | None:
-        """Time at which its last line was decided, or None while it is open."""
+        """The time at which the last item ended, or None while the bulk is open."""
         state, at_ms = self.history[-1]
         return at_ms if state.is_final else None
 
     def step(self, step: BulkStep, now_ms: int) -> Bulk:
-        """The bulk one step on.
+        """Return the bulk one step further.
 
         Raises:
-            IllegalBulkTransitionError: the table has no such step from this state.
+            IllegalBulkTransitionError: the table has no such step from the current state.
         """
         following = BULK_TRANSITIONS[self.state].get(step)
         if following is None:
-            raise IllegalBulkTransitionError(f"{self.bulk_id}: {step.value} in {self.state.label}")
+            raise IllegalBulkTransitionError(f"{self.bulk_id}: {step.value} in {self.state.value}")
         return replace(self, history=(*self.history, (following, now_ms)))

@@ -1,21 +1,22 @@
 """PUT /bulkTransfers/{ID} and its /error, and the expiry of a bulk (protocol 8.2 and 8.3).
 
-What becomes of a line is decided by `decide_fulfil` and `decide_timeout`; here it is decided whether they are asked,
-and what the bulk is afterwards. As with transfers, only the payee can move a bulk, and none that is final is moved.
+An item's outcome is decided by `decide_fulfil` and `decide_timeout`; here it is decided whether they are called, and
+what the bulk's state is then. As with transfers, only the payee can change a bulk, and a final bulk never changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from clearinghub.domain.bulk.bulk import Bulk, BulkState, BulkStep
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
-from clearinghub.domain.transfers.fulfil import Action, FulfilRequest, told_error
+from clearinghub.domain.transfers.fulfil import Action, FulfilRequest, error_for_payer
 
 ADDITIONAL_ERROR: Final = "additionalErrors{}"  # extensions that name what else is wrong
 _VALUE_LENGTH_MAX: Final = 128  # API Definition v1.1, ExtensionValue
@@ -45,7 +46,7 @@ class BulkAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BulkFulfilPolicy:
-    """What else may stand as the destination, and how far the payee's completedTimestamp may be from the hub's time."""
+    """The hub's name, which may be the destination, and how far completedTimestamp may be from the record's time."""
 
     hub_name: str
     completed_ahead_ms_max: int
@@ -54,7 +55,10 @@ class BulkFulfilPolicy:
 
 @dataclass(frozen=True, slots=True)
 class BulkFulfilRequest:
-    """A PUT without its lines. `completed_ms` is None when absent; `error` is the errorInformation of an ABORT."""
+    """A PUT without its items' results; `error` is the errorInformation of an ABORT.
+
+    `completed_ms` is the completedTimestamp in milliseconds since 1970, or None if it is absent or not to be judged.
+    """
 
     bulk_id: str
     action: BulkAction
@@ -80,33 +84,33 @@ class ItemResult(
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Tell the sender only; nothing has changed."""
+    """Notify the sender only; nothing is stored."""
 
     rejection: Rejection
 
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """The same message again, to a bulk that is final: tell the sender where it stands."""
+    """The same message again, to a final bulk: send the sender the bulk's state."""
 
     bulk: Bulk
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Tell nobody; nothing has changed."""
+    """Notify nobody; nothing is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Decide the lines that the message names, then `close`."""
+    """Decide the items that the message names, then `close` the bulk."""
 
     bulk: Bulk
 
 
 @dataclass(frozen=True, slots=True)
 class Aborting:
-    """Abort every line that is pending, with `error`, then `close`."""
+    """Abort every pending item with `error`, then `close` the bulk."""
 
     bulk: Bulk
     error: ErrorInformation
@@ -118,38 +122,41 @@ BulkFulfilOutcome: TypeAlias = Refused | Resent | Ignored | Answered | Aborting
 def decide_bulk_fulfil(
     request: BulkFulfilRequest, stored: Bulk | None, policy: BulkFulfilPolicy, now_ms: int
 ) -> BulkFulfilOutcome:
-    """What the payee's answer leads to."""
+    """Return what the payee's answer leads to; `stored` is the bulk with that id on this partition, or None."""
     if stored is None or stored.state is BulkState.INVALID:
         return Refused(_NOT_FOUND)
     if request.source != stored.payee:
         return Refused(_WRONG_SOURCE)
     is_abort = request.action is BulkAction.ABORT
-    used_hash = stored.error_hash if is_abort else stored.fulfil_hash
-    if used_hash is not None:
-        return _decide_repeated(request, stored, used_hash)
+    known_hash = stored.error_hash if is_abort else stored.fulfil_hash
+    if known_hash is not None:
+        return _decide_repeated(request, stored, known_hash)
     if stored.expires_at_ms <= now_ms:
-        return Ignored()  # too late; the punctuator tells everybody
+        return Ignored()  # too late; both DFSPs are notified when the reminder expires the bulk
     if stored.state.is_final:
         return Refused(_IS_FINAL)
-    # From here lines end.
+    # From here items end.
     bulk = replace(stored, error_hash=request.hash) if is_abort else replace(stored, fulfil_hash=request.hash)
     rejections = _rejections(request, stored, policy, now_ms)
     if rejections:
         return Aborting(_begin_abort(bulk, now_ms), _joined(rejections))
     if is_abort:
-        return Aborting(_begin_abort(bulk, now_ms), told_error(request.error))
+        return Aborting(_begin_abort(bulk, now_ms), error_for_payer(request.error))
     return Answered(bulk.step(BulkStep.ANSWER, now_ms))
 
 
 def decide_bulk_timeout(stored: Bulk | None, now_ms: int) -> Bulk | None:
-    """The bulk whose pending lines are to be expired before it is closed; None if there is nothing to do."""
+    """Return the bulk whose pending items must now expire, to be closed after that; None if there is nothing to do."""
     if stored is None or stored.state.is_final or stored.expires_at_ms >= now_ms:
         return None
     return stored.step(BulkStep.EXPIRE, now_ms)
 
 
 def item_request(bulk: Bulk, result: ItemResult, completed: str | None, message_hash: str) -> FulfilRequest:
-    """An item's answer as the PUT /transfers/{ID} that it would be: an error aborts, anything else must fulfil."""
+    """Return an item's result as the PUT /transfers/{ID} it corresponds to.
+
+    An error aborts the item; any other result must have the right fulfilment.
+    """
     return FulfilRequest(
         transfer_id=result.transfer_id,
         action=Action.COMMIT if result.error is None else Action.ABORT,
@@ -166,24 +173,24 @@ def item_request(bulk: Bulk, result: ItemResult, completed: str | None, message_
 
 
 def close(bulk: Bulk, now_ms: int, *, committed: int = 0, aborted: int = 0, expired: int = 0) -> Bulk:
-    """The bulk once lines have ended: final when none is pending any more."""
+    """Return the bulk after so many items have ended: final if none is pending any more."""
     counted = replace(bulk, tally=bulk.tally.ended(committed=committed, aborted=aborted, expired=expired))
     return counted if counted.tally.pending else counted.step(BulkStep.FINISH, now_ms)
 
 
-def _decide_repeated(request: BulkFulfilRequest, stored: Bulk, used_hash: str) -> Refused | Resent | Ignored:
-    if request.hash != used_hash:
+def _decide_repeated(request: BulkFulfilRequest, stored: Bulk, known_hash: str) -> Refused | Resent | Ignored:
+    if request.hash != known_hash:
         return Refused(_MODIFIED)
     return Resent(stored) if stored.state.is_final else Ignored()
 
 
 def _begin_abort(bulk: Bulk, now_ms: int) -> Bulk:
-    """ABORTING, unless some lines were answered before: then what is left is ended, and the bulk is COMPLETED."""
+    """Return the bulk as ABORTING; or, if some items were answered before, as one that the others will complete."""
     return bulk.step(BulkStep.ABORT if bulk.state is BulkState.ACCEPTED else BulkStep.ANSWER, now_ms)
 
 
 def _rejections(request: BulkFulfilRequest, stored: Bulk, policy: BulkFulfilPolicy, now_ms: int) -> Sequence[Rejection]:
-    """All that is wrong with the payee's message."""
+    """Return all that is wrong with the payee's message."""
     found = []
     if request.destination not in (None, stored.payer, policy.hub_name):
         found.append(_WRONG_DESTINATION)
@@ -196,7 +203,7 @@ def _rejections(request: BulkFulfilRequest, stored: Bulk, policy: BulkFulfilPoli
 
 
 def _joined(rejections: Sequence[Rejection]) -> ErrorInformation:
-    """The first, with the others in its extensions (protocol 8.2)."""
+    """Return the first rejection as an error, with the others in its extensions (protocol 8.2)."""
     first, *others = rejections
     if not others:
         return ErrorInformation.of(first)

@@ -1,35 +1,36 @@
-"""POST /bulkTransfers: may this bulk begin, and what did its lines make of it? (protocol 8.1).
+"""POST /bulkTransfers: may this bulk begin, and what is its state once its items are decided? (protocol 8.1).
 
-The lines themselves are decided by `decide_prepare`, one after the other, in between `decide_bulk_prepare` and
-`close_prepare`.
+The items are decided by `decide_prepare`, one after the other, between `decide_bulk_prepare` and `close_prepare`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec.structs import replace
 
 from clearinghub.domain.bulk.bulk import Bulk, BulkState, BulkStep, Tally
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.time import timestamp_text
-from clearinghub.domain.transfers.prepare import Ignored as LineIgnored
-from clearinghub.domain.transfers.prepare import Modified as LineModified
+from clearinghub.domain.transfers.prepare import Ignored as ItemIgnored
+from clearinghub.domain.transfers.prepare import Modified as ItemModified
 from clearinghub.domain.transfers.prepare import PrepareOutcome, Reserved
-from clearinghub.domain.transfers.prepare import Resent as LineResent
+from clearinghub.domain.transfers.prepare import Resent as ItemResent
 
 _MODIFIED: Final = Rejection(ErrorCode.MODIFIED_REQUEST)
-_LINE_REPEATED: Final = ErrorInformation.of(
+_ITEM_REPEATED: Final = ErrorInformation.of(
     Rejection(ErrorCode.MODIFIED_REQUEST, "Individual transfer prepare duplicate")
 )
-_LINE_MODIFIED: Final = ErrorInformation.of(_MODIFIED)
+_ITEM_MODIFIED: Final = ErrorInformation.of(_MODIFIED)
 _WRONG_SOURCE: Final = Rejection(ErrorCode.VALIDATION_ERROR, "FSPIOP-Source header should match Payer FSP")
 _SAME_PARTY: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Payer and Payee FSPs should be different")
 
 
 @dataclass(frozen=True, slots=True)
 class BulkPrepareRequest:
-    """A POST /bulkTransfers without its lines' terms; `source` and `destination` are the headers."""
+    """A POST /bulkTransfers with no more than the ids of its items; `source` and `destination` are FSPIOP headers."""
 
     bulk_id: str
     source: str
@@ -43,7 +44,7 @@ class BulkPrepareRequest:
 
 @dataclass(frozen=True, slots=True)
 class PartyEligibility:
-    """What the hub knows of a DFSP."""
+    """Whether a DFSP is a participant, and active."""
 
     exists: bool
     active: bool
@@ -51,14 +52,14 @@ class PartyEligibility:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Decide its lines, then `close_prepare`."""
+    """Decide the items, then call `close_prepare`."""
 
     bulk: Bulk
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No line is decided, so their IDs stay free. Store the bulk, so that its own is burnt; tell the sender."""
+    """Store the bulk, so that its id is consumed, and notify the sender. No item is decided: their ids stay free."""
 
     bulk: Bulk
     rejection: Rejection
@@ -66,21 +67,21 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Modified:
-    """Another body under an ID that is consumed_ids: tell the sender; the original is unaffected."""
+    """Another body under an id that is consumed: notify the sender; the first bulk is unaffected."""
 
     rejection: Rejection = _MODIFIED
 
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """The same message again, to a bulk that is final: tell the payer where it stands."""
+    """The same message again, to a final bulk: send the payer the bulk's state."""
 
     bulk: Bulk
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """The same message again, while the first is still at work."""
+    """The same message again, to an open bulk: do nothing."""
 
 
 BulkPrepareOutcome: TypeAlias = Begun | Refused | Modified | Resent | Ignored
@@ -95,7 +96,7 @@ def decide_bulk_prepare(
     destination_exists: bool,
     now_ms: int,
 ) -> BulkPrepareOutcome:
-    """What a bulk leads to. `stored` is the bulk that has the request's ID already, or None."""
+    """Return what a bulk leads to. `stored` is the bulk that has the request's id already, or None."""
     if stored is not None:
         if request.hash != stored.prepare_hash:
             return Modified()
@@ -115,15 +116,15 @@ def decide_bulk_prepare(
 
 
 def close_prepare(bulk: Bulk, outcomes: Sequence[PrepareOutcome], now_ms: int) -> Bulk:
-    """The bulk once all its lines are decided; `outcomes` are theirs, in the order of the list.
+    """Return the bulk after all its items are decided; `outcomes` are theirs, in their order.
 
-    ACCEPTED if any line was: the others are not known to the payee. Else it is over, REJECTED.
+    The bulk is ACCEPTED if any item is reserved; the payee is sent those alone. Otherwise the bulk is REJECTED.
     """
     assert len(outcomes) == len(bulk.transfer_ids)
     consumed_ids = tuple(
-        (place, _LINE_MODIFIED if isinstance(outcome, LineModified) else _LINE_REPEATED)
+        (place, _ITEM_MODIFIED if isinstance(outcome, ItemModified) else _ITEM_REPEATED)
         for place, outcome in enumerate(outcomes)
-        if isinstance(outcome, LineModified | LineResent | LineIgnored)
+        if isinstance(outcome, ItemModified | ItemResent | ItemIgnored)
     )
     accepted = sum(isinstance(outcome, Reserved) for outcome in outcomes)
     counted = replace(bulk, consumed_ids=consumed_ids, tally=Tally(refused=len(outcomes) - accepted, pending=accepted))
@@ -140,7 +141,7 @@ def _rejection(
     destination_exists: bool,
     now_ms: int,
 ) -> Rejection | None:
-    """The first thing wrong with the request, in the order of protocol 8.1, or None."""
+    """Return the first thing wrong with the request, in the order of protocol 8.1, or None."""
     if request.source != request.payer:
         return _WRONG_SOURCE
     if request.expires_at_ms < now_ms:
@@ -151,7 +152,7 @@ def _rejection(
     payer_rejection = _party_rejection(ErrorCode.PAYER_FSP_ID_NOT_FOUND, request.payer, payer)
     if payer_rejection is not None:
         return payer_rejection
-    if request.destination is not None and not destination_exists:  # it is the one that is named if both are wrong
+    if request.destination is not None and not destination_exists:  # the error names the destination if both are wrong
         nobody = PartyEligibility(exists=False, active=False)
         return _party_rejection(ErrorCode.PAYEE_FSP_ID_NOT_FOUND, request.destination, nobody)
     return _party_rejection(ErrorCode.PAYEE_FSP_ID_NOT_FOUND, request.payee, payee)

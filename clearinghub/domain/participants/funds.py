@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
+
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.money import AMOUNT_LIMIT
 from clearinghub.domain.participants.funds_request import FundsRequest
@@ -96,7 +98,7 @@ def reserve_funds_out(
         return _repeated(request, settlement, stored, FUNDS_OUT)
     received = _first_row(request, settlement, FUNDS_OUT, now_ms)
     if settlement.value + request.amount > 0:
-        aborted = received.step(Step.REFUSE, now_ms)._replace(error=ErrorInformation.of(_INSUFFICIENT))
+        aborted = replace(received.step(Step.REFUSE, now_ms), error=ErrorInformation.of(_INSUFFICIENT))
         return Recorded(aborted)
     return Recorded(received.step(Step.RESERVE, now_ms), settlement_change=request.amount)
 
@@ -137,7 +139,7 @@ def _funds_out_fault(stored: Transfer | None, account: Account, participant: str
 
 def _already(stored: Transfer) -> str:
     """Tell a client that lost an answer, and repeats its request, how the first request ended."""
-    return f"already {stored.state.label}"
+    return f"already {stored.state.value}"
 
 
 def _repeated(request: FundsRequest, settlement: Position, stored: Transfer, kind: str) -> Unchanged:
@@ -154,7 +156,6 @@ def _first_row(request: FundsRequest, settlement: Position, kind: str, now_ms: i
         currency=request.currency,
         condition="",
         expires_at_ms=now_ms + VALIDITY_MS,
-        state=State.RECEIVED_PREPARE,
         history=((State.RECEIVED_PREPARE, now_ms),),
         prepare_hash=request.hash,
         extensions=_extensions(request),

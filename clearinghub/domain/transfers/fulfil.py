@@ -1,7 +1,7 @@
-"""Fulfil: the payee's answer to a transfer, and what it does to it (protocol 3.4 and 3.5).
+"""Fulfil: what the payee's answer does to a transfer (protocol 3.4 and 3.5).
 
-Two corrections of the reference hold throughout: only the payee can move a transfer, and no transfer that has left
-RESERVED is moved by a message any more. So a stray or repeated answer never gives a payer its money back twice.
+Two corrections of the reference hold throughout: only the payee can change a transfer, and no message changes a
+transfer that has left RESERVED. So a stray or repeated answer never returns a payer its money twice.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
+from msgspec.structs import replace
+
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection, is_defined_error_code
-from clearinghub.domain.transfers.fulfilment import fulfils
+from clearinghub.domain.transfers.ilp import fulfils
 from clearinghub.domain.transfers.transfer import TRANSFER_KIND, State, Step, Transfer
 
 VERSION_WITHOUT_RESERVED: Final = "1.0"  # its payees may not answer RESERVED
@@ -32,7 +34,7 @@ _UNDEFINED_CODE: Final = Rejection(ErrorCode.VALIDATION_ERROR, "API specificatio
 
 
 class Action(Enum):
-    """What the sender asks for: PUT /transfers/{ID} by its transferState, or PUT /transfers/{ID}/error (ABORT)."""
+    """What the sender requests, by the transferState of PUT /transfers/{ID}; or by its /error, which is ABORT."""
 
     COMMIT = "commit"
     RESERVE = "reserve"
@@ -41,11 +43,11 @@ class Action(Enum):
 
 
 class FulfilRequest(NamedTuple):
-    """A PUT /transfers/{ID} or its /error.
+    """A PUT /transfers/{ID} or its /error, or the answer to one item of a bulk.
 
-    `source` and `destination` are the headers, the latter None when absent. `content_version` is the version in the
-    Content-Type, e.g. "1.1". `error` is the errorInformation of an ABORT as it came. `bulk_id` is the bulk that is
-    answered, None for a transfer by itself.
+    `source` and `destination` are the FSPIOP headers, the latter None when absent. `content_version` is the version in
+    the Content-Type, e.g. "1.1". `error` is the errorInformation of an ABORT as it came. `bulk_id` is None for a
+    transfer of its own.
     """
 
     transfer_id: str
@@ -63,7 +65,7 @@ class FulfilRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Store; credit the payee. `reserve`: the payee had answered RESERVED and waits for a PATCH."""
+    """Store the transfer and credit the payee. `reserve`: the payee has answered RESERVED and waits for a PATCH."""
 
     transfer: Transfer
     reserve: bool
@@ -71,9 +73,9 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Aborted:
-    """By the payee's error. Store; release the payer's position.
+    """The payee has sent an error: store the transfer and release the payer's position.
 
-    `error_replaced`: the payee's code is none of the specification's, `transfer.error` is the hub's instead.
+    `error_replaced`: the payee's code is not in the specification, so `transfer.error` is the hub's own.
     """
 
     transfer: Transfer
@@ -82,9 +84,9 @@ class Aborted:
 
 @dataclass(frozen=True, slots=True)
 class AbortedInvalid:
-    """By the payee's mistake. Store; release the payer's position; tell both `transfer.error`.
+    """The payee's answer is invalid: store the transfer, release the payer's position, send both `transfer.error`.
 
-    `reserve`: the payee had answered RESERVED and gets a PATCH too.
+    `reserve`: the payee has answered RESERVED and is sent a PATCH too.
     """
 
     transfer: Transfer
@@ -94,9 +96,10 @@ class AbortedInvalid:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Tell the sender only. `transfer`, if any, is the row to store: unmoved, but its message is now used up.
+    """Notify the sender only. `transfer` is to be stored: its state is unchanged, its answer counts as received.
 
-    `reserve`: the payee had answered RESERVED, and must also learn by PATCH that it will not be committed.
+    Without `transfer` nothing is stored. `reserve`: the payee has answered RESERVED, so a PATCH must also say that the
+    transfer will not be committed.
     """
 
     rejection: Rejection
@@ -106,9 +109,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """The same message again, to a transfer that is final: tell the sender where it stands.
+    """The same message again, to a final transfer: send the sender the transfer's state.
 
-    `reserve`: as after the first time, the payer gets its PUT (if committed) and the payee its PATCH (protocol 3.4).
+    `reserve`: as after the first message, the payer is sent a PUT (if committed) and the payee a PATCH (protocol 3.4).
     """
 
     transfer: Transfer
@@ -117,7 +120,7 @@ class Resent:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Tell nobody. `transfer`, if any, is the row to store: unmoved, but its message is now used up."""
+    """Notify nobody. `transfer`, if there is one, is to be stored: unchanged, but its answer counts as received."""
 
     transfer: Transfer | None
 
@@ -126,24 +129,31 @@ FulfilOutcome: TypeAlias = Committed | Aborted | AbortedInvalid | Refused | Rese
 
 
 def decide_fulfil(request: FulfilRequest, stored: Transfer | None, window: int, now_ms: int) -> FulfilOutcome:
-    """What the payee's answer leads to. `window` is the settlement window that is open for the payer's partition."""
+    """Return what the payee's answer leads to.
+
+    Args:
+        request: the answer.
+        stored: the transfer with that ID on this partition, or None.
+        window: the settlement window that is open on this partition.
+        now_ms: the time of the answer's record.
+    """
     if request.action is Action.RESERVE and request.content_version == VERSION_WITHOUT_RESERVED:
         return Ignored(None)
     if stored is None or stored.kind != TRANSFER_KIND:
         return Refused(_NOT_FOUND, None, reserve=False)
     if stored.bulk_id != request.bulk_id:
-        return Refused(_OF_A_BULK, None, reserve=False)  # its bulk would not hear of it
+        return Refused(_OF_A_BULK, None, reserve=False)  # its bulk would not count the outcome
     misaddressed = _misaddressed(request, stored)
     if misaddressed is not None:
         return _decide_misaddressed(request, stored, misaddressed, now_ms)
-    used_hash = stored.error_hash if request.action is Action.ABORT else stored.fulfil_hash
-    if used_hash is not None:
-        return _decide_repeated(request, stored, used_hash)
-    return _decide_first(request, _use_up(request, stored), window, now_ms)
+    known_hash = stored.error_hash if request.action is Action.ABORT else stored.fulfil_hash
+    if known_hash is not None:
+        return _decide_repeated(request, stored, known_hash)
+    return _decide_first(request, _mark_answered(request, stored), window, now_ms)
 
 
 def _misaddressed(request: FulfilRequest, stored: Transfer) -> Rejection | None:
-    """The destination's text wins if both are wrong, as in the reference."""
+    """Return what is wrong with source or destination; of both the destination, as in the reference."""
     if request.destination is not None and request.destination.lower() != stored.payer.lower():
         return _WRONG_DESTINATION
     return None if _is_from_payee(request, stored) else _WRONG_SOURCE
@@ -161,23 +171,23 @@ def _decide_misaddressed(
     return Refused(rejection, None, reserve=False)
 
 
-def _decide_repeated(request: FulfilRequest, stored: Transfer, used_hash: str) -> Refused | Resent | Ignored:
-    if request.hash != used_hash:
+def _decide_repeated(request: FulfilRequest, stored: Transfer, known_hash: str) -> Refused | Resent | Ignored:
+    if request.hash != known_hash:
         return Refused(_MODIFIED, None, reserve=False)
     if stored.state.is_final:
         return Resent(stored, reserve=request.action is Action.RESERVE)
     return Ignored(None)
 
 
-def _use_up(request: FulfilRequest, stored: Transfer) -> Transfer:
-    """Errors and fulfils are told apart by a hash each: who has sent REJECT may still send its error."""
+def _mark_answered(request: FulfilRequest, stored: Transfer) -> Transfer:
+    """Note the answer's hash. Fulfils and errors have a hash each: a payee that has sent REJECT may send its error."""
     if request.action is Action.ABORT:
-        return stored._replace(error_hash=request.hash)
-    return stored._replace(fulfil_hash=request.hash)
+        return replace(stored, error_hash=request.hash)
+    return replace(stored, fulfil_hash=request.hash)
 
 
 def _decide_first(request: FulfilRequest, row: Transfer, window: int, now_ms: int) -> FulfilOutcome:
-    """The payee's first fulfil, or first error. `row` has its message used up already."""
+    """Decide the payee's first fulfil, or first error; `row` has its hash already."""
     reserve = request.action is Action.RESERVE
     rejection = _rejection(request, row, now_ms)
     if rejection == _INVALID_FULFILMENT and row.state is State.RESERVED:
@@ -193,7 +203,7 @@ def _decide_first(request: FulfilRequest, row: Transfer, window: int, now_ms: in
 
 
 def _rejection(request: FulfilRequest, row: Transfer, now_ms: int) -> Rejection | None:
-    """Steps 6 to 8 of protocol 3.4."""
+    """Return what is wrong with the answer: steps 6 to 8 of protocol 3.4."""
     needs_fulfilment = request.action in (Action.COMMIT, Action.RESERVE)
     if needs_fulfilment and not fulfils(row.condition, request.fulfilment):
         return _INVALID_FULFILMENT
@@ -206,25 +216,26 @@ def _rejection(request: FulfilRequest, row: Transfer, now_ms: int) -> Rejection 
 
 def _abort_invalid(request: FulfilRequest, row: Transfer, rejection: Rejection, now_ms: int) -> AbortedInvalid:
     aborted = row.step(Step.ACCEPT_ERROR, now_ms).step(Step.ABORT, now_ms)
-    transfer = aborted._replace(error=ErrorInformation.of(rejection))
+    transfer = replace(aborted, error=ErrorInformation.of(rejection))
     return AbortedInvalid(transfer, rejection, reserve=request.action is Action.RESERVE)
 
 
 def _abort(request: FulfilRequest, row: Transfer, now_ms: int) -> Aborted:
-    error = told_error(request.error)
+    error = error_for_payer(request.error)
     aborted = row.step(Step.ACCEPT_ERROR, now_ms).step(Step.ABORT, now_ms)
-    return Aborted(aborted._replace(error=error), error_replaced=error is not request.error)
+    return Aborted(replace(aborted, error=error), error_replaced=error is not request.error)
 
 
-def told_error(error: ErrorInformation | None) -> ErrorInformation:
-    """The payee's error as the payer is told it: the hub's own in place of one that the specification does not know."""
+def error_for_payer(error: ErrorInformation | None) -> ErrorInformation:
+    """Return the payee's error as the payer is sent it: the hub's own if the specification does not know its code."""
     if error is None or not is_defined_error_code(error.code):
         return ErrorInformation.of(_UNDEFINED_CODE)
     return error
 
 
 def _commit(request: FulfilRequest, row: Transfer, window: int, now_ms: int) -> Committed:
-    accepted = row.step(Step.ACCEPT_FULFIL, now_ms)._replace(
+    accepted = replace(
+        row.step(Step.ACCEPT_FULFIL, now_ms),
         fulfilment=request.fulfilment,
         completed_timestamp=request.completed_timestamp,
         window=window,

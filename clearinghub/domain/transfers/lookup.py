@@ -1,4 +1,4 @@
-"""What a DFSP is shown of a transfer: the answer to GET /transfers/{ID}, and the bodies that the hub writes itself."""
+"""What a DFSP sees of a transfer: the answer to GET /transfers/{ID}, and the bodies that the hub itself writes."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _NOT_PARTY: Final = Rejection(ErrorCode.CLIENT_ERROR)
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """The requester is no participant: answer nothing."""
+    """The requester is no participant: send nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """No such transfer."""
+    """There is no transfer with that id."""
 
     rejection: Rejection = _NOT_FOUND
 
 
 @dataclass(frozen=True, slots=True)
 class NotParty:
-    """The transfer is between others."""
+    """The requester is neither payer nor payee."""
 
     rejection: Rejection = _NOT_PARTY
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Answer with `transfer_body`."""
+    """Send the requester the transfer's state, by `transfer_body`."""
 
     transfer: Transfer
 
@@ -46,7 +46,7 @@ GetOutcome: TypeAlias = Silent | NotFound | NotParty | Found
 
 
 def decide_get(stored: Transfer | None, requester: str, *, requester_exists: bool) -> GetOutcome:
-    """What GET /transfers/{ID} is answered (protocol 3.7)."""
+    """Return how GET /transfers/{ID} is answered (protocol 3.7)."""
     if not requester_exists:
         return Silent()
     if stored is None:
@@ -57,10 +57,10 @@ def decide_get(stored: Transfer | None, requester: str, *, requester_exists: boo
 
 
 def transfer_body(transfer: Transfer) -> dict[str, object]:
-    """The body of a PUT with a transfer's state: the answer to a GET or to a repeated message (protocol 3.7).
+    """Return the body of a PUT that answers a GET or a repeated message with the transfer's state (protocol 3.7).
 
-    The extensions are the fulfil's if there was one, else the prepare's; an aborted transfer's error is added as
-    extension `cause`.
+    The extensions are the fulfil's if there was one, else the prepare's. The error of an aborted transfer is added as
+    the extension `cause`.
     """
     body: dict[str, object] = {}
     finished_at_ms = transfer.finished_at_ms
@@ -74,7 +74,7 @@ def transfer_body(transfer: Transfer) -> dict[str, object]:
 
 
 def committed_body(transfer: Transfer) -> dict[str, object]:
-    """The body of the hub's own PUT to the payer, after the payee answered RESERVED (protocol 3.6)."""
+    """Return the body of the hub's own PUT to the payer, after the payee has answered RESERVED (protocol 3.6)."""
     return {
         "completedTimestamp": _completed_timestamp(transfer),
         "transferState": State.COMMITTED.enumeration,
@@ -83,14 +83,20 @@ def committed_body(transfer: Transfer) -> dict[str, object]:
 
 
 def committed_patch_body(transfer: Transfer) -> dict[str, object]:
-    """The body of the PATCH to a payee that answered RESERVED: committed. It knows its fulfilment (protocol 3.6)."""
+    """Return the body of the PATCH that tells a payee its RESERVED transfer is committed (protocol 3.6).
+
+    It is the payer's without the fulfilment, which came from the payee.
+    """
     body = committed_body(transfer)
     del body["fulfilment"]
     return body
 
 
 def aborted_patch_body(at_ms: int, cause: ErrorInformation | None = None) -> dict[str, object]:
-    """The body of the PATCH to a payee that answered RESERVED: aborted, with the `cause` if there is one to give."""
+    """Return the body of the PATCH that tells a payee its RESERVED transfer is aborted, with the error if there is one.
+
+    `at_ms` is when it was aborted.
+    """
     return {
         "completedTimestamp": timestamp_text(at_ms),
         "transferState": State.ABORTED_ERROR.enumeration,
@@ -98,7 +104,7 @@ def aborted_patch_body(at_ms: int, cause: ErrorInformation | None = None) -> dic
 
 
 def _completed_timestamp(transfer: Transfer) -> str:
-    """The payee's own, or else the time at which the hub committed."""
+    """Return the payee's completedTimestamp, or else the time at which the hub committed."""
     if transfer.completed_timestamp is not None:
         return transfer.completed_timestamp
     assert transfer.finished_at_ms is not None
@@ -106,7 +112,7 @@ def _completed_timestamp(transfer: Transfer) -> str:
 
 
 def _extension_list(extensions: object, cause: ErrorInformation | None) -> dict[str, object]:
-    """`{"extensionList": ...}`, or nothing when there are none. The cause takes the last place if all are taken."""
+    """Return `{"extensionList": ...}`, or {} if there are no extensions; the cause replaces the last of a full list."""
     items = _items(extensions)
     if cause is not None:
         value = f"{cause.code}: {cause.description}"[:EXTENSION_VALUE_LENGTH_MAX]
@@ -115,6 +121,6 @@ def _extension_list(extensions: object, cause: ErrorInformation | None) -> dict[
 
 
 def _items(extensions: object) -> list[object]:
-    """The extensions of an extensionList as parsed JSON; other shapes, which the edge refuses, have none."""
+    """Return the extensions of an extensionList; JSON of another form, which the edge refuses, has none."""
     items = extensions.get("extension") if isinstance(extensions, dict) else None
     return items if isinstance(items, list) else []

@@ -1,15 +1,17 @@
-"""Prepare: may this transfer hold the payer's money? (protocol 3.2 and 3.3)."""
+"""Prepare: may this transfer reserve the payer's money? (protocol 3.2 and 3.3)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
+from msgspec.structs import replace
+
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.money import amount_fault, format_amount
 from clearinghub.domain.participants.position import Position, reserve
 from clearinghub.domain.time import timestamp_text
-from clearinghub.domain.transfers.fulfilment import is_condition
+from clearinghub.domain.transfers.ilp import is_condition
 from clearinghub.domain.transfers.transfer import State, Step, Transfer
 
 _MODIFIED: Final = Rejection(ErrorCode.MODIFIED_REQUEST)
@@ -19,9 +21,9 @@ _NO_SETTLEMENT_MODEL: Final = Rejection(
 
 
 class PrepareRequest(NamedTuple):
-    """A POST /transfers: `source` is FSPIOP-Source, `hash` the hash of the body, `extensions` its extensionList.
+    """A POST /transfers, or an item of the bulk `bulk_id` as if it were one (protocol 8.1).
 
-    Or a line of the bulk `bulk_id`, as the POST /transfers that it would be (protocol 8.1).
+    `source` is FSPIOP-Source, `hash` the hash of the body, `extensions` its extensionList as parsed JSON.
     """
 
     transfer_id: str
@@ -38,7 +40,7 @@ class PrepareRequest(NamedTuple):
 
 
 class PayerEligibility(NamedTuple):
-    """What the ledger knows of the payer, with its POSITION and SETTLEMENT account of the transfer's currency."""
+    """What the ledger knows of the payer, and its POSITION and SETTLEMENT accounts in the transfer's currency."""
 
     exists: bool
     active: bool
@@ -47,7 +49,7 @@ class PayerEligibility(NamedTuple):
 
 
 class PayeeEligibility(NamedTuple):
-    """What the hub knows of the payee and of its POSITION account of the transfer's currency."""
+    """What the hub knows of the payee, and of its POSITION account in the transfer's currency."""
 
     exists: bool
     active: bool
@@ -57,14 +59,14 @@ class PayeeEligibility(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PreparePolicy:
-    """What the scheme decides: `on_us_transfers` lets a DFSP be payer and payee of one transfer."""
+    """The scheme's rules; `on_us_transfers` lets a DFSP be both payer and payee of a transfer."""
 
     on_us_transfers: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """Store both; forward the message to the payee."""
+    """Store the transfer and the payer's position, and forward the message to the payee."""
 
     transfer: Transfer
     position: Position
@@ -72,7 +74,7 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Store the transfer, so that its ID is burnt; tell the payer. `transfer.error` is the error to send."""
+    """Store the transfer, so that its id is consumed, and send the payer `transfer.error`."""
 
     transfer: Transfer
     rejection: Rejection
@@ -80,21 +82,21 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Modified:
-    """Another body under an ID that is taken: tell the sender; the original is unaffected."""
+    """Another body under an id that is consumed: notify the sender; the first transfer is unaffected."""
 
     rejection: Rejection = _MODIFIED
 
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """The same message again: tell the payer where the transfer stands."""
+    """The same message again: send the payer the transfer's state."""
 
     transfer: Transfer
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """The same message again, while the first is still at work."""
+    """The same message again, before the first one is decided: do nothing."""
 
 
 PrepareOutcome: TypeAlias = Reserved | Refused | Modified | Resent | Ignored
@@ -108,20 +110,29 @@ def decide_prepare(
     policy: PreparePolicy,
     now_ms: int,
 ) -> PrepareOutcome:
-    """What a prepare leads to. `stored` is the transfer that has the request's ID already, or None."""
+    """Return what a prepare leads to.
+
+    Args:
+        request: the prepare.
+        stored: the transfer that has the request's id already, or None.
+        payer: what is known of the payer.
+        payee: what is known of the payee.
+        policy: the scheme's rules.
+        now_ms: the time of the prepare's record.
+    """
     if stored is not None:
         return _decide_repeated(request, stored)
     fault = _fault(request, payer, payee, policy, now_ms)
     if fault is not None:
         rejection = Rejection(ErrorCode.VALIDATION_ERROR, fault)
         invalid = _first_row(request, State.INVALID, now_ms)
-        return Refused(invalid._replace(error=ErrorInformation.of(rejection)), rejection)
+        return Refused(replace(invalid, error=ErrorInformation.of(rejection)), rejection)
     received = _first_row(request, State.RECEIVED_PREPARE, now_ms)
-    held = _hold(request.amount, payer, now_ms)
+    held = _reserve(request.amount, payer, now_ms)
     if isinstance(held, Rejection):
-        # protocol 3.3: the prepare's extensions come back.
-        refused = received.step(Step.REFUSE, now_ms)._replace(error=ErrorInformation.of(held, request.extensions))
-        return Refused(refused, held)
+        # The prepare's extensions are returned with the error (protocol 3.3).
+        error = ErrorInformation.of(held, request.extensions)
+        return Refused(replace(received.step(Step.REFUSE, now_ms), error=error), held)
     return Reserved(received.step(Step.RESERVE, now_ms), held)
 
 
@@ -136,7 +147,7 @@ def _decide_repeated(request: PrepareRequest, stored: Transfer) -> PrepareOutcom
 def _fault(
     request: PrepareRequest, payer: PayerEligibility, payee: PayeeEligibility, policy: PreparePolicy, now_ms: int
 ) -> str | None:
-    """The first thing wrong with the request, in the order of protocol 3.2, or None."""
+    """Return the first thing wrong with the request, in the order of protocol 3.2, or None."""
     account = payer.position
     return (
         _source_fault(request)
@@ -186,8 +197,8 @@ def _account_fault(name: str, request: PrepareRequest, *, exists: bool, active: 
     return None if active else f"Participant {name} {request.currency} account is inactive"
 
 
-def _hold(amount: int, payer: PayerEligibility, now_ms: int) -> Position | Rejection:
-    assert payer.position is not None  # _account_fault has seen to it
+def _reserve(amount: int, payer: PayerEligibility, now_ms: int) -> Position | Rejection:
+    assert payer.position is not None  # else _account_fault has refused the request
     if payer.settlement is None:
         return _NO_SETTLEMENT_MODEL
     return reserve(payer.position, payer.settlement, amount, now_ms)
@@ -202,7 +213,6 @@ def _first_row(request: PrepareRequest, state: State, now_ms: int) -> Transfer:
         currency=request.currency,
         condition=request.condition,
         expires_at_ms=request.expires_at_ms,
-        state=state,
         history=((state, now_ms),),
         prepare_hash=request.hash,
         extensions=request.extensions,

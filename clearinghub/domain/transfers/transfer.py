@@ -3,40 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
-from typing import Final, NamedTuple
+from enum import StrEnum
+from typing import Final
+
+from msgspec.structs import replace
 
 from clearinghub.domain.errors import ErrorInformation
+from clearinghub.rows import Row
 
 
-class State(Enum):
-    """Internal states, in Mojaloop's words; `enumeration` is what a DFSP is shown (protocol 3.9)."""
+class State(StrEnum):
+    """A transfer's state inside the hub, in Mojaloop's words (protocol 3.9)."""
 
-    RECEIVED_PREPARE = ("RECEIVED_PREPARE", "RECEIVED")
-    RESERVED = ("RESERVED", "RESERVED")
-    RECEIVED_FULFIL = ("RECEIVED_FULFIL", "RESERVED")
-    RECEIVED_ERROR = ("RECEIVED_ERROR", "RESERVED")
-    RECEIVED_REJECT = ("RECEIVED_REJECT", "RESERVED")
-    RESERVED_TIMEOUT = ("RESERVED_TIMEOUT", "RESERVED")
-    COMMITTED = ("COMMITTED", "COMMITTED")
-    SETTLED = ("SETTLED", "COMMITTED")
-    INVALID = ("INVALID", "ABORTED")
-    ABORTED_REJECTED = ("ABORTED_REJECTED", "ABORTED")
-    ABORTED_ERROR = ("ABORTED_ERROR", "ABORTED")
-    EXPIRED_PREPARED = ("EXPIRED_PREPARED", "ABORTED")
-    EXPIRED_RESERVED = ("EXPIRED_RESERVED", "ABORTED")
+    RECEIVED_PREPARE = "RECEIVED_PREPARE"
+    RESERVED = "RESERVED"
+    RECEIVED_FULFIL = "RECEIVED_FULFIL"
+    RECEIVED_ERROR = "RECEIVED_ERROR"
+    RECEIVED_REJECT = "RECEIVED_REJECT"
+    RESERVED_TIMEOUT = "RESERVED_TIMEOUT"
+    COMMITTED = "COMMITTED"
+    SETTLED = "SETTLED"
+    INVALID = "INVALID"
+    ABORTED_REJECTED = "ABORTED_REJECTED"
+    ABORTED_ERROR = "ABORTED_ERROR"
+    EXPIRED_PREPARED = "EXPIRED_PREPARED"
+    EXPIRED_RESERVED = "EXPIRED_RESERVED"
 
-    def __init__(self, label: str, enumeration: str) -> None:
-        self.label = label
-        self.enumeration = enumeration
+    @property
+    def enumeration(self) -> str:
+        """The API's transferState, which is what a DFSP sees of this state."""
+        return _ENUMERATIONS[self]
 
     @property
     def is_final(self) -> bool:
-        """True when both DFSPs can rely on the outcome."""
-        return self.enumeration in ("COMMITTED", "ABORTED")
+        """Whether both DFSPs can rely on the outcome: it is COMMITTED or ABORTED for ever."""
+        return self in _FINAL
 
 
-class Step(Enum):
+_ENUMERATIONS: Final[Mapping[State, str]] = {
+    State.RECEIVED_PREPARE: "RECEIVED",
+    State.RESERVED: "RESERVED",
+    State.RECEIVED_FULFIL: "RESERVED",
+    State.RECEIVED_ERROR: "RESERVED",
+    State.RECEIVED_REJECT: "RESERVED",
+    State.RESERVED_TIMEOUT: "RESERVED",
+    State.COMMITTED: "COMMITTED",
+    State.SETTLED: "COMMITTED",
+    State.INVALID: "ABORTED",
+    State.ABORTED_REJECTED: "ABORTED",
+    State.ABORTED_ERROR: "ABORTED",
+    State.EXPIRED_PREPARED: "ABORTED",
+    State.EXPIRED_RESERVED: "ABORTED",
+}
+_FINAL: Final = frozenset(state for state, name in _ENUMERATIONS.items() if name in ("COMMITTED", "ABORTED"))
+
+
+class Step(StrEnum):
     """What may happen to a transfer."""
 
     RESERVE = "reserve"
@@ -76,24 +98,31 @@ TRANSITIONS: Final[Mapping[State, Mapping[Step, State]]] = {
     State.EXPIRED_RESERVED: {},
 }
 
-TRANSFER_KIND: Final = "transfer"  # between two DFSPs; the only kind that messages and the clock can move
-
-STATE_BY_LABEL: Final[Mapping[str, State]] = {state.label: state for state in State}
+TRANSFER_KIND: Final = "transfer"
 
 
 class IllegalTransitionError(Exception):
-    """A step that the table does not know: a bug of the hub, never the fault of a message."""
+    """A step that the table does not have: a bug of the hub, never the fault of a message."""
 
 
-class Transfer(NamedTuple):
-    """One transfer, whole. Amounts are integers of 1/10,000 of the currency unit; times are milliseconds since 1970.
+class Transfer(Row, frozen=True, array_like=True):
+    """The row of one transfer. Amounts are integers of 1/10,000 of the currency unit, times milliseconds since 1970.
 
-    `history` lists every state with its time, oldest first. The three hashes tell a repeated message from a changed
-    one. `completed_timestamp` is the payee's text as it came, or None. `extensions` and `fulfil_extensions` are the
-    extension lists of the prepare and of the fulfil as parsed JSON. `kind` is `transfer`, `funds-in` or `funds-out`;
-    in the latter two the participant is both sides and the hub moves its settlement account.
-
-    A named tuple, as all that is copied for every transfer: copying costs a fifth of what it does a frozen dataclass.
+    Attributes:
+        history: every state with the time at which it was reached, oldest first.
+        prepare_hash: the hash of the prepare's body, which distinguishes a repeated request from a changed one.
+        fulfil_hash: the same of the payee's fulfil, or None as long as none was accepted or refused.
+        error_hash: the same of the payee's error.
+        completed_timestamp: the payee's text as it came.
+        window: the settlement window in which the transfer was committed.
+        extensions: the extensionList of the prepare, as parsed JSON.
+        fulfil_extensions: the extensionList of the fulfil, as parsed JSON.
+        kind: `transfer` between two DFSPs, which messages and the clock can move; or `funds-in` or `funds-out`, in
+            which the participant is both payer and payee and an operator moves its settlement account.
+        prepare_offset: where the prepare is on its partition of topic `prepare`, or of `bulk-prepare` for an item.
+        bulk_id: the bulk of which the transfer is an item.
+        interchange_fee: what the payer's DFSP will owe the payee's on commit; negative the other way round.
+        sequence: the number of its final state among all of its partition; None while the transfer is open.
     """
 
     transfer_id: str
@@ -103,7 +132,6 @@ class Transfer(NamedTuple):
     currency: str
     condition: str
     expires_at_ms: int
-    state: State
     history: tuple[tuple[State, int], ...]
     prepare_hash: str
     fulfil_hash: str | None = None
@@ -115,28 +143,38 @@ class Transfer(NamedTuple):
     extensions: object = None
     fulfil_extensions: object = None
     kind: str = TRANSFER_KIND
-    prepare_offset: int | None = None  # where on its partition of topic `prepare` the message itself is kept
-    bulk_id: str | None = None  # of the bulk whose line it is; that message is on topic `bulk-prepare`
-    interchange_fee: int = 0  # what the payer's DFSP owes the payee's if it commits; negative the other way round
-    sequence: int | None = None  # of its final state, among all of its partition; None while it is open
+    prepare_offset: int | None = None
+    bulk_id: str | None = None
+    interchange_fee: int = 0
+    sequence: int | None = None
+
+    @property
+    def state(self) -> State:
+        """The last state of the history."""
+        return self.history[-1][0]
 
     @property
     def changed_at_ms(self) -> int:
-        """Time of the last state change."""
+        """The time at which the current state was reached."""
         return self.history[-1][1]
 
     @property
     def finished_at_ms(self) -> int | None:
-        """Time at which its outcome was decided, or None while it is open. Settling later does not move it."""
+        """The time at which the outcome was decided, unchanged by settling; None while the transfer is open."""
         return next((at_ms for state, at_ms in self.history if state.is_final), None)
 
+    @property
+    def was_reserved(self) -> bool:
+        """Whether the transfer ever held the payer's money, and so was forwarded to the payee."""
+        return any(state is State.RESERVED for state, _at_ms in self.history)
+
     def step(self, step: Step, now_ms: int) -> Transfer:
-        """The transfer one step on.
+        """Return the transfer one step further.
 
         Raises:
-            IllegalTransitionError: the table has no such step from this state.
+            IllegalTransitionError: the table has no such step from the current state.
         """
         following = TRANSITIONS[self.state].get(step)
         if following is None:
-            raise IllegalTransitionError(f"{self.transfer_id}: {step.value} in {self.state.label}")
-        return self._replace(state=following, history=(*self.history, (following, now_ms)))
+            raise IllegalTransitionError(f"{self.transfer_id}: {step.value} in {self.state.value}")
+        return replace(self, history=(*self.history, (following, now_ms)))

@@ -1,6 +1,5 @@
 """Where the hub's broker comes from when nobody else runs one: see `find`."""
 
-from clearinghub.kafka.broker.errors import BrokerUnavailableError
 from clearinghub.kafka.broker.find import (
     Broker,
     find_or_start_broker,
@@ -9,6 +8,7 @@ from clearinghub.kafka.broker.find import (
     wait_for_broker,
 )
 from clearinghub.kafka.broker.local import LocalBroker
+from clearinghub.kafka.broker.probe import BrokerUnavailableError
 
 __all__ = [
     "Broker",

@@ -1,4 +1,4 @@
-"""Accounts as their changes tell them: balances that must run on, and the room that reservations had."""
+"""Accounts as their changes show them: balances that must continue, and the room that reservations had."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from clearinghub.tools.audit.money import shown
 from clearinghub.tools.audit.records import POSITION, PRINCIPLE_VALUE, SETTLEMENT, Change, account_name
 from clearinghub.tools.audit.rules import Findings, Rule
+from clearinghub.tools.client.money import shown_amount
 
 CAP_SLACK_MS: Final = 2_000
-"""A cap and a reservation of one transaction have times that differ by its length; which was first, no topic tells."""
+"""A cap and a reservation of one transaction have times that differ by its length; no topic says which was first."""
 
 
 class Caps:
-    """The net debit caps of all accounts with the times at which they came into force, from topic `events`."""
+    """The net debit caps of all accounts and since when each counts, from topic `events`."""
 
     def __init__(self) -> None:
         self._times_ms: dict[str, list[int]] = {}
         self._caps: dict[str, list[int]] = {}
         self._before: dict[str, int | None] = {}
 
-    def adjusted(self, account: str, at_ms: int, cap: int, before: int | None) -> None:
-        """A cap was set; `before` is the one that it replaced."""
+    def adjust(self, account: str, at_ms: int, cap: int, before: int | None) -> None:
+        """Record that a cap was set in place of `before`."""
         self._before.setdefault(account, before)
         times_ms = self._times_ms.setdefault(account, [])
         index = bisect_right(times_ms, at_ms)
@@ -32,7 +32,7 @@ class Caps:
         self._caps.setdefault(account, []).insert(index, cap)
 
     def loosest(self, account: str, at_ms: int) -> int | None:
-        """The highest cap that may have been in force at that time; None if none is known."""
+        """Return the highest cap that may have counted at that time; None if none is known."""
         times_ms = self._times_ms.get(account)
         if times_ms is None:
             return None
@@ -46,7 +46,7 @@ class Caps:
 
 @dataclass(slots=True)
 class Account:
-    """What is known of one account."""
+    """The balance of one account, and the number of its last change."""
 
     participant: str
     currency: str
@@ -61,13 +61,13 @@ class Accounts:
     def __init__(self, findings: Findings, *, is_whole: bool) -> None:
         """`is_whole`: the topics still have every account's first change."""
         self.caps = Caps()
-        self.without_cap = 0  # reservations of which no topic tells the cap
+        self.without_cap = 0  # reservations whose cap is on no topic
         self._findings = findings
         self._is_whole = is_whole
         self._accounts: dict[str, Account] = {}
 
-    def take(self, change: Change, at_ms: int) -> None:
-        """An account has changed."""
+    def change(self, change: Change, at_ms: int) -> None:
+        """Check a change of an account and take it over."""
         name = change.account
         account = self._accounts.get(name)
         if account is None:
@@ -80,7 +80,7 @@ class Accounts:
             self._check_room(change, at_ms)
 
     def total(self, currency: str, account_types: Iterable[str]) -> int:
-        """What all accounts of these types hold together."""
+        """Return what all accounts of these types hold together."""
         types = frozenset(account_types)
         return sum(
             account.value
@@ -89,7 +89,7 @@ class Accounts:
         )
 
     def currencies(self) -> list[str]:
-        """All of which there is an account."""
+        """Return the currencies in which there is an account."""
         return sorted({account.currency for account in self._accounts.values()})
 
     def _check_room(self, change: Change, at_ms: int) -> None:
@@ -97,13 +97,17 @@ class Accounts:
         settlement = self._accounts.get(account_name(change.participant, change.currency, SETTLEMENT))
         if settlement is not None or self._is_whole:
             funds = 0 if settlement is None else -settlement.value
-            fault = f"{change.account} is {shown(held)}, its funds are {shown(funds)}" if held > funds else None
+            fault = (
+                f"{change.account} is {shown_amount(held)}, its funds are {shown_amount(funds)}"
+                if held > funds
+                else None
+            )
             self._findings.check(Rule.FUNDS, change.transfer_id, fault)
         cap = self.caps.loosest(change.account, at_ms)
         if cap is None:
             self.without_cap += 1
             return
-        fault = f"{change.account} is {shown(held)}, its cap is {shown(cap)}" if held > cap else None
+        fault = f"{change.account} is {shown_amount(held)}, its cap is {shown_amount(cap)}" if held > cap else None
         self._findings.check(Rule.CAP, change.transfer_id, fault)
 
 
@@ -113,7 +117,7 @@ def _gap(account: Account, change: Change) -> str | None:
         faults.append(f"change {change.number} follows change {account.number}")
     if change.value != account.value + change.change:
         faults.append(
-            f"change {change.number} of {shown(change.change, signed=True)} by {change.transfer_id} makes "
-            f"{shown(account.value)} to {shown(change.value)}"
+            f"change {change.number} of {shown_amount(change.change, signed=True)} by {change.transfer_id} makes "
+            f"{shown_amount(account.value)} to {shown_amount(change.value)}"
         )
     return "; ".join(faults) or None

@@ -1,4 +1,4 @@
-"""The life of one transfer as the topics tell it, and what its movements must be."""
+"""The life of one transfer as the topics show it, and the movements that it must have made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
 
-from clearinghub.tools.audit.money import shown
 from clearinghub.tools.audit.records import (
     FUNDS_IN,
     FUNDS_OUT,
@@ -16,11 +15,12 @@ from clearinghub.tools.audit.records import (
     RECONCILIATION,
     SETTLEMENT,
     TRANSFER,
-    Ending,
+    FinalState,
     Terms,
     account_name,
 )
 from clearinghub.tools.audit.rules import Rule
+from clearinghub.tools.client.money import shown_amount
 
 SETTLED: Final = "SETTLED"  # at its commit, under an immediate gross model
 COMMITTED: Final = frozenset({"COMMITTED", SETTLED})
@@ -33,8 +33,8 @@ Move = tuple[str, int]
 class Life:
     """What was seen of one transfer, or of funds, so far. Times are those of the records.
 
-    `asked` holds what was asked for, as a rule once: funds that were refused may be asked for again in other terms, and
-    so may a bulk's line (`of_bulk`), for a bulk that is refused as a whole leaves nothing of its lines.
+    `requests` has the terms requested, as a rule once: funds that were refused may be requested again in other terms,
+    and so may a bulk's item (`of_bulk`), for a bulk that is refused as a whole leaves nothing of its items.
     `is_partial`: it may have begun before the first record that is kept.
     """
 
@@ -43,9 +43,9 @@ class Life:
     first_ms: int
     last_ms: int
     is_partial: bool
-    asked: tuple[Terms, ...] = ()
+    requests: tuple[Terms, ...] = ()
     of_bulk: bool = False
-    ending: Ending | None = None
+    final: FinalState | None = None
     moves: list[Move] = field(default_factory=list)
     answered_by: tuple[str, ...] = ()
     credits: int = 0
@@ -53,12 +53,12 @@ class Life:
 
     @property
     def is_orphan(self) -> bool:
-        """Nothing but movements was seen."""
-        return not self.asked and self.ending is None
+        """Whether nothing but movements was seen."""
+        return not self.requests and self.final is None
 
     def concerns(self, participant: str, account_type: str) -> bool:
-        """Whether a movement of that account may be this transfer's."""
-        terms = self.asked[0] if self.asked else None if self.ending is None else self.ending.terms
+        """Return whether a movement of that account may be this transfer's."""
+        terms = self.requests[0] if self.requests else None if self.final is None else self.final.terms
         if terms is None:
             return False
         if account_type == RECONCILIATION:
@@ -66,78 +66,78 @@ class Life:
         return participant in (terms.payer, terms.payee)
 
 
-class Standing(Enum):
-    """Where a transfer is."""
+class Phase(Enum):
+    """How far a transfer is."""
 
-    UNDECIDED = "asked for, and nothing else"
+    UNDECIDED = "requested, and nothing else"
     IN_FLIGHT = "reserved"
     FINISHED = "final, and its movements are complete"
     AMISS = "something is missing, or wrong"
 
 
 class Verdict(NamedTuple):
-    """`looked_at` are the rules that apply, each with what is wrong or None."""
+    """The phase of a transfer, and the rules that apply to it, each with what is wrong or None."""
 
-    standing: Standing
-    looked_at: tuple[tuple[Rule, str | None], ...]
+    phase: Phase
+    checks: tuple[tuple[Rule, str | None], ...]
 
     @property
     def faults(self) -> tuple[str, ...]:
         """What is wrong."""
-        return tuple(fault for _rule, fault in self.looked_at if fault is not None)
+        return tuple(fault for _rule, fault in self.checks if fault is not None)
 
 
 def judge(life: Life, hub_name: str) -> Verdict:
-    """How a transfer stands by what was seen of it."""
+    """Return how far a transfer is and which rules it keeps, by what was seen of it."""
     terms = _terms(life)
     if terms is None:
-        moved = _told(life.moves)
-        return Verdict(Standing.AMISS, ((Rule.ASKED_FOR, f"{moved}: no such transfer is open and no funds are"),))
-    looked_at: list[tuple[Rule, str | None]] = []
+        moved = _listed(life.moves)
+        return Verdict(Phase.AMISS, ((Rule.REQUESTED, f"{moved}: no such transfer is open and no funds are"),))
+    checks: list[tuple[Rule, str | None]] = []
     if life.moves:
-        unasked = not life.asked and not life.is_partial
-        looked_at.append((Rule.ASKED_FOR, f"{_told(life.moves)}: nobody asked for it" if unasked else None))
-    ending = life.ending
-    if ending is None:
+        is_missing = not life.requests and not life.is_partial
+        checks.append((Rule.REQUESTED, f"{_listed(life.moves)}: nobody asked for it" if is_missing else None))
+    final = life.final
+    if final is None:
         if not life.moves:
-            return Verdict(Standing.UNDECIDED, ())
-        held = _held(terms)
-        looked_at.append((Rule.IN_FLIGHT, _difference(life.moves, held)))
-        return _verdict(looked_at, Standing.IN_FLIGHT)
-    if life.asked:
-        looked_at.append((Rule.AS_ASKED, None if ending.terms in life.asked else _otherwise(ending.terms, life.asked)))
-    if ending.state in COMMITTED:
-        expected = _committed(terms, hub_name) + _charged(terms, ending.interchange_fee)
-        expected += _settled(terms) if ending.state == SETTLED else []
+            return Verdict(Phase.UNDECIDED, ())
+        checks.append((Rule.IN_FLIGHT, _difference(life.moves, _reserved(terms))))
+        return _verdict(checks, Phase.IN_FLIGHT)
+    if life.requests:
+        is_as_requested = final.terms in life.requests
+        checks.append((Rule.AS_REQUESTED, None if is_as_requested else _otherwise(final.terms, life.requests)))
+    if final.state in COMMITTED:
+        expected = _committed(terms, hub_name) + _charged(terms, final.interchange_fee)
+        expected += _settled(terms) if final.state == SETTLED else []
         fault = _difference(life.moves, expected)
-        looked_at.append((Rule.COMMITTED, None if fault is None else fault + _credit_note(life)))
+        checks.append((Rule.COMMITTED, None if fault is None else fault + _credit_note(life)))
         if terms.kind == TRANSFER and not life.is_partial:
-            looked_at.append((Rule.ANSWERED, _unanswered(life, terms)))
+            checks.append((Rule.ANSWERED, _unanswered(life, terms)))
     else:
-        looked_at.append((Rule.ABORTED, _not_unwound(life.moves, terms)))
-    return _verdict(looked_at, Standing.FINISHED)
+        checks.append((Rule.ABORTED, _not_unwound(life.moves, terms)))
+    return _verdict(checks, Phase.FINISHED)
 
 
 def due_moves(life: Life) -> list[Move]:
-    """What the accounts must hold for it at the cut: nothing for what is final, the amount for what is reserved."""
+    """Return what the accounts must hold for a transfer at the cut: its amount if it is reserved, else nothing."""
     terms = _terms(life)
-    return _held(terms) if terms is not None and life.ending is None and life.moves else []
+    return _reserved(terms) if terms is not None and life.final is None and life.moves else []
 
 
-def _verdict(looked_at: list[tuple[Rule, str | None]], standing: Standing) -> Verdict:
-    is_well = all(fault is None for _rule, fault in looked_at)
-    return Verdict(standing if is_well else Standing.AMISS, tuple(looked_at))
+def _verdict(checks: list[tuple[Rule, str | None]], phase: Phase) -> Verdict:
+    is_well = all(fault is None for _rule, fault in checks)
+    return Verdict(phase if is_well else Phase.AMISS, tuple(checks))
 
 
 def _terms(life: Life) -> Terms | None:
-    """The terms that hold: as asked; of a partial life as its end or its reservation tells."""
-    if life.asked:
-        if life.ending is not None and life.ending.terms in life.asked:
-            return life.ending.terms
-        held = next((terms for terms in life.asked if life.moves[:1] == _held(terms)), None)
-        return held or life.asked[0]
-    if life.ending is not None:
-        return life.ending.terms
+    """Return the terms that count: those requested, or of a partial life those of its end or its reservation."""
+    if life.requests:
+        if life.final is not None and life.final.terms in life.requests:
+            return life.final.terms
+        reserved = next((terms for terms in life.requests if life.moves[:1] == _reserved(terms)), None)
+        return reserved or life.requests[0]
+    if life.final is not None:
+        return life.final.terms
     account, change = life.moves[0] if life.moves else ("", 0)
     if not life.is_partial or change <= 0:
         return None
@@ -145,7 +145,7 @@ def _terms(life: Life) -> Terms | None:
     return Terms(TRANSFER if account_type == POSITION else FUNDS_OUT, participant, participant, change, currency)
 
 
-def _held(terms: Terms) -> list[Move]:
+def _reserved(terms: Terms) -> list[Move]:
     if terms.kind == FUNDS_IN:
         return []  # booked at once, never in flight
     account_type = POSITION if terms.kind == TRANSFER else SETTLEMENT
@@ -154,7 +154,7 @@ def _held(terms: Terms) -> list[Move]:
 
 def _committed(terms: Terms, hub_name: str) -> list[Move]:
     if terms.kind == TRANSFER:
-        return [*_held(terms), (account_name(terms.payee, terms.currency, POSITION), -terms.amount)]
+        return [*_reserved(terms), (account_name(terms.payee, terms.currency, POSITION), -terms.amount)]
     own = account_name(terms.payer, terms.currency, SETTLEMENT)
     mirror = account_name(hub_name, terms.currency, RECONCILIATION)
     change = -terms.amount if terms.kind == FUNDS_IN else terms.amount
@@ -167,7 +167,7 @@ def _charged(terms: Terms, fee: int) -> list[Move]:
 
 
 def _settled(terms: Terms) -> list[Move]:
-    """Both positions go back, and both settlement accounts move instead."""
+    """Return the moves of an immediate settlement: both positions go back, both settlement accounts move instead."""
     payer, payee = (
         (account_name(name, terms.currency, POSITION), account_name(name, terms.currency, SETTLEMENT))
         for name in (terms.payer, terms.payee)
@@ -177,9 +177,9 @@ def _settled(terms: Terms) -> list[Move]:
 
 
 def _not_unwound(moves: list[Move], terms: Terms) -> str | None:
-    held = _held(terms)
-    back = [(account, -change) for account, change in held]
-    return None if not moves else _difference(moves, held + back)
+    reserved = _reserved(terms)
+    back = [(account, -change) for account, change in reserved]
+    return None if not moves else _difference(moves, reserved + back)
 
 
 def _difference(moves: list[Move], expected: list[Move]) -> str | None:
@@ -189,9 +189,9 @@ def _difference(moves: list[Move], expected: list[Move]) -> str | None:
             missing.remove(move)
         else:
             other.append(move)
-    faults = [f"missing {_told(missing)}"] if missing else []
+    faults = [f"missing {_listed(missing)}"] if missing else []
     if other:
-        faults.append(f"too much {_told(other)}")
+        faults.append(f"too much {_listed(other)}")
     return "; ".join(faults) or None
 
 
@@ -208,13 +208,13 @@ def _unanswered(life: Life, terms: Terms) -> str | None:
     return f"no fulfil by {terms.payee}{others}"
 
 
-def _otherwise(told: Terms, asked: Iterable[Terms]) -> str:
-    return f"told {_words(told)}, asked {' or '.join(map(_words, asked))}"
+def _otherwise(final: Terms, requests: Iterable[Terms]) -> str:
+    return f"told {_words(final)}, asked {' or '.join(map(_words, requests))}"
 
 
 def _words(terms: Terms) -> str:
-    return f"{terms.kind} {terms.payer} to {terms.payee} {shown(terms.amount)} {terms.currency}"
+    return f"{terms.kind} {terms.payer} to {terms.payee} {shown_amount(terms.amount)} {terms.currency}"
 
 
-def _told(moves: Iterable[Move]) -> str:
-    return ", ".join(f"{account} {shown(change, signed=True)}" for account, change in moves)
+def _listed(moves: Iterable[Move]) -> str:
+    return ", ".join(f"{account} {shown_amount(change, signed=True)}" for account, change in moves)

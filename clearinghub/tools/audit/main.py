@@ -1,16 +1,13 @@
-"""`clearinghub audit`: reads the topics to a cut, judges, and says which transfer breaks which rule.
+"""`clearinghub audit`: reads the topics up to a cut, judges them, and says which transfer breaks which rule.
 
-Exit codes: 0 the books are right; 1 a rule is broken; 3 the topics cannot be read.
-
-The cut. A commit and the payee's credit are booked on two partitions, one after the other. So a cut can show the first
-without the second. The cut is moved on until nothing is missing, at most for the time that a record may be on its way;
-what is missing longer is wrong, and what is still younger then, on a hub under load, is counted and told as pending.
+A commit and the payee's credit are booked on two partitions, one after the other, so a cut can show the first without
+the second. The cut is moved on until nothing is missing, at most for the time that a record may be on its way. What is
+missing for longer is wrong; what is younger, on a hub under load, is counted and reported as pending.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -20,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.kafka.broker import on_running_broker
 from clearinghub.tools.audit.books import Books, Closing
@@ -61,11 +59,11 @@ async def check_books(
 
 
 async def audit(
-    settings: Settings, settle_ms: int, told: Console, watch: Callable[[Entry], None] | None = None
+    settings: Settings, settle_ms: int, console: Console, watch: Callable[[Entry], None] | None = None
 ) -> tuple[Books, Closing, int]:
-    """Read to a consistent cut and close the books; gives them, what they show, and the time of the cut.
+    """Read to a consistent cut and close the books; returns them, their result, and the cut's time in ms.
 
-    `watch` sees every record behind the books.
+    `watch` is called with every record after it has been entered.
 
     Raises:
         TopicsMissingError: the hub's topics are not there.
@@ -75,25 +73,27 @@ async def audit(
     try:
         await reader.start()
         books = Books(settings.hub_name, settle_ms, await reader.kept())
-        cut_ms = await _read_to_cut(reader, books, told, watch)
+        cut_ms = await _read_to_cut(reader, books, console, watch)
         last_cut_ms = cut_ms + settle_ms
         while books.is_pending(cut_ms) and cut_ms < last_cut_ms:
             await asyncio.sleep(CUT_PAUSE_S)
-            cut_ms = await _read_to_cut(reader, books, told, watch)
+            cut_ms = await _read_to_cut(reader, books, console, watch)
         return books, books.close(cut_ms), cut_ms
     finally:
         await reader.stop()
 
 
-async def _read_to_cut(reader: TopicsReader, books: Books, told: Console, watch: Callable[[Entry], None] | None) -> int:
-    """Read what has come since the last cut; gives this one's time."""
-    cut_ms = time.time_ns() // 1_000_000
+async def _read_to_cut(
+    reader: TopicsReader, books: Books, console: Console, watch: Callable[[Entry], None] | None
+) -> int:
+    """Enter what has come since the last cut; returns the time of the new one in milliseconds."""
+    cut_ms = system_now_ms()
     total = await reader.extend()
     columns = (TextColumn("reading the topics"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=told, transient=True, disable=not told.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=total, completed=reader.done)
         async for entry in reader.entries():
-            books.take(entry)
+            books.enter(entry)
             if watch is not None:
                 watch(entry)
             if books.records % PROGRESS_EVERY == 0:

@@ -1,4 +1,4 @@
-"""The topics' committed records, merged by their times, from the first to a cut that can be moved on."""
+"""The committed records of the topics, merged by their times, from the first to a cut that can be moved on."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from clearinghub.tools.audit.transfers import Kept
 from clearinghub.tools.topics import partition_counts
 
 FIRST: Final = ("dead-letter", "events", "settlements", "settlement-windows")
-"""What the others are judged by; few, and read before them."""
+"""Topics by which the others are judged; few records, read before all others."""
 
 MERGED: Final = ("positions", "transfers", "credit", "fulfil", "bulk-fulfil", "command", "prepare", "bulk-prepare")
-"""In the order in which their ends are looked up: what follows before what it follows from, so that as little as
-possible is seen without its cause."""
+"""Topics in the order in which their ends are looked up: effects before causes, so that as little as possible is seen
+without its cause."""
 
 BOOKS: Final = ("positions", "transfers")
-ASKS: Final = ("prepare", "bulk-prepare", "fulfil", "bulk-fulfil", "command")
+REQUESTS: Final = ("prepare", "bulk-prepare", "fulfil", "bulk-fulfil", "command")
 RANKS: Final = {name: rank for rank, name in enumerate(reversed(MERGED))}  # of records of one millisecond
-FETCH_TIMEOUT_MS: Final = 50  # a partition that ends in markers gives no records, only a position
+FETCH_TIMEOUT_MS: Final = 50  # a partition that ends in markers yields no records, only a position
 FETCH_BYTES_MAX: Final = 512 * 1024  # of each partition; there may be a hundred
 RECORDS_AT_ONCE: Final = 2_000
 KEPT_MARGIN_MS: Final = 3_600_000  # around the first record that is kept, others of the same transfers may be gone
 
 
 class _Place:
-    """One partition and how far it is read."""
+    """One partition, and how far it has been read."""
 
     def __init__(self, name: str, at: TopicPartition) -> None:
         self.name = name
@@ -40,21 +40,21 @@ class _Place:
         self.begin = 0
         self.end = 0
         self.next = 0
-        self.waiting: deque[ConsumerRecord] = deque()  # some may lie behind the cut
+        self.waiting: deque[ConsumerRecord] = deque()  # some may be after the cut
 
     @property
     def has_record(self) -> bool:
-        """Whether the next record is there."""
+        """Whether the next record before the cut has been fetched."""
         return bool(self.waiting) and self.waiting[0].offset < self.end
 
     @property
     def is_read(self) -> bool:
-        """Whether all before the cut was read."""
+        """Whether everything before the cut has been read."""
         return self.next >= self.end or (bool(self.waiting) and self.waiting[0].offset >= self.end)
 
 
 class TopicsReader:
-    """Reads all that the audit needs. A cut is taken by `extend`; `entries` then gives what lies before it."""
+    """Reads the topics that the audit needs up to a cut, which `extend` moves to the present."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -92,13 +92,13 @@ class TopicsReader:
         await self._consumer.stop()
 
     async def kept(self) -> Kept:
-        """From when on the topics are whole."""
-        return Kept(await self._first_kept_ms(BOOKS), await self._first_kept_ms(ASKS))
+        """Return from when on the topics are complete."""
+        return Kept(await self._first_kept_ms(BOOKS), await self._first_kept_ms(REQUESTS))
 
     async def extend(self) -> int:
-        """Move the cut to the present end of every partition; gives how many offsets lie before it, read or not.
+        """Move the cut to the present end of every partition; returns how many offsets are before it, read or not.
 
-        Only what is decided counts: an end is the last stable offset, behind which a transaction may be open.
+        An end is the last stable offset, after which a transaction may be open: only what is decided counts.
         """
         for name in (*MERGED, *FIRST):
             places = [place for place in self._places if place.name == name]
@@ -109,11 +109,11 @@ class TopicsReader:
 
     @property
     def done(self) -> int:
-        """How many offsets are read."""
+        """How many offsets have been read."""
         return sum(place.next - place.begin for place in self._places)
 
     async def entries(self) -> AsyncIterator[Entry]:
-        """All records before the cut: those of FIRST, then all others in the order of their times."""
+        """Yield the new records before the cut: those of FIRST, then all others in the order of their times."""
         for names in (FIRST, MERGED):
             async for entry in self._merged([place for place in self._places if place.name in names]):
                 yield entry
@@ -141,7 +141,7 @@ class TopicsReader:
                 await refill([index])
 
     async def _fill(self, places: Sequence[_Place]) -> None:
-        """Give every place a waiting record, unless it is at its end."""
+        """Fetch until every place has its next record, or is at its end."""
         lacking = [place for place in places if not place.has_record and not place.is_read]
         self._consumer.resume(*(place.at for place in lacking))
         while lacking:

@@ -1,4 +1,4 @@
-"""What the audit says: tables for people, one JSON document for scripts."""
+"""The audit's result: tables for people, one JSON document for scripts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from clearinghub.tools.audit.books import Closing
-from clearinghub.tools.audit.money import shown
 from clearinghub.tools.audit.rules import Findings, Rule, Tally
+from clearinghub.tools.client.money import shown_amount
 
 SHOWN_OF_RULE_MAX: Final = 10
 OK: Final = "[green]ok[/green]"
@@ -18,7 +18,7 @@ LEFT_OUT: Final = "[yellow]not checked[/yellow]"
 
 
 def as_json(findings: Findings, closing: Closing, *, records: int, cut: str, settle_s: int) -> dict[str, Any]:
-    """The whole result. Amounts are text in currency units, as in all that operators' scripts read."""
+    """Return the result for scripts; amounts are text in currency units."""
     return {
         "ok": findings.violations == 0,
         "cut": cut,
@@ -47,7 +47,7 @@ def as_json(findings: Findings, closing: Closing, *, records: int, cut: str, set
 
 
 def show(console: Console, findings: Findings, closing: Closing, *, records: int, cut: str, settle_s: int) -> None:
-    """The result for people: rules, balances, and who breaks which rule."""
+    """Print the result for people: rules, balances, and who breaks which rule."""
     console.print(_rules_table(findings))
     if closing.balances:
         console.print(_balances_table(closing))
@@ -99,7 +99,7 @@ def _balances_table(closing: Closing) -> Table:
         table.add_column(column, justify="right")
     for balance in closing.balances:
         amounts = (balance.total, balance.in_flight, balance.on_their_way, balance.initial)
-        table.add_row(balance.rule.label, balance.currency, *map(shown, amounts))
+        table.add_row(balance.rule.label, balance.currency, *map(shown_amount, amounts))
     return table
 
 
@@ -124,4 +124,4 @@ def _rule_json(rule: Rule, tally: Tally) -> dict[str, Any]:
 
 
 def _plain(amount: int) -> str:
-    return shown(amount).replace(",", "")
+    return shown_amount(amount).replace(",", "")

@@ -1,4 +1,4 @@
-"""What must hold of the books, and what was found of it."""
+"""The rules that the books must keep, and what was found of each."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ SHOWN_MAX: Final = 1_000  # violations kept of each rule; all are counted
 
 
 class Rule(Enum):
-    """A rule: its name, and what it says."""
+    """A rule: its name, and its sentence (docs/operators.md has both)."""
 
     RUNNING_BALANCE = (
         "running-balance",
         "Every change of an account continues it: value = previous value + change, and its number is one more, from 1.",
     )
-    ASKED_FOR = (
+    REQUESTED = (
         "asked-for",
         "Every change belongs to a transfer or to funds that were requested, or is an initial position.",
     )
-    ONE_END = ("one-final-state", "A transfer has at most one final state.")
-    AS_ASKED = (
+    ONE_FINAL_STATE = ("one-final-state", "A transfer has at most one final state.")
+    AS_REQUESTED = (
         "final-as-asked",
         "A final state names the payer, payee, amount and currency that were requested.",
     )
@@ -65,7 +65,7 @@ class Rule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """`subject` breaks a rule: a transfer's id, an account, or a currency."""
+    """A rule was broken by `subject`: a transfer's id, an account, or a currency."""
 
     subject: str
     detail: str
@@ -73,7 +73,7 @@ class Violation:
 
 @dataclass(slots=True)
 class Tally:
-    """How often a rule was looked at, and how often it was broken; `left_out` says why if it could not be checked."""
+    """How often a rule was checked and how often it was broken; `left_out` says why it could not be checked."""
 
     checked: int = 0
     violations: int = 0
@@ -82,18 +82,18 @@ class Tally:
 
 
 class Findings:
-    """What was found of each rule."""
+    """What was found, by rule."""
 
     def __init__(self) -> None:
         self.tallies = {rule: Tally() for rule in Rule}
 
     @property
     def violations(self) -> int:
-        """Of all rules."""
+        """How often any rule was broken."""
         return sum(tally.violations for tally in self.tallies.values())
 
     def check(self, rule: Rule, subject: str, fault: str | None) -> None:
-        """The rule was looked at; `fault` is what is wrong, or None."""
+        """Count a check of a rule; `fault` is what is wrong, or None."""
         tally = self.tallies[rule]
         tally.checked += 1
         if fault is None:
@@ -103,5 +103,5 @@ class Findings:
             tally.shown.append(Violation(subject, fault))
 
     def leave_out(self, rule: Rule, reason: str) -> None:
-        """The rule cannot be checked."""
+        """Record why a rule, or a part of it, cannot be checked."""
         self.tallies[rule].left_out = reason

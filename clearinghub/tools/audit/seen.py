@@ -1,4 +1,4 @@
-"""Ids that were dealt with, in a few bytes each."""
+"""A set of ids that needs only a few bytes for each."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _FULL_PERCENT: Final = 60
 class SeenIds:
     """A set that keeps 64 bits of each member: 13 to 27 bytes, against some 150 in a set of texts.
 
-    Two among ten million members are taken for each other with a chance of one in 400,000; it would show as a transfer
-    that ends twice, never as one that is right.
+    Two among ten million members are confused with a chance of one in 400,000. That would show as a transfer with two
+    final states; it can never hide a wrong transfer.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class SeenIds:
         return self._slots[self._place(_mark(member))] != 0
 
     def add(self, member: object) -> None:
-        """Remember a member."""
+        """Add a member."""
         mark = _mark(member)
         place = self._place(mark)
         if self._slots[place]:
@@ -39,7 +39,7 @@ class SeenIds:
             self._grow()
 
     def _place(self, mark: int) -> int:
-        """Where the mark is, or would be."""
+        """Return the slot in which a mark is, or would be."""
         slots = self._slots
         last = len(slots) - 1  # their number is a power of two
         place = mark & last

@@ -1,16 +1,27 @@
-"""Windows and settlements as the topics tell them: the nets counted anew, and every move that a settlement made."""
+"""Windows and settlements as the topics show them: the nets added up anew, and every move that a settlement made."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from clearinghub.tools.audit.life import COMMITTED
-from clearinghub.tools.audit.money import shown
-from clearinghub.tools.audit.records import INTERCHANGE_FEE, MULTILATERAL, POSITION, TRANSFER, Change, account_name
+from clearinghub.tools.audit.life import COMMITTED, SETTLED
+from clearinghub.tools.audit.records import (
+    INTERCHANGE_FEE,
+    MULTILATERAL,
+    POSITION,
+    TRANSFER,
+    Change,
+    FinalState,
+    SettlementChange,
+    WindowChange,
+    WindowNets,
+    account_name,
+)
 from clearinghub.tools.audit.rules import Findings, Rule
+from clearinghub.tools.client.money import shown_amount
 
 _NOT_CLOSED: Final = frozenset({"OPEN", "PROCESSING"})
 _RECIPIENTS_MOVED: Final = frozenset({"PS_TRANSFERS_RESERVED", "PS_TRANSFERS_COMMITTED", "SETTLED"})
@@ -18,7 +29,7 @@ _SENDERS_MOVED: Final = frozenset({"PS_TRANSFERS_COMMITTED", "SETTLED"})
 
 
 class Sums(NamedTuple):
-    """The debits and credits of one participant in one netting_group of one window."""
+    """The debits and credits of one participant in one netting group, and how many there are of each."""
 
     debits: int
     credits: int
@@ -26,31 +37,61 @@ class Sums(NamedTuple):
     credit_count: int
 
     def plus(self, other: Sums) -> Sums:
-        """Both together."""
+        """Return both together."""
         return Sums(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+    def __str__(self) -> str:
+        debits, credits_ = shown_amount(self.debits), shown_amount(self.credits)
+        return f"{debits} in {self.debit_count} debits and {credits_} in {self.credit_count} credits"
 
 
 NettingGroupOf = tuple[str, str, str]
 """Currency, ledger account type and granularity."""
 
+NOTHING: Final = Sums(0, 0, 0, 0)
 
-Counted = dict[tuple[NettingGroupOf, str], Sums]
-"""By netting_group and participant."""
+
+class Tallies:
+    """The sums of participants by netting group."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[NettingGroupOf, str], Sums] = {}
+
+    @property
+    def sums(self) -> Mapping[tuple[NettingGroupOf, str], Sums]:
+        """The sums by netting group and participant."""
+        return self._sums
+
+    def add(self, group: NettingGroupOf, participant: str, sums: Sums) -> None:
+        """Add to what a participant has in a netting group."""
+        self._sums[group, participant] = self._sums.get((group, participant), NOTHING).plus(sums)
+
+    def add_transfer(self, currency: str, names: tuple[str, str], amount: int, fee: int, *, is_gross: bool) -> None:
+        """Add a committed transfer between payer and payee (`names`); a negative fee is owed by the payee."""
+        payer, payee = names
+        group = (currency, POSITION, "GROSS" if is_gross else "NET")
+        self.add(group, payer, Sums(amount, 0, 1, 0))
+        self.add(group, payee, Sums(0, amount, 0, 1))
+        if fee:
+            of_fees = (currency, INTERCHANGE_FEE, "NET")
+            owing, owed = (payer, payee) if fee > 0 else (payee, payer)
+            self.add(of_fees, owing, Sums(abs(fee), 0, 1, 0))
+            self.add(of_fees, owed, Sums(0, abs(fee), 0, 1))
 
 
 @dataclass(slots=True)
 class Window:
-    """What was seen of a window: counted from its transfers, and as the ledger told it when it closed."""
+    """What was seen of a window: the sums of its transfers, and the nets that the ledger published when it closed."""
 
     state: str = "OPEN"
     reason: str | None = None
     changed_ms: int = 0
-    counted: Counted = field(default_factory=dict)
-    told: Counted = field(default_factory=dict)
+    counted: Tallies = field(default_factory=Tallies)
+    published: Tallies = field(default_factory=Tallies)
 
 
 class Settlements:
-    """Puts windows and settlements together; judged at the cut."""
+    """Puts windows and settlements together; they are judged at the cut."""
 
     def __init__(self, findings: Findings, hub_name: str, settle_ms: int, *, is_whole: bool) -> None:
         """`is_whole`: the topics still have every transfer from the first on."""
@@ -59,71 +100,66 @@ class Settlements:
         self._settle_ms = settle_ms
         self._is_whole = is_whole
         self._windows: dict[int, Window] = {}
-        self._rows: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._settlements: dict[int, tuple[int, SettlementChange]] = {}
         self._settlement_of: dict[str, int] = {}
         self._moved: dict[int, Counter[tuple[str, str]]] = {}
 
-    def window_told(self, row: dict[str, Any], at_ms: int) -> None:
-        """A record of topic `settlement-windows`."""
-        window = self._windows.setdefault(row["settlementWindowId"], Window())
+    def change_window(self, record: WindowChange | WindowNets, at_ms: int) -> None:
+        """Take a record of topic `settlement-windows` in."""
+        window = self._windows.setdefault(record.settlement_window_id, Window())
         window.changed_ms = at_ms
-        if row["kind"] == "window":
-            window.state, window.reason = row["state"], row["reason"]
+        if isinstance(record, WindowChange):
+            window.state, window.reason = record.state, record.reason
             return
-        netting_group = (row["currency"], row["ledgerAccountType"], row["granularity"])
-        for net in row["nets"]:
-            sums = Sums(net["debits"], net["credits"], net["debitCount"], net["creditCount"])
-            _add(window.told, (netting_group, net["participant"]), sums)
+        group = (record.currency, record.ledger_account_type, record.granularity)
+        for net in record.nets:
+            sums = Sums(net.debits, net.credits, net.debit_count, net.credit_count)
+            window.published.add(group, net.participant, sums)
 
-    def settlement_told(self, row: dict[str, Any], at_ms: int) -> None:
-        """A record of topic `settlements`."""
-        number = row["settlementId"]
-        self._rows[number] = (at_ms, row)
-        for account in row["accounts"]:
-            for leg in account["legs"]:
-                self._settlement_of[leg["transferId"]] = number
+    def change_settlement(self, record: SettlementChange, at_ms: int) -> None:
+        """Take a record of topic `settlements` in."""
+        number = record.settlement_id
+        self._settlements[number] = (at_ms, record)
+        for account in record.accounts:
+            for leg in account.legs:
+                self._settlement_of[leg.transfer_id] = number
 
-    def committed(self, row: dict[str, Any]) -> None:
-        """A final state, topic `transfers`."""
-        if row["window"] is None or row["kind"] != TRANSFER or row["state"] not in COMMITTED:
+    def count(self, final: FinalState) -> None:
+        """Count a final state in its window, if it is a committed transfer's."""
+        if final.window is None or final.kind != TRANSFER or final.state not in COMMITTED:
             return
-        window = self._windows.setdefault(row["window"], Window())
-        netting_group = (row["currency"], POSITION, "GROSS" if row["state"] == "SETTLED" else "NET")
-        _add(window.counted, (netting_group, row["payer"]), Sums(row["amount"], 0, 1, 0))
-        _add(window.counted, (netting_group, row["payee"]), Sums(0, row["amount"], 0, 1))
-        fee = row["interchangeFee"]
-        if fee:
-            of_fees = (row["currency"], INTERCHANGE_FEE, "NET")
-            owing, owed = (row["payer"], row["payee"]) if fee > 0 else (row["payee"], row["payer"])
-            _add(window.counted, (of_fees, owing), Sums(abs(fee), 0, 1, 0))
-            _add(window.counted, (of_fees, owed), Sums(0, abs(fee), 0, 1))
+        window = self._windows.setdefault(final.window, Window())
+        names = (final.payer, final.payee)
+        is_gross = final.state == SETTLED
+        window.counted.add_transfer(final.currency, names, final.amount, final.interchange_fee, is_gross=is_gross)
 
-    def moved(self, change: Change) -> bool:
-        """An account was moved for a settlement; False if by none that is known."""
+    def move(self, change: Change) -> bool:
+        """Record that an account was moved for a settlement; returns False if no settlement seen so far does that."""
         number = self._settlement_of.get(change.transfer_id)
         if number is None:
             return False
         self._moved.setdefault(number, Counter())[change.transfer_id, change.account] += change.change
         return True
 
-    def sums_of_window(self, number: int) -> Counted:
-        """What the transfers that name a window add up to."""
+    def sums_of_window(self, number: int) -> Mapping[tuple[NettingGroupOf, str], Sums]:
+        """Return the sums of the transfers that name a window."""
         window = self._windows.get(number)
-        return {} if window is None else dict(window.counted)
+        return {} if window is None else window.counted.sums
 
-    def sums_of_settlement(self, number: int) -> Counted:
-        """What the transfers of a settlement's windows add up to, as far as it settles them."""
-        _at_ms, row = self._rows.get(number, (0, {"contents": []}))
-        found: Counted = {}
-        for content in row["contents"]:
-            netting_group = (content["currency"], content["ledgerAccountType"], "NET")
-            for key, sums in self.sums_of_window(content["settlementWindowId"]).items():
-                if key[0] == netting_group:
-                    _add(found, key, sums)
-        return found
+    def sums_of_settlement(self, number: int) -> Mapping[tuple[NettingGroupOf, str], Sums]:
+        """Return the sums of the transfers of a settlement's windows, as far as it settles them."""
+        found = Tallies()
+        if number in self._settlements:
+            _at_ms, record = self._settlements[number]
+            for content in record.contents:
+                group = (content.currency, content.ledger_account_type, "NET")
+                for (its_group, participant), sums in self.sums_of_window(content.settlement_window_id).items():
+                    if its_group == group:
+                        found.add(group, participant, sums)
+        return found.sums
 
     def pending(self, cut_ms: int) -> list[str]:
-        """What does not fit together, and may yet: a record is on its way, or an account about to be moved."""
+        """Return what is not right and may become so: a record is on its way, or an account is about to be moved."""
         windows = (
             f"window {number}"
             for number, window in self._windows.items()
@@ -131,13 +167,13 @@ class Settlements:
         )
         settlements = (
             f"settlement {number}"
-            for number, (at_ms, row) in self._rows.items()
-            if self._settlement_fault(row) is not None and (_is_moving(row) or self._is_young(at_ms, cut_ms))
+            for number, (at_ms, record) in self._settlements.items()
+            if self._settlement_fault(record) is not None and (_is_moving(record) or self._is_young(at_ms, cut_ms))
         )
         return [*windows, *settlements] if self._is_whole else []
 
     def on_their_way(self, pending: list[str], currency: str) -> int:
-        """What the accounts hold too much or too little for settlements that are pending."""
+        """Return what the accounts hold too much or too little for settlements that are pending."""
         total = 0
         for number, moved in self._moved.items():
             if f"settlement {number}" in pending:
@@ -145,7 +181,7 @@ class Settlements:
         return total
 
     def close(self, pending: list[str]) -> None:
-        """Judge all but what is pending."""
+        """Judge all windows and settlements but those that are pending."""
         if not self._is_whole:
             self._findings.leave_out(Rule.WINDOW_NETS, "the first transfers are no longer kept")
             self._findings.leave_out(Rule.SETTLEMENT, "the first transfers are no longer kept")
@@ -153,40 +189,41 @@ class Settlements:
         for number, window in sorted(self._windows.items()):
             if window.state not in _NOT_CLOSED and f"window {number}" not in pending:
                 self._findings.check(Rule.WINDOW_NETS, f"window {number}", _window_fault(window))
-        for number, (_at_ms, row) in sorted(self._rows.items()):
+        for number, (_at_ms, record) in sorted(self._settlements.items()):
             if f"settlement {number}" not in pending:
-                self._findings.check(Rule.SETTLEMENT, f"settlement {number}", self._settlement_fault(row))
+                self._findings.check(Rule.SETTLEMENT, f"settlement {number}", self._settlement_fault(record))
 
     def _is_young(self, at_ms: int, cut_ms: int) -> bool:
         return cut_ms - at_ms < self._settle_ms
 
-    def _settlement_fault(self, row: dict[str, Any]) -> str | None:
-        expected = Counter(dict(self._due(row)))
-        found = self._moved.get(row["settlementId"], Counter())
+    def _settlement_fault(self, record: SettlementChange) -> str | None:
+        expected = Counter(dict(self._due(record)))
+        found = self._moved.get(record.settlement_id, Counter())
         for transfer_id, account in sorted(expected.keys() | found.keys()):
             due, is_there = expected[transfer_id, account], found[transfer_id, account]
             if due != is_there:
-                return f"{account} was moved by {shown(is_there)} for {transfer_id}, {shown(due)} expected"
+                moved = f"{account} was moved by {shown_amount(is_there)} for {transfer_id}"
+                return f"{moved}, {shown_amount(due)} expected"
         nets: Counter[str] = Counter()
-        for account in row["accounts"]:
-            nets[account["currency"]] += account["net"]
+        for settled in record.accounts:
+            nets[settled.currency] += settled.net
         odd = [currency for currency, net in nets.items() if net]
         return f"nets in {', '.join(odd)} do not add up to zero" if odd else None
 
-    def _due(self, row: dict[str, Any]) -> Iterator[tuple[tuple[str, str], int]]:
-        """By how much each account must have been moved, and the hub's against it."""
-        for account in row["accounts"]:
-            name = account_name(account["participant"], account["currency"], row["ledgerAccountType"])
-            contra = account_name(self._hub_name, account["currency"], MULTILATERAL)
-            for leg in account["legs"]:
-                states = _RECIPIENTS_MOVED if leg["net"] < 0 else _SENDERS_MOVED
-                if row["movesPositions"] and leg["net"] and account["state"] in states:
-                    yield (leg["transferId"], name), -leg["net"]
-                    yield (leg["transferId"], contra), leg["net"]
+    def _due(self, record: SettlementChange) -> Iterator[tuple[tuple[str, str], int]]:
+        """Return by how much each account must have been moved, and the hub's against it, by transfer and account."""
+        for account in record.accounts:
+            name = account_name(account.participant, account.currency, record.ledger_account_type)
+            contra = account_name(self._hub_name, account.currency, MULTILATERAL)
+            for leg in account.legs:
+                states = _RECIPIENTS_MOVED if leg.net < 0 else _SENDERS_MOVED
+                if record.moves_positions and leg.net and account.state in states:
+                    yield (leg.transfer_id, name), -leg.net
+                    yield (leg.transfer_id, contra), leg.net
 
 
-def _is_moving(row: dict[str, Any]) -> bool:
-    return any(account["moving"] for account in row["accounts"])
+def _is_moving(record: SettlementChange) -> bool:
+    return any(account.moving for account in record.accounts)
 
 
 def _window_fault(window: Window) -> str | None:
@@ -194,22 +231,13 @@ def _window_fault(window: Window) -> str | None:
         return f"FAILED: {window.reason}"
     if window.state in _NOT_CLOSED:
         return None
-    for key in sorted(window.counted.keys() | window.told.keys()):
-        counted, told = window.counted.get(key), window.told.get(key)
-        if counted != told:
+    all_counted, all_published = window.counted.sums, window.published.sums
+    for key in sorted(all_counted.keys() | all_published.keys()):
+        counted, published = all_counted.get(key), all_published.get(key)
+        if counted != published:
             (currency, _type, granularity), participant = key
-            return f"{participant} {currency} {granularity}: told {_words(told)}, its transfers are {_words(counted)}"
-    if sum(sums.debits - sums.credits for sums in window.told.values()):
+            of_ledger, of_transfers = published or "nothing", counted or "nothing"
+            return f"{participant} {currency} {granularity}: told {of_ledger}, its transfers are {of_transfers}"
+    if sum(sums.debits - sums.credits for sums in all_published.values()):
         return "its nets do not add up to zero"
     return None
-
-
-def _words(sums: Sums | None) -> str:
-    if sums is None:
-        return "nothing"
-    return f"{shown(sums.debits)} in {sums.debit_count} debits and {shown(sums.credits)} in {sums.credit_count} credits"
-
-
-def _add(all_sums: Counted, key: tuple[NettingGroupOf, str], sums: Sums) -> None:
-    before = all_sums.get(key)
-    all_sums[key] = sums if before is None else before.plus(sums)

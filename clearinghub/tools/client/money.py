@@ -1,4 +1,4 @@
-"""Amounts as people and the admin API write them; inside they are integers of 1/10,000 of the currency unit."""
+"""Amounts as people and the admin API write them; the tools keep them in 1/10,000 of the currency unit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from clearinghub.domain.money import UNITS_PER_CURRENCY_UNIT, format_amount
 
 
 def units(amount: Decimal | int | str) -> int:
-    """An amount in currency units, of either sign, as an integer of 1/10,000.
+    """Read an amount in currency units, of either sign; returns it in 1/10,000.
 
     Raises:
         ValueError: not a number, or finer than four decimals.
@@ -23,8 +23,8 @@ def units(amount: Decimal | int | str) -> int:
     return whole
 
 
-def shown_amount(amount_units: int) -> str:
-    """An amount for people: thousands are set apart by commas, `-1,234.5`."""
-    sign = "-" if amount_units < 0 else ""
+def shown_amount(amount_units: int, *, signed: bool = False) -> str:
+    """Return an amount for people, as `-1,234.5`; with `signed` a plus sign where there is no minus."""
+    sign = "-" if amount_units < 0 else "+" if signed else ""
     whole, point, fraction = format_amount(abs(amount_units)).partition(".")
     return f"{sign}{int(whole):,}{point}{fraction}"

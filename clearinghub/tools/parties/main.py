@@ -18,14 +18,14 @@ from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.kafka.broker import on_running_broker
 from clearinghub.kafka.commands import KafkaCommandClient
-from clearinghub.kafka.ports import (
+from clearinghub.kafka.recorder import KafkaRecorder
+from clearinghub.ports import (
     CommandRejectedError,
     CommandTimeoutError,
     LedgerUnavailableError,
     RecorderBusyError,
     RecorderUnavailableError,
 )
-from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_OK, EXIT_STOPPED, App
 from clearinghub.tools.parties.csv_file import (
@@ -171,7 +171,7 @@ async def _export(settings: Settings, path: Path, console: Console) -> int:
 
 @contextmanager
 def _reading(console: Console, what: str, path: Path) -> Iterator[Callable[[int], None]]:
-    """Show a bar over a file's bytes; the block gets a function that is told how many have been read."""
+    """Show a bar over a file's bytes; the block gets a function to call with the number of bytes read."""
     try:
         total = path.stat().st_size
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The reports that can be asked for: where each is, what of it is shown, and what of it the books must confirm."""
+"""Queries for reports: where each report is, what of it is shown, and what of it the books must confirm."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Source:
 
 
 class ReportQuery(ABC):
-    """One report that is asked for; all methods raise AdminError."""
+    """A request for one report. All methods may raise AdminError."""
 
     def __init__(self, admin: AdminClient, path: str) -> None:
         self.admin = admin

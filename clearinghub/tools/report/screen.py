@@ -29,13 +29,13 @@ _STATEMENT_COLUMNS: Final = (
 
 
 def report_answer(about: str, report: Report) -> Answer:
-    """The report of a window or a settlement: a table for each currency and type of account."""
+    """Show the report of a window or a settlement: a table for each currency and ledger account type."""
     done = f"{about} is {report.state}" + (f": {report.reason}" if report.reason else "")
     return Answer(None, sentences=(done,), more=[_section(section) for section in report.sections])
 
 
 def transfers_answer(number: int, found: WindowTransfers) -> Answer:
-    """The first transfers of a window."""
+    """Show the first transfers of a window."""
     rows = [
         (
             one.transfer_id,
@@ -53,33 +53,33 @@ def transfers_answer(number: int, found: WindowTransfers) -> Answer:
 
 
 def statement_answer(about: str, found: Statement) -> Answer:
-    """The first lines of a statement, with the balances before and behind them."""
+    """Show the first entries of a statement, between the balances before and after them."""
     rows: list[Sequence[str]] = [("", found.from_at, "", "opening balance", "", money(found.opening_units))]
     rows += [
         (str(one.number), one.at, one.transfer_id, one.entry_type, money(one.change_units), money(one.value_units))
-        for one in found.lines
+        for one in found.entries
     ]
     closing = "closing balance" if found.rest is None else "carried forward"
     rows.append(("", found.to_at if found.rest is None else "", "", closing, "", money(found.closing_units)))
-    told = [] if found.rest is None else ["there are more lines: --format csv has them all"]
+    notes = [] if found.rest is None else ["there are more lines: --format csv has them all"]
     if found.kept_from is not None:
-        told.append(f"what was booked before {found.kept_from} is no longer kept")
-    return Answer(None, _STATEMENT_COLUMNS, rows, told, title=about)
+        notes.append(f"what was booked before {found.kept_from} is no longer kept")
+    return Answer(None, _STATEMENT_COLUMNS, rows, notes, title=about)
 
 
 def _section(section: ReportSection) -> Answer:
-    by_pairs = any(line.counterparty for line in section.lines)
-    has_state = any(line.state for line in section.lines)
+    by_pairs = any(row.counterparty for row in section.rows)
+    has_state = any(row.state for row in section.rows)
     columns = [Column("participant"), *([Column("against")] if by_pairs else []), *_NET_COLUMNS]
     columns += [Column("state")] if has_state else []
     rows = [
         (
-            line.participant,
-            *([line.counterparty or ""] if by_pairs else []),
-            *_cells(line),
-            *([line.state or ""] if has_state else []),
+            row.participant,
+            *([row.counterparty or ""] if by_pairs else []),
+            *_cells(row),
+            *([row.state or ""] if has_state else []),
         )
-        for line in section.lines
+        for row in section.rows
     ]
     total = ("all", *([""] if by_pairs else []), *_cells(section.total), *([""] if has_state else []))
     gross = ", settled one by one" if section.granularity == "GROSS" else ""

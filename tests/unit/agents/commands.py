@@ -1,46 +1,54 @@
-"""One partition of the ledger that is sent commands, and a DFSP on it."""
+"""A partition of a hub that is sent commands, and a DFSP on it."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-import msgspec
-
-from agents.context import LedgerContext
-from agents.handlers import make_handlers
+from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.participants.position import Position
-from clearinghub.messages import encode
-from clearinghub.messages.commands import CommandMessage
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS
-from tests.fakes import FakeParticipants, MemoryView, Offsets
+from tests.fakes import Emitted
+from tests.in_memory_hub import START_MS, InMemoryHub, WaitingRecord
 
-NOW_MS = 1_700_000_000_000
+NOW_MS = START_MS
 REGISTER: dict[str, Any] = {"currency": "USD", "account_types": ["POSITION", "SETTLEMENT"], "is_proxy": False}
 LIMIT: dict[str, Any] = {"currency": "USD", "net_debit_cap": 10_000_000, "initial_position": 0}
 
 
 class Ledger:
-    """One partition that is sent commands."""
+    """A partition of a hub that is sent commands; what it writes to others waits, so that a test can look at it."""
 
     def __init__(self, partition: int = 2, partitions: int = 4) -> None:
-        self.view = MemoryView(partition, partitions)
-        self._offsets = Offsets("command", partition)
+        self.hub = InMemoryHub(Settings(partitions=partitions), delivers_at_once=False)
+        self.hub.tick_ms = 0
+        self.view = self.hub.views[partition]
 
     def reply_to(self, name: str, participant: str = "dfsp", /, **args: Any) -> dict[str, Any]:
-        """Send a command; gives the reply's line. What was emitted before is forgotten."""
-        self.view.take()
-        command = msgspec.Raw(msgspec.json.encode({"name": name, **args}))
-        message = CommandMessage(
-            participant=participant, correlation_id="c-1", reply_to="ingress-0", command=command, trace="00-trace"
-        )
-        handle = make_handlers(LedgerContext("Hub", FakeParticipants()))["command"]
-        handle(self._offsets.record(encode(message), NOW_MS, participant), self.view)
-        (reply,) = self.view.on("reply")
+        """Send a command and return its reply's header; `on` has what it wrote, and nothing from before."""
+        self.clear()
+        self.hub.command(name, participant, args, self.view.partition)
+        self.hub.deliver(("command", self.view.partition))
+        (reply,) = self.hub.written["reply"]
         assert "ingress-0" == reply.key
-        return reply.line
+        return reply.header
+
+    def clear(self) -> None:
+        """Drop all that was written until now."""
+        self.hub.written.clear()
+        self.hub.waiting.clear()
+
+    def on(self, topic: str) -> list[Emitted | WaitingRecord]:
+        """Return what the last command wrote to a topic."""
+        return [*self.hub.written[topic], *self.hub.waiting_on(topic)]
+
+    def topics_written(self) -> set[str]:
+        """Return the topics that the last command wrote to."""
+        return {topic for topic, records in self.hub.written.items() if records} | {
+            place[0] for place in self.hub.waiting
+        }
 
     def done(self, name: str, participant: str = "dfsp", /, **args: Any) -> Any:
         reply = self.reply_to(name, participant, **args)
@@ -50,7 +58,7 @@ class Ledger:
     def refused(self, name: str, participant: str = "dfsp", /, **args: Any) -> dict[str, Any]:
         reply = self.reply_to(name, participant, **args)
         assert reply["result"] is None
-        assert [] == [one.topic for one in self.view.emitted if one.topic != "reply"], "a refusal changes nothing"
+        assert {"reply"} == self.topics_written(), "a refusal changes nothing"
         error: dict[str, Any] = reply["error"]
         return error
 
@@ -58,18 +66,16 @@ class Ledger:
         return self.view.rows(POSITIONS)[f"{participant}/USD/{account_type}"]
 
     def published(self) -> list[Participant]:
-        return [PARTICIPANTS.decode(one.value) for one in self.view.on("participants")]
+        return [PARTICIPANTS.decode(one.value) for one in self.on("participants")]
 
     def movements(self) -> list[tuple[str, int, int, str, str]]:
-        lines = [json.loads(one.value) for one in self.view.on("positions")]
-        return [
-            (line["accountType"], line["change"], line["value"], line["transferId"], line["entryType"])
-            for line in lines
-        ]
+        names = ("accountType", "change", "value", "transferId", "entryType")
+        rows = [json.loads(one.value) for one in self.on("positions")]
+        return [(row[names[0]], row[names[1]], row[names[2]], row[names[3]], row[names[4]]) for row in rows]
 
 
 def funds(transfer_id: str, amount: int = 1_000_000, **changes: Any) -> dict[str, Any]:
-    # Ids of partition 2 of 4: 3, 7, 11; the participant's, the POSITION's, the SETTLEMENT's.
+    # The ids on partition 2 of 4 are 3, 7, 11: the participant, its POSITION, its SETTLEMENT account.
     request = {
         "transfer_id": transfer_id,
         "account_id": 11,
@@ -83,7 +89,7 @@ def funds(transfer_id: str, amount: int = 1_000_000, **changes: Any) -> dict[str
 
 
 def funded_ledger() -> Ledger:
-    """A DFSP with a limit and 100 units of funds."""
+    """Return a ledger with a DFSP that has a limit of 1000 and funds of 100."""
     ledger = Ledger()
     ledger.done("register-participant", **REGISTER)
     ledger.done("set-initial-limit", **LIMIT)

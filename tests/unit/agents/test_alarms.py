@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 
 from agents.alarms import ADJUSTMENT, BREACH
-from agents.context import LedgerContext
-from agents.handlers import make_handlers
 from clearinghub.callbacks.notification import Notification
 from clearinghub.domain.participants.participant import Account, Participant
-from clearinghub.messages import VERSION, encode
+from clearinghub.messages import encode
 from clearinghub.messages.callbacks import ALARM_RESOURCE
-from tests.fakes import FakeParticipants, MemoryView, Offsets
+from clearinghub.messages.transfers import PrepareMessage
 from tests.unit.agents.commands import NOW_MS, Ledger, funded_ledger
 from tests.unit.domain.samples import CONDITION
 
@@ -29,42 +27,35 @@ class Payer:
     def __init__(self) -> None:
         self.ledger: Ledger = funded_ledger()
         self.ledger.done("adjust-limit", currency="USD", net_debit_cap=1_000 * UNIT, alarm_percent=5)
-        self._prepares = Offsets("prepare", self.view.partition)
-        participants = FakeParticipants({"payee": PAYEE})
-        self._on_prepare = make_handlers(LedgerContext("Hub", participants))["prepare"]
-
-    @property
-    def view(self) -> MemoryView:
-        return self.ledger.view
+        self.ledger.hub.participants.by_name["payee"] = PAYEE
 
     def pays(self, units: int, transfer_id: str = "t-1") -> None:
-        line = {
-            "v": VERSION,
-            "kind": "prepare",
-            "id": transfer_id,
-            "source": "dfsp",
-            "payer": "dfsp",
-            "payee": "payee",
-            "amount": units * UNIT,
-            "currency": "USD",
-            "condition": CONDITION,
-            "expires_at_ms": NOW_MS + 60_000,
-            "hash": transfer_id,
-            "extensions": None,
-            "headers": {},
-            "trace": "00-trace",
-        }
-        self.view.take()
-        self._on_prepare(self._prepares.record(encode(line, b"{}"), NOW_MS, "dfsp"), self.view)
+        message = PrepareMessage(
+            id=transfer_id,
+            source="dfsp",
+            payer="dfsp",
+            payee="payee",
+            amount=units * UNIT,
+            currency="USD",
+            condition=CONDITION,
+            expires_at_ms=NOW_MS + 60_000,
+            hash=transfer_id,
+            headers={},
+            trace="00-trace",
+        )
+        self.ledger.clear()
+        partition = self.ledger.view.partition
+        self.ledger.hub.write("prepare", "dfsp", encode(message, b"{}"), partition)
+        self.ledger.hub.deliver(("prepare", partition))
 
     def events(self) -> list[dict[str, Any]]:
-        emitted = self.view.on("events")
+        emitted = self.ledger.on("events")
         assert {"dfsp"} >= {one.key for one in emitted}
         return [json.loads(one.value) for one in emitted]
 
     def alarm_calls(self) -> list[Notification]:
-        told = [Notification.parse(one.value) for one in self.view.on("notification")]
-        return [one for one in told if one.message.resource == ALARM_RESOURCE]
+        sent = [Notification.parse(one.value) for one in self.ledger.on("notification")]
+        return [one for one in sent if one.message.resource == ALARM_RESOURCE]
 
 
 @pytest.fixture
@@ -93,7 +84,7 @@ def test_a_reservation_that_reaches_the_threshold(payer: Payer) -> None:
     assert [] == payer.alarm_calls()
 
     payer.pays(1, "t-3")
-    assert [] == payer.events(), "told once"
+    assert [] == payer.events(), "once"
 
 
 def test_who_has_a_url_is_called(payer: Payer) -> None:
@@ -130,16 +121,16 @@ def test_addresses_are_in_the_events(payer: Payer) -> None:
     assert [(ADJUSTMENT, "limits@dfsp.example")] == [(event["event"], event["email"]) for event in payer.events()]
 
 
-def test_limits_that_are_set_and_adjusted_are_told(payer: Payer) -> None:
+def test_limits_that_are_set_and_adjusted_are_events(payer: Payer) -> None:
     ledger = Ledger()
     ledger.done("register-participant", currency="USD", account_types=["POSITION", "SETTLEMENT"], is_proxy=False)
     ledger.done("set-initial-limit", currency="USD", net_debit_cap=100 * UNIT, initial_position=0)
-    first = [json.loads(one.value) for one in ledger.view.on("events")]
+    first = [json.loads(one.value) for one in ledger.on("events")]
     payer.ledger.done("adjust-limit", currency="USD", net_debit_cap=2_000 * UNIT, alarm_percent=7)
 
-    told = {"v": 1, "event": ADJUSTMENT, "participant": "dfsp", "currency": "USD", "at": "2023-11-14T22:13:20.000Z"}
-    assert [told | {"limit": 100 * UNIT, "percent": 10, "before": None}] == first
-    assert [told | {"limit": 2_000 * UNIT, "percent": 7, "before": 1_000 * UNIT}] == payer.events()
+    common = {"v": 1, "event": ADJUSTMENT, "participant": "dfsp", "currency": "USD", "at": "2023-11-14T22:13:20.000Z"}
+    assert [common | {"limit": 100 * UNIT, "percent": 10, "before": None}] == first
+    assert [common | {"limit": 2_000 * UNIT, "percent": 7, "before": 1_000 * UNIT}] == payer.events()
 
 
 def test_a_cap_that_is_lowered_onto_the_position(payer: Payer) -> None:
@@ -157,7 +148,7 @@ def test_flags_say_nothing_of_limits(payer: Payer) -> None:
     assert [] == payer.events()
 
 
-def test_without_an_alarm_nothing_is_told(payer: Payer) -> None:
+def test_without_an_alarm_there_is_no_event(payer: Payer) -> None:
     payer.ledger.done("adjust-limit", currency="USD", net_debit_cap=1_000 * UNIT, alarm_percent=0)
     payer.pays(90)
 

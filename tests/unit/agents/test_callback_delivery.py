@@ -10,7 +10,7 @@ from agents.callback_delivery import NotificationAgent
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.engine.record import Record
-from tests.unit.callbacks.fakes import Endpoints, Graveyard, ScriptedTransport, notification, settings
+from tests.unit.callbacks.fakes import Endpoints, FakeDeadLetters, ScriptedTransport, notification, settings
 
 PARTITION = ("notification", 3)
 
@@ -18,15 +18,15 @@ PARTITION = ("notification", 3)
 class Scene:
     def __init__(self, tracker: OffsetTracker | None = None, **changes: Any) -> None:
         self.transport = ScriptedTransport()
-        self.graveyard = Graveyard()
+        self.dead_letters = FakeDeadLetters()
         self.unreadable: list[tuple[Record, str]] = []
         self.tracker = tracker or OffsetTracker()
         self.deliverer = Deliverer(
-            settings(**changes), Endpoints("a", "b"), self.transport, self.graveyard.bury, lambda: 0
+            settings(**changes), Endpoints("a", "b"), self.transport, self.dead_letters.write, lambda: 0
         )
-        self.agent = NotificationAgent(self.deliverer, self.tracker, self._bury)
+        self.agent = NotificationAgent(self.deliverer, self.tracker, self._write_dead_letter)
 
-    async def _bury(self, record: Record, error: str) -> None:
+    async def _write_dead_letter(self, record: Record, error: str) -> None:
         self.unreadable.append((record, error))
 
     async def close(self) -> None:
@@ -104,5 +104,5 @@ async def test_a_full_queue_pauses_the_reading() -> None:
     held.set()
     await asyncio.wait_for(reading, 1)
     await until_committable(scene.tracker, 4)
-    assert [] == scene.graveyard.letters
+    assert [] == scene.dead_letters.letters
     await scene.close()

@@ -103,19 +103,19 @@ class ScriptedTransport:
         return None
 
 
-class Graveyard:
+class FakeDeadLetters:
     """Collects dead letters; the first `failures` writes fail."""
 
     def __init__(self, failures: int = 0) -> None:
         self.letters: list[tuple[Notification, Reason]] = []
         self._failures = failures
 
-    async def bury(self, buried: Notification, reason: Reason) -> None:
+    async def write(self, given_up: Notification, reason: Reason) -> None:
         await asyncio.sleep(0)
         if self._failures > 0:
             self._failures -= 1
             raise ConnectionError("no broker")
-        self.letters.append((buried, reason))
+        self.letters.append((given_up, reason))
 
     def reasons(self) -> list[str]:
         return [reason.code.value for _, reason in self.letters]

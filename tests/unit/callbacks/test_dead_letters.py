@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from clearinghub.callbacks.dead_letters import BATCH, DeadLetters
+from clearinghub.callbacks.dead_letters import BATCH, DeadLetterQueue
 
 
 async def test_writes_are_repeated_until_they_succeed_and_only_then_done() -> None:
@@ -18,7 +18,7 @@ async def test_writes_are_repeated_until_they_succeed_and_only_then_done() -> No
             raise ConnectionError("no broker")
         log.append(name)
 
-    letters = DeadLetters(pause_s=0.001)
+    letters = DeadLetterQueue(pause_s=0.001)
     for name in ("a", "b"):
         letters.put(partial(write, name), partial(log.append, f"{name} done"))
     await letters.drain()
@@ -32,7 +32,7 @@ async def test_it_works_again_after_it_was_empty() -> None:
     async def write() -> None:
         log.append(1)
 
-    letters = DeadLetters()
+    letters = DeadLetterQueue()
     for _ in range(2):
         letters.put(write, partial(log.append, 2))
         await letters.drain()
@@ -49,7 +49,7 @@ async def test_no_more_than_a_batch_is_written_side_by_side() -> None:
         await asyncio.sleep(0)
         now -= 1
 
-    letters = DeadLetters()
+    letters = DeadLetterQueue()
     for _ in range(3 * BATCH):
         letters.put(write, lambda: None)
     await letters.drain()
@@ -58,7 +58,7 @@ async def test_no_more_than_a_batch_is_written_side_by_side() -> None:
 
 async def test_closing_stops_a_write_that_hangs_and_leaves_it_undone() -> None:
     done: list[int] = []
-    letters = DeadLetters()
+    letters = DeadLetterQueue()
     letters.put(asyncio.Event().wait, partial(done.append, 1))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     await letters.close()

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from clearinghub.callbacks.dead_letters import DeadLetters
+from clearinghub.callbacks.dead_letters import DeadLetterQueue
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.http_client import DestinationError
 from clearinghub.callbacks.receiver_queue import IDLE_MS
 from clearinghub.callbacks.sender import Reason, ReasonCode
-from tests.unit.callbacks.fakes import Endpoints, Graveyard, ScriptedTransport, notification, settings
+from tests.unit.callbacks.fakes import Endpoints, FakeDeadLetters, ScriptedTransport, notification, settings
 
 Start = Callable[..., Deliverer]
 REFUSED = DestinationError("unreachable", "refused")
@@ -22,8 +22,12 @@ REFUSED = DestinationError("unreachable", "refused")
 async def start() -> AsyncIterator[Start]:
     started: list[Deliverer] = []
 
-    def make(transport: ScriptedTransport, graveyard: Graveyard, endpoints: Endpoints, **changes: Any) -> Deliverer:
-        deliverer = Deliverer(settings(**changes), endpoints, transport, graveyard.bury, lambda: 0, jitter=lambda: 0.99)
+    def make(
+        transport: ScriptedTransport, dead_letters: FakeDeadLetters, endpoints: Endpoints, **changes: Any
+    ) -> Deliverer:
+        deliverer = Deliverer(
+            settings(**changes), endpoints, transport, dead_letters.write, lambda: 0, jitter=lambda: 0.99
+        )
         started.append(deliverer)
         return deliverer
 
@@ -37,36 +41,36 @@ def sample(name: str, **labels: str) -> float:
 
 
 async def test_a_2xx_settles(start: Start) -> None:
-    transport, graveyard = ScriptedTransport(a=[202]), Graveyard()
-    deliverer = start(transport, graveyard, Endpoints("a"))
+    transport, dead_letters = ScriptedTransport(a=[202]), FakeDeadLetters()
+    deliverer = start(transport, dead_letters, Endpoints("a"))
     before = sample("deliveries_total", receiver="a", outcome="delivered")
     await deliverer.submit(notification("a", "t-9", b"body"))
     assert [("http://a/transfers/t-9", b"body")] == transport.sent
-    assert ([], 0) == (graveyard.letters, deliverer.pending)
+    assert ([], 0) == (dead_letters.letters, deliverer.pending)
     assert before + 1 == sample("deliveries_total", receiver="a", outcome="delivered")
 
 
 @pytest.mark.parametrize("failure", [500, 503, 408, 429, REFUSED, DestinationError("timeout", "20 s")])
 async def test_what_may_pass_is_repeated(start: Start, failure: Any) -> None:
-    transport, graveyard = ScriptedTransport(a=[failure, failure, 200]), Graveyard()
-    await start(transport, graveyard, Endpoints("a")).submit(notification("a"))
-    assert (3, []) == (len(transport.sent), graveyard.letters)
+    transport, dead_letters = ScriptedTransport(a=[failure, failure, 200]), FakeDeadLetters()
+    await start(transport, dead_letters, Endpoints("a")).submit(notification("a"))
+    assert (3, []) == (len(transport.sent), dead_letters.letters)
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 422])
 async def test_a_refusal_is_given_up_at_once_with_its_status(start: Start, status: int) -> None:
-    transport, graveyard = ScriptedTransport(a=[status]), Graveyard()
+    transport, dead_letters = ScriptedTransport(a=[status]), FakeDeadLetters()
     sent = notification("a")
-    await start(transport, graveyard, Endpoints("a")).submit(sent)
-    assert [(sent, Reason(ReasonCode.REFUSED, status=status, attempts=1))] == graveyard.letters
+    await start(transport, dead_letters, Endpoints("a")).submit(sent)
+    assert [(sent, Reason(ReasonCode.REFUSED, status=status, attempts=1))] == dead_letters.letters
 
 
 async def test_after_the_last_retry_it_is_given_up(start: Start) -> None:
-    transport, graveyard = ScriptedTransport(a=[500, REFUSED, 503]), Graveyard()
+    transport, dead_letters = ScriptedTransport(a=[500, REFUSED, 503]), FakeDeadLetters()
     sent = notification("a")
     before = sample("dead_letters_total", receiver="a", reason="retries-exhausted")
-    await start(transport, graveyard, Endpoints("a")).submit(sent)
-    assert [(sent, Reason(ReasonCode.RETRIES_EXHAUSTED, status=503, attempts=3))] == graveyard.letters
+    await start(transport, dead_letters, Endpoints("a")).submit(sent)
+    assert [(sent, Reason(ReasonCode.RETRIES_EXHAUSTED, status=503, attempts=3))] == dead_letters.letters
     assert before + 1 == sample("dead_letters_total", receiver="a", reason="retries-exhausted")
 
 
@@ -79,32 +83,32 @@ async def test_after_the_last_retry_it_is_given_up(start: Start) -> None:
     ],
 )
 async def test_without_an_address_it_is_given_up(start: Start, endpoints: Endpoints, reason: Reason) -> None:
-    transport, graveyard = ScriptedTransport(), Graveyard()
-    await start(transport, graveyard, endpoints).submit(notification("a"))
-    assert ([], [reason]) == (transport.sent, [reason for _, reason in graveyard.letters])
+    transport, dead_letters = ScriptedTransport(), FakeDeadLetters()
+    await start(transport, dead_letters, endpoints).submit(notification("a"))
+    assert ([], [reason]) == (transport.sent, [reason for _, reason in dead_letters.letters])
 
 
 async def test_a_bug_costs_one_callback_only(start: Start) -> None:
-    transport, graveyard = ScriptedTransport(a=[RuntimeError("bug"), 200]), Graveyard()
-    deliverer = start(transport, graveyard, Endpoints("a"))
+    transport, dead_letters = ScriptedTransport(a=[RuntimeError("bug"), 200]), FakeDeadLetters()
+    deliverer = start(transport, dead_letters, Endpoints("a"))
     await asyncio.gather(deliverer.submit(notification("a", "1")), deliverer.submit(notification("a", "2")))
-    assert (["internal-error"], 2) == (graveyard.reasons(), len(transport.sent))
+    assert (["internal-error"], 2) == (dead_letters.reasons(), len(transport.sent))
 
 
 async def test_it_is_settled_only_when_the_dead_letter_is_written(start: Start) -> None:
-    graveyard = Graveyard(failures=1)
-    deliverer = start(ScriptedTransport(a=[400]), graveyard, Endpoints("a"))
-    deliverer._burials = DeadLetters(pause_s=0.05)
+    dead_letters = FakeDeadLetters(failures=1)
+    deliverer = start(ScriptedTransport(a=[400]), dead_letters, Endpoints("a"))
+    deliverer._dead_letters = DeadLetterQueue(pause_s=0.05)
     settled = deliverer.submit(notification("a"))
     await asyncio.sleep(0.02)
     assert (False, 1) == (settled.done(), deliverer.pending)
     await settled
-    assert ["refused"] == graveyard.reasons()
+    assert ["refused"] == dead_letters.reasons()
 
 
 async def test_a_transfers_callbacks_go_one_by_one_in_order_even_over_retries(start: Start) -> None:
     transport = ScriptedTransport(a=[500, 500, 200, 400, 200])
-    deliverer = start(transport, Graveyard(), Endpoints("a"))
+    deliverer = start(transport, FakeDeadLetters(), Endpoints("a"))
     await asyncio.gather(*(deliverer.submit(notification("a", "t", body)) for body in (b"1", b"2", b"3")))
     assert [b"1", b"1", b"1", b"2", b"3"] == [body for _, body in transport.sent]
     assert 1 == transport.in_flight_max["a"]
@@ -112,7 +116,7 @@ async def test_a_transfers_callbacks_go_one_by_one_in_order_even_over_retries(st
 
 async def test_transfers_go_side_by_side_up_to_the_limit(start: Start) -> None:
     transport = ScriptedTransport()
-    deliverer = start(transport, Graveyard(), Endpoints("a"), callback_in_flight_per_receiver_max=3)
+    deliverer = start(transport, FakeDeadLetters(), Endpoints("a"), callback_in_flight_per_receiver_max=3)
     await asyncio.gather(*(deliverer.submit(notification("a", str(number))) for number in range(50)))
     assert (50, 3) == (len(transport.sent), transport.in_flight_max["a"])
 
@@ -121,7 +125,7 @@ async def test_a_transfer_that_waits_to_be_repeated_holds_up_no_other(start: Sta
     transport = ScriptedTransport(a=[500, 200, 200])
     deliverer = start(
         transport,
-        Graveyard(),
+        FakeDeadLetters(),
         Endpoints("a"),
         callback_in_flight_per_receiver_max=1,
         callback_retry_first_ms=50,
@@ -134,7 +138,7 @@ async def test_a_transfer_that_waits_to_be_repeated_holds_up_no_other(start: Sta
 async def test_a_receiver_that_hangs_delays_no_other(start: Start) -> None:
     transport = ScriptedTransport()
     held = transport.hold("slow")
-    deliverer = start(transport, Graveyard(), Endpoints("slow", "fast"))
+    deliverer = start(transport, FakeDeadLetters(), Endpoints("slow", "fast"))
     stuck = [deliverer.submit(notification("slow", str(number))) for number in range(200)]
     async with asyncio.timeout(1):
         await asyncio.gather(*(deliverer.submit(notification("fast", str(number))) for number in range(200)))
@@ -147,7 +151,7 @@ async def test_the_breaker_spares_a_receiver_that_is_down_and_finds_it_again(sta
     transport = ScriptedTransport(a=[REFUSED] * 4)
     deliverer = start(
         transport,
-        Graveyard(),
+        FakeDeadLetters(),
         Endpoints("a"),
         callback_in_flight_per_receiver_max=1,
         callback_breaker_failures=3,
@@ -162,10 +166,10 @@ async def test_the_breaker_spares_a_receiver_that_is_down_and_finds_it_again(sta
 
 
 async def test_while_it_is_down_callbacks_wait_no_longer_than_they_may(start: Start) -> None:
-    graveyard = Graveyard()
+    dead_letters = FakeDeadLetters()
     deliverer = start(
         ScriptedTransport(a=[REFUSED] * 1_000),
-        graveyard,
+        dead_letters,
         Endpoints("a"),
         callback_breaker_failures=1,
         callback_retries_max=1_000,
@@ -173,13 +177,13 @@ async def test_while_it_is_down_callbacks_wait_no_longer_than_they_may(start: St
     )
     async with asyncio.timeout(1):
         await asyncio.gather(*(deliverer.submit(notification("a", str(number % 5))) for number in range(20)))
-    assert ["waited-too-long"] * 20 == graveyard.reasons()
+    assert ["waited-too-long"] * 20 == dead_letters.reasons()
 
 
 async def test_a_full_queue_that_moves_makes_the_feeder_wait(start: Start) -> None:
-    transport, graveyard = ScriptedTransport(), Graveyard()
+    transport, dead_letters = ScriptedTransport(), FakeDeadLetters()
     held = transport.hold("a")
-    deliverer = start(transport, graveyard, Endpoints("a", "b"), callback_queue_per_receiver_max=3)
+    deliverer = start(transport, dead_letters, Endpoints("a", "b"), callback_queue_per_receiver_max=3)
     for number in range(3):
         deliverer.submit(notification("a", str(number)))
     await asyncio.sleep(0)
@@ -189,14 +193,14 @@ async def test_a_full_queue_that_moves_makes_the_feeder_wait(start: Start) -> No
     assert not waiting.done()
     held.set()
     await asyncio.wait_for(waiting, 1)
-    assert [] == graveyard.letters
+    assert [] == dead_letters.letters
 
 
 async def test_a_full_queue_of_a_receiver_that_is_down_makes_nobody_wait(start: Start) -> None:
-    graveyard = Graveyard()
+    dead_letters = FakeDeadLetters()
     deliverer = start(
         ScriptedTransport(a=[REFUSED] * 1_000),
-        graveyard,
+        dead_letters,
         Endpoints("a"),
         callback_queue_per_receiver_max=3,
         callback_breaker_failures=1,
@@ -207,7 +211,7 @@ async def test_a_full_queue_of_a_receiver_that_is_down_makes_nobody_wait(start: 
     await asyncio.sleep(0.05)
     assert not deliverer.full("a")
     await deliverer.submit(notification("a", "one more"))
-    assert ["receiver-overloaded"] == graveyard.reasons()
+    assert ["receiver-overloaded"] == dead_letters.reasons()
 
 
 async def test_a_full_queue_that_lags_makes_nobody_wait(start: Start) -> None:
@@ -215,7 +219,7 @@ async def test_a_full_queue_that_lags_makes_nobody_wait(start: Start) -> None:
     held = transport.hold("a")
     deliverer = start(
         transport,
-        Graveyard(),
+        FakeDeadLetters(),
         Endpoints("a"),
         callback_queue_per_receiver_max=3,
         callback_in_flight_per_receiver_max=1,
@@ -228,11 +232,11 @@ async def test_a_full_queue_that_lags_makes_nobody_wait(start: Start) -> None:
     held.set()
 
 
-async def test_when_all_together_are_too_many_the_receiver_that_is_down_gives_way(start: Start) -> None:
-    graveyard = Graveyard()
+async def test_when_all_together_are_too_many_those_to_the_receiver_that_is_down_are_dropped(start: Start) -> None:
+    dead_letters = FakeDeadLetters()
     deliverer = start(
         ScriptedTransport(down=[REFUSED] * 1_000),
-        graveyard,
+        dead_letters,
         Endpoints("down", "up"),
         callback_pending_max=10,
         callback_breaker_failures=1,
@@ -245,7 +249,7 @@ async def test_when_all_together_are_too_many_the_receiver_that_is_down_gives_wa
     assert deliverer.full("up")
     await asyncio.wait_for(deliverer.room("up"), 1)
     await asyncio.wait_for(deliverer.submit(notification("up")), 1)
-    assert {"receiver-overloaded"} == set(graveyard.reasons())
+    assert {"receiver-overloaded"} == set(dead_letters.reasons())
 
 
 async def test_closing_finishes_what_is_on_its_way_and_cancels_what_waits(start: Start) -> None:
@@ -254,7 +258,7 @@ async def test_closing_finishes_what_is_on_its_way_and_cancels_what_waits(start:
     long_ms = 60_000
     deliverer = start(
         transport,
-        Graveyard(),
+        FakeDeadLetters(),
         Endpoints("a", "down"),
         callback_retry_first_ms=long_ms,
         callback_retry_longest_ms=long_ms,
@@ -271,7 +275,7 @@ async def test_closing_finishes_what_is_on_its_way_and_cancels_what_waits(start:
 async def test_closing_takes_no_longer_than_it_may(start: Start) -> None:
     transport = ScriptedTransport()
     transport.hold("a")
-    deliverer = start(transport, Graveyard(), Endpoints("a"), stop_timeout_ms=1_000)
+    deliverer = start(transport, FakeDeadLetters(), Endpoints("a"), stop_timeout_ms=1_000)
     hangs = deliverer.submit(notification("a"))
     await asyncio.sleep(0)
     await asyncio.wait_for(deliverer.close(), 1.5)
@@ -279,7 +283,7 @@ async def test_closing_takes_no_longer_than_it_may(start: Start) -> None:
 
 
 async def test_an_idle_receiver_is_forgotten(start: Start) -> None:
-    deliverer = start(ScriptedTransport(), Graveyard(), Endpoints("a"))
+    deliverer = start(ScriptedTransport(), FakeDeadLetters(), Endpoints("a"))
     await deliverer.submit(notification("a"))
     await asyncio.sleep(0)
     now_ms = deliverer._now_ms()
@@ -291,7 +295,7 @@ async def test_an_idle_receiver_is_forgotten(start: Start) -> None:
 
 
 async def test_a_header_that_cannot_be_sent_is_given_up(start: Start) -> None:
-    transport, graveyard = ScriptedTransport(), Graveyard()
+    transport, dead_letters = ScriptedTransport(), FakeDeadLetters()
     broken = notification("a").changed(headers={"tracestate": "a\r\nb"})
-    await start(transport, graveyard, Endpoints("a")).submit(broken)
-    assert ([], [(broken, Reason(ReasonCode.UNSAFE_HEADER, "tracestate"))]) == (transport.sent, graveyard.letters)
+    await start(transport, dead_letters, Endpoints("a")).submit(broken)
+    assert ([], [(broken, Reason(ReasonCode.UNSAFE_HEADER, "tracestate"))]) == (transport.sent, dead_letters.letters)

@@ -1,4 +1,4 @@
-"""What a sender hears of a message that could not be passed on."""
+"""The hub's error callback to the sender of a message that could not be forwarded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clearinghub.callbacks.http_client import DestinationError
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.sender import Reason, ReasonCode
 from clearinghub.messages import FailureMessage, MalformedMessageError, NotificationMessage, encode, split
-from tests.unit.callbacks.fakes import PUT_TYPE, Endpoints, Graveyard, ScriptedTransport, settings
+from tests.unit.callbacks.fakes import PUT_TYPE, Endpoints, FakeDeadLetters, ScriptedTransport, settings
 
 ENDPOINT = "FSPIOP_CALLBACK_URL_QUOTES"
 NOW_MS = 1_700_000_000_000
@@ -40,7 +40,7 @@ FORWARD = Notification(
 )
 
 
-def told(reason: Reason, notification: Notification = FORWARD) -> tuple[str, str]:
+def error_of(reason: Reason, notification: Notification = FORWARD) -> tuple[str, str]:
     callback = failure_callback(notification.message, reason, "Hub")
     assert callback is not None
     information = orjson.loads(callback.body)["errorInformation"]
@@ -109,25 +109,25 @@ def test_it_is_the_hubs_own_error_callback_and_names_nobody_in_turn() -> None:
     ],
 )
 def test_each_end_has_its_error(reason: Reason, error: tuple[str, str]) -> None:
-    assert error == told(reason)
+    assert error == error_of(reason)
 
 
-def test_the_answers_status_is_told() -> None:
+def test_the_answers_status_is_in_the_error() -> None:
     callback = failure_callback(FORWARD.message, Reason(ReasonCode.REFUSED, status=400), "Hub")
     assert callback is not None
     extensions = orjson.loads(callback.body)["errorInformation"]["extensionList"]["extension"]
     assert {"key": "status", "value": "400"} in extensions
 
 
-def test_a_transfers_payer_hears_only_of_a_missing_endpoint() -> None:
+def test_a_transfers_payer_is_notified_only_of_a_missing_endpoint() -> None:
     assert FORWARD.message.failure is not None
     prepare = FORWARD.changed(failure=replace(FORWARD.message.failure, no_endpoint_only=True))
-    assert "1001" == told(Reason(ReasonCode.NO_ENDPOINT), prepare)[0]
+    assert "1001" == error_of(Reason(ReasonCode.NO_ENDPOINT), prepare)[0]
     assert failure_callback(prepare.message, Reason(ReasonCode.REFUSED, status=400), "Hub") is None
     assert failure_callback(prepare.message, Reason(ReasonCode.RETRIES_EXHAUSTED), "Hub") is None
 
 
-def test_without_a_receiver_nobody_hears() -> None:
+def test_without_a_receiver_nobody_is_notified() -> None:
     assert failure_callback(FORWARD.changed(failure=None).message, Reason(ReasonCode.NO_ENDPOINT), "Hub") is None
 
 
@@ -171,48 +171,48 @@ def impatient(number: int = 1) -> Notification:
 
 
 async def test_after_its_end_it_is_not_even_tried() -> None:
-    clock, transport, graveyard = Clock(), ScriptedTransport(), Graveyard()
-    deliverer = Deliverer(settings(), Endpoints("a"), transport, graveyard.bury, clock)
+    clock, transport, dead_letters = Clock(), ScriptedTransport(), FakeDeadLetters()
+    deliverer = Deliverer(settings(), Endpoints("a"), transport, dead_letters.write, clock)
     clock.now_ms = NOW_MS + 10_000
     await deliverer.submit(impatient())
-    assert ([], ["waited-too-long"]) == (transport.sent, graveyard.reasons())
+    assert ([], ["waited-too-long"]) == (transport.sent, dead_letters.reasons())
     await deliverer.close()
 
 
 async def test_it_is_not_repeated_beyond_its_end() -> None:
-    transport, graveyard = ScriptedTransport(a=[503, 200]), Graveyard()
+    transport, dead_letters = ScriptedTransport(a=[503, 200]), FakeDeadLetters()
     clock = Clock()
     clock.now_ms = NOW_MS + 9_999
-    deliverer = Deliverer(settings(), Endpoints("a"), transport, graveyard.bury, clock, jitter=lambda: 0.99)
+    deliverer = Deliverer(settings(), Endpoints("a"), transport, dead_letters.write, clock, jitter=lambda: 0.99)
     await deliverer.submit(impatient())
     assert (1, [Reason(ReasonCode.RETRIES_EXHAUSTED, status=503, attempts=1)]) == (
         len(transport.sent),
-        [reason for _, reason in graveyard.letters],
+        [reason for _, reason in dead_letters.letters],
     )
     await deliverer.close()
 
 
 async def test_while_the_receiver_is_known_to_be_down_it_is_given_up_at_once() -> None:
     refused = DestinationError("unreachable", "refused")
-    transport, graveyard = ScriptedTransport(a=[refused] * 3), Graveyard()
+    transport, dead_letters = ScriptedTransport(a=[refused] * 3), FakeDeadLetters()
     changes = settings(callback_breaker_failures=3, callback_breaker_open_ms=60_000, callback_retries_max=0)
-    deliverer = Deliverer(changes, Endpoints("a"), transport, graveyard.bury, Clock())
+    deliverer = Deliverer(changes, Endpoints("a"), transport, dead_letters.write, Clock())
     await asyncio.gather(*(deliverer.submit(impatient(number)) for number in range(3)))
     async with asyncio.timeout(1):
         await deliverer.submit(impatient(4))
-    assert ["retries-exhausted"] * 3 + ["receiver-down"] == graveyard.reasons()
+    assert ["retries-exhausted"] * 3 + ["receiver-down"] == dead_letters.reasons()
     assert 3 == len(transport.sent)
     await deliverer.close()
 
 
 async def test_an_attempt_does_not_last_beyond_its_end() -> None:
-    transport, graveyard = ScriptedTransport(), Graveyard()
+    transport, dead_letters = ScriptedTransport(), FakeDeadLetters()
     transport.hold("a")
     clock = Clock()
-    deliverer = Deliverer(settings(callback_retries_max=0), Endpoints("a"), transport, graveyard.bury, clock)
+    deliverer = Deliverer(settings(callback_retries_max=0), Endpoints("a"), transport, dead_letters.write, clock)
     async with asyncio.timeout(3):
         await deliverer.submit(impatient().changed(deliver_by_ms=NOW_MS + 10))
-    [(_, reason)] = graveyard.letters
+    [(_, reason)] = dead_letters.letters
     assert (ReasonCode.RETRIES_EXHAUSTED, "timeout: no answer while it was worth anything") == (
         reason.code,
         reason.detail,

@@ -52,14 +52,13 @@ def transfer(state: State = State.RESERVED, **changes: Any) -> Transfer:
         currency="USD",
         condition=CONDITION,
         expires_at_ms=EXPIRES_AT_MS,
-        state=start,
         history=((start, RECEIVED_AT_MS),),
         prepare_hash="prepare-hash",
     )
     for count, step in enumerate(PATHS.get(state, ()), start=1):
         row = row.step(step, RECEIVED_AT_MS + count)
     assert row.state is state
-    return row._replace(**changes)
+    return replace(row, **changes)
 
 
 def position(value: int = 0, **changes: Any) -> Position:

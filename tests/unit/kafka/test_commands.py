@@ -9,9 +9,10 @@ import pytest
 
 from clearinghub.config import Settings
 from clearinghub.kafka.commands import KafkaCommandClient
-from clearinghub.messages import VERSION, decode_fields, encode
+from clearinghub.messages import VERSION, encode
 from clearinghub.messages.commands import FundsResult, ReplyMessage, SetActive, encode_result
 from clearinghub.messages.transfers import TimeoutMessage
+from tests.fakes import fields_of
 
 
 class Topic:
@@ -22,7 +23,7 @@ class Topic:
         self.line: dict[str, Any] = {}
 
     async def record(self, _topic: str, _key: str, value: bytes) -> None:
-        self.line, _body = decode_fields(value)
+        self.line, _body = fields_of(value)
         self.written.set()
 
 

@@ -10,7 +10,7 @@ from tests.unit.domain.settlement.test_settlement import WINDOW
 class EmptiedLedger(HttpLedgerReader):
     """Of a coordinator that has none of the rows any more."""
 
-    async def _settlement_rows(self, what: str) -> list[bytes]:
+    async def _settlement_rows(self, path: str) -> list[bytes]:
         return []
 
 

@@ -14,7 +14,7 @@ from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.settlement.interchange_fee import FeeRule
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.roles.fees import FeesFileError, load_fee_rules
-from sandbox.ilp import Payment, encode_base64url, encode_packet
+from sandbox.dfsp.ilp import Payment, encode_base64url, encode_packet
 from tests.fakes import FakeParticipants
 from tests.unit.domain.samples import NOW_MS, transfer
 

@@ -30,33 +30,33 @@ def test_funds_in(funded: Ledger) -> None:
         window=None,
         trace="00-trace",
     )
-    assert [credit] == [decode(one.value)[0] for one in funded.view.on("credit")]
-    assert ["Hub"] == [one.key for one in funded.view.on("credit")]
-    assert ["in-1"] == [one.key for one in funded.view.on("transfers")]
+    assert [credit] == [decode(one.value)[0] for one in funded.on("credit")]
+    assert ["Hub"] == [one.key for one in funded.on("credit")]
+    assert ["in-1"] == [one.key for one in funded.on("transfers")]
     assert State.COMMITTED is funded.view.rows(TRANSFERS)["in-1"].state
 
 
 def test_funds_in_again_change_nothing(funded: Ledger) -> None:
     assert {"state": None, "reason": "already COMMITTED"} == funded.done("record-funds-in", request=funds("in-1"))
-    assert ["reply"] == [one.topic for one in funded.view.emitted]
+    assert {"reply"} == funded.topics_written()
     assert -1_000_000 == funded.position("SETTLEMENT").value
 
 
 def test_funds_out_reserved_and_committed(funded: Ledger) -> None:
     assert {"state": "RESERVED", "reason": None} == funded.done("reserve-funds-out", request=funds("out-1", 400_000))
     assert [("SETTLEMENT", 400_000, -600_000, "out-1", "RECORD_FUNDS_OUT")] == funded.movements()
-    assert [] == funded.view.on("credit")
+    assert [] == funded.on("credit")
 
     done = funded.done("commit-funds-out", account_id=11, transfer_id="out-1")
 
     assert {"state": "COMMITTED", "reason": None} == done
     assert [] == funded.movements()
-    assert [-400_000] == [one.line["change"] for one in funded.view.on("credit")]
+    assert [-400_000] == [one.header["change"] for one in funded.on("credit")]
 
     again = funded.done("commit-funds-out", account_id=11, transfer_id="out-1")
 
     assert {"state": None, "reason": "already COMMITTED"} == again
-    assert ["reply"] == [one.topic for one in funded.view.emitted]
+    assert {"reply"} == funded.topics_written()
 
 
 def test_funds_out_reserved_and_aborted(funded: Ledger) -> None:
@@ -66,7 +66,7 @@ def test_funds_out_reserved_and_aborted(funded: Ledger) -> None:
         "abort-funds-out", account_id=11, transfer_id="out-1"
     )
     assert [("SETTLEMENT", -400_000, -1_000_000, "out-1", "RECORD_FUNDS_OUT")] == funded.movements()
-    assert [] == funded.view.on("credit")
+    assert [] == funded.on("credit")
 
 
 def test_more_than_there_is(funded: Ledger) -> None:
@@ -98,6 +98,6 @@ def test_the_books_balance(funded: Ledger) -> None:
         ("record-funds-in", {"request": funds("in-2", 5)}),
     ):
         funded.done(name, **args)
-        reconciliation += sum(one.line["change"] for one in funded.view.on("credit"))
+        reconciliation += sum(one.header["change"] for one in funded.on("credit"))
 
     assert 700_005 == reconciliation == -funded.position("SETTLEMENT").value

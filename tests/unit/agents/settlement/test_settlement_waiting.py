@@ -87,5 +87,5 @@ def test_an_answer_that_no_record_can_hold_becomes_a_short_error() -> None:
     waiting = WaitingCommand("c-1", "ingress-0", (), ())
     emit_reply(view, waiting, FundsResult("x" * ANSWER_BYTES_MAX, None))
     (reply,) = view.on("reply")
-    assert (None, "2003") == (reply.line["result"], reply.line["error"]["code"])
-    assert "too large" in reply.line["error"]["description"]
+    assert (None, "2003") == (reply.header["result"], reply.header["error"]["code"])
+    assert "too large" in reply.header["error"]["description"]

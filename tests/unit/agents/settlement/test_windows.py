@@ -28,7 +28,7 @@ def mark_used(view: MemoryView, window: int) -> None:
 
 
 def closings(view: MemoryView) -> list[Any]:
-    return [one.line["window"] for one in view.take() if one.topic == "settlement" and one.partition == 0]
+    return [one.header["window"] for one in view.take() if one.topic == "settlement" and one.partition == 0]
 
 
 def test_the_first_window_is_opened_once_and_by_the_coordinator_alone() -> None:

@@ -14,7 +14,7 @@ HOUR_MS = 3_600_000
 def view_with_a_transfer() -> MemoryView:
     view = MemoryView()
     states = ((State.RECEIVED_PREPARE, DUE_MS - 2), (State.RESERVED, DUE_MS - 1))
-    view.put(TRANSFERS, "t", Transfer("t", "alice", "bob", 1, "USD", "c", DUE_MS, State.RESERVED, states, "h"))
+    view.put(TRANSFERS, "t", Transfer("t", "alice", "bob", 1, "USD", "c", DUE_MS, states, "h"))
     return view
 
 

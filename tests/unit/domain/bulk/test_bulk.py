@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.domain.bulk.bulk import (
-    BULK_STATE_BY_LABEL,
     BULK_TRANSITIONS,
     Bulk,
     BulkState,
@@ -49,9 +47,9 @@ def bulk(state: BulkState = BulkState.ACCEPTED, *, pending: int = 2) -> Bulk:
 
 
 def test_states_are_shown_as_the_api_has_them() -> None:
-    assert ENUMERATIONS == {state.label: state.enumeration for state in BulkState}
+    assert ENUMERATIONS == {state.value: state.enumeration for state in BulkState}
     assert set(BULK_TRANSITIONS) == set(BulkState)
-    assert ENUMERATIONS.keys() == BULK_STATE_BY_LABEL.keys()
+    assert ENUMERATIONS.keys() == {state.name for state in BulkState}
 
 
 @pytest.mark.parametrize("state", BulkState)
@@ -60,7 +58,7 @@ def test_a_step_leads_where_the_table_says_or_is_a_bug(state: BulkState, step: B
     before = bulk(state)
     following = BULK_TRANSITIONS[state].get(step)
     if following is None:
-        with pytest.raises(IllegalBulkTransitionError, match=f"b: {step.value} in {state.label}"):
+        with pytest.raises(IllegalBulkTransitionError, match=f"b: {step.value} in {state.value}"):
             before.step(step, NOW_MS)
         return
 
@@ -93,7 +91,7 @@ def test_a_bulk_is_closed_with_its_last_line() -> None:
 
 
 @pytest.mark.parametrize("outcome", [Modified(), Resent(transfer()), Ignored()])
-def test_a_line_whose_id_is_taken_keeps_its_error_in_the_bulk(outcome: Modified | Resent | Ignored) -> None:
+def test_an_item_whose_id_is_consumed_keeps_its_error_in_the_bulk(outcome: Modified | Resent | Ignored) -> None:
     pending = replace(bulk(BulkState.PENDING_PREPARE, pending=1), tally=Tally())
 
     closed = close_prepare(pending, [outcome], NOW_MS)
@@ -122,7 +120,7 @@ def test_a_line_is_moved_by_its_own_bulk_s_answer_alone(of_line: str | None, of_
     assert outcome.transfer is None
 
 
-def test_a_refused_line_s_extensions_are_not_told() -> None:
+def test_a_refused_item_s_extensions_are_not_shown() -> None:
     error = ErrorInformation("4001", "text", {"extension": [{"key": "k", "value": "v"}]})
 
     refused = item_view(transfer(State.ABORTED_REJECTED, error=error))
@@ -142,10 +140,10 @@ def test_rows_come_back_from_their_bytes() -> None:
         fulfil_hash="f",
         error_hash="e",
     )
-    line = transfer(bulk_id="b")
+    item = transfer(bulk_id="b")
 
     assert row == BULKS.decode(BULKS.encode(row))
-    assert line == TRANSFERS.decode(TRANSFERS.encode(line))
+    assert item == TRANSFERS.decode(TRANSFERS.encode(item))
 
 
 def test_lines_stand_in_no_order_of_time_but_their_bulk_does() -> None:

@@ -165,10 +165,10 @@ def test_a_transfer_id_is_used_once(decide: Any) -> None:
     stored = recorded(decide(REQUEST, None, settlement(-1_000_000), NOW_MS)).transfer
     taken = Unchanged("another request has this transferId")
 
-    assert Unchanged(f"already {stored.state.label}") == decide(REQUEST, stored, settlement(), NOW_MS)
+    assert Unchanged(f"already {stored.state.value}") == decide(REQUEST, stored, settlement(), NOW_MS)
     assert taken == decide(replace(REQUEST, hash="other"), stored, settlement(), NOW_MS)
     assert taken == decide(REQUEST, stored, replace(settlement(), participant="other"), NOW_MS)
-    assert taken == decide(REQUEST, stored._replace(kind="transfer"), settlement(), NOW_MS)
+    assert taken == decide(REQUEST, replace(stored, kind="transfer"), settlement(), NOW_MS)
 
 
 @pytest.mark.parametrize(

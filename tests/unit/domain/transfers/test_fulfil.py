@@ -1,10 +1,11 @@
-"""Fulfil, a line per path: the payee's answer, the transfer it meets, and what comes of it."""
+"""Fulfil, a row for each path: the payee's answer, the transfer it meets, and what comes of it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.fulfil import (
@@ -18,7 +19,7 @@ from clearinghub.domain.transfers.fulfil import (
     Refused,
     decide_fulfil,
 )
-from clearinghub.domain.transfers.transfer import STATE_BY_LABEL, State, Transfer
+from clearinghub.domain.transfers.transfer import State, Transfer
 from tests.unit.domain.samples import EXPIRES_AT_MS, FULFILMENT, NOW_MS, OTHER_FULFILMENT, RECEIVED_AT_MS, transfer
 
 WINDOW = 7
@@ -128,7 +129,7 @@ def test_path(line: str) -> None:
     state, action, source, destination, lock, used, at, outcome_name, code, kept, patch = line.split()
     own_hash, other_hash = ("error_hash", "fulfil_hash") if action == "abort" else ("fulfil_hash", "error_hash")
     # The hash of the other kind of message must never matter, so it is always the one that would do harm.
-    stored = transfer(STATE_BY_LABEL[state], **{own_hash: HASHES[used], other_hash: "the-hash"})
+    stored = transfer(State(state), **{own_hash: HASHES[used], other_hash: "the-hash"})
     addressed = {"source": source, "destination": None if destination == "-" else destination}
 
     outcome = decide(fulfil(Action(action), **addressed, fulfilment=LOCKS[lock]), stored, TIMES_MS[at])
@@ -146,7 +147,7 @@ def test_path(line: str) -> None:
         assert outcome.transfer is not None
         assert ENDS[type(outcome)] is outcome.transfer.state
     elif outcome.transfer is not None and kept == "yes":
-        assert transfer(STATE_BY_LABEL[state], fulfil_hash="the-hash", error_hash="the-hash") == outcome.transfer
+        assert transfer(State(state), fulfil_hash="the-hash", error_hash="the-hash") == outcome.transfer
 
 
 @pytest.mark.parametrize("action", Action)
@@ -187,8 +188,8 @@ def test_commit_keeps_what_the_payee_said(action: Action) -> None:
 
     outcome = decide(fulfil(action), stored)
 
-    expected = stored._replace(
-        state=State.COMMITTED,
+    expected = replace(
+        stored,
         history=(*stored.history, (State.RECEIVED_FULFIL, NOW_MS), (State.COMMITTED, NOW_MS)),
         fulfil_hash="the-hash",
         fulfilment=FULFILMENT,
@@ -215,8 +216,8 @@ def test_abort_by_a_bad_fulfilment_keeps_the_hub_s_error_and_not_the_fulfilment(
 
     outcome = decide(fulfil(fulfilment=OTHER_FULFILMENT), stored)
 
-    expected = stored._replace(
-        state=State.ABORTED_ERROR,
+    expected = replace(
+        stored,
         history=(*stored.history, (State.RECEIVED_ERROR, NOW_MS), (State.ABORTED_ERROR, NOW_MS)),
         fulfil_hash="the-hash",
         error=ErrorInformation("3100", DESCRIPTIONS["3100f"]),
@@ -240,8 +241,8 @@ def test_abort_keeps_the_payee_s_error(code: str) -> None:
 
     outcome = decide(fulfil(Action.ABORT, error=error), stored)
 
-    expected = stored._replace(
-        state=State.ABORTED_ERROR,
+    expected = replace(
+        stored,
         history=(*stored.history, (State.RECEIVED_ERROR, NOW_MS), (State.ABORTED_ERROR, NOW_MS)),
         error_hash="the-hash",
         error=error,

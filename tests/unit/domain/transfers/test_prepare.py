@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.prepare import (
@@ -79,7 +80,7 @@ def test_good_prepare_reserves() -> None:
     expected = transfer(State.RECEIVED_PREPARE, extensions=EXTENSIONS, history=((State.RECEIVED_PREPARE, NOW_MS),))
     assert isinstance(outcome, Reserved)
     history = (*expected.history, (State.RESERVED, NOW_MS))
-    assert expected._replace(state=State.RESERVED, history=history) == outcome.transfer
+    assert replace(expected, history=history) == outcome.transfer
     assert position(1_000_000, change_number=5, changed_at_ms=NOW_MS) == outcome.position
 
 

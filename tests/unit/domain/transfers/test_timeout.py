@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.timeout import Expired, NotDue, decide_timeout
@@ -24,8 +25,8 @@ def test_open_transfer_expires(state: State, path: list[State], was_reserved: bo
 
     outcome = decide_timeout(stored, DUE_MS)
 
-    expected = stored._replace(
-        state=path[-1],
+    expected = replace(
+        stored,
         history=(*stored.history, *((passed, DUE_MS) for passed in path)),
         error=ErrorInformation("3303", "Transfer expired"),
     )

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from clearinghub.domain.transfers.transfer import STATE_BY_LABEL, TRANSITIONS, IllegalTransitionError, State, Step
+from clearinghub.domain.transfers.transfer import TRANSITIONS, IllegalTransitionError, State, Step
 from tests.unit.domain.samples import NOW_MS, PATHS, RECEIVED_AT_MS, transfer
 
 # Written out once more, so that no entry of the table changes by accident.
@@ -25,7 +25,7 @@ RESERVED_TIMEOUT   unwind          EXPIRED_RESERVED
 COMMITTED          settle          SETTLED
 """
 LEGAL = {
-    (STATE_BY_LABEL[before], Step(step)): STATE_BY_LABEL[after]
+    (State(before), Step(step)): State(after)
     for before, step, after in (line.split() for line in STEPS.strip().splitlines())
 }
 ENUMERATIONS = """
@@ -55,7 +55,7 @@ def test_legal_step_leads_on_and_is_remembered(state: State, step: Step) -> None
 def test_missing_step_raises_and_nothing_changes(state: State, step: Step) -> None:
     row = transfer(state)
 
-    with pytest.raises(IllegalTransitionError, match=f"{step.value} in {state.label}"):
+    with pytest.raises(IllegalTransitionError, match=f"{step.value} in {state.value}"):
         row.step(step, NOW_MS)
 
     assert transfer(state) == row
@@ -64,7 +64,7 @@ def test_missing_step_raises_and_nothing_changes(state: State, step: Step) -> No
 def test_states_are_shown_as_their_enumeration() -> None:
     words = ENUMERATIONS.split()
 
-    assert dict(zip(words[::2], words[1::2], strict=True)) == {state.label: state.enumeration for state in State}
+    assert dict(zip(words[::2], words[1::2], strict=True)) == {state.value: state.enumeration for state in State}
 
 
 def test_no_step_leads_from_one_outcome_to_another() -> None:

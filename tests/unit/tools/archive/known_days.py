@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clearinghub.tools.archive.batch import Batch
+from clearinghub.tools.archive.datasets import TOPICS
 from clearinghub.tools.archive.folder import opened
-from clearinghub.tools.archive.schemas import TOPICS
 from tests.analysts import schema_of
 from tests.archived import record
 
@@ -169,12 +169,12 @@ def _windows() -> Iterator[Placed]:
         yield "settlement-windows", 0, record("settlement-windows", **about, state="CLOSED", contents=contents)
         for (window, currency), (granularity, nets) in NETS.items():
             if window == number:
-                told = [_net(name, *sums) for name, sums in nets.items()]
+                rows = [_net(name, *sums) for name, sums in nets.items()]
                 netting_group = {"currency": currency, "granularity": granularity, "closedAt": closed_at}
                 yield (
                     "settlement-windows",
                     0,
-                    record("settlement-windows", 1, settlementWindowId=number, nets=told, **netting_group),
+                    record("settlement-windows", 1, settlementWindowId=number, nets=rows, **netting_group),
                 )
 
 

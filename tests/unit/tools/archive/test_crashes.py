@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from clearinghub.tools.archive import FolderError
 from clearinghub.tools.archive.batch import Batch
-from clearinghub.tools.archive.errors import FolderError
 from clearinghub.tools.archive.files import INCOMING, Disk
 from clearinghub.tools.archive.folder import opened
 from tests.archived import final, places_in, record, rows_in
@@ -86,7 +86,7 @@ def archive(root: Path, disk: Disk) -> None:
 
 
 def crashed(root: Path, at: int | None) -> int:
-    """Archive until the crash; gives how many steps were made."""
+    """Archive until the crash; returns how many steps were made."""
     disk = CrashingDisk(at)
     if at is None:
         archive(root, disk)
@@ -126,7 +126,7 @@ def test_a_crash_at_any_step(tmp_path: Path) -> None:
     assert len(outcomes) > 10, "crashes in the midst of batches were meant"
 
 
-def test_a_crash_while_clearing_up_behind_a_crash(tmp_path: Path) -> None:
+def test_a_crash_while_repairing_after_a_crash(tmp_path: Path) -> None:
     steps = crashed(tmp_path / "whole", None)
     chance = random.Random(20_260_303)
     twice = 0
@@ -144,7 +144,7 @@ def test_a_crash_while_clearing_up_behind_a_crash(tmp_path: Path) -> None:
     assert twice > PAIRS // 3
 
 
-def test_a_full_disk_is_told_and_undone(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_and_undone(tmp_path: Path) -> None:
     class FullDisk(Disk):
         def write(self, path: Path, write: Callable[[Path], None]) -> None:
             if path.parent.name == INCOMING and "2of2" in path.name:

@@ -79,16 +79,16 @@ def test_funds_out(topics: Topics) -> None:
             topics.move(PAYER, -AMOUNT, transfer_id, "SETTLEMENT", entryType="RECORD_FUNDS_OUT")
         if state:
             topics.end_funds(state, transfer_id, "funds-out", AMOUNT)
-    topics.funds("out-4", "reserve-funds-out", 9 * FUNDS)
+    topics.funds("out-4", 9 * FUNDS, out=True)
     topics.end_funds("ABORTED_REJECTED", "out-4", "funds-out", 9 * FUNDS)
     found = topics.audit()
 
     assert {} == found.broken
-    assert (4, 1, 0, 0) == found.standings
+    assert (4, 1, 0, 0) == found.phases
     assert (AMOUNT, AMOUNT) == (found.closing.balances[1].total, found.closing.balances[1].in_flight)
 
 
-def test_funds_that_were_refused_and_asked_for_in_other_terms(topics: Topics) -> None:
+def test_funds_that_were_refused_and_requested_in_other_terms(topics: Topics) -> None:
     topics.funds("in-2", amount=5)
     topics.funds("in-2", amount=6)
     topics.move(PAYER, -6, "in-2", "SETTLEMENT", entryType="RECORD_FUNDS_IN")
@@ -110,5 +110,5 @@ def test_funds_without_their_mirror(topics: Topics) -> None:
 
 
 def _reserve_out(topics: Topics, amount: int, transfer_id: str = "out-1") -> None:
-    topics.funds(transfer_id, "reserve-funds-out", amount)
+    topics.funds(transfer_id, amount, out=True)
     topics.move(PAYER, amount, transfer_id, "SETTLEMENT", entryType="RECORD_FUNDS_OUT")

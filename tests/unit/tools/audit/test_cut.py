@@ -54,7 +54,7 @@ def test_a_credit_that_came_late_is_right(topics: Topics, later_ms: int) -> None
     topics.move(PAYEE, -AMOUNT)
     found = topics.audit(later_ms)
 
-    assert ({}, (2, 0, 0, 0)) == (found.broken, found.standings)
+    assert ({}, (2, 0, 0, 0)) == (found.broken, found.phases)
 
 
 def test_a_movement_whose_final_state_is_not_in_the_cut(topics: Topics) -> None:
@@ -67,14 +67,14 @@ def test_a_movement_whose_final_state_is_not_in_the_cut(topics: Topics) -> None:
 
 
 def test_clocks_that_disagree(topics: Topics) -> None:
-    """Movements before what they are for: the ledger's clock is behind the broker's."""
+    """Movements before what they are for: the ledger's clock is slower than the broker's."""
     topics.move(PAYER, AMOUNT)
     topics.prepare()
     topics.fulfil()
     topics.move(PAYEE, -AMOUNT)
     topics.end("COMMITTED")
 
-    assert ({}, (2, 0, 0, 0)) == ((found := topics.audit()).broken, found.standings)
+    assert ({}, (2, 0, 0, 0)) == ((found := topics.audit()).broken, found.phases)
 
 
 def test_the_same_id_of_two_payers_is_two_transfers(topics: Topics) -> None:
@@ -86,16 +86,16 @@ def test_the_same_id_of_two_payers_is_two_transfers(topics: Topics) -> None:
     topics.move(PAYEE, -AMOUNT // 2)
     found = topics.audit()
 
-    assert ({}, (3, 0, 0, 0)) == (found.broken, found.standings)
+    assert ({}, (3, 0, 0, 0)) == (found.broken, found.phases)
 
 
-def test_a_request_that_is_a_dead_letter_was_not_asked(topics: Topics) -> None:
+def test_a_dead_letter_is_no_request(topics: Topics) -> None:
     topics.dead("prepare", 0, topics.prepare(amount=1))
     topics.dead("command", 0, topics.funds("in-9"))
     topics.committed()
     found = topics.audit()
 
-    assert ({}, (2, 0, 0, 0)) == (found.broken, found.standings)
+    assert ({}, (2, 0, 0, 0)) == (found.broken, found.phases)
 
 
 def test_callbacks_that_were_given_up_are_no_business_of_the_books(topics: Topics) -> None:
@@ -106,7 +106,7 @@ def test_callbacks_that_were_given_up_are_no_business_of_the_books(topics: Topic
 
 def test_requests_that_are_no_longer_kept() -> None:
     """After a week prepares are gone, final states and changes are not: the books still balance."""
-    topics = Topics(kept=Kept(asks_ms=START_MS + HOUR_MS))
+    topics = Topics(kept=Kept(requests_ms=START_MS + HOUR_MS))
     topics.funded()
     for transfer_id in ("t-1", "t-2"):
         topics.move(PAYER, AMOUNT, transfer_id)
@@ -116,7 +116,7 @@ def test_requests_that_are_no_longer_kept() -> None:
     topics.committed("t-3")
     found = topics.audit()
 
-    assert ({}, (3, 1, 0, 0)) == (found.broken, found.standings)
+    assert ({}, (3, 1, 0, 0)) == (found.broken, found.phases)
     topics.move(PAYEE, -AMOUNT, "t-9")
     assert "asked-for" in topics.audit().broken, "it is young enough that somebody must have asked for it"
 
@@ -170,13 +170,13 @@ def test_ids_that_were_seen() -> None:
 def test_caps() -> None:
     caps = Caps()
     assert caps.loosest("a", 0) is None
-    caps.adjusted("a", 100_000, 50, None)
-    caps.adjusted("a", 200_000, 80, 50)
-    caps.adjusted("a", 200_000, 20, 80)
+    caps.adjust("a", 100_000, 50, None)
+    caps.adjust("a", 200_000, 80, 50)
+    caps.adjust("a", 200_000, 20, 80)
 
     assert [None, 50, 50, 80, 80, 20] == [
         caps.loosest("a", at_ms)
         for at_ms in (1, 100_000 - CAP_SLACK_MS, 150_000, 199_000, 200_000 + CAP_SLACK_MS, 300_000)
     ]
-    caps.adjusted("b", 100_000, 50, 70)
+    caps.adjust("b", 100_000, 50, 70)
     assert 70 == caps.loosest("b", 1)

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from clearinghub.config import Settings
-from clearinghub.tools.audit.money import shown
 from clearinghub.tools.audit.report import as_json, show
 from clearinghub.tools.audit.rules import Rule
+from clearinghub.tools.client.money import shown_amount
 from clearinghub.tools.command_line import EXIT_NO_HUB, EXIT_WRONG_USAGE
 from tests.commands import run_command
 from tests.unit.tools.audit.topics import AMOUNT, PAYEE, PAYER, Audited, Topics
@@ -18,7 +18,7 @@ from tests.unit.tools.audit.topics import AMOUNT, PAYEE, PAYER, Audited, Topics
 CUT = "2023-11-14T22:13:20.000Z"
 
 
-def told(found: Audited) -> str:
+def shown_text(found: Audited) -> str:
     console = Console(file=io.StringIO(), width=400)
     show(console, found.books.findings, found.closing, records=found.books.records, cut=CUT, settle_s=10)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
@@ -35,8 +35,8 @@ def document(found: Audited) -> Any:
     [(0, "0"), (1, "0.0001"), (-12_345_000, "-1,234.5"), (10_000, "1"), (99_999_999, "9,999.9999")],
 )
 def test_amounts(amount: int, text: str) -> None:
-    assert text == shown(amount)
-    assert shown(5, signed=True).startswith("+")
+    assert text == shown_amount(amount)
+    assert shown_amount(5, signed=True).startswith("+")
 
 
 def test_sound_books() -> None:
@@ -46,7 +46,7 @@ def test_sound_books() -> None:
     topics.reserved("t-2")
     topics.prepare("t-3")
     found = topics.audit()
-    text, made = told(found), document(found)
+    text, made = shown_text(found), document(found)
 
     assert "The books are right." in text
     assert "2 transfers finished, 1 in flight" in text
@@ -72,7 +72,7 @@ def test_broken_books_name_who_breaks_them() -> None:
         topics.prepare(f"t-{number}")
         topics.end("COMMITTED", f"t-{number}")
     found = topics.audit()
-    text, made = told(found), document(found)
+    text, made = shown_text(found), document(found)
 
     assert "The books are right." not in text
     assert "committed: t-0: missing payer/XTS/POSITION +100, payee/XTS/POSITION -100" in text
@@ -81,7 +81,7 @@ def test_broken_books_name_who_breaks_them() -> None:
     assert (False, 25, "t-24") == (made["ok"], rule["violations"], rule["shown"][-1]["subject"])
 
 
-def test_what_is_on_its_way_is_told() -> None:
+def test_pending_transfers_are_shown() -> None:
     topics = Topics()
     topics.funded()
     topics.reserved()
@@ -89,17 +89,19 @@ def test_what_is_on_its_way_is_told() -> None:
     topics.end("COMMITTED")
     found = topics.audit(later_ms=1)
 
-    assert "1 changed within the last 10 s and wait for a record" in told(found)
+    assert "1 changed within the last 10 s and wait for a record" in shown_text(found)
     assert ["t-1"] == document(found)["transfers"]["pending"]
     assert "100" == document(found)["balances"][0]["onTheirWay"]
 
 
-def test_rules_that_cannot_be_checked_are_told() -> None:
+def test_rules_that_cannot_be_checked_are_shown() -> None:
     topics = Topics()
     topics.move(PAYER, AMOUNT, "t-0")
     topics.move(PAYEE, -AMOUNT, "t-0")
 
-    assert "but for 1 reservations" in told(topics.audit()) or "not checked: 1 reservations" in told(topics.audit())
+    assert "but for 1 reservations" in shown_text(topics.audit()) or "not checked: 1 reservations" in shown_text(
+        topics.audit()
+    )
 
 
 async def test_without_a_broker(tmp_path: Any) -> None:

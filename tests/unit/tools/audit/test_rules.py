@@ -37,7 +37,7 @@ def test_sound_books(topics: Topics) -> None:
     found = topics.audit()
 
     assert {} == found.broken
-    assert (7, 1, 1, 0) == found.standings
+    assert (7, 1, 1, 0) == found.phases
     assert all(tally.checked and tally.left_out is None for tally in found.books.findings.tallies.values())
     positions, reconciliation = found.closing.balances
     assert (AMOUNT, AMOUNT, 0, 0) == (
@@ -76,14 +76,14 @@ def test_running_balance_begins_with_the_first_change() -> None:
     assert {"running-balance": ["payer/XTS/POSITION"]} | IMBALANCED == topics.audit().broken
 
 
-def test_a_change_that_nobody_asked_for(topics: Topics) -> None:
+def test_a_change_that_nobody_requested(topics: Topics) -> None:
     topics.move(PAYER, AMOUNT, "t-ghost")
     found = topics.audit()
 
     assert {"asked-for": ["t-ghost"]} | IMBALANCED == found.broken
 
 
-def test_a_change_behind_closed_books(topics: Topics) -> None:
+def test_a_change_after_the_books_are_closed(topics: Topics) -> None:
     topics.committed()
     _let_go(topics)
     topics.move(PAYEE, -AMOUNT)
@@ -93,7 +93,7 @@ def test_a_change_behind_closed_books(topics: Topics) -> None:
     assert "payee/XTS/POSITION -100: no such transfer is open" in found.details
 
 
-def test_a_transfer_that_nobody_asked_for(topics: Topics) -> None:
+def test_a_transfer_that_nobody_requested(topics: Topics) -> None:
     topics.move(PAYER, AMOUNT)
     topics.fulfil()
     topics.end("COMMITTED")
@@ -148,7 +148,7 @@ def test_a_final_state_of_other_terms(topics: Topics, changes: dict[str, Any]) -
     topics.move(PAYEE, -AMOUNT)
     broken = topics.audit().broken
 
-    # On another partition it is another transfer, which nobody asked for and which has moved nothing.
+    # On another partition it is another transfer, which nobody requested and which has moved nothing.
     assert ("final-as-asked" if row["payer"] == PAYER else "committed") in broken
 
 
@@ -165,7 +165,7 @@ def test_a_commit_without_its_payees_fulfil(topics: Topics) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moves", "told"),
+    ("moves", "detail"),
     [
         ([(PAYER, AMOUNT)], "missing payee/XTS/POSITION -100 (no credit is recorded)"),
         ([(PAYEE, -AMOUNT)], "missing payer/XTS/POSITION +100"),
@@ -175,7 +175,7 @@ def test_a_commit_without_its_payees_fulfil(topics: Topics) -> None:
         ([(PAYER, AMOUNT), ("Hub", -AMOUNT)], "too much Hub/XTS/POSITION -100"),
     ],
 )
-def test_a_commit_with_other_movements(topics: Topics, moves: list[tuple[str, int]], told: str) -> None:
+def test_a_commit_with_other_movements(topics: Topics, moves: list[tuple[str, int]], detail: str) -> None:
     topics.prepare()
     topics.fulfil()
     topics.end("COMMITTED")
@@ -184,7 +184,7 @@ def test_a_commit_with_other_movements(topics: Topics, moves: list[tuple[str, in
     found = topics.audit()
 
     assert ["t-1"] == found.broken["committed"]
-    assert told in found.details
+    assert detail in found.details
 
 
 def test_a_credit_that_is_a_dead_letter(topics: Topics) -> None:

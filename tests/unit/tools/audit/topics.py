@@ -5,9 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 
-from clearinghub.messages import VERSION, encode
+from clearinghub.domain.bulk.fulfil import ItemResult
+from clearinghub.domain.participants.funds_request import FundsRequest
+from clearinghub.messages import VERSION, DeadLetterMessage, encode
+from clearinghub.messages.bulk import (
+    BulkFulfilBody,
+    BulkFulfilMessage,
+    BulkItem,
+    BulkPrepareBody,
+    BulkPrepareMessage,
+    Money,
+    encode_body,
+)
+from clearinghub.messages.commands import CommandMessage, RecordFundsIn, ReserveFundsOut, encode_command
+from clearinghub.messages.transfers import CreditMessage, FulfilAction, FulfilMessage, PrepareMessage
 from clearinghub.tools.audit.books import Books, Closing
 from clearinghub.tools.audit.records import Entry
 from clearinghub.tools.audit.transfers import Kept
@@ -24,7 +38,7 @@ PARTITIONS = {PAYER: PAYER_PARTITION, PAYEE: PAYEE_PARTITION, "Hub": HUB_PARTITI
 
 @dataclass
 class Topics:
-    """Writes records with times a millisecond apart; accounts run on by themselves unless a test says otherwise."""
+    """Writes records with times a millisecond apart; accounts continue by themselves unless a test says otherwise."""
 
     kept: Kept = WHOLE
     now_ms: int = START_MS
@@ -33,58 +47,81 @@ class Topics:
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def write(self, topic: str, partition: int, value: bytes) -> int:
-        """Gives the record's offset."""
+        """Returns the record's offset."""
         self.now_ms += 1
         self.entries.append(Entry(topic, partition, len(self.entries), self.now_ms, value))
         return len(self.entries) - 1
 
-    def prepare(self, transfer_id: str = "t-1", **changes: Any) -> int:
-        line: dict[str, Any] = {
-            "v": VERSION,
-            "kind": "prepare",
-            "id": transfer_id,
-            "payer": PAYER,
-            "payee": PAYEE,
-            "amount": AMOUNT,
-            "currency": "XTS",
-        } | changes
-        return self.write("prepare", PARTITIONS[line["payer"]], encode(line, b"{}"))
+    def prepare(self, transfer_id: str = "t-1", payer: str = PAYER, payee: str = PAYEE, amount: int = AMOUNT) -> int:
+        message = PrepareMessage(
+            id=transfer_id,
+            source=payer,
+            payer=payer,
+            payee=payee,
+            amount=amount,
+            currency="XTS",
+            condition="c",
+            expires_at_ms=self.now_ms,
+            hash="h",
+            headers={},
+        )
+        return self.write("prepare", PARTITIONS[payer], encode(message, b"{}"))
 
-    def fulfil(self, transfer_id: str = "t-1", source: str = PAYEE, action: str = "commit") -> None:
-        line = {"v": VERSION, "kind": "fulfil", "id": transfer_id, "action": action, "source": source}
-        self.write("fulfil", PAYER_PARTITION, encode(line, b"{}"))
+    def fulfil(self, transfer_id: str = "t-1", source: str = PAYEE, action: FulfilAction = "commit") -> None:
+        message = FulfilMessage(id=transfer_id, action=action, source=source, hash="h", headers={})
+        self.write("fulfil", PAYER_PARTITION, encode(message, b"{}"))
 
     def bulk(self, *transfer_ids: str, amount: int = AMOUNT) -> int:
-        line = {
-            "v": VERSION,
-            "kind": "bulk-prepare",
-            "id": "b-1",
-            "payer": PAYER,
-            "payee": PAYEE,
-            "amounts": [amount] * len(transfer_ids),
-        }
-        lines = [{"transferId": one, "transferAmount": {"currency": "XTS"}} for one in transfer_ids]
-        return self.write("bulk-prepare", PAYER_PARTITION, encode(line, orjson.dumps({"individualTransfers": lines})))
+        message = BulkPrepareMessage(
+            id="b-1",
+            source=PAYER,
+            payer=PAYER,
+            payee=PAYEE,
+            expires_at_ms=self.now_ms,
+            hash="h",
+            amounts=(amount,) * len(transfer_ids),
+            hashes=("h",) * len(transfer_ids),
+        )
+        items = tuple(
+            BulkItem(
+                transfer_id=one,
+                transfer_amount=Money(currency="XTS", amount=str(amount)),
+                ilp_packet="p",
+                condition="c",
+            )
+            for one in transfer_ids
+        )
+        body = BulkPrepareBody(
+            bulk_transfer_id="b-1",
+            bulk_quote_id="q-1",
+            payer_fsp=PAYER,
+            payee_fsp=PAYEE,
+            individual_transfers=items,
+            expiration="2030-01-01T00:00:00.000Z",
+        )
+        return self.write("bulk-prepare", PAYER_PARTITION, encode(message, encode_body(body)))
 
-    def bulk_fulfil(self, *results: dict[str, Any], source: str = PAYEE) -> None:
-        line = {"v": VERSION, "kind": "bulk-fulfil", "id": "b-1", "action": "fulfil", "source": source}
-        body = {"individualTransferResults": list(results)}
-        self.write("bulk-fulfil", PAYER_PARTITION, encode(line, orjson.dumps(body)))
+    def bulk_fulfil(self, *results: ItemResult, source: str = PAYEE) -> None:
+        message = BulkFulfilMessage(id="b-1", action="fulfil", source=source, hash="h")
+        body = BulkFulfilBody(individual_transfer_results=results)
+        self.write("bulk-fulfil", PAYER_PARTITION, encode(message, msgspec.json.encode(body)))
 
-    def funds(self, transfer_id: str, name: str = "record-funds-in", amount: int = FUNDS) -> int:
-        request = {"transfer_id": transfer_id, "amount": amount, "currency": "XTS"}
-        line = {"v": VERSION, "kind": "command", "participant": PAYER, "command": {"name": name, "request": request}}
-        return self.write("command", PAYER_PARTITION, encode(line))
+    def funds(self, transfer_id: str, amount: int = FUNDS, *, out: bool = False) -> int:
+        request = FundsRequest(transfer_id, 1, amount, "XTS", "h", "reference")
+        command = ReserveFundsOut(request=request) if out else RecordFundsIn(request=request)
+        message = CommandMessage(participant=PAYER, correlation_id="c", reply_to="i", command=encode_command(command))
+        return self.write("command", PAYER_PARTITION, encode(message))
 
     def credit(self, transfer_id: str = "t-1", participant: str = PAYEE, account_type: str = "POSITION") -> int:
-        line = {
-            "v": VERSION,
-            "kind": "credit",
-            "id": transfer_id,
-            "participant": participant,
-            "account_type": account_type,
-        }
-        return self.write("credit", PARTITIONS[participant], encode(line))
+        message = CreditMessage(
+            id=transfer_id,
+            participant=participant,
+            currency="XTS",
+            account_type=account_type,
+            change=-AMOUNT,
+            entry="PRINCIPLE_VALUE",
+        )
+        return self.write("credit", PARTITIONS[participant], encode(message))
 
     def move(
         self, participant: str, change: int, transfer_id: str = "t-1", account_type: str = "POSITION", **changes: Any
@@ -135,24 +172,26 @@ class Topics:
         self.entries.insert(0, Entry("events", PAYER_PARTITION, 0, at_ms, orjson.dumps(row)))
 
     def dead(self, topic: str, partition: int, offset: int) -> None:
-        row = {"v": VERSION, "kind": "dead-letter", "topic": topic, "partition": partition, "offset": offset}
-        self.entries.insert(0, Entry("dead-letter", 0, 0, self.now_ms, orjson.dumps(row) + b"\nwhat it was"))
+        letter = DeadLetterMessage(
+            topic=topic, error="raised", timestamp_ms=self.now_ms, partition=partition, offset=offset
+        )
+        self.entries.insert(0, Entry("dead-letter", 0, 0, self.now_ms, encode(letter, b"what it was")))
 
     def marker(self, window: int = 1) -> None:
-        line = {"v": VERSION, "kind": "window-marker", "window": window, "source": PAYER_PARTITION}
-        self.write("credit", PAYEE_PARTITION, encode(line))
+        header = {"v": VERSION, "kind": "window-marker", "window": window, "source": PAYER_PARTITION}
+        self.write("credit", PAYEE_PARTITION, encode(header))
 
     def window(self, state: str = "CLOSED", nets: dict[str, tuple[int, int, int, int]] | None = None) -> None:
-        """Window 1 as the ledger tells it, with debits, credits and their counts."""
+        """Window 1 as the ledger publishes it, with debits, credits and their counts."""
         about = {"v": VERSION, "settlementWindowId": 1}
         names = ("debits", "credits", "debitCount", "creditCount")
-        told = [
+        shown = [
             {"participant": name, "counterparty": "", **dict(zip(names, sums, strict=True))}
             for name, sums in (nets or {}).items()
         ]
         netting_group = {"currency": "XTS", "ledgerAccountType": "POSITION", "granularity": "NET"}
         self.first("settlement-windows", {**about, "kind": "window", "state": state, "reason": "r"})
-        self.first("settlement-windows", {**about, **netting_group, "kind": "nets", "nets": told})
+        self.first("settlement-windows", {**about, **netting_group, "kind": "nets", "nets": shown})
 
     def settlement(self, state: str, *, moving: bool = False, nets: tuple[int, int] = (AMOUNT, -AMOUNT)) -> None:
         """Settlement 1 of payer and payee, its accounts all in that state; its transfers are s-payer and s-payee."""
@@ -171,7 +210,7 @@ class Topics:
         self.first("settlements", {**row, "accounts": accounts})
 
     def first(self, topic: str, row: dict[str, Any]) -> None:
-        """Such records are read before all others."""
+        """Write a record that is read before all others."""
         self.now_ms += 1
         place = sum(entry.topic in ("settlement-windows", "settlements") for entry in self.entries)
         self.entries.insert(place, Entry(topic, HUB_PARTITION, 0, self.now_ms, orjson.dumps(row)))
@@ -209,33 +248,33 @@ class Topics:
     # What the audit makes of them.
 
     def audit(self, later_ms: int = 60_000) -> Audited:
-        """The books, closed that long behind the last record."""
+        """The books, closed that long after the last record."""
         books = Books("Hub", SETTLE_MS, self.kept)
         for entry in self.entries:
-            books.take(entry)
+            books.enter(entry)
         return Audited(books, books.close(self.now_ms + later_ms))
 
 
 @dataclass
 class Audited:
-    """What was found."""
+    """The books of a test after the audit."""
 
     books: Books
     closing: Closing
 
     @property
     def broken(self) -> dict[str, list[str]]:
-        """Names of rules, each with who breaks it."""
+        """The names of the broken rules, each with the subjects that break it."""
         tallies = self.books.findings.tallies
         return {rule.label: [one.subject for one in tally.shown] for rule, tally in tallies.items() if tally.violations}
 
     @property
     def details(self) -> str:
-        """All that is told of violations."""
+        """The details of all violations."""
         return "\n".join(one.detail for tally in self.books.findings.tallies.values() for one in tally.shown)
 
     @property
-    def standings(self) -> tuple[int, int, int, int]:
+    def phases(self) -> tuple[int, int, int, int]:
         """Finished, in flight, undecided, pending."""
         closing = self.closing
         return closing.finished, closing.in_flight, closing.undecided, len(closing.pending)

@@ -7,8 +7,8 @@ from typing import Any
 
 from clearinghub.domain.parties.party import PartyEntry, PartyId
 from clearinghub.engine.partitioner import Partitioner
-from clearinghub.kafka.ports import CommandTimeoutError
 from clearinghub.messages.parties import PartyImportItem, PartyImportMessage
+from clearinghub.ports import CommandTimeoutError
 from clearinghub.tools.parties.csv_file import Line
 
 
@@ -24,12 +24,12 @@ class FakeLedger:
     partitions: int
     refuses: frozenset[str] = frozenset()
     unanswered: int = 0
-    asked: int = 0
+    requests: int = 0
     batches: list[tuple[PartyImportItem, ...]] = field(default_factory=list)
 
     async def ask(self, topic: str, key: str, message: PartyImportMessage) -> Any:
-        self.asked += 1
-        if self.asked <= self.unanswered:
+        self.requests += 1
+        if self.requests <= self.unanswered:
             raise CommandTimeoutError
         items = message.items
         partition_of = Partitioner({topic: self.partitions})

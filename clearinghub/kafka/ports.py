@@ -1,3 +1,0 @@
-"""Moved to clearinghub/ports.py."""
-
-from clearinghub.ports import *  # noqa: F403
