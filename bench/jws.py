@@ -30,7 +30,6 @@ class OneKey:
         self._keys = (jose_key(key),)
 
     def of(self, _name: str) -> tuple[JoseKey, ...]:
-        """Implement `PublicKeys.of`."""
         return self._keys
 
 

@@ -63,7 +63,6 @@ class LoadReporter:
         self._task = asyncio.create_task(self._report(self._producer), name="load-report")
 
     async def stop(self) -> None:
-        """Stop reporting."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -123,7 +122,6 @@ class LoadView:
         }
 
     async def stop(self) -> None:
-        """Stop reading."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:

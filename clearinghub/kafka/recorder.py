@@ -70,7 +70,6 @@ class KafkaRecorder:
         WAITING.set_function(lambda: self._waiting)
 
     async def start(self) -> None:
-        """Connect to the broker."""
         self._producer = await self._connect()
 
     async def stop(self) -> None:

@@ -62,8 +62,6 @@ class KafkaStatementReader:
 
 
 class _Reading:
-    """Reads one statement."""
-
     def __init__(self, consumer: AIOKafkaConsumer, place: TopicPartition, position: Position) -> None:
         self._consumer = consumer
         self._place = place
@@ -109,7 +107,6 @@ class _Reading:
             self._kept_from_ms = None if found is None else found.timestamp
 
     async def _entries(self, start: int, end: int) -> AsyncIterator[StatementEntry]:
-        """Yield the account's movements between two offsets."""
         key = self._position.participant.encode()
         account_id = self._position.account_id
         async for record in self._records(start, end):

@@ -64,7 +64,6 @@ class CompactedView(Generic[Value]):
         self._task = asyncio.create_task(self._follow(consumer), name=f"view-{self._place.topic}")
 
     async def stop(self) -> None:
-        """Stop following the topic."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})

@@ -32,7 +32,7 @@ PAUSE_S: Final = 0.001  # after them, for the payments
 
 
 class KafkaWindowTransfers:
-    """Implements `clearinghub.ports.WindowTransfersReader`."""
+    """Implements `clearinghub.ports.WindowTransfersReader`, with a consumer for each call."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -36,7 +36,6 @@ def archived_key(topic: str, partition: int) -> str:
 
 
 def encode_archived(archived: Archived) -> bytes:
-    """Return the record's value."""
     return msgspec.json.encode(archived)
 
 

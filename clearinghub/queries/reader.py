@@ -54,7 +54,6 @@ class HttpLedgerReader:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=QUERY_TIMEOUT_S))
 
     async def stop(self) -> None:
-        """Close the connections."""
         await self._workers.stop()
         if self._session is not None:
             await self._session.close()

@@ -94,7 +94,6 @@ class _Site(BaseSite):
         self._accepting = _AcceptLoop(listening, server, lambda: len(server.connections) < self._connections_max)
 
     async def stop(self) -> None:
-        """Accept no more connections."""
         if self._accepting is not None:
             self._accepting.close()
         await super().stop()

@@ -47,7 +47,7 @@ class RestartBudget:
 
 
 class Supervisor:
-    """Runs commands under names."""
+    """Runs commands under names, and restarts those that end."""
 
     def __init__(self, run_dir: Path, stop_timeout_s: float, report: Callable[[str], None]) -> None:
         """Prepare; no child is started yet.

@@ -58,7 +58,6 @@ class ParticipantKey:
 
     @property
     def public_key(self) -> PublicKey:
-        """The key itself."""
         return self.key.public_key
 
 

@@ -44,16 +44,21 @@ class Tool(NamedTuple):
 
 
 TOOLS: Final = (
-    Tool("admin", "clearinghub.tools.admin.main", OPERATORS, "Participants, limits, positions, funds, settlement."),
+    Tool(
+        "admin",
+        "clearinghub.tools.admin.main",
+        OPERATORS,
+        "Manage participants, limits, positions, funds and settlement.",
+    ),
     Tool("apply", "clearinghub.tools.apply.main", OPERATORS, "Make a running hub what a scheme's file says."),
     Tool("audit", "clearinghub.tools.audit.main", OPERATORS, "Check the ledger's books from the topics alone."),
     Tool("parties", "clearinghub.tools.parties.main", OPERATORS, "Import parties from CSV, or export them."),
     Tool("keys", "clearinghub.tools.keys", OPERATORS, "Make keys for message signatures."),
     Tool("replay", "clearinghub.tools.replay", OPERATORS, "Send callbacks again that were given up."),
-    Tool("report", "clearinghub.tools.report.main", ANALYSTS, "Settlement reports and account statements."),
+    Tool("report", "clearinghub.tools.report.main", ANALYSTS, "Show settlement reports and account statements."),
     Tool("archive", "clearinghub.tools.archive.main", ANALYSTS, "Copy the analysts' topics to Parquet files."),
-    Tool("sandbox", "sandbox.main", DEVELOPMENT, "Two simulated DFSPs on a running hub."),
-    Tool("demo", "sandbox.demo.main", DEVELOPMENT, "Many payments through a running hub, every one checked."),
+    Tool("sandbox", "sandbox.main", DEVELOPMENT, "Run two simulated DFSPs on a running hub."),
+    Tool("demo", "sandbox.demo.main", DEVELOPMENT, "Make many payments through a running hub, and check every one."),
 )
 _BY_NAME: Final = {tool.name: tool for tool in TOOLS}
 
@@ -79,19 +84,19 @@ app = App(
 
 @app.add(rich_help_panel=ROLES)
 def ingress() -> Callable[[], Coroutine[Any, Any, None]]:
-    """HTTP in: FSPIOP, admin, settlement."""
+    """Serve HTTP: FSPIOP, admin and settlement API."""
     return partial(_start().role, "ingress")
 
 
 @app.add(rich_help_panel=ROLES)
 def ledger() -> Callable[[], Coroutine[Any, Any, None]]:
-    """Transfers, positions, timeouts, settlement."""
+    """Decide transfers; keep positions, timeouts and settlement."""
     return partial(_start().role, "ledger")
 
 
 @app.add(rich_help_panel=ROLES)
 def callbacks() -> Callable[[], Coroutine[Any, Any, None]]:
-    """HTTP out: callbacks to DFSPs."""
+    """Send callbacks to DFSPs over HTTP."""
     return partial(_start().role, "callbacks")
 
 
@@ -99,13 +104,13 @@ def callbacks() -> Callable[[], Coroutine[Any, Any, None]]:
 def everything(
     *, sandbox: Annotated[bool, typer.Option("--sandbox", help="Add two simulated DFSPs to play with.")] = False
 ) -> Callable[[], None]:
-    """A broker and the three roles, for one machine."""
+    """Run a broker and the three roles, for one machine."""
     return partial(_start().everything, with_sandbox=sandbox)
 
 
 @app.add(rich_help_panel=ROLES)
 def broker() -> Callable[[], Coroutine[Any, Any, None]]:
-    """Only the broker: find it or start it, and stay."""
+    """Find a broker or start one, and stay until stopped."""
     return partial(_start().broker)
 
 
@@ -133,7 +138,7 @@ for _tool in TOOLS:
 
 @app.add(rich_help_panel=DEVELOPMENT)
 def version() -> None:
-    """Print the version."""
+    """Print the version of the hub."""
     print(__version__)  # noqa: T201 - the answer
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from clearinghub.tools.client.money import shown_amount
 
-PIPE_WIDTH_COLUMNS: Final = 200  # what is piped into grep must not be folded
+PIPE_WIDTH_COLUMNS: Final = 200  # output that is piped into grep must not be folded
 YES: Final = "yes"
 NO: Final = "no"
 

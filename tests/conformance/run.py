@@ -45,7 +45,6 @@ OUT_DEFAULT: Final = ROOT / "reports" / "conformance"
 
 
 def options() -> argparse.ArgumentParser:
-    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.run", description="Mojaloop's own hub tests.")
     parser.add_argument(
         "--ledgers", type=int, default=1, choices=range(1, LEDGERS_MAX + 1), help="processes of the ledger (default 1)"

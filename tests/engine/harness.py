@@ -125,7 +125,6 @@ class Worker:
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Let it run again."""
         os.kill(self.process.pid, signal.SIGCONT)
 
     async def stop(self) -> int:
@@ -164,7 +163,6 @@ class Outputs:
         await self.read(timeout_ms=1_000)
 
     async def read(self, timeout_ms: int) -> None:
-        """Read what is there."""
         for records in (await self._consumer.getmany(timeout_ms=timeout_ms)).values():
             for record in records:
                 line = orjson.loads(record.value)

@@ -43,16 +43,13 @@ class Consumed(NamedTuple):
 
 @dataclass
 class MemoryProducer:
-    """Commits everything."""
-
     rounds: list[list[tuple[str, int, bytes, bytes | None]]] = field(default_factory=list)
 
     async def commit(self, outgoing: Iterable[tuple[str, int, bytes, bytes | None]]) -> dict[tuple[str, int], int]:
         self.rounds.append(list(outgoing))
         return {(topic, partition): 0 for topic, partition, _key, _value in self.rounds[-1]}
 
-    async def stop(self) -> None:
-        """Nothing to close."""
+    async def stop(self) -> None: ...
 
     def emitted(self) -> list[list[bytes]]:
         """The keys of the records of topic `out`, round by round."""
@@ -61,8 +58,6 @@ class MemoryProducer:
 
 @dataclass
 class MemoryStore:
-    """A table's rows."""
-
     rows: dict[bytes, bytes | None] = field(default_factory=dict)
 
     def row(self, _partition: int, key: bytes) -> bytes | None:
@@ -90,7 +85,6 @@ class Bench:
     steady_s: Callable[[], float] = time.monotonic
 
     def dead_letters(self) -> list[bytes]:
-        """What was set aside."""
         sent = (one for outgoing in self.producer.rounds for one in outgoing)
         return [value or b"" for topic, _partition, _key, value in sent if topic == "t-dead"]
 

@@ -49,7 +49,6 @@ def on_add(record: Record, view: View) -> None:
 def toy_config(
     bootstrap: str, prefix: str, data_dir: Path, instance: str = "0", standby_replicas: int = 0
 ) -> EngineConfig:
-    """The toy's engine."""
     return EngineConfig(
         application_id=prefix + "toy",
         bootstrap=bootstrap,
@@ -83,7 +82,6 @@ async def run(config: EngineConfig) -> int:
 
 
 def main() -> None:
-    """The process's entry."""
     logging.basicConfig(level=logging.WARNING)
     bootstrap, prefix, data_dir, instance, standby_replicas = sys.argv[1:6]
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

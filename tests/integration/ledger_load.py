@@ -66,7 +66,6 @@ class LedgerLoad:
         self._tasks.append(asyncio.create_task(self._send(rate_per_s)))
 
     async def stop(self) -> None:
-        """Stop sending."""
         self._tasks.pop().cancel()
 
     async def send(self, count: int) -> None:

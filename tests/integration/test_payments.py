@@ -41,7 +41,6 @@ class Played:
         self.payer, self.payee, self.third = dfsps
 
     async def positions(self) -> dict[str, int]:
-        """As they are."""
         return {one.name: await position_units(self.scheme, one.name) for one in (self.payer, self.payee, self.third)}
 
 

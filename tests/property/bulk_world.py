@@ -72,7 +72,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class PutError:
-    """PUT /bulkTransfers/{ID}/error."""
+    """PUT /bulkTransfers/{ID}/error: the payee aborts the whole bulk."""
 
     bulk_id: str
     source: str
@@ -162,7 +162,6 @@ class BulkWorld:
 
     @property
     def view(self) -> MemoryView:
-        """The only partition."""
         return self.hub.views[0]
 
     @property
@@ -177,7 +176,7 @@ class BulkWorld:
 
     @property
     def position(self) -> int:
-        """What the payer owes."""
+        """The value of the payer's POSITION account: what it owes."""
         row = self.view.get(POSITIONS, position_key("payer", "USD", "POSITION"))
         assert row is not None
         return row.value

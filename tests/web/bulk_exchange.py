@@ -91,7 +91,7 @@ async def put_error(
 
 
 async def get(exchange: Exchange, source: str) -> Answer:
-    """GET /bulkTransfers/{ID}."""
+    """Send GET /bulkTransfers/{ID} as `source`."""
     return await send(exchange.dfsp, "GET", PATH, {**OF_PAYER, "FSPIOP-Source": source})
 
 
@@ -104,7 +104,7 @@ def bulk_callback(receiver: str, state: str, *results: dict[str, Any], completed
 
 
 def bulk_error_callback(receiver: str, code: str, description: str) -> Callback:
-    """The hub's PUT /bulkTransfers/{ID}/error."""
+    """The hub's own PUT /bulkTransfers/{ID}/error to `receiver`."""
     information = {"errorCode": code, "errorDescription": description}
     return Callback(receiver, "Hub", "PUT", f"{PATH}/error", {"errorInformation": information})
 

@@ -63,7 +63,7 @@ class Exchange:
         return await self.dfsp.send("PUT", f"/transfers/{TRANSFER_ID}/error", OF_PAYEE, json.dumps(body).encode())
 
     async def get(self, source: str = PAYER, transfer_id: str = TRANSFER_ID) -> Answer:
-        """GET /transfers/{ID}."""
+        """Send GET /transfers/{ID} as `source`."""
         return await self.dfsp.send("GET", f"/transfers/{transfer_id}", {"FSPIOP-Source": source})
 
     def heard(self) -> list[Callback]:
@@ -119,7 +119,7 @@ async def an_exchange(**settings: Any) -> AsyncIterator[Exchange]:
 
 
 async def fund(operator: Operator, name: str, amount: int, transfer_id: str, action: str = "recordFundsIn") -> None:
-    """Funds in, or out."""
+    """Record funds in or out of a DFSP's SETTLEMENT account, as an operator."""
     account = await operator.account("SETTLEMENT", name)
     body = {
         "transferId": transfer_id,

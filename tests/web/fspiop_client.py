@@ -60,7 +60,7 @@ class Answer:
 
     @property
     def error(self) -> tuple[int, str, str]:
-        """Status, errorCode and errorDescription."""
+        """The HTTP status, with errorCode and errorDescription of the body."""
         assert self.headers["Content-Type"] == "application/json; charset=utf-8"
         information = json.loads(self.body)["errorInformation"]
         return self.status, information["errorCode"], information["errorDescription"]

@@ -34,12 +34,12 @@ class Operation:
 
     @property
     def resource(self) -> str:
-        """`transfers`, ..."""
+        """The first part of the path, for example `transfers`."""
         return self.path.split("/")[1]
 
     @property
     def statuses(self) -> set[int]:
-        """Of all answers."""
+        """The HTTP statuses of all answers that the API describes."""
         return {int(status) for status in self.described["responses"]}
 
     @property
@@ -84,12 +84,12 @@ class Sent:
 
     @property
     def resource(self) -> str:
-        """`transfers`, ..."""
+        """The first part of the path, for example `transfers`."""
         return self.path.split("/")[1]
 
     @property
     def url(self) -> str:
-        """Path and query."""
+        """The path with the query, if there is one."""
         return self.path + self.query
 
     @property
@@ -209,7 +209,7 @@ def error(code: str, description: str, to: str | None = None, *, extended: bool 
 
 
 def refused(status: int, code: str, description: str) -> Expected:
-    """At once."""
+    """The request is refused by the HTTP answer itself."""
     return lambda _sent: Refusal(status, code, description)
 
 

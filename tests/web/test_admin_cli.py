@@ -1,4 +1,4 @@
-"""`clearinghub admin`: documents, tables, refusals."""
+"""`clearinghub admin`: its documents, its tables, and its refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`clearinghub apply` at the admin surface: what it tells, what it does, and that it does it once."""
+"""`clearinghub apply` on a hub's admin API: what it shows, what it does, and that it does it once."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def test_an_answer_that_was_lost_pays_in_once(terminal: Terminal, scheme_f
 
 
 async def test_a_request_that_is_late_pays_in_once(terminal: Terminal, scheme_file: Path) -> None:
-    """It was recorded and not yet done when the second run looked: the same id makes them one."""
+    """The first request was recorded but not yet decided when the second run looked: the same id makes them one."""
     ports = terminal.operator.ports
     ids = []
     with_fault = ports.fails_from("record-funds-in", CommandTimeoutError("late"))

@@ -61,7 +61,7 @@ async def send_signed(dfsp: Dfsp, signer: Signer, method: str, path: str, data: 
 async def exchange(
     dfsp: Dfsp, method: str, path: str, headers: Mapping[str, str] | list[tuple[str, str]], data: bytes
 ) -> Answer:
-    """Exactly these headers."""
+    """Send a request with exactly these headers."""
     async with dfsp.http.request(
         method, path, headers=headers, data=data or None, skip_auto_headers=NO_DEFAULTS
     ) as response:

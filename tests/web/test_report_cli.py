@@ -1,4 +1,4 @@
-"""`clearinghub report` at the admin surface; `--verify` is for tests/integration/test_reports.py."""
+"""`clearinghub report` on a hub's admin API; tests/integration/test_reports.py has `--verify`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.web.settlement_steps import a_scheme, close, pay, settlement
 
 @pytest.fixture
 async def closed(terminal: Terminal) -> Terminal:
-    """Window 1 with nets of 80, -60 and -20, closed, and a settlement of it."""
+    """A hub whose window 1 has nets of 80, -60 and -20, is closed, and has a settlement."""
     await a_scheme(terminal.operator)
     pay(terminal.operator)
     await close(terminal.operator)

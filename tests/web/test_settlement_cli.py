@@ -1,4 +1,4 @@
-"""`clearinghub admin windows` and `settlements`."""
+"""`clearinghub admin windows` and `clearinghub admin settlements`, on a hub's admin API."""
 
 from __future__ import annotations
 

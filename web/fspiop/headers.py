@@ -1,4 +1,4 @@
-"""A request's headers: checked in the reference's order (protocol 1.2), and reduced to those that are forwarded."""
+"""A request's headers, checked in the reference's order (protocol 1.2)."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Archiver:
                 PASSED.set_to_current_time()
         finally:
             await reader.stop()
-            with suppress(TimeoutError):  # cancelled, it may hold a record that a silent broker does not take
+            with suppress(TimeoutError):  # when cancelled it may still hold a record, and the broker be silent
                 await asyncio.wait_for(producer.stop(), CLOSE_S_MAX)
 
     def _missing(self, extent: Extent, tally: Tally) -> list[Span]:
@@ -128,7 +128,7 @@ class Archiver:
                 try:
                     batch.add(record.offset, record.value)
                 except (UnreadableRecordError, LostRecordsError):
-                    await self._commit(batch, tally)  # all before it
+                    await self._commit(batch, tally)  # the records before it
                     raise
                 if batch.is_full:
                     await self._commit(batch, tally)

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 TOPICS: Final = ("transfers", "positions", "settlement-windows", "settlements")
 SCALE: Final = 4  # the topics' integers are 1/10,000 of the unit
-MONEY: Final = pa.decimal128(20, SCALE)  # as wide as an integer of 64 bits, which is all that a record can hold
+MONEY: Final = pa.decimal128(20, SCALE)  # wide enough for any integer of 64 bits
 TIME: Final = pa.timestamp("ms", tz="UTC")
 TEXT: Final = pa.string()
 NUMBER: Final = pa.int64()

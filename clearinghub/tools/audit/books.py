@@ -60,7 +60,6 @@ class Balance:
 
     @property
     def expected(self) -> int:
-        """What `total` must be."""
         return self.in_flight + self.on_their_way + self.initial
 
 
@@ -117,7 +116,7 @@ class Books:
             self._readers[entry.topic](entry)
         except (KeyError, MalformedMessageError, TypeError, ValueError, msgspec.MsgspecError) as error:
             fault = repr(error)
-        if entry.topic in WRITTEN_BY_THE_LEDGER:  # what others write badly, the ledger refuses
+        if entry.topic in WRITTEN_BY_THE_LEDGER:  # a request that cannot be read is refused by the ledger
             self.findings.check(Rule.READABLE, f"{entry.topic}-{entry.partition}-{entry.offset}", fault)
         if self.records % ADVANCE_EVERY == 0:
             self._transfers.advance(entry.at_ms)

@@ -9,7 +9,7 @@ from clearinghub.domain.participants.endpoints import is_endpoint_type
 
 ENDPOINT_PREFIX: Final = "FSPIOP_CALLBACK_URL_"
 
-# Equal to web/admin/schemas.py's, which a test compares; without a letter or a digit a name would be a step in a path.
+# Equal to the pattern in web/admin/schemas.py, which a test compares. `..` would be a step in a path.
 _NAME: Final = re.compile(r"(?!limits$)(?=.*[A-Za-z0-9])[A-Za-z0-9._-]{2,30}")
 
 

@@ -31,12 +31,12 @@ RESERVE_FUNDS_OUT: Final = "recordFundsOutPrepareReserve"
 COMMIT_FUNDS_OUT: Final = "recordFundsOutCommit"
 ABORT_FUNDS_OUT: Final = "recordFundsOutAbort"
 
-# What the ledger made of a request for funds, which the API answers with 202 in any case (protocol 5.2).
+# The outcome of a request for funds, which the API answers with 202 in any case (protocol 5.2).
 STATE_HEADER: Final = "X-Funds-State"
 REASON_HEADER: Final = "X-Funds-Reason"
-_ALREADY: Final = "already "  # how the reason begins where the request had its effect before
+_ALREADY: Final = "already "  # how the reason of a repeated request begins
 
-QUERIES_MAX: Final = 8  # at a time; each asks the ledger
+QUERIES_MAX: Final = 8  # at a time; each one is a request to the ledger
 
 _PARTICIPANT: Final = TypeAdapter(Participant)
 _PARTICIPANTS: Final = TypeAdapter(list[Participant])

@@ -156,7 +156,6 @@ class SettlementOperations:
         return await self.settlement(settlement_id)
 
     async def abort(self, settlement_id: int, reason: str) -> Settlement:
-        """Abort a settlement."""
         body = {"state": SettlementState.ABORTED.value, "reason": reason}
         await self._call("PUT", f"/settlements/{settlement_id}", _SETTLEMENT, body)
         return await self.settlement(settlement_id)

@@ -90,7 +90,9 @@ def _header(rows: Iterator[list[str]]) -> list[str]:
         header = next(rows, [])
     except csv.Error as error:
         raise NotAPartiesFileError(f"line 1: {error}") from error
-    header[:1] = [name.removeprefix("\ufeff") for name in header[:1]]  # spreadsheets begin files with a mark
+    header[:1] = [
+        name.removeprefix("\ufeff") for name in header[:1]
+    ]  # spreadsheet programs put a byte order mark first
     unknown = sorted(set(header) - set(COLUMNS))
     missing = [name for name in _REQUIRED if name not in header]
     if unknown or missing or len(set(header)) != len(header):

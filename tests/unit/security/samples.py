@@ -43,13 +43,10 @@ def pem_of(key: PrivateKey | PublicKey) -> bytes:
 
 
 def encoded(data: bytes) -> str:
-    """Base64url without `=`."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 class FixedKeys:
-    """Public keys by name."""
-
     def __init__(self, **keys: Sequence[PrivateKey | PublicKey]) -> None:
         self._keys = {
             name: tuple(jose_key(key.public_key() if isinstance(key, PrivateKey) else key) for key in several)

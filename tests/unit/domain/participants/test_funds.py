@@ -1,4 +1,4 @@
-"""Funds in and out."""
+"""Funds in and out: what an account holds after each step."""
 
 from __future__ import annotations
 

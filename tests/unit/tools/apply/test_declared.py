@@ -19,7 +19,7 @@ CONTEXT = Context("Hub", currencies_with(()))
 
 
 def faults(text: str) -> list[tuple[int, str, str]]:
-    """Line, path and text of all that is wrong."""
+    """The line, path and text of every fault."""
     read = read_document(text)
     scheme, found = read_scheme(read, CONTEXT)
     assert (scheme is None) == bool(found)

@@ -1,4 +1,4 @@
-"""Reading a scheme's file: values, lines, and what no file may hold."""
+"""Reading a YAML file: its values, their lines, and files that cannot be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a declared scheme and a hub's state to steps."""
+"""The plan: which steps lie between a declared scheme and a hub's state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ THERE = LiveParticipant(
 
 
 def a_hub(bank: LiveParticipant | None = THERE) -> LiveState:
-    """With USD as in BASE."""
+    """A hub that has USD as in BASE."""
     live = after(LiveState(), make_plan(declared(BASE), LiveState()).steps)
     return replace(live, participants={} if bank is None else {"bank": bank})
 

@@ -1,4 +1,4 @@
-"""Two days of a small scheme, as the topics tell them: three DFSPs, two windows, a settlement. All made by hand."""
+"""Two days of a small scheme as records of the topics, made by hand: three DFSPs, two windows, a settlement."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ Placed = tuple[str, int, bytes]
 
 
 def make_archive(root: Path) -> None:
-    """All of it, through the archive's own writing."""
+    """Write both days as the archive does."""
     records = [*_finals(), *_changes(), *_windows(), *_settlements()]
     with opened(root, "cluster", "") as folder:
         for topic in TOPICS:
@@ -114,7 +114,7 @@ def _finals() -> Iterator[Placed]:
 
 
 def _changes() -> Iterator[Placed]:
-    """What the transfers do to the POSITION accounts: reserved, given back or paid; credited; settled at once."""
+    """The changes of the POSITION accounts: reservations, their return or payment, credits, immediate settlement."""
     values: Counter[tuple[str, str]] = Counter()
     numbers: Counter[tuple[str, str]] = Counter()
     for one in PAYMENTS:
@@ -191,7 +191,7 @@ def _net(name: str, debits: int, credits_: int, debit_count: int, credit_count: 
 
 
 def _settlements() -> Iterator[Placed]:
-    """Of window 1 in USD, from 17:10 to 17:50; another of window 2 has only begun."""
+    """A settlement of window 1 in USD, from 17:10 to 17:50; another one of window 2 has only begun."""
     example = schema_of("settlements")["examples"][0]["accounts"][0]
     for settlement, window, (first, second), states in (
         (1, 1, (ALPHA, BETA), STATES),

@@ -86,7 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> duckdb.DuckDBPyConnection:
-    """DuckDB in the folder that holds the archive, with the page's views."""
+    """A DuckDB connection in the archive's folder, with the page's views."""
     monkeypatch.chdir(folder)
     connection = duckdb.connect()
     (views,) = SETUP.findall(PAGE.read_text())

@@ -1,4 +1,4 @@
-"""A crash between any two things that are done to the disk, or within one, leaves neither gaps nor doubles."""
+"""A crash between any two steps on the disk, or within one, leaves neither gaps nor duplicates."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FINALS = [final(offset + 1) for offset in range(RECORDS)]
 
 
 class Crash(BaseException):
-    """Nothing that was under way goes on."""
+    """The process ends here; nothing after this step happens."""
 
 
 class CrashingDisk(Disk):
-    """Ends the process at the step of that number, counted from 1; half of what is being written is there by then."""
+    """Ends the process at the step of that number, counted from 1; a file that is being written is half there."""
 
     def __init__(self, crashes_at: int | None = None) -> None:
         self.steps = 0
@@ -56,11 +56,11 @@ class CrashingDisk(Disk):
         super().sync_folder(path)
 
     def sync_all(self) -> None:
-        """Not the machine's other disks: no power is lost here."""
+        """Leave the machine's other disks alone: no power is lost here."""
 
     @staticmethod
     def _sync(path: Path) -> None:
-        """Nor this one."""
+        """Not this machine's disk either: no power is lost here."""
 
     def _step(self) -> None:
         if self._is_over():
@@ -72,7 +72,7 @@ class CrashingDisk(Disk):
 
 
 def archive(root: Path, disk: Disk) -> None:
-    """Copy what the archive lacks of the two partitions, as the command does it."""
+    """Copy what the archive lacks of the two partitions, as the command does."""
     with opened(root, "c", "", disk) as folder:
         for partition in PARTITIONS:
             for span in folder.missing("transfers", partition, 0, RECORDS + 1):  # the last offset is a marker

@@ -1,4 +1,4 @@
-"""What becomes of a record: every field of every topic's page has its column, exactly."""
+"""Every field of every topic's schema has its column in the archive, with its exact value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INT64_MAX = 2**63 - 1
 
 
 def archived(folder: Path, topic: str, *values: bytes) -> dict[str, list[dict[str, Any]]]:
-    """The rows of these records, by data set."""
+    """The rows that the archive has of these records, by data set."""
     with opened(folder, "c", "") as archive:
         batch = Batch(topic, 3, 0, None)
         for offset, value in enumerate(values):
@@ -33,7 +33,7 @@ def archived(folder: Path, topic: str, *values: bytes) -> dict[str, list[dict[st
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_nothing_that_a_record_says_is_left_out(topic: str) -> None:
-    """Whatever of it is changed, the rows change."""
+    """Whatever field is changed, the rows change."""
     for example in schema_of(topic)["examples"]:
         rows = list(rows_of(topic, example))
         for path, value in leaves(example):
@@ -45,7 +45,7 @@ def test_nothing_that_a_record_says_is_left_out(topic: str) -> None:
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
-    """All values in a record that hold no others, with the way to them."""
+    """All plain values in a record, with their paths."""
     if not isinstance(value, dict | list):
         return [(path, value)]
     inner = value.items() if isinstance(value, dict) else enumerate(value)
@@ -62,7 +62,7 @@ def changed(record: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 def other(value: bool | int | str) -> bool | int | str:
-    """Another value that may stand there."""
+    """Another valid value for the same field."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""What an archive knows of itself from its files' names alone, and whose it is."""
+"""What an archive knows from its files' names alone, and which hub it belongs to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command: what it takes, what it shows, and how it ends."""
+"""The command: its options, its output, and its exit codes."""
 
 from __future__ import annotations
 

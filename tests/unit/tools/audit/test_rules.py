@@ -1,4 +1,4 @@
-"""Rules of transfers on hand-made records: each holds of sound books, and can be broken. Accounts are beside."""
+"""The rules on transfers, tried on hand-made records: each holds on sound books, and each can be broken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def topics() -> Topics:
 
 
 def test_sound_books(topics: Topics) -> None:
-    """Every rule but `readable` on what was refused is looked at, and none is broken."""
+    """Every rule is checked, and none is broken."""
     topics.committed("t-1")
     topics.committed("t-2")
     topics.aborted("t-3")
@@ -256,7 +256,7 @@ def test_violations_are_all_counted_and_not_all_kept() -> None:
 
 
 def _let_go(topics: Topics) -> None:
-    """Enough records, late enough, that what is complete is forgotten."""
+    """Write enough later records that completed transfers leave the memory."""
     topics.now_ms += 60_000
     for _count in range(1_000):
         topics.fulfil("nobody")

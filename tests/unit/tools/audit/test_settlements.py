@@ -1,4 +1,4 @@
-"""Windows and settlements in the audit."""
+"""The audit's rules on windows and settlements."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Topics:
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def write(self, topic: str, partition: int, value: bytes) -> int:
-        """Returns the record's offset."""
+        """Append a record; returns its offset."""
         self.now_ms += 1
         self.entries.append(Entry(topic, partition, len(self.entries), self.now_ms, value))
         return len(self.entries) - 1
@@ -218,7 +218,7 @@ class Topics:
     # Whole lives.
 
     def funded(self) -> None:
-        """The payer has funds, and a cap of as much."""
+        """The payer gets funds, and a cap of the same amount."""
         self.cap(FUNDS)
         self.funds("in-1")
         self.move(PAYER, -FUNDS, "in-1", "SETTLEMENT", entryType="RECORD_FUNDS_IN")

@@ -1,4 +1,4 @@
-"""A hub that takes imports."""
+"""A fake hub that answers imports of parties."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from clearinghub.tools.parties.csv_file import Line
 
 
 def line(number: int) -> Line:
-    """A line of that number, for the party of that number."""
+    """The line with that number; its party has the number in its identifier."""
     return Line(number, PartyId("MSISDN", str(number)), PartyEntry("a"))
 
 
 @dataclass
 class FakeLedger:
-    """Answers imports; the first `unanswered` questions get no answer."""
+    """Answers imports; the first `unanswered` requests get no answer."""
 
     partitions: int
     refuses: frozenset[str] = frozenset()

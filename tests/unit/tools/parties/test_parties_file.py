@@ -1,4 +1,4 @@
-"""Files of parties: every line is judged by itself, and what is written can be read."""
+"""Files of parties: each line is checked by itself, and a written file can be read again."""
 
 from __future__ import annotations
 
