@@ -55,7 +55,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="name"):
 
 
 class RegisterParticipant(Command, frozen=True, kw_only=True, tag="register-participant"):
-    """Create a participant, or give an existing one a further currency. The result is a `ParticipantResult`."""
+    """Create a participant, or add a currency to one that exists. The result is a `ParticipantResult`."""
 
     currency: str
     account_types: tuple[str, ...]
