@@ -99,3 +99,14 @@ def test_the_shell_completes_commands_nouns_and_options() -> None:
     assert ["positions", "participants"] == sorted(completed("clearinghub admin p"), reverse=True)
     assert ["--dry-run"] == completed("clearinghub apply --d")
     assert ["GROSS"] == completed("clearinghub admin models add M --granularity G")
+
+
+def test_completion_can_be_installed(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    command = [sys.executable, "-m", "clearinghub", "--install-completion", "bash"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+    (script,) = tmp_path.glob(".bash_completions/*")
+    assert "_CLEARINGHUB_COMPLETE=complete_bash" in script.read_text()
+    assert str(script) in (tmp_path / ".bashrc").read_text()
