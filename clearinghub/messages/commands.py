@@ -10,11 +10,14 @@ from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
-from clearinghub.domain.participants.funds import FundsRequest
-from clearinghub.domain.participants.participant import LedgerAccountType
-from clearinghub.domain.parties.oracle import OracleDefinition, OracleFields
-from clearinghub.domain.settlement.model import ModelDefinition
-from clearinghub.domain.settlement.progress import AccountRequest, AccountResult
+from clearinghub.domain.participants.funds_request import FundsRequest
+from clearinghub.domain.participants.participant import (
+    LedgerAccountType,
+    ModelDefinition,
+    OracleDefinition,
+    OracleFields,
+)
+from clearinghub.domain.settlement.settlement import AccountRequest, AccountResult
 from clearinghub.messages.codec import MalformedMessageError, Message
 
 
