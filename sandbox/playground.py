@@ -155,8 +155,10 @@ class Playground:
         payer = self._payer.agreements
         try:
             await payer.look_up(PAZ.path)
+            await self._payee.agreements.finish_answers()  # so that no late hop is printed among those of the next step
             request = quote_request(PaymentIntent(PAT, PAZ, AMOUNT_UNITS, CURRENCY))
             quote = await payer.request("POST", "/quotes", request["quoteId"], PAYEE, request)
+            await self._payee.agreements.finish_answers()
             return Terms(quote.content["ilpPacket"], quote.content["condition"])
         except UnansweredError as error:
             print_trouble(self._console, f"The transfer goes without a quote: {error}")

@@ -91,7 +91,7 @@ def print_invitation(
     command = curl_command(urls.fspiop, payer, payee, amount_units, currency, terms)
     console.print(command, markup=False, highlight=False, soft_wrap=True, style="cyan")
     console.print(
-        f'\n  Its way is shown here. For another ending put in place of "commit": {others}.\n  Ctrl-C stops.',
+        f'\n  Its hops are shown here. For another outcome, replace "commit" by one of: {others}.\n  Ctrl-C stops.',
         markup=False,
         highlight=False,
         style="dim",

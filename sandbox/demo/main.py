@@ -112,7 +112,7 @@ async def _run_demo(
     plan = make_plan(transfers, drawn, suffix)
 
     async def run_on(urls: HubUrls) -> int:
-        heading = f"{payments} whole payments of each kind, {transfers} mixed transfers, seed {drawn}"
+        heading = f"Whole payments of each kind: {payments}, mixed transfers: {transfers}, seed {drawn}"
         console.print(heading, highlight=False)
         run = DemoRun(settings, urls, plan, suffix, console, payments=payments, timeout_s=timeout_s)
         problems = await run.run()

@@ -80,6 +80,10 @@ class Agreements:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def finish_answers(self) -> None:
+        """Wait until the hub has accepted all answers that are being sent now."""
+        await asyncio.gather(*self._tasks)
+
     def receive(self, message: ReceivedMessage) -> None:
         """Keep a message that has arrived, and start to answer it if it is a request."""
         self._inbox.put(message)

@@ -60,6 +60,7 @@ class Screen:
     def reports(self, urls: HubUrls, base_path: str, settlements: Sequence[int], windows: Sequence[int]) -> None:
         """Print the addresses of two reports, to be opened in a browser."""
         paths = ReportPaths(base_path)
+        self.console.print("  Two of the reports, for a browser:", style="dim")
         for path in (paths.settlement(settlements[0]), paths.transfers(windows[0])):
             self.console.print(f"  [cyan]{urls.admin}{path}?format=html[/cyan]", highlight=False, soft_wrap=True)
 
