@@ -10,6 +10,7 @@ from typing import Final
 
 from agents.posting import PRINCIPLE_VALUE, move_account, store_transfer
 from agents.turn import Turn
+from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE
 from clearinghub.domain.settlement.netting import (
     GROSS,
@@ -20,7 +21,6 @@ from clearinghub.domain.settlement.netting import (
     SettlementMethod,
     settlement_method_of,
 )
-from clearinghub.domain.settlement.scheme import POSITION
 from clearinghub.domain.settlement.settlement import NET_RECIPIENT, NET_SENDER
 from clearinghub.domain.transfers.transfer import Step, Transfer
 from clearinghub.engine.record import View
