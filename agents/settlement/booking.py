@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from agents.posting import PRINCIPLE_VALUE, move_account, store_transfer
+from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE
 from clearinghub.domain.settlement.netting import (
     GROSS,
@@ -19,7 +20,6 @@ from clearinghub.domain.settlement.netting import (
     SettlementMethod,
     settlement_method_of,
 )
-from clearinghub.domain.settlement.scheme import POSITION
 from clearinghub.domain.settlement.settlement import NET_RECIPIENT, NET_SENDER
 from clearinghub.domain.transfers.transfer import Step, Transfer
 from clearinghub.engine.record import View

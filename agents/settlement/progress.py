@@ -19,8 +19,8 @@ from agents.settlement.settlements import (
 )
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.scheme import HUB_MULTILATERAL_SETTLEMENT
 from clearinghub.domain.settlement.progress import AccountMoves, Progress, abort, advance, confirm_moves
-from clearinghub.domain.settlement.scheme import HUB_MULTILATERAL_SETTLEMENT
 from clearinghub.domain.settlement.settlement import ABORTED, AccountResult, Settlement
 from clearinghub.engine.record import View
 from clearinghub.messages import encode
