@@ -22,7 +22,7 @@ RATE ?= 150
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz chaos simulate mutants proofs check lint format clean-data bench bench-engine bench-jws lock docs
+.PHONY: help setup run demo test conformance fuzz chaos simulate mutants proofs check lint format clean-data bench bench-engine bench-jws lock docs messages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -94,8 +94,12 @@ bench-jws: $(STAMP) ## measure what a signature costs
 bench-engine: $(STAMP) ## measure the engine alone
 	$(BIN)/python -m bench.engine
 
+messages: $(STAMP) ## render docs/messages.md from the structs of the messages
+	$(BIN)/python -m clearinghub.tools.messages_page docs
+
 docs: $(STAMP) ## render what is drawn from the code, and build the documents as a site in site/, strictly
 	$(BIN)/python -m clearinghub.tools.state_diagram docs
+	$(BIN)/python -m clearinghub.tools.messages_page docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean-data: ## delete the data of the local broker and the tables; refuses while the hub runs

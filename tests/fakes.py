@@ -7,10 +7,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from clearinghub.domain.participants.participant import Participant, decode_participant
+from clearinghub.domain.participants.participant import Participant
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Record, TableSpec
 from clearinghub.messages import split
+from tables.participants import PARTICIPANTS
 from tests.analysts import check_record
 
 Row = TypeVar("Row")
@@ -124,7 +125,7 @@ class FakeParticipants:
 
     def take(self, value: bytes) -> None:
         """Apply a record of topic `participants`."""
-        participant = decode_participant(value)
+        participant = PARTICIPANTS.decode(value)
         known = self.by_name.get(participant.name)
         assert known is None or known.version < participant.version, "versions only grow"
         self.by_name[participant.name] = participant

@@ -15,7 +15,7 @@ from aiohttp.web import Application
 
 from agents.context import LedgerContext
 from agents.posting import move_account
-from agents.settlement.netting import book_commit
+from agents.settlement.booking import book_commit
 from clearinghub.callbacks.oracles.http_client import OracleAnswer, OracleQuestion
 from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Participant

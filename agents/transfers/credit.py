@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.posting import move_account
-from agents.settlement.netting import count_credit, settle_gross
+from agents.settlement.booking import count_credit, settle_gross
 from agents.turn import Turn
 from clearinghub.messages.transfers import CreditMessage
 from tables.positions import position_key

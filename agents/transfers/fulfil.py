@@ -9,7 +9,7 @@ import structlog
 
 from agents.notify import TRANSFER_ERROR, TRANSFER_PUT, TransferNotifier
 from agents.posting import release_payer, store_transfer
-from agents.settlement.netting import book_commit
+from agents.settlement.booking import book_commit
 from agents.transfers.lookup import pass_to_next_partition
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorInformation

@@ -1,8 +1,8 @@
 """Account statements, from the append-only history of all position changes, topic `positions` (protocol 4.1).
 
-A change belongs to a period by the time at which the ledger booked it, which is its record's. The changes of a period
-follow each other without a gap, from the first that is not too early to the first that is too late. So two adjacent
-periods have the same balance where they meet, even if the clocks of two ledger workers differ.
+A period is cut by the time at which the ledger booked a movement, the record's own. Its entries are a run without a
+gap, from the first that is not too early to the first that is too late. So two adjacent periods share the balance
+between them, even if the clocks of two ledger workers differ.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from clearinghub.config import Settings
 from clearinghub.domain.participants.position import Position
-from clearinghub.domain.participants.statement import Statement, StatementLine
+from clearinghub.domain.participants.statement import Statement, StatementEntry
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.access import kafka_access
 from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
@@ -31,15 +31,15 @@ FETCH_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 class KafkaStatementReader:
-    """Implements `clearinghub.ports.StatementReader`: reads the participant's partition, from the period's start."""
+    """Reads one participant's partition of topic `positions`, from the period's first record."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._partition_of = Partitioner({"positions": settings.partitions})
         self._turns = asyncio.Semaphore(READERS_MAX)
 
-    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
-        """Return the changes of an account; see `clearinghub.ports.StatementReader`."""
+    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, entries_max: int) -> Statement:
+        """Return a statement; see `clearinghub.ports.StatementReader`."""
         place = TopicPartition(self._settings.topic("positions"), self._partition_of("positions", position.participant))
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
@@ -54,7 +54,7 @@ class KafkaStatementReader:
                 try:
                     await consumer.start()
                     consumer.assign([place])
-                    return await _Reading(consumer, place, position).read(from_ms, to_ms, after, lines_max)
+                    return await _Reading(consumer, place, position).read(from_ms, to_ms, after, entries_max)
                 finally:
                     await consumer.stop()
         except (KafkaError, OSError, TimeoutError) as error:
@@ -68,35 +68,35 @@ class _Reading:
         self._position = position
         self._kept_from_ms: int | None = None
 
-    async def read(self, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
+    async def read(self, from_ms: int, to_ms: int, after: int, entries_max: int) -> Statement:
         end = (await self._consumer.end_offsets([self._place]))[self._place]
         start = await self._offset_at(from_ms, end)
         stop = await self._offset_at(to_ms + CLOCK_SLACK_MS, end)
         await self._note_deleted(start)
-        lines: list[StatementLine] = []
-        earlier: StatementLine | None = None
-        async for line in self._lines(start, stop):
-            if line.change_number <= after or (line.at_ms < from_ms and not lines):
-                earlier = line
-            elif line.at_ms >= to_ms:
-                return self._statement(_before(line), lines)
-            elif len(lines) == lines_max:
-                return self._statement(_before(line), lines, is_whole=False)
+        entries: list[StatementEntry] = []
+        earlier: StatementEntry | None = None
+        async for entry in self._entries(start, stop):
+            if entry.change_number <= after or (entry.at_ms < from_ms and not entries):
+                earlier = entry
+            elif entry.at_ms >= to_ms:
+                return self._statement(_before(entry), entries)
+            elif len(entries) == entries_max:
+                return self._statement(_before(entry), entries, is_whole=False)
             else:
-                lines.append(line)
-        if lines or earlier is not None:
-            return self._statement(earlier.value if earlier is not None else 0, lines)
-        async for line in self._lines(stop, end):  # the first change after the period tells the balance before it
-            return self._statement(_before(line), lines)
-        return self._statement(self._position.value, lines)
+                entries.append(entry)
+        if entries or earlier is not None:
+            return self._statement(earlier.value if earlier is not None else 0, entries)
+        async for entry in self._entries(stop, end):  # the first entry after the period has the balance before it
+            return self._statement(_before(entry), entries)
+        return self._statement(self._position.value, entries)
 
-    def _statement(self, balance: int, lines: list[StatementLine], *, is_whole: bool = True) -> Statement:
-        """Return the statement; `balance` is the account's if there is no change to take it from."""
-        opening = _before(lines[0]) if lines else balance
-        return Statement(opening, tuple(lines), is_whole, self._kept_from_ms)
+    def _statement(self, balance: int, entries: list[StatementEntry], *, is_whole: bool = True) -> Statement:
+        """Return the statement; `balance` is what the account held if there is no entry."""
+        opening = _before(entries[0]) if entries else balance
+        return Statement(opening, tuple(entries), is_whole, self._kept_from_ms)
 
     async def _offset_at(self, at_ms: int, end: int) -> int:
-        """Return the offset of the first record or transaction marker of that time or later; `end` if there is none."""
+        """Return the offset of the first record, or end of a transaction, of that time or later."""
         found = (await self._consumer.offsets_for_times({self._place: max(at_ms, 0)}))[self._place]
         return end if found is None else min(found.offset, end)
 
@@ -106,7 +106,7 @@ class _Reading:
             found = (await self._consumer.offsets_for_times({self._place: 0}))[self._place]
             self._kept_from_ms = None if found is None else found.timestamp
 
-    async def _lines(self, start: int, end: int) -> AsyncIterator[StatementLine]:
+    async def _entries(self, start: int, end: int) -> AsyncIterator[StatementEntry]:
         key = self._position.participant.encode()
         account_id = self._position.account_id
         async for record in self._records(start, end):
@@ -114,7 +114,7 @@ class _Reading:
                 continue
             row = orjson.loads(record.value)
             if row["accountId"] == account_id:
-                yield StatementLine(
+                yield StatementEntry(
                     row["changeNumber"],
                     record.timestamp,
                     row["transferId"],
@@ -137,5 +137,5 @@ class _Reading:
                     raise StatementTooLongError
 
 
-def _before(line: StatementLine) -> int:
-    return line.value - line.change
+def _before(entry: StatementEntry) -> int:
+    return entry.value - entry.change

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
+import msgspec
 import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.config import Settings
-from clearinghub.domain.participants.participant import Participant, decode_participant
+from clearinghub.domain.participants.participant import Participant
 from clearinghub.kafka.access import kafka_access
+from clearinghub.rows import make_row_decoder
 
 log = structlog.get_logger(__name__)
 Value = TypeVar("Value")
@@ -100,7 +102,7 @@ class CompactedView(Generic[Value]):
                 self.values.pop(key, None)
             else:
                 self.values[key] = self._decode(value)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (msgspec.MsgspecError, ValueError, KeyError, TypeError, AttributeError):
             log.exception("view-record-unreadable", topic=self._place.topic, key=raw_key)
 
 
@@ -108,7 +110,7 @@ class ParticipantsView(CompactedView[Participant]):
     """All participants, by name; implements `clearinghub.ports.Participants`."""
 
     def __init__(self, settings: Settings, make_consumer: Callable[..., Any] = AIOKafkaConsumer) -> None:
-        super().__init__(settings, "participants", decode_participant, make_consumer)
+        super().__init__(settings, "participants", make_row_decoder(Participant), make_consumer)
 
     def get(self, name: str) -> Participant | None:
         """Return the participant of that name, or None."""

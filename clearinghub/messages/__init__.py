@@ -16,6 +16,7 @@ from clearinghub.messages.codec import VERSION, MalformedMessageError, Message, 
 from clearinghub.messages.commands import CommandMessage, ReplyMessage
 from clearinghub.messages.parties import AnyPartyMessage
 from clearinghub.messages.quotes import AgreementMessage
+from clearinghub.messages.settlement import AnySettlementMessage
 from clearinghub.messages.transfers import TransferMessage
 
 __all__ = [
@@ -41,6 +42,7 @@ AnyMessage: TypeAlias = (
     | AgreementMessage
     | AnyPartyMessage
     | CommandMessage
+    | AnySettlementMessage
     | ReplyMessage
     | NotificationMessage
     | DeadLetterMessage

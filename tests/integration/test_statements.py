@@ -49,8 +49,8 @@ class History:
         async with ledger.transaction():
             await self._send(ledger, at_ms, 4, 5, 30, "dfsp", 7)
 
-    async def period(self, begin_ms: int, end_ms: int, after: int = 0, lines_max: int = 100) -> Statement:
-        return await self.reader.statement(ACCOUNT, START_MS + begin_ms, START_MS + end_ms, after, lines_max)
+    async def period(self, begin_ms: int, end_ms: int, after: int = 0, entries_max: int = 100) -> Statement:
+        return await self.reader.statement(ACCOUNT, START_MS + begin_ms, START_MS + end_ms, after, entries_max)
 
     async def _send(
         self, producer: AIOKafkaProducer, at_ms: int, change: int, number: int, value: int, name: str, account_id: int
@@ -98,7 +98,7 @@ async def history(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[Hist
 
 
 def brief(statement: Statement) -> tuple[int, list[int], int, bool]:
-    return statement.opening, [line.change for line in statement.lines], statement.closing, statement.is_whole
+    return statement.opening, [entry.change for entry in statement.entries], statement.closing, statement.is_whole
 
 
 async def test_periods(history: History) -> None:
@@ -110,15 +110,15 @@ async def test_periods(history: History) -> None:
 
 
 async def test_an_entry(history: History) -> None:
-    (line,) = (await history.period(1_000, 1_001)).lines
+    (entry,) = (await history.period(1_000, 1_001)).entries
 
     assert (2, START_MS + 1_000, "t-2", "PRINCIPLE_VALUE", 20, 30) == (
-        line.change_number,
-        line.at_ms,
-        line.transfer_id,
-        line.entry_type,
-        line.change,
-        line.value,
+        entry.change_number,
+        entry.at_ms,
+        entry.transfer_id,
+        entry.entry_type,
+        entry.change,
+        entry.value,
     )
 
 
@@ -130,12 +130,12 @@ async def test_periods_without_an_entry(history: History) -> None:
 
 
 async def test_pages(history: History) -> None:
-    first = await history.period(0, 10_000, lines_max=2)
-    rest = await history.period(1_000, 10_000, after=first.lines[-1].change_number, lines_max=2)
+    first = await history.period(0, 10_000, entries_max=2)
+    rest = await history.period(1_000, 10_000, after=first.entries[-1].change_number, entries_max=2)
 
     assert (0, [10, 20], 30, False) == brief(first)
     assert (30, [-5, 1], 26, True) == brief(rest)
-    assert (0, [10, 20], 30, True) == brief(await history.period(0, 2_000, lines_max=2))
+    assert (0, [10, 20], 30, True) == brief(await history.period(0, 2_000, entries_max=2))
 
 
 async def test_aborted_transactions_are_not_read(history: History, kafka_bootstrap: str) -> None:
@@ -144,7 +144,7 @@ async def test_aborted_transactions_are_not_read(history: History, kafka_bootstr
         await history.book_in_transactions(ledger, now_ms)
 
     deadline = time.monotonic() + MARKERS_WITHIN_S  # a commit is answered before its markers are written
-    while not (await history.period(4_000, now_ms + 1)).lines and time.monotonic() < deadline:
+    while not (await history.period(4_000, now_ms + 1)).entries and time.monotonic() < deadline:
         pass
     assert (26, [4], 30, True) == brief(await history.period(4_000, now_ms + 1))
     assert (0, [10, 20, -5, 1, 4], 30, True) == brief(await history.period(0, now_ms + 60_000))
@@ -157,7 +157,7 @@ async def test_clocks_that_differ(history: History) -> None:
         await history.book(at_ms, 2)
 
     first, second = await history.period(0, 3_500), await history.period(3_500, 10_000)
-    assert [10, 20, -5, 1, 2, 2, 2, 2] == [line.change for part in (first, second) for line in part.lines]
+    assert [10, 20, -5, 1, 2, 2, 2, 2] == [entry.change for part in (first, second) for entry in part.entries]
     assert first.closing == second.opening
 
 

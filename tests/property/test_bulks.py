@@ -13,12 +13,11 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from agents.settlement.netting import leave_window
 from clearinghub.domain.bulk.bulk import BULK_TRANSITIONS, Bulk, BulkState, Tally
 from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
 from clearinghub.domain.transfers.transfer import State, Transfer
 from tables.nets import NetKey, nets_of
-from tables.windows import open_window
+from tables.windows import OPEN, WINDOWS, open_window
 from tests.fakes import fields_of
 from tests.property.bulk_world import EXPIRES_AFTER_MS, ROOM, SETTINGS, BulkWorld, History, Punctuator, histories
 
@@ -108,8 +107,7 @@ def test_what_was_paid_is_in_the_nets_of_the_window_that_was_open(history: Histo
         world.apply(message, now_ms)
         windows += [open_window(world.view)] * (len(world.credits) - paid)
         if number in closings:
-            leave_window(world.view, "Hub", open_window(world.view))
-            world.view.take()
+            world.view.put(WINDOWS, OPEN, open_window(world.view) + 1)
 
     assert windows == [credit["window"] for credit in world.credits]
     for window in set(windows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from clearinghub.domain.participants.position import Position, reserve
 
@@ -64,9 +65,9 @@ def test_more_room_or_less_amount_never_hurts(value: int, cap: int | None, funds
         return
 
     assert cap is not None
-    assert granted(position._replace(net_debit_cap=cap + more), settlement, amount)
-    assert granted(position, settlement._replace(value=settlement.value - more), amount)
-    assert granted(position._replace(value=position.value - more), settlement, amount)
+    assert granted(replace(position, net_debit_cap=cap + more), settlement, amount)
+    assert granted(position, replace(settlement, value=settlement.value - more), amount)
+    assert granted(replace(position, value=position.value - more), settlement, amount)
     assert granted(position, settlement, max(0, amount - more))
 
 

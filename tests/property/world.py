@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.transfers import fulfil, prepare, timeout
@@ -55,11 +57,11 @@ class World:
         message, now_ms = happening.message, happening.at_ms
         if isinstance(message, Limits):
             position = self.positions[message.dfsp]
-            self.positions[message.dfsp] = position._replace(net_debit_cap=message.net_debit_cap)
-            self.settlements[message.dfsp] = self.settlements[message.dfsp]._replace(value=-message.funds)
+            self.positions[message.dfsp] = replace(position, net_debit_cap=message.net_debit_cap)
+            self.settlements[message.dfsp] = replace(self.settlements[message.dfsp], value=-message.funds)
         elif isinstance(message, Flags):
             self.active[message.dfsp] = message.active
-            self.positions[message.dfsp] = self.positions[message.dfsp]._replace(active=message.account_active)
+            self.positions[message.dfsp] = replace(self.positions[message.dfsp], active=message.account_active)
         outcome = self.decide(happening)
         row: Transfer | None = getattr(outcome, "transfer", None)
         if row is None:

@@ -11,7 +11,7 @@ import pytest
 from clearinghub.domain.time import timestamp_text
 from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
 from tests.web.admin_world import NOW_MS, Operator
-from web.admin.statement import LINES_MAX
+from web.admin.statement import ENTRIES_MAX
 
 
 @pytest.fixture
@@ -96,14 +96,14 @@ async def test_the_rest_is_behind_a_link(booked: Operator) -> None:
     history = booked.ports.history
     (at_ms, row), *_ = (one for one in history.rows if one[1]["accountType"] == "SETTLEMENT")
     number, value = 3, -755_000
-    for _count in range(LINES_MAX):
+    for _count in range(ENTRIES_MAX):
         number, value = number + 1, value + 1
         history.rows.append((at_ms + 300_000, row | {"changeNumber": number, "change": 1, "value": value}))
 
     first = (await statement(booked, f"?from={timestamp_text(at_ms)}&to=2100-01-01T00:00:00Z")).json
     rest = (await booked.get(first["next"])).json
     numbers = [line["changeNumber"] for page in (first, rest) for line in page["lines"]]
-    assert list(range(1, LINES_MAX + 4)) == numbers
+    assert list(range(1, ENTRIES_MAX + 4)) == numbers
     assert first["closingBalance"] == rest["openingBalance"]
     assert "next" not in rest
 

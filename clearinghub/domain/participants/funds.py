@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-import msgspec
 from msgspec.structs import replace
 
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.money import AMOUNT_LIMIT
+from clearinghub.domain.participants.funds_request import FundsRequest
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.registration import NOT_FOUND
@@ -37,21 +37,9 @@ _TOO_MUCH: Final = Rejection(ErrorCode.VALIDATION_ERROR, "The account cannot hol
 _INSUFFICIENT: Final = Rejection(ErrorCode.PAYER_INSUFFICIENT_LIQUIDITY, "Aborted due to insufficient funds")
 
 
-class FundsRequest(msgspec.Struct, frozen=True):
-    """Money that came into the scheme's bank account or is to leave it, in 1/10,000 units; `hash` is the body's."""
-
-    transfer_id: str
-    account_id: int
-    amount: int
-    currency: str
-    hash: str
-    external_reference: str
-    extensions: object = None
-
-
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Store the transfer; move the SETTLEMENT account and the hub's reconciliation account, each if not by 0."""
+    """Store the transfer; move the SETTLEMENT account and the hub's reconciliation account by these changes."""
 
     transfer: Transfer
     settlement_change: int = 0
@@ -60,7 +48,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Nothing to do, and the operator is answered as if there had been (protocol 5.2); `reason` is for the log."""
+    """Change nothing, and answer the operator as if something had changed (protocol 5.2); `reason` is for the log."""
 
     reason: str
 
@@ -69,7 +57,7 @@ FundsOutcome: TypeAlias = Recorded | Unchanged
 
 
 def settlement_account(participant: Participant | None, account_id: int, currency: str | None) -> Account | Rejection:
-    """The SETTLEMENT account that an operator means, or why it may not be used; any currency if none is named."""
+    """Return the SETTLEMENT account of that id, or why it may not be used; `currency` is checked unless it is None."""
     if participant is None:
         return NOT_FOUND
     if not participant.active:
@@ -85,7 +73,10 @@ def settlement_account(participant: Participant | None, account_id: int, currenc
 def record_funds_in(
     request: FundsRequest, stored: Transfer | None, settlement: Position, now_ms: int
 ) -> FundsOutcome | Rejection:
-    """Money has come in: all steps at once, settlement down (more funds held), reconciliation up."""
+    """Book money that has come in: the transfer is COMMITTED at once.
+
+    The SETTLEMENT account falls, for the scheme holds more funds; the reconciliation account rises.
+    """
     if stored is not None:
         return _repeated(request, settlement, stored, FUNDS_IN)
     if settlement.value - request.amount <= -AMOUNT_LIMIT:
@@ -99,9 +90,9 @@ def record_funds_in(
 def reserve_funds_out(
     request: FundsRequest, stored: Transfer | None, settlement: Position, now_ms: int
 ) -> FundsOutcome:
-    """Money shall go out: taken from the funds at once, or aborted at once if there is not as much.
+    """Reserve money that is to go out; abort at once if the funds do not cover it.
 
-    The open position is not looked at: what it uses may be withdrawn, and later prepares are refused (protocol 5.2).
+    The position does not count: funds that it uses may be withdrawn, and later prepares are refused (protocol 5.2).
     """
     if stored is not None:
         return _repeated(request, settlement, stored, FUNDS_OUT)
@@ -113,7 +104,10 @@ def reserve_funds_out(
 
 
 def commit_funds_out(stored: Transfer | None, account: Account, participant: str, now_ms: int) -> FundsOutcome:
-    """Money has gone out: the hub's reconciliation account follows. Too late after five days (protocol 5.2)."""
+    """Commit a reserved withdrawal; after five days it is too late (protocol 5.2).
+
+    The hub's reconciliation account follows.
+    """
     fault = _funds_out_fault(stored, account, participant)
     if fault is not None:
         return Unchanged(fault)
@@ -125,7 +119,7 @@ def commit_funds_out(stored: Transfer | None, account: Account, participant: str
 
 
 def abort_funds_out(stored: Transfer | None, account: Account, participant: str, now_ms: int) -> FundsOutcome:
-    """Money has not gone out: the funds are back. Never too late, or they would be held for ever."""
+    """Cancel a reserved withdrawal: the funds are back. It is never too late, or they would be held for ever."""
     fault = _funds_out_fault(stored, account, participant)
     if fault is not None:
         return Unchanged(fault)
@@ -135,7 +129,7 @@ def abort_funds_out(stored: Transfer | None, account: Account, participant: str,
 
 
 def _funds_out_fault(stored: Transfer | None, account: Account, participant: str) -> str | None:
-    """Why there is no such reservation on the account, or None."""
+    """Return why there is no such reservation on the account, or None."""
     if stored is None or stored.kind != FUNDS_OUT:
         return "no such funds out"
     if (stored.payer, stored.currency) != (participant, account.currency):
@@ -144,7 +138,7 @@ def _funds_out_fault(stored: Transfer | None, account: Account, participant: str
 
 
 def _already(stored: Transfer) -> str:
-    """So a client that lost an answer and repeats its request learns how the first one ended."""
+    """Tell a client that lost an answer, and repeats its request, how the first request ended."""
     return f"already {stored.state.value}"
 
 
@@ -170,7 +164,7 @@ def _first_row(request: FundsRequest, settlement: Position, kind: str, now_ms: i
 
 
 def _extensions(request: FundsRequest) -> object:
-    """The request's extensions and its external reference; the reference takes the last place if all are taken."""
-    given = request.extensions.get("extension", []) if isinstance(request.extensions, dict) else []
+    """Return the request's extensions and its external reference, which replaces the last one if there are too many."""
+    extensions = request.extensions.get("extension", []) if isinstance(request.extensions, dict) else []
     reference = {"key": "externalReference", "value": request.external_reference[:EXTENSION_VALUE_LENGTH_MAX]}
-    return {"extension": [*given[: EXTENSIONS_MAX - 1], reference]}
+    return {"extension": [*extensions[: EXTENSIONS_MAX - 1], reference]}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
 from enum import Enum
 from typing import Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from clearinghub.domain.errors import (
     DESCRIPTION_LENGTH_MAX,
@@ -17,7 +17,7 @@ from clearinghub.domain.errors import (
     Rejection,
     is_defined_error_code,
 )
-from clearinghub.domain.participants.participant import Oracle, Participant
+from clearinghub.domain.participants.participant import Oracle, OracleDefinition, OracleFields, Participant
 from clearinghub.domain.parties.party import Entries, PartyEntry, PartyId
 
 ORACLES_MAX: Final = 500
@@ -33,26 +33,6 @@ NO_ANSWER: Final = Rejection(ErrorCode.DESTINATION_COMMUNICATION_ERROR, "The ora
 _NO_LIST: Final = Rejection(ErrorCode.DESTINATION_COMMUNICATION_ERROR, "The oracle's answer cannot be read")
 _NOT_ADDED: Final = Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, "The oracle refused")
 _NOT_DELETED: Final = Rejection(ErrorCode.DELETE_PARTY_INFO_ERROR, "The oracle refused")
-
-
-class OracleDefinition(msgspec.Struct, frozen=True):
-    """An oracle that an operator registers; see `Oracle` for its fields."""
-
-    id_type: str
-    url: str
-    endpoint_type: str
-    currency: str | None = None
-    is_default: bool = False
-
-
-class OracleFields(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The fields of an oracle that an operator changes; fields that are None keep their values."""
-
-    id_type: str | None = None
-    url: str | None = None
-    endpoint_type: str | None = None
-    currency: str | None = None
-    is_default: bool | None = None
 
 
 class BuiltIn(Enum):

@@ -1,7 +1,7 @@
-"""What the scheme has defined for all its participants: kinds of accounts and settlement models (protocol 4.1, 5.3).
+"""What the scheme has defined for its participants: ledger account types and settlement models (protocol 4.1, 5.3).
 
-Both are kept in the hub's own row and change on the hub's partition only (settlement_model.py). What follows from them
-for the others, namely which accounts each gets, is read here from any process's copy of that row.
+Both are part of the hub's row and change on the hub's partition only (model.py). What follows from them for the other
+participants, namely which accounts each has, any process reads from its copy of that row.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ SETTLEMENT_ACCOUNT_TYPES: Final = (SETTLEMENT, "INTERCHANGE_FEE_SETTLEMENT")
 
 
 def ledger_account_types(hub: Participant | None) -> tuple[LedgerAccountType, ...]:
-    """The built-in ones, then the scheme's own."""
+    """Return the built-in ledger account types, then the scheme's own."""
     return BUILT_IN_ACCOUNT_TYPES if hub is None else (*BUILT_IN_ACCOUNT_TYPES, *hub.account_types)
 
 
 def is_ledger_account_type(hub: Participant | None, name: str) -> bool:
-    """True for an active one."""
+    """Return whether there is an active ledger account type of that name."""
     return any(kind.name == name and kind.active for kind in ledger_account_types(hub))
 
 
 def find_model(hub: Participant | None, name: str) -> SettlementModel | None:
-    """The model of that name, active or not, or None."""
+    """Return the model of that name, active or not, or None."""
     models = () if hub is None else hub.models
     return next((model for model in models if model.name == name), None)
 
 
 def account_types_for(hub: Participant | None, currency: str) -> tuple[str, ...] | Rejection:
-    """Which accounts a participant is given in a currency: two for each model that applies (protocol 5.1).
+    """Return the types of a participant's accounts in a currency: two for each model that applies (protocol 5.1).
 
-    The hub must own its accounts in the currency first; without them funds and settlement would have no other side.
+    The hub must have its own accounts in the currency first: without them, funds and settlement have no other side.
     """
     fault = hub_account_fault(hub, currency)
     if fault is not None:
@@ -65,7 +65,7 @@ def account_types_for(hub: Participant | None, currency: str) -> tuple[str, ...]
 
 
 def hub_account_fault(hub: Participant | None, currency: str) -> Rejection | None:
-    """Why the hub is not ready for a currency, or None."""
+    """Return why the hub is not ready for a currency, or None."""
     if hub is None or hub.account(currency, HUB_RECONCILIATION) is None:
         detail = "Hub reconciliation account for the specified currency does not exist"
         return Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, detail)
@@ -76,14 +76,14 @@ def hub_account_fault(hub: Participant | None, currency: str) -> Rejection | Non
 
 
 def models_for(hub: Participant | None, currency: str) -> tuple[SettlementModel, ...]:
-    """The active models of the currency, or else the active ones without a currency."""
+    """Return the active models of the currency, or else the active models without a currency."""
     active = () if hub is None else tuple(model for model in hub.models if model.active)
     own = tuple(model for model in active if model.currency == currency)
     return own or tuple(model for model in active if model.currency is None)
 
 
 def accounts_missing(hub: Participant, participant: Participant) -> tuple[tuple[str, str], ...]:
-    """(currency, account type) of all that the models of today give a participant and it has not: the back-fill."""
+    """Return (currency, account type) of the accounts that the current models require and the participant lacks."""
     currencies = dict.fromkeys(account.currency for account in participant.accounts)
     return tuple(
         (currency, account_type)

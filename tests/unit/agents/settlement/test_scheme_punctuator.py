@@ -13,7 +13,7 @@ NOW_MS = 1_700_000_000_000
 
 
 def told(view: MemoryView) -> list[tuple[int | None, int]]:
-    return [(one.partition, one.header["scheme"]["hub_version"]) for one in view.take() if one.topic == "settlement"]
+    return [(one.partition, one.header["hub_version"]) for one in view.take() if one.topic == "settlement"]
 
 
 def test_models_that_nobody_was_told_of_are_told_once() -> None:

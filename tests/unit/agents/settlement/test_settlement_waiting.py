@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.posting import ANSWER_BYTES_MAX, emit_reply
-from agents.settlement.settlements import WAITING_BYTES_MAX
+from agents.settlement.progress import WAITING_BYTES_MAX
 from clearinghub.domain.settlement.settlement import SettlementState
 from clearinghub.messages.commands import FundsResult
 from tables.settlements import WAITING, WaitingCommand, waiting_key
@@ -36,7 +36,7 @@ def a_settlement_that_moves() -> SettlementWorld:
     for state in ("PS_TRANSFERS_RECORDED", "PS_TRANSFERS_RESERVED"):
         world.deliver_all()
         world.clear_replies()
-        put(world, [asked(one.participant_id, one.account_id, state) for one in world.settlements()[0].lines])
+        put(world, [asked(one.participant_id, one.account_id, state) for one in world.settlements()[0].accounts])
     assert [] == world.replies
     return world
 
@@ -58,7 +58,7 @@ def test_of_a_line_that_was_taken_only_its_account_waits() -> None:
 
 def test_what_waits_is_bounded_by_its_size() -> None:
     world = a_settlement_that_moves()
-    moving = next(one for one in world.settlements()[0].lines if one.moving is not None)
+    moving = next(one for one in world.settlements()[0].accounts if one.moving is not None)
     again = asked(moving.participant_id, moving.account_id, "PS_TRANSFERS_RESERVED", "again")
     refused = [asked(1, number, "SETTLED", LONG) for number in range(10_000, 12_000)]
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.money import AMOUNT_LIMIT
@@ -14,7 +13,6 @@ from clearinghub.domain.participants.funds import (
     FUNDS_IN,
     FUNDS_OUT,
     VALIDITY_MS,
-    FundsRequest,
     Recorded,
     Unchanged,
     abort_funds_out,
@@ -23,6 +21,7 @@ from clearinghub.domain.participants.funds import (
     reserve_funds_out,
     settlement_account,
 )
+from clearinghub.domain.participants.funds_request import FundsRequest
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.transfers.lookup import EXTENSIONS_MAX, Found, decide_get, transfer_body
@@ -83,7 +82,7 @@ def test_the_dfsp_can_ask_how_it_stands() -> None:
 
 def test_extensions_are_kept_within_their_number() -> None:
     given = [{"key": str(number), "value": "v"} for number in range(EXTENSIONS_MAX)]
-    request = msgspec.structs.replace(REQUEST, extensions={"extension": given}, external_reference="r" * 200)
+    request = replace(REQUEST, extensions={"extension": given}, external_reference="r" * 200)
 
     kept: Any = recorded(record_funds_in(request, None, settlement(), NOW_MS)).transfer.extensions
 
@@ -167,9 +166,9 @@ def test_a_transfer_id_is_used_once(decide: Any) -> None:
     taken = Unchanged("another request has this transferId")
 
     assert Unchanged(f"already {stored.state.value}") == decide(REQUEST, stored, settlement(), NOW_MS)
-    assert taken == decide(msgspec.structs.replace(REQUEST, hash="other"), stored, settlement(), NOW_MS)
-    assert taken == decide(REQUEST, stored, settlement()._replace(participant="other"), NOW_MS)
-    assert taken == decide(REQUEST, msgspec.structs.replace(stored, kind="transfer"), settlement(), NOW_MS)
+    assert taken == decide(replace(REQUEST, hash="other"), stored, settlement(), NOW_MS)
+    assert taken == decide(REQUEST, stored, replace(settlement(), participant="other"), NOW_MS)
+    assert taken == decide(REQUEST, replace(stored, kind="transfer"), settlement(), NOW_MS)
 
 
 @pytest.mark.parametrize(

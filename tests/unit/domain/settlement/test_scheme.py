@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count, product
 
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.participants.participant import (
     Account,
     LedgerAccountType,
+    ModelDefinition,
     Participant,
-    decode_participant,
-    encode_participant,
 )
 from clearinghub.domain.settlement.model import (
     ACCOUNT_TYPES_MAX,
     MODELS_MAX,
-    ModelDefinition,
     add_account_type,
     add_model,
     set_model_active,
@@ -33,6 +31,7 @@ from clearinghub.domain.settlement.scheme import (
     find_model,
     is_ledger_account_type,
 )
+from clearinghub.rows import encode_row, make_row_decoder
 
 SUPPORTED = {
     ("IMMEDIATE", "GROSS", "BILATERAL"),
@@ -248,7 +247,7 @@ def test_the_schemes_own_kinds_of_accounts() -> None:
 
     assert is_ledger_account_type(dormant, "SAVINGS")
     assert not is_ledger_account_type(dormant, "DORMANT")
-    assert dormant == decode_participant(encode_participant(dormant))
+    assert dormant == make_row_decoder(Participant)(encode_row(dormant))
 
 
 @pytest.mark.parametrize("name", ["POSITION", "SAVINGS"])

@@ -9,7 +9,7 @@ import msgspec
 import orjson
 
 from clearinghub.domain.bulk.fulfil import ItemResult
-from clearinghub.domain.participants.funds import FundsRequest
+from clearinghub.domain.participants.funds_request import FundsRequest
 from clearinghub.messages import VERSION, DeadLetterMessage, encode
 from clearinghub.messages.bulk import (
     BulkFulfilBody,
