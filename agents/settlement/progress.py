@@ -61,7 +61,7 @@ def on_moved(turn: Turn, message: MovedMessage, _body: bytes) -> None:
     assert settlement is not None, f"settlement {message.settlement} was never created"
     contra = position_key(turn.hub_name, message.currency, HUB_MULTILATERAL_SETTLEMENT)
     for move in message.moves:
-        move_account(view, contra, -move.change, move.transfer_id, move.entry_type, turn.now_ms)
+        move_account(turn, contra, -move.change, move.transfer_id, move.entry_type)
     change = sum(move.change for move in message.moves)
     after = confirm_moves(settlement, message.account_id, message.number, change, turn.now_ms)
     store_settlement(view, after)
