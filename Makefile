@@ -23,7 +23,7 @@ RATE ?= 150
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz chaos simulate mutants proofs check lint format clean-data bench bench-engine bench-jws lock docs
+.PHONY: help setup run demo test conformance fuzz chaos simulate mutants proofs check lint format clean-data bench bench-engine bench-jws lock docs messages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -95,11 +95,15 @@ bench-jws: $(STAMP) ## measure what a signature costs
 bench-engine: $(STAMP) ## measure the engine alone
 	$(BIN)/python -m bench.engine
 
+messages: $(STAMP) ## render docs/messages.md from the structs of the messages
+	$(BIN)/python -m clearinghub.tools.messages_page docs
+
 docs: $(STAMP) ## render what is drawn from the code, and build the documents as a site in site/, strictly
 	$(BIN)/python -m clearinghub.tools.state_diagram docs
+	$(BIN)/python -m clearinghub.tools.messages_page docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-clean-data: ## forget the local broker's data and the tables; refuses while the hub runs
+clean-data: ## delete the data of the local broker and the tables; refuses while the hub runs
 	@for file in run/*.pid; do \
 		if test -f "$$file" && kill -0 "`cat $$file`" 2>/dev/null; then \
 			echo "still running: $$file; stop the hub first" >&2; exit 1; fi; done

@@ -1,4 +1,4 @@
-"""What operators want to hear at once: a position that nears its cap, and a cap that was changed (protocol 4.3).
+"""Alarms for operators: a position that comes near its cap, and a cap that was changed (protocol 4.3).
 
 Both are events on topic `events`, for whoever sends mail or raises alarms. A breach is also sent to the participant's
 ALARM_NOTIFICATION_URL, if it has one. Amounts are integers of 1/10,000 on the topic, as on every topic, and JSON

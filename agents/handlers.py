@@ -16,8 +16,11 @@ from agents.parties.batch import on_batch, on_part, on_part_done
 from agents.parties.party import on_oracle_answer, on_party
 from agents.parties.party_import import on_import
 from agents.quotes.agreement import on_agreement
-from agents.settlement.netting import take_marker
-from agents.settlement.settlement import make_on_settlement
+from agents.settlement.closing import on_close_window, on_forget_window, on_window_marker, on_window_report
+from agents.settlement.moves import on_move
+from agents.settlement.progress import on_moved
+from agents.settlement.scheme import on_scheme
+from agents.settlement.windows import on_window_used
 from agents.transfers.credit import on_credit
 from agents.transfers.fulfil import on_fulfil
 from agents.transfers.lookup import on_get
@@ -26,7 +29,7 @@ from agents.transfers.timeout import on_timeout
 from agents.turn import Turn
 from clearinghub.engine.config import Input
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import Message, decode, decode_fields
+from clearinghub.messages import Message, decode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage, BulkTimeoutMessage
 from clearinghub.messages.commands import CommandMessage
 from clearinghub.messages.parties import (
@@ -38,6 +41,16 @@ from clearinghub.messages.parties import (
     PartyPartMessage,
 )
 from clearinghub.messages.quotes import AgreementMessage
+from clearinghub.messages.settlement import (
+    CloseWindowMessage,
+    ForgetWindowMessage,
+    MovedMessage,
+    MoveMessage,
+    SchemeMessage,
+    WindowMarkerMessage,
+    WindowReportMessage,
+    WindowUsedMessage,
+)
 from clearinghub.messages.transfers import CreditMessage, FulfilMessage, GetMessage, PrepareMessage, TimeoutMessage
 
 # What decides one kind of message. A generator lets others work between its steps (see engine/record.py).
@@ -56,23 +69,20 @@ class InputTopic(NamedTuple):
     is_heavy: bool = False
 
 
-def _make_on_credit(context: LedgerContext) -> Handler:
-    """Until window markers are structs: markers by their fields, credits by their type."""
-    on_typed = make_handler(InputTopic("credit", {CreditMessage: on_credit}), context)
-
-    def on_record(record: Record, view: View) -> Iterator[None] | None:
-        if not record.value.startswith(b'{"v"'):
-            return on_typed(record, view)
-        fields, _body = decode_fields(record.value)
-        take_marker(view, context.hub_name, fields["window"], fields["source"], again=fields.get("again", False))
-        return None
-
-    return on_record
-
-
 INPUT_TOPICS: Final = (
-    InputTopic("credit", _make_on_credit),
-    InputTopic("settlement", make_on_settlement),
+    InputTopic("credit", {CreditMessage: on_credit, WindowMarkerMessage: on_window_marker}),
+    InputTopic(
+        "settlement",
+        {
+            CloseWindowMessage: on_close_window,
+            WindowUsedMessage: on_window_used,
+            WindowReportMessage: on_window_report,
+            ForgetWindowMessage: on_forget_window,
+            MoveMessage: on_move,
+            MovedMessage: on_moved,
+            SchemeMessage: on_scheme,
+        },
+    ),
     InputTopic("fulfil", {FulfilMessage: on_fulfil}),
     InputTopic("timeout", {TimeoutMessage: on_timeout}),
     InputTopic("command", {CommandMessage: on_command}),

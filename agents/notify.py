@@ -69,11 +69,9 @@ class TransferNotifier(Notifier):
         super().__init__(turn, "transfers", transfer_id)
         self._variables = {"transferId": transfer_id}
 
-    def forward(
-        self, receiver: str, source: str, method: Method, endpoint: str, headers: dict[str, str], body: bytes
-    ) -> None:
-        """Forward a DFSP's message with its own headers, signature and bytes (protocol 1.7)."""
-        self._send(receiver, source, method, endpoint, headers, body)
+    def forward_put(self, receiver: str, source: str, endpoint: str, headers: dict[str, str], body: bytes) -> None:
+        """Forward a DFSP's PUT, or its /error, with its own headers, signature and bytes (protocol 1.7)."""
+        self._send(receiver, source, "PUT", endpoint, headers, body)
 
     def forward_prepare(self, payee: str, source: str, headers: dict[str, str], body: bytes) -> None:
         """Forward a prepare to the payee; the payer is notified if the payee has no endpoint (protocol 5.4).
@@ -93,9 +91,9 @@ class TransferNotifier(Notifier):
         """Send the hub's own PUT /transfers/{id}."""
         self._send(receiver, self._turn.hub_name, "PUT", TRANSFER_PUT, {}, orjson.dumps(body))
 
-    def confirm(self, receiver: str, endpoint: str, body: bytes) -> None:
-        """Repeat the payee's message to the payee, as the hub's own PUT with the same body (protocol 3.6)."""
-        self._send(receiver, self._turn.hub_name, "PUT", endpoint, {}, body)
+    def confirm(self, payee: str, body: bytes) -> None:
+        """Repeat the payee's PUT to the payee, as the hub's own PUT with the same body (protocol 3.6)."""
+        self._send(payee, self._turn.hub_name, "PUT", TRANSFER_PUT, {}, body)
 
     def patch(self, receiver: str, body: dict[str, object]) -> None:
         """Send the hub's own PATCH /transfers/{id}, to the endpoint of PUT (protocol 3.6)."""

@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Oracles(Protocol):
-    """Asks oracles; see `clearinghub.callbacks.oracles.client.OracleClient`."""
+    """What the agent needs of `clearinghub.callbacks.oracles.client.OracleClient`."""
 
     async def ask(self, question: OracleQuestion) -> OracleAnswer:
         """Return the answer, within bounded time."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
-import orjson
 from msgspec.structs import replace
 
 from agents.turn import Turn
@@ -14,15 +13,16 @@ from clearinghub.domain.participants.position import Position
 from clearinghub.domain.time import timestamp_text
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.record import View
-from clearinghub.messages import VERSION, encode
+from clearinghub.messages import encode
 from clearinghub.messages.commands import ReplyError, ReplyMessage, encode_result
+from clearinghub.messages.published import PositionRecord, TransferRecord, encode_published
 from tables.counters import next_sequence
 from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
 
 PRINCIPLE_VALUE: Final = "PRINCIPLE_VALUE"
 _RELEASED: Final = frozenset({State.ABORTED_ERROR, State.EXPIRED_RESERVED})
-ANSWER_BYTES_MAX: Final = 6 * 1024 * 1024  # the engine sets a record aside that emits one of more than 7 MiB
+ANSWER_BYTES_MAX: Final = 6 * 1024 * 1024  # the engine dead-letters a record that emits one of more than 7 MiB
 _TOO_LARGE: Final = Rejection(ErrorCode.SERVICE_UNAVAILABLE, "It was done, but the answer is too large to send")
 
 
@@ -36,34 +36,33 @@ def store_position(view: View, position: Position, change: int, transfer_id: str
     stored = view.get(POSITIONS, key)
     assert position.value - (0 if stored is None else stored.value) == change, f"{key} has not moved by {change}"
     view.put(POSITIONS, key, position)
-    movement = {
-        "v": VERSION,
-        "participant": position.participant,
-        "accountId": position.account_id,
-        "accountType": position.account_type,
-        "currency": position.currency,
-        "change": change,
-        "value": position.value,
-        "reserved": position.reserved,
-        "changeNumber": position.change_number,
-        "transferId": transfer_id,
-        "entryType": entry_type,
-        "atMs": position.changed_at_ms,
-    }
-    view.emit("positions", position.participant, orjson.dumps(movement))
+    movement = PositionRecord(
+        participant=position.participant,
+        account_id=position.account_id,
+        account_type=position.account_type,
+        currency=position.currency,
+        change=change,
+        value=position.value,
+        reserved=position.reserved,
+        change_number=position.change_number,
+        transfer_id=transfer_id,
+        entry_type=entry_type,
+        at_ms=position.changed_at_ms,
+    )
+    view.emit("positions", position.participant, encode_published(movement))
 
 
-def move_account(view: View, key: str, change: int, transfer_id: str, entry_type: str, now_ms: int) -> Position:
+def move_account(turn: Turn, key: str, change: int, transfer_id: str, entry_type: str) -> Position:
     """Move the account with that key by `change` and return it.
 
     Raises:
         UnknownAccountError: there is no such account.
     """
-    position = view.get(POSITIONS, key)
+    position = turn.view.get(POSITIONS, key)
     if position is None:
         raise UnknownAccountError(key)
-    moved = position.changed_by(change, now_ms)
-    store_position(view, moved, change, transfer_id, entry_type)
+    moved = position.changed_by(change, turn.now_ms)
+    store_position(turn.view, moved, change, transfer_id, entry_type)
     return moved
 
 
@@ -72,7 +71,7 @@ def release_payer(turn: Turn, transfer: Transfer) -> None:
     assert transfer.was_reserved, f"{transfer.transfer_id} reserved nothing"
     assert transfer.state in _RELEASED, f"{transfer.transfer_id} is {transfer.state}"
     key = position_key(transfer.payer, transfer.currency, "POSITION")
-    move_account(turn.view, key, -transfer.amount, transfer.transfer_id, PRINCIPLE_VALUE, turn.now_ms)
+    move_account(turn, key, -transfer.amount, transfer.transfer_id, PRINCIPLE_VALUE)
 
 
 class Waiting(Protocol):
@@ -111,25 +110,26 @@ def store_transfer(view: View, transfer: Transfer) -> None:
         stored = view.get(TRANSFERS, transfer.transfer_id)
         assert stored is None or not stored.state.is_final, f"{transfer.transfer_id} is final already"
         transfer = replace(transfer, sequence=next_sequence(view))
-        view.emit_to_partition("transfers", view.partition, transfer.transfer_id, orjson.dumps(_final_record(transfer)))
+        value = encode_published(_final_record(transfer))
+        view.emit_to_partition("transfers", view.partition, transfer.transfer_id, value)
     view.put(TRANSFERS, transfer.transfer_id, transfer)
 
 
-def _final_record(transfer: Transfer) -> dict[str, Any]:
-    return {
-        "v": VERSION,
-        "sequence": transfer.sequence,
-        "transferId": transfer.transfer_id,
-        "kind": transfer.kind,
-        "payer": transfer.payer,
-        "payee": transfer.payee,
-        "amount": transfer.amount,
-        "currency": transfer.currency,
-        "state": transfer.state.value,
-        "window": transfer.window,
-        "interchangeFee": transfer.interchange_fee,
-        "errorCode": None if transfer.error is None else transfer.error.code,
-        "errorDescription": None if transfer.error is None else transfer.error.description,
-        "preparedAt": timestamp_text(transfer.history[0][1]),
-        "finishedAt": timestamp_text(transfer.changed_at_ms),
-    }
+def _final_record(transfer: Transfer) -> TransferRecord:
+    assert transfer.sequence is not None
+    return TransferRecord(
+        sequence=transfer.sequence,
+        transfer_id=transfer.transfer_id,
+        kind=transfer.kind,
+        payer=transfer.payer,
+        payee=transfer.payee,
+        amount=transfer.amount,
+        currency=transfer.currency,
+        state=transfer.state.value,
+        window=transfer.window,
+        interchange_fee=transfer.interchange_fee,
+        error_code=None if transfer.error is None else transfer.error.code,
+        error_description=None if transfer.error is None else transfer.error.description,
+        prepared_at=timestamp_text(transfer.history[0][1]),
+        finished_at=timestamp_text(transfer.changed_at_ms),
+    )

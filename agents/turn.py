@@ -11,8 +11,8 @@ from clearinghub.engine.record import Record, View
 class Turn(NamedTuple):
     """One record being decided on its partition.
 
-    `now_ms` is the record's own time, given by the broker: a replay decides the same. `trace` is the traceparent of the
-    request that led to the record. `view` is the partition's state, with what this turn changes and emits.
+    `now_ms` is the time that the broker wrote into the record, so that a replay decides the same. `trace` is the
+    traceparent of the request that led to the record. `view` is the partition's state, with what this turn changes.
     """
 
     record: Record

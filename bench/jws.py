@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from clearinghub.security.algorithms import PublicKey
-from clearinghub.security.key_files import new_key
+from clearinghub.security.key_files import JoseKey, PublicKey, jose_key, new_key
 from clearinghub.security.signature import HEADER, Signer, Verifier
 
 ROUNDS: Final = 20
@@ -28,10 +27,9 @@ class OneKey:
     """Public keys of which there is one, used for every participant."""
 
     def __init__(self, key: PublicKey) -> None:
-        self._keys = (key,)
+        self._keys = (jose_key(key),)
 
-    def of(self, _name: str) -> tuple[PublicKey, ...]:
-        """Implement `PublicKeys.of`."""
+    def of(self, _name: str) -> tuple[JoseKey, ...]:
         return self._keys
 
 

@@ -25,10 +25,10 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.demo.report import a_table, percentile
-from sandbox.dfsp import SimulatedDfsp
-from sandbox.parties import Party
-from sandbox.requests import Wish, quote_request
+from sandbox.demo.tables import new_table, percentile
+from sandbox.dfsp.parties import Party
+from sandbox.dfsp.requests import PaymentIntent, quote_request
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import CURRENCY, free_port, running_hub, scheme_of
 from tests.integration.lookup_dfsp import SlowOracle
@@ -110,8 +110,10 @@ class Measure:
         await self._quote_of(self._payer, self._payees[number % PARTIES])
 
     async def _quote_of(self, payer: SimulatedDfsp, payee: Party) -> None:
-        content = quote_request(Wish(Party("MSISDN", "27720000000", payer.name, "P"), payee, UNIT, CURRENCY))
-        await payer.agreements.ask("POST", "/quotes", content["quoteId"], payee.fsp, content, timeout_s=ASK_TIMEOUT_S)
+        content = quote_request(PaymentIntent(Party("MSISDN", "27720000000", payer.name, "P"), payee, UNIT, CURRENCY))
+        await payer.agreements.request(
+            "POST", "/quotes", content["quoteId"], payee.fsp, content, timeout_s=ASK_TIMEOUT_S
+        )
 
     async def _load(self, neighbour: Neighbour, over: asyncio.Event) -> None:
         """Send requests at the chosen rate until `over`, without waiting for their callbacks."""
@@ -130,7 +132,7 @@ class Measure:
             path = f"MSISDN/2773{neighbour.requests:07d}"
             answer = await agreements.send("GET", f"/parties/{path}", path, neighbour.dfsp)
         else:
-            _, answer = await agreements.ask_quote(neighbour.dfsp, UNIT, CURRENCY)
+            _, answer = await agreements.post_quote(neighbour.dfsp, UNIT, CURRENCY)
         neighbour.refused += answer.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
@@ -209,7 +211,7 @@ def shown(neighbours: list[Neighbour], chosen: argparse.Namespace) -> Table:
     title = (
         f"{chosen.at_once} lookups and {chosen.at_once} quotes at a time, ms, {chosen.rounds} x {chosen.count} of each"
     )
-    table = a_table(title)
+    table = new_table(title)
     table.add_column("neighbour", no_wrap=True)
     for what in ("lookup", "quote"):
         for percent in PERCENTS:

@@ -1,4 +1,4 @@
-"""Settings: read once from the environment at the start, frozen, handed down; nobody else reads the environment."""
+"""Settings: read from the environment once, at the start, and handed to all parts as an argument."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ CRON_FIELDS: Final = 5
 
 
 class Settings(BaseSettings):
-    """Every setting of every role. Environment names are the field names in capitals behind `CLEARINGHUB_`."""
+    """All settings of all roles. A field's environment variable is its name in capitals with the prefix `CLEARINGHUB_`.
+
+    Validators see the fields above theirs only, so a switch is declared before the settings that depend on it.
+    """
 
     model_config = SettingsConfigDict(env_prefix="CLEARINGHUB_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -24,21 +27,21 @@ class Settings(BaseSettings):
     kafka_bootstrap: str = Field(
         "", validation_alias=AliasChoices("kafka_bootstrap", "CLEARINGHUB_KAFKA_BOOTSTRAP", "KAFKA_BOOTSTRAP")
     )
-    # How every client reaches it (docs/security.md). Order counts: each is judged by those before it.
+    # How all clients connect to the broker (docs/security.md).
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     kafka_sasl_username: str = Field("", validate_default=True)
     kafka_sasl_password: SecretStr = Field(SecretStr(""), validate_default=True)
-    kafka_ca_file: Path | None = None  # who may have signed the broker's certificate; else whom the machine trusts
-    kafka_cert_file: Path | None = None  # the client's own, where the broker asks for one
-    kafka_key_file: Path | None = None  # its key, unencrypted; else in the same file
-    local_brokers: int = 1  # how many brokers `clearinghub all` starts on this machine when it finds none: 1 or 3
-    application_id: str = "clearinghub"
-    topic_prefix: str = ""
+    kafka_ca_file: Path | None = None  # CA of the broker's certificate; default: those that the machine trusts
+    kafka_cert_file: Path | None = None  # certificate of the clients, if the broker requires one
+    kafka_key_file: Path | None = None  # its key, not encrypted; default: it is in the certificate's file
+    local_brokers: int = 1  # how many brokers `clearinghub all` starts on this machine if it finds none: 1 or 3
+    application_id: str = "clearinghub"  # of changelogs, consumer groups and transactional ids
+    topic_prefix: str = ""  # of all topics but the changelogs
     partitions: int = Field(12, ge=1, le=1024)
     replication_factor: int = Field(1, ge=1, le=7)
-    data_dir: Path = Path("data")
-    run_dir: Path = Path("run")
+    data_dir: Path = Path("data")  # local copies of tables; data and log of a local broker
+    run_dir: Path = Path("run")  # process ids, ROLE.pid
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
@@ -47,25 +50,25 @@ class Settings(BaseSettings):
     admin_port: int = Field(4001, ge=0, le=65535)
     ledger_port: int = Field(4002, ge=0, le=65535)
     callbacks_port: int = Field(4003, ge=0, le=65535)
-    ledger_url: str = ""  # how the ingress reaches this ledger worker; default http://127.0.0.1:<ledger_port>
+    ledger_url: str = ""  # where the ingress reaches this ledger worker; default http://127.0.0.1:<ledger_port>
     archive_port: int = Field(4004, ge=0, le=65535)  # metrics of `clearinghub archive --follow`
     admin_url: str = ""  # where operators' commands find the admin API; default http://<bind_host>:<admin_port>
     settlement_base_path: str = Field("/v2", pattern=r"^/[A-Za-z0-9._-]+$")  # of the settlement API, on the admin port
-    instance: str = "0"  # stable name of this process among its role's replicas (StatefulSet ordinal)
+    instance: str = "0"  # name of this process among its role's replicas, the same after a restart
 
-    # Protocol (protocol 1.2): accepted versions, and what messages of the hub itself carry.
+    # Versions that are accepted, and the version of the hub's own messages (protocol 1.2).
     content_versions: tuple[str, ...] = ("1.0", "1.1", "2.0")
     accept_versions: tuple[str, ...] = ("1", "1.0", "1.1", "2", "2.0")
     content_version_default: str = "1.1"
     body_bytes_max: int = Field(5_242_880, ge=1024)
-    completed_timestamp_ahead_ms_max: int = 200
-    completed_timestamp_age_ms_max: int = 300_000
-    on_us_transfers: bool = False
-    confirm_to_payee: bool = True
-    currencies_extra: tuple[str, ...] = ()
-    # FSPIOP-URI of a bulk's PUTs as Mojaloop's adapter has it, /{receiver}/bulkTransfers/{id}, instead of the API's.
+    completed_timestamp_ahead_ms_max: int = 200  # how far completedTimestamp may be after the hub's time
+    completed_timestamp_age_ms_max: int = 300_000  # and how far before it
+    on_us_transfers: bool = False  # accept transfers whose payer and payee are the same DFSP
+    confirm_to_payee: bool = True  # send PATCH to a payee that has reserved (protocol 3.6)
+    currencies_extra: tuple[str, ...] = ()  # accepted besides those of ISO 4217
+    # Send PUTs of bulks with the FSPIOP-URI of Mojaloop's adapter, /{receiver}/bulkTransfers/{id}.
     fsp_in_bulk_paths: bool = False
-    # Where a resource departs from the lists above; as JSON in the environment.
+    # Resources whose versions differ from the lists above; as JSON in the environment.
     resource_content_versions: dict[str, tuple[str, ...]] = {
         "transactionRequests": ("1.1", "1.0"),
         "authorizations": ("1.1", "1.0"),
@@ -76,69 +79,73 @@ class Settings(BaseSettings):
     }
     resource_content_version_default: dict[str, str] = {}
 
-    # Quotes and what is relayed beside them (protocol 7).
+    # Quotes, and the other messages that are passed on between DFSPs (protocol 7).
     quotes: Literal["stateless", "stored"] = "stateless"
     quote_lifetime_s: int = Field(86_400, ge=1)  # the longest, and that of a quote without expiration
-    quote_retention_s: int = Field(86_400, ge=0)  # behind its expiry
+    quote_retention_s: int = Field(86_400, ge=0)  # how long a quote is kept after its expiry
     quote_parties_must_match: bool = False  # refuse bodies that name other FSPs than the headers do
-    forward_patience_ms: int = Field(10_000, ge=100)  # then whoever asked hears that it did not arrive (ADR 12)
+    # A message that could not be passed on in this time is given up, and its sender is notified (ADR 12).
+    forward_patience_ms: int = Field(10_000, ge=100)
 
     # Parties (protocol 6; docs/operators.md).
-    built_in_oracle_types: tuple[str, ...] = PARTY_TYPES  # asked for a type as long as no oracle is registered for it
-    participants_reference_shapes: bool = False  # answers of /participants as the reference has them, not as the API
-    oracle_timeout_ms: int = Field(3_000, ge=10)  # from the question to the answer, waiting for a turn included
-    oracle_cache_ms: int = Field(2_000, ge=0)  # how long a lookup's answer counts
+    built_in_oracle_types: tuple[str, ...] = PARTY_TYPES  # party types that need no registered oracle
+    participants_reference_shapes: bool = (
+        False  # answer /participants as Mojaloop's reference does, not as the API says
+    )
+    oracle_timeout_ms: int = Field(3_000, ge=10)  # of one request, including the time that it waits for its turn
+    oracle_cache_ms: int = Field(2_000, ge=0)  # how long an oracle's answer is reused
     oracle_cache_answers_max: int = Field(10_000, ge=0)
-    oracle_in_flight_max: int = Field(64, ge=1)  # of one oracle
-    oracle_waiting_max: int = Field(1_000, ge=1)  # of one oracle; more are answered 1001 at once
+    oracle_in_flight_max: int = Field(64, ge=1)  # requests to one oracle at a time
+    oracle_waiting_max: int = Field(1_000, ge=1)  # requests that wait for one oracle; further ones fail at once (1001)
     oracle_breaker_failures: int = Field(10, ge=1)
     oracle_breaker_open_ms: int = Field(5_000, ge=1)
 
-    # Signatures (protocol 10.1, docs/security.md). Order counts: each switch stands before the path that it needs.
+    # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
     jws_keys_dir: Path | None = Field(None, validate_default=True)  # NAME.pem of each participant
-    jws_keys_interval_ms: int = Field(1_000, ge=100)  # how soon a changed file counts
-    jws_sign: bool = False  # sign what the hub itself says
+    jws_keys_interval_ms: int = Field(1_000, ge=100)  # how often the folder is checked for changes
+    jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
 
-    # Ingress: a request is answered only behind its record on the broker.
-    record_timeout_ms: int = Field(5_000, ge=100)
-    records_waiting_max: int = Field(5_000, ge=1)
-    requests_begun_max: int = Field(500, ge=1)  # POST and GET without an answer yet; more get 503, 2005
-    # All new work is let in until records wait so long to be decided; from `none` on nothing new is (503, 2005).
+    # Ingress: a request is answered once the broker has confirmed its record.
+    record_timeout_ms: int = Field(5_000, ge=100)  # for the confirmation; then 503, 2003
+    records_waiting_max: int = Field(5_000, ge=1)  # for their confirmation; further requests get 503, 2005
+    requests_begun_max: int = Field(500, ge=1)  # POST and GET that are not answered yet; further ones get 503, 2005
+    # Admission control: from the first wait of records on, a growing share of new requests gets 503, 2005; from the
+    # second on, all of them.
     overload_full_ms: int = Field(1_000, ge=1)
     overload_none_ms: int = Field(2_000, ge=2)
 
     # Engine (design 4 and 5).
-    standby_replicas: int = Field(0, ge=0)
-    round_records_max: int = Field(500, ge=1)
-    round_interval_ms: int = Field(30, ge=0)
-    batch_backlog_records_max: int = Field(2_000, ge=1)
-    session_timeout_ms: int = Field(10_000, ge=1_000)
-    punctuate_interval_ms: int = Field(1_000, ge=100)
-    transfer_retention_s: int = Field(7 * 86_400, ge=60)
-    archiving: bool = False  # finished transfers stay longer, until `clearinghub archive` has them (docs/archive.md)
-    command_timeout_ms: int = Field(5_000, ge=100)
-    stop_timeout_ms: int = Field(10_000, ge=1_000)
+    standby_replicas: int = Field(0, ge=0)  # further copies of each partition's tables, on other workers
+    round_records_max: int = Field(500, ge=1)  # decided in one transaction
+    round_interval_ms: int = Field(30, ge=0)  # between the starts of a partition's rounds under load
+    batch_backlog_records_max: int = Field(2_000, ge=1)  # fetched ahead for each input of a partition
+    session_timeout_ms: int = Field(10_000, ge=1_000)  # then the partitions of a silent worker go to others
+    punctuate_interval_ms: int = Field(1_000, ge=100)  # how often expired transfers and the like are looked for
+    transfer_retention_s: int = Field(7 * 86_400, ge=60)  # how long finished transfers answer duplicates and GETs
+    archiving: bool = False  # keep them longer, until `clearinghub archive` has them (docs/archive.md)
+    command_timeout_ms: int = Field(5_000, ge=100)  # for the ledger's reply; then 504, 2004
+    stop_timeout_ms: int = Field(10_000, ge=1_000)  # for a role after SIGTERM; then SIGKILL
 
-    # Settlement (protocol 9.2): when the open window is closed by itself; never without an expression.
-    settlement_window_cron: str = ""  # five fields, e.g. "0 17 * * 1-5"
+    # Settlement (protocol 9.2).
+    settlement_window_cron: str = ""  # when the open window is closed, e.g. "0 17 * * 1-5"; default: by operators only
     settlement_window_time_zone: str = "UTC"  # IANA, e.g. "Africa/Nairobi"
-    settlement_retention_s: int = Field(90 * 86_400, ge=3_600)  # of settled windows, of settlements that are over
+    settlement_retention_s: int = Field(90 * 86_400, ge=3_600)  # of settled windows and finished settlements
 
-    interchange_fees_file: Path | None = None  # docs/settlement.md
+    interchange_fees_file: Path | None = None  # the rules of interchange fees (docs/settlement.md)
 
     # Callbacks (design 9).
-    callback_timeout_ms: int = Field(20_000, ge=100)
+    callback_timeout_ms: int = Field(20_000, ge=100)  # of one attempt
     callback_retries_max: int = Field(6, ge=0)
-    callback_retry_first_ms: int = Field(200, ge=1)
+    callback_retry_first_ms: int = Field(200, ge=1)  # the pause before the first retry; it doubles with each
     callback_retry_longest_ms: int = Field(30_000, ge=1)
     callback_in_flight_per_receiver_max: int = Field(64, ge=1)
     callback_queue_per_receiver_max: int = Field(10_000, ge=1)
-    callback_pending_max: int = Field(20_000, ge=1)  # of all receivers together: what the process holds in memory
-    callback_wait_ms_max: int = Field(60_000, ge=100)  # from taken to first or next attempt; then the dead letter
-    callback_breaker_failures: int = Field(10, ge=1)
-    callback_breaker_open_ms: int = Field(5_000, ge=1)
+    callback_pending_max: int = Field(20_000, ge=1)  # of all receivers together, in memory
+    callback_wait_ms_max: int = Field(60_000, ge=100)  # for the first or next attempt; then it is dead-lettered
+    callback_breaker_failures: int = Field(10, ge=1)  # in a row, until nothing is sent to a receiver for a while
+    callback_breaker_open_ms: int = Field(5_000, ge=1)  # how long
 
     @field_validator("kafka_security_protocol")
     @classmethod
@@ -190,15 +197,15 @@ class Settings(BaseSettings):
         return value
 
     def content_versions_of(self, resource: str) -> tuple[str, ...]:
-        """The versions in which the resource's messages may come."""
+        """Return the versions of the resource's messages that are accepted."""
         return self.resource_content_versions.get(resource, self.content_versions)
 
     def accept_versions_of(self, resource: str) -> tuple[str, ...]:
-        """The versions that may be asked for in the resource's callbacks."""
+        """Return the versions that a request's Accept may name for the resource's callbacks."""
         return self.resource_accept_versions.get(resource, self.accept_versions)
 
     def content_version_default_of(self, resource: str) -> str:
-        """The version of the hub's own messages about the resource."""
+        """Return the version of the hub's own messages about the resource."""
         return self.resource_content_version_default.get(resource, self.content_version_default)
 
     @field_validator("interchange_fees_file", "kafka_ca_file", "kafka_cert_file", "kafka_key_file", mode="before")
@@ -224,5 +231,5 @@ class Settings(BaseSettings):
         return value
 
     def topic(self, name: str) -> str:
-        """The broker's name of a topic of topics.yaml."""
+        """Return the broker's name of a topic of topics.yaml."""
         return self.topic_prefix + name

@@ -1,7 +1,7 @@
-"""Logs: one line an event on standard output, JSON for machines or colour for people.
+"""Logs: one line for each event on standard output, as JSON for machines or in colour for people.
 
-An event is a name in kebab-case and a few key-values. Bodies of messages are never logged: they hold people's names and
-accounts. Libraries that log through the standard library come out the same way, from WARNING up.
+An event is a name in kebab-case and a few key-value pairs. Bodies of messages are never logged, because they hold names
+and accounts of people. Libraries that use standard logging appear in the same form, from WARNING up.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from structlog.typing import Processor
 
 from clearinghub.config import Settings
 
-# aiokafka builds its debug records even when nobody prints them: 12% of the ledger's CPU (design 5).
+# aiokafka makes its debug records even if no handler prints them: 12% of the ledger's CPU (design 5).
 QUIET_LIBRARIES: Final = ("faust", "mode", "aiohttp", "asyncio")
-# Its warnings are of what it retries by itself, several a second while transactions follow each other closely.
+# It warns of all that it retries by itself: several times a second when transactions follow each other closely.
 QUIETER_LIBRARIES: Final = ("aiokafka",)
 COMPLAINT_INTERVAL_S: Final = 10.0
 
 
 def set_up_logs(settings: Settings, role: str) -> None:
-    """Send all logs of this process to standard output, each line with the role and its instance."""
+    """Write all logs of this process to standard output, each line with the role and its instance."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -51,7 +51,7 @@ def set_up_logs(settings: Settings, role: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # A request that is no HTTP is the client's mistake: aiohttp answers 400 and would log a stack for it.
+    # A malformed request is the client's mistake: aiohttp answers 400, and would log a traceback.
     logging.getLogger("aiohttp.server").addFilter(_without_client_mistakes)
     for names, least in ((QUIET_LIBRARIES, logging.WARNING), (QUIETER_LIBRARIES, logging.ERROR)):
         for name in names:
@@ -60,7 +60,7 @@ def set_up_logs(settings: Settings, role: str) -> None:
             library.setLevel(max(level, least))
 
 
-# Without the frames' variables: they hold bodies of messages.
+# Tracebacks are without the frames' variables, which hold bodies of messages.
 _TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
@@ -71,7 +71,7 @@ def _console() -> structlog.dev.ConsoleRenderer:
 
 
 class _OnceInAWhile(logging.Filter):
-    """Passes the same complaint of the Kafka client once in a while: without a broker it makes twenty a second."""
+    """Lets each message of the Kafka client pass once in ten seconds: without a broker it logs twenty a second."""
 
     def __init__(self) -> None:
         super().__init__()

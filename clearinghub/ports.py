@@ -12,8 +12,7 @@ from typing import Protocol
 from clearinghub.domain.participants.participant import Participant, ParticipantDirectory
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement
-from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.netting import NettingGroup
+from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
@@ -139,15 +138,15 @@ class PacketReader(Protocol):
 class StatementReader(Protocol):
     """Reads the history of accounts."""
 
-    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
-        """Return the changes of an account from `from_ms` to just before `to_ms`, milliseconds since 1970.
+    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, entries_max: int) -> Statement:
+        """Return the movements of an account from `from_ms` to just before `to_ms`, milliseconds since 1970.
 
         Args:
             position: the account's current state; it is the balance if nothing has changed the account since.
             from_ms: the first millisecond of the period.
             to_ms: the first millisecond after the period.
             after: only changes with a higher number; 0 for all.
-            lines_max: the largest number of changes to return.
+            entries_max: return at most that many entries.
 
         Raises:
             LedgerUnavailableError: the broker does not answer.

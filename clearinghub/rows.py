@@ -35,7 +35,6 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 def encode_row(row: Row) -> bytes:
-    """Return a row's bytes."""
     width = len(row.__struct_fields__) - 1 + len(row.later)
     encoded = _ENCODER.encode(row)
     if not row.later:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
@@ -21,6 +22,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 FILE_BYTES_MAX: Final = 4 * 1024 * 1024
 VALUES_MAX: Final = 200_000  # an alias counts each time: a small file can make a very large one
 DEPTH_MAX: Final = 20
+READ_DEPTH_MAX: Final = 100  # beyond which nothing is read, however deep a file goes
 
 Path = tuple[str | int, ...]
 
@@ -77,17 +79,18 @@ def read_document(text: str) -> Document:
         raise UnreadableError(f"the file has more than {FILE_BYTES_MAX} bytes")
     reader = YAML()
     reader.version = (1, 1)
+    reader.max_depth = READ_DEPTH_MAX
     reader.Constructor = _Constructor
     try:
         content = reader.load(text)
         twice = reader.constructor.twice
+    except MaxDepthExceededError:
+        raise UnreadableError("the file is nested too deeply") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise UnreadableError(error.problem or str(error), None if mark is None else mark.line + 1) from error
     except YAMLError as error:
         raise UnreadableError(" ".join(str(error).split())) from error
-    except RecursionError:
-        raise UnreadableError("the file is nested too deeply") from None
     if content is None:
         raise UnreadableError("the file is empty")
     faults: list[Fault] = []

@@ -1,1 +1,1 @@
-"""A scheme to try the hub with: two simulated DFSPs that speak to it over HTTP only, as real ones do."""
+"""Simulated DFSPs around a running hub, for trying and proving it; they use its HTTP APIs only, as real DFSPs do."""

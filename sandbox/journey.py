@@ -1,4 +1,4 @@
-"""Shows payments on their way: one line a hop, a queue for each DFSP, the hub in between."""
+"""Prints payments as they happen: a line for each hop, a column for each DFSP, the hub between them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from sandbox.callback import CallbackKind, Direction, Hop, Message
+from sandbox.dfsp.messages import CallbackKind, Direction, Hop, Message
 
-LANE_WIDTH: Final = 28  # so that a line fits into 80 columns
+COLUMN_WIDTH: Final = 28  # two columns and the hub fit into 80 characters
 TRANSFERS_KEPT_MAX: Final = 1_000
-NAMES: Final = {  # of what is shown; the rest (registering parties) is not
+NAMES: Final = {  # resources that are shown; others, such as the registration of parties, are not
     "parties": "lookup",
     "quotes": "quote",
     "transfers": "transfer",
@@ -27,9 +27,9 @@ BAD: Final = "red"
 
 
 class JourneyPrinter:
-    """Prints hops as they happen; times are milliseconds since the transfer, quote or lookup was first seen.
+    """Prints hops as they happen; times are milliseconds since the first hop of the transfer, quote or lookup.
 
-    `left` and `right` are the names of the two DFSPs; `on_outcome` is called when one of them hears how a transfer
+    `left` and `right` are the names of the two DFSPs. `on_outcome` is called for each callback about how a transfer
     ended.
     """
 
@@ -42,7 +42,7 @@ class JourneyPrinter:
         self._shown_id: str | None = None
 
     def observe(self, hop: Hop) -> None:
-        """Print one hop."""
+        """Print a hop, after the id of its transfer, quote or lookup if that is not the one of the last line."""
         begins = hop.message is not None and _begins(hop, hop.message, self._started)
         if hop.message is not None and begins:
             self._started[hop.transfer_id] = NAMES[hop.message.resource], hop.at_ns
@@ -61,7 +61,7 @@ class JourneyPrinter:
         self._shown_id = subject_id
         self._console.print()
         self._console.print(Text.assemble(f"  {name} ", (subject_id, "bold")), soft_wrap=True)
-        head = f"{'ms':>8}  {self._left:<{LANE_WIDTH}}   {'hub':^5}   {self._right}"
+        head = f"{'ms':>8}  {self._left:<{COLUMN_WIDTH}}   {'hub':^5}   {self._right}"
         self._console.print(Text(head, style="dim"), soft_wrap=True)
 
     def _line(self, hop: Hop, started_at_ns: int) -> Text:
@@ -69,15 +69,15 @@ class JourneyPrinter:
         line = Text(f"{elapsed_ms:8.1f}  ")
         to_hub = hop.direction is Direction.TO_HUB
         if hop.dfsp == self._left:
-            line.append(f"{hop.what:<{LANE_WIDTH}}", style=_style(hop.what))
+            line.append(f"{hop.what:<{COLUMN_WIDTH}}", style=_style(hop.what))
             return line.append(" ──▶ │" if to_hub else " ◀── │", style="dim")
-        line.append(f"{'':<{LANE_WIDTH}}     │")
+        line.append(f"{'':<{COLUMN_WIDTH}}     │")
         line.append(" ◀── " if to_hub else " ──▶ ", style="dim")
         return line.append(hop.what, style=_style(hop.what))
 
 
 def _begins(hop: Hop, message: Message, started: Container[str]) -> bool:
-    """True for the first hop about something that is shown, and for every new lookup of a party."""
+    """Return whether a hop is the first of a transfer, quote or bulk that is shown, or begins a lookup of a party."""
     is_lookup = message.resource == "parties" and message.method == "GET" and hop.direction is Direction.TO_HUB
     return message.resource in NAMES and (is_lookup or hop.transfer_id not in started)
 
@@ -87,7 +87,7 @@ def _is_outcome(hop: Hop) -> bool:
 
 
 def _style(what: str) -> str:
-    """Red for refusals, green for what commits, plain or dim for the rest."""
+    """Return red for errors, green for COMMITTED, dim for other answers and bold for other messages."""
     if "error" in what or "ABORTED" in what or what[:1] in "45":
         return BAD
     if "COMMITTED" in what:

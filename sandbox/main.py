@@ -1,4 +1,4 @@
-"""`clearinghub sandbox`: a small scheme on a running hub, one transfer shown hop by hop, and room to play."""
+"""`clearinghub sandbox`: two simulated DFSPs on a running hub; one payment is shown hop by hop, others may follow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearinghub.tools.client.admin import AdminError
 from clearinghub.tools.client.hub_urls import HubDownError
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_OK, App
 from clearinghub.tools.options import Wait
-from sandbox.playground import Playground, PortTakenError
+from sandbox.playground import Playground, PortInUseError
 from sandbox.scheme import SchemeError
 
 PAYER_PORT: Final = 14_001
@@ -70,7 +70,7 @@ async def sandbox(
     except HubDownError as error:
         console.print(f"{error}\nIs it running? `make run` starts it.", style="red", markup=False)
         return EXIT_NO_HUB
-    except (SchemeError, AdminError, PortTakenError) as error:
+    except (SchemeError, AdminError, PortInUseError) as error:
         console.print(str(error), style="red", markup=False)
         return EXIT_FAILED
     return EXIT_OK if is_good else EXIT_FAILED

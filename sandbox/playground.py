@@ -1,4 +1,4 @@
-"""The sandbox itself: two simulated DFSPs and an operator around one hub."""
+"""The sandbox: sets up two simulated DFSPs on a hub, makes one payment, and then shows every other one."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from clearinghub.security.key_files import read_private_key
 from clearinghub.security.signature import Signer, Verifier
 from clearinghub.tools.client.admin import AdminClient, AdminError
 from clearinghub.tools.client.hub_urls import HubUrls
-from sandbox.agreement import UnansweredError
-from sandbox.callback import Answer, Callback, CallbackKind
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.agreements import UnansweredError
+from sandbox.dfsp.messages import Answer, Callback, CallbackKind
+from sandbox.dfsp.parties import Party
+from sandbox.dfsp.requests import PaymentIntent, quote_request
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
+from sandbox.dfsp.wire import Terms, new_transfer_id
 from sandbox.journey import JourneyPrinter
-from sandbox.parties import Party
-from sandbox.requests import Wish, quote_request
 from sandbox.scheme import Scheme
 from sandbox.screen import print_invitation, print_now, print_positions, print_scheme, print_trouble
-from sandbox.wire import Terms, new_transfer_id
 
 PAYER: Final = "payerbank"
 PAYEE: Final = "payeewallet"
 CURRENCY: Final = "USD"
-PAT: Final = Party("MSISDN", "447700900456", PAYER, "Pat Payer")  # numbers kept for fiction, as in wire.py
+PAT: Final = Party("MSISDN", "447700900456", PAYER, "Pat Payer")  # numbers that are reserved for fiction
 PAZ: Final = Party("MSISDN", "447700900123", PAYEE, "Paz Payee")
 AMOUNT_UNITS: Final = 10 * UNITS_PER_CURRENCY_UNIT
 NET_DEBIT_CAP_UNITS: Final = 10_000 * UNITS_PER_CURRENCY_UNIT
 FUNDS_UNITS: Final = 100_000 * UNITS_PER_CURRENCY_UNIT
 OUTCOME_TIMEOUT_S: Final = 20.0
 CONFIRMATION_TIMEOUT_S: Final = 3.0
-CREDIT_TIMEOUT_S: Final = 5.0  # the payee's credit follows the commit in another partition
+CREDIT_TIMEOUT_S: Final = 5.0  # the payee's credit follows the commit, on another partition
 CREDIT_POLL_INTERVAL_S: Final = 0.02
 POSITIONS_DELAY_S: Final = 0.3
 KEYS_INTERVAL_MS: Final = 1_000
 
 
-class PortTakenError(Exception):
-    """A DFSP cannot listen where it should."""
+class PortInUseError(Exception):
+    """A DFSP cannot listen on its port."""
 
 
 class Playground:
-    """Sets the scheme up, sends the first transfer, then shows whatever else comes by."""
+    """Two simulated DFSPs, payer and payee, on one hub; every hop of their payments is printed."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Playground:
         wait_s: float,
         jws_keys_dir: Path | None = None,
     ) -> None:
-        """With `jws_keys_dir` messages are signed and verified; raises KeyFileError for a key that cannot be used."""
+        """Sign and verify messages if there is a `jws_keys_dir`; raises KeyFileError for a key that cannot be used."""
         self._console = console
         self._hub_name = settings.hub_name
         self._wait_s = wait_s
@@ -83,10 +83,12 @@ class Playground:
         )
 
     async def run(self, *, send_first: bool, stay: bool) -> bool:
-        """False if the first transfer did not commit. With `stay` it returns only by being cancelled.
+        """Return whether the first transfer, if one was sent, committed. With `stay` it runs until it is cancelled.
 
         Raises:
-            HubDownError, SchemeError, AdminError, PortTakenError: as their texts say.
+            HubDownError: the hub did not become healthy in time.
+            SchemeError, AdminError: the hub refused to set the scheme up.
+            PortInUseError: a DFSP cannot listen on its port.
         """
         with self._console.status("waiting for the hub") as status:
             await self._urls.wait_until_healthy(self._wait_s, lambda what: status.update(f"waiting for {what}"))
@@ -104,7 +106,7 @@ class Playground:
         try:
             await dfsp.start()
         except OSError as error:
-            raise PortTakenError(
+            raise PortInUseError(
                 f"{dfsp.name} cannot listen on {dfsp.host}:{dfsp.port} ({error.strerror}). Does another sandbox run? "
                 "Choose other ports with --payer-port and --payee-port."
             ) from error
@@ -123,14 +125,14 @@ class Playground:
         await self._register(self._payee, PAZ)
 
     async def _register(self, dfsp: SimulatedDfsp, party: Party) -> None:
-        """What the DFSP's party is to be found by; payments go without."""
+        """Register a party for lookups; if that fails, print why and continue: payments work without a lookup."""
         try:
             await dfsp.agreements.register([party])
         except UnansweredError as error:
             print_trouble(self._console, f"{party.name} was not registered: {error}")
 
     async def _send_first(self, admin: AdminClient) -> bool:
-        """One payment, shown as it goes; then the positions before and after it."""
+        """Make one payment, print the positions before and after it, and return whether it committed."""
         before = await self._positions(admin)
         order = replace(self._payer.order(self._payee, AMOUNT_UNITS, CURRENCY), terms=await self._agree())
         try:
@@ -149,28 +151,30 @@ class Playground:
         return is_committed
 
     async def _agree(self) -> Terms:
-        """The terms of the first transfer: the payee found and asked for a quote, through the hub if it can."""
+        """Return the first transfer's terms: by lookup and quote through the hub, or made here if that fails."""
         payer = self._payer.agreements
         try:
             await payer.look_up(PAZ.path)
-            request = quote_request(Wish(PAT, PAZ, AMOUNT_UNITS, CURRENCY))
-            quote = await payer.ask("POST", "/quotes", request["quoteId"], PAYEE, request)
+            await self._payee.agreements.finish_answers()  # so that no late hop is printed among those of the next step
+            request = quote_request(PaymentIntent(PAT, PAZ, AMOUNT_UNITS, CURRENCY))
+            quote = await payer.request("POST", "/quotes", request["quoteId"], PAYEE, request)
+            await self._payee.agreements.finish_answers()
             return Terms(quote.content["ilpPacket"], quote.content["condition"])
         except UnansweredError as error:
             print_trouble(self._console, f"The transfer goes without a quote: {error}")
             return self._payee.quote(PAYER, AMOUNT_UNITS, CURRENCY, new_transfer_id())
 
     async def _outcome(self, transfer_id: str, answer: Answer) -> Callback | None:
-        """What the payer was told, after the payee was told too; None if the hub did not take the transfer."""
+        """Return the callback to the payer after the one to the payee has arrived too; None if the POST was refused."""
         if answer.content.get("errorInformation") is not None:
             return None
-        outcome = await self._payer.wait_for(transfer_id, _tells_outcome, timeout_s=OUTCOME_TIMEOUT_S)
+        outcome = await self._payer.wait_for(transfer_id, _is_outcome, timeout_s=OUTCOME_TIMEOUT_S)
         if self._confirms_to_payee and self._payee.callbacks_of(transfer_id):
-            await self._payee.wait_for(transfer_id, _tells_outcome, timeout_s=CONFIRMATION_TIMEOUT_S)
+            await self._payee.wait_for(transfer_id, _is_outcome, timeout_s=CONFIRMATION_TIMEOUT_S)
         return outcome
 
     async def _stay(self, admin: AdminClient) -> None:
-        """Print the positions whenever a transfer has ended, until cancelled."""
+        """Print how to send another transfer, and the positions after each one, until cancelled."""
         terms = self._payee.quote(PAYER, AMOUNT_UNITS, CURRENCY, new_transfer_id())
         print_invitation(self._console, self._urls, PAYER, PAYEE, AMOUNT_UNITS, CURRENCY, terms)
         self._positions_due.clear()
@@ -184,7 +188,7 @@ class Playground:
                 print_trouble(self._console, str(error))
 
     async def _positions(self, admin: AdminClient) -> dict[str, int]:
-        """The POSITION of both, in 1/10,000."""
+        """Return the POSITION of both DFSPs, in 1/10,000."""
         positions = {}
         for name in (PAYER, PAYEE):
             account = await admin.account(name, CURRENCY, "POSITION")
@@ -194,7 +198,7 @@ class Playground:
         return positions
 
     async def _positions_when(self, admin: AdminClient, expected: dict[str, int]) -> dict[str, int]:
-        """The positions as soon as they are `expected`, or as they are after a while."""
+        """Return the positions once they are as `expected`, or as they are when CREDIT_TIMEOUT_S is over."""
         deadline = asyncio.get_running_loop().time() + CREDIT_TIMEOUT_S
         while (positions := await self._positions(admin)) != expected:
             if asyncio.get_running_loop().time() > deadline:
@@ -203,5 +207,5 @@ class Playground:
         return positions
 
 
-def _tells_outcome(callback: Callback) -> bool:
+def _is_outcome(callback: Callback) -> bool:
     return callback.kind is not CallbackKind.PREPARE

@@ -1,4 +1,4 @@
-"""Sets a scheme up through the admin API. What is there already is left alone, so a second start changes nothing."""
+"""Sets up a scheme through the admin API. What exists is not changed, so a second start sends only what is missing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ HUB_ACCOUNT_TYPES: Final = ("HUB_MULTILATERAL_SETTLEMENT", "HUB_RECONCILIATION")
 
 
 class SchemeError(Exception):
-    """The hub did not let the scheme be set up; the text tells at which step and what it answered."""
+    """The scheme could not be set up; the text has the step and the hub's answer."""
 
 
 class Scheme:
-    """One currency of a hub, its DFSPs and their funds. Each step may take `step_timeout_s` until it shows."""
+    """Sets up one currency of a hub, its DFSPs and their funds; a step must be visible within `step_timeout_s`."""
 
     def __init__(self, admin: AdminClient, hub_name: str, currency: str, *, step_timeout_s: float = 60.0) -> None:
         self.admin = admin
@@ -30,7 +30,7 @@ class Scheme:
         self._step_timeout_s = step_timeout_s
 
     async def ensure_currency(self) -> None:
-        """The hub's own accounts and a settlement model: deferred, net, multilateral.
+        """Add the hub's own accounts and a settlement model: deferred, net, multilateral.
 
         Raises (as all methods here):
             SchemeError: the hub refused a step, or it did not take effect in time.
@@ -51,7 +51,7 @@ class Scheme:
         await self._ensure(f"settlement model for {self.currency}", self._has_model, "/settlementModels", model)
 
     async def ensure_dfsp(self, name: str, net_debit_cap_units: int, endpoints: Mapping[str, str]) -> None:
-        """A participant with accounts, a net debit cap of whole currency units, and these endpoints."""
+        """Add a participant with accounts and endpoints; its net debit cap must be of whole currency units."""
         participant = {"name": name, "currency": self.currency}
 
         async def is_participant() -> bool:
@@ -62,7 +62,7 @@ class Scheme:
         await self._ensure_endpoints(name, endpoints)
 
     async def ensure_funds(self, name: str, funds_units: int) -> int:
-        """Top a participant's funds up to `funds_units`; gives what was added, in 1/10,000."""
+        """Raise a participant's funds to `funds_units` if they are lower; return what was added, in 1/10,000."""
         account = await self._settlement_account(name)
         missing_units = funds_units + account.value_units  # a settlement account is negative when funded
         if missing_units <= 0:
@@ -104,13 +104,13 @@ class Scheme:
         path = f"/participants/{name}/endpoints"
 
         async def missing() -> list[Any]:
-            known = {one["type"]: one["value"] for one in await self.admin.get(path) or []}
+            known = {endpoint["type"]: endpoint["value"] for endpoint in await self.admin.get(path) or []}
             return [{"type": kind, "value": value} for kind, value in endpoints.items() if known.get(kind) != value]
 
         await self._ensure_all(f"endpoints of {name}", missing, path)
 
     async def _has_model(self) -> bool:
-        """True if transfers in the currency have a model; a second one would give every DFSP a second account."""
+        """Return whether the currency has a model; a second one would add a second account for every DFSP."""
         models = await self.admin.get("/settlementModels")
         return any(
             model.get("currency") == self.currency and model.get("isActive")
@@ -125,7 +125,7 @@ class Scheme:
         return account
 
     async def _ensure(self, what: str, is_done: Callable[[], Awaitable[bool]], path: str, body: Any) -> None:
-        """POST `body` unless it is done already, and wait until it shows."""
+        """POST `body` unless `is_done`, and wait until it is."""
 
         async def missing() -> list[Any]:
             return [] if await is_done() else [body]
@@ -135,28 +135,29 @@ class Scheme:
     async def _ensure_all(self, what: str, missing: Callable[[], Awaitable[list[Any]]], path: str) -> None:
         """POST each body that is `missing`, and wait until none is.
 
-        A hub that is not ready is asked again with the same body, by whose id it knows a repeated command. The first
-        may have taken effect although its answer was lost; so what shows decides whether a refusal counts.
+        While the hub is not ready the same body is sent again; the hub recognises a repeated command by its id. The
+        first may have been carried out although its answer was lost, so a refusal counts only if the body is still
+        missing.
         """
         step = _Step(self.admin, missing, path)
         try:
             async with asyncio.timeout(self._step_timeout_s):
                 await step.run()
         except TimeoutError:
-            raise SchemeError(f"{what}: nothing to be seen after {self._step_timeout_s:.0f} s; {step.state}") from None
+            raise SchemeError(f"{what}: not visible after {self._step_timeout_s:.0f} s; {step.state}") from None
         except AdminError as error:
             raise SchemeError(f"{what}: {error}") from error
 
 
 class _Step:
-    """One step of a set-up; `state` tells how far it got."""
+    """One step of a set-up; `state` is the hub's last answer, for an error's text."""
 
     def __init__(self, admin: AdminClient, missing: Callable[[], Awaitable[list[Any]]], path: str) -> None:
         self._admin = admin
         self._missing = missing
         self._path = path
         self._accepted = False
-        self.state = "the hub was not asked yet"
+        self.state = "no request was sent"
 
     async def run(self) -> None:
         while True:

@@ -1,92 +1,94 @@
 """Table `nets`: what a partition's accounts owe and are owed in the windows that are not closed yet (design 7).
 
-One row for each window, netting group and party, so that a commit changes one small row however many accounts; for
-each window one row that lists them, so that closing reads no other, and one that tells whose markers have come. They
-share one store, and so does the copy of the scheme (tables/scheme.py): a store has its price on every partition.
+One row for each window, netting group and party, so that a commit changes one small row however many accounts there
+are. For each window there is also a directory of these rows, so that closing reads no other, and a row of the markers
+that have arrived. They share one store with the copy of the scheme (tables/scheme.py), for each store has a cost on
+every partition.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
-
-import orjson
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
-from clearinghub.engine.record import TableSpec, View
-
-VERSION: Final = 1
+from clearinghub.engine.record import View, row_table
+from clearinghub.rows import Row
 
 
 class NetKey(NamedTuple):
-    """Where a net belongs."""
+    """Which net it is: the party's, in a netting group of a window."""
 
     window_id: int
     netting_group: NettingGroup
     party: Party
 
 
-def encode_net(row: Net) -> bytes:
-    """A net as bytes."""
-    return orjson.dumps([VERSION, row.debits, row.credits, row.debit_count, row.credit_count])
+class StoredNet(Row, frozen=True, array_like=True):
+    """The net of one `NetKey`."""
+
+    net: Net = Net()
 
 
-def decode_net(data: bytes) -> Net:
-    """The net in a row's bytes. Raises ValueError for a shape of another version."""
-    row: list[Any] = orjson.loads(data)
-    if row[0] != VERSION:
-        raise ValueError(f"net row of version {row[0]!r}")
-    return Net(*row[1:])
+class NetDirectory(Row, frozen=True, array_like=True):
+    """The nets of one window, in the order of their first transfers."""
+
+    keys: tuple[tuple[NettingGroup, Party], ...] = ()
+
+
+class WindowMarkers(Row, frozen=True, array_like=True):
+    """The partitions all of whose credits in one window have arrived here."""
+
+    sources: tuple[int, ...] = ()
 
 
 TABLE: Final = "nets"
-NETS: Final[TableSpec[Net]] = TableSpec(TABLE, encode_net, decode_net)
-DIRECTORY: Final[TableSpec[list[list[str]]]] = TableSpec(TABLE, orjson.dumps, orjson.loads)
-MARKERS: Final[TableSpec[list[int]]] = TableSpec(TABLE, orjson.dumps, orjson.loads)
+NETS: Final = row_table(TABLE, StoredNet)
+DIRECTORIES: Final = row_table(TABLE, NetDirectory)
+MARKERS: Final = row_table(TABLE, WindowMarkers)
 
 
 def net_row_key(key: NetKey) -> str:
-    """The key of a net; neither names nor types nor currencies hold a slash."""
+    """Return the key of a net; no name, account type or currency holds a slash."""
     return "/".join(("net", str(key.window_id), *key.netting_group, *key.party))
 
 
 def directory_key(window_id: int) -> str:
-    """The key of a window's list of nets."""
+    """Return the key of a window's directory."""
     return f"list/{window_id}"
 
 
 def markers_key(window_id: int) -> str:
-    """The key of a window's markers: the partitions of which all credits are here."""
+    """Return the key of a window's markers."""
     return f"markers/{window_id}"
 
 
-def change_net(view: View, key: NetKey, change: Any) -> bool:
-    """Replace a net by `change` of it; gives whether it is the first of its window on this partition."""
+def change_net(view: View, key: NetKey, change: Callable[[Net], Net]) -> None:
+    """Replace a net by `change` of it; a net that is not there yet is zero."""
     row_key = net_row_key(key)
     before = view.get(NETS, row_key)
-    view.put(NETS, row_key, change(Net() if before is None else before))
-    if before is not None:
-        return False
-    window = directory_key(key.window_id)
-    listed = view.get(DIRECTORY, window)
-    view.put(DIRECTORY, window, [*(listed or []), [*key.netting_group, *key.party]])
-    return listed is None
+    view.put(NETS, row_key, StoredNet(change(Net() if before is None else before.net)))
+    if before is None:
+        directory = view.get(DIRECTORIES, directory_key(key.window_id)) or NetDirectory()
+        longer = NetDirectory((*directory.keys, (key.netting_group, key.party)))
+        view.put(DIRECTORIES, directory_key(key.window_id), longer)
 
 
 def nets_of(view: View, window_id: int) -> dict[NetKey, Net]:
-    """All nets that the partition has of a window."""
-    keys = [_key(window_id, fields) for fields in view.get(DIRECTORY, directory_key(window_id)) or []]
-    found = {key: view.get(NETS, net_row_key(key)) for key in keys}
-    return {key: net for key, net in found.items() if net is not None}
+    """Return all nets that the partition has of a window."""
+    directory = view.get(DIRECTORIES, directory_key(window_id)) or NetDirectory()
+    nets = {}
+    for netting_group, party in directory.keys:
+        key = NetKey(window_id, netting_group, party)
+        row = view.get(NETS, net_row_key(key))
+        assert row is not None, f"{key} is in the directory and not stored"
+        nets[key] = row.net
+    return nets
 
 
-def forget_nets(view: View, window_id: int) -> None:
-    """The window is closed, and its nets are the coordinator's."""
+def delete_nets(view: View, window_id: int) -> None:
+    """Delete all rows of a window: it is closed, and the coordinator has its nets."""
     for key in nets_of(view, window_id):
         view.delete(NETS, net_row_key(key))
-    view.delete(DIRECTORY, directory_key(window_id))
+    view.delete(DIRECTORIES, directory_key(window_id))
     view.delete(MARKERS, markers_key(window_id))
-
-
-def _key(window_id: int, fields: list[str]) -> NetKey:
-    currency, account_type, granularity, participant, counterparty = fields
-    return NetKey(window_id, NettingGroup(currency, account_type, granularity), Party(participant, counterparty))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from clearinghub.domain.participants.participant import Participant, decode_participant, encode_participant
-from clearinghub.engine.record import TableSpec
+from typing import Final
 
-PARTICIPANTS: TableSpec[Participant] = TableSpec("participants", encode_participant, decode_participant)
+from clearinghub.domain.participants.participant import Participant
+from clearinghub.engine.record import row_table
+
+PARTICIPANTS: Final = row_table("participants", Participant)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from clearinghub.domain.participants.position import Position
-from clearinghub.engine.record import TableSpec
-from tables.codec import decode_position, encode_position
+from typing import Final
 
-POSITIONS: TableSpec[Position] = TableSpec("positions", encode_position, decode_position)
+from clearinghub.domain.participants.position import Position
+from clearinghub.engine.record import row_table
+
+POSITIONS: Final = row_table("positions", Position)
 
 
 def position_key(participant: str, currency: str, account_type: str) -> str:
-    """The key of an account; participants' names cannot hold a slash."""
+    """Return the key of an account; no participant's name holds a slash."""
     return f"{participant}/{currency}/{account_type}"

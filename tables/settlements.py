@@ -1,6 +1,6 @@
 """Table `settlement`: windows, what they hold, and settlements, all on the coordinator's partition.
 
-Rows of several kinds share one store, told apart by the first part of their keys: a store has its price on every
+Rows of several types share one store, told apart by the first part of their keys: each store has a cost on every
 partition, and only the partition of the hub's name has any of these rows.
 """
 
@@ -9,24 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-import orjson
 
-from clearinghub.domain.row import Row
-from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.fields import (
-    content_fields,
-    content_of,
-    settlement_fields,
-    settlement_of,
-    window_fields,
-    window_of,
-)
-from clearinghub.domain.settlement.netting import NettingGroup
-from clearinghub.domain.settlement.progress import AccountResult
-from clearinghub.domain.settlement.settlement import Settlement
+from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
+from clearinghub.domain.settlement.settlement import AccountResult, Settlement
 from clearinghub.domain.settlement.window import Window
-from clearinghub.engine.record import TableSpec
-from tables.rows import row_table
+from clearinghub.engine.record import row_table
+from clearinghub.rows import Row
 
 TABLE: Final = "settlement"
 
@@ -46,39 +34,39 @@ class WaitingCommands(Row, frozen=True, array_like=True):
     commands: tuple[WaitingCommand, ...] = ()
 
 
+class ReportedGroups(Row, frozen=True, array_like=True):
+    """The netting groups that were reported so far of a window that is not closed yet."""
+
+    netting_groups: tuple[NettingGroup, ...] = ()
+
+
 def window_key(window_id: int) -> str:
-    """The key of a window; in the order of their numbers."""
+    """Return the key of a window; keys sort by number."""
     return f"window/{window_id:012d}"
 
 
 def settlement_key(settlement_id: int) -> str:
-    """The key of a settlement; in the order of their numbers."""
+    """Return the key of a settlement; keys sort by number."""
     return f"settlement/{settlement_id:012d}"
 
 
 def content_key(window_id: int, netting_group: NettingGroup) -> str:
-    """The key of a content's nets."""
+    """Return the key of a content's nets."""
     return "/".join(("content", str(window_id), *netting_group))
 
 
-def netting_groups_key(window_id: int) -> str:
-    """The key of what was reported of a window that is not closed yet."""
+def reported_groups_key(window_id: int) -> str:
+    """Return the key of the netting groups that were reported of a window."""
     return f"netting_groups/{window_id}"
 
 
 def waiting_key(settlement_id: int) -> str:
-    """The key of the commands whose answer waits until accounts on other partitions were moved."""
+    """Return the key of a settlement's waiting commands."""
     return f"waiting/{settlement_id}"
 
 
-SETTLEMENT_WINDOWS: Final[TableSpec[Window]] = TableSpec(
-    TABLE, lambda row: orjson.dumps(window_fields(row)), lambda data: window_of(orjson.loads(data))
-)
-CONTENTS: Final[TableSpec[ContentNets]] = TableSpec(
-    TABLE, lambda row: orjson.dumps(content_fields(row)), lambda data: content_of(orjson.loads(data))
-)
-SETTLEMENTS: Final[TableSpec[Settlement]] = TableSpec(
-    TABLE, lambda row: orjson.dumps(settlement_fields(row)), lambda data: settlement_of(orjson.loads(data))
-)
+SETTLEMENT_WINDOWS: Final = row_table(TABLE, Window)
+CONTENTS: Final = row_table(TABLE, ContentNets)
+SETTLEMENTS: Final = row_table(TABLE, Settlement)
 WAITING: Final = row_table(TABLE, WaitingCommands)
-NETTING_GROUPS: Final[TableSpec[list[list[str]]]] = TableSpec(TABLE, orjson.dumps, orjson.loads)
+REPORTED_GROUPS: Final = row_table(TABLE, ReportedGroups)

@@ -1,18 +1,23 @@
-"""Table `windows`: which settlement window a partition's commits belong to now, and the last one that had any."""
+"""Table `windows`: the settlement window to which a partition's commits belong, and the last one announced.
+
+A window is announced to the coordinator when the partition commits its first transfer in the window.
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 import orjson
 
 from clearinghub.engine.record import TableSpec, View
 
-WINDOWS: TableSpec[int] = TableSpec("windows", orjson.dumps, orjson.loads)
-OPEN = "open"
-USED = "used"  # the last window of which the coordinator was told that it has a transfer
-FIRST_WINDOW = 1  # open from the start (protocol 9.2)
+WINDOWS: Final[TableSpec[int]] = TableSpec("windows", orjson.dumps, orjson.loads)
+OPEN: Final = "open"
+ANNOUNCED: Final = "used"
+FIRST_WINDOW: Final = 1  # open from the start (protocol 9.2)
 
 
 def open_window(view: View) -> int:
-    """The number of the partition's open window."""
+    """Return the number of the partition's open window."""
     number = view.get(WINDOWS, OPEN)
     return FIRST_WINDOW if number is None else number

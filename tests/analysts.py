@@ -1,4 +1,4 @@
-"""The documented shapes of the analysts' topics (docs/topics/), held against every record that a test writes."""
+"""Checks records against the schemas of the analysts' topics (docs/topics/)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FETCH_TIMEOUT_MS: Final = 200
 
 @cache
 def schema_of(topic: str) -> dict[str, Any]:
-    """The topic's schema as it is published."""
+    """Return the topic's published schema."""
     (path,) = FOLDER.glob(f"{topic}.v*.schema.json")
     schema: dict[str, Any] = json.loads(path.read_text())
     return schema
@@ -26,18 +26,18 @@ def schema_of(topic: str) -> dict[str, Any]:
 
 @cache
 def validator_of(topic: str) -> Draft202012Validator:
-    """Judges a record by the schema, and refuses what the schema does not mention: readers shall, we shall not."""
+    """Return a validator of the topic's records that also refuses unknown fields, which readers must accept."""
     return Draft202012Validator(_closed(schema_of(topic)), validate_formats=True)
 
 
 def check_record(topic: str, value: bytes) -> None:
-    """Raises ValidationError for a record that is not as its topic's page says; others are not looked at."""
+    """Raise ValidationError for a record that breaks its topic's schema; ignore other topics."""
     if topic in TOPICS:
         validator_of(topic).validate(orjson.loads(value))
 
 
 async def check_written(bootstrap: str, prefix: str, partitions: int) -> dict[str, int]:
-    """All committed records of the four topics; gives how many each has. Raises likewise."""
+    """Check all committed records of the four topics, as `check_record`; return the number of records by topic."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
     await consumer.start()
     try:
@@ -61,7 +61,7 @@ async def _check_topic(consumer: AIOKafkaConsumer, topic: str, prefix: str, part
 
 
 def _closed(schema: Any) -> Any:
-    """The schema, and no field beyond those that it names."""
+    """Return the schema, changed to refuse all fields that it does not name."""
     if isinstance(schema, list):
         return [_closed(one) for one in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""What every test may use: a real broker, found as the hub itself finds one, and names that no other test uses."""
+"""Fixtures for all tests: a real broker, found as the hub finds one, and names that no other test uses."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from clearinghub.kafka.broker import LocalBroker
 from clearinghub.kafka.broker.docker import docker_answers
 from tests.kafka_cluster import KafkaCluster
 
-# No deadlines: on a busy machine they measure the neighbours. CI repeats itself; `night` looks further.
+# No deadlines: on a busy machine they measure other programs. CI repeats its examples; `night` runs more.
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("night", deadline=None, max_examples=5_000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
-# A node alone cannot keep the transactions' own topic on three replicas.
+# A single node cannot replicate the topic of transactions three times.
 ONE_NODE = {
     "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
     "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
@@ -34,7 +34,7 @@ ONE_NODE = {
 
 @pytest.fixture(scope="session")
 def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`host:port` of a broker for the whole run: KAFKA_BOOTSTRAP, else a container, else one on this machine's JVM."""
+    """Yield `host:port` of a broker for the whole run: KAFKA_BOOTSTRAP, a container, or a JVM on this machine."""
     if configured := os.environ.get("KAFKA_BOOTSTRAP"):
         yield configured
     elif docker_answers():
@@ -58,7 +58,7 @@ def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaClu
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    """What a test does to the process's logging ends with it: a role's main sets all of it up."""
+    """Restore the process's logging after each test: the main functions of roles change it."""
     root = logging.getLogger()
     before = (root.handlers, root.level)
     yield
@@ -69,7 +69,7 @@ def restored_logging() -> Iterator[None]:
 
 @pytest.fixture
 def topic_prefix() -> str:
-    """A prefix for topics and application ids that no other test uses."""
+    """Return a prefix for topics and application ids that no other test uses."""
     return f"t{uuid.uuid4().hex[:8]}-"
 
 

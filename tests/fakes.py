@@ -1,4 +1,4 @@
-"""Small stand-ins that tests of several parts share."""
+"""Stand-ins for the engine and the edges, shared by many tests."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from clearinghub.domain.participants.participant import Participant, decode_participant
+from clearinghub.domain.participants.participant import Participant
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Record, TableSpec
 from clearinghub.messages import split
+from tables.participants import PARTICIPANTS
 from tests.analysts import check_record
 
 Row = TypeVar("Row")
 
 
 class Emitted(NamedTuple):
-    """What a handler wrote to a topic; `partition` only where it chose one."""
+    """A record that a handler wrote; `partition` is None unless the handler chose one."""
 
     topic: str
     key: str
@@ -39,7 +40,7 @@ def fields_of(value: bytes) -> tuple[dict[str, Any], bytes]:
 
 @dataclass
 class MemoryView:
-    """A partition in memory: the engine's View and PunctuatorView, with all rows kept as stored bytes."""
+    """A partition in memory: View and PunctuatorView of the engine, with rows as stored bytes."""
 
     partition: int = 0
     partitions: int = 1
@@ -80,29 +81,27 @@ class MemoryView:
         return [key for _entry, key in found[:count_max]]
 
     def rows(self, table: TableSpec[Row]) -> dict[str, Row]:
-        """All rows of a table."""
         return {key: table.decode(data) for key, data in self.tables.get(table.name, {}).items()}
 
     def on(self, topic: str) -> list[Emitted]:
-        """What was written to a topic."""
+        """Return what was written to a topic."""
         return [one for one in self.emitted if one.topic == topic]
 
     def take(self) -> list[Emitted]:
-        """What was written since the last time."""
-        taken, self.emitted = self.emitted, []
-        return taken
+        """Return what was written since the last call."""
+        written, self.emitted = self.emitted, []
+        return written
 
 
 @dataclass
 class Offsets:
-    """Numbers the records that a test makes."""
+    """Makes a topic's records, with consecutive offsets."""
 
     topic: str
     partition: int = 0
     next_offset: int = 0
 
     def record(self, value: bytes, now_ms: int, key: str = "") -> Record:
-        """The next record of the topic."""
         made = Record(self.topic, self.partition, self.next_offset, now_ms, key.encode(), value)
         self.next_offset += 1
         return made
@@ -110,7 +109,7 @@ class Offsets:
 
 @dataclass
 class FakeParticipants:
-    """A copy of the compacted topic, fed by hand."""
+    """A process's copy of the participants, filled by hand; `reached` has the versions that were waited for."""
 
     by_name: dict[str, Participant] = field(default_factory=dict)
     reached: list[tuple[str, int]] = field(default_factory=list)
@@ -125,8 +124,8 @@ class FakeParticipants:
         self.reached.append((name, version))
 
     def take(self, value: bytes) -> None:
-        """A record of the topic has arrived."""
-        participant = decode_participant(value)
+        """Apply a record of topic `participants`."""
+        participant = PARTICIPANTS.decode(value)
         known = self.by_name.get(participant.name)
         assert known is None or known.version < participant.version, "versions only grow"
         self.by_name[participant.name] = participant

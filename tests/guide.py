@@ -20,7 +20,6 @@ class Block:
 
 
 def text() -> str:
-    """Return the whole guide."""
     return GUIDE.read_text()
 
 

@@ -11,9 +11,8 @@ from typing import Any, Final
 from aiohttp.web import Application
 
 from clearinghub.domain.participants.position import Position
-from clearinghub.domain.participants.statement import Statement, StatementLine
-from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.netting import NettingGroup
+from clearinghub.domain.participants.statement import Statement, StatementEntry
+from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
@@ -132,18 +131,18 @@ class AccountHistory:
         self.fails_from = 0  # how many statements are given before it fails
         hub.followers["positions"].append(lambda one: self.rows.append((hub.now_ms, json.loads(one.value))))
 
-    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, lines_max: int) -> Statement:
+    async def statement(self, position: Position, from_ms: int, to_ms: int, after: int, entries_max: int) -> Statement:
         self.fails_from -= 1
         if self.fails_with is not None and self.fails_from < 0:
             raise self.fails_with
         own = [
-            StatementLine(row["changeNumber"], at_ms, row["transferId"], row["entryType"], row["change"], row["value"])
+            StatementEntry(row["changeNumber"], at_ms, row["transferId"], row["entryType"], row["change"], row["value"])
             for at_ms, row in self.rows
             if row["accountId"] == position.account_id and at_ms >= from_ms and row["changeNumber"] > after
         ]
         opening = own[0].value - own[0].change if own else position.value
         entries = [entry for entry in own if entry.at_ms < to_ms]
-        return Statement(opening, tuple(entries[:lines_max]), len(entries) <= lines_max, self.kept_from_ms)
+        return Statement(opening, tuple(entries[:entries_max]), len(entries) <= entries_max, self.kept_from_ms)
 
 
 @dataclass

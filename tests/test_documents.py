@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghub.tools import state_diagram
+from clearinghub.tools import messages_page, state_diagram
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -169,6 +169,10 @@ def test_the_readme_is_short() -> None:
 def test_the_states_are_drawn_from_the_table() -> None:
     assert state_diagram.page() == (DOCS / state_diagram.PAGE).read_text(), "make docs"
     assert state_diagram.picture() == (DOCS / state_diagram.PICTURE).read_text(), "make docs"
+
+
+def test_the_messages_are_rendered_from_their_structs() -> None:
+    assert messages_page.page() == (DOCS / messages_page.PAGE).read_text(), "make messages"
 
 
 def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:

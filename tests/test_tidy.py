@@ -1,12 +1,17 @@
-"""How the code is to look, where no linter knows: budgets, words that are banned, and who may import whom."""
+"""Rules of style that no linter knows: lengths, banned texts, docstrings that say nothing, fragments of files.
+
+Who may import whom is in pyproject.toml (import-linter).
+"""
 
 from __future__ import annotations
 
 import ast
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,7 +25,7 @@ FUNCTION_LINES_MAX = 60
 FILE_LINES_MAX = 400
 # What was over budget once, at its length then. An entry may only shrink, and goes when it is within budget.
 LONG_FUNCTIONS: dict[str, int] = {
-    "tests/unit/tools/apply/test_declared.py::test_all_that_is_wrong_is_told_in_the_order_of_the_file": 61,
+    "tests/unit/tools/apply/test_declared.py::test_all_faults_are_reported_in_the_order_of_the_file": 61,
 }
 LONG_FILES: dict[str, int] = {}
 
@@ -56,7 +61,51 @@ BANS = [
         "wiring by hand in clearinghub/roles: discovery swallows import errors",
     ),
     Ban(r"\|\|\s*true\b", ("Makefile", ".ci/"), "a check that can fail"),
+    Ban(r"fmt: " + "skip", EVERYWHERE, "lines that the formatter likes; split by subject, not by length"),
 ]
+
+DOCSTRING_WORDS_MIN = 5
+# Docstrings that are too short to say more than the name, by room. A number may only shrink, and goes at zero.
+SHORT_DOCSTRINGS: dict[str, int] = {
+    "clearinghub/domain": 9,
+    "clearinghub/tools": 20,
+    "tables/nets.py": 2,
+    "tests/chaos": 3,
+    "tests/model": 3,
+    "tests/property": 3,
+    "tests/simulation": 12,
+    "tests/web": 18,
+    "web/admin": 18,
+    "web/reports": 5,
+    "web/settlement": 5,
+}
+
+SMALL_FILE_LINES = 40
+# Files below that length which only one file imports, with the reason why they are not a part of it.
+SMALL_FILES: dict[str, str] = {
+    "agents/commands.py": "the index of all commands, as handlers.py is that of all topics",
+    "agents/settlement/commands.py": "a part of the index of commands, with its feature",
+    "agents/transfers/credit.py": "the handler of one topic",
+    "clearinghub/engine/environment.py": "what tests replace to simulate a process",
+    "clearinghub/roles/schedule.py": "cron expressions, tested alone",
+    "web/admin/transactions.py": "the handlers of one path",
+}
+
+# Places of `dict[str, Any]` where types are messages and rows. A number may only shrink, and goes at zero.
+UNTYPED: dict[str, int] = {
+    "agents/settlement/fees.py": 1,
+    "agents/settlement/moves.py": 2,
+    "agents/settlement/settlements.py": 2,
+    "agents/settlement/windows.py": 2,
+    "clearinghub/domain/participants/participant.py": 1,
+    "clearinghub/domain/settlement/fields.py": 1,
+    "tables/scheme.py": 2,
+}
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def name_of(path: Path) -> str:
@@ -64,7 +113,7 @@ def name_of(path: Path) -> str:
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function from its first statement behind the docstring to its end."""
+    """Lines of a function from the first statement after its docstring to its end."""
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     assert function.end_lineno is not None
     return function.end_lineno - body[0].lineno + 1 if body else 0
@@ -80,7 +129,7 @@ def functions(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.Functi
 
 def imports(path: Path) -> Iterator[str]:
     """All modules that a file imports, and for `from a import b` both `a` and `a.b`'s fuller name."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -97,7 +146,7 @@ def test_functions_are_within_budget() -> None:
     long = {
         f"{name_of(path)}::{name}": lines
         for path in SOURCES
-        for name, function in functions(ast.parse(path.read_text()))
+        for name, function in functions(tree_of(path))
         if (lines := body_lines(function)) > FUNCTION_LINES_MAX
     }
 
@@ -138,3 +187,60 @@ def test_the_domain_needs_the_standard_library_and_msgspec() -> None:
     ]
 
     assert [] == foreign
+
+
+def test_the_model_imports_nothing_of_ours() -> None:
+    """It judges the hub by rules of its own."""
+    ours = (*OURS, "bench", "tests")
+    wrong = [
+        f"{name_of(path)} imports {module}"
+        for path in SOURCES
+        if name_of(path).startswith("tests/model/")
+        for module in imports(path)
+        if is_within(module, ours) and not is_within(module, ("tests.model",))
+    ]
+
+    assert [] == wrong
+
+
+def test_docstrings_say_more_than_the_name() -> None:
+    found = Counter(
+        "/".join(name_of(path).split("/")[:2])
+        for path in SOURCES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and (docstring := ast.get_docstring(node)) is not None
+        and len(docstring.split()) < DOCSTRING_WORDS_MIN
+    )
+
+    assert {} == {room: count for room, count in found.items() if count > SHORT_DOCSTRINGS.get(room, 0)}
+
+
+def test_small_files_have_a_reason() -> None:
+    """A file that only one other file imports is a part of that file, unless there is a reason."""
+    product = [path for path in SOURCES if name_of(path).startswith(OURS)]
+    importers: dict[str, set[Path]] = {}
+    for path in product:
+        for module in imports(path):
+            for name in (module, module.rpartition(".")[0]):
+                importers.setdefault(name, set()).add(path)
+    small = {
+        name_of(path)
+        for path in product
+        if path.name != "__init__.py"
+        and path.read_text().count("\n") < SMALL_FILE_LINES
+        and len(importers.get(name_of(path).removesuffix(".py").replace("/", "."), set())) == 1
+    }
+
+    assert set() == small - set(SMALL_FILES)
+
+
+def test_messages_and_rows_are_typed() -> None:
+    found = {
+        name_of(path): count
+        for path in SOURCES
+        if name_of(path).startswith(("agents/", "clearinghub/domain/", "tables/"))
+        and (count := path.read_text().count("dict[str, Any]"))
+    }
+
+    assert {} == {name: count for name, count in found.items() if count > UNTYPED.get(name, 0)}

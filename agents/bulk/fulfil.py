@@ -1,7 +1,7 @@
 """What happens to a bulk after its prepare, on the payer's partition: PUT, /error, GET, expiry (protocol 8.2 to 8.4).
 
 The payee knows the bulk from the hub and mostly answers to the hub, and it may ask for it by GET. Both reach a
-partition that need not know the bulk, and visit the others on this same topic (agents/ring.py).
+partition that need not know the bulk, and visit the others on this same topic (agents/transfers/lookup.py).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import msgspec
 import structlog
 
 from agents.bulk.notify import ITEMS_AT_ONCE, BulkNotifier
-from agents.ring import pass_to_next_partition
 from agents.transfers.fulfil import apply_fulfil
+from agents.transfers.lookup import pass_to_next_partition
 from agents.transfers.timeout import apply_timeout
 from agents.turn import Turn
 from clearinghub.domain.bulk.bulk import Bulk, BulkState

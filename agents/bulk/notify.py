@@ -46,7 +46,7 @@ class BulkNotifier(Notifier):
         self._send(payee, "POST", BULK_POST, "/bulkTransfers", encode_body(body), failure)
 
     def error(self, receiver: str, error: ErrorInformation) -> None:
-        """Send PUT /bulkTransfers/{ID}/error."""
+        """Send the hub's own PUT /bulkTransfers/{ID}/error."""
         path = f"{self._path(receiver)}/error"
         self._send(receiver, "PUT", BULK_ERROR, path, orjson.dumps(error.as_json()))
 

@@ -18,11 +18,17 @@ from agents.settlement.scheme import publish_scheme
 from agents.turn import Turn
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.participants import registration
-from clearinghub.domain.participants.funds import (
+from clearinghub.domain.participants.funds_request import FundsRequest
+from clearinghub.domain.participants.participant import Account, Participant
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.participants.registration import NOT_FOUND, Change
+from clearinghub.domain.participants.scheme import HUB_RECONCILIATION, SETTLEMENT
+from clearinghub.domain.parties.oracle import add_oracle, change_oracle, remove_oracle
+from clearinghub.domain.settlement.model import add_account_type, add_model, set_model_active
+from clearinghub.domain.transfers.funds import (
     RECORD_FUNDS_IN,
     RECORD_FUNDS_OUT,
     FundsOutcome,
-    FundsRequest,
     Recorded,
     abort_funds_out,
     commit_funds_out,
@@ -30,12 +36,6 @@ from clearinghub.domain.participants.funds import (
     reserve_funds_out,
     settlement_account,
 )
-from clearinghub.domain.participants.participant import Account, Participant, encode_participant
-from clearinghub.domain.participants.position import Position
-from clearinghub.domain.participants.registration import NOT_FOUND, Change
-from clearinghub.domain.parties.oracle import add_oracle, change_oracle, remove_oracle
-from clearinghub.domain.settlement.model import add_account_type, add_model, set_model_active
-from clearinghub.domain.settlement.scheme import HUB_RECONCILIATION, SETTLEMENT
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.messages import encode
 from clearinghub.messages.commands import (
@@ -62,6 +62,7 @@ from clearinghub.messages.commands import (
     SetSettlementModelActive,
 )
 from clearinghub.messages.transfers import CreditMessage
+from clearinghub.rows import encode_row
 from tables.counters import next_id
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -116,10 +117,10 @@ def _store(rows: ParticipantRows, change: Change | Rejection) -> Answer:
     participant = change.participant
     if before is None or before.version != participant.version:
         rows.turn.view.put(PARTICIPANTS, participant.name, participant)
-        rows.turn.view.emit("participants", participant.name, encode_participant(participant))
+        rows.turn.view.emit("participants", participant.name, encode_row(participant))
     for position in change.positions:
         _store_account(rows, position)
-    return ParticipantResult(msgspec.Raw(encode_participant(participant)))
+    return ParticipantResult(msgspec.Raw(encode_row(participant)))
 
 
 def _store_account(rows: ParticipantRows, position: Position) -> None:

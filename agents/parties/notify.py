@@ -104,11 +104,11 @@ class BatchNotifier(Notifier):
         super().__init__(turn, "participants", request_id)
 
     def result(self, receiver: str, body: Mapping[str, object]) -> None:
-        """Send PUT /participants/{requestId}."""
+        """Send PUT /participants/{requestId} with the result of each party."""
         self._put(receiver, BATCH_PUT, f"/participants/{self._subject}", body)
 
     def error(self, receiver: str, error: ErrorInformation) -> None:
-        """Send PUT /participants/{requestId}/error."""
+        """Send PUT /participants/{requestId}/error, for the batch as a whole."""
         self._put(receiver, BATCH_PUT_ERROR, f"/participants/{self._subject}/error", error.as_json())
 
     def _put(self, receiver: str, endpoint: str, path: str, body: Mapping[str, object]) -> None:

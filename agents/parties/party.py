@@ -1,8 +1,8 @@
 """/parties and /participants for one party: look up its FSP, register it, update it, remove it (protocol 6.3, 6.4).
 
-All records about a party are on one partition. The entries of the built-in oracle are in that partition's own table. An
-external oracle is asked by the callbacks role: the question carries the whole request, and the answer brings it back,
-so nothing is kept in between.
+All records about a party are on one partition. The entries of the built-in oracle are in that partition's own table.
+The callbacks role sends questions to external oracles: a question carries the whole request, and the answer brings it
+back, so nothing is kept in between.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class _Decision(NamedTuple):
         elif isinstance(oracle, Oracle):
             ask_oracle(self.turn.view, oracle, OracleStep.CHANGE, "DELETE", request)
         else:
-            self._change()  # the external oracle has been deleted since it was asked for the entries
+            self._change()  # the external oracle was deleted after it had returned the entries
 
     def confirm_change(self) -> None:
         """Notify the sender that the change is done, in the API's form or in the reference's (protocol 6.4)."""

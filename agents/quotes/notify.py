@@ -32,7 +32,7 @@ class AgreementNotifier(Notifier):
         self._message = message
         self._endpoint = ENDPOINTS[message.resource]
         self._path = f"/{message.resource}/{message.id}"
-        # A late message is worthless: its sender is notified of the failure, and repeats the request or gives up.
+        # A late message is worthless: its sender is notified of the failure, and may repeat the message.
         self._deliver_by_ms = turn.now_ms + turn.context.forward_patience_ms
 
     def forward(self, body: bytes) -> None:

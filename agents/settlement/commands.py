@@ -1,4 +1,4 @@
-"""Commands of the settlement API, on the partition of the hub's name (protocol 9.1)."""
+"""The index from a command of the settlement API to its handler, on the coordinator's partition (protocol 9.1)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
-import orjson
 
-from agents.settlement.settlements import Answer, abort_settlement, advance_settlement, create_settlement
-from agents.settlement.windows import close_window
+from agents.settlement.closing import close_window
+from agents.settlement.progress import abort_settlement, advance_settlement
+from agents.settlement.settlements import Answer, create_settlement
 from agents.turn import Turn
 from clearinghub.domain.errors import Rejection
-from clearinghub.domain.settlement.fields import window_fields
 from clearinghub.messages.commands import (
     AbortSettlement,
     AdvanceSettlement,
@@ -22,11 +21,12 @@ from clearinghub.messages.commands import (
     CreateSettlement,
     WindowResult,
 )
+from clearinghub.rows import encode_row
 
 
 def _close_window(turn: Turn, _message: CommandMessage, command: CloseWindow) -> Answer:
     opened = close_window(turn.view, command.window, command.reason, turn.now_ms)
-    return opened if isinstance(opened, Rejection) else WindowResult(msgspec.Raw(orjson.dumps(window_fields(opened))))
+    return opened if isinstance(opened, Rejection) else WindowResult(msgspec.Raw(encode_row(opened)))
 
 
 SETTLEMENT_COMMANDS: Final[Mapping[type[Command], Callable[[Turn, CommandMessage, Any], Answer | None]]] = {
@@ -35,4 +35,4 @@ SETTLEMENT_COMMANDS: Final[Mapping[type[Command], Callable[[Turn, CommandMessage
     AdvanceSettlement: advance_settlement,
     AbortSettlement: abort_settlement,
 }
-"""A handler returns None where the reply follows later, when accounts on other partitions have moved."""
+"""A handler returns None if the reply follows later, when accounts on other partitions have moved."""

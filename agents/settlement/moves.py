@@ -1,20 +1,20 @@
-"""Changes of accounts that a settlement asks for, each on its account's own partition (protocol 9.4)."""
+"""The moves of accounts that a settlement requests, each on its account's own partition (protocol 9.4)."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
+from msgspec.structs import replace
 
 from agents.alarms import raise_limit_alarms
-from agents.context import LedgerContext
 from agents.posting import move_account
 from agents.turn import Turn
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.time import timestamp_text
-from clearinghub.engine.record import Record, View
+from clearinghub.engine.record import View
 from clearinghub.messages import VERSION, encode
-from clearinghub.messages.settlement import MovedMessage
+from clearinghub.messages.settlement import MovedMessage, MoveMessage
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
 
@@ -22,42 +22,44 @@ POSITION_CHANGE: Final = "settlement-transfer-position-change"
 _EMAIL: Final = "SETTLEMENT_TRANSFER_POSITION_CHANGE_EMAIL"
 
 
-def make_move(context: LedgerContext, record: Record, view: View, line: dict[str, Any]) -> None:
-    """Change an account as a settlement asks, on the account's own partition, and say so."""
-    key = position_key(line["participant"], line["currency"], line["account_type"])
-    now_ms = record.timestamp_ms
+def on_move(turn: Turn, message: MoveMessage, _body: bytes) -> None:
+    """Move an account as a settlement requests, and confirm it to the coordinator."""
+    view, key = turn.view, position_key(message.participant, message.currency, message.account_type)
     before = view.get(POSITIONS, key)
-    assert before is not None, f"{key} is in a settlement and not there"
-    if line["raise_cap"]:
-        _raise_cap(context, record, view, before, sum(change for _id, change, _entry in line["moves"]))
-    for transfer_id, change, entry_type in line["moves"]:
-        position = move_account(view, key, change, transfer_id, entry_type, now_ms)
-    _tell_change(view, position)
-    done: MovedMessage = {
-        "v": VERSION,
-        "kind": "settlement-moved",
-        "settlement": line["settlement"],
-        "number": line["number"],
-        "account_id": line["account_id"],
-        "currency": line["currency"],
-        "moves": line["moves"],
-    }
-    view.emit("settlement", context.hub_name, encode(done))
+    assert before is not None, f"{key} is in a settlement and does not exist"
+    assert before.account_id == message.account_id
+    change = sum(move.change for move in message.moves)
+    if message.raise_cap:
+        _raise_cap(turn, before, change)
+    after = before
+    for move in message.moves:
+        after = move_account(turn, key, move.change, move.transfer_id, move.entry_type)
+    assert after.value == before.value + change
+    assert after.change_number == before.change_number + len(message.moves)
+    _publish_position_change(view, after)
+    confirmation = MovedMessage(
+        settlement=message.settlement,
+        number=message.number,
+        account_id=message.account_id,
+        currency=message.currency,
+        moves=message.moves,
+    )
+    view.emit("settlement", turn.hub_name, encode(confirmation))
 
 
-def _raise_cap(context: LedgerContext, record: Record, view: View, before: Position, added: int) -> None:
-    """A recipient gives up what it is owed: where its cap has no room for that, the cap grows by it (protocol 9.4)."""
+def _raise_cap(turn: Turn, before: Position, added: int) -> None:
+    """Raise a recipient's cap by what it gives up, if the cap has no room for that (protocol 9.4)."""
     cap = before.net_debit_cap
     if cap is None or cap - before.value - before.reserved - added >= 0:
         return
-    raised = before._replace(net_debit_cap=cap + added)
-    view.put(POSITIONS, position_key(before.participant, before.currency, before.account_type), raised)
-    raise_limit_alarms(Turn(record, view, context, None, record.timestamp_ms), before, raised)
+    raised = replace(before, net_debit_cap=cap + added)
+    turn.view.put(POSITIONS, position_key(before.participant, before.currency, before.account_type), raised)
+    raise_limit_alarms(turn, before, raised)
 
 
-def _tell_change(view: View, position: Position) -> None:
-    """Event `settlement-transfer-position-change`, for whoever mails it to the DFSP (protocol 9.4, 5.4)."""
-    about: dict[str, Any] = {
+def _publish_position_change(view: View, position: Position) -> None:
+    """Publish the event by which the DFSP is notified by mail (protocol 9.4, 5.4)."""
+    event: dict[str, object] = {
         "v": VERSION,
         "event": POSITION_CHANGE,
         "participant": position.participant,
@@ -67,4 +69,4 @@ def _tell_change(view: View, position: Position) -> None:
     }
     participant = view.get(PARTICIPANTS, position.participant)
     email = None if participant is None else participant.endpoints.get(_EMAIL)
-    view.emit("events", position.participant, orjson.dumps(about if email is None else {**about, "email": email}))
+    view.emit("events", position.participant, orjson.dumps(event if email is None else {**event, "email": email}))

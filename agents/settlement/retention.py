@@ -1,4 +1,4 @@
-"""Windows and settlements that are over leave the coordinator's table after a time; their topics keep them.
+"""Settled windows and finished settlements leave the coordinator's table after a time; their topics keep them.
 
 A window that waits for its settlement stays, however old it is: somebody is owed what is in it.
 """
@@ -7,48 +7,52 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
-from agents.settlement.settlements import latest_settlement
+from agents.settlement.settlements import find_settlement, latest_settlement
 from agents.settlement.windows import find_window, latest_window
 from clearinghub.domain.settlement.settlement import ABORTED, SETTLED
 from clearinghub.domain.settlement.window import WindowState
 from clearinghub.engine.record import Punctuator, PunctuatorView, View
 from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key, window_key
 
-ROWS_AT_ONCE: Final = 20  # of each kind in one punctuator: a round waits for it
+ROWS_AT_ONCE: Final = 20  # of each type in one punctuation: a round waits for it
 
-OnStates = Callable[[str, Mapping[str, int]], None]
-"""Hears "window" or "settlement", and how many of them are in each state, whenever all have been looked at."""
+OnStates: TypeAlias = Callable[[str, Mapping[str, int]], None]
+"""Is called with "window" or "settlement" and the number of rows in each state, whenever all have been visited."""
 
 
-class _Walk:
-    """Round and round through the numbers of one kind, some in each punctuator."""
+class IncrementalScan:
+    """Visit at most ROWS_AT_ONCE numbers a run, then start over after the last.
+
+    `visit` deletes the row of a number if it is finished since before a time, and returns the state of a row that
+    stays.
+    """
 
     def __init__(
         self,
         kind: str,
-        last: Callable[[View], int],
-        look_at: Callable[[View, int, int], str | None],
+        latest: Callable[[View], int],
+        visit: Callable[[View, int, int], str | None],
         on_states: OnStates,
     ) -> None:
-        """`look_at` removes a row that is over since before a time; gives the state of one that stays."""
         self._kind = kind
-        self._last = last
-        self._look_at = look_at
+        self._latest = latest
+        self._visit = visit
         self._on_states = on_states
         self._next = 1
         self._states: Counter[str] = Counter()
 
-    def go_on(self, view: View, before_ms: int) -> None:
-        last = self._last(view)
-        end = min(last + 1, self._next + ROWS_AT_ONCE)
+    def run(self, view: View, before_ms: int) -> None:
+        """Visit the next numbers; report the states after the last."""
+        latest = self._latest(view)
+        end = min(latest + 1, self._next + ROWS_AT_ONCE)
         for number in range(self._next, end):
-            state = self._look_at(view, number, before_ms)
+            state = self._visit(view, number, before_ms)
             if state is not None:
                 self._states[state] += 1
         self._next = end
-        if end > last:
+        if end > latest:
             states, self._states, self._next = self._states, Counter(), 1
             self._on_states(self._kind, states)
 
@@ -56,21 +60,21 @@ class _Walk:
 def make_settlement_retention_punctuator(
     coordinator: int, retention_ms: int, on_states: OnStates = lambda _kind, _states: None
 ) -> Punctuator:
-    """On the coordinator's partition: look at some windows and settlements, and let go of what is over and old."""
-    walks = (
-        _Walk("window", latest_window, _look_at_window, on_states),
-        _Walk("settlement", latest_settlement, _look_at_settlement, on_states),
+    """Return the punctuator that deletes finished windows and settlements on the coordinator's partition."""
+    scans = (
+        IncrementalScan("window", latest_window, _visit_window, on_states),
+        IncrementalScan("settlement", latest_settlement, _visit_settlement, on_states),
     )
 
     def punctuate(view: PunctuatorView, now_ms: int) -> None:
         if view.partition == coordinator:
-            for walk in walks:
-                walk.go_on(view, now_ms - retention_ms)
+            for scan in scans:
+                scan.run(view, now_ms - retention_ms)
 
     return punctuate
 
 
-def _look_at_window(view: View, number: int, before_ms: int) -> str | None:
+def _visit_window(view: View, number: int, before_ms: int) -> str | None:
     window = find_window(view, number)
     if window is None:
         return None
@@ -82,12 +86,12 @@ def _look_at_window(view: View, number: int, before_ms: int) -> str | None:
     return None
 
 
-def _look_at_settlement(view: View, number: int, before_ms: int) -> str | None:
-    settlement = view.get(SETTLEMENTS, settlement_key(number))
+def _visit_settlement(view: View, number: int, before_ms: int) -> str | None:
+    settlement = find_settlement(view, number)
     if settlement is None:
         return None
-    is_over = settlement.state in (SETTLED, ABORTED) and not settlement.is_moving
-    if not is_over or settlement.changed_at_ms >= before_ms:
+    is_finished = settlement.state in (SETTLED, ABORTED) and not settlement.is_moving
+    if not is_finished or settlement.changed_at_ms >= before_ms:
         return settlement.state.value
     view.delete(SETTLEMENTS, settlement_key(number))
     return None

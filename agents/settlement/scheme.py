@@ -9,22 +9,20 @@ from __future__ import annotations
 from typing import Final
 
 from agents.settlement.windows import broadcast
+from agents.turn import Turn
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.engine.record import Punctuator, PunctuatorView, View
-from clearinghub.messages import VERSION, encode
 from clearinghub.messages.settlement import SchemeMessage
 from tables.counters import COUNTERS
 from tables.participants import PARTICIPANTS
-from tables.scheme import KEY, SCHEME, SchemeCopy, scheme_copy, scheme_fields
+from tables.scheme import KEY, SCHEME, SchemeCopy, scheme_copy
 
 BROADCAST: Final = "scheme"  # counter: the version of the hub's row that was broadcast last
 
 
 def publish_scheme(view: View, hub: Participant) -> None:
     """Broadcast the scheme's models; to be called whenever the hub's row has changed."""
-    copy = SchemeCopy(hub.version, hub.models)
-    message: SchemeMessage = {"v": VERSION, "kind": "scheme", "scheme": scheme_fields(copy)}
-    broadcast(view, encode(message))
+    broadcast(view, SchemeMessage(hub_version=hub.version, models=hub.models))
     view.put(COUNTERS, BROADCAST, hub.version)
 
 
@@ -41,7 +39,7 @@ def make_scheme_punctuator(coordinator: int, hub_name: str) -> Punctuator:
     return punctuate
 
 
-def take_scheme(view: View, copy: SchemeCopy) -> None:
+def on_scheme(turn: Turn, message: SchemeMessage, _body: bytes) -> None:
     """Store the scheme's models on this partition, unless a later version is here already."""
-    if copy.hub_version >= scheme_copy(view).hub_version:
-        view.put(SCHEME, KEY, copy)
+    if message.hub_version >= scheme_copy(turn.view).hub_version:
+        turn.view.put(SCHEME, KEY, SchemeCopy(message.hub_version, message.models))

@@ -9,8 +9,8 @@ import structlog
 
 from agents.notify import TRANSFER_ERROR, TRANSFER_PUT, TransferNotifier
 from agents.posting import release_payer, store_transfer
-from agents.ring import pass_to_next_partition
-from agents.settlement.netting import book_commit
+from agents.settlement.booking import book_commit
+from agents.transfers.lookup import pass_to_next_partition
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.fulfil import (
@@ -70,12 +70,14 @@ def apply_fulfil(turn: Turn, request: FulfilRequest, stored: Transfer | None) ->
     outcome = decide_fulfil(request, stored, open_window(view), turn.now_ms)
     match outcome:
         case Committed(transfer, reserve):
-            return Committed(book_commit(view, turn.hub_name, transfer, turn.trace), reserve)
+            return Committed(book_commit(turn, transfer), reserve)
         case Aborted(transfer) | AbortedInvalid(transfer):
             store_transfer(view, transfer)
             release_payer(turn, transfer)
         case Refused(transfer=answered) | Ignored(answered):
             if answered is not None:
+                assert stored is not None
+                assert answered.history == stored.history, "an answer that is refused or ignored changes no state"
                 view.put(TRANSFERS, request.transfer_id, answered)
     return outcome
 
@@ -108,9 +110,9 @@ def _notify_committed(
         notifier.put(transfer.payer, committed_body(transfer))
         notifier.patch(transfer.payee, committed_patch_body(transfer))
         return
-    notifier.forward(transfer.payer, message.source, "PUT", TRANSFER_PUT, message.headers, body)
+    notifier.forward_put(transfer.payer, message.source, TRANSFER_PUT, message.headers, body)
     if turn.context.confirm_to_payee and transfer.payer != transfer.payee:
-        notifier.confirm(transfer.payee, TRANSFER_PUT, body)
+        notifier.confirm(transfer.payee, body)
 
 
 def _notify_aborted(
@@ -126,7 +128,7 @@ def _notify_aborted(
     if error_replaced:
         notifier.error(transfer.payer, transfer.error)
     else:
-        notifier.forward(transfer.payer, message.source, "PUT", TRANSFER_ERROR, message.headers, body)
+        notifier.forward_put(transfer.payer, message.source, TRANSFER_ERROR, message.headers, body)
     if turn.context.confirm_to_payee and transfer.payer != transfer.payee:
         notifier.error(transfer.payee, transfer.error)
 

@@ -1,14 +1,25 @@
-"""GET /transfers/{id}: show a transfer to one of its two DFSPs, from whichever partition has it (protocol 3.7)."""
+"""GET /transfers/{id}, and how a request reaches the partition that knows its transfer (protocol 3.7, design 3).
+
+A transfer or a bulk is on the partition of its payer, which a request about it need not name. So the request visits
+the partitions one after the other, each handing it to the next, until one knows the answer or all were visited.
+"""
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
 from agents.notify import TransferNotifier
-from agents.ring import pass_to_next_partition
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.lookup import Found, NotFound, NotParty, Silent, decide_get, transfer_body
-from clearinghub.messages.transfers import GetMessage
+from clearinghub.messages import encode
+from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage
+from clearinghub.messages.transfers import FulfilMessage, GetMessage
 from tables.transfers import TRANSFERS
+
+RingMessage: TypeAlias = FulfilMessage | GetMessage | BulkFulfilMessage | BulkGetMessage
 
 
 def on_get(turn: Turn, message: GetMessage, body: bytes) -> None:
@@ -26,3 +37,13 @@ def on_get(turn: Turn, message: GetMessage, body: bytes) -> None:
             notifier.error(requester, ErrorInformation.of(rejection))
         case Silent():
             pass
+
+
+def pass_to_next_partition(turn: Turn, topic: str, message: RingMessage, body: bytes) -> bool:
+    """Hand a request to the next partition; return False, having done nothing, if all partitions were visited."""
+    view = turn.view
+    if message.hops + 1 >= view.partitions:
+        return False
+    onward = replace(message, hops=message.hops + 1)
+    view.emit_to_partition(topic, (view.partition + 1) % view.partitions, message.id, encode(onward, body))
+    return True

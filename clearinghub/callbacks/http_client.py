@@ -31,7 +31,7 @@ class DestinationError(Exception):
 
 
 class Transport(Protocol):
-    """Sends one callback."""
+    """Sends requests to DFSPs; `HttpTransport` over the network, others in tests."""
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """Send a request and return the HTTP status of the answer.
@@ -41,7 +41,7 @@ class Transport(Protocol):
         """
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; requests in flight end without an answer."""
 
 
 class _Origin(NamedTuple):
@@ -97,7 +97,6 @@ class HttpTransport:
             raise DestinationError("timeout" if error.timed_out else "broken", str(error)) from error
 
     async def close(self) -> None:
-        """See `Transport.close`."""
         self._idle_timer.cancel()
         for connection in list(self._open):
             connection.close()

@@ -34,7 +34,7 @@ class ReasonCode(StrEnum):
     UNKNOWN_RECEIVER = "unknown-receiver"  # no such participant
     NO_ENDPOINT = "no-endpoint"  # the participant has registered no URL of the type
     BAD_ENDPOINT = "bad-endpoint"  # the registered template cannot be rendered
-    UNSAFE_HEADER = "unsafe-header"  # a header would end its line early and add others
+    UNSAFE_HEADER = "unsafe-header"  # a header that could break the request apart, e.g. by a newline
     REFUSED = "refused"  # the receiver's answer would be the same to a repetition
     RETRIES_EXHAUSTED = "retries-exhausted"
     RECEIVER_DOWN = "receiver-down"  # the breaker is open, and the callback is worthless later

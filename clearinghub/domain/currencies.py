@@ -1,4 +1,4 @@
-"""The currencies that a message or an account may name: ISO 4217, and what FSPIOP lists beside it."""
+"""The currencies that messages and accounts may have: those of ISO 4217, and others that FSPIOP lists."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY 
 UZS VED VES VND VUV WST XAF XAG XAU XBA XBB XBC XBD XCD XCG XDR XOF XPD XPF XPT XSU XTS XUA XXX YER ZAR ZMW ZWG
 """
 
-# In the enumeration of the FSPIOP API v1.1, and either withdrawn from ISO 4217 since or never in it.
+# In the enumeration of the FSPIOP API v1.1, and withdrawn from ISO 4217 since or never in it.
 _FSPIOP_ONLY: Final = "ANG CUC GGP HRK IMP JEP MRO SLL SPL STD TVD VEF ZWD ZWL"
 
 CURRENCIES: Final = frozenset(_ISO_4217.split()) | frozenset(_FSPIOP_ONLY.split())
 
 
 def currencies_with(extra: Iterable[str]) -> frozenset[str]:
-    """All currency codes that the scheme accepts; `extra` are its own, e.g. of a pilot."""
+    """Return all currency codes that the scheme accepts; `extra` are its own, for example of a pilot."""
     return CURRENCIES | frozenset(extra)

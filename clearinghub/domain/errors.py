@@ -1,4 +1,4 @@
-"""What can be wrong, as values: the FSPIOP error catalogue and the rejection that carries one of its codes.
+"""Errors as values: the FSPIOP error catalogue, and a rejection with one of its codes.
 
 Codes, texts and HTTP statuses follow the FSPIOP API Definition v1.1, section 7.6, with the statuses that Mojaloop's
 services answer. A business refusal is a `Rejection` that is returned; an exception always means a bug or broken I/O.
@@ -17,7 +17,7 @@ DESCRIPTION_LENGTH_MAX: Final = 128  # API Definition v1.1, ErrorDescription
 
 
 class ErrorCode(Enum):
-    """One member per FSPIOP error: its code, its text, and the HTTP status of a synchronous answer."""
+    """The FSPIOP errors: the code, the text, and the HTTP status of a synchronous answer."""
 
     COMMUNICATION_ERROR = ("1000", "Communication error", 503)
     DESTINATION_COMMUNICATION_ERROR = ("1001", "Destination communication error", 503)
@@ -77,26 +77,26 @@ class ErrorCode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A refusal: why, in FSPIOP's words. `detail` is the specific message behind the code's text, or None."""
+    """A refusal with its FSPIOP error; `detail` is the specific message that follows the error's text, or None."""
 
     error: ErrorCode
     detail: str | None = None
-    http_status: int | None = None  # only where an answer departs from the code's usual status
+    http_status: int | None = None  # only if it is not the usual one of the error
 
     @property
     def code(self) -> str:
-        """The four digits that go over the wire."""
+        """The four digits that are sent."""
         return self.error.code
 
     @property
     def description(self) -> str:
-        """`<text> - <detail>`, or the bare text; cut to 128 characters (protocol 2.1)."""
+        """`<text> - <detail>`, or the text alone; cut to 128 characters (protocol 2.1)."""
         text = self.error.text if self.detail is None else f"{self.error.text} - {self.detail}"
         return text[:DESCRIPTION_LENGTH_MAX]
 
     @property
     def status(self) -> int:
-        """The HTTP status of a synchronous answer."""
+        """The HTTP status if the refusal is answered at once."""
         return self.http_status if self.http_status is not None else self.error.http_status
 
 
@@ -114,11 +114,11 @@ class ErrorInformation(
 
     @classmethod
     def of(cls, rejection: Rejection, extensions: object = None) -> ErrorInformation:
-        """What a rejection looks like on the wire."""
+        """Return the errorInformation of a rejection."""
         return cls(rejection.code, rejection.description, extensions)
 
     def as_json(self) -> dict[str, object]:
-        """The ErrorInformationObject of the API Definition, ready for a JSON encoder."""
+        """Return the ErrorInformationObject of the API Definition, to be encoded as JSON."""
         inner: dict[str, object] = {"errorCode": self.code, "errorDescription": self.description}
         if self.extensions is not None:
             inner["extensionList"] = self.extensions
@@ -130,5 +130,5 @@ _SCHEME_CODE: Final = re.compile(r"(10|20|3[0-4]|4[0-4]|5[0-4]|60|7[0-3])[0-9]{2
 
 
 def is_defined_error_code(code: str) -> bool:
-    """True for a code of the specification or of one of its groups, which schemes may fill (protocol 2.2)."""
+    """Return whether a code is in the specification, or in one of the groups that schemes may use (protocol 2.2)."""
     return code in _KNOWN_CODES or _SCHEME_CODE.fullmatch(code) is not None

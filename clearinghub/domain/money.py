@@ -1,7 +1,7 @@
-"""Money as text and as an integer: how an amount is read, written, and judged.
+"""Money as text and as an integer: read, check and format an amount.
 
-Inside the hub an amount is an integer of 1/10,000 of the currency unit. The ledger holds 18 digits, four of them behind
-the point (protocol 4.1, DECIMAL(18,4)); as an integer that is less than 10**18, so every amount fits the 64 bits that
+Inside the hub an amount is an integer of 1/10,000 of the currency unit. The ledger holds 18 digits, four of them after
+the point (protocol 4.1, DECIMAL(18,4)). As an integer that is less than 10**18, so every amount fits the 64 bits that
 the encoders of records and rows allow.
 """
 
@@ -19,14 +19,13 @@ AMOUNT_LIMIT: Final = 10**PRECISION  # the first integer that the ledger cannot 
 _WHOLE_DIGITS_MAX: Final = PRECISION - SCALE
 _AMOUNT: Final = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([0-9]{0,3}[1-9]))?")
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_NUMBER_LENGTH_MAX: Final = 64  # far more than any number of 18 digits needs, and cheap to judge
+_NUMBER_LENGTH_MAX: Final = 64  # far more than any number of 18 digits needs, and quick to check
 
 
 def parse_amount(text: str) -> int | None:
-    """The integer of an FSPIOP Amount, or None when the text is not one (protocol 1.4).
+    """Return an FSPIOP Amount as an integer of 1/10,000, or None if the text is no Amount (protocol 1.4).
 
-    Accepts what the API Definition's pattern accepts, up to 18 digits before the point. Whether the ledger can hold it
-    is the question of `amount_fault`.
+    The API Definition's pattern allows 18 digits before the point; `amount_fault` says what the ledger can hold.
     """
     match = _AMOUNT.fullmatch(text)
     if match is None:
@@ -36,10 +35,10 @@ def parse_amount(text: str) -> int | None:
 
 
 def amount_fault(text: str) -> str | None:
-    """Why the ledger cannot hold an amount, in the reference's words, or None (protocol 3.2, step 4).
+    """Return why the ledger cannot hold an amount, in the reference's words, or None (protocol 3.2, step 4).
 
-    `text` is a plain decimal number without sign, exponent or leading zeros. An amount of 15 to 18 digits before the
-    point passes the reference's check and fails in its database; here it is refused with the text for its precision.
+    `text` is a plain decimal number without sign, exponent or leading zeros. The reference lets an amount of 15 to 18
+    digits before the point pass and fails in its database; here it is refused, with the text about precision.
     """
     whole, _, fraction = text.partition(".")
     if len(fraction) > SCALE:
@@ -50,11 +49,11 @@ def amount_fault(text: str) -> str | None:
 
 
 def parse_decimal(value: Decimal | int | str, *, at_least: int = 0) -> int | None:
-    """The integer of an admin amount or limit, or None when the ledger cannot hold it or it is below `at_least`.
+    """Return an amount or limit of the admin API as an integer of 1/10,000; None if it is too large or too small.
 
     Args:
-        value: a JSON number as Decimal, int or its text; trailing zeros are allowed, an exponent too.
-        at_least: the smallest integer of 1/10,000 that is accepted: 0 for limits, 1 for amounts that must be positive.
+        value: a JSON number, as a Decimal, an int or a text; trailing zeros and an exponent are allowed.
+        at_least: the smallest integer that is accepted: 0 for limits, 1 for amounts that must be positive.
     """
     if isinstance(value, int) and abs(value) >= AMOUNT_LIMIT:
         return None  # before str(), which refuses very long integers
@@ -66,7 +65,7 @@ def parse_decimal(value: Decimal | int | str, *, at_least: int = 0) -> int | Non
 
 
 def format_amount(amount: int) -> str:
-    """The amount as FSPIOP text, without trailing zeros; it is a JSON number as well, for the admin API."""
+    """Return the amount as FSPIOP text, without trailing zeros; the text is a valid JSON number too."""
     sign = "-" if amount < 0 else ""
     whole, fraction = divmod(abs(amount), UNITS_PER_CURRENCY_UNIT)
     if fraction == 0:
@@ -75,15 +74,15 @@ def format_amount(amount: int) -> str:
 
 
 def to_decimal(amount: int) -> Decimal:
-    """The amount in currency units, exactly; for the JSON numbers of the admin API."""
+    """Return the amount in currency units, exactly."""
     return Decimal(format_amount(amount))
 
 
 def _scaled(number: Decimal) -> int | None:
-    """The number times 10,000, or None when it has more digits than the ledger on either side of the point."""
+    """Return the number times 10,000, or None if it has too many digits before or after the point."""
     if number.is_zero():
         return 0
-    # The exponent comes from outside: judge the size before any text of that length is made.
+    # The exponent comes from outside: check the size before a text of that length is made.
     if not -SCALE <= number.adjusted() < _WHOLE_DIGITS_MAX:
         return None
     whole, _, fraction = format(number, "f").partition(".")

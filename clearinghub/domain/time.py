@@ -9,6 +9,6 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def timestamp_text(at_ms: int) -> str:
-    """A time in milliseconds since 1970 as a DateTime, `YYYY-MM-DDTHH:MM:SS.mmmZ` (protocol 1.4)."""
+    """Return a time in milliseconds since 1970 as a DateTime, `YYYY-MM-DDTHH:MM:SS.mmmZ` (protocol 1.4)."""
     moment = _EPOCH + timedelta(milliseconds=at_ms)
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -62,5 +62,4 @@ class BatchSchema(faust.Schema):  # type: ignore[misc]
         """Return None: a batch has no key."""
 
     def loads_value(self, _app: AppT, message: Message, **_kwargs: Any) -> Any:
-        """Return the batch."""
         return message.value

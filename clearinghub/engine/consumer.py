@@ -88,7 +88,6 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         await self._client.start()
 
     async def on_stop(self) -> None:
-        """Disconnect from the broker."""
         if self._client is not None:
             await self._client.stop()
 

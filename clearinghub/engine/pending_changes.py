@@ -60,7 +60,6 @@ class PendingChanges:
         return cast("RowT | None", row)
 
     def put(self, table: TableSpec[RowT], key: str, row: RowT) -> None:
-        """Set a row."""
         self._set(table, key, row)
 
     def delete(self, table: TableSpec[RowT], key: str) -> None:

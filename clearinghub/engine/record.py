@@ -63,7 +63,7 @@ class View(Protocol):
 
     @property
     def partition(self) -> int:
-        """The partition's number."""
+        """The number of the partition."""
 
     @property
     def partitions(self) -> int:

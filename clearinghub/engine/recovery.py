@@ -91,7 +91,6 @@ class ChangelogReader:
             self._consumer.seek(place, max(table.offset(tp) + 1, beginnings[place]))
 
     async def stop(self) -> None:
-        """Close the connection."""
         await self._consumer.stop()
 
     async def catch_up(self) -> int:
@@ -283,7 +282,6 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
             await asyncio.wait({task})
 
     async def on_stop(self) -> None:
-        """Stop the standby's reading."""
         await self._stop_standby()
 
     @Service.task  # type: ignore[untyped-decorator]

@@ -1,1 +1,1 @@
-"""The hub's edges to Kafka: what the ports of `clearinghub.ports` are made of when the hub runs."""
+"""The hub's clients of Kafka, which implement ports of `clearinghub.ports`; the topics; and a broker of our own."""

@@ -1,4 +1,4 @@
-"""How every Kafka client of the hub reaches its broker: in the clear, over TLS, with a name and password (SASL)."""
+"""How every Kafka client of the hub connects: in plaintext or over TLS, with or without a name and password (SASL)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from clearinghub.config import Settings
 
 
 class KafkaAccessError(Exception):
-    """A file for TLS to Kafka cannot be used; the sentence is for the operator."""
+    """A certificate or key for Kafka cannot be used; the sentence is for the operator."""
 
 
 def kafka_access(settings: Settings) -> dict[str, Any]:
-    """Keyword arguments for an aiokafka client; none when it speaks plaintext.
+    """Return the keyword arguments of an aiokafka client; none for plaintext.
 
     Raises:
         KafkaAccessError: a certificate or key cannot be used.
@@ -33,7 +33,7 @@ def kafka_access(settings: Settings) -> dict[str, Any]:
 
 @cache
 def _ssl_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
-    """Made once: some clients live for one request. The broker's name is checked against its certificate."""
+    """Return a TLS context that checks the broker's name; made once, because some clients live for one request."""
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError) as error:
@@ -49,4 +49,4 @@ def _ssl_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | 
 
 
 def _no_password() -> str:
-    raise ValueError("the key is encrypted")  # OpenSSL would ask the terminal
+    raise ValueError("the key is encrypted")  # without this, OpenSSL would prompt on the terminal

@@ -1,4 +1,4 @@
-"""How far the archive is, as the ledger knows it: its copy of the compacted topic `archived`."""
+"""How far the archive has come, read from the compacted topic `archived`; and what still waits for it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ OVERDUE = Gauge(
     "clearinghub_retention_overdue_seconds",
     "How long finished transfers have been due to leave the ledger and are not archived, the longest",
 )
-VALID_S: Final = 30.0  # what a partition has told since; it may be another worker's by now
+VALID_S: Final = 30.0  # an older report is dropped: the partition may have moved to another worker
 
 
 class ArchivedView(CompactedView[Archived]):
-    """See `clearinghub.ports.Archive`."""
+    """Implements `clearinghub.ports.Archive`, and shows what waits for the archive as a metric."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, "archived", decode_archived)
@@ -27,15 +27,15 @@ class ArchivedView(CompactedView[Archived]):
         OVERDUE.set_function(self._longest_overdue_s)
 
     def sequence(self, partition: int) -> int:
-        """All final states of the partition up to this one are archived."""
-        told = self.values.get(archived_key("transfers", partition))
-        return 0 if told is None or told.sequence is None else told.sequence
+        """Return the number up to which all final states of the partition are archived; 0 if none is."""
+        archived = self.values.get(archived_key("transfers", partition))
+        return 0 if archived is None or archived.sequence is None else archived.sequence
 
     def overdue(self, partition: int, table: str, overdue_ms: int) -> None:
-        """The partition keeps rows of that table so long beyond their time."""
+        """Report how long, in milliseconds, the oldest expired row of `table` has been waiting for the archive."""
         self._overdue[partition, table] = (overdue_ms, time.monotonic())
 
     def _longest_overdue_s(self) -> float:
         now_s = time.monotonic()
-        told = [overdue_ms for overdue_ms, told_s in self._overdue.values() if now_s - told_s <= VALID_S]
-        return max(told, default=0) / 1000
+        reports = [overdue_ms for overdue_ms, at_s in self._overdue.values() if now_s - at_s <= VALID_S]
+        return max(reports, default=0) / 1000

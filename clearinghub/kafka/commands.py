@@ -1,4 +1,4 @@
-"""Commands to the ledger and the replies to them: topic `command` there, topic `reply` back (design 8)."""
+"""Commands to the ledger on topic `command`, and their replies on topic `reply` (design 8)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ class KafkaCommandClient:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to read replies."""
         consumer = self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             isolation_level="read_committed",

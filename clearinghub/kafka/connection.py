@@ -1,8 +1,9 @@
-"""A broker's connection that is lost while something is written to it: uvloop and aiokafka brought together.
+"""Makes aiokafka work with uvloop when a connection to a broker is lost while something is written to it.
 
-asyncio's own transports take a write behind their end without a word, uvloop's raise RuntimeError, and aiokafka expects
-OSError. What is no KafkaError ends its background tasks for good: a producer that refuses every record from then on, a
-consumer that never fetches again, in a process that looks healthy. So it is made what it is, a broken connection.
+In that case asyncio's own transports ignore the write, and uvloop's raise RuntimeError; aiokafka expects OSError. An
+exception that is no KafkaError ends aiokafka's background tasks for good: the producer refuses every record from then
+on, or the consumer never fetches again, in a process that looks healthy. So the error is turned into what it is, a
+broken connection.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from aiokafka.errors import KafkaConnectionError
 
 
 class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
-    """A connection whose loss is always a KafkaConnectionError."""
+    """A connection that always raises KafkaConnectionError when it is lost."""
 
     def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - aiokafka's signature
         """Send a request.
 
         Raises:
-            KafkaConnectionError: there is no connection any more.
+            KafkaConnectionError: the connection is lost.
         """
         try:
             return super().send(request, expect_response)
@@ -31,5 +32,5 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
 
 
 def use_broker_connections() -> None:
-    """Let every client that connects from now on in this process have them."""
+    """Let all clients of this process that connect from now on use `BrokerConnection`."""
     aiokafka.conn.AIOKafkaConnection = BrokerConnection

@@ -21,6 +21,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
+from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import VALUE_BYTES_MAX
@@ -170,7 +171,7 @@ class KafkaRecorder:
                 await sender.send(
                     queue.place,
                     [(one.key, one.value) for one in batch],
-                    time.time_ns() // 1_000_000,
+                    system_now_ms(),
                     batch[0].since_s + self._timeout_s - time.monotonic(),
                 )
             except Exception as error:  # noqa: BLE001 - whatever it is: who waits must be notified, and the queue continue

@@ -1,4 +1,4 @@
-"""Compacted topics of one partition, kept whole in memory by every process that needs them."""
+"""Views: in-memory copies of compacted topics, which have one partition and are read whole."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
+import msgspec
 import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.config import Settings
-from clearinghub.domain.participants.participant import Participant, decode_participant
+from clearinghub.domain.participants.participant import Participant
 from clearinghub.kafka.access import kafka_access
+from clearinghub.rows import make_row_decoder
 
 log = structlog.get_logger(__name__)
 Value = TypeVar("Value")
@@ -23,7 +25,7 @@ READ_AGAIN_S: Final = 1.0
 
 
 class CompactedView(Generic[Value]):
-    """The last value of each key, followed as it changes; committed records only."""
+    """The last value of each key of a topic, updated as records are committed."""
 
     def __init__(
         self,
@@ -43,7 +45,7 @@ class CompactedView(Generic[Value]):
         self._consumer: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:
-        """Read everything that is there, then follow."""
+        """Read the topic to its end, then follow it in the background."""
         consumer = self._consumer = self._make_consumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             isolation_level="read_committed",
@@ -62,7 +64,6 @@ class CompactedView(Generic[Value]):
         self._task = asyncio.create_task(self._follow(consumer), name=f"view-{self._place.topic}")
 
     async def stop(self) -> None:
-        """Stop following."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -70,7 +71,7 @@ class CompactedView(Generic[Value]):
             await self._consumer.stop()
 
     async def wait_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for a condition over `values`; False when it did not come in time."""
+        """Wait for a condition over `values`. Return False if it is not met in time."""
         try:
             async with asyncio.timeout(timeout_s), self._changed:
                 await self._changed.wait_for(condition)
@@ -82,7 +83,7 @@ class CompactedView(Generic[Value]):
         while True:
             try:
                 await self._read(consumer)
-            except Exception:  # whatever it is: a view that follows no more would go on saying what was true once
+            except Exception:  # whatever it is: a view that stops following would return old values
                 log.exception("view-read-failed", topic=self._place.topic)
                 await asyncio.sleep(READ_AGAIN_S)
 
@@ -101,26 +102,26 @@ class CompactedView(Generic[Value]):
                 self.values.pop(key, None)
             else:
                 self.values[key] = self._decode(value)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (msgspec.MsgspecError, ValueError, KeyError, TypeError, AttributeError):
             log.exception("view-record-unreadable", topic=self._place.topic, key=raw_key)
 
 
 class ParticipantsView(CompactedView[Participant]):
-    """The participants, as every process knows them; see `clearinghub.ports.Participants`."""
+    """All participants, by name; implements `clearinghub.ports.Participants`."""
 
     def __init__(self, settings: Settings, make_consumer: Callable[..., Any] = AIOKafkaConsumer) -> None:
-        super().__init__(settings, "participants", decode_participant, make_consumer)
+        super().__init__(settings, "participants", make_row_decoder(Participant), make_consumer)
 
     def get(self, name: str) -> Participant | None:
-        """The participant of that name, or None."""
+        """Return the participant of that name, or None."""
         return self.values.get(name)
 
     def all(self) -> list[Participant]:
-        """All participants in order of creation."""
+        """Return all participants in order of creation."""
         return sorted(self.values.values(), key=lambda one: (one.created_at_ms, one.participant_id))
 
     async def reach(self, name: str, version: int) -> None:
-        """Wait, within bounds, until this process knows at least that version of a participant."""
+        """Wait, for REACH_TIMEOUT_S at most, until the view has a participant in that version or a later one."""
 
         def reached() -> bool:
             known = self.values.get(name)
@@ -131,5 +132,5 @@ class ParticipantsView(CompactedView[Participant]):
 
 
 def decode_worker_url(value: bytes) -> str:
-    """The URL in a record of topic `workers`."""
+    """Return the URL in a record of topic `workers`."""
     return str(orjson.loads(value)["url"])

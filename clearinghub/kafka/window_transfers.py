@@ -1,7 +1,8 @@
-"""The transfers of a settlement window, read from topic `transfers`: partition by partition, in the order of commit.
+"""The transfers of a settlement window, read from topic `transfers`, partition by partition, in the order of commit.
 
-A partition's commits belong to one window after the other. So those of a window are a run without a gap, but for what
-was aborted, from somewhere behind the window's opening to the first commit of a later one.
+The commits of a partition belong to one window after the other. So a window's transfers follow each other, with only
+aborted transfers in between: they begin some time after the window was opened and end with the first commit of a later
+window.
 """
 
 from __future__ import annotations
@@ -21,27 +22,27 @@ from clearinghub.domain.transfers.transfer import TRANSFER_KIND
 from clearinghub.kafka.access import kafka_access
 from clearinghub.ports import LedgerUnavailableError
 
-READERS_MAX: Final = 2  # at a time; each is a connection, and a core while it reads
-TIMEOUT_S: Final = 30.0  # to get a turn, and for the broker to give something
-CLOCK_SLACK_MS: Final = 300_000  # records have the ledger workers' times, the window has the broker's
+READERS_MAX: Final = 2  # at a time; each needs a connection, and a core while it reads
+TIMEOUT_S: Final = 30.0  # to wait for a turn, and for the broker to return records
+CLOCK_SLACK_MS: Final = 300_000  # records have a ledger worker's time, windows have the broker's
 FETCH_TIMEOUT_MS: Final = 100
 FETCH_BYTES_MAX: Final = 1024 * 1024
-RECORDS_AT_ONCE: Final = 200  # some milliseconds, in which payments wait that come in by the same process
-PAUSE_S: Final = 0.001  # for these
+RECORDS_AT_ONCE: Final = 200  # some milliseconds, in which the process's payments wait
+PAUSE_S: Final = 0.001  # after them, for the payments
 
 
 class KafkaWindowTransfers:
-    """See `clearinghub.ports.WindowTransfersReader`."""
+    """Implements `clearinghub.ports.WindowTransfersReader`, with a consumer for each call."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._turns = asyncio.Semaphore(READERS_MAX)
 
     async def read(self, window: Window, after: Place | None) -> AsyncGenerator[list[WindowTransfer], None]:
-        """Its transfers behind `after`, some at a time."""
+        """Yield a window's transfers after the place `after`, in batches."""
         partitions = range(0 if after is None else after.partition, self._settings.partitions)
         if not partitions:
-            return  # and no client is made: one that is closed before its tasks have begun cancels who closes it
+            return  # and make no client: if it is closed before its tasks have begun, closing it cancels the caller
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._turns.acquire()
@@ -60,8 +61,8 @@ class KafkaWindowTransfers:
                 await consumer.start()
             reading = _Reading(consumer, self._settings.topic("transfers"), window)
             for partition in partitions:
-                behind = after.offset + 1 if after is not None and after.partition == partition else 0
-                async for batch in reading.partition(partition, behind):
+                first = after.offset + 1 if after is not None and after.partition == partition else 0
+                async for batch in reading.partition(partition, first):
                     yield batch
         except (KafkaError, OSError, TimeoutError) as error:
             raise LedgerUnavailableError(f"transfers of window {window.window_id}: {error!r}") from error
@@ -71,20 +72,20 @@ class KafkaWindowTransfers:
 
 
 class _Reading:
-    """One list in the making."""
+    """Reads the transfers of one window."""
 
     def __init__(self, consumer: AIOKafkaConsumer, topic: str, window: Window) -> None:
         self._consumer = consumer
         self._topic = topic
         self._window = window
 
-    async def partition(self, number: int, behind: int) -> AsyncGenerator[list[WindowTransfer], None]:
-        """Those of one partition, from the offset `behind` on."""
+    async def partition(self, number: int, first: int) -> AsyncGenerator[list[WindowTransfer], None]:
+        """Yield the window's transfers on one partition, from the offset `first` on."""
         place = TopicPartition(self._topic, number)
         self._consumer.assign([place])
         async with asyncio.timeout(TIMEOUT_S):
             end = (await self._consumer.end_offsets([place]))[place]
-            start = max(behind, await self._offset_at(place, self._window.created_at_ms - CLOCK_SLACK_MS, end))
+            start = max(first, await self._offset_at(place, self._window.created_at_ms - CLOCK_SLACK_MS, end))
             closed_at_ms = min((content.created_at_ms for content in self._window.contents), default=None)
             if closed_at_ms is not None:
                 end = await self._offset_at(place, closed_at_ms + CLOCK_SLACK_MS, end)
@@ -101,12 +102,12 @@ class _Reading:
                 return
 
     async def _offset_at(self, place: TopicPartition, at_ms: int, end: int) -> int:
-        """The first record or end of a transaction of that time or later."""
+        """Return the offset of the first record or transaction marker of that time or later; `end` if there is none."""
         found = (await self._consumer.offsets_for_times({place: max(at_ms, 0)}))[place]
         return end if found is None else min(found.offset, end)
 
     async def _fetch(self, place: TopicPartition, end: int) -> list[ConsumerRecord]:
-        """The next records; none if there are no more before `end`."""
+        """Return the next records; an empty list if there are none before `end`."""
         while await self._consumer.position(place) < end:
             fetched = await self._consumer.getmany(place, timeout_ms=FETCH_TIMEOUT_MS, max_records=RECORDS_AT_ONCE)
             if fetched:

@@ -1,16 +1,13 @@
-r"""The records on Kafka: one line of JSON that the hub needs, then the bytes that it only passes on.
+"""All messages of the hub's own topics, and `decode`, which returns the one that a record holds.
 
-A value is `<JSON object>\n<original body>`. The first line is small and parsed by every reader; the body is what the
-sender wrote, forwarded untouched, so that its signature stays valid (protocol 1.7). The JSON encoder never writes a raw
-newline, hence the first one ends the line. Every line carries `v`, the version of its shape.
+Each feature has a module with its messages; clearinghub/messages/codec.py says how a message becomes bytes.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
-import orjson
 
 from clearinghub.messages.bulk import BulkMessage
 from clearinghub.messages.callbacks import DeadLetterMessage, FailureMessage, NotificationMessage
@@ -18,6 +15,7 @@ from clearinghub.messages.codec import VERSION, MalformedMessageError, Message, 
 from clearinghub.messages.commands import CommandMessage, ReplyMessage
 from clearinghub.messages.parties import AnyPartyMessage
 from clearinghub.messages.quotes import AgreementMessage
+from clearinghub.messages.settlement import AnySettlementMessage
 from clearinghub.messages.transfers import TransferMessage
 
 __all__ = [
@@ -43,6 +41,7 @@ AnyMessage: TypeAlias = (
     | AgreementMessage
     | AnyPartyMessage
     | CommandMessage
+    | AnySettlementMessage
     | ReplyMessage
     | NotificationMessage
     | DeadLetterMessage
@@ -77,23 +76,3 @@ def decode_as(message_type: type[OneMessage], value: bytes) -> tuple[OneMessage,
     if not isinstance(message, message_type):
         raise MalformedMessageError(f"a {type(message).__name__}, not a {message_type.__name__}")
     return message, body
-
-
-def decode_fields(value: bytes) -> tuple[dict[str, Any], bytes]:
-    """Split a record's value into its line and its body.
-
-    Raises:
-        MalformedMessageError: no line, or it is no JSON object of this version.
-    """
-    line, separator, body = value.partition(b"\n")
-    if not separator:
-        raise MalformedMessageError("no line end")
-    try:
-        parsed = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise MalformedMessageError(str(error)) from error
-    if not isinstance(parsed, dict):
-        raise MalformedMessageError("not an object")
-    if parsed.get("v") != VERSION:
-        raise MalformedMessageError(f"version {parsed.get('v')!r}")
-    return cast("dict[str, Any]", parsed), body

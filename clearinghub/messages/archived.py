@@ -1,50 +1,54 @@
-"""How far the archive is, for the ledger: topic `archived`, compacted, one record for each partition."""
+"""How far the archive is, for the ledger: on topic `archived`, compacted, one record for each partition."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypedDict
+from typing import Final
 
-import orjson
+import msgspec
 
-from clearinghub.messages import VERSION
-
-
-class ArchivedMessage(TypedDict):
-    """On topic `archived`, keyed by topic and partition: all before `end` is in files that the disk has."""
-
-    v: int
-    topic: str
-    partition: int
-    end: int
-    sequence: int | None  # of the last final state among them, on topic `transfers`
+from clearinghub.messages.codec import VERSION
 
 
-class Archived(NamedTuple):
-    """What such a record says."""
+class Archived(msgspec.Struct, frozen=True):
+    """The records of a partition of `topic` before offset `end` are in files on the archive's disk.
+
+    `sequence` is the number of the last final state among them, on topic `transfers` only.
+    """
 
     topic: str
     partition: int
     end: int
     sequence: int | None
+    v: int = VERSION
+
+    @property
+    def key(self) -> str:
+        """The key of the record."""
+        return archived_key(self.topic, self.partition)
+
+
+_DECODER: Final = msgspec.json.Decoder(Archived)
 
 
 def archived_key(topic: str, partition: int) -> str:
-    """The key of a partition."""
+    """Return the key of a partition's record."""
     return f"{topic}/{partition}"
 
 
-def encode_archived(message: ArchivedMessage) -> bytes:
-    """A record's value."""
-    return orjson.dumps(message)
+def encode_archived(archived: Archived) -> bytes:
+    return msgspec.json.encode(archived)
 
 
 def decode_archived(value: bytes) -> Archived:
-    """What a record says.
+    """Read a record's value.
 
     Raises:
-        KeyError, TypeError, ValueError: it is none of this version.
+        ValueError: it is none, or of another version.
     """
-    row = orjson.loads(value)
-    if row["v"] != VERSION:
-        raise ValueError(f"version {row['v']!r}")
-    return Archived(row["topic"], int(row["partition"]), int(row["end"]), row["sequence"])
+    try:
+        archived = _DECODER.decode(value)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+    if archived.v != VERSION:
+        raise ValueError(f"version {archived.v}")
+    return archived

@@ -6,7 +6,7 @@ each DFSP sees other items (protocol 8.1). Units are those of clearinghub/messag
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -41,7 +41,7 @@ class BulkFulfilMessage(Message, frozen=True, kw_only=True, tag="bulk-fulfil"):
     """
 
     id: str
-    action: str  # "fulfil", or "abort" for PUT /bulkTransfers/{id}/error
+    action: Literal["fulfil", "abort"]  # "abort" is PUT /bulkTransfers/{id}/error
     source: str
     destination: str | None = None
     completed: str | None = None
@@ -64,7 +64,7 @@ class BulkTimeoutMessage(Message, frozen=True, kw_only=True, tag="bulk-timeout")
     id: str
 
 
-BulkMessage = BulkPrepareMessage | BulkFulfilMessage | BulkGetMessage | BulkTimeoutMessage
+BulkMessage: TypeAlias = BulkPrepareMessage | BulkFulfilMessage | BulkGetMessage | BulkTimeoutMessage
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -10,11 +10,14 @@ from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
-from clearinghub.domain.participants.funds import FundsRequest
-from clearinghub.domain.participants.participant import LedgerAccountType
-from clearinghub.domain.parties.oracle import OracleDefinition, OracleFields
-from clearinghub.domain.settlement.model import ModelDefinition
-from clearinghub.domain.settlement.progress import AccountRequest, AccountResult
+from clearinghub.domain.participants.funds_request import FundsRequest
+from clearinghub.domain.participants.participant import (
+    LedgerAccountType,
+    ModelDefinition,
+    OracleDefinition,
+    OracleFields,
+)
+from clearinghub.domain.settlement.settlement import AccountRequest, AccountResult
 from clearinghub.messages.codec import MalformedMessageError, Message
 
 
@@ -52,7 +55,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="name"):
 
 
 class RegisterParticipant(Command, frozen=True, kw_only=True, tag="register-participant"):
-    """Create a participant, or give an existing one a further currency. The result is a `ParticipantResult`."""
+    """Create a participant, or add a currency to one that exists. The result is a `ParticipantResult`."""
 
     currency: str
     account_types: tuple[str, ...]

@@ -48,7 +48,7 @@ def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def first_unsafe(headers: Mapping[str, str]) -> str | None:
-    """Return the name of the first header that could break a request apart, e.g. with a line break, or None."""
+    """Return the name of the first header that could break a request apart, e.g. by a newline, or None."""
     if not _UNSAFE_VALUE.search("".join(headers.values())) and all(map(_NAME.match, headers)):
         return None
     return next(name for name, value in headers.items() if not is_safe(name, value))

@@ -93,7 +93,7 @@ class PartyImportResult(msgspec.Struct, frozen=True):
 
 
 class OracleStep(Enum):
-    """Why an oracle is asked, so that the ledger knows what to do with the answer."""
+    """The purpose of a question to an oracle, which tells the ledger what to do with the answer."""
 
     LOOKUP = "lookup"  # which FSPs have the party
     OWNER = "owner"  # which FSPs have the party, before one of them removes it
@@ -113,8 +113,8 @@ class OracleBatchPart(Message, frozen=True, kw_only=True, tag="oracle-batch-part
 class OracleMessage(Message, frozen=True, kw_only=True, tag="oracle"):
     """A question to an external oracle, on topic `oracle` of the asking partition; the HTTP body follows the header.
 
-    `request` is what the hub was asked: it travels with the question and comes back with the answer, so that nobody has
-    to keep it in the meantime. `reply_key` is the key of the answer on topic `party`, on the asking partition.
+    `request` is the request that has led to the question. It comes back with the answer, so nobody has to keep it
+    in the meantime. `reply_key` is the key of the answer on topic `party`, on the asking partition.
     """
 
     oracle: int

@@ -1,95 +1,105 @@
-"""The records of settlement: on topic `settlement`, keyed by whose partition is meant, and the markers on `credit`."""
+"""The messages of settlement, on topic `settlement`, and the window markers among the credits on topic `credit`.
+
+agents/settlement/closing.py tells how those that close a window follow each other.
+"""
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import TypeAlias
+
+import msgspec
+
+from clearinghub.domain.participants.participant import SettlementModel
+from clearinghub.domain.settlement.netting import NettingGroup, PartyNet
+from clearinghub.domain.settlement.settlement import Move
+from clearinghub.messages.codec import Message
 
 
-class CloseWindowMessage(TypedDict):
-    """To every partition: `window` is to be left for the next one, or told of once more."""
+class CloseWindowMessage(Message, frozen=True, kw_only=True, tag="close-window"):
+    """To every partition: leave `window` for the next one, or report it once more."""
 
-    v: int
-    kind: str  # "close-window"
     window: int
 
 
-class WindowMarkerMessage(TypedDict):
-    """On every partition's `credit`, behind the last credit that partition `source` has sent it in `window`.
+class WindowMarkerMessage(Message, frozen=True, kw_only=True, tag="window-marker"):
+    """On every partition's `credit`, after the last credit that partition `source` has sent there in `window`.
 
-    `again` where the window was closed once more while it was PROCESSING: for partitions that miss the first.
+    `again`: the window was closed once more while it was PROCESSING; for partitions that miss the first marker.
     """
 
-    v: int
-    kind: str  # "window-marker"
     window: int
     source: int
-    again: NotRequired[bool]
+    again: bool = False
 
 
-class WindowUsedMessage(TypedDict):
+class WindowUsedMessage(Message, frozen=True, kw_only=True, tag="window-used"):
     """To the coordinator: a partition has its first transfer in `window`."""
 
-    v: int
-    kind: str  # "window-used"
     window: int
 
 
-class WindowReportMessage(TypedDict):
-    """To the coordinator: nets of `window` on `partition`; `is_last` when there are no more.
+class ReportedNet(msgspec.Struct, frozen=True, array_like=True):
+    """A net in a window report, with its netting group."""
 
-    A net is [currency, account type, granularity, participant, counterparty, participant id, account id, debits,
-    credits, count of debits, count of credits].
-    """
+    netting_group: NettingGroup
+    party_net: PartyNet
 
-    v: int
-    kind: str  # "window-report"
+
+class WindowReportMessage(Message, frozen=True, kw_only=True, tag="window-report"):
+    """To the coordinator: nets of `window` on `partition`; `is_last` if no more reports of them follow."""
+
     window: int
     partition: int
-    nets: list[list[Any]]
+    nets: tuple[ReportedNet, ...]
     is_last: bool
 
 
-class ForgetWindowMessage(TypedDict):
-    """To every partition: the coordinator has all of `window`, and it is closed."""
+class ForgetWindowMessage(Message, frozen=True, kw_only=True, tag="forget-window"):
+    """To every partition: `window` is closed and its nets are stored by the coordinator, so delete yours."""
 
-    v: int
-    kind: str  # "forget-window"
     window: int
 
 
-class SchemeMessage(TypedDict):
-    """To every partition: how the scheme settles from now on; `scheme` as tables/scheme.py writes it."""
+class SchemeMessage(Message, frozen=True, kw_only=True, tag="scheme"):
+    """To every partition: the settlement models from now on, as of `hub_version` of the hub's row."""
 
-    v: int
-    kind: str  # "scheme"
-    scheme: dict[str, Any]
+    hub_version: int
+    models: tuple[SettlementModel, ...]
 
 
-class MoveMessage(TypedDict):
-    """To an account's partition: change it, all at once; answered by `number`. A move is [transfer id, change, entry].
+class MoveMessage(Message, frozen=True, kw_only=True, tag="settlement-move"):
+    """To an account's partition: make all `moves` at once and confirm them by `number`.
 
-    `raise_cap`: the net debit cap is raised where it would leave no room for what is added (protocol 9.4).
+    `raise_cap`: raise the net debit cap if it would leave no room for what is added (protocol 9.4).
     """
 
-    v: int
-    kind: str  # "settlement-move"
     settlement: int
     number: int
     participant: str
     account_id: int
     currency: str
     account_type: str
-    moves: list[list[Any]]
+    moves: tuple[Move, ...]
     raise_cap: bool
 
 
-class MovedMessage(TypedDict):
-    """To the coordinator: the account was changed as asked by that number, by `moves`."""
+class MovedMessage(Message, frozen=True, kw_only=True, tag="settlement-moved"):
+    """To the coordinator: the account has been moved as requested by that number."""
 
-    v: int
-    kind: str  # "settlement-moved"
     settlement: int
     number: int
     account_id: int
     currency: str
-    moves: list[list[Any]]
+    moves: tuple[Move, ...]
+
+
+AnySettlementMessage: TypeAlias = (
+    CloseWindowMessage
+    | WindowMarkerMessage
+    | WindowUsedMessage
+    | WindowReportMessage
+    | ForgetWindowMessage
+    | SchemeMessage
+    | MoveMessage
+    | MovedMessage
+)

@@ -1,11 +1,13 @@
 """The records of single transfers, on topics `prepare`, `fulfil`, `lookup`, `timeout` and `credit`.
 
 Amounts are integers of 1/10,000 of the currency unit, times are milliseconds since 1970. `hash` is the SHA-256 of the
-request's body, by which a repeated request is told from a changed one. `headers` are those to forward to the other
+request's body, which distinguishes a repeated request from a changed one. `headers` are those to forward to the other
 DFSP, names in lower case. `extensions` is the extensionList as parsed JSON, or None.
 """
 
 from __future__ import annotations
+
+from typing import Literal, TypeAlias
 
 from clearinghub.messages.codec import Message
 
@@ -26,6 +28,9 @@ class PrepareMessage(Message, frozen=True, kw_only=True, tag="prepare"):
     headers: dict[str, str]
 
 
+FulfilAction: TypeAlias = Literal["commit", "reserve", "reject", "abort"]  # the last is PUT /transfers/{id}/error
+
+
 class FulfilMessage(Message, frozen=True, kw_only=True, tag="fulfil"):
     """PUT /transfers/{id} or its /error, on topic `fulfil`, keyed by FSPIOP-Destination, else by the source.
 
@@ -34,7 +39,7 @@ class FulfilMessage(Message, frozen=True, kw_only=True, tag="fulfil"):
     """
 
     id: str
-    action: str  # "commit", "reserve", "reject" or "abort"; the last is PUT /transfers/{id}/error
+    action: FulfilAction
     source: str
     destination: str | None = None
     fulfilment: str | None = None
@@ -80,4 +85,4 @@ class TimeoutMessage(Message, frozen=True, kw_only=True, tag="timeout"):
     id: str
 
 
-TransferMessage = PrepareMessage | FulfilMessage | GetMessage | CreditMessage | TimeoutMessage
+TransferMessage: TypeAlias = PrepareMessage | FulfilMessage | GetMessage | CreditMessage | TimeoutMessage

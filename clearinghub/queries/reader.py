@@ -14,18 +14,16 @@ import structlog
 from clearinghub.config import Settings
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.parties.party import Entries
-from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.fields import content_of, settlement_of, window_of
-from clearinghub.domain.settlement.netting import NettingGroup
+from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.view import CompactedView, decode_worker_url
 from clearinghub.ports import LedgerUnavailableError
-from tables.codec import decode_position
 from tables.parties import PARTIES
-from tables.settlements import content_key, settlement_key, window_key
+from tables.positions import POSITIONS
+from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key, window_key
 from tables.transfers import TRANSFERS
 
 log = structlog.get_logger(__name__)
@@ -56,7 +54,6 @@ class HttpLedgerReader:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=QUERY_TIMEOUT_S))
 
     async def stop(self) -> None:
-        """Close the connections."""
         await self._workers.stop()
         if self._session is not None:
             await self._session.close()
@@ -64,7 +61,7 @@ class HttpLedgerReader:
     async def positions(self, participant: str) -> list[Position]:
         """Return the current state of the participant's accounts."""
         rows = await self._query(self._partition_of("command", participant), f"positions/{quote(participant)}")
-        return [decode_position(row) for row in rows.splitlines()]
+        return [POSITIONS.decode(row) for row in rows.splitlines()]
 
     async def transfer(self, partition: int, transfer_id: str) -> Transfer | None:
         """Return the row that a partition has of a transfer, or None."""
@@ -79,12 +76,12 @@ class HttpLedgerReader:
 
     async def last_windows(self) -> list[Window]:
         """Return windows, newest first, as many as fit into one answer."""
-        return [window_of(orjson.loads(row)) for row in await self._settlement_rows("settlement/last/window")]
+        return [SETTLEMENT_WINDOWS.decode(row) for row in await self._settlement_rows("settlement/last/window")]
 
     async def windows(self, window_ids: Sequence[int]) -> list[Window]:
         """Return the windows with these ids, without those that do not exist."""
         rows = await self._rows_of([window_key(window_id) for window_id in window_ids])
-        return [window_of(orjson.loads(row)) for row in rows]
+        return [SETTLEMENT_WINDOWS.decode(row) for row in rows]
 
     async def nets(self, window: Window) -> dict[NettingGroup, ContentNets] | None:
         """Return the nets of a closed window; None if rows are missing: retention removes a window with all of them."""
@@ -92,16 +89,16 @@ class HttpLedgerReader:
         rows = await self._rows_of([content_key(window.window_id, netting_group) for netting_group in netting_groups])
         if len(rows) < len(netting_groups):
             return None
-        return dict(zip(netting_groups, (content_of(orjson.loads(row)) for row in rows), strict=True))
+        return dict(zip(netting_groups, (CONTENTS.decode(row) for row in rows), strict=True))
 
     async def last_settlements(self) -> list[Settlement]:
         """Return settlements, newest first, as many as fit into one answer."""
-        return [settlement_of(orjson.loads(row)) for row in await self._settlement_rows("settlement/last/settlement")]
+        return [SETTLEMENTS.decode(row) for row in await self._settlement_rows("settlement/last/settlement")]
 
     async def settlement(self, settlement_id: int) -> Settlement | None:
         """Return the settlement with that id, or None."""
         rows = await self._rows_of([settlement_key(settlement_id)])
-        return settlement_of(orjson.loads(rows[0])) if rows else None
+        return SETTLEMENTS.decode(rows[0]) if rows else None
 
     async def answers_for_all(self, partitions: int) -> bool:
         """Return whether every partition has a worker that is healthy."""

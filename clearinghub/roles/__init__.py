@@ -1,4 +1,4 @@
-"""The composition root: what each role is made of. Imports everything; only `__main__` and tests import it."""
+"""The composition root: what each role is made of. It imports everything; only the command line imports it."""
 
 from clearinghub.roles.callbacks import run_callbacks
 from clearinghub.roles.ingress import run_ingress

@@ -1,7 +1,7 @@
-"""How much new work is let in: all of it, until records wait too long to be decided; then less the longer they wait.
+"""Admission control: refuse a share of new requests when records wait too long to be decided.
 
-What begins something new may be refused with 503, which its sender repeats later. What finishes something that was
-begun is always taken: it makes room. So a hub above what it can do stays at what it can do.
+A request that begins something new may be refused with 503; its sender repeats it later. A request that finishes
+something (a PUT) is always accepted, because it makes room. So an overloaded hub keeps working at its full throughput.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 
 class Admission:
-    """Lets a share of the new work in, partition by partition: a crowded payer refuses nobody else's requests.
+    """Admits a share of the new requests of each partition: a payer with much load does not affect other partitions.
 
-    The share falls in a straight line from everything at `full_ms` to nothing at `none_ms` of waiting. It needs no
-    memory, so it cannot swing: at twice what the hub can do it settles where half is let in, with the wait in the
-    middle between the two.
+    The share falls in a straight line, from all requests while records wait at most `full_ms` to none from `none_ms`
+    on. It depends on the current wait alone, so it does not oscillate: at twice the hub's throughput it settles where
+    half of the requests are admitted, with the wait in the middle between the two limits.
     """
 
     def __init__(self, waiting_ms: Callable[[int], int], full_ms: int, none_ms: int) -> None:
-        """`waiting_ms` tells how long records of a partition wait now."""
+        """`waiting_ms` returns how long records of a partition wait now."""
         assert full_ms < none_ms
         self._waiting_ms = waiting_ms
         self._full_ms = full_ms
@@ -27,7 +27,7 @@ class Admission:
         self.refused = 0
 
     def admits(self, partition: int) -> bool:
-        """Whether the next new request of a payer on this partition is taken; every call is one request."""
+        """Return whether the next new request on this partition is admitted. Call it once for each request."""
         share = self.share(partition)
         if share >= 1:
             return True
@@ -40,7 +40,7 @@ class Admission:
         return False
 
     def share(self, partition: int) -> float:
-        """From 0 to 1: how much of the new work is let in."""
+        """Return the share of new requests that is admitted now, from 0 to 1."""
         waiting_ms = self._waiting_ms(partition)
         if waiting_ms <= self._full_ms:
             return 1.0

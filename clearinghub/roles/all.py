@@ -1,4 +1,4 @@
-"""`python -m clearinghub all`: broker, topics, the three roles and, if wanted, the sandbox, under one parent."""
+"""`clearinghub all`: a broker, the topics and the three roles under one parent process; optionally the sandbox."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from clearinghub.kafka.broker import Broker, BrokerUnavailableError, find_or_sta
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.process import running_pid, stop_event
 from clearinghub.roles.supervisor import RestartBudget, Supervisor
-from clearinghub.security.from_settings import signer_of, verifier_of
 from clearinghub.security.key_files import new_key, write_key_pair
+from clearinghub.security.signature import signer_of, verifier_of
 from clearinghub.tools.client.hub_urls import HubDownError, HubUrls
 
-ROLES: Final = ("ledger", "callbacks", "ingress")  # who reads is there before who writes
+ROLES: Final = ("ledger", "callbacks", "ingress")  # in this order, readers start before writers
 READY_TIMEOUT_S: Final = 120
 BROKER_WATCH_INTERVAL_S: Final = 1.0
 
 
 class CannotStartError(Exception):
-    """Something on this machine is in the way; the sentence says what, and what to do."""
+    """Something on this machine prevents the start; the sentence says what it is, and what to do."""
 
 
 def say(sentence: str) -> None:
-    """Tell the person at the terminal how far the start is."""
-    with contextlib.suppress(OSError):  # the terminal was closed; what is stopped must be stopped all the same
+    """Print a sentence for the person at the terminal."""
+    with contextlib.suppress(OSError):  # the terminal was closed, and the processes must be stopped nevertheless
         print(f"clearinghub: {sentence}", file=sys.stderr, flush=True)  # noqa: T201 - this is what the command shows
 
 
 def run_all(settings: Settings, *, with_sandbox: bool) -> None:
-    """Start everything, stay until SIGTERM or SIGINT, and stop everything; a broker only if it was started here.
+    """Start everything, run until SIGTERM or SIGINT, and stop everything; the broker only if it was started here.
 
     Raises:
-        CannotStartError: an earlier start still runs, or a port is taken.
-        BrokerUnavailableError: no broker can be had.
+        CannotStartError: an earlier start still runs, or a port is in use.
+        BrokerUnavailableError: no broker was found, and none can be started.
         ChildLostError: a role keeps dying, or the sandbox ended.
-        KeyFileError: a role would not start for want of its key.
+        KeyFileError: a key of a role cannot be used.
+        StoredFormatError: an earlier release wrote the tables, in rows that this release cannot read.
     """
     settings = with_local_brokers(settings)
     _check_free(settings)
@@ -91,9 +92,10 @@ async def _run(settings: Settings, broker: Broker, *, with_sandbox: bool) -> Non
 
 
 def _signing(settings: Settings) -> dict[str, str]:
-    """On one machine the hub signs what it says with a key made at the first start, unless the settings say otherwise.
+    """Return the settings with which the hub signs its own callbacks, by a key that is made at the first start.
 
-    Clients made for Mojaloop expect a signature on every callback of the hub's own.
+    Clients made for Mojaloop expect a signature on every callback of the hub. If the settings say something about
+    signing, they count and nothing is returned.
     """
     if "jws_sign" in settings.model_fields_set:
         return {}
@@ -110,7 +112,7 @@ def _command(role: str) -> list[str]:
 
 
 async def _announce(settings: Settings) -> None:
-    """Say when the hub takes work, or what it still waits for."""
+    """Print a sentence when the hub is ready, or what it still waits for."""
     urls = HubUrls.of(settings)
     while True:
         try:
@@ -123,7 +125,7 @@ async def _announce(settings: Settings) -> None:
 
 
 async def keep_broker(broker: Broker) -> None:
-    """Start a broker of ours again if it dies; the roles wait for it and go on."""
+    """Restart the broker each time that it dies, if it was started here. The roles wait for it."""
     while True:
         await asyncio.sleep(BROKER_WATCH_INTERVAL_S)
         if broker.ended:

@@ -6,7 +6,6 @@ An offset is committed when its record and all records before it are settled.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -24,6 +23,7 @@ from clearinghub.callbacks.http_client import HttpTransport
 from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.callbacks.oracles.client import OracleClient
 from clearinghub.callbacks.oracles.http_client import HttpOracleTransport
+from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.batch import Batch
@@ -35,7 +35,7 @@ from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.process import stop_event, until_stopped
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
-from clearinghub.security.from_settings import signer_of
+from clearinghub.security.signature import signer_of
 from web.http.operations import add_operations_routes
 
 log = structlog.get_logger(__name__)
@@ -106,7 +106,7 @@ class CallbacksApp(EngineApp):
             Record(name, batch.partition, one.offset, one.timestamp, one.key, one.value or b"") for one in batch.records
         ]
         if name == "notification":
-            age_ms = _now_ms() - records[0].timestamp_ms
+            age_ms = system_now_ms() - records[0].timestamp_ms
             AGES.observe(age_ms / 1000)
             self._on_wait(batch.partition, age_ms)
         await self._agents[name].take(records, batch.end)
@@ -155,10 +155,6 @@ def callbacks_config(settings: Settings) -> EngineConfig:
     )
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class CallbacksHealth:
     """Health of the role: UP when the process has its partitions and a copy of the participants."""
 
@@ -180,9 +176,9 @@ async def run_callbacks(settings: Settings) -> None:
     await participants.start()
     await recorder.start()
 
-    letters = DeadLetterWriter(settings.hub_name, recorder, _now_ms)
+    letters = DeadLetterWriter(settings.hub_name, recorder, system_now_ms)
     transport = HttpTransport(settings.callback_timeout_ms)
-    deliverer = Deliverer(settings, participants, transport, letters.write_undelivered, _now_ms, signer=signer)
+    deliverer = Deliverer(settings, participants, transport, letters.write_undelivered, system_now_ms, signer=signer)
     load = LoadReporter(settings, "callbacks", dict)
     oracle_transport = HttpOracleTransport()
     oracles = OracleClient(settings, oracle_transport)

@@ -16,7 +16,7 @@ from clearinghub.process import RoleFailedError
 from clearinghub.roles.all import CannotStartError
 from clearinghub.roles.fees import FeesFileError
 from clearinghub.roles.supervisor import ChildLostError
-from clearinghub.security.errors import KeyFileError
+from clearinghub.security.key_files import KeyFileError
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_WRONG_USAGE
 from clearinghub.tools.topics import TopicsMissingError
 

@@ -1,4 +1,4 @@
-"""The role `ingress`: HTTP in, records out; stateless but for its copies of compacted topics."""
+"""The role `ingress`: turns HTTP requests into records. Its only state are copies of compacted topics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from clearinghub.queries.packets import KafkaPacketReader
 from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.roles.admission import Admission
 from clearinghub.roles.serving import Listener
-from clearinghub.security.from_settings import verifier_of
+from clearinghub.security.signature import verifier_of
 from web.admin.app import build_admin_app
 from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import signature_check
@@ -50,7 +50,7 @@ class _Ledger(Protocol):
 
 
 class IngressHealth:
-    """UP when requests can be recorded, and the ledger answers for every partition."""
+    """UP if requests can be recorded, and a healthy ledger worker has every partition."""
 
     def __init__(self, settings: Settings, recorder: _Broker, participants: _Copy, ledger: _Ledger) -> None:
         self._partitions = settings.partitions
@@ -59,26 +59,32 @@ class IngressHealth:
         self._ledger = ledger
 
     async def services(self) -> dict[str, bool]:
-        """`broker` takes records; `datastore` is the ledger as seen from here."""
+        """Return whether the broker is up, and whether the whole ledger is (`datastore`)."""
         datastore = self._participants.is_caught_up and await self._ledger.answers_for_all(self._partitions)
         return {"datastore": datastore, "broker": await self._recorder.is_up()}
 
     async def own_services(self) -> dict[str, bool]:
-        """Without the ledger: what its partitions that are there decide must go on coming in."""
+        """Return what this ingress needs by itself, without the ledger.
+
+        While some partitions of the ledger are down, requests for the others must still come in.
+        """
         return {
             "broker": await self._recorder.is_up(),
             "participantEndpointService": self._participants.is_caught_up,
         }
 
 
-def make_admits(settings: Settings, door: Admission) -> Callable[[str], bool]:
-    """Whether a DFSP may begin something new now, by its name: its transfers are decided on its partition."""
+def make_admits(settings: Settings, admission: Admission) -> Callable[[str], bool]:
+    """Return the function that says, by name, whether a DFSP may begin something new now.
+
+    A DFSP's transfers are decided on its own partition, so the load of that partition counts.
+    """
     partition_of = Partitioner({"prepare": settings.partitions})
-    return lambda source: door.admits(partition_of("prepare", source[:FSP_ID_LENGTH_MAX]))
+    return lambda source: admission.admits(partition_of("prepare", source[:FSP_ID_LENGTH_MAX]))
 
 
 async def run_ingress(settings: Settings) -> None:
-    """Take requests until told to stop."""
+    """Serve requests until SIGTERM or SIGINT."""
     stop = stop_event()
     signatures = signature_check(verifier_of(settings), settings.hub_name)
     recorder = KafkaRecorder(settings)
@@ -86,39 +92,32 @@ async def run_ingress(settings: Settings) -> None:
     ledger = HttpLedgerReader(settings)
     commands = KafkaCommandClient(settings, recorder)
     load = LoadView(settings, recorder.waiting_ms)
-    door = Admission(load.waiting_ms, settings.overload_full_ms, settings.overload_none_ms)
     health = IngressHealth(settings, recorder, participants, ledger)
     started: list[_Started] = [recorder, participants, ledger, commands, load]
     for one in started:
         await one.start()
+    fspiop = build_fspiop_app(
+        settings,
+        recorder,
+        health,
+        signatures=signatures,
+        admits=make_admits(settings, Admission(load.waiting_ms, settings.overload_full_ms, settings.overload_none_ms)),
+        participants=participants,
+    )
+    admin = build_admin_app(
+        settings,
+        commands,
+        participants,
+        ledger,
+        KafkaPacketReader(settings, ledger),
+        KafkaStatementReader(settings),
+        ledger,
+        health,
+        window_transfers=KafkaWindowTransfers(settings),
+    )
     listeners = [
-        Listener(
-            build_fspiop_app(
-                settings,
-                recorder,
-                health,
-                signatures=signatures,
-                admits=make_admits(settings, door),
-                participants=participants,
-            ),
-            settings.bind_host,
-            settings.fspiop_port,
-        ),
-        Listener(
-            build_admin_app(
-                settings,
-                commands,
-                participants,
-                ledger,
-                KafkaPacketReader(settings, ledger),
-                KafkaStatementReader(settings),
-                ledger,
-                health,
-                window_transfers=KafkaWindowTransfers(settings),
-            ),
-            settings.bind_host,
-            settings.admin_port,
-        ),
+        Listener(fspiop, settings.bind_host, settings.fspiop_port),
+        Listener(admin, settings.bind_host, settings.admin_port),
     ]
     try:
         for listener in listeners:

@@ -1,10 +1,8 @@
-"""The role `ledger`: the agents and tables, their rounds, and the queries they answer."""
+"""The role `ledger`: decides all records, partition by partition, and answers queries from its tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Final, TypeVar
 
 import orjson
 import structlog
@@ -14,7 +12,7 @@ from agents.context import LedgerContext
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
-from clearinghub.engine.errors import PartitionLostError, StoredFormatError
+from clearinghub.engine.errors import StoredFormatError
 from clearinghub.engine.record import Punctuator, PunctuatorView
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
@@ -24,21 +22,13 @@ from clearinghub.kafka.view import ParticipantsView
 from clearinghub.ports import Archive
 from clearinghub.process import RoleFailedError, stop_event, until_stopped
 from clearinghub.roles.fees import load_fee_rules
-from clearinghub.roles.ledger_metrics import LedgerCollector
 from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
+from clearinghub.roles.ledger_rows import StoreRows
+from clearinghub.roles.metrics import LedgerCollector, show_nothing
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
-from clearinghub.roles.settlement_metrics import show_nothing
-from tables.parties import PARTIES
-from tables.positions import POSITIONS
-from tables.settlements import SETTLEMENTS
-from tables.transfers import TRANSFERS
-from web.ledger.app import PartitionElsewhereError, build_ledger_app
+from web.ledger.app import build_ledger_app
 
 log = structlog.get_logger(__name__)
-Answer = TypeVar("Answer")
-
-LISTED_ROWS_MAX: Final = 10_000  # windows or settlements that one question looks at, the newest
-LISTED_BYTES_MAX: Final = 16 * 1024 * 1024  # and no more of them once they are so long: no round runs meanwhile
 
 ROUNDS = Histogram(
     "clearinghub_round_seconds",
@@ -63,10 +53,13 @@ def ledger_config(
     on_wait: Callable[[int, int], None] = lambda _partition, _waited_ms: None,
     archive: Archive | None = None,
 ) -> EngineConfig:
-    """The engine of the ledger: inputs in the order in which a round takes them, work in flight before new work.
+    """Return the configuration of the ledger's engine.
 
-    `on_wait` hears, by partition, how long (milliseconds) the oldest record of each batch has waited. With an `archive`
-    finished transfers stay until it has them.
+    Args:
+        settings: of the role.
+        context: the rules by which the agents decide.
+        on_wait: is called for each batch, with its partition and how many milliseconds its oldest record has waited.
+        archive: if given, finished transfers stay in their table until the archive has them.
     """
     topics, parts = load_topology().topics, ledger_parts(settings, context, archive)
 
@@ -103,12 +96,15 @@ def ledger_config(
 
 
 def worker_url(settings: Settings) -> str:
-    """Where the other roles reach this worker."""
+    """Return the URL under which the other roles reach this worker."""
     return settings.ledger_url or f"http://127.0.0.1:{settings.ledger_port}"
 
 
 def make_announcement(url: str) -> Punctuator:
-    """Say, in a partition's first transaction, who answers for it: a worker that was fenced cannot say so."""
+    """Return what announces a partition's owner on topic `workers`.
+
+    It runs in the first transaction of the partition, so that a worker that was fenced cannot announce itself.
+    """
     value = orjson.dumps({"v": 1, "url": url})
 
     def announce(view: PunctuatorView, _now_ms: int) -> None:
@@ -123,66 +119,21 @@ def _on_round(_partition: int, records: int, seconds: float) -> None:
 
 
 class LedgerHealth:
-    """UP only when the tables are recovered and every assigned partition is at work (protocol 12)."""
+    """UP only if the tables are recovered and every assigned partition is at work (protocol 12)."""
 
     def __init__(self, app: EngineApp, coordinator: int) -> None:
         self._app = app
         self._coordinator = coordinator
 
     async def services(self) -> dict[str, bool]:
-        """`datastore` is the tables, `broker` the group."""
+        """Return whether the tables are recovered (`datastore`), and whether this worker is in the group (`broker`)."""
         if self._coordinator not in self._app.ready_partitions:
             show_nothing()
         return {"datastore": self._app.is_ready, "broker": bool(self._app.consumer.assignment()) or self._app.is_ready}
 
 
-class Rows:
-    """The tables' rows, as committed; see `web.ledger.app.LedgerRows`."""
-
-    def __init__(self, app: EngineApp) -> None:
-        self._app = app
-
-    async def positions(self, partition: int, participant: str) -> list[bytes]:
-        """A participant's accounts."""
-        store = self._app.store(POSITIONS.name)
-        prefix = f"{participant}/".encode()
-        return await self._read(partition, lambda: list(store.rows_with_prefix(partition, prefix)))
-
-    async def transfer(self, partition: int, transfer_id: str) -> bytes | None:
-        """A transfer."""
-        store = self._app.store(TRANSFERS.name)
-        return await self._read(partition, lambda: store.row(partition, transfer_id.encode()))
-
-    async def parties(self, partition: int, after: str, count_max: int) -> list[tuple[bytes, bytes]]:
-        """The built-in oracle's next rows."""
-        store = self._app.store(PARTIES.name)
-        return await self._read(partition, lambda: store.rows_after(partition, after.encode(), count_max))
-
-    async def settlement_rows(self, partition: int, keys: list[str]) -> list[bytes]:
-        """Rows of table `settlement`."""
-        store = self._app.store(SETTLEMENTS.name)
-
-        def found() -> list[bytes]:
-            rows = (store.row(partition, key.encode()) for key in keys)
-            return [row for row in rows if row is not None]
-
-        return await self._read(partition, found)
-
-    async def last_settlement_rows(self, partition: int, kind: str) -> list[bytes]:
-        """The last rows of a kind in table `settlement`."""
-        store, prefix = self._app.store(SETTLEMENTS.name), f"{kind}/".encode()
-        question = partial(store.last_rows_with_prefix, partition, prefix, LISTED_ROWS_MAX, LISTED_BYTES_MAX)
-        return await self._read(partition, question)
-
-    async def _read(self, partition: int, question: Callable[[], Answer]) -> Answer:
-        try:
-            return await self._app.read(partition, lambda _view: question())
-        except PartitionLostError as error:
-            raise PartitionElsewhereError from error
-
-
 async def run_ledger(settings: Settings) -> None:
-    """Work until told to stop.
+    """Run a ledger worker until SIGTERM or SIGINT.
 
     Raises:
         FeesFileError: the file of interchange fees cannot be used.
@@ -198,7 +149,7 @@ async def run_ledger(settings: Settings) -> None:
     app = EngineApp(ledger_config(settings, context, load.note, archive))
 
     health = LedgerHealth(app, coordinator_of(settings))
-    listener = Listener(build_ledger_app(Rows(app), health), settings.bind_host, settings.ledger_port)
+    listener = Listener(build_ledger_app(StoreRows(app), health), settings.bind_host, settings.ledger_port)
     app.finalize()
     try:
         if archive is not None:

@@ -12,8 +12,8 @@ from agents.dead_letter import make_on_poison_record
 from agents.handlers import ledger_inputs
 from agents.quotes.agreement import make_quote_punctuator
 from agents.settlement.retention import make_settlement_retention_punctuator
+from agents.settlement.schedule import make_window_punctuator
 from agents.settlement.scheme import make_scheme_punctuator
-from agents.settlement.windows import make_window_punctuator
 from agents.transfers.retention import make_bulk_retention_punctuator, make_retention_punctuator
 from agents.transfers.timeout import make_bulk_due_punctuator, make_due_punctuator
 from clearinghub.config import Settings
@@ -21,8 +21,8 @@ from clearinghub.engine.config import Input
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Punctuator, TableSpec
 from clearinghub.ports import Archive
+from clearinghub.roles.metrics import show_states
 from clearinghub.roles.schedule import next_due_of, number_of
-from clearinghub.roles.settlement_metrics import show_states
 from tables.batches import BATCHES
 from tables.bulks import BULKS
 from tables.counters import COUNTERS

@@ -1,4 +1,4 @@
-"""HTTP listeners of a role."""
+"""How a role listens for HTTP: aiohttp's server with an accept loop of our own."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ log = structlog.get_logger(__name__)
 AGE_BUCKETS_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
 KEEP_ALIVE_S: Final = 75.0
 HEADER_BYTES_MAX: Final = 64 * 1024  # protocol 1.1
-BACKLOG: Final = 4_096  # the kernel cuts it to net.core.somaxconn
+BACKLOG: Final = 4_096  # the kernel lowers it to net.core.somaxconn
 CONNECTIONS_MAX: Final = 10_000  # of one listener; more wait in the backlog until others have closed
 SHUTDOWN_TIMEOUT_S: Final = 3.0
 ACCEPTS_AT_ONCE: Final = 128
-REST_S: Final = 0.1
+PAUSE_S: Final = 0.1
 _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class CannotListenError(RoleFailedError):
-    """A port is taken, or not ours to take; the message names it."""
+    """A port is in use, or this user may not use it; the message names it."""
 
 
 class Listener:
-    """An application on a port."""
+    """Serves an aiohttp application on a port."""
 
     def __init__(self, app: Application, host: str, port: int, connections_max: int = CONNECTIONS_MAX) -> None:
         self._runner = AppRunner(
@@ -49,22 +49,22 @@ class Listener:
         self._connections_max = connections_max
 
     async def start(self) -> None:
-        """Listen.
+        """Begin to accept connections.
 
         Raises:
-            CannotListenError: not on this address and port.
+            CannotListenError: the address or port cannot be used.
         """
         await self._runner.setup()
         await _Site(self._runner, self._host, self._port, self._connections_max).start()
         log.info("listening", host=self._host, port=self._port)
 
     async def stop(self) -> None:
-        """Take no new connection, let requests under way end within bounds."""
+        """Accept no more connections; requests under way may end within SHUTDOWN_TIMEOUT_S."""
         await self._runner.cleanup()
 
 
 class _Site(BaseSite):
-    """A place to listen for aiohttp's runner."""
+    """A site for aiohttp's runner, with `_AcceptLoop` in place of the event loop's own server."""
 
     __slots__ = ("_accepting", "_connections_max", "_host", "_port")
 
@@ -73,15 +73,15 @@ class _Site(BaseSite):
         self._host = host
         self._port = port
         self._connections_max = connections_max
-        self._accepting: _Accepting | None = None
+        self._accepting: _AcceptLoop | None = None
 
     @property
     def name(self) -> str:
-        """As aiohttp names its own."""
+        """The site's URL, as aiohttp's own sites are named."""
         return f"http://{self._host}:{self._port}"
 
     async def start(self) -> None:
-        """Listen."""
+        """Bind the port and begin to accept."""
         await super().start()
         server = self._runner.server
         assert server is not None
@@ -91,20 +91,19 @@ class _Site(BaseSite):
         except OSError as error:
             raise CannotListenError(f"cannot listen on {self.name}: {os.strerror(error.errno or 0)}") from error
         listening.setblocking(False)  # noqa: FBT003 - its signature
-        self._accepting = _Accepting(listening, server, lambda: len(server.connections) < self._connections_max)
+        self._accepting = _AcceptLoop(listening, server, lambda: len(server.connections) < self._connections_max)
 
     async def stop(self) -> None:
-        """Take no more connections."""
         if self._accepting is not None:
             self._accepting.close()
         await super().stop()
 
 
-class _Accepting:
-    """Takes all connections that wait, each time that some do.
+class _AcceptLoop:
+    """Accepts all waiting connections each time that the socket is readable.
 
-    uvloop's own server takes one in each turn of its loop. Under load a turn is tens of milliseconds long: the backlog
-    overflowed, and clients' connections began a second or three later, or never.
+    uvloop's own server accepts one connection in each turn of its loop. Under load a turn takes tens of milliseconds:
+    the backlog overflowed, and clients' connections began a second or three later, or never.
     """
 
     def __init__(
@@ -115,20 +114,20 @@ class _Accepting:
         self._has_room = has_room
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[object]] = set()
-        self._rest: asyncio.TimerHandle | None = None
+        self._pausing: asyncio.TimerHandle | None = None
         self._loop.add_reader(listening, self._accept)
 
     def close(self) -> None:
-        """Take no more."""
-        if self._rest is not None:
-            self._rest.cancel()
+        """Stop accepting, and close the socket."""
+        if self._pausing is not None:
+            self._pausing.cancel()
         self._loop.remove_reader(self._listening)
         self._listening.close()
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS_AT_ONCE):
             if not self._has_room():
-                self._rest_for_a_moment()
+                self._pause()
                 return
             try:
                 connection, _ = self._listening.accept()
@@ -138,7 +137,7 @@ class _Accepting:
                 if error.errno not in _OUT_OF_RESOURCES:
                     raise
                 log.warning("cannot-accept", error=repr(error))
-                self._rest_for_a_moment()
+                self._pause()
                 return
             connection.setblocking(False)  # noqa: FBT003 - its signature
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -151,6 +150,6 @@ class _Accepting:
         if not task.cancelled() and task.exception() is not None:
             log.info("connection-lost-at-once", error=repr(task.exception()))
 
-    def _rest_for_a_moment(self) -> None:
+    def _pause(self) -> None:
         self._loop.remove_reader(self._listening)
-        self._rest = self._loop.call_later(REST_S, self._loop.add_reader, self._listening, self._accept)
+        self._pausing = self._loop.call_later(PAUSE_S, self._loop.add_reader, self._listening, self._accept)

@@ -85,8 +85,7 @@ async def _run_role(settings: Settings, module: str, function: str) -> None:
     # Every topic must be there before a role starts: a transaction on a missing one waits for ever (design 5).
     await ensure_topics(settings, load_topology())
     entry: Callable[[Settings], Coroutine[Any, Any, None]] = getattr(import_module(module), function)
-    # What was imported lives as long as the process; and a payment leaves little that only the collector finds, so it
-    # need not look after every few hundred objects.
+    # The imported modules live as long as the process, and a payment leaves few cycles: the collector runs seldom.
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
     await entry(settings)

@@ -1,7 +1,7 @@
-"""Child processes under one parent: started, started again when they die, and stopped together.
+"""Supervises child processes: starts them, restarts them when they die, and stops them together.
 
-A child that dies is started again after a pause that doubles; one that keeps dying ends everything, because a hub that
-restarts for ever looks alive and is not.
+A child that dies is restarted after a pause, which doubles with each death. A child that keeps dying ends everything:
+a hub that restarts for ever looks alive and is not.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ FIRST_PAUSE_S: Final = 0.5
 
 
 class ChildLostError(Exception):
-    """A child died and is not started again; the sentence names it and its last exit code."""
+    """A child has died and is not restarted; the sentence names the child and its last exit code."""
 
 
 @dataclass(slots=True)
 class RestartBudget:
-    """How often a child may die: `deaths_max` times in `window_s`, with a pause that doubles; 0 means never."""
+    """How often a child may die: `deaths_max` times in `window_s` seconds; 0 means that it is never restarted."""
 
     deaths_max: int = RESTARTS_MAX
     window_s: float = RESTART_WINDOW_S
@@ -36,7 +36,7 @@ class RestartBudget:
     _deaths: deque[float] = field(default_factory=deque)
 
     def pause_s(self, now_s: float) -> float | None:
-        """The pause before the next start after a death at `now_s`, or None when the budget is spent."""
+        """Return the pause in seconds before the restart after a death at `now_s`; None after too many deaths."""
         self._deaths.append(now_s)
         while self._deaths[0] < now_s - self.window_s:
             self._deaths.popleft()
@@ -47,20 +47,16 @@ class RestartBudget:
 
 
 class Supervisor:
-    """Runs named commands until told to stop.
+    """Runs commands under names, and restarts those that end."""
 
-    Args:
-        run_dir: `NAME.pid` is written there for each child.
-        stop_timeout_s: how long children have to go after SIGTERM; then SIGKILL.
-        report: gets one sentence for people about each start, death and stop.
-    """
+    def __init__(self, run_dir: Path, stop_timeout_s: float, report: Callable[[str], None]) -> None:
+        """Prepare; no child is started yet.
 
-    def __init__(
-        self,
-        run_dir: Path,
-        stop_timeout_s: float,
-        report: Callable[[str], None],
-    ) -> None:
+        Args:
+            run_dir: the folder for `NAME.pid` of each child.
+            stop_timeout_s: how long a child may run after SIGTERM, before SIGKILL.
+            report: is called with one sentence for people about each start, death and stop.
+        """
         self._run_dir = run_dir
         self._stop_timeout_s = stop_timeout_s
         self._report = report
@@ -68,15 +64,15 @@ class Supervisor:
         self._keepers: dict[str, asyncio.Task[None]] = {}
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], budget: RestartBudget) -> None:
-        """Start a command under a name and keep it running within its budget."""
+        """Start a command under a name, and restart it when it ends, within its budget."""
         assert name not in self._keepers, f"{name} runs already"
         self._keepers[name] = asyncio.create_task(self._keep(name, command, environment, budget))
 
     async def wait(self, stop: asyncio.Event) -> None:
-        """Return when `stop` is set.
+        """Wait until `stop` is set.
 
         Raises:
-            ChildLostError: a child's restart budget is spent, or one without a budget ended.
+            ChildLostError: a child has died more often than its budget allows.
         """
         stopping = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait({stopping, *self._keepers.values()}, return_when=asyncio.FIRST_COMPLETED)
@@ -85,7 +81,7 @@ class Supervisor:
             task.result()
 
     async def stop(self) -> None:
-        """SIGTERM to all children at once, SIGKILL to those that have not gone in time."""
+        """Send SIGTERM to all children at once, and SIGKILL to those that still run after the timeout."""
         for keeper in self._keepers.values():
             keeper.cancel()
         await asyncio.gather(*self._keepers.values(), return_exceptions=True)
@@ -97,7 +93,7 @@ class Supervisor:
         self, name: str, command: Sequence[str], environment: Mapping[str, str], budget: RestartBudget
     ) -> None:
         while True:
-            # A session of its own: Ctrl-C in the terminal reaches the parent alone, which then stops all in order.
+            # A session of its own: Ctrl-C in the terminal reaches the parent alone, which then stops its children.
             process = await asyncio.create_subprocess_exec(*command, env=dict(environment), start_new_session=True)
             self._running[name] = process
             write_pid(self._run_dir / f"{name}.pid", process.pid)

@@ -1,4 +1,7 @@
-"""Keys in files: PEM, as openssl and Mojaloop's tools write it. No error and no log ever shows what is in a file."""
+"""Keys: which may be used, and how they are read from files and written to them.
+
+Files are PEM, as openssl and Mojaloop's tools write it. No error and no log ever shows what is in a file.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,12 +24,16 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 from cryptography.x509 import load_pem_x509_certificate
+from joserfc.jwk import ECKey, RSAKey
 
-from clearinghub.security.algorithms import RSA_BITS_MIN, PrivateKey, PublicKey, key_fault
-from clearinghub.security.errors import KeyFileError
+PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+JoseKey: TypeAlias = RSAKey | ECKey
 
+RSA_BITS_MIN: Final = 2048  # Signature v1.1
+RSA_BITS_MAX: Final = 8192  # the time to verify grows with the square of it
 FILE_BYTES_MAX: Final = 65_536
-KEYS_PER_FILE_MAX: Final = 4  # the old and the new while one is replaced, and some to spare: each costs a try
+KEYS_PER_FILE_MAX: Final = 4  # old and new while a key is replaced, and some to spare: each is tried
 PRIVATE_MODE: Final = 0o600
 PUBLIC_MODE: Final = 0o644
 
@@ -37,22 +44,51 @@ _UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
 _log = structlog.get_logger(__name__)
 
 
+class KeyFileError(Exception):
+    """A key cannot be used. The sentence names the file and says why, and never shows what is in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParticipantKey:
-    """A public key; one from a certificate counts within the certificate's dates, in seconds since 1970, UTC."""
+    """A public key. A certificate's key is valid within the certificate's dates, in seconds since 1970, UTC."""
 
-    public_key: PublicKey
+    key: JoseKey
     valid_from_s: float = float("-inf")
     valid_until_s: float = float("inf")
 
+    @property
+    def public_key(self) -> PublicKey:
+        return self.key.public_key
+
+
+def key_fault(key: object) -> str | None:
+    """Return why a key, public or private, may not be used; None if it may."""
+    if isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey):
+        if key.key_size < RSA_BITS_MIN:
+            return f"RSA key of {key.key_size} bits, at least {RSA_BITS_MIN} are needed"
+        if key.key_size > RSA_BITS_MAX:
+            return f"RSA key of {key.key_size} bits, at most {RSA_BITS_MAX} are taken"
+        return None
+    if isinstance(key, ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey):
+        return None if isinstance(key.curve, ec.SECP256R1) else f"curve {key.curve.name}, only P-256 is taken"
+    return "neither an RSA key nor one of the curve P-256"
+
+
+def jose_key(key: PublicKey | PrivateKey) -> JoseKey:
+    """Return a key in the form in which joserfc signs and verifies with it."""
+    if isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey):
+        return RSAKey.import_key(key)
+    return ECKey.import_key(key)
+
 
 def read_public_keys(path: Path) -> tuple[ParticipantKey, ...]:
-    """All public keys and certificates of a PEM file.
+    """Return all public keys of a PEM file, those of certificates included.
 
-    A certificate is a key with dates: who issued it is not asked, for what is trusted is that the file is there.
+    A certificate is only a key with dates: its issuer is not checked, because the operator who put the file there is
+    trusted.
 
     Raises:
-        KeyFileError: it cannot be read, or something in it is no key that may be used.
+        KeyFileError: the file cannot be read, or something in it is not a key that may be used.
     """
     blocks = list(_BLOCK.finditer(_content(path)))
     if not blocks:
@@ -63,15 +99,15 @@ def read_public_keys(path: Path) -> tuple[ParticipantKey, ...]:
 
 
 def read_private_key(path: Path) -> PrivateKey:
-    """The private key of a PEM file.
+    """Return the private key of a PEM file.
 
     Raises:
-        KeyFileError: it cannot be read, or is no key that may be used.
+        KeyFileError: the file cannot be read, or it is not a key that may be used.
     """
     content = _content(path)
     try:
         key = load_pem_private_key(content, password=None)
-    except TypeError as error:  # the library's way to say that it wants a passphrase
+    except TypeError as error:  # what the library raises if it needs a passphrase
         raise KeyFileError(
             f"{path}: protected by a passphrase; store it without one, readable by the hub alone"
         ) from error
@@ -87,20 +123,20 @@ def read_private_key(path: Path) -> PrivateKey:
 
 
 def new_key(kind: str, bits: int = RSA_BITS_MIN) -> PrivateKey:
-    """Make a private key; `kind` is `rsa` or `ec`, `bits` the size of an RSA key."""
+    """Return a new private key; `kind` is `rsa` or `ec`, `bits` the size of an RSA key."""
     if kind == "ec":
         return ec.generate_private_key(ec.SECP256R1())
     return rsa.generate_private_key(_PUBLIC_EXPONENT, bits)
 
 
 def write_key_pair(folder: Path, name: str, key: PrivateKey) -> tuple[Path, Path]:
-    """Write NAME.key, for its owner's eyes only, and NAME.pem with the public key; gives both paths.
+    """Write NAME.key, readable by its owner only, and NAME.pem with the public key; return both paths.
 
     Raises:
-        KeyFileError: one of them is there already, or the folder cannot be written to.
+        KeyFileError: one of the files is there already, or the folder cannot be written to.
     """
     private_format = PrivateFormat.PKCS8 if isinstance(key, rsa.RSAPrivateKey) else PrivateFormat.TraditionalOpenSSL
-    # Mojaloop's SDK knows a key of the curve by the older format's first line.
+    # Mojaloop's SDK recognizes a key of the curve by the first line of the older format.
     private = key.private_bytes(Encoding.PEM, private_format, NoEncryption())
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     paths = folder / f"{name}.key", folder / f"{name}.pem"
@@ -146,11 +182,11 @@ def _public_key(path: Path, label: str, block: bytes) -> ParticipantKey:
     if fault is not None:
         raise KeyFileError(f"{path}: {fault}")
     assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
-    return ParticipantKey(key, valid_from_s, valid_until_s)
+    return ParticipantKey(jose_key(key), valid_from_s, valid_until_s)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
-    """Create the file with its mode from the first moment on; the process's mask must not widen or narrow it."""
+    """Create a file that has its mode from the first moment, whatever the process's mask is."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)

@@ -1,35 +1,40 @@
-"""FSPIOP-Signature: making it and judging it, over the body's bytes as they are on the wire (protocol 10.1).
+"""FSPIOP-Signature: sign a request, and verify one, over the body's bytes on the wire (Signature v1.1; protocol 10.1).
 
-The header is JSON, `{"signature": S, "protectedHeader": P}`; what is signed is `P.` followed by base64url of the body.
-P binds the signature to the request's path, method, source, destination and date. The reference compares these with the
-FSPIOP headers only. Here they are compared with the request itself, too: else a signed body could be sent again to
-another path by whoever copies the headers along with it (docs/security.md).
+The header is JSON, `{"signature": S, "protectedHeader": P}`. With the body these make a compact JWS whose payload is
+detached: `P.base64url(body).S`. joserfc reads, signs and verifies that token. What it must say is decided here: P binds
+the signature to the request's path, method, source, destination and date.
+
+Mojaloop's reference compares these with the FSPIOP headers only. Here they are compared with the request itself too.
+Otherwise anybody who has seen a signed message could send it again to another path (docs/security.md).
 """
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import orjson
+from joserfc import jws
+from joserfc.errors import JoseError, MissingAlgorithmError, MissingCritHeaderError
+from joserfc.registry import JWS_HEADER_REGISTRY
+from joserfc.util import urlsafe_b64decode
 
-from clearinghub.security.algorithms import (
-    ALGORITHMS,
-    PrivateKey,
-    PublicKey,
-    fits,
-    is_signature,
-    sign_bytes,
-    usual_algorithm,
-)
+from clearinghub.config import Settings
+from clearinghub.security.key_directory import KeyDirectory
+from clearinghub.security.key_files import JoseKey, PrivateKey, jose_key, read_private_key
 
 HEADER: Final = "fspiop-signature"
 HEADER_CHARACTERS_MAX: Final = 8_192  # four times what the longest key and path need
+BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 
-# Protected name, which is case-sensitive, and the HTTP header, here in lower case, that must say the same.
+# By type of key; the first is what Mojaloop's SDK signs with. The list is closed: another algorithm (`none`, HMAC with
+# its shared secret, PSS) is refused before any key is used. Each algorithm takes keys of its own type only, so that no
+# key can be used as a key of another type.
+ALGORITHMS_OF: Final[Mapping[str, tuple[str, ...]]] = {"RSA": ("RS256", "RS384", "RS512"), "EC": ("ES256",)}
+ALGORITHMS: Final = frozenset(name for names in ALGORITHMS_OF.values() for name in names)
+
+# Protected name, which is case-sensitive, and the HTTP header, here in lower case, that must have the same value.
 _MANDATORY: Final = (
     ("FSPIOP-URI", "fspiop-uri"),
     ("FSPIOP-HTTP-Method", "fspiop-http-method"),
@@ -37,73 +42,76 @@ _MANDATORY: Final = (
 )
 _DESTINATION: Final = ("FSPIOP-Destination", "fspiop-destination")
 _DATE: Final = ("Date", "date")
-_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*")
+
+
+class _Registry(jws.JWSRegistry):
+    """The limits of our tokens. Members of a protected header that FSPIOP does not know are allowed and not used."""
+
+    default_header_registry = {name: JWS_HEADER_REGISTRY[name] for name in ("alg", "crit")}  # noqa: RUF012 - joserfc's
+    max_header_length = HEADER_CHARACTERS_MAX
+    max_payload_length = BODY_BYTES_MAX
+    max_signature_length = HEADER_CHARACTERS_MAX
+
+
+_REGISTRY: Final = _Registry(algorithms=ALGORITHMS, strict_check_header=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a signature does not count, in a few fixed words: nothing of the request is repeated."""
+    """Why a signature is not accepted, in fixed words: nothing of the request is repeated."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """The header taken apart."""
-
-    protected_text: str
-    protected: Mapping[str, Any]
-    algorithm: str
-    signature: bytes
-
-
 class PublicKeys(Protocol):
-    """Who signs with what."""
+    """Knows the participants' public keys."""
 
-    def of(self, name: str) -> Sequence[PublicKey]:
-        """The keys that count for a participant now; none for one that is not known."""
+    def of(self, name: str) -> Sequence[JoseKey]:
+        """Return the keys that are valid for a participant now; none for an unknown participant."""
 
 
 class Signer:
     """Signs requests with one private key."""
 
     def __init__(self, key: PrivateKey, algorithm: str | None = None) -> None:
-        """`algorithm`: one that fits the key; None for the usual one of its type."""
-        self._key = key
-        self._algorithm = usual_algorithm(key) if algorithm is None else algorithm
-        assert fits(self._algorithm, key)
+        """Sign with `algorithm`, which must fit the key; None means the usual algorithm of the key's type."""
+        self._key = jose_key(key)
+        fitting = ALGORITHMS_OF[self._key.key_type]
+        self._algorithm = fitting[0] if algorithm is None else algorithm
+        assert self._algorithm in fitting
 
     def sign(self, headers: Mapping[str, str], body: bytes) -> str:
-        """The value of FSPIOP-Signature for a request.
+        """Return the value of FSPIOP-Signature for a request.
 
         Args:
-            headers: all that it will be sent with, names in lower case: FSPIOP-URI, -HTTP-Method and -Source, and the
-                destination and date if there are any; none of these may change afterwards.
-            body: its bytes; none for a GET.
+            headers: all headers of the request, names in lower case: FSPIOP-URI, -HTTP-Method and -Source, and the
+                destination and date if it has them. None of these may change after it is signed.
+            body: the request's bytes; empty for a GET.
         """
         protected = {"alg": self._algorithm} | {name: headers[header] for name, header in _MANDATORY}
         for name, header in (_DESTINATION, _DATE):
             if header in headers:
                 protected[name] = headers[header]
-        text = _encoded(orjson.dumps(protected))
-        signature = sign_bytes(self._algorithm, self._key, _signing_input(text, body))
-        return orjson.dumps({"signature": _encoded(signature), "protectedHeader": text}).decode()
+        token = jws.serialize_compact(protected, body, self._key, registry=_REGISTRY)
+        text, _, payload_and_signature = token.partition(".")
+        signature = payload_and_signature.rpartition(".")[2]
+        return orjson.dumps({"signature": signature, "protectedHeader": text}).decode()
 
 
 class Verifier:
-    """Judges signed requests by the public keys of their sources."""
+    """Verifies signed requests with the public keys of their sources."""
 
     def __init__(self, keys: PublicKeys) -> None:
         self._keys = keys
 
     def fault(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Fault | None:
-        """What is wrong with a request's signature; None if it is good. Never raises, whatever the headers hold.
+        """Return what is wrong with a request's signature; None if it is valid. Never raises, whatever the headers are.
 
         Args:
-            method: of the request line.
-            path: of the request line, as it came, with the query.
+            method: the method in the request line.
+            path: the path in the request line, with the query.
             headers: names in lower case; a header that was sent twice is joined to one value.
-            body: the bytes that were read.
+            body: the bytes that were received.
         """
         keys = self._keys.of(headers.get("fspiop-source", ""))
         if not keys:
@@ -111,44 +119,92 @@ class Verifier:
         for name in ("fspiop-uri", "fspiop-http-method", HEADER):
             if not headers.get(name):
                 return Fault(f"header {name} is missing")
-        token = _parsed(headers[HEADER])
+        token = _token_in(headers[HEADER], body)
         if isinstance(token, Fault):
             return token
-        fitting = [key for key in keys if fits(token.algorithm, key)]
+        fitting = [key for key in keys if token.protected["alg"] in ALGORITHMS_OF[key.key_type]]
         if not fitting:
             return Fault("alg is not of the key's type")
-        data = _signing_input(token.protected_text, body)
-        if not any(is_signature(token.algorithm, key, token.signature, data) for key in fitting):
+        if not any(is_signature_of(key, token) for key in fitting):
             return Fault("not the source's signature over this body and protected header")
         return _binding_fault(token.protected, headers, method, path)
 
 
-def _parsed(value: str) -> _Token | Fault:
-    """The header's value taken apart: bounded, and nothing of it is trusted yet."""
-    if len(value) > HEADER_CHARACTERS_MAX:
-        return Fault(f"header {HEADER} is too long")
-    parts = _json_object(value.encode()) if value.isascii() else None
-    if parts is None:
-        return Fault(f"header {HEADER} is no JSON object")
-    signature = _decoded(parts.get("signature"))
-    text = parts.get("protectedHeader")
-    protected_bytes = _decoded(text)
-    if not signature or not protected_bytes:
+def read_token(protected_text: str, signature_text: str, body: bytes) -> jws.CompactSignature | Fault:
+    """Return the JWS of a body, not verified yet; a Fault if it is malformed or its algorithm is not allowed."""
+    try:
+        protected_bytes = urlsafe_b64decode(protected_text.encode())
+        if not protected_bytes or not urlsafe_b64decode(signature_text.encode()):
+            return Fault("signature and protectedHeader must be base64url")
+    except ValueError:
         return Fault("signature and protectedHeader must be base64url")
-    protected = _json_object(protected_bytes)
-    if protected is None:
+    try:
+        token = jws.extract_compact(f"{protected_text}..{signature_text}".encode(), body, _REGISTRY)
+    except MissingCritHeaderError:
+        return Fault("crit is not supported")
+    except MissingAlgorithmError:
+        is_object = protected_bytes.lstrip()[:1] == b"{"
+        return Fault("alg is not allowed" if is_object else "the protected header is no JSON object")
+    except (JoseError, RecursionError):
         return Fault("the protected header is no JSON object")
-    algorithm = protected.get("alg")
+    if not isinstance(token.protected, dict):
+        return Fault("the protected header is no JSON object")
+    algorithm = token.protected["alg"]
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         return Fault("alg is not allowed")
-    if "crit" in protected:  # names what a reader must understand (RFC 7515, 4.1.11), and there is nothing we do
+    if "crit" in token.protected:  # names what a reader must understand (RFC 7515, 4.1.11); FSPIOP has no such thing
         return Fault("crit is not supported")
-    assert isinstance(text, str)  # else it had not been decoded
-    return _Token(text, protected, algorithm, signature)
+    return token
+
+
+def is_signature_of(key: JoseKey, token: jws.CompactSignature) -> bool:
+    """Return whether the token is signed with the private half of this key. The token's algorithm must fit the key."""
+    assert token.protected["alg"] in ALGORITHMS_OF[key.key_type]
+    return jws.validate_compact(token, key, registry=_REGISTRY)
+
+
+def signer_of(settings: Settings) -> Signer | None:
+    """Return what signs the hub's own messages; None if the settings turn that off.
+
+    Raises:
+        KeyFileError: the key cannot be used.
+    """
+    if not settings.jws_sign:
+        return None
+    assert settings.jws_private_key_file is not None  # the settings' own check
+    return Signer(read_private_key(settings.jws_private_key_file))
+
+
+def verifier_of(settings: Settings) -> Verifier | None:
+    """Return what verifies incoming messages; None if the settings turn that off.
+
+    Raises:
+        KeyFileError: a key cannot be used.
+    """
+    if not settings.jws_validate:
+        return None
+    assert settings.jws_keys_dir is not None  # the settings' own check
+    return Verifier(KeyDirectory(settings.jws_keys_dir, settings.jws_keys_interval_ms))
+
+
+def _token_in(value: str, body: bytes) -> jws.CompactSignature | Fault:
+    """Return the token that a header's value and the body make together; a Fault if the value is malformed."""
+    if len(value) > HEADER_CHARACTERS_MAX:
+        return Fault(f"header {HEADER} is too long")
+    try:
+        parts = orjson.loads(value) if value.isascii() else None
+    except orjson.JSONDecodeError:  # also raised for JSON that is nested too deep
+        parts = None
+    if not isinstance(parts, dict):
+        return Fault(f"header {HEADER} is no JSON object")
+    text, signature = parts.get("protectedHeader"), parts.get("signature")
+    if not isinstance(text, str) or not isinstance(signature, str):
+        return Fault("signature and protectedHeader must be base64url")
+    return read_token(text, signature, body)
 
 
 def _binding_fault(protected: Mapping[str, Any], headers: Mapping[str, str], method: str, path: str) -> Fault | None:
-    """What differs between what was signed, the headers, and the request."""
+    """Return the first difference between the protected header, the headers and the request; None if there is none."""
     for name, header in _MANDATORY:
         if protected.get(name) != headers[header]:
             return Fault(f"protected {name} is not the header's")
@@ -163,28 +219,3 @@ def _binding_fault(protected: Mapping[str, Any], headers: Mapping[str, str], met
     if headers["fspiop-uri"] != path:
         return Fault("FSPIOP-URI is not the request's")
     return None
-
-
-def _signing_input(protected_text: str, body: bytes) -> bytes:
-    return protected_text.encode("ascii") + b"." + base64.urlsafe_b64encode(body).rstrip(b"=")
-
-
-def _encoded(data: bytes) -> str:
-    """Base64url without `=`."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def _decoded(text: object) -> bytes | None:
-    """The bytes of base64url without `=`, or None. There is one text for each value: unused last bits must be 0."""
-    if not isinstance(text, str) or _BASE64URL.fullmatch(text) is None or len(text) % 4 == 1:
-        return None
-    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    return data if _encoded(data) == text else None
-
-
-def _json_object(text: bytes) -> dict[str, Any] | None:
-    try:
-        parsed = orjson.loads(text)
-    except orjson.JSONDecodeError:  # nested too deep, too
-        return None
-    return parsed if isinstance(parsed, dict) else None

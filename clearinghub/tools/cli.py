@@ -9,7 +9,10 @@ Exit codes: 0 done, or stopped; 1 something failed; 2 wrong options or settings;
 from __future__ import annotations
 
 import asyncio
+import os
+import select
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from importlib import import_module
@@ -21,6 +24,7 @@ from typer.main import get_command
 from clearinghub import __version__
 from clearinghub.process import stop_signals
 from clearinghub.tools.command_line import (
+    EXIT_FAILED,
     EXIT_OK,
     EXIT_WRONG_USAGE,
     App,
@@ -44,16 +48,21 @@ class Tool(NamedTuple):
 
 
 TOOLS: Final = (
-    Tool("admin", "clearinghub.tools.admin.main", OPERATORS, "Participants, limits, positions, funds, settlement."),
+    Tool(
+        "admin",
+        "clearinghub.tools.admin.main",
+        OPERATORS,
+        "Manage participants, limits, positions, funds and settlement.",
+    ),
     Tool("apply", "clearinghub.tools.apply.main", OPERATORS, "Make a running hub what a scheme's file says."),
     Tool("audit", "clearinghub.tools.audit.main", OPERATORS, "Check the ledger's books from the topics alone."),
     Tool("parties", "clearinghub.tools.parties.main", OPERATORS, "Import parties from CSV, or export them."),
     Tool("keys", "clearinghub.tools.keys", OPERATORS, "Make keys for message signatures."),
     Tool("replay", "clearinghub.tools.replay", OPERATORS, "Send callbacks again that were given up."),
-    Tool("report", "clearinghub.tools.report.main", ANALYSTS, "Settlement reports and account statements."),
+    Tool("report", "clearinghub.tools.report.main", ANALYSTS, "Show settlement reports and account statements."),
     Tool("archive", "clearinghub.tools.archive.main", ANALYSTS, "Copy the analysts' topics to Parquet files."),
-    Tool("sandbox", "sandbox.main", DEVELOPMENT, "Two simulated DFSPs on a running hub."),
-    Tool("demo", "sandbox.demo.main", DEVELOPMENT, "Many payments through a running hub, every one checked."),
+    Tool("sandbox", "sandbox.main", DEVELOPMENT, "Run two simulated DFSPs on a running hub."),
+    Tool("demo", "sandbox.demo.main", DEVELOPMENT, "Make many payments through a running hub, and check every one."),
 )
 _BY_NAME: Final = {tool.name: tool for tool in TOOLS}
 
@@ -79,19 +88,19 @@ app = App(
 
 @app.add(rich_help_panel=ROLES)
 def ingress() -> Callable[[], Coroutine[Any, Any, None]]:
-    """HTTP in: FSPIOP, admin, settlement."""
+    """Serve HTTP: FSPIOP, admin and settlement API."""
     return partial(_start().role, "ingress")
 
 
 @app.add(rich_help_panel=ROLES)
 def ledger() -> Callable[[], Coroutine[Any, Any, None]]:
-    """Transfers, positions, timeouts, settlement."""
+    """Decide transfers; keep positions, timeouts and settlement."""
     return partial(_start().role, "ledger")
 
 
 @app.add(rich_help_panel=ROLES)
 def callbacks() -> Callable[[], Coroutine[Any, Any, None]]:
-    """HTTP out: callbacks to DFSPs."""
+    """Send callbacks to DFSPs over HTTP."""
     return partial(_start().role, "callbacks")
 
 
@@ -99,13 +108,13 @@ def callbacks() -> Callable[[], Coroutine[Any, Any, None]]:
 def everything(
     *, sandbox: Annotated[bool, typer.Option("--sandbox", help="Add two simulated DFSPs to play with.")] = False
 ) -> Callable[[], None]:
-    """A broker and the three roles, for one machine."""
+    """Run a broker and the three roles, for one machine."""
     return partial(_start().everything, with_sandbox=sandbox)
 
 
 @app.add(rich_help_panel=ROLES)
 def broker() -> Callable[[], Coroutine[Any, Any, None]]:
-    """Only the broker: find it or start it, and stay."""
+    """Find a broker or start one, and stay until stopped."""
     return partial(_start().broker)
 
 
@@ -133,7 +142,7 @@ for _tool in TOOLS:
 
 @app.add(rich_help_panel=DEVELOPMENT)
 def version() -> None:
-    """Print the version."""
+    """Print the version of the hub."""
     print(__version__)  # noqa: T201 - the answer
 
 
@@ -178,8 +187,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_OK
     except Exception as error:  # noqa: BLE001 - raised again unless it is a user's
-        return explain(error)
+        return EXIT_FAILED if isinstance(error, BrokenPipeError) and _output_is_closed() else explain(error)
     return code or EXIT_OK
+
+
+def _output_is_closed() -> bool:
+    """Return whether nobody reads stdout any more, as after `| head`; then nothing more is written to it."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    is_closed = any(event & select.POLLERR for _number, event in poll.poll(0))
+    if is_closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return is_closed
 
 
 def explain(error: Exception) -> int:

@@ -8,12 +8,11 @@ from typing import Annotated, Final
 
 import typer
 
-from clearinghub.security.algorithms import RSA_BITS_MAX, RSA_BITS_MIN
-from clearinghub.security.key_files import new_key, write_key_pair
+from clearinghub.security.key_files import RSA_BITS_MAX, RSA_BITS_MIN, new_key, write_key_pair
 from clearinghub.tools.command_line import App
 from clearinghub.tools.options import one_of, whole
 
-# The name becomes a file's: nothing that leads out of the folder or hides in it.
+# The name becomes a file's name: it must not lead out of the folder, nor be hidden.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 app = App(

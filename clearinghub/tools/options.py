@@ -77,7 +77,7 @@ def number(text: str) -> int:
 
 
 def percent(text: str) -> int:
-    """Read whole per cent."""
+    """Read whole per cent, 0 to 100."""
     if not text.isdecimal() or int(text) > 100:  # noqa: PLR2004 - per cent
         raise typer.BadParameter(f"{text!r} is not 0 to 100 per cent")
     return int(text)

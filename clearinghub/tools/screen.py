@@ -1,4 +1,4 @@
-"""Tables for people, one JSON document for scripts."""
+"""The output of the commands: tables for people, one JSON document for scripts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rich.text import Text
 
 from clearinghub.tools.client.money import shown_amount
 
-PIPE_WIDTH_COLUMNS: Final = 200  # what is piped into grep must not be folded
+PIPE_WIDTH_COLUMNS: Final = 200  # output that is piped into grep must not be folded
 YES: Final = "yes"
 NO: Final = "no"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading; numbers stand to the right."""
+    """A column's heading; numbers are aligned to the right."""
 
     heading: str
     is_number: bool = False
@@ -30,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command gives: `document` for scripts, and for people a table with sentences below it."""
+    """A command's answer: `document` for scripts; for people a table, sentences below it, and `more` of both."""
 
     document: Any
     columns: Sequence[Column] = ()
@@ -41,17 +41,16 @@ class Answer:
 
 
 def console() -> Console:
-    """Of the terminal's width; a pipe gets room."""
+    """Return a console as wide as the terminal; a pipe is so wide that nothing is folded."""
     return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH_COLUMNS, highlight=False)
 
 
 def print_json(document: Any) -> None:
-    """The one document."""
     print(json.dumps(document, indent=2, ensure_ascii=False))  # noqa: T201 - the answer
 
 
 def print_answer(answer: Answer, *, as_json: bool) -> None:
-    """What a command gives."""
+    """Print an answer, for people or as JSON."""
     if as_json:
         print_json(answer.document)
         return
@@ -64,7 +63,7 @@ def print_answer(answer: Answer, *, as_json: bool) -> None:
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
-    """Cells are text as it is, without markup; long ones are folded, never cut."""
+    """Make a table; cells are plain text, and long ones are folded, never cut."""
     made = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title=title, title_justify="left", title_style="bold")
     for column in columns:
         made.add_column(column.heading, justify="right" if column.is_number else "left", overflow="fold")
@@ -74,15 +73,14 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], title: str |
 
 
 def printable(text: str) -> str:
-    """The text without characters that could steer a terminal."""
+    """Return a text without characters that could steer a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def flag(value: object) -> str:
-    """A flag for people."""
     return YES if value else NO
 
 
 def money(amount_units: int | None) -> str:
-    """An amount for people; a dash for none."""
+    """Return an amount in currency units, or a dash for None."""
     return "-" if amount_units is None else shown_amount(amount_units)

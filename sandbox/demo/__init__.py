@@ -1,1 +1,1 @@
-"""Proves a running hub: makes payments and transfers of every kind and checks each outcome and account."""
+"""`clearinghub demo`: sends payments of every kind to a running hub and checks each outcome and balance."""

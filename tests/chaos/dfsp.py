@@ -1,4 +1,4 @@
-"""A DFSP under chaos: sends and answers until it is heard, can go dead and come back, and forgets nothing."""
+"""A DFSP in the chaos run: it repeats requests until they are answered, and can stop serving and come back."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Final
 
 from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 
-from sandbox.behaviour import REJECTION_CODE, REJECTION_TEXT, Behaviour
-from sandbox.wire import callback_headers, error_body, fulfil_body, request_headers
+from sandbox.dfsp.behaviour import REJECTION_CODE, REJECTION_TEXT, Behaviour
+from sandbox.dfsp.wire import callback_headers, error_body, fulfil_body, request_headers
 from tests.chaos.requests import HubRequests
 from tests.chaos.transfers import ABORTED, COMMITTED, Transfer, Transfers
 
 HOST: Final = "127.0.0.1"
 STOP_TIMEOUT_S: Final = 0.1
 FINAL: Final = (COMMITTED, ABORTED)
-# A payee answers as long as anybody may care; what comes late is answered 200 and told by callback.
+# A payee repeats its answer for so long; the hub answers a late one with 200 and an error callback.
 ANSWER_FOR_S: Final = 60.0
 
 
 class ChaosDfsp:
-    """Payer and payee with one callback server."""
+    """A payer and payee with one callback server."""
 
     def __init__(self, name: str, port: int, hub: HubRequests, transfers: Transfers) -> None:
         self.name = name
@@ -36,7 +36,7 @@ class ChaosDfsp:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """What to register with the hub (protocol 5.4)."""
+        """The endpoints to register with the hub (protocol 5.4)."""
         transfers = f"http://{HOST}:{self._port}/transfers"
         return {
             "FSPIOP_CALLBACK_URL_TRANSFER_POST": transfers,
@@ -44,10 +44,10 @@ class ChaosDfsp:
             "FSPIOP_CALLBACK_URL_TRANSFER_ERROR": transfers + "/{{transferId}}/error",
         }
 
-    # Life.
+    # -- life
 
     async def start(self) -> None:
-        """Listen."""
+        """Start the callback server."""
         application = Application()
         application.router.add_post("/transfers", self._on_prepare)
         application.router.add_put("/transfers/{id}", self._on_outcome)
@@ -59,19 +59,19 @@ class ChaosDfsp:
         self._alive.set()
 
     async def die(self, *, hangs: bool) -> None:
-        """Take connections and say nothing, or close all and refuse them."""
+        """Stop answering: `hangs` accepts connections silently, otherwise all are closed and refused."""
         self._alive.clear()
         if not hangs:
             await self._close()
 
     async def revive(self) -> None:
-        """Serve again; what hung is cut off, as by a restart."""
+        """Serve again; connections that hung are aborted, as by a restart."""
         if self._runner is None:
             await self.start()
         self._alive.set()
 
     async def stop(self) -> None:
-        """Stop listening and sending."""
+        """Stop the server and all sending."""
         self._alive.set()
         for task in self._tasks:
             task.cancel()
@@ -83,10 +83,10 @@ class ChaosDfsp:
         if runner is not None:
             await runner.cleanup()
 
-    # To the hub.
+    # -- to the hub
 
     async def pay(self, transfer: Transfer) -> None:
-        """POST a transfer until it gets 202, or is too old to be sent."""
+        """Repeat POST /transfers until it gets 202 or the transfer has expired."""
         headers = request_headers(self.name, transfer.order.payee)
         status = await self._hub.until_answered(
             "POST", "/transfers", headers, transfer.order.body(), transfer.expires_at_s
@@ -97,8 +97,8 @@ class ChaosDfsp:
         elif 0 < status < 500:
             self._transfers.anomalies.append(f"POST of {transfer.transfer_id} was answered {status}")
 
-    async def ask(self, transfer: Transfer, deadline_s: float) -> None:
-        """GET a transfer; the answer comes as a callback."""
+    async def query(self, transfer: Transfer, deadline_s: float) -> None:
+        """GET a transfer; the hub answers with a callback."""
         path = f"/transfers/{transfer.transfer_id}"
         await self._hub.until_answered("GET", path, request_headers(self.name), None, deadline_s)
 
@@ -114,10 +114,10 @@ class ChaosDfsp:
         headers = callback_headers(self.name, transfer.order.payer)
         deadline_s = time.monotonic() + ANSWER_FOR_S
         status = await self._hub.until_answered("PUT", path, headers, body, deadline_s)
-        if status != 200 and 0 < status < 500:  # without an answer for so long it has expired
+        if status != 200 and 0 < status < 500:  # without an answer in time, the transfer has expired
             self._transfers.anomalies.append(f"PUT of {transfer.transfer_id} was answered {status}")
 
-    # From the hub.
+    # -- from the hub
 
     async def _is_dead(self, request: Request) -> bool:
         if self._alive.is_set():
@@ -148,33 +148,33 @@ class ChaosDfsp:
         if await self._is_dead(request):
             return Response(status=503)
         state = json.loads(body)["transferState"]
-        return self._hear(request.match_info["id"], state, state)
+        return self._receive(request.match_info["id"], state, state)
 
     async def _on_error(self, request: Request) -> Response:
         body = await request.read()
         if await self._is_dead(request):
             return Response(status=503)
         code = json.loads(body)["errorInformation"]["errorCode"]
-        return self._hear(request.match_info["id"], ABORTED, f"error {code}")
+        return self._receive(request.match_info["id"], ABORTED, f"error {code}")
 
-    def _hear(self, transfer_id: str, state: str, on_get: str) -> Response:
+    def _receive(self, transfer_id: str, state: str, on_get: str) -> Response:
         transfer = self._known(transfer_id)
         if transfer is None:
             return Response(status=404)
-        if self._transfers.asking:
+        if self._transfers.is_querying:
             transfer.on_get = on_get
-        elif state in FINAL:  # a POST sent again may be answered with RESERVED (protocol 3.2)
-            self._told(transfer)[state] += 1
+        elif state in FINAL:  # a repeated POST may be answered with RESERVED (protocol 3.2)
+            self._notified(transfer)[state] += 1
             if transfer.ended_at_s is None and transfer.order.payer == self.name:
                 transfer.ended_at_s = time.monotonic()
         return Response(status=200)
 
-    def _told(self, transfer: Transfer) -> Counter[str]:
-        return transfer.told_payer if transfer.order.payer == self.name else transfer.told_payee
+    def _notified(self, transfer: Transfer) -> Counter[str]:
+        return transfer.payer_notified if transfer.order.payer == self.name else transfer.payee_notified
 
     def _known(self, transfer_id: str) -> Transfer | None:
         transfer = self._transfers.by_id.get(transfer_id)
         if transfer is None or self.name not in (transfer.order.payer, transfer.order.payee):
-            self._transfers.anomalies.append(f"{self.name} was told of {transfer_id}, which is not its own")
+            self._transfers.anomalies.append(f"{self.name} was notified of {transfer_id}, which is not its own")
             return None
         return transfer

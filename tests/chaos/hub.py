@@ -1,4 +1,4 @@
-"""The hub under chaos: two processes of each role under the project's supervisor, on brokers of its own."""
+"""The hub in the chaos run: two processes of each role under the project's supervisor, on brokers of their own."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from tests.kafka_cluster import KafkaCluster
 SESSION_TIMEOUT_MS: Final = 6_000
 STOP_TIMEOUT_S: Final = 15.0
 HEALTHY_WITHIN_S: Final = 90.0
-# How long a callback is tried before it is put aside for `clearinghub replay`. An operator who wants no hand lent sets
-# it longer than DFSPs are away: here ten minutes, where the default is one.
+# A callback is repeated for so long before it is dead-lettered for `clearinghub replay`. Operators set it longer than
+# DFSPs are away: ten minutes here, one by default.
 HORIZON: Final = {"CLEARINGHUB_CALLBACK_WAIT_MS_MAX": "600000", "CLEARINGHUB_CALLBACK_RETRIES_MAX": "20"}
-# Below the ports that the system gives to outgoing connections: a listener must find its own free after a restart.
+# Below the ports of outgoing connections: a listener must find its port free after a restart.
 PORTS: Final = range(25_000, 30_000)
 KILLED: Final = -9
 _ENDED: Final = re.compile(r"(\S+) ended with code (-?\d+)")
 
 
 def fixed_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on and no outgoing connection will be given."""
+    """Return loopback ports that are free and that no outgoing connection gets."""
     found: list[int] = []
     for port in random.sample(PORTS, len(PORTS)):
         with socket.socket() as probe:
@@ -49,7 +49,7 @@ def fixed_ports(count: int) -> list[int]:
 
 
 class ChaosHub:
-    """All of it is in `folder`; logs are `NAME.log` there. `exits` counts how processes ended, by name and code."""
+    """Its data are in `folder`, the logs there in `NAME.log`. `exits` counts the ends of processes by name and code."""
 
     def __init__(self, folder: Path, brokers: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class ChaosHub:
         self.broker_names = ["broker"] if brokers == 1 else [f"broker-{number}" for number in range(1, brokers + 1)]
         self._admin_ports = [ports.pop() for _ in range(INSTANCES)]
         self._ports = dict(zip(names, ports, strict=True))
-        self._supervisor = Supervisor(folder / "run", STOP_TIMEOUT_S, self._hear)
+        self._supervisor = Supervisor(folder / "run", STOP_TIMEOUT_S, self._note_end)
         self._stopping = asyncio.Event()
         self._keeping: list[asyncio.Task[None]] = []
         self.urls = [
@@ -77,7 +77,7 @@ class ChaosHub:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings that all processes share, and those of the operators' commands."""
+        """The environment of all processes and of the operators' commands."""
         return os.environ | {
             "KAFKA_BOOTSTRAP": self.bootstrap,
             "CLEARINGHUB_KAFKA_BOOTSTRAP": self.bootstrap,
@@ -99,11 +99,11 @@ class ChaosHub:
         return self._broker.bootstrap
 
     async def start(self) -> None:
-        """Start everything and wait until it takes work.
+        """Start everything and wait until it is healthy.
 
         Raises:
-            BrokerUnavailableError: there is no broker to be had.
-            HubDownError: it did not come up.
+            BrokerUnavailableError: the broker cannot be started.
+            HubDownError: a process is not healthy in time.
         """
         if self._broker is not None:
             await asyncio.to_thread(self._broker.start)
@@ -121,12 +121,12 @@ class ChaosHub:
         await self.healthy()
 
     async def healthy(self) -> None:
-        """Wait until every ingress says that all is up."""
+        """Wait until every ingress reports that all services are up."""
         for urls in self.urls:
             await urls.wait_until_healthy(HEALTHY_WITHIN_S, lambda _what: None)
 
     async def stop(self) -> None:
-        """End everything, the broker last."""
+        """Stop everything, the broker last."""
         self._stopping.set()
         for task in self._keeping:
             task.cancel()
@@ -145,23 +145,23 @@ class ChaosHub:
             return None
 
     def lost(self) -> str | None:
-        """What ended for good, in a sentence; None while everything is kept running."""
+        """Return the failure of the supervisor or of the broker's keeper; None while both run."""
         for task in self._keeping:
             if task.done():
                 return repr(None if task.cancelled() else task.exception())
         return None
 
     def logs(self, name: str) -> str:
-        """The end of what a process has logged."""
+        """Return the last 3,000 characters that a process has logged."""
         path = self.folder / f"{name}.log"
         return path.read_text()[-3_000:] if path.exists() else ""
 
     def _command(self, name: str, role: str) -> list[str]:
-        line = shlex.join([sys.executable, "-m", "clearinghub", role])
+        command = shlex.join([sys.executable, "-m", "clearinghub", role])
         log = shlex.quote(str(self.folder / f"{name}.log"))
-        return ["/bin/sh", "-c", f"cd {shlex.quote(str(REPOSITORY))} && exec {line} >>{log} 2>&1"]
+        return ["/bin/sh", "-c", f"cd {shlex.quote(str(REPOSITORY))} && exec {command} >>{log} 2>&1"]
 
-    def _hear(self, sentence: str) -> None:
+    def _note_end(self, sentence: str) -> None:
         with (self.folder / "supervisor.log").open("a") as log:
             log.write(sentence + "\n")
         if match := _ENDED.match(sentence):

@@ -1,4 +1,4 @@
-"""What each fault did to the payments: how long nothing ended, and how long those that were sent then took."""
+"""What each fault did to payments: for how long none ended, and how long those sent meanwhile took."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from tests.chaos.injector import Injected
 from tests.chaos.plan import DFSPS, FaultKind
 from tests.chaos.transfers import COMMITTED, Kind, Transfer
 
-# Payments under way end for some moments behind the fault: a standstill that begins so much before still is its.
+# Payments in flight still end shortly after a fault: a gap that begins within this time before it counts as its gap.
 BEFORE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """A fault and what it did. A dead DFSP's own payments are left out: the others' are the hub's promise.
+    """A fault and its effect on payments, without those of a DFSP that the fault itself stopped.
 
-    `standstill_s`: the longest time in which no payer heard of any end; `standstill_one_s`: in which one of the payers
-    did not; `again_s`: when after the fault that one heard again. None where nothing was measured.
+    `standstill_s` is the longest time without a final callback to any payer, `standstill_one_s` to one of the payers,
+    and `again_s` the time from the fault to the end of the latter. None where nothing was measured.
     """
 
     injected: Injected
@@ -34,7 +34,7 @@ class Impact:
 
 
 def measure(injected: Injected, until_s: float, transfers: Sequence[Transfer], answers: str) -> Impact:
-    """What a fault did in the time `until_s` the next one, and how long that lasted."""
+    """Return the effect of a fault in the time up to `until_s`, when the next one begins."""
     dead = injected.victim if injected.fault.kind is FaultKind.DFSP_DEAD else None
     others = [one for one in transfers if dead not in (one.order.payer, one.order.payee)]
     window = (injected.at_s - BEFORE_S, until_s - BEFORE_S)
@@ -49,7 +49,7 @@ def measure(injected: Injected, until_s: float, transfers: Sequence[Transfer], a
         one for one in others if injected.at_s <= one.sent_at_s < until_s and one.kind in (Kind.COMMIT, Kind.RESERVE)
     ]
     took = sorted(
-        one.ended_at_s - one.sent_at_s for one in sent if one.ended_at_s is not None and COMMITTED in one.told_payer
+        one.ended_at_s - one.sent_at_s for one in sent if one.ended_at_s is not None and COMMITTED in one.payer_notified
     )
     return Impact(
         injected,
@@ -65,14 +65,14 @@ def measure(injected: Injected, until_s: float, transfers: Sequence[Transfer], a
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """The nearest rank of sorted values; None of none."""
+    """Return the nearest-rank percentile of sorted values, or None without values."""
     if not ordered:
         return None
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def _longest_gap(ended: Iterable[float | None], window: tuple[float, float]) -> tuple[float, float] | None:
-    """The longest time between two ends, of those that begin within the window."""
+    """Return the longest gap between two ends, of the gaps that begin within the window."""
     times = sorted(at_s for at_s in ended if at_s is not None)
     gaps = [(one, two) for one, two in itertools.pairwise(times) if window[0] <= one < window[1]]
     return max(gaps, key=lambda gap: gap[1] - gap[0], default=None)

@@ -1,4 +1,4 @@
-"""Carries the faults out, each at its time, and notes what was done to whom."""
+"""Carries out the planned faults, each at its time, and notes which process was hit."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.chaos.dfsp import ChaosDfsp
 from tests.chaos.hub import ChaosHub
 from tests.chaos.plan import OF_THREE_BROKERS, Fault, FaultKind, other_of
 
-FOUND_WITHIN_S: Final = 8.0  # the broker that the last fault killed may still be on its way back
+FOUND_WITHIN_S: Final = 8.0  # a broker that was just killed may still be restarting
 POLL_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """A fault that was carried out. `at_s` is of `time.monotonic`; `victim` is who it hit, None if nobody ran."""
+    """A fault that was carried out. `at_s` is a time of `time.monotonic`; `victim` is None if no process was hit."""
 
     fault: Fault
     at_s: float
@@ -29,7 +29,7 @@ class Injected:
 
 
 class Injector:
-    """Faults may overlap: one begins at its time whether the last is over or not."""
+    """Injects faults, which may overlap: each begins at its time."""
 
     def __init__(self, hub: ChaosHub, dfsps: Mapping[str, ChaosDfsp]) -> None:
         self._hub = hub
@@ -38,7 +38,7 @@ class Injector:
         self.injected: list[Injected] = []
 
     async def run(self, faults: Sequence[Fault], began_at_s: float) -> None:
-        """Until the last one is over."""
+        """Inject all faults; return when the last one is over."""
         async with asyncio.TaskGroup() as group:
             for fault in faults:
                 await asyncio.sleep(max(0.0, began_at_s + fault.at_s - time.monotonic()))
@@ -62,7 +62,7 @@ class Injector:
         if victim is None or first is signal.SIGKILL:
             return
         await asyncio.sleep(fault.lasts_s)
-        if self._hub.pid(victim) == pid:  # else it was killed while it stood still
+        if self._hub.pid(victim) == pid:  # otherwise it was killed while it was stopped
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
@@ -86,7 +86,7 @@ class Injector:
         await cluster.restore()
 
     async def _hit(self, victim: str, number: signal.Signals) -> tuple[str | None, int]:
-        """Signal the victim, or the other of its role while that one is being started again; who it was."""
+        """Signal the victim, or the other process of its role while it restarts; return name and process id."""
         deadline_s = time.monotonic() + FOUND_WITHIN_S
         while time.monotonic() < deadline_s:
             for name in (victim,) if victim == "broker" else (victim, other_of(victim)):

@@ -1,4 +1,4 @@
-"""The faults of a run, drawn from its seed: what happens when, to whom, and for how long."""
+"""The faults of a run, drawn from its seed: what happens when, to which process, and for how long."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DFSPS: Final = (
 
 
 class FaultKind(Enum):
-    """What may happen; the value is for people."""
+    """The kinds of faults; the values are for reports."""
 
     LEDGER_KILLED = "kill -9 of a ledger worker"
     INGRESS_KILLED = "kill -9 of an ingress"
@@ -60,17 +60,17 @@ def kinds_of(brokers: int) -> list[FaultKind]:
 
 
 class Fault(NamedTuple):
-    """One fault. `at_s` counts from the end of the warm-up; what is killed is started again by its supervisor."""
+    """One fault. `at_s` counts from the end of the warm-up; the supervisor restarts what is killed."""
 
     at_s: float
     kind: FaultKind
-    victim: str  # a process as the supervisor calls it, a DFSP, `broker`, `broker-N`, `controller` or `prepare/N`
-    lasts_s: float = 0.0  # how long a process stands still, a DFSP or one broker of three is dead
-    hangs: bool = False  # a dead DFSP takes connections and says nothing; otherwise it refuses them
+    victim: str  # a process by the supervisor's name, a DFSP, `broker`, `broker-N`, `controller` or `prepare/N`
+    lasts_s: float = 0.0  # how long a process is stopped, or a DFSP or one broker of three is dead
+    hangs: bool = False  # a dead DFSP accepts connections silently; otherwise it refuses them
 
 
 def plan_faults(seed: int, seconds: int, interval_s: int, session_timeout_s: float, brokers: int = 1) -> list[Fault]:
-    """A fault every `interval_s`, the first after half of it; every kind comes before any comes again."""
+    """Return a fault every `interval_s`, the first after half of it; each kind comes once before any comes again."""
     chance = random.Random(seed)
     kinds = _kinds(chance, kinds_of(brokers))
     times = range(interval_s // 2, seconds, interval_s)
@@ -78,13 +78,13 @@ def plan_faults(seed: int, seconds: int, interval_s: int, session_timeout_s: flo
 
 
 def other_of(victim: str) -> str:
-    """The other process of the same role."""
+    """Return the other process of the same role."""
     role, _, number = victim.rpartition("-")
     return f"{role}-{(int(number) + 1) % INSTANCES}"
 
 
 def process_names() -> Sequence[str]:
-    """All processes of the hub. Who reads is there before who writes."""
+    """Return all processes of the hub, readers of a topic before its writers."""
     return [f"{role}-{number}" for role in ("ledger", "callbacks", "ingress") for number in range(INSTANCES)]
 
 
@@ -107,7 +107,7 @@ def _fault(at_s: float, kind: FaultKind, chance: random.Random, session_timeout_
         case FaultKind.DFSP_DEAD:
             return Fault(at_s, kind, chance.choice(DFSPS), chance.uniform(8, 20), hangs=chance.random() < 0.5)
         case FaultKind.WORKER_STOPPED:
-            role = chance.choice(("ledger", "ledger", "callbacks"))  # the ledger's is the one that may not write late
+            role = chance.choice(("ledger", "ledger", "callbacks"))  # the ledger twice: it must not write late
             return Fault(at_s, kind, f"{role}-{instance}", session_timeout_s + chance.uniform(1.5, 4))
         case _:
             role = kind.name.partition("_")[0].lower()

@@ -1,4 +1,4 @@
-"""The run in Markdown: what was done, what it did, and what held."""
+"""The report of a run in Markdown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.chaos.plan import Fault, FaultKind
 
 @dataclass(slots=True)
 class Report:
-    """Everything that a run found."""
+    """All results of a run."""
 
     title: str
     impacts: Sequence[Impact] = ()
@@ -24,13 +24,11 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether everything held."""
         return bool(self.checks) and all(check.holds for check in self.checks)
 
     def markdown(self) -> str:
-        """The report."""
         parts = [f"# {self.title}", self._faults(), self._processes(), self._facts(), self._checks()]
-        parts.append("**Nothing was lost.**" if self.passed else "**Something did not hold.**")
+        parts.append("**Nothing was lost.**" if self.passed else "**Something was not as it must be.**")
         return "\n\n".join(parts) + "\n"
 
     def _faults(self) -> str:
@@ -64,8 +62,8 @@ class Report:
         return "\n".join(lines)
 
 
-def told_answers(answers: Counter[str]) -> str:
-    """`1,480x 202, 12x 503, 3x ServerDisconnectedError`."""
+def answer_counts(answers: Counter[str]) -> str:
+    """Return the counts as `1,480x 202, 12x 503, 3x ServerDisconnectedError`."""
     return ", ".join(f"{number:,}x {what}" for what, number in answers.most_common())
 
 
@@ -74,7 +72,7 @@ def _row(impact: Impact) -> str:
     cells = [
         f"{fault.at_s:.0f}",
         _what(fault),
-        impact.injected.victim or "nobody ran",
+        impact.injected.victim or "no process",
         _seconds(impact.standstill_s),
         _seconds(impact.standstill_one_s),
         _seconds(impact.again_s),

@@ -1,4 +1,4 @@
-"""The DFSPs' way to the hub: every request again, same id and same bytes, until it is answered."""
+"""The DFSPs' HTTP client: it repeats a request, with the same id and bytes, until the hub answers."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Final, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
-REQUEST_TIMEOUT_S: Final = 10.0  # more than the ingress waits for the broker
+REQUEST_TIMEOUT_S: Final = 10.0  # longer than the ingress waits for the broker
 FIRST_PAUSE_S: Final = 0.25
-# While the broker is away hundreds wait to send again: often enough to go on soon, seldom enough to be no flood.
+# While the broker is away hundreds of requests wait to be repeated: soon enough, and not all at once.
 LONGEST_PAUSE_S: Final = 8.0
 NO_ANSWER: Final = 0
 EXPECTED: Final = {"200", "202", "503", "504"}
 
 
 class HubRequests:
-    """One client for all DFSPs, which takes the ingresses in turn as the load balancer before them would."""
+    """One client for all DFSPs; it uses the ingresses in turn, as a load balancer would."""
 
     def __init__(self, urls: Sequence[str]) -> None:
-        """Call within a running event loop."""
+        """Must be called within a running event loop."""
         self._urls = [url.rstrip("/") for url in urls]
         self._turns = count()
         self._session = ClientSession(
@@ -44,7 +44,7 @@ class HubRequests:
         await self._session.close()
 
     async def once(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> int:
-        """Send a request; the HTTP status, or NO_ANSWER."""
+        """Send a request; return the HTTP status, or NO_ANSWER."""
         url = self._urls[next(self._turns) % len(self._urls)] + path
         try:
             async with self._session.request(method, url, headers=headers, data=body) as answer:
@@ -59,9 +59,9 @@ class HubRequests:
     async def until_answered(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float
     ) -> int:
-        """Send a request again until the hub takes or refuses it, or the time (of `time.monotonic`) is over.
+        """Repeat a request until the hub accepts or refuses it, or `deadline_s` (of `time.monotonic`) is over.
 
-        Gives the last answer: 2xx or 4xx; NO_ANSWER or 5xx only at the end of the time.
+        Return the last status: 2xx or 4xx, or at the deadline 5xx or NO_ANSWER.
         """
         pause_s = FIRST_PAUSE_S
         while True:
@@ -72,7 +72,7 @@ class HubRequests:
             pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
 
     def between(self, begin_s: float, end_s: float, method: str) -> Counter[str]:
-        """How requests of a method were answered within a time of `time.monotonic`, to the second."""
+        """Return how requests of a method were answered between two times of `time.monotonic`, in whole seconds."""
         found: Counter[str] = Counter()
         for (at_s, one, what), number in self.answers.items():
             if one == method and int(begin_s) <= at_s < int(end_s):
@@ -80,7 +80,7 @@ class HubRequests:
         return found
 
     def odd(self) -> Counter[str]:
-        """Answers that no fault explains: all but taken, not taken now (503), perhaps taken (504), and none."""
+        """Return the answers that no fault explains: all but 200, 202, 503, 504 and none."""
         found: Counter[str] = Counter()
         for (_at_s, method, what), number in self.answers.items():
             if what.isdigit() and what not in EXPECTED:

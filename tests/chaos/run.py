@@ -3,8 +3,8 @@
 Two processes of each role on a broker of their own, eight DFSPs that send at a steady rate, and a fault every few
 seconds: processes and broker killed with -9, workers stopped past the session timeout, DFSPs gone dead. With three
 brokers one of them is killed or stopped: any, the controller, the leader of a hot partition. When all is quiet again,
-nothing may be lost, nothing may have ended twice, and nobody may have had to lend a hand.
-Exit codes: 0 all held; 1 something did not; 2 wrong options; 3 no broker, or the hub did not start.
+nothing may be lost, nothing may have ended twice, and no operator may have been needed.
+Exit codes: 0 all checks passed; 1 one failed; 2 wrong options; 3 no broker, or the hub did not start.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import uvloop
 
 from clearinghub.kafka.broker import BrokerUnavailableError
 from clearinghub.tools.client.hub_urls import HubDownError
-from tests.chaos.scene import Scene
+from tests.chaos.scenario import Scenario
 
 EXIT_HELD: Final = 0
 EXIT_BROKEN: Final = 1
@@ -46,37 +46,39 @@ def options() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, print the report, give the exit code."""
+    """Run, print the report, and return the exit code."""
     chosen = options().parse_args(arguments)
     seed = random.randrange(1_000_000) if chosen.seed is None else chosen.seed
     out = chosen.out or Path("run") / f"chaos-{seed}.md"
     with tempfile.TemporaryDirectory(prefix="clearinghub-chaos-") as scratch:
         folder = (chosen.keep or Path(scratch)).resolve()
         interval_s = chosen.interval or (10 if chosen.brokers == 1 else 20)
-        scene = Scene(folder, seed, chosen.seconds, chosen.rate, interval_s, say, chosen.brokers)
+        scenario = Scenario(
+            folder, seed, chosen.seconds, chosen.rate, interval_s, print_progress, brokers=chosen.brokers
+        )
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                report = runner.run(scene.play())
+                report = runner.run(scenario.run())
         except (BrokerUnavailableError, HubDownError) as error:
-            say(str(error))
+            print_progress(str(error))
             return EXIT_CANNOT_RUN
         except KeyboardInterrupt:
-            say("interrupted; all that was started has been stopped")
+            print_progress("interrupted; all that was started has been stopped")
             return EXIT_CANNOT_RUN
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(report.markdown())
     print(report.markdown())
-    say(f"report: {out}")
+    print_progress(f"report: {out}")
     return EXIT_HELD if report.passed else EXIT_BROKEN
 
 
-def say(sentence: str) -> None:
-    """Tell how far the run is."""
+def print_progress(sentence: str) -> None:
+    """Print the progress of the run to stderr."""
     print(f"chaos: {time.strftime('%H:%M:%S')} {sentence}", file=sys.stderr, flush=True)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """A time limit from outside ends the run as Ctrl-C does: nothing that was started stays behind."""
+    """End the run on SIGTERM as on Ctrl-C, so that all that was started is stopped."""
     raise KeyboardInterrupt
 
 

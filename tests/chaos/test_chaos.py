@@ -1,4 +1,4 @@
-"""A minute of chaos with one fault of each kind; `make chaos` is the whole of it."""
+"""A minute of chaos with one fault of each kind; `make chaos` runs longer."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.plan import kinds_of, plan_faults
-from tests.chaos.run import say
-from tests.chaos.scene import Scene
+from tests.chaos.run import print_progress
+from tests.chaos.scenario import Scenario
 
 SEED = 7
 SECONDS = 60
@@ -37,7 +37,7 @@ def test_a_seed_repeats_its_faults() -> None:
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(shutil.which("java") is None, reason="the broker that is killed is one on this machine's JVM")
 async def test_a_minute_of_chaos_loses_nothing(tmp_path: Path) -> None:
-    report = await Scene(tmp_path, SEED, SECONDS, RATE, INTERVAL_S, say).play()
+    report = await Scenario(tmp_path, SEED, SECONDS, RATE, INTERVAL_S, print_progress).run()
 
     print(f"\n{report.markdown()}")
     assert report.passed, report.markdown()

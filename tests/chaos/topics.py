@@ -1,4 +1,4 @@
-"""What the ledger wrote down: final states and dead letters, read from the topics when all is quiet."""
+"""Final states and dead letters, read from the topics when all is quiet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FETCH_TIMEOUT_MS: Final = 1_000
 
 
 async def final_states(bootstrap: str) -> dict[str, list[str]]:
-    """Every final state of every transfer, by id."""
+    """Return all final states of every transfer, by id."""
     found: dict[str, list[str]] = {}
     for value in await _read_all(bootstrap, "transfers"):
         row = orjson.loads(value)
@@ -25,7 +25,7 @@ async def final_states(bootstrap: str) -> dict[str, list[str]]:
 
 
 async def dead_letters(bootstrap: str) -> Counter[str]:
-    """What was given up: topic, receiver if it was a callback, and error, by how often."""
+    """Return the dead letters by topic, receiver of the callback and error, with their counts."""
     found: Counter[str] = Counter()
     for value in await _read_all(bootstrap, "dead-letter"):
         about: dict[str, Any] = orjson.loads(value.partition(b"\n")[0])

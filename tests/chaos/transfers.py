@@ -1,4 +1,4 @@
-"""What the DFSPs of a run know of each transfer: what they sent, what was answered, and what they were told."""
+"""What the DFSPs of a run know of each transfer: what they sent, its answer, and the callbacks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from sandbox.behaviour import Behaviour
-from sandbox.ilp import fulfilment_of
-from sandbox.wire import TransferOrder, agree_terms, new_transfer_id, timestamp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.ilp import fulfilment_of
+from sandbox.dfsp.wire import TransferOrder, agree_terms, new_transfer_id, timestamp
 from tests.chaos.plan import DFSPS
 
 CURRENCY: Final = "XTS"
@@ -24,7 +24,7 @@ ABORTED: Final = "ABORTED"
 
 
 class Kind(Enum):
-    """What the DFSPs make of a transfer: (what the payee does, share in 100, seconds to live)."""
+    """Kinds of transfers: what the payee does, the share in per cent, and the seconds until expiry."""
 
     COMMIT = (Behaviour.COMMIT, 78, 30)
     RESERVE = (Behaviour.RESERVE, 9, 30)
@@ -47,54 +47,52 @@ MAY_END_IN: Final = {
     Kind.SILENT: {"EXPIRED_RESERVED", "EXPIRED_PREPARED", "INVALID"},
     Kind.OVER_CAP: {"ABORTED_REJECTED", "EXPIRED_PREPARED", "INVALID"},
 }
-# In these the payee has been asked, so it is told how it ended (protocol 3.6).
-TOLD_TO_PAYEE: Final = {COMMITTED, "ABORTED_ERROR", "EXPIRED_RESERVED"}
+# In these states the payee had received the request, so it is notified of the end (protocol 3.6).
+SENT_TO_PAYEE: Final = {COMMITTED, "ABORTED_ERROR", "EXPIRED_RESERVED"}
 
 
 @dataclass(slots=True)
 class Transfer:
-    """One transfer. Times are of `time.monotonic`, in seconds."""
+    """A transfer. Times are of `time.monotonic`, in seconds."""
 
     kind: Kind
     order: TransferOrder
     sent_at_s: float
     expires_at_s: float
-    accepted_at_s: float | None = None  # when a POST of it was answered 202
+    accepted_at_s: float | None = None  # when a POST was answered 202
     answered_at_s: float = 0.0  # when the last POST was answered at all
     forwarded: int = 0  # how often the payee got the POST
-    told_payer: Counter[str] = field(default_factory=Counter)  # final states, by how often
-    told_payee: Counter[str] = field(default_factory=Counter)
-    ended_at_s: float | None = None  # when the payer first heard a final state
-    on_get: str | None = None  # what the payer was told when it asked at the end
+    payer_notified: Counter[str] = field(default_factory=Counter)  # final states, by how often
+    payee_notified: Counter[str] = field(default_factory=Counter)
+    ended_at_s: float | None = None  # when the payer first received a final state
+    on_get: str | None = None  # what the payer's query at the end was answered with
 
     @property
     def transfer_id(self) -> str:
-        """Its id."""
         return self.order.transfer_id
 
     @property
     def fulfilment(self) -> str:
-        """What its payee releases."""
         return fulfilment_of(self.order.terms.ilp_packet, SECRET)
 
     @property
     def is_settled(self) -> bool:
-        """Whether both sides have heard what they will hear, as far as they can know."""
-        if not self.told_payer:
+        """Whether both sides are notified of the end, as far as they can know."""
+        if not self.payer_notified:
             return False
-        return not self.forwarded or bool(self.told_payee)
+        return not self.forwarded or bool(self.payee_notified)
 
 
 class Transfers:
-    """All transfers of a run, and what must not happen to any."""
+    """All transfers of a run; `anomalies` are what must never happen."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, Transfer] = {}
         self.anomalies: list[str] = []
-        self.asking = False  # from when on the hub's PUTs are answers to GETs
+        self.is_querying = False  # from then on, PUTs of the hub answer GETs
 
     def new(self, chance: random.Random, now_s: float) -> Transfer:
-        """A transfer between two DFSPs; everything about it but its id comes from `chance`."""
+        """Return a new transfer between two DFSPs; all but its id is drawn from `chance`."""
         kind = chance.choices(list(Kind), [kind.share for kind in Kind])[0]
         payer, payee = chance.sample(DFSPS, 2)
         amount_units = OVER_CAP_UNITS if kind is Kind.OVER_CAP else chance.randint(1, 100 * UNIT)
@@ -107,22 +105,22 @@ class Transfers:
         return transfer
 
     def accepted(self) -> list[Transfer]:
-        """Those that were answered 202."""
+        """Return the transfers that were answered 202."""
         return [one for one in self.by_id.values() if one.accepted_at_s is not None]
 
     def unsettled(self) -> list[Transfer]:
-        """Those of which somebody has still to hear: accepted, or heard of by either side."""
+        """Return the transfers of which a side is still to be notified: accepted, or known to either side."""
         return [
             one
             for one in self.by_id.values()
-            if not one.is_settled and (one.accepted_at_s is not None or one.told_payer or one.forwarded)
+            if not one.is_settled and (one.accepted_at_s is not None or one.payer_notified or one.forwarded)
         ]
 
     def books(self) -> Counter[str]:
-        """What every DFSP's position must be, from what the payers were told alone."""
+        """Return what every DFSP's position must be, by the callbacks to the payers alone."""
         balances: Counter[str] = Counter(dict.fromkeys(DFSPS, 0))
         for one in self.by_id.values():
-            if COMMITTED in one.told_payer:
+            if COMMITTED in one.payer_notified:
                 balances[one.order.payer] += one.order.amount_units
                 balances[one.order.payee] -= one.order.amount_units
         return balances

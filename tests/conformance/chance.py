@@ -1,8 +1,8 @@
-"""Where the kit throws dice: a payee answers with what the payer, the kit too, refuses by its own schema.
+"""Repeats collections in which the kit refuses an answer that it has drawn at random itself.
 
-The toolkit draws the answer of the party 5671234 from the schema of PUT /parties. `partySubIdOrType` is one of an
-enumeration or a string, and exactly one; a value drawn from the enumeration is both. So about every second answer is
-refused with 400 when it comes back from the hub, which forwards it as it is, and the hub tells the payee so.
+The toolkit draws the answer for the party 5671234 from the schema of PUT /parties. There `partySubIdOrType` is exactly
+one of an enumeration and a string, but a value drawn from the enumeration is both. So about every second answer is
+refused with 400 when the hub forwards it, unchanged, to the kit's payer, and the hub notifies the kit's payee.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DRAWN: Final = (
     COLLECTIONS + "golden_path/feature_tests/p2p_money_transfer/p2p_happy_path_with_balance_checks_ttk.json",
 )
 DRAWS_MAX: Final = 12
-# What the hub says to the payee, and only of a party that the payer has refused as malformed.
+# The extensions of the hub's error to the payee, sent only when the payer has refused a party as malformed.
 REFUSED: Final = {
     "sourceFsp": "ttkpayeefsp",
     "destinationFsp": "testingtoolkitdfsp",
@@ -31,7 +31,7 @@ REFUSED: Final = {
 def draw_again(
     chosen: Sequence[Collection], reports: Path, run_one: Callable[[Collection], None], tell: Callable[[str], None]
 ) -> None:
-    """Run those collections again whose draw was not valid, and for no other reason; the last report stands."""
+    """Run the collections again whose draw was not valid; the last report counts."""
     for collection in chosen:
         if collection.file not in DRAWN:
             continue
@@ -44,7 +44,7 @@ def draw_again(
 
 
 def was_refused(report: Path) -> bool:
-    """Whether the kit's payer refused what its payee had answered to the lookup."""
+    """Whether the kit's payer refused the answer of its payee to the lookup."""
     if not report.is_file():
         return False
     cases = json.loads(report.read_text())["test_cases"]

@@ -1,8 +1,8 @@
-"""EXCLUDED.md: what of the kit's collections does not apply, read from its tables so that the list cannot drift.
+"""Reads from EXCLUDED.md which parts of the kit's collections do not apply.
 
 A row is `collection | test case | requests | reason`. Collections are paths below the kit's `collections/hub/`; a test
-case is named by its id, requests by what the collection calls them, or `#n` for the n-th of the case where a name
-stands for several; `all` is all of them. Each row must name something that the kit has.
+case is named by its id, requests by their names in the collection, or `#n` for the n-th of the case where several have
+one name; `all` is all of them. Each row must name something that the kit has.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _RULE: Final = re.compile(r"\|[-| ]+\|\s*")
 
 
 class ExclusionError(Exception):
-    """A row of EXCLUDED.md that cannot be read, or that names nothing."""
+    """A row of EXCLUDED.md cannot be read, or names nothing in the kit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """One row: `file` as in acceptance.json, `case` None for all, `requests` empty for all of the case."""
+    """A row: `file` is as in acceptance.json, `case` None for all cases, `requests` empty for all of the case."""
 
     line_number: int
     file: str
@@ -36,7 +36,7 @@ class Exclusion:
     reason: str
 
     def covers(self, file: str, case: str, index: int, name: str) -> bool:
-        """Whether a request is left out by this row; `index` is its place in the case, from 0."""
+        """Whether this row leaves a request out; `index` is the request's place in the case, from 0."""
         if file != self.file or self.case not in (None, case):
             return False
         return not self.requests or name in self.requests or f"#{index + 1}" in self.requests
@@ -47,10 +47,10 @@ class Exclusion:
 
 
 def read_exclusions(path: Path = EXCLUDED_FILE) -> list[Exclusion]:
-    """All rows of all tables.
+    """Return all rows of all tables.
 
     Raises:
-        ExclusionError: a line that looks like a row and is none.
+        ExclusionError: a row has the wrong cells.
     """
     lines = enumerate(path.read_text().splitlines(), start=1)
     rows = ((number, _cells(line)) for number, line in lines if line.startswith("|") and not _RULE.fullmatch(line))
@@ -58,7 +58,7 @@ def read_exclusions(path: Path = EXCLUDED_FILE) -> list[Exclusion]:
 
 
 def first_that_covers(exclusions: Iterable[Exclusion], file: str, case: str, index: int, name: str) -> Exclusion | None:
-    """The row that leaves a request out, or None when it applies."""
+    """Return the row that leaves a request out, or None if the request applies."""
     return next((one for one in exclusions if one.covers(file, case, index, name)), None)
 
 

@@ -1,4 +1,4 @@
-"""The hub that the kit runs against: its roles as processes on clean data, on KAFKA_BOOTSTRAP or their own broker."""
+"""Starts the hub that the kit runs against: processes on clean data, on KAFKA_BOOTSTRAP or a broker of their own."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ AUDIT_TIMEOUT_S: Final = 120
 
 
 class HubStartError(Exception):
-    """The hub did not come up; the text has the end of its logs."""
+    """The hub is not healthy in time; the text has the end of its logs."""
 
 
 @contextmanager
 def running_broker(folder: Path) -> Iterator[str]:
-    """`host:port` of the broker of KAFKA_BOOTSTRAP, or of one on this machine's JVM that ends with the block."""
+    """Yield `host:port` of KAFKA_BOOTSTRAP, or of a broker on this machine that runs within the block."""
     configured = os.environ.get("KAFKA_BOOTSTRAP")
     if configured:
         yield configured
@@ -47,14 +47,14 @@ def running_broker(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnderTest]:
-    """All roles, healthy, on topics that nobody else uses; the ledger in so many processes, each with partitions.
+    """Yield a healthy hub on topics of its own, with `ledgers` processes of the ledger, each with partitions.
 
-    The hub signs what it says itself, as a scheme's hub does: the collections look for the signature. They also want
-    the reference's answers of /participants, a scheme that has no oracle for ACCOUNT_ID, and the receiver's name in the
-    FSPIOP-URI of a bulk's PUTs, as Mojaloop's adapter has it (protocol 1.7).
+    The hub signs its own callbacks, as a scheme's hub does: the collections look for the signature. They also expect
+    the reference's answers of /participants, no oracle for ACCOUNT_ID, and the receiver's name in the FSPIOP-URI of a
+    bulk's PUTs, as Mojaloop's adapter has it (protocol 1.7).
 
     Raises:
-        HubStartError: they did not come up.
+        HubStartError: the hub is not healthy in time.
     """
     prefix = f"conformance-{uuid.uuid4().hex[:8]}-"
     key_file = _make_key(folder)
@@ -88,7 +88,7 @@ def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnder
 
 
 def audit_books(hub: HubUnderTest, report: Path) -> list[str]:
-    """Check the ledger's books from the topics alone, as an operator would; what is wrong, and `report` in full."""
+    """Audit the ledger from the topics alone, as an operator would; return the problems, and write `report` in full."""
     command = [sys.executable, "-m", "clearinghub", "audit"]
     try:
         done = subprocess.run(
@@ -107,7 +107,7 @@ def _make_key(folder: Path) -> Path:
 
 
 def _wait_until_shared(ledger_ports: list[int]) -> None:
-    """Wait until every partition has one worker, and every worker a partition."""
+    """Wait until every partition has one worker, and every worker has a partition."""
     deadline = time.monotonic() + SHARED_WITHIN_S
     while True:
         owned = [[one for one in range(PARTITIONS) if _answers_for(port, one)] for port in ledger_ports]
@@ -119,7 +119,7 @@ def _wait_until_shared(ledger_ports: list[int]) -> None:
 
 
 def _answers_for(port: int, partition: int) -> bool:
-    """Whether that ledger worker has the partition."""
+    """Whether the ledger worker at the port has the partition."""
     url = f"http://127.0.0.1:{port}/partitions/{partition}/positions/nobody"
     try:
         with urllib.request.urlopen(url, timeout=ANSWER_WITHIN_S) as answer:

@@ -1,7 +1,6 @@
-"""The kit: Mojaloop's Testing Toolkit with its collections, copied into a cache and its packages installed there.
+"""Copies the kit, Mojaloop's Testing Toolkit with its collections, into a cache and installs its packages there.
 
-The kit's own folder is never written to. What it needs besides npm packages is on the machine or, for root on Debian,
-installed by apt-get.
+The kit's own folder is never written to. Tools that are missing are installed by apt-get, for root on Debian.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCE_DEFAULT: Final = "../shared/conformance"
 SCRIPTS: Final = ("run_acceptance.sh", "run_ttk.sh", "acceptance.json", "package-lock.json", "sdk/package-lock.json")
-# A command that must be there, and the Debian package that has it.
+# Each command that the kit needs, and the Debian package that has it.
 TOOLS: Final = {
     "bash": "bash",
     "curl": "curl",
@@ -37,14 +36,14 @@ OUTPUT_LINES_SHOWN_MAX: Final = 15
 
 
 class KitError(Exception):
-    """The kit cannot be run here; the sentence says why, and what to do."""
+    """The kit cannot be run here; the text says why, and what to do."""
 
 
 def kit_source() -> Path:
-    """Where the kit is: CONFORMANCE_KIT, from the project's root.
+    """Return the kit's folder: CONFORMANCE_KIT, relative to the project's root.
 
     Raises:
-        KitError: it is not there.
+        KitError: the kit is not there.
     """
     source = (ROOT / os.environ.get("CONFORMANCE_KIT", SOURCE_DEFAULT)).resolve()
     missing = [name for name in SCRIPTS if not (source / name).is_file()]
@@ -57,10 +56,10 @@ def kit_source() -> Path:
 
 
 def require_tools(tools: dict[str, str] = TOOLS) -> None:
-    """See that every tool is there, or install its package if we may.
+    """Check that every tool is there, or install its package if allowed to.
 
     Raises:
-        KitError: one is missing and could not be installed.
+        KitError: a tool is missing and could not be installed.
     """
     missing = _missing(tools)
     if not missing:
@@ -77,12 +76,12 @@ def require_tools(tools: dict[str, str] = TOOLS) -> None:
 
 
 def prepare_kit(source: Path) -> Path:
-    """The folder of a ready copy of the kit: another kit, another folder, so a changed one is never mixed in.
+    """Return the folder of a ready copy of the kit. Its name has the kit's digest, so versions never mix.
 
-    Runs that come at the same time each make a copy of their own; the first to finish gives it its name.
+    Parallel runs each make a copy; the first that is ready is renamed and used by all.
 
     Raises:
-        KitError: its packages cannot be installed.
+        KitError: the kit's packages cannot be installed.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     target = home / "clearinghub" / f"conformance-{digest_of(source)}"
@@ -92,7 +91,7 @@ def prepare_kit(source: Path) -> Path:
     fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         _copy(source, fresh)
-        # The kit's README says so; the adapters' own scripts would build what they do not need here.
+        # As in the kit's README: the adapters' own scripts would build what is not needed here.
         _run(["npm", "ci", "--no-audit", "--no-fund"], fresh, NPM_TIMEOUT_S)
         _run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], fresh / "sdk", NPM_TIMEOUT_S)
         try:
@@ -106,7 +105,7 @@ def prepare_kit(source: Path) -> Path:
 
 
 def digest_of(source: Path) -> str:
-    """What the kit is, by the names and bytes of all its files; twelve digits."""
+    """Return twelve hex digits of a hash over the names and bytes of all the kit's files."""
     digest = hashlib.sha256()
     for path in _files(source):
         digest.update(f"{path.relative_to(source)}\0".encode())
@@ -115,19 +114,19 @@ def digest_of(source: Path) -> str:
 
 
 def require_free_ports(kit: Path) -> None:
-    """See that nobody listens where the toolkit, its adapters and their Redis will.
+    """Check that the ports of the toolkit, its adapters and their Redis are free.
 
     Raises:
-        KitError: somebody does, e.g. another run.
+        KitError: a port is in use, for example by another run.
     """
-    taken = [port for port in _ports(kit) if _is_taken(port)]
-    if taken:
-        shown = ", ".join(map(str, taken))
+    used = [port for port in _ports(kit) if _is_used(port)]
+    if used:
+        shown = ", ".join(map(str, used))
         raise KitError(f"The kit needs these ports of 127.0.0.1, and another program has them: {shown}.")
 
 
 def _ports(kit: Path) -> list[int]:
-    """All ports of ports.env; a base stands for those of six adapters (see the kit's README)."""
+    """Return all ports of ports.env; a base is the first of the ports of six adapters (see the kit's README)."""
     lines = (line.partition("#")[0].strip() for line in (kit / "ports.env").read_text().splitlines())
     named = {name: int(value) for name, _, value in (line.partition("=") for line in lines if "=" in line)}
     adapters = range(6)
@@ -139,7 +138,7 @@ def _ports(kit: Path) -> list[int]:
     return [port + offset for name, port in named.items() for offset in spread.get(name, [0])]
 
 
-def _is_taken(port: int) -> bool:
+def _is_used(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

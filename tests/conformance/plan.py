@@ -1,4 +1,4 @@
-"""What is to be run: the kit's collections, and for each request the row of EXCLUDED.md that leaves it out, if any."""
+"""The plan of a run: the kit's collections, and for each request the row of EXCLUDED.md that leaves it out."""
 
 from __future__ import annotations
 
@@ -13,49 +13,48 @@ from tests.conformance.exclusions import Exclusion, ExclusionError, first_that_c
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A test case: for each of its requests the row that leaves it out, or None where it applies."""
+    """A test case; `excluded` has, for each request, the row that leaves it out or None."""
 
     case_id: str
     excluded: tuple[Exclusion | None, ...]
 
     @property
     def applies(self) -> bool:
-        """Whether any of its requests does."""
+        """Whether any request of the case applies."""
         return any(one is None for one in self.excluded)
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A file of the kit; `entry` is its line in acceptance.json."""
+    """A file of the kit; `entry` is its entry in acceptance.json."""
 
     entry: dict[str, Any]
     cases: tuple[Case, ...]
 
     @property
     def order(self) -> int:
-        """Its number in the kit."""
         order: int = self.entry["order"]
         return order
 
     @property
     def file(self) -> str:
-        """Its path in the kit's `cases/`."""
+        """The path in the kit's folder `cases/`."""
         file: str = self.entry["file"]
         return file
 
     @property
     def applies(self) -> bool:
-        """Whether any of its cases does."""
+        """Whether any case of the collection applies."""
         return any(case.applies for case in self.cases)
 
     def excluded(self, case_id: str, occurrence: int, index: int) -> Exclusion | None:
-        """The row that leaves a request out, by its case, the how manieth of that id (from 1), and its place there."""
+        """Return the row that leaves a request out; `occurrence` counts cases with one id, from 1."""
         found = [case for case in self.cases if case.case_id == case_id]
         return found[occurrence - 1].excluded[index]
 
 
 def read_plan(kit: Path, exclusions: Sequence[Exclusion]) -> list[Collection]:
-    """All collections of the kit's open set, in its order.
+    """Return all collections of the kit's open set, in its order.
 
     Raises:
         ExclusionError: a row names no request of the kit.

@@ -1,4 +1,4 @@
-"""How a run went: a table for the terminal, and the same as files beside the kit's own reports."""
+"""The report of a run: a table for the terminal, and files beside the kit's own reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROBLEMS_SHOWN_MAX: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Results of what was run, the collections that were not, and rows of EXCLUDED.md that are out of date."""
+    """The results of a run, the collections that were not run, and rows of EXCLUDED.md that are out of date."""
 
     results: Sequence[Result]
     not_run: Sequence[str]
@@ -32,11 +32,11 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether all that applies passes, and the list of what does not is true."""
+        """Whether all that applies passes and no row of EXCLUDED.md is out of date."""
         return bool(self.results) and not (self.outdated or self.faults or any(one.problems for one in self.results))
 
     def table(self) -> Table:
-        """A line for each collection."""
+        """Return a table with a row for each collection."""
         table = Table(title="Mojaloop's own hub tests", caption=self._caption(), caption_justify="left")
         table.add_column("#", justify="right", min_width=2)
         table.add_column("collection", no_wrap=True, max_width=NAME_LENGTH_MAX)
@@ -52,7 +52,7 @@ class Report:
         return table
 
     def show(self, console: Console) -> None:
-        """Print the table, and what is wrong."""
+        """Print the table and all problems."""
         console.print(self.table())
         for one in self.results:
             if one.problems:
@@ -67,7 +67,7 @@ class Report:
             console.print(fault, markup=False, highlight=False)
 
     def write(self, folder: Path) -> None:
-        """report.txt, what was shown; report.json, the same for programs."""
+        """Write report.txt, which has what `show` prints, and report.json, the same for programs."""
         with (folder / "report.txt").open("w") as file:
             self.show(Console(file=file, width=WIDTH))
         (folder / "report.json").write_text(json.dumps(self._as_json(), indent=1))
@@ -106,7 +106,7 @@ def _result_as_json(one: Result) -> dict[str, Any]:
 
 
 def _cells(results: Sequence[Result]) -> Iterator[str]:
-    """The columns behind the names, for one result or for all together."""
+    """Return the cells after the names, for one result or for all together."""
     yield str(_sum(one.cases for one in results))
     yield str(sum(one.assertions for one in results))
     yield str(_sum(one.effective for one in results))

@@ -1,7 +1,7 @@
 """Mojaloop's own hub tests against this hub, on clean data: `make conformance`.
 
-What does not apply is what EXCLUDED.md says, and nothing else. The ledger's books must be right at the end, too.
-Everything started here ends with it.
+Only what EXCLUDED.md names is left out. At the end the ledger's books must be right, too. Everything that is started
+here is stopped at the end.
 Exit codes: 0 all that applies passes; 1 it does not; 2 wrong options or a wrong EXCLUDED.md; 3 the kit, a tool or the
 broker is missing, or something did not come up.
 """
@@ -45,7 +45,6 @@ OUT_DEFAULT: Final = ROOT / "reports" / "conformance"
 
 
 def options() -> argparse.ArgumentParser:
-    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.run", description="Mojaloop's own hub tests.")
     parser.add_argument(
         "--ledgers", type=int, default=1, choices=range(1, LEDGERS_MAX + 1), help="processes of the ledger (default 1)"
@@ -58,7 +57,7 @@ def options() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, report, give the exit code."""
+    """Run, print the report, and return the exit code."""
     chosen = options().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     try:
@@ -78,18 +77,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupt_once(_number: int, _frame: FrameType | None) -> None:
-    """A time limit from outside signals make, which signals us too: the second must not disturb the clearing up."""
+    """End the run at the first signal: a second one, from make, must not disturb the stop."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     raise KeyboardInterrupt
 
 
 def run(out: Path, ledgers: int, console: Console, *, everything: bool) -> Report:
-    """Prepare the kit, start a hub, run what applies and judge it; the reports are in `out`.
+    """Prepare the kit, start a hub, run what applies and return the report; files are in `out`.
 
     Raises:
-        KitError, HubStartError, ToolkitError, BrokerUnavailableError: it cannot be run.
-        ExclusionError: EXCLUDED.md names what is not there.
+        KitError, HubStartError, ToolkitError, BrokerUnavailableError: the collections cannot be run.
+        ExclusionError: EXCLUDED.md names what is not in the kit.
     """
 
     def tell(line: str) -> None:
@@ -127,7 +126,7 @@ def run(out: Path, ledgers: int, console: Console, *, everything: bool) -> Repor
 def judge_all(
     kit: Path, reports: Path, plan: Sequence[Collection], chosen: Sequence[Collection], ledgers: int, seconds: float
 ) -> Report:
-    """Judge what was run."""
+    """Return the report of the collections that were run."""
     weak = read_weak(kit)
     found = {one.order: read_assertions(reports / f"{one.order:03}.assertions.json", one, weak) for one in chosen}
     results = [judge(one, found[one.order]) for one in chosen]
@@ -143,14 +142,14 @@ def judge_all(
 
 
 def _keep_logs(hub: Path, out: Path) -> None:
-    """Of the hub, the logs alone stay: neither its data nor its key."""
+    """Copy the hub's logs, and neither its data nor its key."""
     out.mkdir(exist_ok=True)
     for log in hub.glob("*.log"):
         shutil.copy(log, out)
 
 
 def _differences(results: Sequence[Result], files: Sequence[dict[str, object]]) -> list[str]:
-    """Where nothing is excluded, the kit's own score.json must say the same as we do."""
+    """Return where our counts differ from the kit's score.json, for collections without exclusions."""
     scores = {score["file"]: score for score in files}
     faults = []
     for one in results:

@@ -1,7 +1,7 @@
-"""What the kit's reports say, by its own rules (its README, "Reading the score"), of what applies and of what does not.
+"""Scores the kit's reports by the kit's own rules (its README, "Reading the score"), without what is excluded.
 
-An assertion counts as *effective* unless a hub that answers nothing passes it too, as *discriminating* unless a blind
-forwarder does. One that never came to its `expect` is not evaluated and counts neither way.
+An assertion is *effective* unless a hub that answers nothing passes it too, and *discriminating* unless a blind
+forwarder does. One that did not reach its `expect` is not evaluated, and counts neither way.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOT_EVALUATED: Final = "SKIPPED"
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """One assertion of a report; `kind` is the kit's class: plain, conditional or vacuous."""
+    """An assertion of a report; `kind` is the kit's class: plain, conditional or vacuous."""
 
     case_id: str
     occurrence: str
@@ -37,18 +37,18 @@ class Assertion:
 
     @property
     def is_effective(self) -> bool:
-        """Whether it tells a hub from none, and was evaluated."""
+        """Whether the assertion was evaluated and can fail for a hub that answers nothing."""
         return self.kind != "vacuous" and self.status != NOT_EVALUATED
 
     @property
     def where(self) -> str:
-        """Its place, for a reader."""
+        """The place of the assertion, as a text."""
         return f"{self.case_id} #{self.request_index + 1} {self.request}: {self.description}"
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Passed of all."""
+    """A number of passes, and of how many."""
 
     passed: int = 0
     total: int = 0
@@ -62,7 +62,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A collection's outcome over what applies; `problems` is empty when all of it passes."""
+    """The outcome of a collection, without what is excluded; `problems` is empty when all passes."""
 
     collection: Collection
     cases: Count = Count()
@@ -75,19 +75,19 @@ class Result:
 
 
 def read_assertions(report: Path, collection: Collection, weak: frozenset[str]) -> list[Assertion] | None:
-    """All assertions of a collection's report, or None if the kit has written none."""
+    """Return all assertions of a collection's report, or None if there is no report."""
     if not report.is_file():
         return None
     return [_assertion(one, collection, weak) for one in json.loads(report.read_text())]
 
 
 def read_weak(kit: Path) -> frozenset[str]:
-    """The keys of the assertions that a blind forwarder passes."""
+    """Return the keys of the assertions that a blind forwarder passes."""
     return frozenset(json.loads((kit / "baseline_forwarder.json").read_text())["weak"])
 
 
 def judge(collection: Collection, assertions: list[Assertion] | None) -> Result:
-    """The outcome of a collection that was run."""
+    """Return the outcome of a collection that was run."""
     if assertions is None:
         return Result(collection, problems=["the kit has written no report of it"])
     applying = [one for one in assertions if one.excluded is None]
@@ -114,7 +114,7 @@ def judge(collection: Collection, assertions: list[Assertion] | None) -> Result:
 
 
 def outdated(assertions: Iterable[Assertion]) -> list[Exclusion]:
-    """Rows of EXCLUDED.md whose effective assertions all pass: what they name applies by now."""
+    """Return the rows of EXCLUDED.md whose effective assertions all pass: they are out of date."""
     of_row: dict[Exclusion, list[Assertion]] = {}
     for one in assertions:
         if one.excluded is not None and one.is_effective:
@@ -123,7 +123,7 @@ def outdated(assertions: Iterable[Assertion]) -> list[Exclusion]:
 
 
 def _passed(applying: list[Assertion]) -> set[int]:
-    """Which pass; a conditional one only where all plain ones of its case do, and at least one is there (the kit's)."""
+    """Return the ids of passing assertions; a conditional one needs a plain one in its case, all of them passing."""
     plain: dict[tuple[str, str], list[str]] = {}
     for one in applying:
         statuses = plain.setdefault((one.case_id, one.occurrence), [])

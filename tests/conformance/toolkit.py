@@ -1,4 +1,4 @@
-"""One run of the kit, by its own scripts: from the hub's addresses and a list of collections to a folder of reports."""
+"""Runs the kit by its own scripts: from the hub's addresses and a list of collections to a folder of reports."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from clearinghub.tools.client.hub_urls import HubUrls
 from tests.conformance.exclusions import COLLECTIONS
 from tests.conformance.plan import Collection
 
-# The longest collection took 40 s; a toolkit that hangs must not take the others' time.
+# The longest collection takes 40 s; one that hangs must not use the time of the others.
 COLLECTION_MS_MAX: Final = 240_000
 STOP_TIMEOUT_S: Final = 30
 LINES_SHOWN_MAX: Final = 15
-# What run_acceptance.sh prints behind each. Its own verdict is of the whole file, what does not apply included.
+# run_acceptance.sh prints this after each collection. Its own verdict includes what does not apply.
 _COLLECTION_ENDED: Final = re.compile(r"(\d+) rc=.*?(collections/.*\.json)$")
 HUB_ENV: Final = """\
 HUB_FSPIOP={urls.fspiop}
@@ -39,7 +39,7 @@ class ToolkitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """The kit in `kit`, writing to `out`; what its servers need of their own is in `servers`, a fresh folder."""
+    """The kit in folder `kit`, with reports in `out` and the files of its servers in `servers`."""
 
     kit: Path
     out: Path
@@ -48,10 +48,10 @@ class Toolkit:
     def run(
         self, urls: HubUrls, collections: Sequence[Collection], limit_s: float, tell: Callable[[str], None]
     ) -> None:
-        """Run them in order; `tell` hears of each that has ended. The reports are in `out`.
+        """Run the collections in order; `tell` is called after each. The reports are in `out`.
 
         Raises:
-            ToolkitError: it ended without a score, or took longer than `limit_s`.
+            ToolkitError: the kit ended without a score, or took longer than `limit_s`.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         hub_env = self.out / "hub.env"
@@ -71,7 +71,7 @@ class Toolkit:
 
         def end_late() -> None:
             late.set()
-            with contextlib.suppress(ProcessLookupError):  # it has ended just now
+            with contextlib.suppress(ProcessLookupError):  # the process has just ended
                 os.killpg(process.pid, signal.SIGKILL)
 
         timer = threading.Timer(limit_s, end_late)
@@ -98,10 +98,10 @@ class Toolkit:
             raise ToolkitError(f"the kit ended with code {process.returncode} and without a score:\n{shown}")
 
     def run_again(self, collection: Collection) -> None:
-        """Run one more time, and count anew; its servers are still there.
+        """Run a collection once more, on the servers that still run, and count the score again.
 
         Raises:
-            ToolkitError: the score could not be counted.
+            ToolkitError: there is no score.
         """
         log = self.out / f"{collection.order:03}.log"
         environment = self._environment() | {
@@ -115,7 +115,7 @@ class Toolkit:
         command = [str(self.kit / "run_ttk.sh"), str(self.out / "hub.env"), str(file), str(report)]
         count = [str(self.kit / "node_modules" / ".bin" / "node"), str(self.kit / "lib" / "score.cjs")]
         with log.open("w") as output:
-            # Its exit code says whether all passed, the report what.
+            # The exit code says whether all passed; the report has what did.
             subprocess.run(
                 command,
                 env=environment,
@@ -135,10 +135,10 @@ class Toolkit:
             timeout=STOP_TIMEOUT_S,
         )
         if not (self.out / "score.json").is_file():
-            raise ToolkitError(f"the kit has counted no score behind {collection.file}")
+            raise ToolkitError(f"the kit has counted no score after {collection.file}")
 
     def stop(self) -> None:
-        """End its servers, by the ids that it has noted."""
+        """Stop the kit's servers, by the process ids that it has noted."""
         subprocess.run(
             [str(self.kit / "run_ttk.sh"), "--stop"],
             env=self._environment(),

@@ -1,6 +1,6 @@
-"""The hub that is fuzzed: set up with two DFSPs that have paid each other, and watched for what it should not do.
+"""The hub that is fuzzed: two DFSPs that have paid each other, and queries of its state.
 
-Its callbacks are not started: among the endpoints that requests set are addresses that must never be called.
+The role `callbacks` is not started: requests set endpoints at addresses that must never be called.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ QUIET_WITHIN_S = 30.0
 
 
 class Account(NamedTuple):
-    """An account, and whose it is."""
+    """An account and its participant."""
 
     name: str
     account_id: int
@@ -43,7 +43,7 @@ class Account(NamedTuple):
 
 
 class FuzzedHub:
-    """A running hub, and what a test asks of it."""
+    """A running hub, its admin API and its topics."""
 
     def __init__(self, hub: HubUnderTest, prefix: str, bootstrap: str, runner: asyncio.Runner) -> None:
         self.urls = hub.urls
@@ -60,13 +60,12 @@ class FuzzedHub:
         self._runner.run(self._start())
 
     def stop(self) -> None:
-        """End everything."""
+        """Stop the consumer and the hub."""
         if self._consumer is not None:
             self._runner.run(self._consumer.stop())
         self._hub.close()
 
     def accounts(self) -> list[Account]:
-        """All accounts."""
         return [
             Account(one["name"], account["id"], account["currency"])
             for one in self._get("/participants")
@@ -74,12 +73,11 @@ class FuzzedHub:
         ]
 
     def settlements(self) -> list[dict[str, Any]]:
-        """All settlements."""
         shown: list[dict[str, Any]] = self._get(ALL_SETTLEMENTS)
         return shown
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything that the admin API shows of the scheme."""
+        """Return everything that the admin API shows of the scheme, by path."""
         paths = ["/participants", "/participants/limits", "/settlementModels", "/ledgerAccountTypes", "/oracles"]
         paths += [ALL_WINDOWS, ALL_SETTLEMENTS]
         for one in self._get("/participants"):
@@ -87,15 +85,15 @@ class FuzzedHub:
         return {path: self._get(path) for path in paths}
 
     def written(self, *topics: str) -> Mapping[str, int]:
-        """How far the topics reach."""
+        """Return the end offsets of the topics, by topic and partition."""
         return self._runner.run(self._ends(topics))
 
     def quiet(self, *topics: str) -> Mapping[str, int]:
-        """How far the topics reach once nothing is written to them any more."""
+        """Return the end offsets of the topics once nothing more is written to them."""
         return self._runner.run(self._quiet(topics))
 
     def logs(self) -> str:
-        """What the roles said last."""
+        """Return the end of the roles' logs."""
         return "\n".join(self._hub.logs(role) for role in ("ledger", "ingress"))
 
     async def _start(self) -> None:
@@ -112,7 +110,7 @@ class FuzzedHub:
         await self._consumer.start()
 
     async def _settle(self) -> None:
-        """Payments in every window; all but the last are closed, each with a settlement that has begun."""
+        """Make payments in every window, close all but the last, and begin a settlement of each."""
         async with LedgerLoad.of(self._bootstrap, self._prefix, DFSPS, seed=0) as load:
             for number in range(1, WINDOWS + 1):
                 await load.send(PAYMENTS)
@@ -156,7 +154,7 @@ class FuzzedHub:
 
 @contextmanager
 def fuzzed_hub(bootstrap: str, prefix: str, folder: Path) -> Iterator[FuzzedHub]:
-    """A hub with long patience: the machine is shared with the fuzzer, and a time-out would look like a fault."""
+    """Yield a hub with long time limits: the fuzzer slows it down, and a time-out would look like a fault."""
     patience = {"session_timeout_ms": 30_000, "command_timeout_ms": 30_000, "record_timeout_ms": 30_000}
     with asyncio.Runner() as runner:
         hub = FuzzedHub(HubUnderTest(bootstrap, prefix, folder, **patience), prefix, bootstrap, runner)

@@ -1,4 +1,4 @@
-"""What an answer must be, and the list of those that were not."""
+"""Checks of the answers, and the list of those that failed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TWICE = re.compile(r"3100 Generic validation error - \"settlementWindows\[[0-9]
 
 
 def no_unexpected_server_error(_context: CheckContext, response: Response, case: AnyCase) -> None:
-    """5xx only where described: PATCH is not implemented, and the reference's refusals with 2001 name their reason."""
+    """Allow 5xx only as described: 501 for PATCH, and refusals with 2001 that name a reason, as in the reference."""
     if response.status_code < STATUS_BUG or (case.method == "PATCH" and response.status_code == STATUS_NOT_IMPLEMENTED):
         return
     code, description = error_of(response)
@@ -42,16 +42,16 @@ def no_unexpected_server_error(_context: CheckContext, response: Response, case:
 
 
 def described_is_understood(_context: CheckContext, response: Response, case: AnyCase) -> None:
-    """A request as described may be refused for what it asks, but not for its form."""
+    """Fail if a request that follows the description is refused for its form; it may be refused for its content."""
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE or response.status_code < 400:
         return
-    said = " ".join(error_of(response))
-    if _MALFORMED.match(said) and not (_TWICE.match(said) and _names_a_window_twice(case.body)):
-        raise Failure(operation=case.operation.label, title="Refused though described", message=said)
+    refusal = " ".join(error_of(response))
+    if _MALFORMED.match(refusal) and not (_TWICE.match(refusal) and _names_a_window_twice(case.body)):
+        raise Failure(operation=case.operation.label, title="Refused though described", message=refusal)
 
 
 def _names_a_window_twice(body: Any) -> bool:
-    """The number 1 and the text "1" are one window, and two items of a list to the description."""
+    """Whether a window is named twice: to the description, the number 1 and the text "1" are two items."""
     ids = [int(window["id"]) for window in body["settlementWindows"]]
     return len(set(ids)) < len(ids)
 
@@ -70,7 +70,7 @@ CHECKS = [
 
 
 def error_of(response: Response) -> tuple[str, str]:
-    """Code and description of an error's body, or empty texts when it is none."""
+    """Return the code and description of an error's body, or two empty texts for another body."""
     try:
         information = response.json()["errorInformation"]
         return information["errorCode"], information["errorDescription"]
@@ -80,7 +80,7 @@ def error_of(response: Response) -> tuple[str, str]:
 
 @dataclass
 class Judge:
-    """Sends cases and judges the answers; faults of one kind are counted, and the first is kept whole."""
+    """Sends cases and checks the answers. Faults are kept by operation and title; the first is shown in full."""
 
     base_url: str
     sent_max: int
@@ -99,11 +99,11 @@ class Judge:
 
     @property
     def is_done(self) -> bool:
-        """True once it has sent what it should."""
+        """Whether `sent_max` requests were sent."""
         return self.sent >= self.sent_max
 
     def send(self, case: AnyCase) -> Response | None:
-        """Send a case; None when no client could send it, or there was no answer."""
+        """Send a case; return None if no client can send it, or there was no answer."""
         try:
             response = case.call(self.base_url, self.session, headers=_headers(case), timeout=TIMEOUT_S)
         except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL, UnicodeError):
@@ -119,12 +119,12 @@ class Judge:
         return response
 
     def blame(self, case: AnyCase, title: str, text: str) -> None:
-        """Keep a fault."""
+        """Note a fault of a case."""
         mode = case.meta.generation.mode.name if case.meta is not None else "?"
         self.faults.setdefault((case.operation.label, title), []).append(f"{mode} {_curl(case)}\n{text}")
 
-    def must_be_content(self) -> None:
-        """Fail with all kinds of faults, each with its count and its first case."""
+    def must_have_no_faults(self) -> None:
+        """Fail if there were faults, with the count and the first case of each kind."""
         shown = [
             f"{label}: {title}, {len(texts)} times\n{texts[0]}\n"
             for (label, title), texts in list(self.faults.items())[:SHOWN_MAX]
@@ -143,7 +143,7 @@ class Judge:
 
 
 def _headers(case: AnyCase) -> dict[str, Any]:
-    """Without the `Accept: */*` that requests adds to what has none, and that FSPIOP refuses."""
+    """Suppress the `Accept: */*` that the library adds and FSPIOP refuses."""
     return {} if "accept" in {name.lower() for name in case.headers or {}} else {"Accept": None}
 
 

@@ -1,6 +1,6 @@
-"""The settlements that requests are steered to, as the hub's answers tell of them.
+"""The settlements that requests are steered to, as known from the hub's answers.
 
-Left to chance, a request names none that there is, or asks of one what it cannot do now.
+Without steering, a request would name a settlement that does not exist, or a step that is not next.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from clearinghub.domain.settlement.settlement import STEPS, SettlementState
 from tests.fuzz.hub import CURRENCIES, WINDOWS
 
 OK = 200
-LED_ON_OF_TEN = 5
+NEXT_STEP_OF_TEN = 5
 
 
 class Settlements:
-    """What there is, and requests that lead it on."""
+    """The known settlements, and requests for their next steps."""
 
     def __init__(self, random: Random, shown: Sequence[dict[str, Any]]) -> None:
         """`shown` are settlements as the settlement API shows them, at least one."""
@@ -33,10 +33,10 @@ class Settlements:
         return ", ".join(f"{number} {state.value}" for number, state in self._states.items())
 
     def learn(self, case: Case[Any], response: Response) -> None:
-        """Keep how a settlement stands, from the answer to what made or changed it."""
+        """Note the state of a settlement from the answer to a request that made or changed it."""
         if case.method != "GET" and case.path.startswith("/v2/settlements") and response.status_code == OK:
-            told = response.json()
-            self._states[str(told["id"])] = SettlementState(told["state"])
+            shown = response.json()
+            self._states[str(shown["id"])] = SettlementState(shown["state"])
 
     def steer_path(self, case: Case[Any]) -> None:
         """Name a window or a settlement, and one of its participants with the account of that one."""
@@ -45,7 +45,7 @@ class Settlements:
         case.path_parameters.update({name: known[name] for name in case.path_parameters})
 
     def steer_body(self, case: Case[Any], body: dict[str, Any]) -> None:
-        """Name windows, or an account, and of the settlement in the path often the next step."""
+        """Name windows, or an account and often the next step of the settlement in the path."""
         if "settlementWindows" in body:
             body["settlementModel"] = f"DEFERREDNET{self._random.choice(CURRENCIES)}"
             body["settlementWindows"] = [{"id": self._random.randint(1, WINDOWS)}]
@@ -60,11 +60,11 @@ class Settlements:
             account["id"] = account_id
         state = self._states.get(str(case.path_parameters["id"]))
         following = None if state is None else STEPS.get(state)
-        if following is not None and not _may_abort(case) and self._random.randrange(10) < LED_ON_OF_TEN:
+        if following is not None and not _may_abort(case) and self._random.randrange(10) < NEXT_STEP_OF_TEN:
             account["state"] = following.value
 
     def _number(self, case: Case[Any]) -> str:
-        """The last settlement has steps before it, and the first one is given up: what is aborted goes no further."""
+        """Choose a window or settlement: the first for requests that may abort it, otherwise mostly the last."""
         if case.path.startswith("/v2/settlementWindows"):
             return str(self._random.randint(1, WINDOWS))
         numbers = list(self._states)
@@ -72,6 +72,6 @@ class Settlements:
 
 
 def _may_abort(case: Case[Any]) -> bool:
-    """Whether it speaks of a settlement as a whole."""
+    """Whether the request changes a settlement as a whole, and so may abort it."""
     is_whole = case.method == "PUT" and case.path.endswith("/settlements/{id}")
     return is_whole and not (isinstance(case.body, dict) and "participants" in case.body)

@@ -28,9 +28,9 @@ SURFACES = {
     "fspiop-agreement": 0.3,
     "fspiop-parties": 0.3,
     "admin": 0.5,
-}  # and their shares of the requests, by their number of routes
-CASES_AT_ONCE = 50  # of an operation, before the next one's turn; fewer cost more each
-WATCHED_EVERY = 4  # asking the broker takes longer than the request
+}  # the share of each in all requests, by the number of routes
+CASES_AT_ONCE = 50  # of an operation, before the next one's turn; smaller groups cost more
+WATCHED_EVERY = 4  # the broker's answer takes longer than the request
 INPUTS = ("prepare", "fulfil", "lookup", "bulk-prepare", "bulk-fulfil", "command", "agreement", "party")
 SETTLEMENT = ("settlement", "settlement-windows", "settlements")
 OUTPUTS = (
@@ -44,13 +44,12 @@ OUTPUTS = (
     "oracle",
     *SETTLEMENT,
 )
-# What must not grow with a request that is refused: what the ledger writes before it answers, and what the ingress
-# records. The rest is behind messages that were accepted before.
+# The topics to which a refused request must not write. To others, earlier requests that were accepted may still lead.
 WATCHED = {
     "admin": ("participants", "positions", "transfers", *SETTLEMENT),
     "fspiop-transfers": ("prepare", "fulfil", "bulk-prepare", "bulk-fulfil"),
     "fspiop-agreement": ("agreement",),
-    "fspiop-parties": ("oracle",),  # what is accepted is written to `party` more than once
+    "fspiop-parties": ("oracle",),  # an accepted request writes to `party` more than once
 }
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(LASTS_MAX_S)]
@@ -64,7 +63,7 @@ def hub(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def cases(surface: str, mode: GenerationMode) -> Iterator[AnyCase]:
-    """The corners once, the operations taking turns, for a large body has thousands; then random ones without end."""
+    """Yield each corner case once, the operations in turn, then random cases for ever."""
     by_example, whole = described(surface, mode)
     corners = [corner_cases(by_example, operation, mode) for operation in operations(by_example)]
     tried: Counter[str] = Counter()
@@ -80,9 +79,9 @@ def cases(surface: str, mode: GenerationMode) -> Iterator[AnyCase]:
 
 
 def has_followers(case: AnyCase, surface: str, status: int) -> bool:
-    """Whether more may be written behind such an answer.
+    """Whether records may still be written after such an answer.
 
-    What a DFSP answers may walk the ring behind its 200; of what an operator changes the partitions hear one by one.
+    A DFSP's answer may visit all partitions after its 200; an operator's change reaches the partitions one by one.
     """
     return status == ACCEPTED or (status < REFUSED_FROM and (surface != "admin" or case.method != "GET"))
 
@@ -108,14 +107,14 @@ def test_an_invalid_request_is_refused_and_changes_nothing(hub: FuzzedHub, surfa
         judge.send(steering.steer(case))
 
     print(f"fuzz: {surface}, invalid: {judge}")
-    judge.must_be_content()
+    judge.must_have_no_faults()
     assert shown == hub.snapshot()
     assert written == hub.quiet(*INPUTS, *OUTPUTS)
 
 
 @pytest.mark.parametrize("surface", sorted(SURFACES))
 def test_a_request_as_described_is_answered_as_described(hub: FuzzedHub, surface: str) -> None:
-    """And one that is refused all the same changes nothing. The admin surface first: no transfer is on its way yet."""
+    """A refused request changes nothing. The admin surface is first, while no transfer is in flight."""
     judge, steering = judge_of(hub, surface), steering_to(hub)
     watched = WATCHED[surface]
     settled = False
@@ -125,7 +124,7 @@ def test_a_request_as_described_is_answered_as_described(hub: FuzzedHub, surface
             break
         before = None
         if number % WATCHED_EVERY == 0:
-            # Behind accepted funds follows the hub's side of them.
+            # After accepted funds, the hub's side of them follows.
             before = hub.written(*watched) if settled else hub.quiet(*watched)
             settled = True
         response = judge.send(steering.steer(case))
@@ -139,4 +138,4 @@ def test_a_request_as_described_is_answered_as_described(hub: FuzzedHub, surface
     print(f"fuzz: {surface}, as described: {judge}")
     if surface == "admin":
         print(f"fuzz: settlements: {steering.settlements}")
-    judge.must_be_content()
+    judge.must_have_no_faults()

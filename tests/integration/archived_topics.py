@@ -1,4 +1,4 @@
-"""The analysts' topics of a test, written in transactions as the ledger does it, and the command that archives them."""
+"""The analysts' topics of a test, written in transactions as by the ledger, and the command that archives them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from clearinghub.config import Settings
 from clearinghub.messages.archived import decode_archived
+from clearinghub.tools.archive.datasets import DATASETS
 from clearinghub.tools.archive.files import INCOMING
-from clearinghub.tools.archive.schemas import DATASETS
 from tests.analysts import TOPICS
 from tests.archived import NOON_MS, final, places_in, record, rows_in
 from tests.integration.hub_under_test import REPOSITORY
@@ -59,30 +59,30 @@ class Topics:
         return process
 
     def close(self) -> None:
-        """End what still runs."""
+        """Kill all processes that still run."""
         for process in self._started:
             if process.poll() is None:
                 process.kill()
                 process.wait()
 
     async def archive(self, *options: str) -> tuple[int, str]:
-        """Run it to its end; gives its exit code and what it said."""
+        """Run the command to its end; return its exit code and output."""
         process = self.start(*options)
         code = await asyncio.to_thread(process.wait, 240)
-        return code, self.said
+        return code, self.output
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self._log.read_text()
 
     @property
     def files(self) -> int:
-        """How many there are."""
+        """Return the number of records on the topics."""
         return sum(1 for _ in self.root.glob("*/**/*.parquet"))
 
     @property
     def is_committing(self) -> bool:
-        """Whether a batch is on its way to its files, or was when the command was killed."""
+        """Whether a batch is being written to files, or was when the command was killed."""
         incoming = self.root / INCOMING
         return incoming.is_dir() and any(incoming.iterdir())
 
@@ -100,14 +100,14 @@ class Topics:
     async def write(
         self, producer: AIOKafkaProducer, records: Iterable[tuple[str, int, bytes]], *, commits: bool = True
     ) -> None:
-        """One transaction of records: topic, partition and value."""
+        """Write records (topic, partition, value) in one transaction."""
         await producer.begin_transaction()
         for topic, partition, value in records:
             await producer.send(self.settings.topic(topic), value, partition=partition)
         await (producer.commit_transaction() if commits else producer.abort_transaction())
 
     def some(self, chance: random.Random, count: int, *, commits: bool = True) -> list[tuple[str, int, bytes]]:
-        """Records of all four topics, of several days and currencies."""
+        """Return records of all four topics, of several days and currencies."""
         records = []
         for _ in range(count):
             partition = chance.randrange(PARTITIONS)
@@ -121,7 +121,7 @@ class Topics:
         return records
 
     async def committed(self, topic: str) -> dict[tuple[int, int], bytes]:
-        """What a read-committed reader sees of a topic."""
+        """Return what a read-committed consumer reads of a topic."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka_bootstrap, isolation_level="read_committed", enable_auto_commit=False
         )
@@ -141,7 +141,7 @@ class Topics:
         return found
 
     async def check_whole(self) -> dict[str, int]:
-        """The archive has what the topics have: nothing is missing, and nothing is there twice."""
+        """Assert that the archive has each record of the topics exactly once."""
         counts = {}
         for topic in TOPICS:
             expected = await self.committed(topic)
@@ -154,10 +154,10 @@ class Topics:
             counts[topic] = len(expected)
         for topic in ("transfers", "positions"):  # one row a record
             assert {1} >= set(places_in(self.root, topic).values())
-        told = await self.committed("transfers")
+        rows_by_place = await self.committed("transfers")
         for row in rows_in(self.root, "transfers"):
-            line = orjson.loads(told[row["kafka_partition"], row["kafka_offset"]])
-            assert (line["sequence"], line["transferId"], line["currency"], line["finishedAt"][:10]) == (
+            written = orjson.loads(rows_by_place[row["kafka_partition"], row["kafka_offset"]])
+            assert (written["sequence"], written["transferId"], written["currency"], written["finishedAt"][:10]) == (
                 row["sequence"],
                 row["transfer_id"],
                 row["currency"],
@@ -166,19 +166,19 @@ class Topics:
         return counts
 
     async def check_progress(self) -> None:
-        """What the ledger is told is archived, is archived."""
+        """Assert that all that the ledger was notified of as archived is in the archive."""
         last = {
             (one.topic, one.partition): one for one in map(decode_archived, (await self.committed("archived")).values())
         }
         have = {topic: set(places_in(self.root, topic)) for topic in ("transfers", "positions")}
-        for (topic, partition), told in last.items():
+        for (topic, partition), archived in last.items():
             if topic in have:
                 expected = {
-                    place for place in await self.committed(topic) if place[0] == partition and place[1] < told.end
+                    place for place in await self.committed(topic) if place[0] == partition and place[1] < archived.end
                 }
-                assert expected <= have[topic], f"{topic}-{partition} was told to be archived to {told.end}"
+                assert expected <= have[topic], f"{topic}-{partition} is reported as archived to {archived.end}"
             if topic == "transfers":
                 sequences = {
                     row["sequence"] for row in rows_in(self.root, topic) if row["kafka_partition"] == partition
                 }
-                assert set(range(1, (told.sequence or 0) + 1)) <= sequences
+                assert set(range(1, (archived.sequence or 0) + 1)) <= sequences

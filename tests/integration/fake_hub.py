@@ -1,7 +1,7 @@
-"""A tiny hub in memory, for tests of the simulated DFSPs, the sandbox and the demo.
+"""A small hub in memory, for tests of the simulated DFSPs, the sandbox and the demo.
 
-It keeps positions, limits and the transfer's states as the wire describes them (protocol 3), so that a run against it
-can be exactly right; a `defect` makes it wrong in one way that the demo must notice.
+It has positions, limits and transfers' states as the protocol describes them (protocol 3), so that a run against it can
+be right; with a `defect` it is wrong in one way, which the demo must notice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aiohttp.web import (
 )
 
 from clearinghub.tools.client.money import units
-from sandbox.ilp import is_fulfilled
+from sandbox.dfsp.ilp import is_fulfilled
 from tests.integration.fake_hub_admin import HUB, Dfsp, FakeAdmin
 from tests.integration.fake_hub_bulk import FakeBulks
 from tests.integration.fake_hub_relay import FakeRelay
@@ -56,7 +56,7 @@ class Kept:
 
 
 class FakeHub:
-    """Start it; then `fspiop_port` and `admin_port` tell where it listens."""
+    """Start the hub, which then listens on `fspiop_port` and `admin_port`."""
 
     def __init__(self, defect: Defect | None = None, *, on_us: bool = False) -> None:
         self.defect = defect
@@ -66,7 +66,7 @@ class FakeHub:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.relay = FakeRelay(self.dfsps, rewrites_answers=defect is Defect.REWRITES_QUOTE)
         self.bulks = FakeBulks(self.dfsps, forgets_a_line=defect is Defect.FORGETS_BULK_LINE)
-        self.down: list[str] = []  # services, as /health tells
+        self.down: list[str] = []  # the services that /health reports
         self.fspiop_port = 0
         self.admin_port = 0
         self._tasks: set[asyncio.Task[None]] = set()

@@ -1,4 +1,4 @@
-"""The admin half of the fake hub: participants, limits, endpoints, accounts and funds, kept in memory."""
+"""The admin API of the fake hub: participants, limits, endpoints, accounts and funds in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HUB = "Hub"
 class Fault(Enum):
     """What happens to an admin request while the ledger is not ready."""
 
-    NOT_TAKEN = "not-taken"
+    UNAVAILABLE = "unavailable"
     ANSWER_LOST = "answer-lost"
 
 
@@ -31,7 +31,7 @@ class Dfsp:
 
 
 class FakeAdmin:
-    """`writes` lists what was asked for by POST; `faults` befall the next POSTs, one each."""
+    """`writes` are the paths of POST requests; each of the next POSTs fails by the next of `faults`."""
 
     def __init__(self) -> None:
         self.dfsps: dict[str, Dfsp] = {HUB: Dfsp()}
@@ -53,7 +53,7 @@ class FakeAdmin:
     @middleware
     async def _with_faults(self, request: Request, handler: Handler) -> StreamResponse:
         fault = self.faults.pop(0) if self.faults and request.method == "POST" else None
-        if fault is Fault.NOT_TAKEN:
+        if fault is Fault.UNAVAILABLE:
             return json_response({"errorInformation": {"errorCode": "2003"}}, status=503)
         response = await handler(request)
         if fault is Fault.ANSWER_LOST:

@@ -1,4 +1,4 @@
-"""Bulk transfers in the fake hub: each line moves money at once when the payee fulfils it. It knows no refusals."""
+"""Bulk transfers in the fake hub: an item moves money when the payee fulfils it; nothing is refused."""
 
 from __future__ import annotations
 

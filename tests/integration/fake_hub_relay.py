@@ -1,4 +1,4 @@
-"""What the fake hub passes on before transfers: lookups, quotes, requests to pay, authorizations; kept in memory."""
+"""What the fake hub forwards before transfers: lookups, quotes, requests to pay, authorizations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BASES = {
 
 
 class FakeRelay:
-    """`parties` tells whose party is found by a path; the hub that `refuses_parties` knows none."""
+    """`parties` has the DFSP of each party by its path; with `refuses_parties` no party is found."""
 
     def __init__(self, dfsps: Mapping[str, Dfsp], *, rewrites_answers: bool) -> None:
         self.parties: dict[str, str] = {}
@@ -93,7 +93,7 @@ class FakeRelay:
 
 
 def _passed_on(request: Request, destination: str) -> dict[str, Any]:
-    """The sender's headers, addressed."""
+    """Return the sender's headers with the destination set."""
     names = ("Content-Type", "Accept", "Date", "FSPIOP-Source")
     kept = {name: request.headers[name] for name in names if name in request.headers}
     return {**kept, "FSPIOP-Destination": destination}

@@ -1,4 +1,4 @@
-"""A whole hub for a test: its roles as processes on free ports, with topics and data that no other test uses."""
+"""A hub for a test: its roles as processes on free ports, with topics and data of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import aiohttp
 
 from clearinghub.tools.client.admin import AdminClient
 from clearinghub.tools.client.hub_urls import HubUrls
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from sandbox.scheme import Scheme
 from tests.analysts import check_written
 
@@ -29,7 +29,7 @@ PARTITIONS = 4
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 class HubUnderTest:
-    """The roles' processes; a role may be killed and started again under its name."""
+    """The processes of the roles; a role can be killed and started again under its name."""
 
     def __init__(self, bootstrap: str, prefix: str, folder: Path, **settings: object) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ class HubUnderTest:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, role: str, name: str | None = None, **settings: object) -> None:
-        """Start a role's process; `name` tells several of a role apart."""
+        """Start a process of a role; `name` distinguishes several processes of one role."""
         name = name or role
         log = self.folder / f"{name}-{time.monotonic_ns()}.log"
         extra = {f"CLEARINGHUB_{key.upper()}": str(value) for key, value in settings.items()}
@@ -73,12 +73,12 @@ class HubUnderTest:
             )
 
     def kill(self, name: str) -> None:
-        """With -9."""
+        """Kill a process with SIGKILL."""
         self.processes[name].kill()
         self.processes[name].wait()
 
     async def stop(self, name: str) -> float:
-        """With SIGTERM; the seconds it took. It must end by itself, and well."""
+        """Stop a process with SIGTERM and return the seconds it took; it must exit with code 0."""
         process = self.processes.pop(name)
         started = time.monotonic()
         process.terminate()
@@ -87,15 +87,15 @@ class HubUnderTest:
         return time.monotonic() - started
 
     async def healthy(self) -> None:
-        """Wait until it takes work."""
+        """Wait until the hub is healthy."""
         await self.urls.wait_until_healthy(HEALTHY_WITHIN_S, lambda _what: None)
 
     def logs(self, name: str) -> str:
-        """The end of what a role's processes have logged."""
+        """Return the end of a role's log."""
         return "\n".join(path.read_text()[-3_000:] for path in sorted(self.folder.glob(f"{name}-*.log")))
 
     def close(self) -> None:
-        """End what still runs."""
+        """Kill all processes that still run."""
         for process in self.processes.values():
             process.kill()
             process.wait()
@@ -103,7 +103,7 @@ class HubUnderTest:
 
 @asynccontextmanager
 async def running_hub(bootstrap: str, prefix: str, folder: Path, **settings: object) -> AsyncIterator[HubUnderTest]:
-    """All three roles, healthy; at the end all that they wrote for analysts is checked."""
+    """Yield a healthy hub of all three roles; at the end, check all records for analysts."""
     hub = HubUnderTest(bootstrap, prefix, folder, **settings)
     try:
         for role in ("ledger", "callbacks", "ingress"):
@@ -126,7 +126,7 @@ async def scheme_of(
     funds_units: int = 1_000_000,
     make_dfsp: Callable[[str, str], SimulatedDfsp] = SimulatedDfsp,
 ) -> AsyncIterator[tuple[Scheme, list[SimulatedDfsp]]]:
-    """A currency with DFSPs that have funds and limits and real HTTP servers."""
+    """Yield DFSPs with funds, limits and real HTTP servers, in one currency."""
     async with AsyncExitStack() as stack:
         admin = await stack.enter_async_context(AdminClient(hub.urls.admin))
         scheme = Scheme(admin, "Hub", CURRENCY)
@@ -141,14 +141,14 @@ async def scheme_of(
 
 
 async def position_units(scheme: Scheme, name: str) -> int:
-    """A DFSP's POSITION account, in 1/10,000 of the unit."""
+    """Return the value of a DFSP's POSITION account, in units of 1/10,000 of the currency."""
     account = await scheme.admin.account(name, CURRENCY, "POSITION")
     assert account is not None
     return account.value_units
 
 
 async def eventually(scheme: Scheme, expected: dict[str, int], within_s: float = 10.0) -> None:
-    """Wait until positions are what they must be; credits follow on their own partitions within milliseconds."""
+    """Wait until positions have the expected values; credits reach their partitions within milliseconds."""
     deadline = time.monotonic() + within_s
     while True:
         seen = {name: await position_units(scheme, name) for name in expected}
@@ -159,7 +159,7 @@ async def eventually(scheme: Scheme, expected: dict[str, int], within_s: float =
 
 
 async def request(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
-    """One raw request."""
+    """Send a request; return its status and body."""
     async with (
         aiohttp.ClientSession(skip_auto_headers=("Accept", "Content-Type")) as session,
         session.request(method, url, data=None if body is None else io.BytesIO(body), headers=headers) as answer,

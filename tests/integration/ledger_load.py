@@ -1,6 +1,6 @@
-"""Transfers at a steady rate at a running ledger, written to its topics and answered from them, without HTTP between.
+"""Sends transfers at a steady rate to a running ledger, by its topics, without HTTP.
 
-So two cores are enough for a broker, two ledger workers and the load, and what is measured is the ledger.
+Two cores are then enough for a broker, two ledger workers and the load, and the ledger is what is measured.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ HEADERS = {"content-type": "application/vnd.interoperability.transfers+json;vers
 
 
 class LedgerLoad:
-    """Payers and payees in one: prepares at a rate, a fulfil for each that the hub forwards."""
+    """The payers, which send prepares at a rate, and the payees, which fulfil each that the hub forwards."""
 
     def __init__(self, bootstrap: str, prefix: str, names: Sequence[str], seed: int) -> None:
         self.sent: dict[str, float] = {}
-        self.committed: dict[str, tuple[float, float]] = {}  # when it was sent, and how long it took
+        self.committed: dict[str, tuple[float, float]] = {}  # when each was sent, and how long it took, in seconds
         self.refused = 0
         self._prefix = prefix
         self._names = names
@@ -62,19 +62,18 @@ class LedgerLoad:
             await load._producer.stop()
 
     def start(self, rate_per_s: int) -> None:
-        """Send from now on, until `stop`."""
+        """Start sending; `stop` ends it."""
         self._tasks.append(asyncio.create_task(self._send(rate_per_s)))
 
     async def stop(self) -> None:
-        """Send no more."""
         self._tasks.pop().cancel()
 
     async def send(self, count: int) -> None:
-        """So many at once."""
+        """Send `count` prepares at once."""
         await asyncio.gather(*(self._prepare() for _ in range(count)))
 
     async def all_end(self, within_s: float) -> None:
-        """Wait until every transfer has its end."""
+        """Wait until every transfer has ended."""
         deadline = time.monotonic() + within_s
         while len(self.committed) + self.refused < len(self.sent):
             assert time.monotonic() < deadline, f"{len(self.sent) - len(self.committed)} of {len(self.sent)} are open"
@@ -113,7 +112,7 @@ class LedgerLoad:
         await self._producer.send(f"{self._prefix}prepare", encode(line, b"{}"), key=payer.encode())
 
     async def _answer(self) -> None:
-        """The payees: every transfer that is forwarded is fulfilled. The payers: note what comes back."""
+        """Read the notifications: payees fulfil every forwarded transfer, payers note every end."""
         async for record in self._consumer:
             line, _body = fields_of(record.value)
             transfer_id = line["id"]

@@ -1,4 +1,4 @@
-"""A DFSP that asks for parties and quotes and answers both, over real HTTP; it measures, and may be made to hang."""
+"""A DFSP that sends and answers lookups and quotes over real HTTP; it measures times, and can be made to hang."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any, Self
 import aiohttp
 from aiohttp.web import Application, AppRunner, Request, Response, TCPSite
 
-from sandbox.parties import Party
-from sandbox.quoting import quote_answer
-from sandbox.requests import Wish, quote_request
-from sandbox.wire import http_date
+from sandbox.dfsp.parties import Party
+from sandbox.dfsp.quoting import quote_answer
+from sandbox.dfsp.requests import PaymentIntent, quote_request
+from sandbox.dfsp.wire import http_date
 
 CONNECTIONS_MAX = 256
 BUSY = 503
@@ -24,13 +24,13 @@ BUSY_PAUSE_S = 0.05
 
 
 class LookupDfsp:
-    """Looks parties up, says who its own are, asks for quotes and gives them. While `answers` is not set, it hangs."""
+    """Sends lookups and quotes and answers those of others. While `answers` is not set, it hangs."""
 
     def __init__(self, name: str, hub_url: str) -> None:
         self.name = name
         self.answers = asyncio.Event()
         self.answers.set()
-        self.asked = 0
+        self.requests_received = 0
         self._hub_url = hub_url
         self._waiting: defaultdict[str, list[asyncio.Future[dict[str, Any]]]] = defaultdict(list)
         self._tasks: set[asyncio.Task[object]] = set()
@@ -60,7 +60,7 @@ class LookupDfsp:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """What to register with the hub."""
+        """Return the endpoints to register with the hub."""
         base, prefix = f"http://127.0.0.1:{self._port}", "FSPIOP_CALLBACK_URL_"
         party = "{{partyIdType}}/{{partyIdentifier}}"
         return {
@@ -77,7 +77,7 @@ class LookupDfsp:
     async def ask(
         self, method: str, path: str, body: Any = None, destination: str | None = None, *, wait_s: float = 30.0
     ) -> dict[str, Any]:
-        """Send a request and wait for its callback's body."""
+        """Send a request; return the body of its callback."""
         waiting = asyncio.get_running_loop().create_future()
         ids = {"/participants": "requestId", "/quotes": "quoteId"}
         subject = f"{path}/{body[ids[path]]}" if path in ids else path.partition("?")[0]
@@ -89,7 +89,7 @@ class LookupDfsp:
             return answer
 
     async def send(self, method: str, path: str, body: Any = None, destination: str | None = None) -> int:
-        """Send a request, and again while the hub is too busy for it, as a DFSP does; gives its status."""
+        """Send a request, and again while the hub answers that it is busy, as a DFSP does; return the status."""
         while (status := await self._send(method, path, body, destination)) == BUSY:
             await asyncio.sleep(BUSY_PAUSE_S)
         return status
@@ -106,26 +106,26 @@ class LookupDfsp:
             return answer.status
 
     async def look_up(self, identifier: str, id_type: str = "MSISDN") -> float:
-        """GET /parties; seconds until the party is told."""
+        """GET /parties; return the seconds until the party's callback."""
         began_at = time.perf_counter()
         content = await self.ask("GET", f"/parties/{id_type}/{identifier}")
         assert identifier == content["party"]["partyIdInfo"]["partyIdentifier"], content
         return time.perf_counter() - began_at
 
     def quote_of(self, payee: str, currency: str) -> dict[str, Any]:
-        """The body of a POST /quotes."""
+        """Return the body of a POST /quotes."""
         parties = Party("MSISDN", "27001", self.name, "A Payer"), Party("MSISDN", "27002", payee, "A Payee")
-        return quote_request(Wish(*parties, 10_000, currency))
+        return quote_request(PaymentIntent(*parties, 10_000, currency))
 
     async def quote(self, payee: str, currency: str) -> float:
-        """POST /quotes; seconds until the terms are told."""
+        """POST /quotes; return the seconds until the terms' callback."""
         began_at = time.perf_counter()
         content = await self.ask("POST", "/quotes", self.quote_of(payee, currency), payee)
         assert "condition" in content, content
         return time.perf_counter() - began_at
 
     async def _on_quote(self, request: Request) -> Response:
-        self.asked += 1
+        self.requests_received += 1
         await self.answers.wait()
         quote = await request.json()
         answer = quote_answer(quote, self.name, b"secret", {})
@@ -133,7 +133,7 @@ class LookupDfsp:
         return Response(status=202)
 
     async def _on_get(self, request: Request) -> Response:
-        self.asked += 1
+        self.requests_received += 1
         await self.answers.wait()
         self._later(self._answer(request.path, request.headers["FSPIOP-Source"]))
         return Response(status=202)
@@ -157,11 +157,11 @@ class LookupDfsp:
 
 
 class SlowOracle:
-    """An external oracle that takes its time."""
+    """An external oracle that answers slowly."""
 
     def __init__(self, delay_s: float, answer: Callable[[], dict[str, Any]]) -> None:
         self.delay_s = delay_s
-        self.asked = 0
+        self.requests_received = 0
         self._answer = answer
 
     async def __aenter__(self) -> Self:
@@ -179,13 +179,13 @@ class SlowOracle:
         await self._runner.cleanup()
 
     async def _on_get(self, _request: Request) -> Response:
-        self.asked += 1
+        self.requests_received += 1
         await asyncio.sleep(self.delay_s)
         return Response(body=json.dumps(self._answer()).encode(), content_type="application/json")
 
 
 async def side_by_side(ask: Callable[[int], Awaitable[float]], count: int, at_once: int) -> list[float]:
-    """Ask for the numbers 0 to `count`, so many at a time; gives what each gave, smallest first."""
+    """Run a query for each of the numbers below `count`, `at_once` at a time; return the results, smallest first."""
     turns = asyncio.Semaphore(at_once)
 
     async def one(number: int) -> float:
@@ -196,6 +196,6 @@ async def side_by_side(ask: Callable[[int], Awaitable[float]], count: int, at_on
 
 
 def shown(latencies: list[float]) -> str:
-    """Median, 95th and 99th of 100, in milliseconds."""
+    """Return the median and the 95th and 99th percentiles, in milliseconds."""
     at = {percent: latencies[min(len(latencies) - 1, len(latencies) * percent // 100)] for percent in (50, 95, 99)}
     return ", ".join(f"p{percent} {seconds * 1000:.0f} ms" for percent, seconds in at.items())

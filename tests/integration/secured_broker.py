@@ -1,4 +1,4 @@
-"""A broker beside whose own listener there is one over TLS that asks for a name and a password."""
+"""A broker with a second listener, over TLS and with user name and password."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME, PASSWORD = "hub", "hidden-word"
 
 
 class SecuredBroker(LocalBroker):
-    """As the local broker; `access` are the settings of a hub that knows name, password and certificate."""
+    """A local broker; `access` are the settings of a hub that has the user name, the password and the certificate."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / "data", pid_file=folder / "kafka.pid")
@@ -59,7 +59,7 @@ class SecuredBroker(LocalBroker):
 
 
 def self_signed() -> tuple[bytes, bytes]:
-    """A certificate for this machine, and its key, both PEM."""
+    """Return a certificate for this machine and its key, both in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = dt.datetime.now(dt.UTC)

@@ -1,4 +1,4 @@
-"""The archive on a real broker: exactly once through kills, resumable, and honest about what it cannot do."""
+"""The archive on a real broker: each record exactly once through kills, and an error for what cannot be archived."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SEED = 20_260_303
 MANY = int(os.environ.get("ARCHIVE_RECORDS", "240000"))
 AT_ONCE = 10_000
 GROWTH_MIB_MAX = 64
-STOP_S_MAX = 14  # less than it takes to give an announcement up
+STOP_S_MAX = 14  # less than the time limit of an announcement
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def topics(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Asy
     topics.close()
 
 
-async def test_killed_at_any_moment_it_leaves_neither_gaps_nor_doubles(topics: Topics) -> None:
+async def test_an_archive_killed_at_any_moment_has_each_record_once(topics: Topics) -> None:
     chance = random.Random(SEED)
     stop = asyncio.Event()
 
@@ -62,7 +62,7 @@ async def test_killed_at_any_moment_it_leaves_neither_gaps_nor_doubles(topics: T
         process = topics.start("--follow", "--every-s", "1", archive_port=free_port())
         async with asyncio.timeout(60):
             while topics.files == before:
-                assert process.poll() is None, topics.said
+                assert process.poll() is None, topics.output
                 await asyncio.sleep(0.005)
         await asyncio.sleep(chance.uniform(0.0, 1.5))
         async with asyncio.timeout(60):
@@ -76,32 +76,32 @@ async def test_killed_at_any_moment_it_leaves_neither_gaps_nor_doubles(topics: T
             assert {1} >= set(places_in(topics.root, name).values())
     stop.set()
     await writing
-    code, said = await topics.archive()
+    code, output = await topics.archive()
 
-    assert 0 == code, said
+    assert 0 == code, output
     counts = await topics.check_whole()
     await topics.check_progress()
     assert amid, "some were to be killed in the midst of a batch"
     print(f"\n{KILLS} kills with -9, {amid} amid a batch, {topics.files} files, {counts}: missing 0, twice 0")
 
 
-async def test_once_again_and_on(topics: Topics) -> None:
+async def test_a_second_run_continues_after_the_first(topics: Topics) -> None:
     chance = random.Random(SEED)
     async with topics.producer() as producer:
         await topics.write(producer, topics.some(chance, 30))
         await topics.write(producer, topics.some(chance, 5, commits=False), commits=False)
-        first, said = await topics.archive()
-        assert (0, "63 records archived in ") == (first, said[:23])
-        assert (0, "0 records archived in 0 files") == ((await topics.archive())[0], topics.said[:29])
+        first, output = await topics.archive()
+        assert (0, "63 records archived in ") == (first, output[:23])
+        assert (0, "0 records archived in 0 files") == ((await topics.archive())[0], topics.output[:29])
         await topics.write(producer, topics.some(chance, 4))
-        assert (0, "11 records") == ((await topics.archive())[0], topics.said[:10])
+        assert (0, "11 records") == ((await topics.archive())[0], topics.output[:10])
 
     counts = await topics.check_whole()
     assert {"transfers": 34, "positions": 34, "settlement-windows": 4, "settlements": 2} == counts
     await topics.check_progress()
 
 
-async def test_what_is_not_decided_is_not_archived(topics: Topics) -> None:
+async def test_open_transactions_are_not_archived(topics: Topics) -> None:
     async with topics.producer() as producer, topics.producer("other") as other:
         await other.begin_transaction()
         await other.send_and_wait(topics.settings.topic("positions"), record("positions"), partition=0)
@@ -114,7 +114,7 @@ async def test_what_is_not_decided_is_not_archived(topics: Topics) -> None:
     await topics.check_whole()
 
 
-async def test_it_follows_until_it_is_stopped_and_tells_how_it_does(topics: Topics) -> None:
+async def test_it_follows_until_it_is_stopped_and_reports_its_progress(topics: Topics) -> None:
     chance, port = random.Random(SEED), free_port()
     process = topics.start("--follow", "--every-s", "1", archive_port=port)
     try:
@@ -122,18 +122,18 @@ async def test_it_follows_until_it_is_stopped_and_tells_how_it_does(topics: Topi
             for _ in range(3):
                 await topics.write(producer, topics.some(chance, 10))
                 await rows_are(topics, len(await topics.committed("transfers")))
-        busy, said = await asyncio.to_thread(second, topics)
-        assert (1, True) == (busy, "in use" in said), said
-        status, told = await request("GET", f"http://127.0.0.1:{port}/metrics", None, {})
+        busy, output = await asyncio.to_thread(second, topics)
+        assert (1, True) == (busy, "in use" in output), output
+        status, metrics = await request("GET", f"http://127.0.0.1:{port}/metrics", None, {})
         assert 200 == status
-        assert b'clearinghub_archived_records_total{topic="transfers"} 30.0' in told
+        assert b'clearinghub_archived_records_total{topic="transfers"} 30.0' in metrics
     finally:
         process.send_signal(signal.SIGTERM)
         code = await asyncio.to_thread(process.wait, 20)
-    assert 0 == code, topics.said
+    assert 0 == code, topics.output
 
 
-async def test_a_broker_that_goes_is_waited_for_and_does_not_hold_up_a_stop(topic_prefix: str, tmp_path: Path) -> None:
+async def test_it_waits_for_a_lost_broker_and_can_be_stopped_meanwhile(topic_prefix: str, tmp_path: Path) -> None:
     broker = LocalBroker(tmp_path / "kafka", pid_file=tmp_path / "kafka.pid")
     topics = Topics(broker.start(), topic_prefix, tmp_path)
     try:
@@ -144,7 +144,7 @@ async def test_a_broker_that_goes_is_waited_for_and_does_not_hold_up_a_stop(topi
         await rows_are(topics, 1)
         broker.stop(timeout_s=5)
         await asyncio.sleep(10)
-        assert process.poll() is None, topics.said
+        assert process.poll() is None, topics.output
         broker.start()
         async with topics.producer() as producer:
             await topics.write(producer, [("transfers", 0, final(2))])
@@ -152,7 +152,7 @@ async def test_a_broker_that_goes_is_waited_for_and_does_not_hold_up_a_stop(topi
         broker.stop(timeout_s=5)
         await asyncio.sleep(2)
         process.send_signal(signal.SIGTERM)
-        assert 0 == await asyncio.to_thread(process.wait, STOP_S_MAX), topics.said
+        assert 0 == await asyncio.to_thread(process.wait, STOP_S_MAX), topics.output
     finally:
         topics.close()
         broker.stop(timeout_s=5)
@@ -165,7 +165,7 @@ async def rows_are(topics: Topics, count: int) -> None:
 
 
 def second(topics: Topics) -> tuple[int, str]:
-    """Another archive of the same folder."""
+    """A second archive of the same folder."""
     ended = subprocess.run(
         [sys.executable, "-m", "clearinghub", "archive"],
         cwd=REPOSITORY,
@@ -178,25 +178,25 @@ def second(topics: Topics) -> tuple[int, str]:
     return ended.returncode, ended.stderr
 
 
-async def test_records_that_a_topic_has_dropped_are_told(topics: Topics) -> None:
+async def test_records_that_a_topic_has_dropped_are_reported(topics: Topics) -> None:
     async with topics.producer() as producer:
         await topics.write(producer, [("transfers", 0, final(number)) for number in range(1, 6)])
         assert 0 == (await topics.archive())[0]
         await topics.write(producer, [("transfers", 0, final(number)) for number in range(6, 21)])
         await drop_records(topics, before=10)
 
-        code, said = await topics.archive()
-        assert (1, True) == (code, "transfers-0 has dropped offsets 6 to 9 before they were archived" in said), said
-        code, said = await topics.archive("--accept-loss")
-        assert (0, True) == (code, "transfers-0 has offsets 6 to 9 no more" in said), said
-        code, said = await topics.archive()
-        assert (0, True) == (code, "0 records archived" in said), said
+        code, output = await topics.archive()
+        assert (1, True) == (code, "transfers-0 has dropped offsets 6 to 9 before they were archived" in output), output
+        code, output = await topics.archive("--accept-loss")
+        assert (0, True) == (code, "transfers-0 has offsets 6 to 9 no more" in output), output
+        code, output = await topics.archive()
+        assert (0, True) == (code, "0 records archived" in output), output
 
     sequences = sorted(row["sequence"] for row in rows_in(topics.root, "transfers"))
     assert [*range(1, 6), *range(10, 21)] == sequences
 
 
-async def test_what_is_dropped_while_it_is_read_is_not_passed_over(topics: Topics) -> None:
+async def test_records_dropped_while_they_are_read_are_not_skipped_silently(topics: Topics) -> None:
     async with topics.producer() as producer:
         await topics.write(producer, [("transfers", 0, final(number)) for number in range(1, 21)])
     reader = Reader(topics.settings)
@@ -212,7 +212,7 @@ async def test_what_is_dropped_while_it_is_read_is_not_passed_over(topics: Topic
         await reader.stop()
 
 
-async def test_files_that_are_lost_between_others_are_copied_again(topics: Topics) -> None:
+async def test_lost_files_are_copied_again(topics: Topics) -> None:
     async with topics.producer() as producer:
         for first in (1, 6, 11):
             await topics.write(producer, [("transfers", 0, final(number)) for number in range(first, first + 5)])
@@ -220,17 +220,17 @@ async def test_files_that_are_lost_between_others_are_copied_again(topics: Topic
     for path in topics.root.glob(f"transfers/**/transfers-0000-{6:019d}-*"):  # those that begin there
         path.unlink()
     assert [*range(5), *range(12, 17)] == sorted(offset for _partition, offset in places_in(topics.root, "transfers"))
-    told = await topics.committed("archived")
+    announced = await topics.committed("archived")
 
-    code, said = await topics.archive()
-    assert (0, "5 records archived") == (code, said[:18])
+    code, output = await topics.archive()
+    assert (0, "5 records archived") == (code, output[:18])
     await topics.check_whole()
     again = await topics.committed("archived")
-    assert [*told.values(), list(told.values())[-1]] == list(again.values())
+    assert [*announced.values(), list(announced.values())[-1]] == list(again.values())
 
 
-async def test_the_ledger_is_told_nothing_while_something_lacks(topics: Topics) -> None:
-    """What lacks between two files cannot be copied: until it is, the ledger keeps what it has."""
+async def test_the_ledger_is_not_notified_while_a_file_is_missing(topics: Topics) -> None:
+    """Records missing between two files: until they are copied, the ledger keeps its rows."""
     good = record("positions")
     async with topics.producer() as producer:
         await topics.write(producer, [("positions", 0, value) for value in (good, b'{"v":1}', good)])
@@ -239,9 +239,9 @@ async def test_the_ledger_is_told_nothing_while_something_lacks(topics: Topics) 
             batch = Batch("positions", 0, offset, None)
             batch.add(offset, good)
             folder.commit(batch, end)
-    code, said = await topics.archive()
+    code, output = await topics.archive()
 
-    assert (1, True) == (code, "positions-0 at offset 1 cannot be read by this version" in said), said
+    assert (1, True) == (code, "positions-0 at offset 1 cannot be read by this version" in output), output
     assert {} == await topics.committed("archived")
 
 
@@ -250,7 +250,7 @@ async def offsets_of(reader: Reader, span: Span) -> list[int]:
 
 
 async def drop_records(topics: Topics, before: int) -> None:
-    """As the broker does when they have been kept long enough: those of topic `transfers`, partition 0."""
+    """Delete records of topic `transfers`, partition 0, as retention does."""
     admin = AIOKafkaAdminClient(bootstrap_servers=topics.settings.kafka_bootstrap)
     await admin.start()
     place = TopicPartition(topics.settings.topic("transfers"), 0)
@@ -258,35 +258,37 @@ async def drop_records(topics: Topics, before: int) -> None:
     await admin.close()
 
 
-async def test_a_record_that_cannot_be_read_stops_it_and_keeps_what_was_before(topics: Topics) -> None:
+async def test_an_unreadable_record_stops_it_and_the_records_before_are_kept(topics: Topics) -> None:
     async with topics.producer() as producer:
         good, bad = ("positions", 0, record("positions")), ("positions", 0, b'{"v":1}')
         await topics.write(producer, [good, good, bad, good, ("transfers", 2, final(1))])
-    code, said = await topics.archive()
+    code, output = await topics.archive()
 
-    assert (1, True) == (code, "positions-0 at offset 2 cannot be read by this version" in said), said
+    assert (1, True) == (code, "positions-0 at offset 2 cannot be read by this version" in output), output
     assert {(0, 0): 1, (0, 1): 1} == places_in(topics.root, "positions")
     assert {(2, 0): 1} == places_in(topics.root, "transfers")
-    assert (1, True) == ((await topics.archive())[0], "at offset 2" in topics.said)
+    assert (1, True) == ((await topics.archive())[0], "at offset 2" in topics.output)
 
 
-async def test_topics_that_were_made_anew_are_not_taken_for_the_old_ones(topics: Topics) -> None:
+async def test_new_topics_are_not_mistaken_for_deleted_ones_of_the_same_name(topics: Topics) -> None:
     async with topics.producer() as producer:
         await topics.write(producer, [("transfers", 0, final(number)) for number in range(1, 6)])
         assert 0 == (await topics.archive())[0]
         await topics.write(producer, [("transfers", 0, final(1))])
-    code, said = await topics.archive()
+    code, output = await topics.archive()
 
-    assert (1, True) == (code, "this is not the topic that was archived so far" in said), said
-
-
-async def test_no_hub_has_run(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    code, said = await Topics(kafka_bootstrap, topic_prefix, tmp_path).archive()
-
-    assert (3, True) == (code, "no hub has run with these settings" in said), said
+    assert (1, True) == (code, "this is not the topic that was archived so far" in output), output
 
 
-async def test_memory_does_not_grow_with_what_there_is_to_do(topics: Topics) -> None:
+async def test_without_topics_it_says_that_no_hub_has_run(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    code, output = await Topics(kafka_bootstrap, topic_prefix, tmp_path).archive()
+
+    assert (3, True) == (code, "no hub has run with these settings" in output), output
+
+
+async def test_memory_does_not_grow_with_the_number_of_records(topics: Topics) -> None:
     peaks_mib = []
     value = record("positions")
     async with topics.producer() as producer:
@@ -295,7 +297,7 @@ async def test_memory_does_not_grow_with_what_there_is_to_do(topics: Topics) -> 
                 await topics.write(producer, [("positions", 0, value)] * AT_ONCE)
             process = topics.start()
             _pid, status, usage = await asyncio.to_thread(os.wait4, process.pid, 0)
-            assert 0 == os.waitstatus_to_exitcode(status), topics.said
+            assert 0 == os.waitstatus_to_exitcode(status), topics.output
             process.returncode = 0
             peaks_mib.append(usage.ru_maxrss / 1024)
     assert MANY + MANY // 4 == places_in(topics.root, "positions").total()

@@ -1,4 +1,4 @@
-"""A hub with archiving on: finished transfers answer until they are archived, and leave then."""
+"""A hub with an archive: finished transfers can be queried until they are archived, and then leave the table."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.callback import CallbackKind
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.messages import CallbackKind
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from tests.archived import rows_in
 from tests.integration.archived_topics import Topics
 from tests.integration.hub_under_test import CURRENCY, PARTITIONS, running_hub, scheme_of
@@ -21,7 +21,7 @@ COUNT = 5
 
 
 async def known(payer: SimulatedDfsp, ids: list[str]) -> set[str]:
-    """Of which of these transfers the ledger still tells the state."""
+    """Return the transfers whose state the ledger still reports."""
     before = {one: len(payer.callbacks_of(one)) for one in ids}
     for one in ids:
         assert 202 == (await payer.get_transfer(one)).status
@@ -31,7 +31,7 @@ async def known(payer: SimulatedDfsp, ids: list[str]) -> set[str]:
     return {one for one in ids if payer.callbacks_of(one)[-1].kind is not CallbackKind.ERROR}
 
 
-async def test_finished_transfers_leave_once_they_are_archived(
+async def test_finished_transfers_leave_the_table_once_they_are_archived(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     topics = Topics(kafka_bootstrap, topic_prefix, tmp_path)

@@ -1,4 +1,4 @@
-"""The audit of a real hub after payments and funds of all kinds, and of one whose topics were tampered with."""
+"""The audit of a real hub after payments and funds of all kinds, and of one with forged records."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from aiohttp.web import Application, Request, Response
 from aiokafka import AIOKafkaProducer
 
 from clearinghub.tools.audit.rules import Rule
-from sandbox.behaviour import Behaviour
-from sandbox.callback import Callback
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.messages import Callback
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import (
     CURRENCY,
@@ -47,7 +47,7 @@ MIX = (
 
 
 async def audited(hub: HubUnderTest, *options: str) -> tuple[int, str]:
-    """Exit code and stdout of the command."""
+    """Run the command; return its exit code and stdout."""
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "clearinghub", "audit", *options],
@@ -68,7 +68,7 @@ async def report(hub: HubUnderTest, *options: str) -> tuple[int, Any]:
 
 
 def broken(document: Any) -> dict[str, list[str]]:
-    """Names of broken rules with who breaks them."""
+    """Return the broken rules, each with those who break it."""
     return {rule["name"]: [one["subject"] for one in rule["shown"]] for rule in document["rules"] if rule["violations"]}
 
 
@@ -77,7 +77,7 @@ def _is(label: str, callback: Callback) -> bool:
 
 
 async def play(payer: SimulatedDfsp, payee: SimulatedDfsp) -> None:
-    """One of each kind, both ways, to its end."""
+    """Send one transfer of each kind in both directions, and wait for the ends."""
     waits = []
     for source, target in ((payer, payee), (payee, payer)):
         for behaviour, label in MIX:
@@ -94,7 +94,7 @@ async def play(payer: SimulatedDfsp, payee: SimulatedDfsp) -> None:
 
 
 async def move_funds(hub: HubUnderTest, scheme: Scheme, name: str) -> None:
-    """In; out and committed; out and aborted; out and still reserved; out, and there is not as much."""
+    """Record funds in, and funds out: committed, aborted, still reserved, and more than there is."""
     account = await scheme.admin.account(name, CURRENCY, "SETTLEMENT")
     assert account is not None
     path = f"{hub.urls.admin}/participants/{name}/accounts/{account.account_id}"
@@ -128,17 +128,17 @@ async def move_funds(hub: HubUnderTest, scheme: Scheme, name: str) -> None:
 
 @asynccontextmanager
 async def alarm_receiver() -> AsyncIterator[tuple[str, asyncio.Queue[tuple[str, Any]]]]:
-    """A URL, and what is posted to it: content type and body."""
-    taken: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+    """Yield a URL and a list of what is posted to it: content type and body."""
+    received: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
 
     async def take(got: Request) -> Response:
-        await taken.put((got.content_type, await got.json()))
+        await received.put((got.content_type, await got.json()))
         return Response(status=204)
 
     app = Application()
     app.router.add_post("/alarms/{name}", take)
     async with TestServer(app) as server:
-        yield str(server.make_url("/alarms")), taken
+        yield str(server.make_url("/alarms")), received
 
 
 async def test_the_books_of_a_hub(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ async def test_the_books_of_a_hub(kafka_bootstrap: str, topic_prefix: str, tmp_p
 
 
 async def payer_alarm(hub: HubUnderTest, alarm_url: str) -> None:
-    """At 15 per cent of 1,000; what is paid before comes to less."""
+    """Reach the alarm at 15 per cent of 1,000, which earlier payments do not reach."""
     headers = {"Content-Type": "application/json"}
     limit = {"currency": CURRENCY, "limit": {"type": "NET_DEBIT_CAP", "value": 1_000, "alarmPercentage": 15}}
     endpoint = {"type": "ALARM_NOTIFICATION_URL", "value": f"{alarm_url}/payer1"}
@@ -196,7 +196,7 @@ async def alarm_is_heard(alarms: asyncio.Queue[tuple[str, Any]], transfer_id: st
 
 
 async def statements_agree(hub: HubUnderTest, scheme: Scheme) -> None:
-    """A statement of all time opens with nothing and closes with what the account holds."""
+    """Assert that a statement of all time opens at zero and closes at the account's value."""
     for name, account_type in (("payer1", "POSITION"), ("payer1", "SETTLEMENT"), ("Hub", "HUB_RECONCILIATION")):
         account = await scheme.admin.account(name, CURRENCY, account_type)
         assert account is not None
@@ -211,7 +211,7 @@ async def statements_agree(hub: HubUnderTest, scheme: Scheme) -> None:
 
 
 async def tampering_is_found(hub: HubUnderTest, bootstrap: str, prefix: str, transfer_id: str) -> None:
-    """A change that the ledger has not made: of a transfer that is in flight, and not in line with its account."""
+    """Write a movement that the ledger has not made: of a transfer in flight, with a wrong running value."""
     row = {
         "v": 1,
         "participant": "payee1",

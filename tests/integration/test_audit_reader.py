@@ -1,4 +1,4 @@
-"""The audit's reader on real topics: order, cuts that move on, aborted transactions, a beginning that is gone."""
+"""The audit's reader on real topics: order, moving cuts, aborted transactions, a deleted beginning."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MARKERS_WITHIN_S = 10.0
 
 @pytest.fixture
 async def settings(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[Settings]:
-    """All topics, empty, of two partitions each."""
+    """Create all topics, empty, with two partitions each."""
     settings = Settings(kafka_bootstrap=kafka_bootstrap, topic_prefix=topic_prefix)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
-    # Kept for ever: the times below are years ago, and the broker looks for what is over every five minutes.
+    # No retention: the times below are years ago, and the broker deletes old records every five minutes.
     kept = {"retention.ms": "-1"}
     names = (*FIRST, *MERGED)
     await admin.create_topics([NewTopic(settings.topic(name), 2, 1, topic_configs=kept) for name in names])
@@ -52,12 +52,12 @@ async def write(producer: AIOKafkaProducer, settings: Settings, topic: str, part
 
 
 async def seen(reader: TopicsReader) -> list[tuple[str, int]]:
-    """What lies before the cut: topics and times."""
+    """Return the topics and times of the records before the cut."""
     return [(entry.topic, int(entry.value)) async for entry in reader.entries()]
 
 
 async def seen_in_time(reader: TopicsReader, count: int) -> list[tuple[str, int]]:
-    """So many records, as soon as they are before a cut: a commit is answered before its markers are written."""
+    """Wait for `count` records before a cut: a commit is answered before its markers are written."""
     records: list[tuple[str, int]] = []
     deadline = time.monotonic() + MARKERS_WITHIN_S
     while len(records) < count and time.monotonic() < deadline:
@@ -66,7 +66,7 @@ async def seen_in_time(reader: TopicsReader, count: int) -> list[tuple[str, int]
     return records
 
 
-async def test_records_come_in_the_order_of_time(
+async def test_records_are_read_in_the_order_of_time(
     settings: Settings, reader: TopicsReader, producer: AIOKafkaProducer
 ) -> None:
     for at_ms in range(COUNT):
@@ -80,7 +80,7 @@ async def test_records_come_in_the_order_of_time(
     assert COUNT + 1 == total == reader.done
 
 
-async def test_a_cause_comes_before_what_follows_from_it_in_the_same_millisecond(
+async def test_a_cause_is_read_before_its_effect_of_the_same_millisecond(
     settings: Settings, reader: TopicsReader, producer: AIOKafkaProducer
 ) -> None:
     for topic in MERGED:
@@ -91,10 +91,10 @@ async def test_a_cause_comes_before_what_follows_from_it_in_the_same_millisecond
     assert list(reversed(MERGED)) == [topic for topic, _at_ms in await seen(reader)]
 
 
-async def test_a_cut_moves_on_and_loses_nothing(
+async def test_the_next_cut_continues_without_a_gap(
     settings: Settings, reader: TopicsReader, producer: AIOKafkaProducer
 ) -> None:
-    """Records come faster than they are read: those behind the cut wait for the next one."""
+    """Records are written faster than they are read: those after the cut wait for the next cut."""
     await write(producer, settings, "positions", 0, 1)
     await producer.flush()
     await reader.extend()
@@ -110,7 +110,7 @@ async def test_a_cut_moves_on_and_loses_nothing(
 
 
 async def test_open_and_aborted_transactions(settings: Settings, reader: TopicsReader) -> None:
-    """What is aborted never happened; what is open is behind the cut, and so is all that follows it."""
+    """Aborted records are never read; an open transaction and all after it are after the cut."""
     async with AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap, transactional_id=settings.topic("audit")
     ) as ledger:
@@ -132,7 +132,7 @@ async def test_open_and_aborted_transactions(settings: Settings, reader: TopicsR
         assert [("positions", 4)] == await seen_in_time(reader, 1)
 
 
-async def test_what_is_no_longer_kept(settings: Settings, producer: AIOKafkaProducer) -> None:
+async def test_records_that_retention_has_deleted(settings: Settings, producer: AIOKafkaProducer) -> None:
     for at_ms in range(10):
         await write(producer, settings, "prepare", 0, at_ms)
         await write(producer, settings, "positions", 1, at_ms)
@@ -152,7 +152,7 @@ async def test_what_is_no_longer_kept(settings: Settings, producer: AIOKafkaProd
         await reader.stop()
 
 
-async def test_topics_that_are_not_there(settings: Settings) -> None:
+async def test_missing_topics(settings: Settings) -> None:
     reader = TopicsReader(settings.model_copy(update={"topic_prefix": "nobodys-"}))
     try:
         with pytest.raises(TopicsMissingError, match="nobodys-"):

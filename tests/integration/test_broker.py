@@ -1,4 +1,4 @@
-"""The local broker on this machine's JVM: starts, keeps its data, is found again, stops, and says what is wrong."""
+"""The local broker on this machine's JVM: it starts, keeps its data, is found again, stops, and reports errors."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def test_a_running_broker_is_found_and_left_running(broker: LocalBroker, tmp_pat
     assert broker_answers(broker.bootstrap)
 
 
-def test_the_stop_is_bounded_and_leaves_nothing(broker: LocalBroker, tmp_path: Path) -> None:
+def test_stopping_takes_bounded_time_and_leaves_no_process(broker: LocalBroker, tmp_path: Path) -> None:
     pid, bootstrap = pid_of(tmp_path), broker.bootstrap
-    os.kill(pid, signal.SIGSTOP)  # hangs: deaf to SIGTERM
+    os.kill(pid, signal.SIGSTOP)  # stopped, so that SIGTERM does not reach it
 
     began_s = time.monotonic()
     broker.stop(timeout_s=1)
@@ -108,7 +108,7 @@ async def test_a_broker_that_died_starts_again_on_its_port_with_its_data(broker:
     assert [b"1"] == await read(bootstrap, 1)
 
 
-def test_a_broker_that_did_not_come_back_is_tried_again(broker: LocalBroker, tmp_path: Path) -> None:
+def test_a_broker_that_did_not_restart_is_started_again(broker: LocalBroker, tmp_path: Path) -> None:
     bootstrap, jars = broker.bootstrap, broker._jars
     os.kill(pid_of(tmp_path), signal.SIGKILL)
     while not broker.ended:
@@ -138,7 +138,7 @@ def test_the_hub_finds_its_own_broker(broker: LocalBroker, tmp_path: Path, monke
     assert own.bootstrap == found
 
 
-def test_a_broker_that_is_set_is_used_and_not_ended(broker: LocalBroker) -> None:
+def test_a_configured_broker_is_used_and_not_stopped(broker: LocalBroker) -> None:
     found = find_or_start_broker(Settings(kafka_bootstrap=broker.bootstrap))
     found.stop()
 
@@ -146,7 +146,7 @@ def test_a_broker_that_is_set_is_used_and_not_ended(broker: LocalBroker) -> None
     assert broker_answers(broker.bootstrap)
 
 
-def test_says_what_the_jvm_said_when_it_cannot_start(tmp_path: Path) -> None:
+def test_the_error_has_the_output_of_a_jvm_that_cannot_start(tmp_path: Path) -> None:
     (tmp_path / "jars").mkdir()
     broker = LocalBroker(tmp_path / "data", pid_file=tmp_path / "kafka.pid", jars=tmp_path / "jars")
 

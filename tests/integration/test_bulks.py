@@ -1,4 +1,4 @@
-"""Bulk transfers end to end: real HTTP, real Kafka, real tables; how fast, how much memory, and what kills leave."""
+"""Bulk transfers end to end, on real HTTP, Kafka and tables: times, memory, and kills."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.behaviour import Behaviour
-from sandbox.bulk import bulk_body
-from sandbox.callback import Callback
-from sandbox.dfsp import SimulatedDfsp
-from sandbox.wire import TransferOrder, new_transfer_id
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.messages import Callback
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
+from sandbox.dfsp.wire import TransferOrder, bulk_body, new_transfer_id
 from tests.integration.hub_under_test import (
     CURRENCY,
     REPOSITORY,
@@ -32,12 +31,12 @@ from tests.integration.hub_under_test import (
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 UNIT = 10_000
-LINES = 1_000
+ITEMS = 1_000
 BULKS = 10
 WITHIN_S = 10.0
-GROWTH_MB_MAX = 64  # of a process, from the third bulk to the last: caches may still fill
+GROWTH_MB_MAX = 64  # growth of a process from the third bulk to the last: caches may still fill
 KILLS = int(os.environ.get("BULK_KILLS") or 2)
-KILLED_BULKS_MAX = 15  # what answers late must not be most of them, on a slow machine either
+KILLED_BULKS_MAX = 15  # the limit of bulks answered too late on a slow machine
 AUDIT_TIMEOUT_S = 180
 SEED = int(os.environ.get("BULK_SEED") or 1)
 
@@ -49,28 +48,28 @@ def orders(
     behaviours: Sequence[Behaviour] = (Behaviour.COMMIT,),
     **terms: Any,
 ) -> list[TransferOrder]:
-    """The lines of a bulk, of 1 unit each, with the behaviours in turn."""
+    """Return the items of a bulk, of 1.0000 each, with the behaviours in turn."""
     return [
         payer.order(payee, UNIT, CURRENCY, behaviour=behaviours[number % len(behaviours)], **terms)
         for number in range(count)
     ]
 
 
-async def send(payer: SimulatedDfsp, payee: SimulatedDfsp, lines: Sequence[TransferOrder]) -> str:
-    """POST /bulkTransfers; gives the bulk's id."""
+async def send(payer: SimulatedDfsp, payee: SimulatedDfsp, items: Sequence[TransferOrder]) -> str:
+    """POST /bulkTransfers; return the bulk's id."""
     bulk_id = new_transfer_id()
-    answer = await payer.client.post_bulk(bulk_id, payee.name, bulk_body(bulk_id, lines))
+    answer = await payer.client.post_bulk(bulk_id, payee.name, bulk_body(bulk_id, items))
     assert 202 == answer.status, answer.text
     return bulk_id
 
 
 async def outcome(dfsp: SimulatedDfsp, bulk_id: str, label: str = "PUT COMPLETED", within_s: float = 60.0) -> Callback:
-    """What a side is told at the end."""
+    """Wait for the final callback of a side."""
     return await dfsp.wait_for(bulk_id, lambda one: one.label == label, timeout_s=within_s)
 
 
 def ends(callback: Callback) -> Counter[str]:
-    """How many lines ended how: `fulfilled`, or the error's code."""
+    """Count the items by result: `fulfilled`, or the error's code."""
     return Counter(
         one["errorInformation"]["errorCode"] if "errorInformation" in one else "fulfilled"
         for one in callback.content["individualTransferResults"]
@@ -78,7 +77,7 @@ def ends(callback: Callback) -> Counter[str]:
 
 
 def resident_mb(hub: HubUnderTest) -> dict[str, int]:
-    """The memory of each role's process."""
+    """Return the memory of each role's process, in MB."""
     pages = {
         name: int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) for name, process in hub.processes.items()
     }
@@ -86,7 +85,7 @@ def resident_mb(hub: HubUnderTest) -> dict[str, int]:
 
 
 def audit(hub: HubUnderTest) -> str:
-    """The books from the topics alone; raises if anything is wrong with them."""
+    """Audit the hub from the topics alone; fail if anything is wrong."""
     done = subprocess.run(
         [sys.executable, "-m", "clearinghub", "audit"],
         cwd=REPOSITORY,
@@ -100,8 +99,8 @@ def audit(hub: HubUnderTest) -> str:
     return done.stdout
 
 
-async def test_thousand_lines_ten_times(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Each is done in time, positions are right to the last unit, and no process grows."""
+async def test_ten_bulks_of_a_thousand_items(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """Each ends in time, positions are exact, and no process's memory grows."""
     async with (
         running_hub(kafka_bootstrap, topic_prefix, tmp_path) as hub,
         scheme_of(hub, "payer1", "payee1", cap_units=99_000 * UNIT, funds_units=99_000 * UNIT) as (scheme, dfsps),
@@ -110,16 +109,16 @@ async def test_thousand_lines_ten_times(kafka_bootstrap: str, topic_prefix: str,
         took_s: list[float] = []
         memory: list[dict[str, int]] = []
         for number in range(1, BULKS + 1):
-            lines = orders(payer, payee, LINES)
+            items = orders(payer, payee, ITEMS)
             started = time.perf_counter()
-            bulk_id = await send(payer, payee, lines)
-            told = [await outcome(side, bulk_id) for side in (payer, payee)]
+            bulk_id = await send(payer, payee, items)
+            outcomes = [await outcome(side, bulk_id) for side in (payer, payee)]
             took_s.append(time.perf_counter() - started)
-            assert [{"fulfilled": LINES}] * 2 == [ends(one) for one in told]
-            await eventually(scheme, {payer.name: number * LINES * UNIT, payee.name: -number * LINES * UNIT})
+            assert [{"fulfilled": ITEMS}] * 2 == [ends(one) for one in outcomes]
+            await eventually(scheme, {payer.name: number * ITEMS * UNIT, payee.name: -number * ITEMS * UNIT})
             memory.append(resident_mb(hub))
-        print(f"\nbulks of {LINES} lines took s: {[round(one, 2) for one in took_s]}; MB: {memory[0]} {memory[-1]}")
-        # On two cores by themselves each does; beside other work one may not, and it says nothing about the hub.
+        print(f"\nbulks of {ITEMS} items took s: {[round(one, 2) for one in took_s]}; MB: {memory[0]} {memory[-1]}")
+        # On two idle cores each bulk is in time; on a busy machine one may be late.
         assert statistics.median(took_s) < WITHIN_S
         assert {name: memory[-1][name] - memory[2][name] for name in memory[0]} == {
             name: min(GROWTH_MB_MAX, memory[-1][name] - memory[2][name]) for name in memory[0]
@@ -131,17 +130,19 @@ MIXED = (Behaviour.COMMIT, Behaviour.COMMIT, Behaviour.REJECT, Behaviour.WRONG_F
 
 
 async def test_partial_bulk(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """The last lines find no room; of the others some commit, some fail, some expire. Both sides may ask at the end."""
+    """The last items exceed the cap; of the others some commit, some fail, some expire. Both sides query the end."""
     async with (
         running_hub(kafka_bootstrap, topic_prefix, tmp_path) as hub,
         scheme_of(hub, "payer1", "payee1", cap_units=500 * UNIT, funds_units=9_000 * UNIT) as (scheme, dfsps),
     ):
         payer, payee = dfsps
-        lines = orders(payer, payee, 550, MIXED, lifetime_s=8)
-        bulk_id = await send(payer, payee, lines)
-        told = {side.name: await outcome(side, bulk_id) for side in (payer, payee)}
+        items = orders(payer, payee, 550, MIXED, lifetime_s=8)
+        bulk_id = await send(payer, payee, items)
+        outcomes = {side.name: await outcome(side, bulk_id) for side in (payer, payee)}
         sent = {"fulfilled": 200, "5105": 100, "3100": 100, "3303": 100}
-        assert {payer.name: {**sent, "4200": 50}, payee.name: sent} == {name: ends(one) for name, one in told.items()}
+        assert {payer.name: {**sent, "4200": 50}, payee.name: sent} == {
+            name: ends(one) for name, one in outcomes.items()
+        }
         request = await payee.wait_for(bulk_id, lambda one: one.label == "POST")
         assert ("Hub", payee.name) == (request.source, request.headers["fspiop-destination"])
         assert "application/vnd.interoperability.bulkTransfers+json;version=1" == request.headers["accept"]
@@ -149,9 +150,9 @@ async def test_partial_bulk(kafka_bootstrap: str, topic_prefix: str, tmp_path: P
         for side in (payer, payee):
             assert 202 == (await side.client.get_bulk(bulk_id)).status
             again = await side.wait_for(bulk_id, lambda one: one.label == "PUT COMPLETED", count=2)
-            assert told[side.name].content == again.content
-        await payer.get_transfer(lines[0].transfer_id)
-        await payer.wait_for(lines[0].transfer_id, lambda one: one.label == "PUT COMMITTED")
+            assert outcomes[side.name].content == again.content
+        await payer.get_transfer(items[0].transfer_id)
+        await payer.wait_for(items[0].transfer_id, lambda one: one.label == "PUT COMMITTED")
         await asyncio.to_thread(audit, hub)
 
 
@@ -159,7 +160,7 @@ AS_ANSWERED = {"fulfilled": 80, "5105": 40, "3100": 40, "3303": 40}  # of 200
 
 
 async def test_kills_of_the_ledger(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """The ledger is killed with -9 at random moments while bulks run: no line is decided twice, and no bulk hangs."""
+    """The ledger is killed with -9 at random moments while bulks run: no item is decided twice, and every bulk ends."""
     chance = random.Random(SEED)
     async with (
         running_hub(kafka_bootstrap, topic_prefix, tmp_path) as hub,
@@ -172,9 +173,9 @@ async def test_kills_of_the_ledger(kafka_bootstrap: str, topic_prefix: str, tmp_
         async def keep_sending() -> None:
             while not done.is_set() and len(bulk_ids) < KILLED_BULKS_MAX:
                 bulk_id = new_transfer_id()
-                lines = orders(payer, payee, 200, MIXED, lifetime_s=60)
-                answer = await payer.client.post_bulk(bulk_id, payee.name, bulk_body(bulk_id, lines))
-                assert answer.status in (202, 503), answer.text  # 503: nothing was accepted
+                items = orders(payer, payee, 200, MIXED, lifetime_s=60)
+                answer = await payer.client.post_bulk(bulk_id, payee.name, bulk_body(bulk_id, items))
+                assert answer.status in (202, 503), answer.text  # 503: not accepted
                 if answer.status == 202:
                     bulk_ids.append(bulk_id)
                 await asyncio.sleep(chance.uniform(0.5, 3.0))
@@ -190,13 +191,13 @@ async def test_kills_of_the_ledger(kafka_bootstrap: str, topic_prefix: str, tmp_
         await asyncio.gather(keep_sending(), keep_killing())
         total: Counter[str] = Counter()
         for bulk_id in bulk_ids:
-            told = [await outcome(side, bulk_id, within_s=240) for side in (payer, payee)]
-            by_payer, by_payee = [one.content["individualTransferResults"] for one in told]
+            outcomes = [await outcome(side, bulk_id, within_s=240) for side in (payer, payee)]
+            by_payer, by_payee = [one.content["individualTransferResults"] for one in outcomes]
             assert by_payer == by_payee
             assert 200 == len(by_payer)
-            # An answer that the killed ledger did not get in time is late: then all lines have expired.
-            assert ends(told[0]) in (AS_ANSWERED, {"3303": 200})
-            total += ends(told[0])
+            # If the killed ledger read the answer too late, all items have expired.
+            assert ends(outcomes[0]) in (AS_ANSWERED, {"3303": 200})
+            total += ends(outcomes[0])
         print(f"\n{len(bulk_ids)} bulks under {KILLS} kills (BULK_SEED={SEED}): {dict(total)}")
         committed = total["fulfilled"] * UNIT
         assert committed

@@ -1,4 +1,4 @@
-"""A small day of the demo on a real hub."""
+"""A day of the demo, small, on a real hub."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(1_000)]
 
 
 async def test_a_small_day(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Twice, for the second finds the first's windows and settlements there."""
+    """Twice: the second day finds the windows and settlements of the first."""
     async with running_hub(kafka_bootstrap, topic_prefix, tmp_path) as hub:
         for settlements in ((1, 2, 3, 4), (5, 6, 7, 8)):
             done = await asyncio.to_thread(

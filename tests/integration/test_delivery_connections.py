@@ -1,4 +1,4 @@
-"""The callbacks' connections over real sockets: when one is used again, and what ends it."""
+"""The callbacks' HTTP connections over real sockets: when one is used again, and what ends it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 class Server:
-    """Answers each request of each connection by script; counts connections and requests."""
+    """Answers each request by a script; counts connections and requests."""
 
     def __init__(self, *answers: bytes | None) -> None:
-        """None closes the connection instead of an answer; when the script is over, all is OK."""
+        """In the script, None closes the connection instead of answering; after its end all answers are 200."""
         self.answers = list(answers)
         self.connections = 0
         self.requests: list[bytes] = []
@@ -66,14 +66,14 @@ async def send(server: Server, transport: HttpTransport, body: bytes = b"{}") ->
     return await transport.send("PUT", server.url, {"x-a": "1"}, body)
 
 
-async def test_a_connection_carries_one_request_behind_the_other() -> None:
+async def test_a_connection_carries_one_request_after_the_other() -> None:
     async with serving() as (server, transport):
         assert [200] * 5 == [await send(server, transport) for _ in range(5)]
         assert (1, 5) == (server.connections, len(server.requests))
     assert b"PUT /transfers/1?a=b HTTP/1.1\r\nhost: 127.0.0.1:" in server.requests[0]
 
 
-async def test_requests_at_a_time_have_connections_of_their_own() -> None:
+async def test_parallel_requests_have_connections_of_their_own() -> None:
     async with serving() as (server, transport):
         assert [200] * 5 == list(await asyncio.gather(*(send(server, transport) for _ in range(5))))
         assert 5 == server.connections
@@ -91,7 +91,7 @@ async def test_requests_at_a_time_have_connections_of_their_own() -> None:
     ],
     ids=["informational first", "chunked", "no content", "redirect"],
 )
-async def test_an_answer_of_any_framing_ends_where_it_ends(answer: bytes, status: int) -> None:
+async def test_answers_are_read_to_their_end_whatever_their_framing(answer: bytes, status: int) -> None:
     async with serving(answer) as (server, transport):
         assert [status, 200] == [await send(server, transport), await send(server, transport)]
         assert 1 == server.connections
@@ -107,12 +107,12 @@ async def test_an_answer_of_any_framing_ends_where_it_ends(answer: bytes, status
     ],
     ids=["close", "until the end", "two answers", "upgrade"],
 )
-async def test_a_connection_that_cannot_go_on_is_not_used_again(answer: bytes) -> None:
+async def test_a_connection_that_cannot_be_reused_is_closed(answer: bytes) -> None:
     async with serving(answer) as (server, transport):
         try:
             await send(server, transport)
         except DestinationError as error:
-            assert error.kind == "broken"  # noqa: PT017 - an upgrade is no answer; all others are
+            assert error.kind == "broken"  # noqa: PT017 - an upgrade is no answer; all other cases are
         assert 200 == await send(server, transport)
         assert 2 == server.connections
 
@@ -130,7 +130,7 @@ async def test_a_new_connection_that_is_closed_at_once_is_a_failure() -> None:
         assert 1 == server.connections
 
 
-async def test_what_nobody_asked_for_ends_the_connection() -> None:
+async def test_bytes_without_a_request_close_the_connection() -> None:
     async with serving() as (server, transport):
         await send(server, transport)
         server.writers[0].write(OK)
@@ -148,7 +148,7 @@ async def test_after_a_timeout_the_connection_is_gone_and_the_request_is_not_rep
         assert (2, 1) == (len(server.requests), server.ended)
 
 
-async def test_a_cancelled_request_takes_its_connection_along() -> None:
+async def test_a_cancelled_request_closes_its_connection() -> None:
     async with serving(b"") as (server, transport):
         sending = asyncio.create_task(send(server, transport))
         while not server.requests:
@@ -167,7 +167,7 @@ async def test_an_idle_connection_is_closed_before_its_server_does() -> None:
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example", "nowhere.invalid"])
-async def test_a_host_that_is_none_is_unreachable(host: str) -> None:
+async def test_an_unknown_host_is_unreachable(host: str) -> None:
     transport = HttpTransport(timeout_ms=2_000)
     with pytest.raises(DestinationError, match=r"unreachable|timeout"):
         await transport.send("PUT", f"http://{host}/a", {}, b"{}")

@@ -1,4 +1,4 @@
-"""Callbacks over real sockets: what is on the wire, and how the deliverer meets servers that fail."""
+"""Callbacks over real sockets: the bytes that are sent, and servers that fail."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ON_THE_WIRE = {name: value for name, value in SENT.items() if name not in OF_ITS
 
 @dataclass
 class Dfsp:
-    """A DFSP's server: answers by script, then with `status`, each time after `delay_s`."""
+    """A DFSP's server: it answers by a script, then with `status`, each time after `delay_s`."""
 
     status: int = 200
     delay_s: float = 0.0
@@ -79,7 +79,7 @@ async def serving(*dfsps: Dfsp, port: int = 0) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def raw_server(answer: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A socket that keeps each request as it came and answers the same bytes; gives its URL and the requests."""
+    """A socket that keeps each request unchanged and answers the same bytes; yields its URL and the requests."""
     requests: list[bytes] = []
     open_writers: list[asyncio.StreamWriter] = []
 
@@ -125,9 +125,9 @@ async def start() -> AsyncIterator[Start]:
 
 
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
 
 
 def parsed(request: bytes) -> tuple[str, dict[str, str], bytes]:
@@ -161,7 +161,7 @@ HUB_PUT = PLAIN.changed(receiver="payeefsp", headers=SENT)._replace(body=BODY)
     ],
     ids=["forwarded POST", "hub PUT", "hub PATCH"],
 )
-async def test_nothing_is_on_the_wire_but_what_belongs_there(
+async def test_a_request_has_exactly_the_expected_bytes(
     start: Start, sent: Notification, expected: dict[str, str]
 ) -> None:
     async with raw_server(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n") as (base, requests):
@@ -173,7 +173,7 @@ async def test_nothing_is_on_the_wire_but_what_belongs_there(
 
 
 @pytest.mark.parametrize("size", [0, 1 << 20, (1 << 20) + 1, 5_242_880])
-async def test_bodies_of_every_legal_size_arrive_whole(start: Start, size: int) -> None:
+async def test_bodies_of_every_size_arrive_unchanged(start: Start, size: int) -> None:
     body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (base, requests):
         await start(FakeDeadLetters(), Endpoints(a=base + "/{{transferId}}"), callback_timeout_ms=5_000).submit(
@@ -193,7 +193,7 @@ async def test_quoted_identifiers_reach_the_server_as_rendered(start: Start) -> 
     assert "PUT /a%2Fb%20%25%C3%A9/%7e HTTP/1.1" == parsed(requests[0])[0]
 
 
-async def test_a_slow_receiver_delays_no_other(start: Start) -> None:
+async def test_a_slow_receiver_delays_nobody_else(start: Start) -> None:
     slow, fast = Dfsp(delay_s=1.0), Dfsp()
     async with serving(slow, fast):
         deliverer = start(FakeDeadLetters(), Endpoints(slow=slow.url, fast=fast.url), callback_timeout_ms=5_000)
@@ -219,7 +219,7 @@ async def test_the_callbacks_of_a_transfer_keep_their_order(start: Start) -> Non
     arrived: dict[str, list[int]] = defaultdict(list)
     for body in dfsp.bodies:
         name, _, step = body.decode().partition(":")
-        if not arrived[name] or arrived[name][-1] != int(step):  # a repetition follows its first attempt at once
+        if not arrived[name] or arrived[name][-1] != int(step):  # a repeated attempt may directly follow the first one
             arrived[name].append(int(step))
     assert {f"t{number}": list(range(10)) for number in range(10)} == arrived
 
@@ -259,7 +259,7 @@ async def test_a_server_that_never_answers_times_out(start: Start) -> None:
     assert dead_letters.letters[0][1].detail.startswith("timeout")
 
 
-async def test_the_breaker_spares_a_dead_server_and_all_arrives_when_it_is_back(start: Start) -> None:
+async def test_the_breaker_pauses_a_dead_server_and_all_arrives_when_it_is_back(start: Start) -> None:
     port = free_port()
     dfsp, dead_letters = Dfsp(), FakeDeadLetters()
     deliverer = start(
@@ -287,7 +287,7 @@ async def test_the_breaker_spares_a_dead_server_and_all_arrives_when_it_is_back(
     ],
     ids=["endless", "cut short", "not decoded", "cookie"],
 )
-async def test_whatever_follows_the_status_the_status_counts(answer: bytes) -> None:
+async def test_the_status_counts_whatever_follows_it(answer: bytes) -> None:
     transport = HttpTransport(timeout_ms=300)
     async with raw_server(answer) as (base, requests):
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""`make demo` on a real hub: whole payments of every kind and mixed transfers, and the books behind them."""
+"""`make demo` on a real hub: whole payments of every kind, mixed transfers, and the audit of the books."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clearinghub.config import Settings
-from sandbox.demo.payments.kinds import PaymentKind
+from sandbox.demo.payments.deals import PaymentKind
 from tests.commands import run_command
 from tests.integration.hub_under_test import REPOSITORY, HubUnderTest, running_hub
 
@@ -19,7 +19,7 @@ AUDIT_TIMEOUT_S = 60
 
 
 def books_of(hub: HubUnderTest) -> subprocess.CompletedProcess[str]:
-    """`clearinghub audit`: the books from the topics alone."""
+    """Run `clearinghub audit`, which reads the topics alone."""
     command = [sys.executable, "-m", "clearinghub", "audit"]
     return subprocess.run(
         command,
@@ -33,7 +33,7 @@ def books_of(hub: HubUnderTest) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("on_us", [False, True])
-async def test_demo_finds_the_hub_right(
+async def test_the_demo_finds_the_hub_right(
     on_us: bool, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with running_hub(kafka_bootstrap, topic_prefix, tmp_path, on_us_transfers=on_us) as hub:

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from clearinghub.domain.money import parse_amount
-from clearinghub.security.algorithms import PublicKey
-from clearinghub.security.key_files import read_public_keys
+from clearinghub.security.key_files import JoseKey, read_public_keys
 from clearinghub.security.signature import Verifier
 from clearinghub.tools.client.admin import AdminClient
 from tests import guide
@@ -30,9 +29,9 @@ class KeyOf:
 
     def __init__(self, name: str, path: Path) -> None:
         self._name = name
-        self._keys = [key.public_key for key in read_public_keys(path)]
+        self._keys = [key.key for key in read_public_keys(path)]
 
-    def of(self, name: str) -> Sequence[PublicKey]:
+    def of(self, name: str) -> Sequence[JoseKey]:
         return self._keys if name == self._name else []
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from clearinghub.engine.partitioner import Partitioner
-from sandbox.behaviour import Behaviour
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from tests.integration.hub_under_test import CURRENCY, PARTITIONS, eventually, running_hub, scheme_of
 from tests.kafka_cluster import KafkaCluster
 

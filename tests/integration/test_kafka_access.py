@@ -1,4 +1,4 @@
-"""A broker over TLS that asks for a name and a password: found, refused to strangers, and worked with."""
+"""A broker over TLS with user name and password: strangers are refused, and a hub works with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.broker.probe import broker_answers
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.kafka.view import ParticipantsView
-from sandbox.behaviour import Behaviour
+from sandbox.dfsp.behaviour import Behaviour
 from tests.integration.hub_under_test import CURRENCY, HubUnderTest, eventually, request, scheme_of
 from tests.integration.secured_broker import PASSWORD, SecuredBroker
 
@@ -35,7 +35,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
         yield broker
 
 
-def test_it_answers_who_is_known(broker: SecuredBroker) -> None:
+def test_it_answers_clients_with_the_password(broker: SecuredBroker) -> None:
     settings = Settings(**broker.access)
 
     assert broker_answers(settings.kafka_bootstrap, kafka_access(settings))
@@ -53,14 +53,14 @@ def test_it_answers_who_is_known(broker: SecuredBroker) -> None:
     ],
     ids=["wrong password", "unknown issuer", "no name"],
 )
-def test_it_answers_nobody_else(broker: SecuredBroker, change: dict[str, object]) -> None:
+def test_it_refuses_all_other_clients(broker: SecuredBroker, change: dict[str, object]) -> None:
     settings = Settings(**broker.access | change)
 
     assert not broker_answers(settings.kafka_bootstrap, kafka_access(settings))
     gc.collect()
 
 
-async def test_topics_are_made_and_read_there(broker: SecuredBroker) -> None:
+async def test_topics_are_created_and_read_on_it(broker: SecuredBroker) -> None:
     settings = Settings(**broker.access, partitions=1)
 
     await ensure_topics(settings, load_topology())
@@ -73,7 +73,7 @@ async def test_topics_are_made_and_read_there(broker: SecuredBroker) -> None:
 
 @pytest.fixture
 async def hub(broker: SecuredBroker, topic_prefix: str, tmp_path: Path) -> AsyncIterator[HubUnderTest]:
-    """All three roles."""
+    """Start all three roles on the secured broker."""
     hub = HubUnderTest(broker.access["kafka_bootstrap"], topic_prefix, tmp_path, **broker.access)
     try:
         for role in ("ledger", "callbacks", "ingress"):
@@ -84,7 +84,7 @@ async def hub(broker: SecuredBroker, topic_prefix: str, tmp_path: Path) -> Async
         hub.close()
 
 
-async def test_a_hub_works_there(hub: HubUnderTest, topic_prefix: str) -> None:
+async def test_a_hub_works_on_it(hub: HubUnderTest, topic_prefix: str) -> None:
     async with scheme_of(hub, "payer1", "payee1") as (scheme, (payer, payee)):
         order = payer.order(payee, AMOUNT, CURRENCY, behaviour=Behaviour.COMMIT)
         assert 202 == (await payer.post_transfer(order)).status
@@ -102,7 +102,7 @@ async def test_a_hub_works_there(hub: HubUnderTest, topic_prefix: str) -> None:
 
 
 async def audited(hub: HubUnderTest) -> tuple[int, bool]:
-    """The exit code of `clearinghub audit`, and whether it found the books right."""
+    """Run `clearinghub audit`; return its exit code, and whether it found the books right."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "clearinghub", "audit", env=hub.environment, stdout=asyncio.subprocess.PIPE
     )

@@ -1,4 +1,4 @@
-"""`python -m bench.load` from the build of the generator to the report, on a hub of its own, for some seconds."""
+"""`python -m bench.load`, from building the generator to the report, on a hub of its own, for some seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUN_TIMEOUT_S = 300
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="the load generator is written in Go")
-def test_a_small_run_gives_figures_of_every_kind(kafka_bootstrap: str, tmp_path: Path) -> None:
+def test_a_small_run_reports_all_kinds_of_figures(kafka_bootstrap: str, tmp_path: Path) -> None:
     scenarios = ["open-20", "closed-5-hot", "million"]
     lengths = ["--duration", "3", "--warmup", "1", "--first-warmup", "2", "--transfers", "2000", "--concurrency", "20"]
     done = subprocess.run(
@@ -38,7 +38,7 @@ def test_a_small_run_gives_figures_of_every_kind(kafka_bootstrap: str, tmp_path:
         assert one.figures.completed > 0
         assert [0, 0, {}] == [one.figures.failed, one.figures.unfinished, one.refusals]
         assert min(one.cpu_ms(role) for role in ("ingress", "ledger", "callbacks", "generator")) > 0
-        # Ours counts the same processes over the same time as the generator's own, which knows no descendants.
+        # Our figure is of the same processes and time as the generator's own, which ignores child processes.
         assert one.window.cpu_s["ledger"] == pytest.approx(
             one.figures.cpu_cores["ledger"] * one.window.seconds, abs=0.5
         )

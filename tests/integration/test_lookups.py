@@ -1,4 +1,4 @@
-"""Lookups end to end: real HTTP, real Kafka, real tables; slow and dead ones beside them and beside quotes; files."""
+"""Lookups end to end on real HTTP, Kafka and tables: beside slow and dead receivers, quotes, and imported files."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 CAP = 10_000_000
 ORACLE_TIMEOUT_MS = 1_500
 PARTIES = 60
-MORE_S_MAX = 1.0  # what the machine's other work may add; a lookup that waits for a slow one takes longer
+MORE_S_MAX = 1.0  # what other work of the machine may add; a lookup that waits for a slow one takes longer
 
 
 class Discovery:
-    """A running hub with DFSPs that know parties, and one external oracle."""
+    """A running hub with DFSPs that have parties, and one external oracle."""
 
     def __init__(self, hub: HubUnderTest, dfsps: list[LookupDfsp], oracle: SlowOracle) -> None:
         self.hub = hub
@@ -33,14 +33,14 @@ class Discovery:
         self.oracle = oracle
 
     def parties(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `clearinghub parties`."""
+        """Run `clearinghub parties`; return the completed process."""
         command = [sys.executable, "-m", "clearinghub", "parties", *arguments]
         return subprocess.run(
             command, cwd=REPOSITORY, env=self.hub.environment, capture_output=True, text=True, timeout=120, check=False
         )
 
     async def run(self, *arguments: str) -> tuple[int, str]:
-        """The same beside what runs here; exit code and what it says."""
+        """Run `clearinghub parties` in a thread; return its exit code and output."""
         done = await asyncio.to_thread(self.parties, *arguments)
         return done.returncode, done.stdout + done.stderr
 
@@ -66,7 +66,7 @@ async def discovery(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> 
 
 
 async def test_discovery(discovery: Discovery, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One hub for all of it; starting one takes longer than each of these."""
+    """All cases share one hub: starting one takes longer than each of them."""
     await registrations(discovery)
     await an_external_oracle(discovery)
     await slow_and_dead_ones_delay_nobody_else(discovery, capsys)
@@ -92,9 +92,9 @@ async def registrations(discovery: Discovery) -> None:
 
 async def an_external_oracle(discovery: Discovery) -> None:
     await discovery.payer.look_up("shop-1", "BUSINESS")
-    asked = discovery.oracle.asked
+    requests_before = discovery.oracle.requests_received
     await discovery.payer.look_up("shop-1", "BUSINESS")
-    assert asked == discovery.oracle.asked  # kept for a moment
+    assert requests_before == discovery.oracle.requests_received  # stored for a moment
 
 
 async def slow_and_dead_ones_delay_nobody_else(discovery: Discovery, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +139,7 @@ async def slow_and_dead_ones_delay_nobody_else(discovery: Discovery, capsys: pyt
         for what, before, after in zip(("lookups", "quotes"), alone, beside, strict=True):
             print(f"\n{what} alone: {shown(before)}; beside a slow oracle and a dead DFSP: {shown(after)}")
     assert waiting
-    assert discovery.dead.asked
+    assert discovery.dead.requests_received
     assert {"1001"} == {answer["errorInformation"]["errorCode"] for answer in answers}  # type: ignore[index]
     for before, after in zip(alone, beside, strict=True):
         assert after[len(after) // 2] < before[len(before) // 2] + MORE_S_MAX
@@ -150,31 +150,31 @@ async def files(discovery: Discovery, folder: Path) -> None:
     lines = [f"MSISDN,{200_000 + number},,{CURRENCY},payee1" for number in range(2_000)]
     header = "partyIdType,partyIdentifier,partySubIdOrType,currency,fspId"
     path.write_text("\n".join([header, *lines, "MSISDN,+1x,,,payee1", "IBAN,DE44500105175407324931,,ZZZ,payee1"]))
-    code, said = await discovery.run("import", str(path))
-    assert (1, True) == (code, "line 2002: Invalid MSISDN" in said), said
-    assert "line 2003: currency is unknown" in said
+    code, output = await discovery.run("import", str(path))
+    assert (1, True) == (code, "line 2002: Invalid MSISDN" in output), output
+    assert "line 2003: currency is unknown" in output
 
     more = ["ALIAS,a-b/é,1,,payee1", "MSISDN,666,,,payee1", "ALIAS,x,,,nobody"]
     path.write_text("\n".join([header, *lines, *more]))
-    code, said = await discovery.run("import", str(path))
-    assert (1, True) == (code, "2,001 parties added, 0 were there, 2 refused by the hub" in said), said
-    assert "line 2003: Add Party information error - Party is registered by another FSP" in said
-    assert "line 2004: Generic ID not found - FSP not found" in said
+    code, output = await discovery.run("import", str(path))
+    assert (1, True) == (code, "2,001 parties added, 0 were there, 2 refused by the hub" in output), output
+    assert "line 2003: Add Party information error - Party is registered by another FSP" in output
+    assert "line 2004: Generic ID not found - FSP not found" in output
 
     path.write_text("\n".join([header, *lines]))
-    code, said = await discovery.run("import", str(path))
-    assert (0, True) == (code, "0 parties added, 2,000 were there, 0 refused" in said), said
+    code, output = await discovery.run("import", str(path))
+    assert (0, True) == (code, "0 parties added, 2,000 were there, 0 refused" in output), output
     await discovery.payer.look_up("201999")
 
-    code, said = await discovery.run("export", str(exported))
+    code, output = await discovery.run("export", str(exported))
     found = exported.read_text().splitlines()
-    assert (0, header, 2_001 + PARTIES + 1) == (code, found[0], len(found) - 1), said
+    assert (0, header, 2_001 + PARTIES + 1) == (code, found[0], len(found) - 1), output
     assert {*lines, "ALIAS,a-b/é,1,,payee1", "MSISDN,666,,,dead1"} <= set(found)
     assert (2, 1) == ((await discovery.run("import"))[0], (await discovery.run("import", str(folder / "none")))[0])
 
 
 async def a_new_table(discovery: Discovery, folder: Path) -> None:
-    """The built-in oracle survives the loss of a worker and its disk: its topic has everything."""
+    """The built-in oracle survives the loss of a worker and its disk: its changelog has all rows."""
     hub = discovery.hub
     hub.kill("ledger")
     hub.start("ledger", data_dir=folder / "elsewhere")

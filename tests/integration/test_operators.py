@@ -1,4 +1,4 @@
-"""The operators' commands as processes, on a real hub."""
+"""The operators' commands, as processes, on a real hub."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMAND_WITHIN_S = 60
 
 
 async def clearinghub(hub: HubUnderTest, folder: Path, *arguments: str) -> tuple[int, str, str]:
-    """`bin/clearinghub` from a folder that is not the project's: exit code, stdout, stderr."""
+    """Run `bin/clearinghub` from a folder outside the project; return exit code, stdout and stderr."""
     done = await asyncio.to_thread(
         subprocess.run,
         [str(REPOSITORY / "bin/clearinghub"), *arguments],
@@ -39,7 +39,9 @@ async def document(hub: HubUnderTest, folder: Path, *arguments: str) -> Any:
     return json.loads(out)
 
 
-async def test_a_scheme_is_set_up_once_and_run_by_hand(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+async def test_a_scheme_is_applied_and_then_changed_by_commands(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "web").mkdir(parents=True)
     (elsewhere / "web/__init__.py").write_text("raise AssertionError('the project has its own')\n")
@@ -63,7 +65,7 @@ async def test_a_scheme_is_set_up_once_and_run_by_hand(kafka_bootstrap: str, top
             if one["participant"] == "alphabank"
         ]
 
-        # What was paid out is missing now, and is paid in once.
+        # Funds that were paid out are missing, and are paid in once.
         topped_up = await document(hub, elsewhere, "apply", "scheme.yaml")
         assert [("funds", "49,500.25", "50,000.5", "done")] == [
             tuple(step[key] for key in ("kind", "before", "after", "outcome")) for step in topped_up["steps"]

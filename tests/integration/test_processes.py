@@ -1,4 +1,4 @@
-"""The roles as processes: stop and go on, die and come back, lose the broker and find it again."""
+"""The roles as processes: they stop and continue, are killed and restarted, lose the broker and find it again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from clearinghub.kafka.broker import LocalBroker
-from sandbox.behaviour import Behaviour
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from tests.integration.hub_under_test import (
     CURRENCY,
     STOP_WITHIN_S,
@@ -30,16 +30,16 @@ FUNDS = 5_000 * UNIT
 
 
 async def committed(payer: SimulatedDfsp, transfer_id: str, within_s: float = 30.0) -> None:
-    """The payer hears of it."""
+    """Wait until the payer is notified of the transfer's end."""
     await payer.wait_for(transfer_id, lambda one: one.label == "PUT COMMITTED", timeout_s=within_s)
 
 
 def is_committed(payer: SimulatedDfsp, transfer_id: str) -> bool:
-    """Whether the payer has heard of it."""
+    """Whether the payer is notified of the transfer's end."""
     return any(one.label == "PUT COMMITTED" for one in payer.callbacks_of(transfer_id))
 
 
-async def test_second_start_goes_on_where_the_first_ended(
+async def test_a_second_start_continues_where_the_first_ended(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     """SIGTERM stops each role within bounds; a transfer that was in flight then commits after the next start."""
@@ -92,7 +92,7 @@ async def test_kills_under_load(kafka_bootstrap: str, topic_prefix: str, tmp_pat
         await asyncio.gather(send(), kill())
         await hub.healthy()
         assert len(accepted) > 100
-        # A fulfil that the killed ingress did not take is lost to the payee; a DFSP sends it again.
+        # A fulfil that the killed ingress did not accept is sent again, as a DFSP does.
         for transfer_id in accepted:
             order = next(one for one in orders if one.transfer_id == transfer_id)
             if not is_committed(payer, transfer_id):
@@ -123,7 +123,7 @@ async def test_two_ledgers(kafka_bootstrap: str, topic_prefix: str, tmp_path: Pa
 
 
 async def test_broker_away(topic_prefix: str, tmp_path: Path) -> None:
-    """Without the broker nothing is accepted: 503 and 2003; when it is back, work goes on by itself."""
+    """Without the broker nothing is accepted: 503 and 2003; once it is back, the hub continues by itself."""
     broker = LocalBroker(tmp_path / "kafka", pid_file=tmp_path / "kafka.pid")
     bootstrap = broker.start()
     try:

@@ -1,4 +1,4 @@
-"""Callbacks that were given up can be sent once more (design 9)."""
+"""Callbacks on the dead letter can be sent again (design 9)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNIT = 10_000
 
 
 def replay(hub: HubUnderTest, *arguments: str) -> str:
-    """Run the command as an operator would; what it prints."""
+    """Run the command as an operator does; return its output."""
     done = subprocess.run(
         [sys.executable, "-m", "clearinghub", "replay", *arguments],
         cwd=REPOSITORY,
@@ -31,8 +31,8 @@ def replay(hub: HubUnderTest, *arguments: str) -> str:
     return done.stdout
 
 
-async def test_replay_delivers_what_was_given_up(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """A payee that refuses its callbacks with 400 has them given up at once; healed and replayed, it gets them."""
+async def test_replay_delivers_dead_lettered_callbacks(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """Callbacks refused with 400 are dead-lettered at once; replayed to the repaired payee, they arrive."""
     async with (
         running_hub(kafka_bootstrap, topic_prefix, tmp_path) as hub,
         scheme_of(hub, "payer1", "payee1", cap_units=1_000 * UNIT, funds_units=1_000 * UNIT) as (_scheme, dfsps),

@@ -1,4 +1,4 @@
-"""Reports of a real hub, checked against the books; and one of a hub whose topics were tampered with."""
+"""Reports of a real hub, checked against the books, and one of a hub with a forged record."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from clearinghub.tools.client.settlement import SettlementOperations
-from sandbox.callback import Callback
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.messages import Callback
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import CURRENCY, REPOSITORY, HubUnderTest, eventually, running_hub, scheme_of
 
@@ -28,7 +28,7 @@ WITHIN_S = 90
 
 
 async def reported(hub: HubUnderTest, *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of the command."""
+    """Run the command; return exit code, stdout and stderr."""
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "clearinghub", "report", *arguments],
@@ -53,7 +53,7 @@ async def pay(payer: SimulatedDfsp, payee: SimulatedDfsp, units: int) -> None:
 
 
 async def a_settled_day(scheme: Scheme, dfsps: list[SimulatedDfsp]) -> None:
-    """12 payments around three DFSPs in window 1, which is closed and settled; one more in window 2."""
+    """Make 12 payments between three DFSPs in window 1, close and settle it, and one payment in window 2."""
     await asyncio.gather(*(pay(dfsps[n % 3], dfsps[(n + 1) % 3], (n + 1) * UNIT + n) for n in range(12)))
     settlement = SettlementOperations(scheme.admin, "/v2")
     await settlement.close_window(1, "test")
@@ -90,7 +90,7 @@ async def test_reports_of_a_day(kafka_bootstrap: str, topic_prefix: str, tmp_pat
 
 
 async def figures_are_right(hub: HubUnderTest) -> None:
-    """As this test has sent them."""
+    """Return the nets of the payments that this test has sent."""
     _code, out, _err = await reported(hub, "transfers", "1", "--format", "csv")
     amounts = sorted(Decimal(row["amount"]) for row in csv.DictReader(io.StringIO(out, newline="")))
     assert [n + 1 + Decimal(n) / UNIT for n in range(12)] == amounts
@@ -105,7 +105,7 @@ async def figures_are_right(hub: HubUnderTest) -> None:
 
 
 async def tampering_is_found(hub: HubUnderTest, bootstrap: str, prefix: str) -> None:
-    """A transfer in a closed window that the ledger has not made."""
+    """Write a transfer in a closed window that the ledger has not made."""
     row = {
         "v": 1,
         "sequence": 1,
@@ -126,11 +126,11 @@ async def tampering_is_found(hub: HubUnderTest, bootstrap: str, prefix: str) -> 
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         await producer.send_and_wait(f"{prefix}transfers", orjson.dumps(row), b"forged", 0)
 
-    for arguments, told in (
-        (("window", "1"), f"not what the audit counts: {CURRENCY} POSITION NET of alpha: told"),
-        (("settlement", "1"), f"not what the audit counts: {CURRENCY} POSITION NET of beta: told"),
+    for arguments, fault in (
+        (("window", "1"), f"not what the audit counts: {CURRENCY} POSITION NET of alpha: reported"),
+        (("settlement", "1"), f"not what the audit counts: {CURRENCY} POSITION NET of beta: reported"),
         (("transfers", "1"), f"the report does not add up: {CURRENCY} POSITION of beta: the window holds"),
         (("statement", "alpha", CURRENCY), "the books are not right"),
     ):
         code, _out, err = await reported(hub, *arguments, "--verify", "--settle-s", "1")
-        assert (1, True) == (code, told in err), err
+        assert (1, True) == (code, fault in err), err

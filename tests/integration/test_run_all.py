@@ -1,4 +1,4 @@
-"""`python -m clearinghub all` as a person runs it: it becomes ready, survives a dead role, and stops clean."""
+"""`python -m clearinghub all`: it becomes ready, survives the death of a role, and stops cleanly."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import pytest
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 90
-# Ten seconds for the roles (Settings.stop_timeout_ms), and the interpreter's own end.
+# Ten seconds for the roles (Settings.stop_timeout_ms), and the end of the interpreter.
 STOP_S = 13
 
 
 class RunningHub:
-    """The process and the sentences that it has said."""
+    """The process and the lines that it has printed."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(
@@ -88,7 +88,7 @@ def hub(environment: dict[str, str]) -> Iterator[RunningHub]:
     hub.process.stderr.close()
 
 
-def test_becomes_ready_and_stops_without_leaving_anything(hub: RunningHub, tmp_path: Path) -> None:
+def test_it_becomes_ready_and_stops_without_leaving_a_process(hub: RunningHub, tmp_path: Path) -> None:
     hub.wait_for("ready: FSPIOP")
     running = sorted(path.name for path in (tmp_path / "run").iterdir())
 
@@ -101,7 +101,7 @@ def test_becomes_ready_and_stops_without_leaving_anything(hub: RunningHub, tmp_p
     assert [] == [line for line in hub.said if "was killed" in line]
 
 
-def test_a_killed_role_comes_back(hub: RunningHub, tmp_path: Path) -> None:
+def test_a_killed_role_is_restarted(hub: RunningHub, tmp_path: Path) -> None:
     hub.wait_for("ready: FSPIOP")
     killed = int((tmp_path / "run" / "ledger.pid").read_text())
 

@@ -1,4 +1,4 @@
-"""Two simulated DFSPs find each other's parties and agree on terms, through a fake hub."""
+"""Two simulated DFSPs look parties up and agree on quotes, through a fake hub."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sandbox.agreement import OTP, UnansweredError
-from sandbox.callback import Direction, Hop
-from sandbox.dfsp import SimulatedDfsp
-from sandbox.parties import Party
-from sandbox.quoting import Charge
-from sandbox.requests import (
+from sandbox.dfsp.agreements import OTP, UnansweredError
+from sandbox.dfsp.messages import Direction, Hop
+from sandbox.dfsp.parties import Party
+from sandbox.dfsp.quoting import Charge
+from sandbox.dfsp.requests import (
+    PaymentIntent,
     Purpose,
-    Wish,
     authorization_path,
     bulk_quote_request,
     quote_request,
     transaction_request,
 )
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from tests.integration.fake_hub import FakeHub
 from tests.integration.fake_hub_admin import Dfsp
 
@@ -29,7 +29,7 @@ BEN = Party("EMAIL", "ben@example.org", "payeewallet", "Ben Boateng")
 
 
 class Pair:
-    """A payer and a payee that the hub knows, and the hops that they reported."""
+    """A payer and a payee that are registered with the hub, and the hops that they reported."""
 
     def __init__(self, hub: FakeHub) -> None:
         self.hub = hub
@@ -55,16 +55,16 @@ async def pair() -> AsyncIterator[Pair]:
     await hub.stop()
 
 
-async def test_a_party_is_found_as_its_dfsp_tells_of_it(pair: Pair) -> None:
+async def test_a_party_is_found_as_its_dfsp_describes_it(pair: Pair) -> None:
     await pair.payee.agreements.register([SHOP, BEN])
 
-    told = [await pair.payer.agreements.look_up(party.path) for party in (SHOP, BEN, SHOP)]
+    reported = [await pair.payer.agreements.look_up(party.path) for party in (SHOP, BEN, SHOP)]
 
-    assert [{"party": party.described} for party in (SHOP, BEN, SHOP)] == [heard.content for heard in told]
+    assert [{"party": party.described} for party in (SHOP, BEN, SHOP)] == [answer.content for answer in reported]
     assert {"partySubIdOrType": "till-3"}.items() <= SHOP.id_info.items()
 
 
-async def test_nobody_is_found_by_what_is_not_registered(pair: Pair) -> None:
+async def test_an_unregistered_identifier_finds_no_party(pair: Pair) -> None:
     with pytest.raises(UnansweredError, match="3204"):
         await pair.payer.agreements.look_up(BEN.path)
 
@@ -73,56 +73,60 @@ async def test_nobody_is_found_by_what_is_not_registered(pair: Pair) -> None:
         await pair.payer.agreements.look_up(BEN.path)
 
 
-async def test_a_quote_says_what_is_charged(pair: Pair) -> None:
+async def test_a_quote_has_the_fees(pair: Pair) -> None:
     pair.payee.agreements.tariff = {("TRANSFER", "CONSUMER"): Charge(fee_units=UNIT)}
-    request = quote_request(Wish(ANN, BEN, 10 * UNIT, "USD"))
+    request = quote_request(PaymentIntent(ANN, BEN, 10 * UNIT, "USD"))
 
-    heard = await pair.payer.agreements.ask("POST", "/quotes", request["quoteId"], "payeewallet", request)
+    answer = await pair.payer.agreements.request("POST", "/quotes", request["quoteId"], "payeewallet", request)
 
-    assert {"currency": "USD", "amount": "9"} == heard.content["payeeReceiveAmount"]
-    assert {"currency": "USD", "amount": "1"} == heard.content["payeeFspFee"]
+    assert {"currency": "USD", "amount": "9"} == answer.content["payeeReceiveAmount"]
+    assert {"currency": "USD", "amount": "1"} == answer.content["payeeFspFee"]
 
 
-async def test_a_quote_of_which_nothing_is_left_is_rejected(pair: Pair) -> None:
+async def test_a_quote_whose_fees_exceed_the_amount_is_rejected(pair: Pair) -> None:
     pair.payee.agreements.tariff = {("TRANSFER", "CONSUMER"): Charge(fee_units=UNIT)}
-    request = quote_request(Wish(ANN, BEN, UNIT, "USD"))
+    request = quote_request(PaymentIntent(ANN, BEN, UNIT, "USD"))
 
     with pytest.raises(UnansweredError, match="5103"):
-        await pair.payer.agreements.ask("POST", "/quotes", request["quoteId"], "payeewallet", request)
+        await pair.payer.agreements.request("POST", "/quotes", request["quoteId"], "payeewallet", request)
 
 
-async def test_who_says_nothing_is_told_of(pair: Pair) -> None:
+async def test_a_silent_dfsp_is_reported(pair: Pair) -> None:
     pair.payee.agreements.silent = True
-    request = quote_request(Wish(ANN, BEN, UNIT, "USD"))
+    request = quote_request(PaymentIntent(ANN, BEN, UNIT, "USD"))
 
     with pytest.raises(UnansweredError, match="POST /quotes: payerbank waited"):
-        await pair.payer.agreements.ask("POST", "/quotes", request["quoteId"], "payeewallet", request, timeout_s=0.1)
+        await pair.payer.agreements.request(
+            "POST", "/quotes", request["quoteId"], "payeewallet", request, timeout_s=0.1
+        )
 
 
-async def test_a_bulk_quote_has_a_result_for_each_line(pair: Pair) -> None:
-    request = bulk_quote_request([Wish(ANN, BEN, UNIT + line, "USD") for line in range(3)])
+async def test_a_bulk_quote_has_a_result_for_each_item(pair: Pair) -> None:
+    request = bulk_quote_request([PaymentIntent(ANN, BEN, UNIT + index, "USD") for index in range(3)])
 
-    heard = await pair.payer.agreements.ask("POST", "/bulkQuotes", request["bulkQuoteId"], "payeewallet", request)
+    answer = await pair.payer.agreements.request("POST", "/bulkQuotes", request["bulkQuoteId"], "payeewallet", request)
 
-    results = heard.content["individualQuoteResults"]
+    results = answer.content["individualQuoteResults"]
     assert [quote["quoteId"] for quote in request["individualQuotes"]] == [result["quoteId"] for result in results]
 
 
 @pytest.mark.parametrize("entered", [None, "424242"])
-async def test_what_the_payer_types_in_comes_back(pair: Pair, entered: str | None) -> None:
-    request = transaction_request(Wish(ANN, SHOP, UNIT, "USD", "RECEIVE", Purpose("PAYMENT", "PAYEE", "DEVICE")))
+async def test_the_payers_authorization_reaches_the_payee(pair: Pair, entered: str | None) -> None:
+    request = transaction_request(
+        PaymentIntent(ANN, SHOP, UNIT, "USD", "RECEIVE", Purpose("PAYMENT", "PAYEE", "DEVICE"))
+    )
     request_id = request["transactionRequestId"]
-    asked = await pair.payee.agreements.ask("POST", "/transactionRequests", request_id, "payerbank", request)
+    received = await pair.payee.agreements.request("POST", "/transactionRequests", request_id, "payerbank", request)
     if entered is not None:
         pair.payee.agreements.entered[request_id] = entered
 
     path = authorization_path(request_id, request["amount"], retries_left=2)
-    heard = await pair.payer.agreements.ask("GET", path, request_id, "payeewallet")
+    answer = await pair.payer.agreements.request("GET", path, request_id, "payeewallet")
 
-    assert "RECEIVED" == asked.content["transactionRequestState"]
-    assert "ENTERED" == heard.content["responseType"]
-    assert (entered or OTP) == heard.content["authenticationInfo"]["authenticationValue"]
-    [question] = [one for one in pair.payee.agreements.heard(request_id) if one.method == "GET"]
+    assert "RECEIVED" == received.content["transactionRequestState"]
+    assert "ENTERED" == answer.content["responseType"]
+    assert (entered or OTP) == answer.content["authenticationInfo"]["authenticationValue"]
+    [question] = [one for one in pair.payee.agreements.received(request_id) if one.method == "GET"]
     assert {"authenticationType": "OTP", "retriesLeft": "2", "currency": "USD", "amount": "1"} == question.query
 
 

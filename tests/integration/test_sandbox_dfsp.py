@@ -1,4 +1,4 @@
-"""Two simulated DFSPs against each other, through a fake hub."""
+"""Two simulated DFSPs pay each other through a fake hub."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 from aiohttp import ClientSession
 
-from sandbox.behaviour import Behaviour
-from sandbox.callback import CallbackKind, Direction, Hop
-from sandbox.curl_line import curl_line
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.messages import CallbackKind, Direction, Hop
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
+from sandbox.screen import curl_command
 from tests.integration.fake_hub import FakeHub
 from tests.integration.fake_hub_admin import Dfsp
 
@@ -29,7 +29,7 @@ async def hub() -> AsyncIterator[FakeHub]:
 
 
 class Pair:
-    """A payer and a payee that the hub knows, and the hops that they reported."""
+    """A payer and a payee that are registered with the hub, and the hops that they reported."""
 
     def __init__(self, hub: FakeHub) -> None:
         self.hops: list[Hop] = []
@@ -72,29 +72,29 @@ async def send(pair: Pair, behaviour: Behaviour, lifetime_s: int = 60) -> str:
         (Behaviour.WRONG_FULFILMENT, "ERROR 3100", "ERROR 3100", 0),
     ],
 )
-async def test_payee_answers_as_the_transfer_asks(
+async def test_the_payee_behaves_as_the_transfer_demands(
     pair: Pair, behaviour: Behaviour, to_payer: str, to_payee: str, moved: int
 ) -> None:
     transfer_id = await send(pair, behaviour)
 
-    heard = await pair.payer.wait_for(transfer_id)
+    callback = await pair.payer.wait_for(transfer_id)
     confirmed = await pair.payee.wait_for(transfer_id, lambda each: each.kind is not CallbackKind.PREPARE)
 
-    assert to_payer == heard.label
+    assert to_payer == callback.label
     assert to_payee == confirmed.label
     assert (moved, -moved) == (pair.position(pair.payer), pair.position(pair.payee))
 
 
-async def test_silent_payee_lets_the_transfer_time_out(pair: Pair) -> None:
+async def test_a_transfer_to_a_silent_payee_expires(pair: Pair) -> None:
     transfer_id = await send(pair, Behaviour.SILENT, lifetime_s=1)
 
-    heard = await pair.payer.wait_for(transfer_id, timeout_s=5)
+    callback = await pair.payer.wait_for(transfer_id, timeout_s=5)
 
-    assert heard.label == "ERROR 3303"
+    assert callback.label == "ERROR 3303"
     assert [method for method, _, _ in pair.hub.requests] == ["POST"]
 
 
-async def test_own_setting_goes_before_the_transfers_wish(pair: Pair) -> None:
+async def test_the_payees_own_setting_overrides_the_transfers(pair: Pair) -> None:
     pair.payee.always = Behaviour.REJECT
 
     transfer_id = await send(pair, Behaviour.COMMIT)
@@ -102,7 +102,7 @@ async def test_own_setting_goes_before_the_transfers_wish(pair: Pair) -> None:
     assert (await pair.payer.wait_for(transfer_id)).label == "ERROR 5105"
 
 
-async def test_headers_are_fspiop(pair: Pair) -> None:
+async def test_headers_are_those_of_fspiop(pair: Pair) -> None:
     transfer_id = await send(pair, Behaviour.COMMIT)
     await pair.payer.wait_for(transfer_id)
     await pair.payer.get_transfer(transfer_id)
@@ -119,16 +119,16 @@ async def test_headers_are_fspiop(pair: Pair) -> None:
     assert "content-type" in sent["GET"]
 
 
-async def test_hops_tell_the_whole_journey_in_order(pair: Pair) -> None:
+async def test_hops_report_the_whole_journey_in_order(pair: Pair) -> None:
     transfer_id = await send(pair, Behaviour.COMMIT)
     await pair.payer.wait_for(transfer_id)
     await pair.payee.wait_for(transfer_id, count=2)
     await asyncio.sleep(0.05)
 
     times = [hop.at_ns for hop in pair.hops]
-    told = {(hop.dfsp, hop.direction, hop.what) for hop in pair.hops}
+    reported = {(hop.dfsp, hop.direction, hop.what) for hop in pair.hops}
 
-    assert told == {
+    assert reported == {
         ("payerbank", Direction.TO_HUB, "POST /transfers 10 USD"),
         ("payerbank", Direction.FROM_HUB, "202 Accepted"),
         ("payeewallet", Direction.FROM_HUB, "POST /transfers 10 USD"),
@@ -141,7 +141,7 @@ async def test_hops_tell_the_whole_journey_in_order(pair: Pair) -> None:
     assert times[0] == min(times)
 
 
-async def test_get_is_answered_by_callback_for_both_sides(pair: Pair) -> None:
+async def test_a_get_of_either_side_is_answered_by_callback(pair: Pair) -> None:
     transfer_id = await send(pair, Behaviour.REJECT)
     await pair.payer.wait_for(transfer_id)
 
@@ -152,7 +152,7 @@ async def test_get_is_answered_by_callback_for_both_sides(pair: Pair) -> None:
         assert answer.cause == "5105: some text"
 
 
-async def test_same_order_may_be_sent_again_or_changed(pair: Pair) -> None:
+async def test_an_order_can_be_sent_again_or_changed(pair: Pair) -> None:
     order = pair.payer.order(pair.payee, TEN, "USD")
     await pair.payer.post_transfer(order)
     await pair.payer.wait_for(order.transfer_id)
@@ -166,7 +166,7 @@ async def test_same_order_may_be_sent_again_or_changed(pair: Pair) -> None:
     assert changed.label == "ERROR 3106"
 
 
-async def test_waiting_in_vain_tells_what_came(pair: Pair) -> None:
+async def test_waiting_in_vain_reports_what_was_received(pair: Pair) -> None:
     transfer_id = await send(pair, Behaviour.COMMIT)
     await pair.payer.wait_for(transfer_id)
 
@@ -174,7 +174,7 @@ async def test_waiting_in_vain_tells_what_came(pair: Pair) -> None:
         await pair.payer.wait_for(transfer_id, count=2, timeout_s=0.1)
 
 
-async def test_outage_turns_callbacks_away(pair: Pair) -> None:
+async def test_during_an_outage_callbacks_are_refused(pair: Pair) -> None:
     pair.payee.outage_status = 503
     transfer_id = await send(pair, Behaviour.COMMIT)
 
@@ -185,7 +185,7 @@ async def test_outage_turns_callbacks_away(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"1"])
-async def test_callback_that_is_no_object_is_refused(pair: Pair, body: bytes) -> None:
+async def test_a_callback_that_is_no_object_is_refused(pair: Pair, body: bytes) -> None:
     url = pair.payer.endpoints["FSPIOP_CALLBACK_URL_TRANSFER_PUT"].replace("{{transferId}}", "some")
     async with ClientSession() as session, session.put(url, data=body) as response:
         assert response.status == 400
@@ -194,9 +194,9 @@ async def test_callback_that_is_no_object_is_refused(pair: Pair, body: bytes) ->
 
 
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="needs bash and curl")
-async def test_printed_curl_line_sends_a_transfer_each_time(pair: Pair) -> None:
+async def test_the_printed_curl_command_sends_a_new_transfer_each_time(pair: Pair) -> None:
     terms = pair.payee.quote("payerbank", TEN, "USD", "00000000-0000-4000-8000-000000000000")
-    line = curl_line(pair.hub.url, "payerbank", "payeewallet", TEN, "USD", terms)
+    line = curl_command(pair.hub.url, "payerbank", "payeewallet", TEN, "USD", terms)
     assert "\n" not in line
 
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The sandbox and the demo as a whole, against the fake hub."""
+"""The sandbox and the demo against the fake hub."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ async def test_second_start_creates_nothing_but_endpoints(hub: FakeHub) -> None:
     assert hub.dfsps["payerbank"].accounts["USD", "POSITION"] == 200_000
 
 
-async def test_ledger_that_is_not_ready_is_asked_again(hub: FakeHub) -> None:
-    hub.admin.faults = [Fault.NOT_TAKEN, Fault.ANSWER_LOST, Fault.NOT_TAKEN, Fault.ANSWER_LOST, Fault.ANSWER_LOST]
+async def test_a_ledger_that_is_not_ready_is_tried_again(hub: FakeHub) -> None:
+    hub.admin.faults = [Fault.UNAVAILABLE, Fault.ANSWER_LOST, Fault.UNAVAILABLE, Fault.ANSWER_LOST, Fault.ANSWER_LOST]
 
     code = await run_command(settings_of(hub), "sandbox", "--once", *ANY_PORTS)
 
@@ -90,7 +90,7 @@ async def test_ledger_that_is_not_ready_is_asked_again(hub: FakeHub) -> None:
     assert hub.dfsps["payerbank"].accounts["USD", "SETTLEMENT"] == -1_000_000_000
 
 
-async def test_refused_step_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_refused_step_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     hub.admin.refuses_participants = True
 
     code = await run_command(settings_of(hub), "sandbox", "--once", *ANY_PORTS)
@@ -101,7 +101,7 @@ async def test_refused_step_is_named(hub: FakeHub, capsys: pytest.CaptureFixture
     assert "6000" in shown
 
 
-async def test_refused_transfer_is_told(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_refused_transfer_is_reported(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     await run_command(settings_of(hub), "sandbox", "--once", "--no-transfer", *ANY_PORTS)
     hub.dfsps["payerbank"].caps["USD"] = 0
 
@@ -113,7 +113,7 @@ async def test_refused_transfer_is_told(hub: FakeHub, capsys: pytest.CaptureFixt
     assert "The transfer was not committed" in shown
 
 
-async def test_unhealthy_service_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_unhealthy_service_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     hub.down = ["broker"]
 
     code = await run_command(settings_of(hub), "sandbox", "--wait", "1")
@@ -122,7 +122,7 @@ async def test_unhealthy_service_is_named(hub: FakeHub, capsys: pytest.CaptureFi
     assert "/health: broker not up" in capsys.readouterr().out
 
 
-async def test_it_stays_until_told_to_stop(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_it_runs_until_it_is_stopped(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     task = asyncio.create_task(run_command(settings_of(hub), "sandbox", "--no-transfer", *ANY_PORTS))
     shown = ""
     while "Ctrl-C" not in shown:
@@ -137,14 +137,14 @@ async def test_it_stays_until_told_to_stop(hub: FakeHub, capsys: pytest.CaptureF
     assert hub.transfers == {}
 
 
-async def test_without_a_hub_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_missing_hub_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     code = await run_command(Settings(fspiop_port=9, admin_port=9), "sandbox", "--wait", "1")
 
     assert code == 3
     assert "http://127.0.0.1:9/health: nobody listens yet" in capsys.readouterr().out
 
 
-async def test_taken_port_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_port_in_use_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     code = await run_command(settings_of(hub), "sandbox", "--once", "--payer-port", str(hub.fspiop_port))
 
     assert code == 1
@@ -153,7 +153,7 @@ async def test_taken_port_is_named(hub: FakeHub, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("on_us", [False, True])
-async def test_demo_finds_a_right_hub_right(on_us: bool, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_demo_passes_on_a_correct_hub(on_us: bool, capsys: pytest.CaptureFixture[str]) -> None:
     hub = FakeHub(on_us=on_us)
     await hub.start()
     try:
@@ -171,7 +171,7 @@ async def test_demo_finds_a_right_hub_right(on_us: bool, capsys: pytest.CaptureF
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("defect", "told"),
+    ("defect", "reported"),
     [
         (Defect.CREDITS_TOO_LITTLE, "POSITION: expected "),
         (Defect.IGNORES_CAP, "payer missed ERROR 4200 from hub"),
@@ -179,7 +179,7 @@ async def test_demo_finds_a_right_hub_right(on_us: bool, capsys: pytest.CaptureF
         (Defect.FORGETS_CONFIRMATION, "payee missed PUT COMMITTED from hub"),
     ],
 )
-async def test_demo_finds_a_wrong_hub_wrong(defect: Defect, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_demo_fails_on_a_wrong_hub(defect: Defect, reported: str, capsys: pytest.CaptureFixture[str]) -> None:
     hub = FakeHub(defect)
     await hub.start()
     try:
@@ -189,22 +189,24 @@ async def test_demo_finds_a_wrong_hub_wrong(defect: Defect, told: str, capsys: p
         await hub.stop()
 
     assert code == 1
-    assert told in capsys.readouterr().out.replace("\n", " ")
+    assert reported in capsys.readouterr().out.replace("\n", " ")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("defect", "told"),
+    ("defect", "reported"),
     [
         (Defect.CREDITS_TOO_LITTLE, "P2P send: demo-bea"),
         (Defect.REWRITES_BODY, "merchant: transfer: not forwarded byte by byte"),
         (Defect.FORGETS_CONFIRMATION, "P2P send: payee missed PUT COMMITTED from hub"),
-        (Defect.REWRITES_QUOTE, "cash-out: quote: the answer was not passed on byte by byte"),
+        (Defect.REWRITES_QUOTE, "cash-out: quote: the answer was not forwarded byte by byte"),
         (Defect.FORGETS_BULK_LINE, "bulk of 100: transfer: demo-ada"),
         (Defect.MOVES_ON_US, "on us: transfer: demo-ada"),
     ],
 )
-async def test_demo_finds_wrong_payments_wrong(defect: Defect, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_demo_fails_on_wrong_payments(
+    defect: Defect, reported: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     hub = FakeHub(defect)
     await hub.start()
     try:
@@ -217,4 +219,4 @@ async def test_demo_finds_wrong_payments_wrong(defect: Defect, told: str, capsys
 
     shown = capsys.readouterr().out.replace("\n", " ")
     assert code == 1, shown
-    assert told in shown
+    assert reported in shown

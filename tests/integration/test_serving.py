@@ -1,4 +1,4 @@
-"""A role's listener over real sockets: it takes all that come, up to its limit, and stops."""
+"""A role's listener over real sockets: it accepts connections up to its limit, and stops."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from clearinghub.roles.serving import CannotListenError, Listener
 
 
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 async def answer(_request: Request) -> Response:
@@ -78,7 +78,7 @@ async def test_more_connections_than_the_limit_wait_until_one_is_closed() -> Non
         await listener.stop()
 
 
-async def test_a_stopped_listener_is_gone_and_its_port_free() -> None:
+async def test_a_stopped_listener_frees_its_port() -> None:
     port = free_port()
     await (await listen(port, connections_max=2)).stop()
 
@@ -87,6 +87,6 @@ async def test_a_stopped_listener_is_gone_and_its_port_free() -> None:
     await (await listen(port, connections_max=2)).stop()
 
 
-async def test_a_taken_port_is_named(port: int) -> None:
+async def test_a_port_in_use_is_named(port: int) -> None:
     with pytest.raises(CannotListenError, match=f"cannot listen on http://127.0.0.1:{port}: Address already in use"):
         await listen(port, connections_max=1)

@@ -1,4 +1,4 @@
-"""Windows that close under load while ledger workers die: each transfer in one window, and every net right."""
+"""Windows close under load while ledger workers are killed: each transfer is in one window, and every net is right."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ KILL_EVERY = 6
 RATE_PER_S = 200
 SEED = 20_260_303
 UNIT = 10_000
-# A busy machine must not look like a dead worker: only those that the test kills are.
+# Long time limits: on a busy machine, only workers that the test kills may look dead.
 PATIENCE = {"session_timeout_ms": 12_000, "command_timeout_ms": 15_000}
 
 
 @asynccontextmanager
 async def two_ledgers(bootstrap: str, prefix: str, folder: Path) -> AsyncIterator[HubUnderTest]:
-    """A hub whose ledger is two processes; callbacks are not started, for the load reads them off the topic."""
+    """Yield a hub with two ledger processes, without the role `callbacks`: the load reads the notifications itself."""
     hub = HubUnderTest(bootstrap, prefix, folder, **PATIENCE)
     second = free_port()
     try:
         hub.start("ledger")
         hub.start("ingress")
-        await asyncio.sleep(1)  # one rebalance after the other
+        await asyncio.sleep(1)  # start one after the other: one rebalance at a time
         start_second(hub, second)
         await hub.healthy()
         hub.second_port = second  # type: ignore[attr-defined]
@@ -62,7 +62,7 @@ def start_second(hub: HubUnderTest, port: int) -> None:
 
 
 async def set_up(hub: HubUnderTest) -> None:
-    """A currency, and DFSPs with more funds than they need."""
+    """Set up a currency, and DFSPs with more funds than they need."""
     async with AdminClient(hub.urls.admin) as admin:
         scheme = Scheme(admin, "Hub", CURRENCY, step_timeout_s=180)
         await scheme.ensure_currency()
@@ -72,7 +72,7 @@ async def set_up(hub: HubUnderTest) -> None:
 
 
 async def close_open_window(hub: HubUnderTest) -> int:
-    """Close the open window, whatever it takes; gives its number."""
+    """Close the open window, however often that must be repeated; return its number."""
     async with AdminClient(hub.urls.admin) as admin:
         while True:
             try:
@@ -80,13 +80,13 @@ async def close_open_window(hub: HubUnderTest) -> int:
                 number: int = window["settlementWindowId"]
                 await admin.call("POST", f"/v2/settlementWindows/{number}", {"state": "CLOSED", "reason": "test"})
             except AdminError:
-                await asyncio.sleep(0.3)  # the coordinator is dead, or the window has no transfer yet
+                await asyncio.sleep(0.3)  # the coordinator was killed, or the window has no transfer yet
             else:
                 return number
 
 
 async def all_closed(hub: HubUnderTest, within_s: float) -> list[dict[str, Any]]:
-    """Wait until no window is being closed; gives the closed ones."""
+    """Wait until no window is being closed; return the closed ones."""
     async with AdminClient(hub.urls.admin) as admin, asyncio.timeout(within_s):
         while True:
             reply = await admin.call("GET", "/v2/settlementWindows?fromDateTime=2000-01-01")
@@ -98,7 +98,7 @@ async def all_closed(hub: HubUnderTest, within_s: float) -> list[dict[str, Any]]
 
 
 async def committed_transfers(bootstrap: str, prefix: str) -> list[dict[str, Any]]:
-    """All of topic `transfers` that were committed between DFSPs."""
+    """Return all committed transfers between DFSPs, from topic `transfers`."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
     await consumer.start()
     try:
@@ -116,7 +116,7 @@ async def committed_transfers(bootstrap: str, prefix: str) -> list[dict[str, Any
 
 
 def recomputed(rows: list[dict[str, Any]]) -> dict[int, Counter[str]]:
-    """The nets of each window, from the transfers alone."""
+    """Return the nets of each window, computed from the transfers alone."""
     nets: dict[int, Counter[str]] = {}
     for row in rows:
         of_window = nets.setdefault(row["window"], Counter())
@@ -125,8 +125,8 @@ def recomputed(rows: list[dict[str, Any]]) -> dict[int, Counter[str]]:
     return nets
 
 
-async def told_nets(hub: HubUnderTest, number: int) -> tuple[Counter[str], int]:
-    """The nets that the hub tells of a window, and how many debits they have."""
+async def reported_nets(hub: HubUnderTest, number: int) -> tuple[Counter[str], int]:
+    """Return the nets of a window as the hub reports them, and the number of debits."""
     async with AdminClient(hub.urls.admin) as admin:
         (content,) = (await admin.call("GET", f"/v2/settlementWindows/{number}/nets")).content["content"]
     nets = Counter({one["participant"]: int(one["netAmount"] * UNIT) for one in content["nets"]})
@@ -134,7 +134,7 @@ async def told_nets(hub: HubUnderTest, number: int) -> tuple[Counter[str], int]:
 
 
 async def test_windows_close_while_workers_die(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Windows closed at random moments under load, some with a worker killed -9 while it closes."""
+    """Windows are closed at random moments under load; during some, a worker is killed with -9."""
     chance = random.Random(SEED)
     closed, kills = 0, 0
     async with two_ledgers(kafka_bootstrap, topic_prefix, tmp_path) as hub:
@@ -165,9 +165,9 @@ async def test_windows_close_while_workers_die(kafka_bootstrap: str, topic_prefi
         assert WINDOWS <= len(windows)
         assert sorted(expected) == sorted(window["settlementWindowId"] for window in windows)
         for number, nets in expected.items():
-            told, count = await told_nets(hub, number)
-            assert nets == told, f"window {number}"
-            assert 0 == told.total()
+            reported, count = await reported_nets(hub, number)
+            assert nets == reported, f"window {number}"
+            assert 0 == reported.total()
             assert sum(row["window"] == number for row in rows) == count
         ids = Counter(row["transferId"] for row in rows)
         assert set(load.committed) == set(ids)

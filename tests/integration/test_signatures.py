@@ -1,4 +1,4 @@
-"""Signatures end to end: who wrote a message is proved to its last receiver, whatever the hub does in between."""
+"""Signatures end to end: the last receiver of a message can verify who wrote it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from clearinghub.security.key_directory import KeyDirectory
 from clearinghub.security.key_files import new_key, read_private_key, write_key_pair
 from clearinghub.security.signature import HEADER, Signer, Verifier
-from sandbox.behaviour import Behaviour
-from sandbox.callback import Callback
-from sandbox.dfsp import SimulatedDfsp
+from sandbox.dfsp.behaviour import Behaviour
+from sandbox.dfsp.messages import Callback
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from tests.integration.hub_under_test import CURRENCY, HubUnderTest, running_hub, scheme_of
 from tests.unit.security.samples import FixedKeys
 
@@ -24,7 +24,7 @@ KINDS = {"Hub": "rsa", "payer1": "rsa", "payee1": "ec"}
 
 
 class Signed:
-    """A hub that signs and verifies, and two DFSPs that do."""
+    """A hub and two DFSPs that sign and verify."""
 
     def __init__(self, hub: HubUnderTest, keys: Path, payer: SimulatedDfsp, payee: SimulatedDfsp) -> None:
         self.hub = hub
@@ -33,7 +33,7 @@ class Signed:
         self.payee = payee
 
     def is_signed_by(self, name: str, callback: Callback, method: str, path: str) -> bool:
-        """True if the callback as it arrived has that party's signature; no other key is looked at."""
+        """Whether a callback, as it arrived, has the signature of `signer`, checked with that key alone."""
         key = read_private_key(self.keys / f"{name}.key")
         verifier = Verifier(FixedKeys(**{name: [key]}))
         return name == callback.source and verifier.fault(method, path, dict(callback.headers), callback.body) is None
@@ -66,8 +66,8 @@ async def scene(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Asyn
         yield Signed(hub, keys, payer, payee)
 
 
-async def told(dfsp: SimulatedDfsp, transfer_id: str, label: str) -> Callback:
-    """The callback of that kind and outcome; a DFSP here keeps only what it has verified."""
+async def callback_of(dfsp: SimulatedDfsp, transfer_id: str, label: str) -> Callback:
+    """Wait for a callback; a DFSP here keeps only what it has verified."""
     return await dfsp.wait_for(transfer_id, lambda one: one.label == label)
 
 
@@ -76,22 +76,22 @@ async def test_signatures_from_end_to_end(scene: Signed) -> None:
     await committed_after_reserved(scene)
     await rejected(scene)
     await fulfilled_wrongly(scene)
-    await asked_for(scene)
+    await queried(scene)
     await unsigned(scene)
     await keys_replaced(scene)
 
 
 async def committed(scene: Signed) -> None:
-    """POST and PUT are the DFSPs' own, to the byte; the confirmation is the hub's."""
+    """POST and PUT are the DFSPs' own, byte by byte; the confirmation is the hub's."""
     order = scene.payer.order(scene.payee, 10 * UNIT, CURRENCY)
     assert 202 == (await scene.payer.post_transfer(order)).status
     path = f"/transfers/{order.transfer_id}"
 
-    forwarded = await told(scene.payee, order.transfer_id, "POST")
+    forwarded = await callback_of(scene.payee, order.transfer_id, "POST")
     assert scene.is_signed_by("payer1", forwarded, "POST", "/transfers")
-    fulfilled = await told(scene.payer, order.transfer_id, "PUT COMMITTED")
+    fulfilled = await callback_of(scene.payer, order.transfer_id, "PUT COMMITTED")
     assert scene.is_signed_by("payee1", fulfilled, "PUT", path)
-    confirmed = await told(scene.payee, order.transfer_id, "PUT COMMITTED")
+    confirmed = await callback_of(scene.payee, order.transfer_id, "PUT COMMITTED")
     assert scene.is_signed_by("Hub", confirmed, "PUT", path)
     assert fulfilled.body == confirmed.body
     assert fulfilled.headers[HEADER] != confirmed.headers[HEADER]
@@ -102,8 +102,10 @@ async def committed_after_reserved(scene: Signed) -> None:
     assert 202 == (await scene.payer.post_transfer(order)).status
     path = f"/transfers/{order.transfer_id}"
 
-    assert scene.is_signed_by("Hub", await told(scene.payer, order.transfer_id, "PUT COMMITTED"), "PUT", path)
-    assert scene.is_signed_by("Hub", await told(scene.payee, order.transfer_id, "PATCH COMMITTED"), "PATCH", path)
+    assert scene.is_signed_by("Hub", await callback_of(scene.payer, order.transfer_id, "PUT COMMITTED"), "PUT", path)
+    assert scene.is_signed_by(
+        "Hub", await callback_of(scene.payee, order.transfer_id, "PATCH COMMITTED"), "PATCH", path
+    )
 
 
 async def rejected(scene: Signed) -> None:
@@ -111,8 +113,8 @@ async def rejected(scene: Signed) -> None:
     assert 202 == (await scene.payer.post_transfer(order)).status
     path = f"/transfers/{order.transfer_id}/error"
 
-    assert scene.is_signed_by("payee1", await told(scene.payer, order.transfer_id, "ERROR 5105"), "PUT", path)
-    assert scene.is_signed_by("Hub", await told(scene.payee, order.transfer_id, "ERROR 5105"), "PUT", path)
+    assert scene.is_signed_by("payee1", await callback_of(scene.payer, order.transfer_id, "ERROR 5105"), "PUT", path)
+    assert scene.is_signed_by("Hub", await callback_of(scene.payee, order.transfer_id, "ERROR 5105"), "PUT", path)
 
 
 async def fulfilled_wrongly(scene: Signed) -> None:
@@ -121,19 +123,19 @@ async def fulfilled_wrongly(scene: Signed) -> None:
     path = f"/transfers/{order.transfer_id}/error"
 
     for dfsp in (scene.payer, scene.payee):
-        assert scene.is_signed_by("Hub", await told(dfsp, order.transfer_id, "ERROR 3100"), "PUT", path)
+        assert scene.is_signed_by("Hub", await callback_of(dfsp, order.transfer_id, "ERROR 3100"), "PUT", path)
 
 
-async def asked_for(scene: Signed) -> None:
+async def queried(scene: Signed) -> None:
     unknown = "b51ec534-ee48-4575-b6a9-ead2955b8069"
     assert 202 == (await scene.payer.get_transfer(unknown)).status
 
-    answer = await told(scene.payer, unknown, "ERROR 3208")
+    answer = await callback_of(scene.payer, unknown, "ERROR 3208")
     assert scene.is_signed_by("Hub", answer, "PUT", f"/transfers/{unknown}/error")
 
 
 async def unsigned(scene: Signed) -> None:
-    """A message that the payer has not signed is refused at once and nobody hears of it."""
+    """A message that the payer has not signed is refused at once, and nobody is notified."""
     async with SimulatedDfsp("payer1", scene.hub.urls.fspiop) as impostor:
         order = impostor.order(scene.payee, UNIT, CURRENCY)
         answer = await impostor.post_transfer(order)
@@ -143,7 +145,7 @@ async def unsigned(scene: Signed) -> None:
 
 
 async def keys_replaced(scene: Signed) -> None:
-    """A DFSP's new key counts beside the old one, then alone, while the hub runs."""
+    """While the hub runs, a DFSP's new key is valid together with the old one, then alone."""
     write_key_pair(scene.keys / "new", "payer1", new_key("rsa"))
     old, new = (scene.keys / "payer1.pem").read_bytes(), (scene.keys / "new/payer1.pem").read_bytes()
     renewed = Signer(read_private_key(scene.keys / "new/payer1.key"))

@@ -1,4 +1,4 @@
-"""ensure_topics against a real broker."""
+"""`ensure_topics` on a real broker."""
 
 from __future__ import annotations
 

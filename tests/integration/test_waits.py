@@ -1,4 +1,4 @@
-"""How long records wait, told over a real broker; and the recorder's batches on it."""
+"""The waiting times of records, reported over a real broker, and the recorder's batches."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ async def settings(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> S
 
 
 async def until(view: LoadView, partition: int, low_ms: int, high_ms: int) -> None:
-    """Wait until what the view says of the partition lies between."""
+    """Wait until the reported waiting time of the partition is between two values."""
     async with asyncio.timeout(10):
         while not low_ms <= view.waiting_ms(partition) <= high_ms:
             await asyncio.sleep(0.02)
 
 
-async def test_a_wait_is_heard_where_it_is_told_and_forgotten(settings: Settings) -> None:
+async def test_a_waiting_time_is_reported_and_expires(settings: Settings) -> None:
     reporter = LoadReporter(settings, "ledger", dict)
     view = LoadView(settings, lambda _partition: 0)
     await view.start()
@@ -53,16 +53,16 @@ async def test_a_wait_is_heard_where_it_is_told_and_forgotten(settings: Settings
     try:
         reporter.note(1, 3_000)
         reporter.note(1, 9_000)
-        reporter.note(2, 50)  # not worth telling
+        reporter.note(2, 50)  # too short to be reported
         await until(view, 1, 9_000, 9_000)
-        assert view.waiting_ms(2) < 1_000  # this process' own lag at most
+        assert view.waiting_ms(2) < 1_000  # at most this process's own delay
         await until(view, 1, 0, 1_000)
     finally:
         await reporter.stop()
         await view.stop()
 
 
-async def test_the_end_of_a_wait_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_end_of_a_wait_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clearinghub.kafka.load.VALID_S", 60.0)
     reporter = LoadReporter(settings, "ledger", dict)
     view = LoadView(settings, lambda _partition: 0)
@@ -77,7 +77,7 @@ async def test_the_end_of_a_wait_is_told(settings: Settings, monkeypatch: pytest
         await view.stop()
 
 
-async def test_what_nobody_takes_is_told_too(settings: Settings) -> None:
+async def test_records_that_nobody_reads_are_reported_too(settings: Settings) -> None:
     since_ms = time.time_ns() // 1_000_000 - 60_000
     reporter = LoadReporter(settings, "ledger", lambda: {0: since_ms})
     view = LoadView(settings, lambda _partition: 0)
@@ -90,7 +90,7 @@ async def test_what_nobody_takes_is_told_too(settings: Settings) -> None:
         await view.stop()
 
 
-async def test_nonsense_on_the_topic_is_passed_over(settings: Settings, kafka_bootstrap: str) -> None:
+async def test_unreadable_records_on_the_topic_are_skipped(settings: Settings, kafka_bootstrap: str) -> None:
     view = LoadView(settings, lambda _partition: 0)
     producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
     await view.start()
@@ -104,7 +104,7 @@ async def test_nonsense_on_the_topic_is_passed_over(settings: Settings, kafka_bo
         await view.stop()
 
 
-async def test_what_waits_here_counts_for_its_partition_alone(settings: Settings) -> None:
+async def test_records_waiting_in_this_process_count_for_their_partition_alone(settings: Settings) -> None:
     view = LoadView(settings, lambda partition: 4_000 if partition == 2 else 0)
     await view.start()
     try:
@@ -123,7 +123,7 @@ async def recorder(settings: Settings) -> AsyncIterator[KafkaRecorder]:
 
 
 async def read(settings: Settings, topic: str, count: int) -> list[tuple[bytes, bytes]]:
-    """All records of a topic, partition by partition, keys and values."""
+    """Return the keys and values of all records of a topic, by partition."""
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:
@@ -138,7 +138,7 @@ async def read(settings: Settings, topic: str, count: int) -> list[tuple[bytes, 
         await consumer.stop()
 
 
-async def test_every_confirmed_record_is_there_once_and_in_its_keys_order(
+async def test_every_confirmed_record_is_written_once_in_the_order_of_its_key(
     settings: Settings, recorder: KafkaRecorder
 ) -> None:
     values = {
@@ -154,7 +154,7 @@ async def test_every_confirmed_record_is_there_once_and_in_its_keys_order(
     assert {0} == {recorder.waiting_ms(partition) for partition in range(settings.partitions)}
 
 
-async def test_more_than_may_wait_is_refused(settings: Settings) -> None:
+async def test_more_records_than_may_wait_are_refused(settings: Settings) -> None:
     small = KafkaRecorder(settings.model_copy(update={"records_waiting_max": 3}))
     await small.start()
     try:
@@ -167,7 +167,7 @@ async def test_more_than_may_wait_is_refused(settings: Settings) -> None:
         await small.stop()
 
 
-async def test_a_message_that_the_broker_would_refuse_costs_nobody_else(
+async def test_a_message_that_the_broker_would_refuse_harms_no_other(
     settings: Settings, recorder: KafkaRecorder
 ) -> None:
     huge = b"x" * (VALUE_BYTES_MAX + 1)
@@ -181,7 +181,7 @@ async def test_a_message_that_the_broker_would_refuse_costs_nobody_else(
     assert [b"1", b"2", huge[:VALUE_BYTES_MAX], b"3"] == [value for _, value in await read(settings, "prepare", 4)]
 
 
-async def test_a_request_that_is_given_up_takes_nobody_along(settings: Settings, recorder: KafkaRecorder) -> None:
+async def test_a_cancelled_request_harms_no_other(settings: Settings, recorder: KafkaRecorder) -> None:
     given_up = asyncio.create_task(recorder.record("prepare", "payer", b"1"))
     others = [asyncio.create_task(recorder.record("prepare", "payer", b"2")) for _ in range(20)]
     await asyncio.sleep(0)
@@ -191,7 +191,7 @@ async def test_a_request_that_is_given_up_takes_nobody_along(settings: Settings,
     assert len(await read(settings, "prepare", 20)) >= 20
 
 
-async def test_a_broker_that_does_not_confirm_in_time_costs_all_that_wait_and_nobody_later(settings: Settings) -> None:
+async def test_without_a_confirmation_in_time_all_waiting_records_fail_and_no_later_one(settings: Settings) -> None:
     hasty = KafkaRecorder(settings.model_copy(update={"record_timeout_ms": 100}))
     await hasty.start()
     try:

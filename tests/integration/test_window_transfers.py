@@ -1,4 +1,4 @@
-"""The transfers of a window from a real topic: other windows' between, aborted transactions, pages."""
+"""The transfers of a window from a real topic, among other windows' and aborted transactions, in pages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOUR_MS = 3_600_000
 
 
 def window(number: int, *, is_open: bool = False) -> Window:
-    """Windows of an hour each."""
+    """Return a window; each window is an hour long."""
     opened_ms = START_MS + (number - 1) * HOUR_MS
     if is_open:
         return Window(number, WindowState.OPEN, None, opened_ms, opened_ms)
@@ -36,7 +36,7 @@ def window(number: int, *, is_open: bool = False) -> Window:
 
 @dataclass
 class Topic:
-    """Topic `transfers`."""
+    """Topic `transfers`, written by hand."""
 
     name: str
     producer: AIOKafkaProducer
@@ -51,7 +51,7 @@ class Topic:
         producer: AIOKafkaProducer | None = None,
         **changes: object,
     ) -> None:
-        """A transfer's final record; `number` is the window's."""
+        """Return the final record of a transfer in window `number`."""
         row = {
             "v": 1,
             "transferId": f"t-{partition}-{at_ms}",
@@ -81,7 +81,7 @@ class Topic:
 
 @pytest.fixture
 async def topic(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[Topic]:
-    """Three windows; on partition 1 the second one begins later, and funds and what was aborted stand between."""
+    """Write three windows; on partition 1 the second begins later, and funds and aborted records are in between."""
     settings = Settings(kafka_bootstrap=kafka_bootstrap, topic_prefix=topic_prefix, partitions=PARTITIONS)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
@@ -112,7 +112,7 @@ async def topic(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[Topic]
 
 
 async def test_windows(topic: Topic) -> None:
-    """A partition may leave a window somewhat later than the coordinator says."""
+    """A partition may leave a window somewhat later than the coordinator."""
     assert ["t-0-1", "t-0-2", "t-1-1", f"t-1-{HOUR_MS + 1}"] == await topic.ids_of(window(1))
     assert [f"t-0-{HOUR_MS + 1}", f"t-0-{HOUR_MS + 3}", f"t-1-{HOUR_MS + 2}"] == await topic.ids_of(window(2))
     assert [f"t-0-{2 * HOUR_MS + 1}"] == await topic.ids_of(window(3, is_open=True))
@@ -125,7 +125,7 @@ async def test_a_transfer(topic: Topic) -> None:
     assert WindowTransfer(Place(0, 0), "t-0-1", "alpha", "beta", "XTS", 5, 0, "COMMITTED", "p", "f") == first
 
 
-async def test_behind_a_place(topic: Topic) -> None:
+async def test_a_page_begins_after_a_place(topic: Topic) -> None:
     whole = await topic.of(window(1))
     for index, one in enumerate(whole):
         assert whole[index + 1 :] == await topic.of(window(1), one.place)
@@ -138,7 +138,7 @@ async def test_clocks_of_ledger_workers_may_differ_from_the_brokers(topic: Topic
     assert 3 == len(await topic.of(window(3)))
 
 
-async def test_what_was_aborted_never_happened(topic: Topic, kafka_bootstrap: str) -> None:
+async def test_aborted_transactions_are_not_read(topic: Topic, kafka_bootstrap: str) -> None:
     now_ms = time.time_ns() // 1_000_000 - START_MS
     number = now_ms // HOUR_MS + 1
     async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap, transactional_id=topic.name) as ledger:
@@ -156,7 +156,7 @@ async def test_what_was_aborted_never_happened(topic: Topic, kafka_bootstrap: st
     assert [f"t-0-{now_ms + 1}"] == found
 
 
-async def test_what_is_no_longer_kept(topic: Topic, kafka_bootstrap: str) -> None:
+async def test_records_that_retention_has_deleted(topic: Topic, kafka_bootstrap: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
     await admin.delete_records({TopicPartition(topic.name, 0): RecordsToDelete(before_offset=1)})
@@ -165,7 +165,7 @@ async def test_what_is_no_longer_kept(topic: Topic, kafka_bootstrap: str) -> Non
     assert ["t-0-2", "t-1-1", f"t-1-{HOUR_MS + 1}"] == await topic.ids_of(window(1))
 
 
-async def test_a_reader_that_leaves_gives_its_turn_back(topic: Topic) -> None:
+async def test_a_reader_that_stops_early_frees_its_turn(topic: Topic) -> None:
     for _ in range(5):
         reading = topic.reader.read(window(1), None)
         assert await anext(reading)
@@ -181,8 +181,8 @@ async def test_without_a_broker() -> None:
         await anext(reader.read(window(1), None))
 
 
-async def test_behind_the_last_partition_there_is_nothing(topic: Topic) -> None:
-    """An empty page, and not the end of the task that asked: a client closed unused would cancel it."""
+async def test_after_the_last_partition_there_is_nothing(topic: Topic) -> None:
+    """The page is empty, and the reading task is not cancelled, as closing an unused client would do."""
     await topic.end(1, 1, 10)
 
     assert [] == await topic.ids_of(window(1), Place(PARTITIONS, 0))

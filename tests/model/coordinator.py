@@ -135,11 +135,11 @@ class Coordinator:
         effects.add("settlement-windows", "window", window, state, reason, contents)
         effects.touched.add(("settlement", row_key(window)))
 
-    def check_row(self, row: dict[str, Any]) -> None:
+    def check_row(self, row: list[Any]) -> None:
         """Raise Breach unless the ledger's row of a window is right."""
-        window = row["id"]
+        _width, window, state, _reason, _created_at_ms, _changed_at_ms, used, *_rest = row
         expected = (self.states[window], window in self._used)
-        if (row["state"], row["used"]) != expected:
+        if (state, used) != expected:
             raise Breach(f"row of window {window} is {row}, and must be {expected}")
 
 

@@ -160,9 +160,9 @@ def _credit(seen: Seen, _bodies: set[bytes]) -> Effect:
 def _settlement(seen: Seen, _bodies: set[bytes]) -> Effect:
     header = _header(seen)
     if header["kind"] == "scheme":
-        return seen.partition, "scheme", tuple((one["name"], one["active"]) for one in header["scheme"]["models"])
+        return seen.partition, "scheme", tuple((one[1], one[2]) for one in header["models"])
     if header["kind"] == "window-report":
-        nets = tuple(sorted((*row[:5], *row[7:]) for row in header["nets"]))
+        nets = tuple(sorted((*group, *party, *sums) for group, (party, _ids, sums) in header["nets"]))
         return seen.partition, "window-report", header["window"], header["partition"], nets, header["is_last"]
     return seen.partition, header["kind"], header["window"]
 

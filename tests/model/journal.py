@@ -65,11 +65,11 @@ def activity_of(participants: Iterable[Seen]) -> dict[str, set[bool]]:
     """Return, by DFSP, every answer to "is it active as a payee" since its account was first activated."""
     found: dict[str, set[bool]] = {}
     for seen in participants:
-        row = json.loads(seen.value or b"{}")
-        accounts = [account["active"] for account in row["accounts"] if account["account_type"] == "POSITION"]
-        is_welcome = bool(row["active"] and accounts and accounts[0])
-        if is_welcome or row["name"] in found:
-            found.setdefault(row["name"], set()).add(is_welcome)
+        _width, _id, name, active, _created_at_ms, _is_proxy, accounts, *_rest = json.loads(seen.value or b"[]")
+        activity = [account[3] for account in accounts if account[2] == "POSITION"]
+        is_welcome = bool(active and activity and activity[0])
+        if is_welcome or name in found:
+            found.setdefault(name, set()).add(is_welcome)
     return found
 
 

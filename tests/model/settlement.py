@@ -8,6 +8,26 @@ from tests.model.coordinator import Coordinator
 from tests.model.effects import Effects
 from tests.model.windows import PartitionWindows
 
+# A model in a message is a list of these.
+_MODEL_FIELDS = (
+    "model_id",
+    "name",
+    "active",
+    "granularity",
+    "interchange",
+    "delay",
+    "currency",
+    "require_liquidity_check",
+    "ledger_account_type",
+    "settlement_account_type",
+    "auto_position_reset",
+)
+
+
+def rows_of(nets: list[Any]) -> list[list[Any]]:
+    """Return the nets of a report, each as one list: group, party, ids, and sums."""
+    return [[*group, *party, *ids, *sums] for group, (party, ids, sums) in nets]
+
 
 def follow(message: dict[str, Any], windows: PartitionWindows, coordinator: Coordinator, effects: Effects) -> None:
     """Follow a record of topic `settlement`, or a marker of a window on topic `credit`."""
@@ -19,8 +39,8 @@ def follow(message: dict[str, Any], windows: PartitionWindows, coordinator: Coor
         case "forget-window":
             windows.forget(message["window"])
         case "scheme":
-            windows.models = message["scheme"]["models"]
+            windows.models = [dict(zip(_MODEL_FIELDS, one, strict=True)) for one in message["models"]]
         case "window-used":
             coordinator.mark_used(message["window"], effects)
         case "window-report":
-            coordinator.add_report(message["window"], message["partition"], message["nets"], effects)
+            coordinator.add_report(message["window"], message["partition"], rows_of(message["nets"]), effects)

@@ -139,7 +139,7 @@ class PartitionWindows:
             written = {key: row for key, row in self._rows.items() if key.startswith(prefix) and row is not None}
             nets = {} if window in self._forgotten else self.nets(window)
             expected_rows = {
-                prefix + "/".join((CURRENCY, ACCOUNT_TYPE, *party)): [1, *sums] for party, sums in nets.items()
+                prefix + "/".join((CURRENCY, ACCOUNT_TYPE, *party)): [1, [*sums]] for party, sums in nets.items()
             }
             if written != expected_rows:
                 raise Breach(f"partition {self._partition}: window {window} holds {written}, and must {expected_rows}")

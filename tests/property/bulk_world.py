@@ -54,7 +54,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """POST /transfers under an id that a line may have."""
+    """POST /transfers under an id that an item may have."""
 
     transfer_id: str
     amount: int
@@ -62,7 +62,7 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """PUT /bulkTransfers/{ID}: a line is fulfilled (True), wrongly fulfilled (False), or failed (None)."""
+    """PUT /bulkTransfers/{ID}: an item is fulfilled (True), wrongly fulfilled (False), or failed (None)."""
 
     bulk_id: str
     source: str
@@ -72,7 +72,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class PutError:
-    """PUT /bulkTransfers/{ID}/error."""
+    """PUT /bulkTransfers/{ID}/error: the payee aborts the whole bulk."""
 
     bulk_id: str
     source: str
@@ -132,7 +132,7 @@ def histories(draw: st.DrawFn) -> History:
             message = replace(message, expires_at_ms=now_ms + message.expires_at_ms)
         elif isinstance(message, Put) and draw(_mostly):
             message = _about_its_lines(draw, message, sent)
-        elif isinstance(message, PutError) and draw(_mostly):  # the payee gives up what it has answered in part
+        elif isinstance(message, PutError) and draw(_mostly):  # the payee aborts what it has answered in part
             answered = [one.bulk_id for one, _at_ms in sent if isinstance(one, Put)]
             message = replace(message, bulk_id=answered[-1]) if answered else message
         sent.append((message, now_ms))
@@ -162,7 +162,6 @@ class BulkWorld:
 
     @property
     def view(self) -> MemoryView:
-        """The only partition."""
         return self.hub.views[0]
 
     @property
@@ -177,7 +176,7 @@ class BulkWorld:
 
     @property
     def position(self) -> int:
-        """What the payer owes."""
+        """The value of the payer's POSITION account: what it owes."""
         row = self.view.get(POSITIONS, position_key("payer", "USD", "POSITION"))
         assert row is not None
         return row.value

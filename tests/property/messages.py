@@ -1,6 +1,6 @@
-"""What can happen to a small scheme, and how hypothesis invents it.
+"""Hypothesis's strategies for what can happen in a small scheme.
 
-Three DFSPs, eight transfer IDs, and room for a few amounts: few enough that messages meet one another.
+Three DFSPs, eight transfer ids and room for a few amounts: few enough for messages to concern the same transfers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _amounts = st.one_of(
     st.integers(0, 40), st.integers(0, 40), st.integers(0, 250), st.sampled_from((0, 1, 50, 100, 10**18 - 1, 10**18))
 )
 _rooms = st.one_of(st.sampled_from((0, 50, 100, 200)), st.integers(-10, 400))
-# In tens, so that times meet exactly; and back at times, for the stamps of different topics are not in order.
+# Multiples of ten, so that times are often equal; at times negative, since the times of two topics are not in order.
 _elapsed_ms = st.sampled_from((0, 0, 10, 10, 20, 50, -10))
 _kinds = st.sampled_from(("prepare",) * 6 + ("fulfil",) * 7 + ("timeout",) * 2 + ("again",) * 2 + ("limits", "flags"))
 _limits = st.builds(Limits, st.sampled_from(DFSPS), st.one_of(_rooms, _rooms, st.none()), _rooms)
@@ -30,7 +30,7 @@ _flags = st.builds(Flags, st.sampled_from(DFSPS), _mostly_true, _mostly_true)
 
 @st.composite
 def _prepares(draw: st.DrawFn, now_ms: int) -> Prepare:
-    """Mostly sound, and of a few messages' life; at times from or to nobody, to oneself, or too late."""
+    """Draw a prepare: mostly valid, at times with a stranger, to oneself, or too late."""
     payer = draw(st.sampled_from(DFSPS if draw(_mostly_true) else SENDERS))
     others = [name for name in DFSPS if name != payer]
     return Prepare(
@@ -46,7 +46,7 @@ def _prepares(draw: st.DrawFn, now_ms: int) -> Prepare:
 
 @st.composite
 def _fulfils(draw: st.DrawFn, prepares: dict[str, Prepare]) -> Fulfil:
-    """Mostly from the true payee to the true payer: by chance that would be one in a dozen."""
+    """Draw a fulfil: mostly from the true payee to the true payer, which would seldom happen by chance."""
     known = draw(st.sampled_from([None, *sorted(prepares)]))
     prepare = None if known is None else prepares[known]
     source, destination = draw(st.sampled_from(SENDERS)), draw(st.sampled_from((None, *SENDERS)))
@@ -68,10 +68,10 @@ def _fulfils(draw: st.DrawFn, prepares: dict[str, Prepare]) -> Fulfil:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Happening]:
-    """Up to 40 messages in the order in which the ledger reads them."""
+    """Draw up to 40 messages in the order in which the ledger reads them."""
     now_ms = START_MS
     happenings: list[Happening] = []
-    prepares: dict[str, Prepare] = {}  # the first under each ID
+    prepares: dict[str, Prepare] = {}  # the first one of each id
     for _ in range(draw(st.integers(1, 40))):
         now_ms += draw(_elapsed_ms)
         message = _draw_message(draw, happenings, prepares, now_ms)

@@ -1,4 +1,4 @@
-"""Whatever happens to bulks and in whatever order, each line ends once and the books agree; see tests/PROPERTIES.md."""
+"""Whatever happens to bulks and in whatever order, each item ends once and the books agree; see tests/PROPERTIES.md."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from agents.settlement.netting import leave_window
 from clearinghub.domain.bulk.bulk import BULK_TRANSITIONS, Bulk, BulkState, Tally
 from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
 from clearinghub.domain.transfers.transfer import State, Transfer
 from tables.nets import NetKey, nets_of
-from tables.windows import open_window
+from tables.windows import OPEN, WINDOWS, open_window
 from tests.fakes import fields_of
 from tests.property.bulk_world import EXPIRES_AFTER_MS, ROOM, SETTINGS, BulkWorld, History, Punctuator, histories
 
@@ -30,14 +29,14 @@ def run(history: History) -> BulkWorld:
     return world
 
 
-def lines_of(bulk: Bulk, transfers: dict[str, Transfer]) -> list[Transfer]:
-    taken = {place for place, _error in bulk.consumed_ids}
-    return [transfers[one] for place, one in enumerate(bulk.transfer_ids) if place not in taken]
+def items_of(bulk: Bulk, transfers: dict[str, Transfer]) -> list[Transfer]:
+    consumed = {place for place, _error in bulk.consumed_ids}
+    return [transfers[one] for place, one in enumerate(bulk.transfer_ids) if place not in consumed]
 
 
 def recount(bulk: Bulk, transfers: dict[str, Transfer]) -> Tally:
-    """The tally by looking at every line."""
-    states = Counter(line.state for line in lines_of(bulk, transfers))
+    """The tally by looking at every item."""
+    states = Counter(item.state for item in items_of(bulk, transfers))
     refused = states[State.ABORTED_REJECTED] + states[State.INVALID] + len(bulk.consumed_ids)
     return Tally(
         refused,
@@ -49,12 +48,12 @@ def recount(bulk: Bulk, transfers: dict[str, Transfer]) -> Tally:
 
 
 def stories(world: BulkWorld) -> dict[str, Transfer]:
-    """The transfers without where their messages are kept."""
+    """Return the transfers without the offsets of their messages."""
     return {name: replace(row, prepare_offset=None) for name, row in world.transfers().items()}
 
 
 @given(histories())
-def test_counters_are_what_a_recount_gives(history: History) -> None:
+def test_counters_are_what_a_recount_finds(history: History) -> None:
     world = BulkWorld()
     for message, now_ms in history:
         world.apply(message, now_ms)
@@ -80,7 +79,7 @@ def test_the_payer_owes_what_is_held_and_what_was_paid(history: History) -> None
 
 
 @given(histories())
-def test_a_line_ends_once_and_is_paid_once_if_it_commits(history: History) -> None:
+def test_an_item_ends_once_and_is_paid_once_if_it_commits(history: History) -> None:
     world = BulkWorld()
     ended: dict[str, Transfer] = {}
     committed: set[str] = set()
@@ -100,7 +99,7 @@ def test_a_line_ends_once_and_is_paid_once_if_it_commits(history: History) -> No
 
 
 @given(histories(), st.lists(st.integers(0, 29), max_size=3))
-def test_what_was_paid_stands_in_the_nets_of_the_window_that_was_open(history: History, closings: list[int]) -> None:
+def test_what_was_paid_is_in_the_nets_of_the_window_that_was_open(history: History, closings: list[int]) -> None:
     world = BulkWorld()
     windows: list[int] = []  # of each payment
     for number, (message, now_ms) in enumerate(history):
@@ -108,8 +107,7 @@ def test_what_was_paid_stands_in_the_nets_of_the_window_that_was_open(history: H
         world.apply(message, now_ms)
         windows += [open_window(world.view)] * (len(world.credits) - paid)
         if number in closings:
-            leave_window(world.view, "Hub", open_window(world.view))
-            world.view.take()
+            world.view.put(WINDOWS, OPEN, open_window(world.view) + 1)
 
     assert windows == [credit["window"] for credit in world.credits]
     for window in set(windows):
@@ -120,7 +118,7 @@ def test_what_was_paid_stands_in_the_nets_of_the_window_that_was_open(history: H
 
 
 @given(histories())
-def test_a_bulk_is_final_when_and_only_when_no_line_is_pending(history: History) -> None:
+def test_a_bulk_is_final_when_and_only_when_no_item_is_pending(history: History) -> None:
     world = BulkWorld()
     for message, now_ms in history:
         world.apply(message, now_ms)
@@ -133,7 +131,7 @@ def test_a_bulk_is_final_when_and_only_when_no_line_is_pending(history: History)
 
 
 @given(histories())
-def test_nothing_hangs_once_its_time_is_over(history: History) -> None:
+def test_every_bulk_ends_once_its_time_is_over(history: History) -> None:
     world = run(history)
     end_ms = history[-1][1] + max(EXPIRES_AFTER_MS) + 1
     from_here = len(world.notifications)
@@ -142,8 +140,8 @@ def test_nothing_hangs_once_its_time_is_over(history: History) -> None:
     world.apply(Punctuator(), end_ms)
 
     assert all(world.bulks()[one].state.is_final for one in pending)
-    told = [fields_of(one.value)[0]["id"] for one in world.notifications[from_here:]]
-    assert Counter(dict.fromkeys(pending, 2)) == Counter(told), "payer and payee"
+    notified = [fields_of(one.value)[0]["id"] for one in world.notifications[from_here:]]
+    assert Counter(dict.fromkeys(pending, 2)) == Counter(notified), "payer and payee"
     world.apply(Punctuator(), end_ms + SETTINGS.transfer_retention_s * 1000 + 1)
     assert {} == world.bulks()
     assert all(row.bulk_id is None for row in world.transfers().values())
@@ -164,18 +162,18 @@ def test_what_is_sent_again_at_once_moves_nothing(history: History) -> None:
 def test_the_payee_is_shown_what_it_was_sent_and_the_payer_everything(history: History) -> None:
     world = BulkWorld()
     for message, now_ms in history:
-        told = len(world.notifications)
+        before = len(world.notifications)
         world.apply(message, now_ms)
 
         transfers = world.transfers()
-        for one in world.notifications[told:]:
-            line, body = fields_of(one.value)
-            bulk = world.bulks().get(line["id"])
+        for one in world.notifications[before:]:
+            header, body = fields_of(one.value)
+            bulk = world.bulks().get(header["id"])
             shown = orjson.loads(body or b"{}").get("individualTransferResults")
             if bulk is None or shown is None:
                 continue
-            sent = [row.transfer_id for row in lines_of(bulk, transfers) if row.was_reserved]
-            expected = list(bulk.transfer_ids) if line["receiver"] == bulk.payer else sent
+            sent = [row.transfer_id for row in items_of(bulk, transfers) if row.was_reserved]
+            expected = list(bulk.transfer_ids) if header["receiver"] == bulk.payer else sent
             assert expected == [result["transferId"] for result in shown]
 
 
@@ -196,12 +194,12 @@ MIXED: dict[str, Callable[[Bulk], object]] = {
 }
 
 
-@pytest.mark.parametrize("wanted", MIXED)
-def test_histories_reach_every_end_and_mixed_ones(wanted: str) -> None:
+@pytest.mark.parametrize("end", MIXED)
+def test_histories_reach_every_end_and_mixed_ones(end: str) -> None:
     """The properties above say nothing about what never happens."""
 
     def reaches(history: History) -> bool:
-        return any(MIXED[wanted](bulk) for bulk in seen(history))
+        return any(MIXED[end](bulk) for bulk in seen(history))
 
     first_found = settings(max_examples=2_000, phases=[Phase.generate], database=None, deadline=None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from clearinghub.domain.participants.position import Position, reserve
 
@@ -43,12 +44,12 @@ def test_reservation_is_granted_when_it_fits_and_only_then(
 
 @given(values, caps, values, st.lists(amounts, max_size=20))
 def test_reservations_together_never_exceed_the_room_at_the_start(
-    value: int, cap: int | None, funds: int, wanted: list[int]
+    value: int, cap: int | None, funds: int, expected_end: list[int]
 ) -> None:
     position, settlement = accounts(value, 0, cap, funds)
     room = max(0, min(funds, cap) - value) if cap is not None else 0
     total = 0
-    for amount in wanted:
+    for amount in expected_end:
         held = reserve(position, settlement, amount, now_ms=1)
         if isinstance(held, Position):
             position, total = held, total + amount
@@ -64,9 +65,9 @@ def test_more_room_or_less_amount_never_hurts(value: int, cap: int | None, funds
         return
 
     assert cap is not None
-    assert granted(position._replace(net_debit_cap=cap + more), settlement, amount)
-    assert granted(position, settlement._replace(value=settlement.value - more), amount)
-    assert granted(position._replace(value=position.value - more), settlement, amount)
+    assert granted(replace(position, net_debit_cap=cap + more), settlement, amount)
+    assert granted(position, replace(settlement, value=settlement.value - more), amount)
+    assert granted(replace(position, value=position.value - more), settlement, amount)
     assert granted(position, settlement, max(0, amount - more))
 
 

@@ -1,4 +1,4 @@
-"""Any order of payments, closings, settlement calls and deliveries: money is conserved, no state that 9.4 forbids."""
+"""Any order of payments, closings, settlement calls and deliveries: money is conserved, no state is forbidden (9.4)."""
 
 from __future__ import annotations
 
@@ -75,17 +75,17 @@ class SettlementMachine(RuleBasedStateMachine):
     @rule(data=st.data(), whole=st.booleans())
     def advance(self, data: st.DataObject, whole: bool) -> None:
         settlement = data.draw(st.sampled_from(self.world.settlements()))
-        lines = settlement.lines if whole else data.draw(st.lists(st.sampled_from(settlement.lines), max_size=4))
+        lines = settlement.accounts if whole else data.draw(st.lists(st.sampled_from(settlement.accounts), max_size=4))
         following = data.draw(st.sampled_from(FORWARD)) if not whole else self._following(settlement.state)
         accounts: list[dict[str, Any]] = [
             {
-                "participant_id": line.participant_id,
-                "account_id": line.account_id,
+                "participant_id": account.participant_id,
+                "account_id": account.account_id,
                 "state": following.value,
                 "reason": "r",
                 "external_reference": None,
             }
-            for line in lines
+            for account in lines
         ]
         self.world.command("advance-settlement", settlement=settlement.settlement_id, accounts=accounts)
 
@@ -120,21 +120,21 @@ class SettlementMachine(RuleBasedStateMachine):
     def no_state_is_forbidden(self) -> None:
         for one in self.world.settlements():
             allowed, not_by_all = ALLOWED[one.state]
-            states = {line.state for line in one.lines}
+            states = {account.state for account in one.accounts}
             assert states <= allowed
             assert states != {not_by_all}
-            for line in one.lines:
-                key = (one.settlement_id, line.account_id)
+            for account in one.accounts:
+                key = (one.settlement_id, account.account_id)
                 order = list(State)
-                assert order.index(self.seen.get(key, line.state)) <= order.index(line.state), "a step back"
-                self.seen[key] = line.state
+                assert order.index(self.seen.get(key, account.state)) <= order.index(account.state), "a step back"
+                self.seen[key] = account.state
 
     @invariant()
     def a_content_is_in_one_settlement_at_most(self) -> None:
-        taken = Counter(
+        settled = Counter(
             content for one in self.world.settlements() if one.state is not State.ABORTED for content in one.contents
         )
-        assert set(taken.values()) <= {1}
+        assert set(settled.values()) <= {1}
 
     def teardown(self) -> None:
         self.world.deliver_all()
@@ -146,11 +146,13 @@ class SettlementMachine(RuleBasedStateMachine):
         self.no_state_is_forbidden()
         for settlement in self.world.settlements():
             assert not settlement.is_moving
-            for line in settlement.lines:
+            for account in settlement.accounts:
                 moved = [
-                    leg.net for leg in line.legs if line.state in (RECIPIENTS_MOVED if leg.net < 0 else SENDERS_MOVED)
+                    leg.net
+                    for leg in account.legs
+                    if account.state in (RECIPIENTS_MOVED if leg.net < 0 else SENDERS_MOVED)
                 ]
-                assert -sum(moved) == line.moved
+                assert -sum(moved) == account.moved
         self._nets_are_those_of_the_transfers()
 
     def _nets_are_those_of_the_transfers(self) -> None:
@@ -159,13 +161,13 @@ class SettlementMachine(RuleBasedStateMachine):
             assert window.state not in (WindowState.PROCESSING, WindowState.FAILED), window.reason
             if window.state is WindowState.OPEN:
                 continue
-            told: Counter[tuple[str, str]] = Counter()
+            stored: Counter[tuple[str, str]] = Counter()
             for content in window.contents:
                 held = view.get(CONTENTS, content_key(window.window_id, content.netting_group))
                 assert held is not None
                 for party, net in held.nets.items():
-                    told[party.participant, content.netting_group.currency] += net.amount
-            assert self.world.expected.get(window.window_id, Counter()) == told
+                    stored[party.participant, content.netting_group.currency] += net.amount
+            assert self.world.expected.get(window.window_id, Counter()) == stored
 
 
 SettlementMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)

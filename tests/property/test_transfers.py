@@ -167,12 +167,12 @@ VERDICTS = [
 ]
 
 
-@pytest.mark.parametrize("wanted", VERDICTS)
-def test_histories_reach_every_verdict(wanted: str) -> None:
+@pytest.mark.parametrize("expected", VERDICTS)
+def test_histories_reach_every_verdict(expected: str) -> None:
     """The properties above say nothing about what never happens."""
 
     def reaches(history: list[Happening]) -> bool:
-        return wanted in map(verdict, run(history, on_us_transfers=False)[1])
+        return expected in map(verdict, run(history, on_us_transfers=False)[1])
 
     first_found = settings(max_examples=2_000, phases=[Phase.generate], database=None)
     found = find(histories(), reaches, settings=first_found, random=Random(1))

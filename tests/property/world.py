@@ -1,8 +1,10 @@
-"""The domain at work: does with its decisions what the agents do, in dicts instead of tables."""
+"""The domain's decisions applied to dicts, as the agents apply them to tables; no agent, no message, no engine."""
 
 from __future__ import annotations
 
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.participants.position import Position
@@ -17,7 +19,7 @@ FULFILMENTS = {True: FULFILMENT, False: OTHER_FULFILMENT, None: None}
 
 
 class World:
-    """One currency; every DFSP starts with a cap and funds of 100, active."""
+    """A scheme of one currency; every DFSP starts active, with a cap and funds of 100."""
 
     def __init__(self, *, on_us_transfers: bool = False) -> None:
         self.policy = prepare.PreparePolicy(on_us_transfers)
@@ -32,7 +34,7 @@ class World:
         self.transfers: dict[str, Transfer] = {}
 
     def decide(self, happening: Happening) -> Outcome:
-        """What a message leads to; changes nothing."""
+        """Return what the domain decides about a message; change nothing."""
         message, now_ms = happening.message, happening.at_ms
         if isinstance(message, Prepare):
             return prepare.decide_prepare(
@@ -51,15 +53,15 @@ class World:
         return None
 
     def apply(self, happening: Happening) -> Outcome:
-        """Decide, store, and move what the decision says."""
+        """Decide a message, store the result, and move the positions."""
         message, now_ms = happening.message, happening.at_ms
         if isinstance(message, Limits):
             position = self.positions[message.dfsp]
-            self.positions[message.dfsp] = position._replace(net_debit_cap=message.net_debit_cap)
-            self.settlements[message.dfsp] = self.settlements[message.dfsp]._replace(value=-message.funds)
+            self.positions[message.dfsp] = replace(position, net_debit_cap=message.net_debit_cap)
+            self.settlements[message.dfsp] = replace(self.settlements[message.dfsp], value=-message.funds)
         elif isinstance(message, Flags):
             self.active[message.dfsp] = message.active
-            self.positions[message.dfsp] = self.positions[message.dfsp]._replace(active=message.account_active)
+            self.positions[message.dfsp] = replace(self.positions[message.dfsp], active=message.account_active)
         outcome = self.decide(happening)
         row: Transfer | None = getattr(outcome, "transfer", None)
         if row is None:

@@ -86,8 +86,8 @@ MUTANTS: Final = (
     Mutant(
         "add-instead-of-subtract",
         "agents/posting.py",
-        "move_account(turn.view, key, -transfer.amount,",
-        "move_account(turn.view, key, transfer.amount,",
+        "move_account(turn, key, -transfer.amount,",
+        "move_account(turn, key, transfer.amount,",
     ),
     Mutant(
         "timeout-releases-nothing",
@@ -109,15 +109,15 @@ MUTANTS: Final = (
     ),
     Mutant(
         "credit-lost",
-        "agents/settlement/netting.py",
-        'view.emit("credit", transfer.payee, encode(credit))\n    if transfer.interchange_fee:',
-        'view.emit("credit", transfer.payee, encode(credit)) if amount > 1 else None\n    if transfer.interchange_fee:',
+        "agents/settlement/booking.py",
+        'turn.view.emit("credit", transfer.payee, encode(credit))',
+        'turn.view.emit("credit", transfer.payee, encode(credit)) if change < -1 else None',
     ),
     Mutant(
         "credit-twice",
         "agents/transfers/credit.py",
-        "move_account(view, key, change,",
-        "move_account(view, key, 2 * change,",
+        "move_account(turn, key, change,",
+        "move_account(turn, key, 2 * change,",
     ),
     Mutant(
         "fulfilment-unchecked",
@@ -146,8 +146,8 @@ MUTANTS: Final = (
     Mutant(
         "bulk-shows-all",
         "clearinghub/domain/bulk/lookup.py",
-        "for line in lines if line.was_sent or not for_payee]",
-        "for line in lines]",
+        "for item in items if item.was_sent or not for_payee]",
+        "for item in items]",
     ),
     Mutant(
         "bulk-stranger-accepted",
@@ -157,25 +157,25 @@ MUTANTS: Final = (
     ),
     Mutant(
         "credit-in-the-window-of-its-arrival",
-        "agents/settlement/netting.py",
+        "agents/settlement/booking.py",
         "key = NetKey(credit.window, netting_group,",
-        "key = NetKey(open_window(view), netting_group,",
+        "key = NetKey(view.get(WINDOWS, 'open') or 1, netting_group,",
     ),
     Mutant(
         "report-before-the-last-marker",
-        "agents/settlement/netting.py",
-        "if len(seen) < view.partitions:",
-        "if len(seen) < view.partitions - 1:",
+        "agents/settlement/closing.py",
+        "if len(markers.sources) < view.partitions:",
+        "if len(markers.sources) < view.partitions - 1:",
     ),
     Mutant(
         "emptiness-told-once",
-        "agents/settlement/netting.py",
-        "if view.get(WINDOWS, USED) == window:",
-        "if view.get(WINDOWS, USED) is not None:",
+        "agents/settlement/booking.py",
+        "if view.get(WINDOWS, ANNOUNCED) == window:",
+        "if view.get(WINDOWS, ANNOUNCED) is not None:",
     ),
     Mutant(
         "settlement-method-of-the-payees-partition",
-        "agents/settlement/netting.py",
+        "agents/settlement/booking.py",
         "granularity = GROSS if credit.settles_into else NET",
         "granularity = settlement_method_of(scheme_copy(view).models, credit.currency, POSITION).granularity",
     ),

@@ -62,8 +62,9 @@ class Operators:
         reply = await self.command(
             "register-participant", name, currency=wire.CURRENCY, account_types=ACCOUNTS, is_proxy=False
         )
-        for account in reply["result"]["participant"]["accounts"]:
-            self.accounts[name, account["account_type"]] = account["account_id"]
+        _width, _id, _name, _active, _created_at_ms, _is_proxy, accounts, *_rest = reply["result"]["participant"]
+        for account_id, _currency, account_type, *_flags in accounts:
+            self.accounts[name, account_type] = account_id
         await asyncio.gather(
             *(
                 self.command("set-endpoint", name, endpoint_type=kind, value=url.format(name))

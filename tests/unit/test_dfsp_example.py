@@ -12,8 +12,8 @@ from clearinghub.config import Settings
 from clearinghub.domain.errors import ErrorCode, is_defined_error_code
 from clearinghub.domain.participants.endpoints import ENDPOINT_TYPES
 from examples.dfsp import dfsp
-from sandbox import ilp
-from sandbox.behaviour import Behaviour
+from sandbox.dfsp import ilp
+from sandbox.dfsp.behaviour import Behaviour
 from sandbox.main import PAYEE_PORT, PAYER_PORT
 from tests import guide
 from web.http.errors import RETRY_AFTER_S
@@ -51,7 +51,7 @@ def test_the_condition_is_what_the_hub_checks() -> None:
     assert dfsp.fulfilment_of(dfsp.make_packet(TRANSACTION | {"note": "other"})) != fulfilment
 
 
-def test_the_example_stands_alone() -> None:
+def test_the_example_imports_nothing_of_the_project() -> None:
     source = guide.GUIDE.parents[1] / "examples/dfsp/dfsp.py"
 
     imports = re.findall(r"^(?:from|import) (\w+)", source.read_text(), re.MULTILINE)

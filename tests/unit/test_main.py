@@ -29,7 +29,7 @@ def restored_signals() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    """A role sets the logs of its process up; the tests behind must not inherit them."""
+    """A role sets the logs of its process up; later tests must not inherit them."""
     root = logging.getLogger()
     before = (root.handlers, root.level)
     yield

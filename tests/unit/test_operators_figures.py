@@ -1,4 +1,4 @@
-"""docs/operators.md: the settings that it gives a figure for have it by default."""
+"""The figures of settings in docs/operators.md are their defaults."""
 
 from __future__ import annotations
 

@@ -109,8 +109,8 @@ def test_what_there_is_no_record_of() -> None:
     assert 2 == len(faults(ReportFigures("settlement", 7, report(*RIGHT)), traded()))
     assert 2 == len(faults(ReportFigures("window", 7, report(*RIGHT)), traded()))
     many = (line(f"dfsp-{number}", "1", 1, "0", 0) for number in range(12))
-    told = faults(ReportFigures("window", 1, report(*RIGHT, *many)), traded())
-    assert (11, "and 2 more") == (len(told), told[-1])
+    found = faults(ReportFigures("window", 1, report(*RIGHT, *many)), traded())
+    assert (11, "and 2 more") == (len(found), found[-1])
 
 
 async def transfers(text: str) -> TransfersFigures:
@@ -185,7 +185,7 @@ async def test_a_statement(from_ms: int, to_ms: int, opening: str, changes: list
 
     wrong = await statement(from_ms, to_ms, opening, [*changes, "0"], closing)
     assert ["number of changes", "changes, by their digest,"] == [
-        told.removeprefix("payer XTS POSITION: ").rsplit(" ", 3)[0] for told in faults(wrong, history.topics)
+        fault.removeprefix("payer XTS POSITION: ").rsplit(" ", 3)[0] for fault in faults(wrong, history.topics)
     ]
     other = await statement(from_ms, to_ms, opening, changes, "7")
     assert ["payer XTS POSITION: closing balance 7, counted " + closing] == faults(other, history.topics)

@@ -1,4 +1,4 @@
-"""Bulks as DFSPs send them: bodies, headers, and the callbacks that the hub owes for them (protocol 8)."""
+"""Bulks as DFSPs send them: bodies, headers, and the hub's callbacks (protocol 8)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ OF_PAYEE = {"FSPIOP-Source": PAYEE, "FSPIOP-Destination": "Hub", "Content-Type":
 Headers = Mapping[str, str | None]
 
 
-def line_id(number: int) -> str:
-    """The id of a line."""
+def item_id(number: int) -> str:
+    """Return the id of an item."""
     return f"b51ec534-ee48-4575-b6a9-{number:012x}"
 
 
-def line(number: int, amount: str = "10", **changes: Any) -> dict[str, Any]:
-    """A line of a bulk; a change of None leaves the field out."""
+def item(number: int, amount: str = "10", **changes: Any) -> dict[str, Any]:
+    """Return an item of a bulk; a change of None leaves the field out."""
     whole = {
-        "transferId": line_id(number),
+        "transferId": item_id(number),
         "transferAmount": {"currency": "USD", "amount": amount},
         "ilpPacket": PREPARE["ilpPacket"],
         "condition": PREPARE["condition"],
@@ -40,14 +40,14 @@ def line(number: int, amount: str = "10", **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if value is not None}
 
 
-def bulk(lines: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]:
-    """The body of POST /bulkTransfers; a change of None leaves the field out."""
+def bulk(items: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    """Return the body of POST /bulkTransfers; a change of None leaves the field out."""
     whole = {
         "bulkTransferId": BULK_ID,
-        "bulkQuoteId": line_id(999),
+        "bulkQuoteId": item_id(999),
         "payerFsp": PAYER,
         "payeeFsp": PAYEE,
-        "individualTransfers": list(lines),
+        "individualTransfers": list(items),
         "expiration": PREPARE["expiration"],
         **changes,
     }
@@ -55,23 +55,23 @@ def bulk(lines: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]:
 
 
 def fulfilled(*numbers: int, fulfilment: str = FULFILMENT) -> list[dict[str, Any]]:
-    """What a payee says of lines that it accepts."""
-    return [{"transferId": line_id(number), "fulfilment": fulfilment} for number in numbers]
+    """Return the payee's results for items that it accepts."""
+    return [{"transferId": item_id(number), "fulfilment": fulfilment} for number in numbers]
 
 
 def failed(number: int, code: str = "5100", description: str = "no") -> dict[str, Any]:
-    """What a payee says of a line that it does not accept, and what the hub tells of it."""
-    return {"transferId": line_id(number), "errorInformation": {"errorCode": code, "errorDescription": description}}
+    """Return the payee's result for an item that it refuses, which the hub forwards."""
+    return {"transferId": item_id(number), "errorInformation": {"errorCode": code, "errorDescription": description}}
 
 
 async def send(dfsp: Dfsp, method: str, path: str, headers: Headers, body: Any = None) -> Answer:
-    """A message about a bulk; a header of None is left out."""
+    """Send a request about a bulk; a header of None is left out."""
     return await dfsp.send(method, path, headers, None if body is None else json.dumps(body).encode())
 
 
-async def post(exchange: Exchange, *lines: dict[str, Any], headers: Headers | None = None, **changes: Any) -> Answer:
+async def post(exchange: Exchange, *items: dict[str, Any], headers: Headers | None = None, **changes: Any) -> Answer:
     """POST /bulkTransfers by the payer."""
-    return await send(exchange.dfsp, "POST", "/bulkTransfers", {**OF_PAYER, **(headers or {})}, bulk(lines, **changes))
+    return await send(exchange.dfsp, "POST", "/bulkTransfers", {**OF_PAYER, **(headers or {})}, bulk(items, **changes))
 
 
 async def put(
@@ -91,27 +91,27 @@ async def put_error(
 
 
 async def get(exchange: Exchange, source: str) -> Answer:
-    """GET /bulkTransfers/{ID}."""
+    """Send GET /bulkTransfers/{ID} as `source`."""
     return await send(exchange.dfsp, "GET", PATH, {**OF_PAYER, "FSPIOP-Source": source})
 
 
-def told(receiver: str, state: str, *results: dict[str, Any], completed: str | None = "any") -> Callback:
-    """The hub's PUT /bulkTransfers/{ID}; `completed` None: without a completedTimestamp."""
+def bulk_callback(receiver: str, state: str, *results: dict[str, Any], completed: str | None = "any") -> Callback:
+    """Return the hub's PUT /bulkTransfers/{ID}; with `completed` None it has no completedTimestamp."""
     body: dict[str, Any] = {"bulkTransferState": state, "individualTransferResults": list(results)}
     if completed is not None:
         body["completedTimestamp"] = completed
     return Callback(receiver, "Hub", "PUT", PATH, body)
 
 
-def told_error(receiver: str, code: str, description: str) -> Callback:
-    """The hub's PUT /bulkTransfers/{ID}/error."""
+def bulk_error_callback(receiver: str, code: str, description: str) -> Callback:
+    """Return the hub's PUT /bulkTransfers/{ID}/error."""
     information = {"errorCode": code, "errorDescription": description}
     return Callback(receiver, "Hub", "PUT", f"{PATH}/error", {"errorInformation": information})
 
 
-def heard(exchange: Exchange) -> list[Callback]:
-    """The callbacks since the last time, with every completedTimestamp as "any"."""
-    callbacks = exchange.heard()
+def callbacks_of(exchange: Exchange) -> list[Callback]:
+    """Return the callbacks since the last call, with every completedTimestamp replaced by "any"."""
+    callbacks = exchange.callbacks()
     for one in callbacks:
         if "completedTimestamp" in one.body:
             one.body["completedTimestamp"] = "any"
@@ -119,21 +119,21 @@ def heard(exchange: Exchange) -> list[Callback]:
 
 
 async def accepted(exchange: Exchange, *numbers: int) -> None:
-    """A bulk whose lines of 10 are all held."""
-    assert 202 == (await post(exchange, *(line(number) for number in numbers))).status
-    expected = bulk([line(number) for number in numbers])
-    assert [Callback(PAYEE, "Hub", "POST", "/bulkTransfers", expected)] == heard(exchange)
+    """Send a bulk whose items, of 10 each, are all reserved."""
+    assert 202 == (await post(exchange, *(item(number) for number in numbers))).status
+    expected = bulk([item(number) for number in numbers])
+    assert [Callback(PAYEE, "Hub", "POST", "/bulkTransfers", expected)] == callbacks_of(exchange)
     assert (10 * len(numbers), 0) == await exchange.positions()
 
 
 def states(exchange: Exchange) -> dict[str, str]:
-    """The lines' states, wherever they are."""
+    """Return the items' states by id, from all partitions."""
     rows = [row for view in exchange.hub.views for row in view.rows(TRANSFERS).values()]
     return {row.transfer_id: row.state.value for row in rows if row.kind == "transfer"}
 
 
 def tally(exchange: Exchange) -> tuple[str, int, int, int, int, int]:
-    """The bulk's state and counters."""
+    """Return the bulk's state and counters."""
     (row,) = [row for view in exchange.hub.views for row in view.rows(BULKS).values()]
     counted = row.tally
     return row.state.value, counted.refused, counted.pending, counted.committed, counted.aborted, counted.expired

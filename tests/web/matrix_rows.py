@@ -1,4 +1,4 @@
-"""The matrix: what must come of each method of each resource (protocol 1.6, by sections 3, 6, 7 and 8)."""
+"""The matrix: what each method of each resource must lead to (protocol 1.6, by sections 3, 6, 7 and 8)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.web import agreement_bodies, bulk_exchange
-from tests.web.bulk_exchange import failed, fulfilled, line, line_id
+from tests.web.bulk_exchange import failed, fulfilled, item, item_id
 from tests.web.exchange import PAYEE, PAYER, Callback
 from tests.web.fspiop_client import ERROR, FULFIL, PREPARE, TRANSFER_ID
 from tests.web.matrix import (
@@ -19,20 +19,20 @@ from tests.web.matrix import (
     confirmed,
     each,
     error,
-    passed_on,
+    forwarded,
+    hub_answer,
+    hub_error,
     refused,
     silence,
-    told,
-    told_error,
 )
 from tests.web.party_world import PARTY, REQUEST_ID
 
 SYNTAX, INVALID = "Malformed syntax - ", "Generic validation error - "
-COMPLETED = "any"  # a time; `heard` in test_matrix.py puts this word in its place
+COMPLETED = "any"  # a time; `callbacks_of` in test_matrix.py replaces it by this word
 
 
 def _transfers() -> dict[str, Row]:
-    """Section 3: of what is refused by callback, a payer hears with the extensions of its prepare."""
+    """Section 3: an error callback to a payer has the extensions of its prepare."""
     path = f"/transfers/{TRANSFER_ID}"
     post = Sent("POST", "/transfers", PAYER, PAYEE, PREPARE)
     wrong_source = error("3100", f"{INVALID}fspiop-source does not match payee fsp on the Fulfil callback response")
@@ -43,22 +43,22 @@ def _transfers() -> dict[str, Row]:
     return {
         "POST /transfers": Row(
             post,
-            good=passed_on(),
+            good=forwarded(),
             of_stranger=error("3100", f"{INVALID}Participant {NOBODY} not found", extended=True),
             for_stranger=error("3100", f"{INVALID}Participant {NOBODY} not found", extended=True),
         ),
         "GET /transfers/{ID}": Row(
             Sent("GET", path, PAYER, PAYEE),
             before=(post,),
-            good=told({"transferState": "RESERVED", "extensionList": PREPARE["extensionList"]}),
+            good=hub_answer({"transferState": "RESERVED", "extensionList": PREPARE["extensionList"]}),
             of_stranger=silence,
-            for_stranger=told({"transferState": "RESERVED", "extensionList": PREPARE["extensionList"]}),
+            for_stranger=hub_answer({"transferState": "RESERVED", "extensionList": PREPARE["extensionList"]}),
             id_unknown=error("3208", "Transfer ID not found - Provided Transfer ID was not found on the server."),
         ),
         "PUT /transfers/{ID}": Row(
             Sent("PUT", path, PAYEE, PAYER, FULFIL),
             before=(post,),
-            good=each(passed_on(), confirmed),
+            good=each(forwarded(), confirmed),
             of_stranger=wrong_source,
             for_stranger=wrong_destination,
             id_unknown=not_found,
@@ -66,7 +66,7 @@ def _transfers() -> dict[str, Row]:
         "PUT /transfers/{ID}/error": Row(
             Sent("PUT", f"{path}/error", PAYEE, PAYER, ERROR),
             before=(post,),
-            good=each(passed_on(), told_error(ERROR)),
+            good=each(forwarded(), hub_error(ERROR)),
             of_stranger=wrong_source,
             for_stranger=wrong_destination,
             id_unknown=not_found,
@@ -83,13 +83,13 @@ def _transfers() -> dict[str, Row]:
 
 
 def _bulk_transfers() -> dict[str, Row]:
-    """Section 8: the hub speaks for itself throughout."""
-    path, body = bulk_exchange.PATH, bulk_exchange.bulk([line(1), line(2)])
+    """Section 8: the hub is the source of all callbacks."""
+    path, body = bulk_exchange.PATH, bulk_exchange.bulk([item(1), item(2)])
     post = Sent("POST", "/bulkTransfers", PAYER, PAYEE, body)
     answer = {"bulkTransferState": "COMPLETED", "individualTransferResults": [*fulfilled(1), failed(2)]}
     done = {**answer, "completedTimestamp": COMPLETED}
-    open_lines = [{"transferId": line_id(1)}, {"transferId": line_id(2)}]
-    shown = told({"bulkTransferState": "ACCEPTED", "individualTransferResults": open_lines})
+    open_items = [{"transferId": item_id(1)}, {"transferId": item_id(2)}]
+    shown = hub_answer({"bulkTransferState": "ACCEPTED", "individualTransferResults": open_items})
     wrong_source = error("3100", f"{INVALID}FSPIOP-Source header should match Payee FSP")
     text = f"{INVALID}FSPIOP-Destination header should match Payer FSP"
     wrong_destination = each(error("3100", text, PAYER), error("3100", text, PAYEE))
@@ -112,7 +112,7 @@ def _bulk_transfers() -> dict[str, Row]:
         "PUT /bulkTransfers/{ID}": Row(
             Sent("PUT", path, PAYEE, PAYER, answer),
             before=(post,),
-            good=each(told(done, PAYER), told(done, PAYEE)),
+            good=each(hub_answer(done, PAYER), hub_answer(done, PAYEE)),
             of_stranger=wrong_source,
             for_stranger=wrong_destination,
             id_unknown=not_found,
@@ -120,7 +120,7 @@ def _bulk_transfers() -> dict[str, Row]:
         "PUT /bulkTransfers/{ID}/error": Row(
             Sent("PUT", f"{path}/error", PAYEE, PAYER, ERROR),
             before=(post,),
-            good=each(told_error(ERROR, PAYER), told_error(ERROR, PAYEE)),
+            good=each(hub_error(ERROR, PAYER), hub_error(ERROR, PAYEE)),
             of_stranger=wrong_source,
             for_stranger=wrong_destination,
             id_unknown=not_found,
@@ -138,7 +138,7 @@ _ENDPOINTS: Mapping[str, tuple[str, str]] = {
 
 
 def _agreement() -> dict[str, Row]:
-    """Section 7: passed on unread, whatever the id; a stranger troubles nobody."""
+    """Section 7: bodies are forwarded unread, whatever the id; an unknown sender is ignored."""
     rows = {}
     for one in agreement_bodies.SENT:
         source, destination = (PAYEE, PAYER) if one.answering else (PAYER, PAYEE)
@@ -149,10 +149,10 @@ def _agreement() -> dict[str, Row]:
         detail = f"Unsupported participant '{NOBODY}'" if is_judged else nowhere
         rows[f"{one.method} {one.path.replace(agreement_bodies.ID, '{ID}')}"] = Row(
             Sent(one.method, one.path, source, destination, one.body, one.query),
-            good=passed_on(),
+            good=forwarded(),
             of_stranger=silence,
             for_stranger=error("3201", f"Destination FSP Error - {detail}"),
-            id_unknown=None if one.method == "POST" else passed_on(),
+            id_unknown=None if one.method == "POST" else forwarded(),
         )
     return rows
 
@@ -164,7 +164,7 @@ NO_ORACLE = error("3003", f"Add Party information error - Oracle type: {UNKNOWN_
 
 
 def _parties(tail: str, identifier: str, not_found: Expected, register: Sent) -> dict[str, Row]:
-    """Section 6.3. Whoever answers is not asked what it answers: it goes to its destination as it is."""
+    """Section 6.3: an answer is forwarded unchanged, without a check for its request."""
     path = f"/parties{identifier}"
     answers = {
         f"PUT /parties{tail}": Sent("PUT", path, PAYEE, PAYER, PARTY),
@@ -174,7 +174,7 @@ def _parties(tail: str, identifier: str, not_found: Expected, register: Sent) ->
         f"GET /parties{tail}": Row(
             Sent("GET", path, PAYER),
             before=(register,),
-            good=passed_on(PAYEE),
+            good=forwarded(PAYEE),
             of_stranger=refused(400, "3101", f"{SYNTAX}invalid fspiop-source header"),
             for_stranger=NO_DESTINATION,
             id_unknown=not_found,
@@ -183,11 +183,11 @@ def _parties(tail: str, identifier: str, not_found: Expected, register: Sent) ->
         **{
             name: Row(
                 sent,
-                good=passed_on(),
+                good=forwarded(),
                 of_stranger=silence,
                 for_stranger=NO_DESTINATION,
-                id_unknown=passed_on(),
-                type_unknown=passed_on(),
+                id_unknown=forwarded(),
+                type_unknown=forwarded(),
             )
             for name, sent in answers.items()
         },
@@ -197,7 +197,7 @@ def _parties(tail: str, identifier: str, not_found: Expected, register: Sent) ->
 def _participants(tail: str, identifier: str, register: Sent) -> dict[str, Row]:
     """Section 6.4, in the API's shapes."""
     path = f"/participants{identifier}"
-    known = told(ENTRY)
+    known = hub_answer(ENTRY)
     return {
         f"GET /participants{tail}": Row(
             Sent("GET", path, PAYER),
@@ -227,11 +227,11 @@ def _participants(tail: str, identifier: str, register: Sent) -> dict[str, Row]:
         ),
         f"PUT /participants{tail}/error": Row(
             Sent("PUT", f"{path}/error", PAYEE, PAYER, ERROR),
-            good=passed_on(),
+            good=forwarded(),
             of_stranger=silence,
             for_stranger=NO_DESTINATION,
-            id_unknown=passed_on(),
-            type_unknown=passed_on(),
+            id_unknown=forwarded(),
+            type_unknown=forwarded(),
         ),
         f"DELETE /participants{tail}": Row(
             Sent("DELETE", path, PAYEE),
@@ -246,7 +246,7 @@ def _participants(tail: str, identifier: str, register: Sent) -> dict[str, Row]:
 
 
 def _batches() -> dict[str, Row]:
-    """Section 6.4: the hub sends no batch, so that nothing follows from an answer to one."""
+    """Section 6.4: the hub sends no batches, so an answer to one leads to nothing."""
     listed = {"partyIdType": "MSISDN", "partyIdentifier": "1", "fspId": PAYEE}
     batch: dict[str, Any] = {"requestId": REQUEST_ID, "partyList": [listed], "currency": "USD"}
     answer = {"partyList": [{"partyId": listed}], "currency": "USD"}
@@ -254,9 +254,9 @@ def _batches() -> dict[str, Row]:
     return {
         "POST /participants": Row(
             Sent("POST", "/participants", PAYEE, None, batch),
-            good=told(answer),
+            good=hub_answer(answer),
             of_stranger=silence,
-            for_stranger=told(answer),
+            for_stranger=hub_answer(answer),
         ),
         "PUT /participants/{ID}": _ignored(Sent("PUT", path, PAYEE, PAYER, answer)),
         "PUT /participants/{ID}/error": _ignored(Sent("PUT", f"{path}/error", PAYEE, PAYER, ERROR)),
@@ -281,4 +281,4 @@ def _all() -> dict[str, Row]:
 
 
 ROWS: Mapping[str, Row] = _all()
-"""By method and path as described."""
+"""The rows by method and path, as in the description."""

@@ -1,4 +1,4 @@
-"""`clearinghub admin`: documents, tables, refusals."""
+"""`clearinghub admin`: its documents, its tables, and its refusals."""
 
 from __future__ import annotations
 
@@ -144,19 +144,21 @@ async def test_a_repeated_request_counts_once(ready: Terminal) -> None:
     assert shown.out.startswith("dfsp: 100 USD had been recorded as come in before; nothing has changed\n")
 
 
-async def test_what_was_taken_and_not_done_is_told(ready: Terminal) -> None:
-    async def told(*arguments: str) -> tuple[int, str, str]:
+async def test_a_request_that_was_accepted_and_not_done_is_reported(ready: Terminal) -> None:
+    async def outcome(*arguments: str) -> tuple[int, str, str]:
         ended = await ready.admin("funds", *arguments)
         return ended.code, ended.out, ended.err.replace(FUNDS_ID, "ID")
 
     reserve = ("out", "reserve", "dfsp", "USD", "1", "--transfer-id", FUNDS_ID)
     insufficient = "Payer FSP insufficient liquidity - Aborted due to insufficient funds"
-    assert (1, "", f"clearinghub: not done: transfer ID is ABORTED_REJECTED: {insufficient}\n") == await told(*reserve)
-    assert (1, "", "clearinghub: not done: transfer ID is ABORTED_REJECTED\n") == await told(*reserve)
-    assert (1, "", "clearinghub: not done: another request has this transferId (transfer ID)\n") == await told(
+    assert (1, "", f"clearinghub: not done: transfer ID is ABORTED_REJECTED: {insufficient}\n") == await outcome(
+        *reserve
+    )
+    assert (1, "", "clearinghub: not done: transfer ID is ABORTED_REJECTED\n") == await outcome(*reserve)
+    assert (1, "", "clearinghub: not done: another request has this transferId (transfer ID)\n") == await outcome(
         "in", "dfsp", "USD", "1", "--transfer-id", FUNDS_ID
     )
-    assert (1, "", f"clearinghub: not done: no such funds out (transfer {OTHER_ID})\n") == await told(
+    assert (1, "", f"clearinghub: not done: no such funds out (transfer {OTHER_ID})\n") == await outcome(
         "out", "commit", "dfsp", "USD", OTHER_ID
     )
 
@@ -184,12 +186,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "told"), REFUSED, ids=[" ".join(one[0][:3]) for one in REFUSED])
-async def test_refused(ready: Terminal, arguments: tuple[str, ...], told: str) -> None:
+@pytest.mark.parametrize(("arguments", "sentence"), REFUSED, ids=[" ".join(one[0][:3]) for one in REFUSED])
+async def test_refused(ready: Terminal, arguments: tuple[str, ...], sentence: str) -> None:
     ended = await ready.admin(*arguments, "--json")
 
     assert (1, "") == (ended.code, ended.out)
-    assert ended.err.startswith(f"clearinghub: refused by the hub: {told}")
+    assert ended.err.startswith(f"clearinghub: refused by the hub: {sentence}")
     assert 1 == ended.err.count("\n")
 
 
@@ -199,7 +201,7 @@ async def test_an_account_that_is_not_there(ready: Terminal) -> None:
     assert Ended(1, "", "clearinghub: dfsp has no SETTLEMENT account in EUR\n") == ended
 
 
-async def test_what_was_opened_before_a_refusal_is_told(terminal: Terminal) -> None:
+async def test_what_was_opened_before_a_refusal_is_shown(terminal: Terminal) -> None:
     await terminal.done("hub-accounts", "add", "USD", "HUB_MULTILATERAL_SETTLEMENT")
 
     ended = await terminal.admin("hub-accounts", "add", "USD")

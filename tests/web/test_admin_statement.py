@@ -11,7 +11,7 @@ import pytest
 from clearinghub.domain.time import timestamp_text
 from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
 from tests.web.admin_world import NOW_MS, Operator
-from web.admin.statement import LINES_MAX
+from web.admin.statement import ENTRIES_MAX
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ async def test_its_begin_belongs_to_it_and_its_end_does_not(booked: Operator) ->
 
 
 async def test_without_a_period_it_is_the_last_day(booked: Operator) -> None:
-    """The history's clock stands in 2023, so nothing was booked; the balance is the account's."""
+    """The history's clock is in 2023, so nothing was booked; the balance is the account's."""
     latest = (await statement(booked)).json
 
     account = await booked.account("SETTLEMENT")
@@ -92,18 +92,18 @@ async def test_without_a_period_it_is_the_last_day(booked: Operator) -> None:
     assert 3 == len(day["lines"])
 
 
-async def test_the_rest_is_behind_a_link(booked: Operator) -> None:
+async def test_the_rest_is_on_a_linked_page(booked: Operator) -> None:
     history = booked.ports.history
     (at_ms, row), *_ = (one for one in history.rows if one[1]["accountType"] == "SETTLEMENT")
     number, value = 3, -755_000
-    for _count in range(LINES_MAX):
+    for _count in range(ENTRIES_MAX):
         number, value = number + 1, value + 1
         history.rows.append((at_ms + 300_000, row | {"changeNumber": number, "change": 1, "value": value}))
 
     first = (await statement(booked, f"?from={timestamp_text(at_ms)}&to=2100-01-01T00:00:00Z")).json
     rest = (await booked.get(first["next"])).json
     numbers = [line["changeNumber"] for page in (first, rest) for line in page["lines"]]
-    assert list(range(1, LINES_MAX + 4)) == numbers
+    assert list(range(1, ENTRIES_MAX + 4)) == numbers
     assert first["closingBalance"] == rest["openingBalance"]
     assert "next" not in rest
 

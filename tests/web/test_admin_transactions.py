@@ -6,7 +6,7 @@ import base64
 import json
 
 from clearinghub.ports import LedgerUnavailableError
-from sandbox.ilp import Payment, encode_packet
+from sandbox.dfsp.ilp import Payment, encode_packet
 from tests.web.admin_world import Operator
 
 TRANSACTION = {"transactionId": "b51ec534-ee48-4575-b6a9-ead2955b8069", "note": "lunch"}

@@ -1,4 +1,4 @@
-"""`clearinghub apply` at the admin surface: what it tells, what it does, and that it does it once."""
+"""`clearinghub apply` on a hub's admin API: what it shows, what it does, and that it does it once."""
 
 from __future__ import annotations
 
@@ -131,18 +131,18 @@ async def test_an_answer_that_was_lost_pays_in_once(terminal: Terminal, scheme_f
 
 
 async def test_a_request_that_is_late_pays_in_once(terminal: Terminal, scheme_file: Path) -> None:
-    """It was recorded and not yet done when the second run looked: the same id makes them one."""
+    """The first request was recorded but not yet decided when the second run looked: the same id makes them one."""
     ports = terminal.operator.ports
-    asked = []
+    ids = []
     with_fault = ports.fails_from("record-funds-in", CommandTimeoutError("late"))
     for _run in range(2):
         await terminal.apply(str(scheme_file))
         command = ports.commands["record-funds-in"]
         assert isinstance(command, RecordFundsIn)
-        asked.append(command.request.transfer_id)
+        ids.append(command.request.transfer_id)
     with_fault.clear()
 
-    assert 1 == len(set(asked))
+    assert 1 == len(set(ids))
 
 
 async def test_conflicts_stop_it_before_anything_is_sent(terminal: Terminal, scheme_file: Path) -> None:
@@ -161,7 +161,7 @@ async def test_conflicts_stop_it_before_anything_is_sent(terminal: Terminal, sch
     assert commands == len(terminal.operator.ports.sent)
 
 
-async def test_a_wrong_file_is_told_whole(terminal: Terminal, scheme_file: Path) -> None:
+async def test_all_faults_of_a_file_are_reported(terminal: Terminal, scheme_file: Path) -> None:
     scheme_file.write_text(SCHEME.replace("1000", "-1").replace("  dfsp:", "  d:"))
 
     ended = await terminal.apply(str(scheme_file), "--json")
@@ -173,7 +173,7 @@ async def test_a_wrong_file_is_told_whole(terminal: Terminal, scheme_file: Path)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "sentence"),
     [
         (None, "scheme.yaml cannot be read: No such file or directory"),
         (b"\xff\xfe\xff", "cannot be read: 'utf-8'"),
@@ -181,7 +181,7 @@ async def test_a_wrong_file_is_told_whole(terminal: Terminal, scheme_file: Path)
         (b"", "scheme.yaml: the file is empty"),
     ],
 )
-async def test_what_is_no_file(terminal: Terminal, tmp_path: Path, content: bytes | None, told: str) -> None:
+async def test_what_is_no_file(terminal: Terminal, tmp_path: Path, content: bytes | None, sentence: str) -> None:
     file = tmp_path / "scheme.yaml"
     if content is not None:
         file.write_bytes(content)
@@ -189,7 +189,7 @@ async def test_what_is_no_file(terminal: Terminal, tmp_path: Path, content: byte
     ended = await terminal.apply(str(file))
 
     assert (2, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
-    assert told in ended.err
+    assert sentence in ended.err
 
 
 async def test_without_a_hub(terminal: Terminal, scheme_file: Path) -> None:

@@ -12,18 +12,18 @@ from tests.web.bulk_exchange import (
     BULK_ID,
     PATH,
     accepted,
+    bulk_callback,
+    bulk_error_callback,
+    callbacks_of,
     fulfilled,
     get,
-    heard,
-    line,
-    line_id,
+    item,
+    item_id,
     post,
     put,
     put_error,
     states,
     tally,
-    told,
-    told_error,
 )
 from tests.web.exchange import PAYEE, PAYER, STRANGER, Callback, Exchange, an_exchange
 
@@ -61,43 +61,43 @@ REFUSED = [
 async def test_a_bulk_that_is_wrong_as_a_whole_holds_nothing(
     exchange: Exchange, headers: dict[str, str], changes: dict[str, Any], code: str, description: str
 ) -> None:
-    assert 202 == (await post(exchange, line(1), headers=headers, **changes)).status
+    assert 202 == (await post(exchange, item(1), headers=headers, **changes)).status
 
     sender = headers.get("FSPIOP-Source", PAYER)
-    assert [told_error(sender, code, description)] == heard(exchange)
+    assert [bulk_error_callback(sender, code, description)] == callbacks_of(exchange)
     assert {} == states(exchange)
     assert ("INVALID", 0, 0, 0, 0, 0) == tally(exchange)
 
 
-async def test_the_same_wrong_bulk_again_is_rejected_and_its_id_is_burnt(exchange: Exchange) -> None:
-    await post(exchange, line(1), payeeFsp="nobody")
-    heard(exchange)
+async def test_the_same_wrong_bulk_again_is_rejected_and_its_id_is_consumed(exchange: Exchange) -> None:
+    await post(exchange, item(1), payeeFsp="nobody")
+    callbacks_of(exchange)
 
-    await post(exchange, line(1), payeeFsp="nobody")
+    await post(exchange, item(1), payeeFsp="nobody")
     body = {"bulkTransferState": "REJECTED", "completedTimestamp": "any"}
-    assert [Callback(PAYER, "Hub", "PUT", PATH, body)] == heard(exchange)
-    await post(exchange, line(1))
-    assert [told_error(PAYER, "3106", "Modified request")] == heard(exchange)
+    assert [Callback(PAYER, "Hub", "PUT", PATH, body)] == callbacks_of(exchange)
+    await post(exchange, item(1))
+    assert [bulk_error_callback(PAYER, "3106", "Modified request")] == callbacks_of(exchange)
     await put(exchange, fulfilled(1), {"FSPIOP-Source": "nobody"})
-    assert [told_error("nobody", "3210", UNKNOWN)] == heard(exchange)
+    assert [bulk_error_callback("nobody", "3210", UNKNOWN)] == callbacks_of(exchange)
 
 
 async def test_3202_payer_fsp_id_not_found_as_it_is_inactive(exchange: Exchange) -> None:
     await exchange.operator.put(f"/participants/{PAYER}", {"isActive": False})
 
-    await post(exchange, line(1))
+    await post(exchange, item(1))
 
     description = f"Payer FSP ID not found - Participant {PAYER} is inactive"
-    assert [told_error(PAYER, "3202", description)] == heard(exchange)
+    assert [bulk_error_callback(PAYER, "3202", description)] == callbacks_of(exchange)
 
 
 async def test_3203_payee_fsp_id_not_found_as_it_is_inactive(exchange: Exchange) -> None:
     await exchange.operator.put(f"/participants/{PAYEE}", {"isActive": False})
 
-    await post(exchange, line(1))
+    await post(exchange, item(1))
 
     description = f"Payee FSP ID not found - Participant {PAYEE} is inactive"
-    assert [told_error(PAYER, "3203", description)] == heard(exchange)
+    assert [bulk_error_callback(PAYER, "3203", description)] == callbacks_of(exchange)
 
 
 async def test_a_stranger_s_answer_changes_nothing(exchange: Exchange) -> None:
@@ -107,7 +107,7 @@ async def test_a_stranger_s_answer_changes_nothing(exchange: Exchange) -> None:
     await put_error(exchange, headers={"FSPIOP-Source": STRANGER})
 
     description = "Generic validation error - FSPIOP-Source header should match Payee FSP"
-    assert [told_error(STRANGER, "3100", description)] * 2 == heard(exchange)
+    assert [bulk_error_callback(STRANGER, "3100", description)] * 2 == callbacks_of(exchange)
     assert ("ACCEPTED", 0, 1, 0, 0, 0) == tally(exchange)
 
 
@@ -131,22 +131,22 @@ async def test_a_wrong_answer_of_the_payee_aborts_the_bulk(
 
     await put(exchange, fulfilled(1, 2), headers, **({} if completed is None else {"completedTimestamp": completed}))
 
-    assert [told_error(side, "3100", description) for side in (PAYER, PAYEE)] == heard(exchange)
+    assert [bulk_error_callback(side, "3100", description) for side in (PAYER, PAYEE)] == callbacks_of(exchange)
     assert (0, 0) == await exchange.positions()
     assert ("REJECTED", 0, 0, 0, 2, 0) == tally(exchange)
 
 
-async def test_all_that_is_wrong_is_told(exchange: Exchange) -> None:
+async def test_all_that_is_wrong_is_sent(exchange: Exchange) -> None:
     await accepted(exchange, 1)
 
     await put(exchange, [], {"FSPIOP-Destination": STRANGER}, completedTimestamp="2023-11-14T22:23:20.000Z")
 
-    information = heard(exchange)[0].body["errorInformation"]
+    information = callbacks_of(exchange)[0].body["errorInformation"]
     assert WRONG_DESTINATION == information["errorDescription"]
     assert [{"key": "additionalErrors0", "value": FUTURE}] == information["extensionList"]["extension"]
 
 
-async def test_a_timestamp_within_bounds_is_taken(exchange: Exchange) -> None:
+async def test_a_timestamp_within_bounds_is_accepted(exchange: Exchange) -> None:
     await accepted(exchange, 1)
 
     await put(exchange, fulfilled(1), completedTimestamp="2023-11-14T22:13:20.010Z")
@@ -154,7 +154,7 @@ async def test_a_timestamp_within_bounds_is_taken(exchange: Exchange) -> None:
     assert ("COMPLETED", 0, 0, 1, 0, 0) == tally(exchange)
 
 
-async def test_a_timestamp_behind_a_proxy_is_not_judged(exchange: Exchange) -> None:
+async def test_a_timestamp_sent_through_a_proxy_is_not_judged(exchange: Exchange) -> None:
     await accepted(exchange, 1)
 
     headers = {"FSPIOP-Proxy": "proxy"}
@@ -175,68 +175,68 @@ async def test_an_answer_finds_its_bulk_wherever_it_is(exchange: Exchange, desti
 
 @pytest.mark.parametrize("destination", [PAYER, "Hub", None])
 async def test_an_answer_passes_by_where_its_bulk_was_refused(exchange: Exchange, destination: str | None) -> None:
-    """The payer has named others as the payer before: on their partitions the id is burnt."""
+    """The payer has named others as the payer before: on their partitions the id is consumed."""
     names = [f"other{number}" for number in range(8 * PARTITIONS)]
     others = {exchange.hub.view_of(name).partition: name for name in names}
     del others[exchange.hub.view_of(PAYER).partition]
     for name in others.values():
-        await post(exchange, line(1), payerFsp=name)
-    heard(exchange)
+        await post(exchange, item(1), payerFsp=name)
+    callbacks_of(exchange)
     await accepted(exchange, 1)
 
     await put(exchange, fulfilled(1), {"FSPIOP-Destination": destination})
 
-    assert {line_id(1): "COMMITTED"} == states(exchange)
+    assert {item_id(1): "COMMITTED"} == states(exchange)
 
 
 async def test_3210_bulk_transfer_id_not_found(exchange: Exchange) -> None:
     for source in (PAYER, PAYEE, STRANGER):
         await get(exchange, source)
-        assert [told_error(source, "3210", UNKNOWN)] == heard(exchange)
+        assert [bulk_error_callback(source, "3210", UNKNOWN)] == callbacks_of(exchange)
     await put(exchange, fulfilled(1))
     await put_error(exchange)
-    assert [told_error(PAYEE, "3210", UNKNOWN)] * 2 == heard(exchange)
+    assert [bulk_error_callback(PAYEE, "3210", UNKNOWN)] * 2 == callbacks_of(exchange)
 
 
 async def test_who_may_ask(exchange: Exchange) -> None:
     await accepted(exchange, 1)
     for source in (PAYER, PAYEE):
         await get(exchange, source)
-        assert [told(source, "ACCEPTED", {"transferId": line_id(1)}, completed=None)] == heard(exchange)
+        assert [bulk_callback(source, "ACCEPTED", {"transferId": item_id(1)}, completed=None)] == callbacks_of(exchange)
     await get(exchange, STRANGER)
-    assert [told_error(STRANGER, "3000", "Generic client error")] == heard(exchange)
+    assert [bulk_error_callback(STRANGER, "3000", "Generic client error")] == callbacks_of(exchange)
     await get(exchange, "nobody")
-    assert [] == heard(exchange)
+    assert [] == callbacks_of(exchange)
 
 
 async def test_paths_with_the_receiver_s_name_where_the_scheme_wants_them() -> None:
     async with an_exchange(fsp_in_bulk_paths=True) as exchange:
-        await post(exchange, line(1))
+        await post(exchange, item(1))
         await put(exchange, fulfilled(1))
-        await post(exchange, line(2))
+        await post(exchange, item(2))
 
         paths = ["/bulkTransfers", f"/{PAYER}{PATH}", f"/{PAYEE}{PATH}", f"/{PAYER}{PATH}/error"]
-        assert paths == [one.path for one in exchange.heard()]
+        assert paths == [one.path for one in exchange.callbacks()]
 
 
-async def test_who_has_sent_what_the_code_fails_at_hears_2001(exchange: Exchange) -> None:
+async def test_who_has_sent_what_the_code_fails_at_is_sent_2001(exchange: Exchange) -> None:
     await accepted(exchange, 1)
     topic, key, value = exchange.hub.records[-1]
     assert "bulk-prepare" == topic
 
     exchange.hub.dead_letter(topic, key, value)
 
-    assert [told_error(PAYER, "2001", "Internal server error")] == heard(exchange)
+    assert [bulk_error_callback(PAYER, "2001", "Internal server error")] == callbacks_of(exchange)
 
 
 async def test_callbacks_name_the_bulk_s_own_endpoints(exchange: Exchange) -> None:
-    await post(exchange, line(1))
+    await post(exchange, item(1))
     await put_error(exchange)
     await get(exchange, PAYER)
 
-    lines = exchange.notifications()
+    items = exchange.notifications()
     assert ["POST", "ERROR", "ERROR", "PUT"] == [
-        one["endpoint"].removeprefix("FSPIOP_CALLBACK_URL_BULK_TRANSFER_") for one in lines
+        one["endpoint"].removeprefix("FSPIOP_CALLBACK_URL_BULK_TRANSFER_") for one in items
     ]
-    assert {"bulkTransfers"} == {one["resource"] for one in lines}
-    assert [{"id": BULK_ID}] * 4 == [one["variables"] for one in lines]
+    assert {"bulkTransfers"} == {one["resource"] for one in items}
+    assert [{"id": BULK_ID}] * 4 == [one["variables"] for one in items]

@@ -36,7 +36,7 @@ async def exchange() -> AsyncIterator[Exchange]:
 
 
 def body(code: str, description: str, extensions: Any = None) -> Mapping[str, Any]:
-    """An ErrorInformationObject, whole."""
+    """Return an ErrorInformationObject with that error."""
     information = {"errorCode": code, "errorDescription": description}
     return {"errorInformation": information | ({"extensionList": extensions} if extensions is not None else {})}
 

@@ -1,4 +1,4 @@
-"""Overload at the FSPIOP surface: what begins is refused, what answers is taken."""
+"""Overload at the FSPIOP surface: what begins is refused, what answers is accepted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def dfsp() -> AsyncIterator[Dfsp]:
         yield Dfsp(http, recorder, health)
 
 
-async def test_a_new_request_is_refused_and_told_when_to_come_again(dfsp: Dfsp) -> None:
+async def test_a_new_request_is_refused_with_the_time_to_come_again(dfsp: Dfsp) -> None:
     removal = {"FSPIOP-Source": "payerfsp"}
     for answer in (
         await dfsp.post(),
@@ -47,7 +47,7 @@ async def test_the_next_request_on_the_connection_is_understood(dfsp: Dfsp) -> N
     assert 202 == (await dfsp.post({"FSPIOP-Source": "other"}, payerFsp="other")).status
 
 
-async def test_what_answers_is_taken(dfsp: Dfsp) -> None:
+async def test_what_answers_is_accepted(dfsp: Dfsp) -> None:
     source = {"FSPIOP-Source": "payerfsp"}
 
     assert 200 == (await dfsp.send("PUT", PATH, source, json.dumps(FULFIL).encode())).status

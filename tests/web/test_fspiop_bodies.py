@@ -1,4 +1,4 @@
-"""Bodies as bytes: broken, hostile, huge or compressed, they give an error of the API or go on untouched."""
+"""Bodies as bytes: broken, hostile, huge or compressed, they lead to an error of the API or are forwarded untouched."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_a_body_must_be_an_object(dfsp: Dfsp, body: bytes) -> None:
     assert NOT_AN_OBJECT == answer.error
 
 
-async def test_of_a_key_that_stands_twice_the_last_value_counts(dfsp: Dfsp) -> None:
+async def test_of_a_repeated_key_the_last_value_counts(dfsp: Dfsp) -> None:
     body = GOOD[:-1] + b',"payerFsp":"lastfsp"}'
 
     assert 202 == (await dfsp.send("POST", "/transfers", data=body)).status
@@ -106,9 +106,9 @@ async def test_a_compressed_body_goes_on_as_what_it_says(dfsp: Dfsp) -> None:
     answer = await dfsp.send("POST", "/transfers", {"Content-Encoding": "gzip"}, gzip.compress(GOOD))
 
     assert 202 == answer.status
-    line, body = fields_of(dfsp.recorder.records[0][2])
+    header, body = fields_of(dfsp.recorder.records[0][2])
     assert GOOD == body
-    assert "content-encoding" not in line["headers"]
+    assert "content-encoding" not in header["headers"]
 
 
 async def test_a_small_body_that_unfolds_beyond_the_limit_is_refused(dfsp: Dfsp) -> None:

@@ -22,8 +22,8 @@ from tests.web.bulk_exchange import (
     bulk,
     failed,
     fulfilled,
-    line,
-    line_id,
+    item,
+    item_id,
     send,
 )
 from tests.web.exchange import PAYEE, PAYER
@@ -31,7 +31,7 @@ from tests.web.fspiop_client import ERROR, FULFIL, Dfsp, a_dfsp
 
 ANSWER = {"bulkTransferState": "COMPLETED", "individualTransferResults": [*fulfilled(1), failed(2)]}
 MESSAGES: dict[str, tuple[str, str, dict[str, Any], Any, int]] = {
-    "POST": ("POST", "/bulkTransfers", OF_PAYER, bulk([line(1), line(2)]), 202),
+    "POST": ("POST", "/bulkTransfers", OF_PAYER, bulk([item(1), item(2)]), 202),
     "GET": ("GET", PATH, OF_PAYER, None, 202),
     "PUT": ("PUT", PATH, OF_PAYEE, ANSWER, 200),
     "PUT error": ("PUT", f"{PATH}/error", OF_PAYEE, ERROR, 200),
@@ -54,7 +54,7 @@ async def test_a_good_message_is_recorded_then_answered(dfsp: Dfsp, name: str) -
 
 
 async def test_the_record_of_a_bulk(dfsp: Dfsp) -> None:
-    body = bulk([line(1, "1.5", unknown=[1e300]), line(2, "600")], unknown=1)
+    body = bulk([item(1, "1.5", unknown=[1e300]), item(2, "600")], unknown=1)
     await send(dfsp, "POST", "/bulkTransfers", OF_PAYER, body)
 
     ((topic, key, value),) = dfsp.recorder.records
@@ -75,12 +75,12 @@ async def test_the_record_of_a_bulk(dfsp: Dfsp) -> None:
         "trace": None,
     } == message | {"expires_at_ms": 1_700_007_200_000}
     assert 2 == len(set(hashes))
-    assert bulk([line(1, "1.5"), line(2, "600")]) == json.loads(content), "what the API knows, and no more"
+    assert bulk([item(1, "1.5"), item(2, "600")]) == json.loads(content), "what the API knows, and no more"
 
 
 async def test_a_line_has_the_hash_of_the_transfer_that_it_would_be(dfsp: Dfsp) -> None:
     extensions = {"extension": [{"key": "k", "value": "v"}]}
-    whole = bulk([line(1), line(2, extensionList=extensions)])
+    whole = bulk([item(1), item(2, extensionList=extensions)])
     await send(dfsp, "POST", "/bulkTransfers", OF_PAYER, whole)
     for one in whole["individualTransfers"]:
         alike = {
@@ -94,8 +94,8 @@ async def test_a_line_has_the_hash_of_the_transfer_that_it_would_be(dfsp: Dfsp) 
         } | ({"extensionList": extensions} if "extensionList" in one else {})
         await dfsp.send("POST", "/transfers", None, json.dumps(alike).encode())
 
-    lines = [fields_of(value)[0] for _topic, _key, value in dfsp.recorder.records]
-    assert lines[0]["hashes"] == [one["hash"] for one in lines[1:]]
+    headers = [fields_of(value)[0] for _topic, _key, value in dfsp.recorder.records]
+    assert headers[0]["hashes"] == [one["hash"] for one in headers[1:]]
 
 
 @pytest.mark.parametrize(("destination", "key"), [(PAYER, PAYER), ("Hub", "Hub"), (None, PAYEE)])
@@ -183,42 +183,42 @@ async def test_an_id_that_is_none(dfsp: Dfsp, path: str) -> None:
     assert [] == dfsp.recorder.records
 
 
-LINE = "/requestBody/individualTransfers/1"
+ITEM = "/requestBody/individualTransfers/1"
 WRONG_BULKS: list[tuple[Any, str, str]] = [
     (
-        bulk([line(1)], bulkTransferId=None),
+        bulk([item(1)], bulkTransferId=None),
         "3102",
         f"{MISSING}/requestBody must have required property 'bulkTransferId'",
     ),
-    (bulk([line(1)], bulkQuoteId=None), "3102", f"{MISSING}/requestBody must have required property 'bulkQuoteId'"),
-    (bulk([line(1)], expiration=None), "3102", f"{MISSING}/requestBody must have required property 'expiration'"),
+    (bulk([item(1)], bulkQuoteId=None), "3102", f"{MISSING}/requestBody must have required property 'bulkQuoteId'"),
+    (bulk([item(1)], expiration=None), "3102", f"{MISSING}/requestBody must have required property 'expiration'"),
     (
-        bulk([line(1)], individualTransfers=None),
+        bulk([item(1)], individualTransfers=None),
         "3102",
         f"{MISSING}/requestBody must have required property 'individualTransfers'",
     ),
     (bulk([]), "3100", f"{INVALID}/requestBody/individualTransfers must NOT have fewer than 1 items"),
-    (bulk([line(1), line(2, condition=None)]), "3102", f"{MISSING}{LINE} must have required property 'condition'"),
-    (bulk([line(1), 5]), "3101", f"{SYNTAX}{LINE} must be object"),  # type: ignore[list-item]
-    (bulk([line(1)], individualTransfers={}), "3101", f"{SYNTAX}/requestBody/individualTransfers must be array"),
+    (bulk([item(1), item(2, condition=None)]), "3102", f"{MISSING}{ITEM} must have required property 'condition'"),
+    (bulk([item(1), 5]), "3101", f"{SYNTAX}{ITEM} must be object"),  # type: ignore[list-item]
+    (bulk([item(1)], individualTransfers={}), "3101", f"{SYNTAX}/requestBody/individualTransfers must be array"),
     (
-        bulk([line(1), line(2, ilpPacket="!")]),
+        bulk([item(1), item(2, ilpPacket="!")]),
         "3100",
-        f'{INVALID}{LINE}/ilpPacket must match pattern "^[A-Za-z0-9-_]+[=]{{0,2}}$"',
+        f'{INVALID}{ITEM}/ilpPacket must match pattern "^[A-Za-z0-9-_]+[=]{{0,2}}$"',
     ),
     (
-        bulk([line(1), line(2, transferAmount={"currency": "QQQ", "amount": "1"})]),
+        bulk([item(1), item(2, transferAmount={"currency": "QQQ", "amount": "1"})]),
         "3100",
-        f"{INVALID}{LINE}/transferAmount/currency must be equal to one of the allowed values",
+        f"{INVALID}{ITEM}/transferAmount/currency must be equal to one of the allowed values",
     ),
-    (bulk([line(1), line(2, amount="1.50")]), "3100", f"{INVALID}{LINE}/transferAmount/amount must match pattern"),
+    (bulk([item(1), item(2, amount="1.50")]), "3100", f"{INVALID}{ITEM}/transferAmount/amount must match pattern"),
     (
-        bulk([line(1), line(2, amount="123456789012345")]),
+        bulk([item(1), item(2, amount="123456789012345")]),
         "3100",
         f"{INVALID}Amount 123456789012345 exceeds allowed precision of 18",
     ),
-    (bulk([line(1)], expiration="tomorrow"), "3100", f"{INVALID}/requestBody/expiration must match pattern"),
-    (bulk([line(1)], payeeFsp=""), "3100", f"{INVALID}/requestBody/payeeFsp must NOT have fewer than 1 characters"),
+    (bulk([item(1)], expiration="tomorrow"), "3100", f"{INVALID}/requestBody/expiration must match pattern"),
+    (bulk([item(1)], payeeFsp=""), "3100", f"{INVALID}/requestBody/payeeFsp must NOT have fewer than 1 characters"),
 ]
 
 
@@ -237,7 +237,7 @@ WRONG_ANSWERS: list[tuple[str, Any, str]] = [
     (PATH, {**ANSWER, "individualTransferResults": {}}, "3101"),
     (PATH, {**ANSWER, "individualTransferResults": [{"fulfilment": FULFILMENT}]}, "3102"),
     (PATH, {**ANSWER, "individualTransferResults": fulfilled(1, fulfilment="short")}, "3100"),
-    (PATH, {**ANSWER, "individualTransferResults": [{"transferId": line_id(1), "errorInformation": {}}]}, "3102"),
+    (PATH, {**ANSWER, "individualTransferResults": [{"transferId": item_id(1), "errorInformation": {}}]}, "3102"),
     (PATH, {**ANSWER, "completedTimestamp": "now"}, "3100"),
     (PATH, {**ANSWER, "individualTransferResults": fulfilled(*range(1_001))}, "3100"),
     (f"{PATH}/error", {}, "3102"),
@@ -270,11 +270,11 @@ async def test_what_is_not_there(dfsp: Dfsp, method: str, path: str, answer: tup
     assert [] == dfsp.recorder.records
 
 
-async def test_a_thousand_lines_are_taken_and_one_more_is_not(dfsp: Dfsp) -> None:
-    lines = [line(number) for number in range(1_001)]
-    assert 202 == (await send(dfsp, "POST", "/bulkTransfers", OF_PAYER, bulk(lines[:1_000]))).status
+async def test_a_thousand_items_are_accepted_and_one_more_is_not(dfsp: Dfsp) -> None:
+    items = [item(number) for number in range(1_001)]
+    assert 202 == (await send(dfsp, "POST", "/bulkTransfers", OF_PAYER, bulk(items[:1_000]))).status
 
-    answer = await send(dfsp, "POST", "/bulkTransfers", OF_PAYER, bulk(lines))
+    answer = await send(dfsp, "POST", "/bulkTransfers", OF_PAYER, bulk(items))
 
     detail = "/requestBody/individualTransfers must NOT have more than 1000 items"
     assert (400, "3100", INVALID + detail) == answer.error
@@ -305,7 +305,7 @@ async def test_what_cannot_be_recorded_is_not_accepted(
 
 async def test_a_body_above_the_limit() -> None:
     async with a_dfsp(body_bytes_max=1024) as dfsp:
-        answer = await send(dfsp, "POST", "/bulkTransfers", OF_PAYER, bulk([line(number) for number in range(20)]))
+        answer = await send(dfsp, "POST", "/bulkTransfers", OF_PAYER, bulk([item(number) for number in range(20)]))
 
         assert (400, "3104", "Too large payload - Payload size is too large") == answer.error
         assert [] == dfsp.recorder.records

@@ -19,7 +19,7 @@ CLIENT_OTHER = {"x-client-id": "otherfsp"}
 PROXY_OTHER = {"x-client-id": "proxy1", "fspiop-proxy": "proxy2"}
 PROXY_IS_SOURCE = {"x-client-id": "payerfsp", "fspiop-proxy": "payerfsp"}
 
-# In the order of the checks: every row must be told before all rows below it.
+# In the order of the checks: every row must be answered before all rows below it.
 LADDER: list[tuple[Mapping[str, str | None], tuple[int, str, str]]] = [
     (CLIENT_OTHER, (400, "3100", "Generic validation error - Invalid fspiop-source header")),
     ({"Accept": None}, (400, "3102", "Missing mandatory element - Accept is required")),
@@ -34,7 +34,7 @@ LADDER: list[tuple[Mapping[str, str | None], tuple[int, str, str]]] = [
 
 
 @pytest.mark.parametrize("rung", range(len(LADDER)))
-async def test_the_first_mistake_is_told(dfsp: Dfsp, rung: int) -> None:
+async def test_the_first_mistake_is_answered(dfsp: Dfsp, rung: int) -> None:
     headers: dict[str, str | None] = {}
     for changes, _ in LADDER[rung:]:
         headers.update(changes)
@@ -180,8 +180,8 @@ async def test_a_header_in_utf8_goes_on(dfsp: Dfsp) -> None:
     answer = await send_raw(dfsp, raw_prepare((b"X-Custom", "Zürich".encode())))
 
     assert answer.startswith(b"HTTP/1.1 202 ")
-    line, _ = fields_of(dfsp.recorder.records[0][2])
-    assert "Zürich" == line["headers"]["x-custom"]
+    header, _ = fields_of(dfsp.recorder.records[0][2])
+    assert "Zürich" == header["headers"]["x-custom"]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_grammar_of_versions() -> None:
     assert content_version("transfers", f"{MEDIA};version=\uff11.1") is None
 
 
-def test_versions_as_extensions_are_told_once_each() -> None:
+def test_versions_as_extensions_are_listed_once_each() -> None:
     assert {"extension": [{"key": "2", "value": "0"}, {"key": "1", "value": "1"}]} == extension_list(
         ["2", "1.1", "2.0", ANY_VERSION]
     )

@@ -1,4 +1,4 @@
-"""Bodies as the API's schema wants them: the first mistake is told, in its words (protocol 1.3 and 1.4)."""
+"""Bodies as the API's schema wants them: the first mistake is answered, in its words (protocol 1.3 and 1.4)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ INVALID = "Generic validation error -"
         ),
     ],
 )
-async def test_the_first_mistake_in_a_prepare_is_told(
+async def test_the_first_mistake_in_a_prepare_is_answered(
     dfsp: Dfsp, changes: dict[str, Any], code: str, description: str
 ) -> None:
     texts = {"3100": "Generic validation error", "3101": "Malformed syntax", "3102": "Missing mandatory element"}
@@ -93,8 +93,8 @@ async def test_the_first_mistake_in_a_prepare_is_told(
 async def test_null_is_a_value_of_the_wrong_type(dfsp: Dfsp, name: str) -> None:
     answer = await dfsp.send("POST", "/transfers", data=json.dumps({**PREPARE, name: None}).encode())
 
-    wanted = "string" if name == "payerFsp" else "object"
-    assert (400, "3101", f"Malformed syntax - /requestBody/{name} must be {wanted}") == answer.error
+    expected = "string" if name == "payerFsp" else "object"
+    assert (400, "3101", f"Malformed syntax - /requestBody/{name} must be {expected}") == answer.error
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ async def test_an_amount_that_the_ledger_cannot_hold_is_refused(dfsp: Dfsp, amou
 async def test_an_amount_becomes_an_integer(dfsp: Dfsp, amount: str, expected: int) -> None:
     assert 202 == (await dfsp.post(amount={"currency": "USD", "amount": amount})).status
 
-    line, _ = fields_of(dfsp.recorder.records[0][2])
-    assert expected == line["amount"]
+    header, _ = fields_of(dfsp.recorder.records[0][2])
+    assert expected == header["amount"]
 
 
 @pytest.mark.parametrize("currency", ["XXX", "XTS", "ZMW", "ABC"])
@@ -172,8 +172,8 @@ async def test_ids_are_lower_case_uuids_or_upper_case_ulids(dfsp: Dfsp, transfer
 async def test_a_date_time_becomes_milliseconds(dfsp: Dfsp, text: str, at_ms: int) -> None:
     assert 202 == (await dfsp.post(expiration=text)).status
 
-    line, _ = fields_of(dfsp.recorder.records[0][2])
-    assert at_ms == line["expires_at_ms"]
+    header, _ = fields_of(dfsp.recorder.records[0][2])
+    assert at_ms == header["expires_at_ms"]
     assert at_ms == date_time_ms(text)
 
 
@@ -253,7 +253,7 @@ async def test_a_date_time_that_is_none_is_refused(dfsp: Dfsp, text: str) -> Non
         ),
     ],
 )
-async def test_the_first_mistake_in_a_callback_is_told(
+async def test_the_first_mistake_in_a_callback_is_answered(
     dfsp: Dfsp, path: str, body: dict[str, Any], code: str, description: str
 ) -> None:
     answer = await dfsp.send("PUT", f"/transfers/{TRANSFER_ID}{path}", data=json.dumps(body).encode())
@@ -280,5 +280,5 @@ async def test_an_error_callback_may_have_extensions(dfsp: Dfsp) -> None:
 
     assert 200 == (await dfsp.send("PUT", f"/transfers/{TRANSFER_ID}/error", data=json.dumps(body).encode())).status
 
-    line, _ = fields_of(dfsp.recorder.records[0][2])
-    assert extensions == line["extensions"]
+    header, _ = fields_of(dfsp.recorder.records[0][2])
+    assert extensions == header["extensions"]

@@ -1,4 +1,4 @@
-"""Signatures at the door: asked for behind the headers and before the body, on every route (protocol 3.1, 10.1)."""
+"""Signatures are checked on every route, after the headers and before the body (protocol 3.1, 10.1)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def send_signed(dfsp: Dfsp, signer: Signer, method: str, path: str, data: 
 async def exchange(
     dfsp: Dfsp, method: str, path: str, headers: Mapping[str, str] | list[tuple[str, str]], data: bytes
 ) -> Answer:
-    """Exactly these headers."""
+    """Send a request with exactly these headers."""
     async with dfsp.http.request(
         method, path, headers=headers, data=data or None, skip_auto_headers=NO_DEFAULTS
     ) as response:
@@ -76,7 +76,7 @@ async def exchange(
         ("PUT", f"{PATH}/error", ERROR, PAYEE, 200),
     ],
 )
-async def test_a_signed_message_is_taken_and_goes_on_with_its_signature(
+async def test_a_signed_message_is_accepted_and_forwarded_with_its_signature(
     dfsp: Dfsp, method: str, path: str, body: Mapping[str, Any], signer: Signer, status: int
 ) -> None:
     data = encoded(body)
@@ -85,9 +85,9 @@ async def test_a_signed_message_is_taken_and_goes_on_with_its_signature(
 
     assert status == answer.status
     [(_, _, value)] = dfsp.recorder.records
-    line, raw = fields_of(value)
+    header, raw = fields_of(value)
     assert data == raw
-    assert CHECK._verifier.fault(method, path, line["headers"], raw) is None
+    assert CHECK._verifier.fault(method, path, header["headers"], raw) is None
 
 
 async def test_a_message_without_a_signature_is_refused(dfsp: Dfsp) -> None:

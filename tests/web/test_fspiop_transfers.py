@@ -54,7 +54,7 @@ async def test_a_prepare_is_recorded_exactly_so(dfsp: Dfsp) -> None:
     answer = await dfsp.send("POST", "/transfers", headers, body)
 
     assert (202, b"", "0") == (answer.status, answer.body, answer.headers["Content-Length"])
-    line = (
+    header = (
         f'{{"kind":"prepare","v":1,"trace":"{TRACE}",'
         '"id":"b51ec534-ee48-4575-b6a9-ead2955b8069","source":"payerfsp","payer":"payerfsp",'
         '"payee":"payeefsp","amount":1234500,"currency":"USD",'
@@ -66,7 +66,7 @@ async def test_a_prepare_is_recorded_exactly_so(dfsp: Dfsp) -> None:
         '"fspiop-signature":"{\\"signature\\":\\"s\\",\\"protectedHeader\\":\\"p\\"}",'
         f'"traceparent":"{TRACE}"}}}}\n'
     )
-    assert [("prepare", "payerfsp", line.encode() + body)] == dfsp.recorder.records
+    assert [("prepare", "payerfsp", header.encode() + body)] == dfsp.recorder.records
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ async def test_a_fulfil_is_recorded_with_the_action_of_its_state(dfsp: Dfsp, sta
 
     assert (200, b"") == (answer.status, answer.body)
     [(topic, key, value)] = dfsp.recorder.records
-    line, recorded = fields_of(value)
+    header, recorded = fields_of(value)
     assert ("fulfil", "payerfsp", raw) == (topic, key, recorded)
     assert {
         "v": 1,
@@ -99,7 +99,7 @@ async def test_a_fulfil_is_recorded_with_the_action_of_its_state(dfsp: Dfsp, sta
         "headers": FORWARDED,
         "trace": None,
         "hops": 0,
-    } == line
+    } == header
 
 
 async def test_an_error_is_recorded_as_an_abort(dfsp: Dfsp) -> None:
@@ -109,14 +109,14 @@ async def test_an_error_is_recorded_as_an_abort(dfsp: Dfsp) -> None:
 
     assert (200, b"") == (answer.status, answer.body)
     [(topic, key, value)] = dfsp.recorder.records
-    line, recorded = fields_of(value)
+    header, recorded = fields_of(value)
     assert ("fulfil", "payerfsp", raw) == (topic, key, recorded)
     assert ("abort", "5100", "Payee rejected", None, hash_of(ERROR)) == (
-        line["action"],
-        line["error_code"],
-        line["error_description"],
-        line["fulfilment"],
-        line["hash"],
+        header["action"],
+        header["error_code"],
+        header["error_description"],
+        header["fulfilment"],
+        header["hash"],
     )
 
 
@@ -125,14 +125,14 @@ async def test_a_get_is_recorded_for_the_ring(dfsp: Dfsp) -> None:
 
     assert (202, b"") == (answer.status, answer.body)
     [(topic, key, value)] = dfsp.recorder.records
-    line, body = fields_of(value)
+    header, body = fields_of(value)
     assert ("lookup", "payerfsp", b"") == (topic, key, body)
     assert ("get", TRANSFER_ID, "payerfsp", TRACE, 0) == (
-        line["kind"],
-        line["id"],
-        line["source"],
-        line["trace"],
-        line["hops"],
+        header["kind"],
+        header["id"],
+        header["source"],
+        header["trace"],
+        header["hops"],
     )
 
 

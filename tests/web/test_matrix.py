@@ -39,9 +39,9 @@ async def exchange() -> AsyncIterator[Exchange]:
         yield one
 
 
-def heard(exchange: Exchange) -> list[Callback]:
+def callbacks_of(exchange: Exchange) -> list[Callback]:
     """The callbacks since the last time, with the ledger's own times as one word."""
-    callbacks = exchange.heard()
+    callbacks = exchange.callbacks()
     for one in callbacks:
         if one.body is not None and "completedTimestamp" in one.body:
             one.body["completedTimestamp"] = COMPLETED
@@ -62,10 +62,10 @@ def test_a_row_says_something_about_all_that_a_path_names(operation: Operation) 
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_what_is_taken_is_answered_as_the_table_says(operation: Operation) -> None:
-    taken = {status for status in operation.statuses if status < 300}
+def test_what_is_accepted_is_answered_as_the_table_says(operation: Operation) -> None:
+    accepted = {status for status in operation.statuses if status < 300}
 
-    assert ({SYNC[operation.method]} if operation.method != "PATCH" else set()) == taken
+    assert ({SYNC[operation.method]} if operation.method != "PATCH" else set()) == accepted
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ async def test_what_comes_of_it(exchange: Exchange, operation: Operation, case: 
     [one for one in OPERATIONS if one.body is not None and one.body.get("additionalProperties") is not False],
     ids=str,
 )
-async def test_what_the_api_does_not_know_is_taken(exchange: Exchange, operation: Operation) -> None:
+async def test_what_the_api_does_not_know_is_accepted(exchange: Exchange, operation: Operation) -> None:
     """And forwarded with the rest, where the sender's own bytes are (protocol 1.6)."""
     row = ROWS[str(operation)]
     await must_lead_to(exchange, operation, row, row.sent.with_more(), row.good)
@@ -100,7 +100,7 @@ async def test_what_the_api_does_not_know_is_taken(exchange: Exchange, operation
 async def must_lead_to(exchange: Exchange, operation: Operation, row: Row, sent: Sent, expected: Expected) -> None:
     for one in row.before:
         assert (await send(exchange.dfsp, one)).status == SYNC[one.method]
-    exchange.heard()
+    exchange.callbacks()
     written = len(exchange.hub.records)
 
     answer = await send(exchange.dfsp, sent)
@@ -110,7 +110,7 @@ async def must_lead_to(exchange: Exchange, operation: Operation, row: Row, sent:
         assert outcome == answer.error
         assert answer.status in operation.statuses
         assert written == len(exchange.hub.records)
-        assert [] == heard(exchange)
+        assert [] == callbacks_of(exchange)
     else:
         assert (SYNC[sent.method], b"") == (answer.status, answer.body)
-        assert outcome == heard(exchange)
+        assert outcome == callbacks_of(exchange)

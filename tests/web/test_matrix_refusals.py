@@ -61,7 +61,7 @@ OUTSIDE = {  # of what the schema of a path's segment allows
 }
 EVERY = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 ALL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
-# A sub-id may be empty; behind a batch's error it is that of a party called `error`.
+# A sub-id may be empty; after a batch's error it is that of a party called `error`.
 WITH_SLASH = {"/parties/{Type}/{ID}", "/participants/{Type}/{ID}", "/participants/{ID}/error"}
 
 

@@ -12,7 +12,6 @@ from clearinghub.config import Settings
 from clearinghub.domain.currencies import CURRENCIES
 from clearinghub.domain.quotes.agreement import ENDPOINTS
 from tests.web.test_openapi import AGREEMENT, resolved
-from web.fspiop import quotes_responses as agreement_answers
 from web.fspiop import quotes_schemas as agreement_models
 from web.fspiop import schemas as models
 from web.fspiop.quotes import DESCRIPTIONS
@@ -25,7 +24,7 @@ PRIMITIVES: dict[str, Any] = {
     "Date": agreement_models.Date,
     "PartyIdType": agreement_models.PartyIdType,
     "Code": agreement_models.Code,
-    "AuthenticationValue": agreement_answers.AuthenticationValue,
+    "AuthenticationValue": agreement_models.AuthenticationValue,
 }
 
 

@@ -14,7 +14,6 @@ from tests.web.test_openapi import AGREEMENT, FSPIOP, PARTIES, operations, resol
 from tests.web.test_openapi_agreement import without_currencies
 from web.fspiop import bulk_schemas as bulk_models
 from web.fspiop import parties_schemas as party_models
-from web.fspiop import quotes_responses as agreement_answers
 from web.fspiop import quotes_schemas as agreement_models
 from web.fspiop import schemas as models
 from web.fspiop.quotes import DESCRIPTIONS
@@ -24,7 +23,6 @@ DESCRIBED: list[tuple[ModuleType, Mapping[str, Any]]] = [
     (bulk_models, FSPIOP),
     (party_models, PARTIES),
     (agreement_models, AGREEMENT),
-    (agreement_answers, AGREEMENT),
 ]
 BODIES: dict[str, dict[str, Any]] = {
     "/transfers": {"post": models.TransferPrepare},

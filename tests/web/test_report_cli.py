@@ -1,4 +1,4 @@
-"""`clearinghub report` at the admin surface; `--verify` is for tests/integration/test_reports.py."""
+"""`clearinghub report` on a hub's admin API; tests/integration/test_reports.py has `--verify`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.web.settlement_steps import a_scheme, close, pay, settlement
 
 @pytest.fixture
 async def closed(terminal: Terminal) -> Terminal:
-    """Window 1 with nets of 80, -60 and -20, closed, and a settlement of it."""
+    """A hub whose window 1 has nets of 80, -60 and -20, is closed, and has a settlement."""
     await a_scheme(terminal.operator)
     pay(terminal.operator)
     await close(terminal.operator)
@@ -75,7 +75,9 @@ async def test_a_file_is_whole_or_as_it_was(closed: Terminal, tmp_path: Path) ->
 async def test_one_that_does_not_add_up_ends_with_1(closed: Terminal, form: str) -> None:
     rows = closed.operator.hub.coordinator.tables["settlement"]
     (key,) = (key for key in rows if key.startswith("content/"))
-    rows[key] = rows[key].replace(b'["alpha","",1000000,', b'["alpha","",1000007,')
+    altered = rows[key].replace(b"[1000000,", b"[1000007,")
+    assert altered != rows[key]
+    rows[key] = altered
 
     ended = await closed.run("report", "window", "1", "--format", form)
     assert 1 == ended.code
@@ -87,7 +89,7 @@ async def test_one_that_does_not_add_up_ends_with_1(closed: Terminal, form: str)
 
 
 async def test_refusals(closed: Terminal) -> None:
-    for arguments, code, told in (
+    for arguments, code, sentence in (
         (("window", "2"), 1, "Window 2 is OPEN; its report is there once it is closed"),
         (("window", "7", "--format", "csv"), 1, "No record for settlementWindowId: 7 found"),
         (("settlement", "7"), 1, "Settlement with ID '7' not found"),
@@ -100,7 +102,7 @@ async def test_refusals(closed: Terminal) -> None:
         ((), 2, "REPORT"),
     ):
         ended = await closed.run("report", *arguments)
-        assert (code, True) == (ended.code, told in ended.err), (arguments, ended.err)
+        assert (code, True) == (ended.code, sentence in ended.err), (arguments, ended.err)
     ended = await closed.run("report", "window", "1", "--url", "http://127.0.0.1:9")
     assert 3 == ended.code
 

@@ -16,7 +16,7 @@ FORMS = {"html": "<!DOCTYPE html>", "csv": "settlement", "json": "{"}
 
 
 async def a_day(terminal: Terminal) -> None:
-    """Window 1 closed and settled, with a bank in it that the examples name."""
+    """Close and settle window 1, in which the page's example bank takes part."""
     operator = terminal.operator
     await operator.currency()
     for name in ("alphabank", "alpha", "beta", "gamma"):

@@ -1,4 +1,4 @@
-"""`clearinghub admin windows` and `settlements`."""
+"""`clearinghub admin windows` and `clearinghub admin settlements`, on a hub's admin API."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_tables_for_people(terminal: Terminal) -> None:
 
 
 async def test_refusals(terminal: Terminal) -> None:
-    for arguments, told in (
+    for arguments, sentence in (
         (("windows", "close"), "Window 1 is empty"),
         (("settlements", "show", "7"), "Settlement with ID '7' not found"),
         (("settlements", "create", "NONE", "1"), "Settlement model not found: NONE"),
@@ -53,4 +53,4 @@ async def test_refusals(terminal: Terminal) -> None:
     ):
         ended = await terminal.admin(*arguments)
         assert ended.code != 0, arguments
-        assert told in ended.err
+        assert sentence in ended.err

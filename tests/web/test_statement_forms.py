@@ -13,7 +13,7 @@ from clearinghub.domain.time import timestamp_text
 from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
 from tests.web.admin_world import NOW_MS, Operator
 from tests.web.report_pages import Page
-from web.admin.statement import HTML_PAGES_MAX, LINES_MAX
+from web.admin.statement import ENTRIES_MAX, HTML_PAGES_MAX
 
 PERIOD = f"from={timestamp_text(NOW_MS)}&to=2100-01-01T00:00:00Z"
 
@@ -63,10 +63,10 @@ async def test_csv(booked: Operator) -> None:
 
 
 async def test_csv_is_whole_however_long(booked: Operator) -> None:
-    go_on(booked, 2 * LINES_MAX)
+    go_on(booked, 2 * ENTRIES_MAX)
     rows = await rows_of(booked)
 
-    assert list(range(1, 2 * LINES_MAX + 3)) == [int(row["changeNumber"]) for row in rows[1:-1]]
+    assert list(range(1, 2 * ENTRIES_MAX + 3)) == [int(row["changeNumber"]) for row in rows[1:-1]]
     assert rows[-2]["value"] == rows[-1]["value"]
 
 
@@ -84,16 +84,16 @@ async def test_a_page(booked: Operator) -> None:
 
 
 async def test_a_page_that_is_full_leads_to_the_rest(booked: Operator) -> None:
-    go_on(booked, HTML_PAGES_MAX * LINES_MAX)
+    go_on(booked, HTML_PAGES_MAX * ENTRIES_MAX)
     text = (await booked.get(await path_of(booked, f"{PERIOD}&format=html"))).text
     page = Page(text)
     (rest,) = (value for name, value in page.attributes if name == "href")
     assert rest is not None
-    behind = Page((await booked.get(rest)).text)
+    next_page = Page((await booked.get(rest)).text)
 
     assert "balance carried forward" == page.rows[-1][3]
-    assert page.rows[-1][5] == behind.rows[1][5]
-    assert ["10,001", "10,002"] == [row[0] for row in behind.rows[2:-1]]
+    assert page.rows[-1][5] == next_page.rows[1][5]
+    assert ["10,001", "10,002"] == [row[0] for row in next_page.rows[2:-1]]
 
 
 @pytest.mark.parametrize("form", ["csv", "html"])
@@ -104,8 +104,8 @@ async def test_what_cannot_be_read(booked: Operator, form: str) -> None:
         assert expected == (await booked.get(path)).error[:2]
 
 
-async def test_one_that_is_cut_short_is_not_taken_for_the_whole(booked: Operator) -> None:
-    go_on(booked, 2 * LINES_MAX)
+async def test_a_truncated_statement_is_not_mistaken_for_the_whole(booked: Operator) -> None:
+    go_on(booked, 2 * ENTRIES_MAX)
     history = booked.ports.history
     history.fails_from, history.fails_with = 2, StatementTooLongError()
 

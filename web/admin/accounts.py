@@ -8,8 +8,8 @@ import structlog
 from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.participants.funds import FundsRequest
-from clearinghub.domain.settlement.scheme import HUB_ACCOUNT_TYPES, is_ledger_account_type
+from clearinghub.domain.participants.funds_request import FundsRequest
+from clearinghub.domain.participants.scheme import HUB_ACCOUNT_TYPES, is_ledger_account_type
 from clearinghub.messages.commands import (
     AbortFundsOut,
     Command,

@@ -12,16 +12,19 @@ from aiohttp.web import Response
 
 from clearinghub.config import Settings
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.participants.participant import Participant, decode_participant
+from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.messages.commands import Command, ParticipantResult, Result, name_of
 from clearinghub.ports import CommandClient, LedgerReader, Participants
+from clearinghub.rows import make_row_decoder
 from web.admin.schemas import Bodies
 from web.http.errors import CONTENT_TYPE, ApiError
 
 QUERIES_MAX: Final = 16  # a listing of all participants asks the ledger for one after the other, so many at a time
 
 _NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "Participant does not exist")
+
+_decode_participant: Final = make_row_decoder(Participant)
 
 _log = structlog.get_logger(__name__)
 
@@ -58,7 +61,7 @@ class AdminContext:
     async def change(self, name: str, command: Command) -> Participant:
         """Run a command that changes the participant `name`; the next request to this process sees the change."""
         result = await self.execute(name, command, ParticipantResult)
-        changed = decode_participant(bytes(result.participant))
+        changed = _decode_participant(bytes(result.participant))
         await self.participants.reach(changed.name, changed.version)
         return changed
 

@@ -15,8 +15,7 @@ from typing_extensions import TypedDict  # pydantic takes typing's only from Pyt
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.endpoints import check_base_url
-from clearinghub.domain.participants.participant import Oracle
-from clearinghub.domain.parties.oracle import OracleDefinition, OracleFields
+from clearinghub.domain.participants.participant import Oracle, OracleDefinition, OracleFields
 from clearinghub.messages.commands import AddOracle, ChangeOracle, RemoveOracle
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import id_in_path

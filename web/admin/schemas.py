@@ -12,7 +12,7 @@ from aiohttp.web import Request
 
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.settlement.scheme import DELAYS, GRANULARITIES, INTERCHANGES, SETTLEMENT_ACCOUNT_TYPES
+from clearinghub.domain.participants.scheme import DELAYS, GRANULARITIES, INTERCHANGES, SETTLEMENT_ACCOUNT_TYPES
 from web.admin.schema import (
     Check,
     Key,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -12,9 +11,10 @@ from urllib.parse import urlencode
 import orjson
 from aiohttp.web import Request, StreamResponse
 
+from clearinghub.clock import system_now_ms
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.position import Position
-from clearinghub.domain.participants.statement import Statement, StatementLine
+from clearinghub.domain.participants.statement import Statement, StatementEntry
 from clearinghub.domain.time import timestamp_text
 from clearinghub.ports import StatementReader, StatementTooLongError
 from web.admin.context import AdminContext
@@ -25,7 +25,7 @@ from web.http.errors import ApiError
 from web.reports.formats import FORMAT, Format, chosen_format, report_response, streamed_response
 from web.reports.statement import statement_csv, statement_page
 
-LINES_MAX: Final = 1_000  # read at a time; of an answer in JSON
+ENTRIES_MAX: Final = 1_000  # read at a time; of an answer in JSON
 HTML_PAGES_MAX: Final = 10  # so many times as many lines, some two hundred sheets of paper
 PERIOD_DEFAULT_MS: Final = 24 * 3_600_000
 
@@ -54,14 +54,12 @@ _TOO_LONG: Final = Rejection(
 )
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class StatementResource:
     """Below one account."""
 
-    def __init__(self, context: AdminContext, statements: StatementReader, clock: Callable[[], int] = _now_ms) -> None:
+    def __init__(
+        self, context: AdminContext, statements: StatementReader, clock: Callable[[], int] = system_now_ms
+    ) -> None:
         """`clock` gives milliseconds since the epoch: where a period ends that has no end."""
         self._context = context
         self._statements = statements
@@ -102,12 +100,12 @@ class StatementResource:
     async def _pages(self, account: Position, from_ms: int, to_ms: int, after: int) -> AsyncGenerator[Statement, None]:
         """The statement, so many lines at a time."""
         while True:
-            statement = await self._statements.statement(account, from_ms, to_ms, after, LINES_MAX)
+            statement = await self._statements.statement(account, from_ms, to_ms, after, ENTRIES_MAX)
             yield statement
             if statement.is_whole:
                 return
             # From the last line's own time on, so that what was read is not read again.
-            from_ms, after = statement.lines[-1].at_ms, statement.lines[-1].change_number
+            from_ms, after = statement.entries[-1].at_ms, statement.entries[-1].change_number
 
     async def _account(self, name: str, account_id: int) -> Position:
         self._context.find(name)
@@ -136,7 +134,7 @@ def _shape(account: Position, statement: Statement, from_ms: int, to_ms: int) ->
         "from": timestamp_text(from_ms),
         "to": timestamp_text(to_ms),
         "openingBalance": number(statement.opening),
-        "lines": [_line_shape(line) for line in statement.lines],
+        "lines": [_entry_shape(entry) for entry in statement.entries],
         "closingBalance": number(statement.closing),
     }
     if statement.kept_from_ms is not None:
@@ -148,18 +146,18 @@ def _shape(account: Position, statement: Statement, from_ms: int, to_ms: int) ->
 
 def _next(account: Position, statement: Statement, to_ms: int, form: Format | None = None) -> str:
     """Where the lines behind these are."""
-    last = statement.lines[-1]
+    last = statement.entries[-1]
     asked = {"from": timestamp_text(last.at_ms), "to": timestamp_text(to_ms), "after": last.change_number}
     rest = urlencode(asked if form is None else {**asked, "format": form.value})
     return f"/participants/{account.participant}/accounts/{account.account_id}/statement?{rest}"
 
 
-def _line_shape(line: StatementLine) -> dict[str, Any]:
+def _entry_shape(entry: StatementEntry) -> dict[str, Any]:
     return {
-        "changeNumber": line.change_number,
-        "at": timestamp_text(line.at_ms),
-        "transferId": line.transfer_id,
-        "entryType": line.entry_type,
-        "change": number(line.change),
-        "value": number(line.value),
+        "changeNumber": entry.change_number,
+        "at": timestamp_text(entry.at_ms),
+        "transferId": entry.transfer_id,
+        "entryType": entry.entry_type,
+        "change": number(entry.change),
+        "value": number(entry.value),
     }

@@ -1,1 +1,1 @@
-"""GET /documentation: a surface's OpenAPI description as a page to read, with all that the page is made of."""
+"""GET /documentation: the OpenAPI description of a surface as a page, with all files that the page needs."""

@@ -1,4 +1,4 @@
-"""A surface's OpenAPI description as it is shown: the files of web/openapi/ that describe the surface, as one."""
+"""The OpenAPI description of a surface as one document, made of the surface's files in web/openapi/."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "o
 
 
 def surface_description(surface: str) -> Document:
-    """The description of a surface: `{surface}.yaml`, or all of `{surface}-*.yaml` as one document.
+    """Return the description of a surface: `{surface}.yaml`, or all of `{surface}-*.yaml` as one document.
 
     Each operation has a tag, by which a page groups them: the first segment of its path unless the file says otherwise.
     The server is the one that serves the document.
@@ -35,9 +35,9 @@ def surface_description(surface: str) -> Document:
 
 
 def one_document(title: str, parts: Mapping[str, Document]) -> Document:
-    """The parts as one document, in their order.
+    """Return the parts as one document, in their order.
 
-    A component that has another one's name, but not its content, gets the part's name behind its own.
+    If two components have the same name and different contents, the second gets its part's name as a suffix.
 
     Raises:
         ValueError: two parts describe the same path, or are not of the same version.
@@ -68,14 +68,14 @@ def _read(path: Path) -> Document:
 
 
 def _components(part: Document) -> Iterator[tuple[str, Any]]:
-    """Each component by what a `$ref` to it says."""
+    """Yield each component with the text of a `$ref` to it."""
     for section, components in part["components"].items():
         for name, component in components.items():
             yield f"#/components/{section}/{name}", component
 
 
 def _renamed(present: Mapping[str, Any], part: Document, suffix: str) -> dict[str, str]:
-    """References of the part that must become others; what refers to such a component differs by that alone."""
+    """Return the references of a part that must be renamed, with their new texts."""
     renamed: dict[str, str] = {}
     while True:
         more = {
@@ -89,7 +89,7 @@ def _renamed(present: Mapping[str, Any], part: Document, suffix: str) -> dict[st
 
 
 def _refer(node: Any, renamed: Mapping[str, str]) -> Any:
-    """A part of a document, with its references renamed."""
+    """Return a part of a document with its references renamed."""
     if isinstance(node, list):
         return [_refer(one, renamed) for one in node]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""The page and what it is made of: read once, kept in memory as it is sent, and cheap to ask for again."""
+"""The page and its files: read once, kept in memory in the form in which they are sent, and cached by browsers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PATH: Final = "/documentation"
 DESCRIPTION: Final = "openapi.json"
 
 _HERE: Final = Path(__file__).parent
-# What the page may send to the hub by itself: on the admin surface, which asks for no token, nothing that changes
-# anything; on the other one nothing, for a browser lets no page set `Date`, and signs nothing.
+# What the page may send to the hub: on the admin surface, which needs no token, only requests that change nothing; on
+# the FSPIOP surface nothing, because a browser lets no page set `Date`, and cannot sign.
 _METHODS: Final[Mapping[str, str]] = {"admin": "get", "fspiop": ""}
 _HTML: Final = "text/html; charset=utf-8"
 _SCRIPT: Final = "text/javascript; charset=utf-8"
@@ -42,7 +42,7 @@ _HEADERS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What is sent: as it is, compressed, and by which words a browser knows it again."""
+    """A file as it is sent: its bytes, its compressed bytes, and its ETag."""
 
     content: bytes
     compressed: bytes
@@ -51,14 +51,14 @@ class File:
 
     @classmethod
     def of(cls, content: bytes, content_type: str) -> File:
-        """A file of that content."""
+        """Return the file for a content."""
         tag = hashlib.sha256(content).hexdigest()[:32]
-        # Weak: the same whether it is sent compressed or not.
+        # Weak, because it is the same for both forms.
         headers = {**_HEADERS, "Content-Type": content_type, "ETag": f'W/"{tag}"'}
         return cls(content, compress(content, mtime=0), tag, headers)
 
     def response(self, request: Request) -> Response:
-        """The answer to a GET or a HEAD."""
+        """Return the answer to a GET or a HEAD."""
         if any(known.value == self.tag for known in request.if_none_match or ()):
             return Response(status=304, headers=self.headers)
         if "gzip" in request.headers.get("Accept-Encoding", "").lower():
@@ -67,7 +67,7 @@ class File:
 
 
 def add_documentation_routes(app: Application, surface: str) -> None:
-    """Serve the page of a surface, `admin` or `fspiop`, and below it what it is made of."""
+    """Serve the page of a surface, `admin` or `fspiop`, and its files below it."""
     page, files = _page(surface)
 
     async def get_page(request: Request) -> Response:
@@ -85,7 +85,7 @@ def add_documentation_routes(app: Application, surface: str) -> None:
 
 @cache
 def _page(surface: str) -> tuple[File, Mapping[str, File]]:
-    """The page, and the files beside it by their names."""
+    """Return the page, and its files by their names."""
     description = surface_description(surface)
     page = Template((_HERE / "page.html").read_text()).substitute(
         title=escape(description["info"]["title"]), methods=_METHODS[surface]

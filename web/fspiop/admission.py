@@ -1,4 +1,4 @@
-"""What begins something new is let in as far as the hub can do it; what answers is always let in."""
+"""Admission control: new requests are accepted as far as the hub can do them, answers always."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from web.http.errors import busy_response
 
 _REFUSED: Final = Counter("clearinghub_requests_not_admitted_total", "New requests refused because of overload")
 _BEGUN: Final = Gauge("clearinghub_requests_begun", "Requests that begin something and have no answer yet")
-_BEGINNING: Final = frozenset({"POST", "GET", "DELETE"})  # of the FSPIOP API's methods; PUT and PATCH answer
+_BEGINNING: Final = frozenset({"POST", "GET", "DELETE"})  # PUT and PATCH answer something that was begun
 _OPERATIONS: Final = frozenset({"/health", "/ready", "/metrics"})
 
 
 def make_admission_middleware(admits: Callable[[str], bool], begun_max: int) -> Middleware:
-    """Refuse what begins something when `begun_max` such requests have no answer yet, or `admits` says so.
+    """Return the middleware that refuses new requests while too many are unanswered, or as `admits` says.
 
-    The outermost middleware: a refusal must cost as little as it can, for when there are any there are thousands. They
-    are counted, and neither logged nor measured. The limit keeps the turns of the event loop short: an answer takes a
-    dozen of them, so that without it a crowd of new requests makes the answers to begun ones wait for seconds.
+    It must be the outermost one: when the hub refuses requests it refuses thousands, so a refusal must cost little. It
+    is counted, but neither logged nor measured. The limit keeps each pass of the event loop short: a request takes a
+    dozen passes, so without a limit a crowd of new requests delays the answers to older ones by seconds.
 
     Args:
-        admits: called with the name of the sender, which may be any text.
-        begun_max: of this process.
+        admits: returns whether the sender of that name, which may be any text, may begin something now.
+        begun_max: the number of unanswered requests in this process from which new ones are refused.
     """
     begun = 0
     _BEGUN.set_function(lambda: begun)

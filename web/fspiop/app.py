@@ -1,13 +1,13 @@
-"""The FSPIOP surface as an application: what DFSPs talk to."""
+"""The FSPIOP API as an application of aiohttp: what DFSPs send their requests to."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from aiohttp.web import Application
 
 from clearinghub import __version__
+from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.ports import FrontHealth, Participants, Recorder
 from web.documentation.page import add_documentation_routes
@@ -19,18 +19,13 @@ from web.fspiop.routes import (
     PARTY_RESOURCES,
     add_agreement_routes,
     add_bulk_routes,
-    add_fspiop_routes,
     add_party_routes,
+    add_transfer_routes,
 )
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
 from web.http.errors import make_error_middleware
 from web.http.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
-
-
-def system_now_ms() -> int:
-    """The system's clock, in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def build_fspiop_app(
@@ -43,10 +38,16 @@ def build_fspiop_app(
     *,
     participants: Participants,
 ) -> Application:
-    """The application, ready to be served.
+    """Return the application.
 
-    `now_ms` judges completedTimestamp only (protocol 3.1); all else about time is the ledger's. `signatures` judges who
-    has written a message, between its headers and its body. `admits` tells whether a DFSP may begin something new now.
+    Args:
+        settings: the hub's settings.
+        recorder: writes what is accepted to Kafka.
+        health: what `/health` and `/ready` answer.
+        now_ms: the clock that completedTimestamp is compared with (protocol 3.1); all else about time is the ledger's.
+        signatures: checks that the source has signed a message, after the headers and before the body is parsed.
+        admits: returns whether the DFSP of that name may begin something new now.
+        participants: a copy of the scheme's participants.
     """
     app = Application(
         client_max_size=settings.body_bytes_max,
@@ -56,7 +57,7 @@ def build_fspiop_app(
             make_error_middleware(),
         ],
     )
-    add_fspiop_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
+    add_transfer_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
     add_bulk_routes(app, BulkTransfersResource(settings, recorder, signatures))
     for resource in agreement_resources(settings, recorder, signatures):
         add_agreement_routes(app, resource)

@@ -1,12 +1,12 @@
-"""/bulkTransfers: what a DFSP may say of a bulk, and the record that it becomes (protocol 8).
+"""/bulkTransfers: check what a DFSP sends and record it for the ledger (protocol 8).
 
-As for /transfers, the answer comes only after the broker has the record. The record has the checked body alone: nothing
-of a bulk is passed on untouched, for each side is told other lines.
+As for /transfers, the answer is sent only after the broker has the record. The record's body is the checked one: the
+hub forwards nothing of a bulk unchanged, for each DFSP sees other items.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from aiohttp.web import Request, Response
@@ -33,7 +33,7 @@ FULFIL_TOPIC: Final = "bulk-fulfil"
 
 
 class BulkTransfersResource:
-    """The handlers of /bulkTransfers."""
+    """Handles the requests of /bulkTransfers: one method for each path and HTTP method."""
 
     def __init__(self, settings: Settings, recorder: Recorder, signatures: SignatureCheck) -> None:
         self._rules = HeaderRules("bulkTransfers", settings, signatures)
@@ -41,7 +41,7 @@ class BulkTransfersResource:
         self._recorder = recorder
 
     async def post_bulk(self, request: Request) -> Response:
-        """POST /bulkTransfers: a payer's DFSP asks for up to 1,000 transfers to one payee's."""
+        """Handle POST /bulkTransfers: a payer's DFSP requests up to 1,000 transfers to one payee's DFSP."""
         headers = await self._rules.read(request)
         body = await read_json_body(request)
         bulk = bulk_transfer_prepare(body.parsed, self._currencies)
@@ -62,20 +62,19 @@ class BulkTransfersResource:
         return Response(status=202)
 
     async def put_bulk(self, request: Request) -> Response:
-        """PUT /bulkTransfers/{ID}: a payee's DFSP says how the lines went. Its time is judged by the ledger."""
+        """Handle PUT /bulkTransfers/{ID}: a payee's DFSP answers items. The ledger checks completedTimestamp."""
         headers = await self._rules.read(request)
         bulk_id = check_path_id(request.match_info["ID"])
         body = await read_json_body(request)
         bulk = bulk_transfer_fulfil(body.parsed)
         completed = bulk.get("completedTimestamp")
-        is_judged = completed is not None and not headers.get("fspiop-proxy")
         message = BulkFulfilMessage(
             id=bulk_id,
             action="fulfil",
             source=headers["fspiop-source"],
             destination=headers.get("fspiop-destination") or None,
             completed=completed,
-            completed_ms=date_time_ms(completed) if completed is not None and is_judged else None,
+            completed_ms=None if completed is None or headers.get("fspiop-proxy") else date_time_ms(completed),
             hash=body.hash,
             trace=trace_of(headers),
         )
@@ -83,7 +82,7 @@ class BulkTransfersResource:
         return Response(status=200)
 
     async def put_bulk_error(self, request: Request) -> Response:
-        """PUT /bulkTransfers/{ID}/error: a payee's DFSP gives the whole bulk up."""
+        """Handle PUT /bulkTransfers/{ID}/error: a payee's DFSP aborts the whole bulk."""
         headers = await self._rules.read(request)
         bulk_id = check_path_id(request.match_info["ID"])
         body = await read_json_body(request)
@@ -100,7 +99,7 @@ class BulkTransfersResource:
         return Response(status=200)
 
     async def get_bulk(self, request: Request) -> Response:
-        """GET /bulkTransfers/{ID}: a DFSP asks where a bulk stands; the answer is a callback."""
+        """Handle GET /bulkTransfers/{ID}: a DFSP requests a bulk's state, which is sent as a callback."""
         headers = await self._rules.read(request)
         source = headers["fspiop-source"]
         message = BulkGetMessage(id=check_path_id(request.match_info["ID"]), source=source, trace=trace_of(headers))
@@ -112,8 +111,8 @@ class BulkTransfersResource:
 
 
 def _item_hash(bulk: BulkTransferPrepare, item: IndividualTransfer) -> str:
-    """The hash of the POST /transfers that the item would be, in the reference's order of keys (protocol 8.1)."""
-    transfer: dict[str, Any] = {
+    """Return the hash of the item as a POST /transfers, in the reference's order of keys (protocol 8.1)."""
+    transfer: dict[str, object] = {
         "transferId": item["transferId"],
         "payerFsp": bulk["payerFsp"],
         "payeeFsp": bulk["payeeFsp"],

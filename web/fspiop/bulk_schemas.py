@@ -1,16 +1,15 @@
-"""The bodies of /bulkTransfers as types (protocol 1.6 and 8), checked in the API schema's order.
+"""The types of /bulkTransfers (protocol 1.6 and 8), and the checks of a body against them, in the API schema's order.
 
-What the API does not know is dropped: the hub's POST to the payee and its PUTs are messages of its own (protocol 8.1).
+Fields that the API does not know are dropped: the hub's POST to the payee and its PUTs are its own (protocol 8.1).
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
-from web.fspiop.schema_errors import first_rejection
 from web.fspiop.schemas import (
     CorrelationId,
     DateTime,
@@ -21,16 +20,16 @@ from web.fspiop.schemas import (
     IlpHash,
     IlpPacket,
     Money,
+    checked,
 )
-from web.http.errors import ApiError
 
-LINES_MAX: Final = 1_000
+ITEMS_MAX: Final = 1_000
 
 BulkTransferState: TypeAlias = Literal["RECEIVED", "PENDING", "ACCEPTED", "PROCESSING", "COMPLETED", "REJECTED"]
 
 
 class IndividualTransfer(TypedDict):
-    """One line of a bulk."""
+    """One item of a bulk: a transfer."""
 
     transferId: CorrelationId
     transferAmount: Money
@@ -46,13 +45,13 @@ class BulkTransferPrepare(TypedDict):
     bulkQuoteId: CorrelationId
     payerFsp: FspId
     payeeFsp: FspId
-    individualTransfers: Annotated[list[IndividualTransfer], Field(min_length=1, max_length=LINES_MAX)]
+    individualTransfers: Annotated[list[IndividualTransfer], Field(min_length=1, max_length=ITEMS_MAX)]
     expiration: DateTime
     extensionList: NotRequired[ExtensionList]
 
 
 class IndividualTransferResult(TypedDict):
-    """What became of one line."""
+    """The payee's answer to one item."""
 
     transferId: CorrelationId
     fulfilment: NotRequired[IlpHash]
@@ -64,7 +63,7 @@ class BulkTransferFulfil(TypedDict):
     """The body of PUT /bulkTransfers/{ID}."""
 
     completedTimestamp: NotRequired[DateTime]
-    individualTransferResults: NotRequired[Annotated[list[IndividualTransferResult], Field(max_length=LINES_MAX)]]
+    individualTransferResults: NotRequired[Annotated[list[IndividualTransferResult], Field(max_length=ITEMS_MAX)]]
     bulkTransferState: BulkTransferState
     extensionList: NotRequired[ExtensionList]
 
@@ -75,24 +74,15 @@ _ERROR: Final = TypeAdapter(ErrorInformationObject)
 
 
 def bulk_transfer_prepare(parsed: dict[str, Any], currencies: frozenset[str]) -> BulkTransferPrepare:
-    """The checked body of a bulk. Raises ApiError for the first thing wrong with it (protocol 1.3)."""
-    try:
-        return _PREPARE.validate_python(parsed, strict=True, context=currencies)
-    except ValidationError as error:
-        raise ApiError(first_rejection(error)) from error
+    """Return the checked body of a bulk; raises ApiError as `checked` does."""
+    return checked(_PREPARE, parsed, currencies)
 
 
 def bulk_transfer_fulfil(parsed: dict[str, Any]) -> BulkTransferFulfil:
-    """The checked body of the payee's answer. Raises ApiError for the first thing wrong with it."""
-    try:
-        return _FULFIL.validate_python(parsed, strict=True)
-    except ValidationError as error:
-        raise ApiError(first_rejection(error)) from error
+    """Return the checked body of the payee's answer; raises ApiError as `checked` does."""
+    return checked(_FULFIL, parsed, frozenset())
 
 
 def bulk_error(parsed: dict[str, Any]) -> ErrorInformationObject:
-    """The checked body of an error callback. Raises ApiError for the first thing wrong with it."""
-    try:
-        return _ERROR.validate_python(parsed, strict=True)
-    except ValidationError as error:
-        raise ApiError(first_rejection(error)) from error
+    """Return the checked body of an error callback; raises ApiError as `checked` does."""
+    return checked(_ERROR, parsed, frozenset())

@@ -1,4 +1,4 @@
-"""A request's headers: read once, checked in the reference's order (protocol 1.2), and cut down to what goes on."""
+"""A request's headers, checked in the reference's order (protocol 1.2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from web.fspiop.signatures import SignatureCheck
 from web.fspiop.versions import accepted_versions, content_version, extension_list, is_readable_media_type
 from web.http.errors import PAYLOAD_TOO_LARGE, ApiError
 
-HEADERS_LENGTH_MAX: Final = 64 * 1024  # of all together (protocol 1.1); they go on with the message
+HEADERS_LENGTH_MAX: Final = 64 * 1024  # of all together (protocol 1.1); they are recorded with the message
 _ACCEPT_REQUIRED: Final = frozenset({"GET", "POST", "DELETE"})
 _IMF_DATE: Final = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -25,7 +25,7 @@ _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f
 
 
 class HeaderRules:
-    """The checks of one resource's headers, e.g. of `transfers`, by the versions that the scheme supports."""
+    """The checks of one resource's headers, for example of `transfers`, with the versions that the scheme supports."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class HeaderRules:
         accept_missing: str = "Accept is required",
         destination_required: bool = False,
     ) -> None:
-        """`accept_missing` is what a request without Accept is told; the reference's services differ in it."""
+        """`accept_missing` is the error's text for a request without Accept: the reference's services differ in it."""
         self._resource = resource
         self._accept_missing = accept_missing
         self._destination_required = destination_required
@@ -52,13 +52,13 @@ class HeaderRules:
         self._body_bytes_max = settings.body_bytes_max
 
     async def read(self, request: Request) -> dict[str, str]:
-        """The request's headers, names in lower case, once they and the signature have passed all checks.
+        """Check the request's headers and its signature, and return the headers with names in lower case.
 
-        The signature is the last of them: who reads headers here cannot forget it, and nothing behind it, the body's
-        parsing included, sees a request that its source has not signed.
+        As the signature is checked here, no handler can forget it, and none parses a body that its source has not
+        signed.
 
         Raises:
-            ApiError: the first thing wrong with them.
+            ApiError: the first thing wrong with the headers or the signature.
         """
         headers = _lower_case(request)
         _check_client(headers)
@@ -98,28 +98,28 @@ class HeaderRules:
 
 
 def trace_of(headers: Mapping[str, str]) -> str | None:
-    """The W3C trace context of the request, or None when there is none or it is not well-formed."""
+    """Return the request's W3C traceparent, or None if it is absent or malformed."""
     traceparent = headers.get("traceparent")
     if traceparent is None or _TRACEPARENT.fullmatch(traceparent) is None:
         return None
     return traceparent
 
 
-@lru_cache(maxsize=1024)  # all requests of one second carry the same text
+@lru_cache(maxsize=1024)  # all requests of one second have the same text
 def is_http_date(text: str) -> bool:
-    """True for an IMF date of RFC 7231 that exists, weekday included, e.g. `Tue, 23 May 2017 21:12:31 GMT`."""
+    """Return whether the text is an IMF date of RFC 7231 that exists, e.g. `Tue, 23 May 2017 21:12:31 GMT`."""
     if _IMF_DATE.fullmatch(text) is None or text[8:11] not in _MONTHS:
         return False
     month = _MONTHS.index(text[8:11]) + 1
     try:
-        moment = datetime(int(text[12:16]), month, int(text[5:7]), int(text[17:19]), int(text[20:22]), int(text[23:25]))  # noqa: DTZ001 - judged, not used
+        moment = datetime(int(text[12:16]), month, int(text[5:7]), int(text[17:19]), int(text[20:22]), int(text[23:25]))  # noqa: DTZ001 - only checked
     except ValueError:
         return False
     return _WEEKDAYS[moment.weekday()] == text[:3]
 
 
 def _lower_case(request: Request) -> dict[str, str]:
-    """All headers by lower-case name. One that is sent twice is joined, so that no two readers see different ones."""
+    """Return the headers by lower-case name; the values of a repeated one are joined, so that all readers agree."""
     headers: dict[str, str] = {}
     size = 0
     for name, value in request.headers.items():
@@ -134,7 +134,7 @@ def _lower_case(request: Request) -> dict[str, str]:
 
 
 def _is_text(value: str) -> bool:
-    """False for bytes that were not UTF-8: aiohttp hands them over as surrogates, which no record can carry."""
+    """Return False for bytes that were not UTF-8: in aiohttp they are surrogates, which no record can hold."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -143,7 +143,7 @@ def _is_text(value: str) -> bool:
 
 
 def _check_client(headers: Mapping[str, str]) -> None:
-    """The gateway says in x-client-id who is connected: that must be the source, or the proxy that speaks for it."""
+    """Check x-client-id, by which the gateway names who is connected: the source, or the proxy that speaks for it."""
     client = headers.get("x-client-id")
     if not client:
         return
@@ -164,7 +164,7 @@ def _check_date(date: str | None) -> None:
 
 
 def _check_name(header: str, name: str | None) -> None:
-    """Declared as required by the API's schema, hence with the schema's text, behind the checks above."""
+    """Check a header that the API's schema requires: with the schema's text, and after the checks above."""
     if name is None:
         _missing(f"/header must have required property '{header}'")
     if not name:

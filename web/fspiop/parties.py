@@ -1,6 +1,6 @@
-"""/parties and /participants: what a DFSP asks or says of a party, and the record that it becomes (protocol 6.3, 6.4).
+"""Routes of /parties and /participants, and the records that the requests become (protocol 6.3, 6.4).
 
-Each handler is: headers, path, model, message, record, answer. The answer comes only after the broker has the record.
+Each handler checks headers, path and body, records a message, and answers when the broker has the record.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ from web.fspiop.parties_schemas import (
     PARTICIPANT_ENTRY,
     PARTY_ANSWER,
     PARTY_ERROR,
-    checked,
     checked_currency,
     checked_segment,
 )
-from web.fspiop.schemas import check_path_id
+from web.fspiop.schemas import check_path_id, checked
 from web.fspiop.signatures import SignatureCheck
 from web.http.errors import ApiError
 from web.http.json_body import read_json_body
@@ -42,7 +41,7 @@ _UNKNOWN_REQUESTER: Final = Rejection(ErrorCode.ID_NOT_FOUND, "Requester FSP not
 
 
 class PartiesResource:
-    """The handlers of one of the two resources; both have the same paths for a party."""
+    """The handlers of one of the two resources, which have the same paths for a party."""
 
     def __init__(
         self,
@@ -52,7 +51,6 @@ class PartiesResource:
         participants: Participants,
         signatures: SignatureCheck,
     ) -> None:
-        """`resource` is `parties` or `participants`."""
         self._resource = resource
         self._rules = HeaderRules(resource, settings, signatures)
         self._currencies = currencies_with(settings.currencies_extra)
@@ -62,14 +60,14 @@ class PartiesResource:
         self._participants = participants
 
     async def get_party(self, request: Request) -> Response:
-        """GET /parties/{Type}/{ID}: who is this, whoever has it?"""
+        """GET /parties/{Type}/{ID}: look up a party, at whichever DFSP has it."""
         headers = await self._rules.read(request)
         message = self._message(request, headers)
         self._require_dfsp(message.source, _UNKNOWN_SOURCE)
         return await self._record(message, 202)
 
     async def put_party(self, request: Request) -> Response:
-        """PUT /parties/{Type}/{ID}: a DFSP describes its party to the one that has asked."""
+        """PUT /parties/{Type}/{ID}: a DFSP describes its party to the DFSP that looks it up."""
         headers = await self._rules.read(request)
         message = self._message(request, headers)
         body = await read_json_body(request)
@@ -77,7 +75,7 @@ class PartiesResource:
         return await self._record(message, 200, body.raw)
 
     async def put_error(self, request: Request) -> Response:
-        """PUT .../error, of either resource: passed on to the DFSP that has asked."""
+        """PUT .../error of either resource: forwarded to the DFSP that has sent the request."""
         headers = await self._rules.read(request)
         message = self._message(request, headers, is_error=True)
         body = await read_json_body(request)
@@ -85,9 +83,9 @@ class PartiesResource:
         return await self._record(message, 200, body.raw)
 
     async def get_participant(self, request: Request) -> Response:
-        """GET /participants/{Type}/{ID}: which FSP has the party?
+        """GET /participants/{Type}/{ID}: look up the FSP that has a party.
 
-        What is no identifier is refused here: the reference says nothing more of it (protocol 6.2).
+        An invalid identifier is refused here: the reference accepts it and sends no callback (protocol 6.2, HUB).
         """
         headers = await self._rules.read(request)
         message = self._message(request, headers)
@@ -103,13 +101,13 @@ class PartiesResource:
         message = self._message(request, headers)
         body = await read_json_body(request)
         entry = checked(PARTICIPANT_ENTRY, body.parsed, self._currencies)
-        # The reference judges the source of a request with a sub-id later, where nobody can be told (protocol 13.37).
+        # The reference checks the source of a request with a sub-id too late to notify anybody (protocol 13.37).
         if not (self._reference_shapes and message.party.sub_id is not None):
             self._require_dfsp(message.source, _UNKNOWN_REQUESTER)
         return await self._record(replace(message, fsp=entry["fspId"], currency=entry.get("currency")), 202)
 
     async def put_participant(self, request: Request) -> Response:
-        """PUT /participants/{Type}/{ID}: an answer to another DFSP, which goes on, or else an update of an entry."""
+        """PUT /participants/{Type}/{ID}: an answer for another DFSP, which is forwarded, or an update of an entry."""
         headers = await self._rules.read(request)
         message = self._message(request, headers)
         body = await read_json_body(request)
@@ -118,14 +116,14 @@ class PartiesResource:
         return await self._record(message, 200, body.raw)
 
     async def delete_participant(self, request: Request) -> Response:
-        """DELETE /participants/{Type}/{ID}: a DFSP takes its party back, in one currency or in all."""
+        """DELETE /participants/{Type}/{ID}: a DFSP removes its party, in one currency or in all."""
         headers = await self._rules.read(request)
         message = self._message(request, headers)
         currency = checked_currency(request.query.get("currency"), self._currencies)
         return await self._record(replace(message, currency=currency), 202)
 
     async def post_batch(self, request: Request) -> Response:
-        """POST /participants: a DFSP registers many parties; the answer is one callback."""
+        """POST /participants: a DFSP registers many parties, which are answered in one callback."""
         headers = await self._rules.read(request)
         body = await read_json_body(request)
         batch = checked(PARTICIPANT_BATCH, body.parsed, self._currencies)
@@ -147,12 +145,12 @@ class PartiesResource:
         return Response(status=200 if self._reference_shapes else 202)
 
     async def put_batch(self, request: Request) -> Response:
-        """PUT /participants/{ID}: the answer to a batch. The hub sends no batch, so there is nothing more to do."""
+        """PUT /participants/{ID}: an answer to a batch. It is only checked, for the hub sends no batches."""
         await self._read_batch_answer(request, PARTICIPANT_BATCH_ANSWER)
         return Response(status=200)
 
     async def put_batch_error(self, request: Request) -> Response:
-        """PUT /participants/{ID}/error, as above."""
+        """PUT /participants/{ID}/error: an error answer to a batch, which is only checked, as in `put_batch`."""
         await self._read_batch_answer(request, PARTY_ERROR)
         return Response(status=200)
 

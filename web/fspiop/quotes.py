@@ -1,36 +1,42 @@
 """Routes of what DFSPs agree on before a transfer, and the records that the requests become (protocol 7).
 
-/quotes, /bulkQuotes, /transactionRequests, /transactions and /authorizations differ in their bodies alone, so there is
-one class for all, and a description of each.
+/quotes, /bulkQuotes, /transactionRequests, /transactions and /authorizations differ only in their bodies, so there is
+one class for all of them, and a description of each.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from aiohttp.web import Request, Response
 from pydantic import TypeAdapter
 
 from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
+from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.messages import encode
 from clearinghub.messages.headers import forwarded_headers
 from clearinghub.messages.quotes import Action, AgreementMessage
 from clearinghub.ports import Recorder
-from web.fspiop.authorization_query import check_authorization_query
 from web.fspiop.headers import HeaderRules, trace_of
-from web.fspiop.quotes_responses import (
+from web.fspiop.quotes_schemas import (
+    AuthenticationType,
     AuthorizationAnswer,
     BulkQuoteAnswer,
+    BulkQuoteRequest,
+    QuoteAnswer,
+    QuoteRequest,
     TransactionAnswer,
     TransactionRequest,
     TransactionRequestAnswer,
 )
-from web.fspiop.quotes_schemas import BulkQuoteRequest, QuoteAnswer, QuoteRequest
-from web.fspiop.schemas import check_path_id, checked, date_time_ms, error_information
+from web.fspiop.schema_errors import pattern_mismatch
+from web.fspiop.schemas import AMOUNT_PATTERN, check_path_id, checked, date_time_ms, error_information
 from web.fspiop.signatures import SignatureCheck
+from web.http.errors import ApiError
 from web.http.json_body import read_json_body
 
 TOPIC: Final = "agreement"
@@ -38,10 +44,44 @@ TOPIC: Final = "agreement"
 _QUOTING_SERVICE: Final = "/header must have required property 'accept'"
 _OTHER_SERVICES: Final = "Accept is required"
 
+_REQUIRED: Final = ("authenticationType", "retriesLeft", "amount", "currency")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,15}")
+_AMOUNT: Final = re.compile(AMOUNT_PATTERN.removesuffix("$") + r"\Z")
+_ONE_OF: Final = "must be equal to one of the allowed values"
+
+
+def check_authorization_query(request: Request, currencies: frozenset[str]) -> None:
+    """Check the query of GET /authorizations/{ID}, all four parameters of which are required (protocol 7.3).
+
+    Raises:
+        ApiError: the first error in it: 3102 for a missing parameter, 3101 for what is no integer, else 3100.
+    """
+    query = request.query
+    for name in _REQUIRED:
+        if name not in query:
+            raise ApiError(Rejection(ErrorCode.MISSING_ELEMENT, f"/query must have required property '{name}'"))
+        if len(query.getall(name)) > 1:
+            raise ApiError(Rejection(ErrorCode.MALFORMED_SYNTAX, f"/query/{name} must not be there twice"))
+    if query["authenticationType"] not in get_args(AuthenticationType):
+        raise _invalid(f"/query/authenticationType {_ONE_OF}")
+    if _INTEGER.fullmatch(query["retriesLeft"]) is None:
+        raise ApiError(Rejection(ErrorCode.MALFORMED_SYNTAX, "/query/retriesLeft must be integer"))
+    if _AMOUNT.match(query["amount"]) is None:
+        raise _invalid(pattern_mismatch("/query/amount", AMOUNT_PATTERN))
+    if query["currency"] not in currencies:
+        raise _invalid(f"/query/currency {_ONE_OF}")
+
+
+def _invalid(detail: str) -> ApiError:
+    return ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """One resource: its bodies, and how its service differs. `id_field` is where a request's body has its id."""
+    """What is particular to one resource: its bodies, and the rules of its service in the reference.
+
+    `id_field` is the field of a request's body that holds its id.
+    """
 
     resource: str
     answer: TypeAdapter[Any]
@@ -76,13 +116,13 @@ DESCRIPTIONS: Final = (
 
 
 class AgreementResource:
-    """The handlers of one resource. Each is: headers, model, message, record, answer; as those of /transfers."""
+    """The handlers of one resource. Each checks headers and body, records a message, and answers then."""
 
     def __init__(
         self, description: Description, settings: Settings, recorder: Recorder, signatures: SignatureCheck
     ) -> None:
         self.description = description
-        # Nothing here is for the hub itself, and it keeps no list of who has asked whom: it must be told.
+        # These messages are for another DFSP, and the hub keeps no list of senders: only the header names the receiver.
         self._rules = HeaderRules(
             description.resource,
             settings,
@@ -197,5 +237,4 @@ def _expires_at_ms(body: Mapping[str, Any]) -> int | None:
 def agreement_resources(
     settings: Settings, recorder: Recorder, signatures: SignatureCheck
 ) -> tuple[AgreementResource, ...]:
-    """All of them."""
     return tuple(AgreementResource(one, settings, recorder, signatures) for one in DESCRIPTIONS)

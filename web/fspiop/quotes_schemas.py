@@ -1,7 +1,7 @@
 """The bodies of quotes, bulk quotes, transaction requests, transactions and authorizations (protocol 1.4 to 1.6).
 
-As in models.py nothing is converted, and fields that the API does not know go on with the body's own bytes; but at the
-top of a quote or bulk quote they are refused (3103).
+As in schemas.py nothing is converted, and fields that the API does not know are forwarded with the body's own bytes;
+but at the top level of a quote or bulk quote they are refused (3103).
 """
 
 from __future__ import annotations
@@ -11,10 +11,21 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias
 from pydantic import BeforeValidator, ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
-from web.fspiop.schemas import OPEN, CorrelationId, Currency, DateTime, ExtensionList, FspId, IlpHash, IlpPacket, Money
+from web.fspiop.schemas import (
+    OPEN,
+    CorrelationId,
+    Currency,
+    DateTime,
+    ErrorInformationBody,
+    ExtensionList,
+    FspId,
+    IlpHash,
+    IlpPacket,
+    Money,
+)
 
-# \w is what the API's own pattern means by it: letters of all scripts, marks, digits, connectors. It says "not all
-# blank" by looking ahead, which not every engine can.
+# The API's own pattern rules out a name of blanks alone by looking ahead, which not every engine can. \w has the same
+# meaning as there: letters of all scripts, marks, digits and connectors.
 NAME_PATTERN: Final = "^ *[\\w.,'\u2019-][\\w .,'\u2019-]*$"
 DATE_PATTERN: Final = (
     r"(?-u)^(?:[1-9]\d{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|"
@@ -26,7 +37,7 @@ CLOSED: Final = ConfigDict(extra="forbid")
 
 
 def _null_as_empty(value: Any) -> Any:
-    """The reference's validator makes a null an empty text: one that is of no valid form (3100), not of no type."""
+    """Return an empty text for a null, as the reference's validator does: the error is then 3100 and not 3101."""
     return "" if value is None else value
 
 
@@ -40,11 +51,12 @@ BalanceOfPayments: TypeAlias = Annotated[str, Field(pattern=r"(?-u)^[1-9]\d{2}$"
 Code: TypeAlias = Annotated[str, Field(pattern="^[0-9a-zA-Z]{4,32}$")]
 AmountType: TypeAlias = Literal["SEND", "RECEIVE"]
 AuthenticationType: TypeAlias = Literal["OTP", "QRCODE"]
+AuthenticationValue: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 @with_config(OPEN)
 class GeoCode(TypedDict):
-    """Where a payer is."""
+    """Where a payer is, in degrees of latitude and longitude."""
 
     latitude: Annotated[str, Field(pattern=LATITUDE_PATTERN)]
     longitude: Annotated[str, Field(pattern=LONGITUDE_PATTERN)]
@@ -52,7 +64,7 @@ class GeoCode(TypedDict):
 
 @with_config(OPEN)
 class PartyIdInfo(TypedDict):
-    """How a party is found."""
+    """A party's identifier, and the FSP that has the party."""
 
     partyIdType: PartyIdType
     partyIdentifier: Text128
@@ -63,7 +75,7 @@ class PartyIdInfo(TypedDict):
 
 @with_config(OPEN)
 class ComplexName(TypedDict):
-    """A person's name."""
+    """A person's name, in up to three parts."""
 
     firstName: NotRequired[Name]
     middleName: NotRequired[Name]
@@ -72,7 +84,7 @@ class ComplexName(TypedDict):
 
 @with_config(OPEN)
 class PersonalInfo(TypedDict):
-    """Who a person is."""
+    """What identifies a person beside the party's identifier."""
 
     complexName: NotRequired[ComplexName]
     dateOfBirth: NotRequired[Date]
@@ -91,7 +103,7 @@ class Party(TypedDict):
 
 @with_config(OPEN)
 class Refund(TypedDict):
-    """Which transaction is refunded."""
+    """The transaction that a payment refunds, and why."""
 
     originalTransactionId: CorrelationId
     refundReason: NotRequired[Text128]
@@ -99,7 +111,7 @@ class Refund(TypedDict):
 
 @with_config(OPEN)
 class TransactionType(TypedDict):
-    """What kind of payment it is."""
+    """The kind of a payment, and who has initiated it."""
 
     scenario: Literal["DEPOSIT", "WITHDRAWAL", "TRANSFER", "PAYMENT", "REFUND"]
     subScenario: NotRequired[SubScenario]
@@ -111,7 +123,7 @@ class TransactionType(TypedDict):
 
 @with_config(OPEN)
 class CurrencyConversion(TypedDict):
-    """What is converted into what (version 2.0)."""
+    """An amount before and after its conversion (version 2.0)."""
 
     sourceAmount: Money
     targetAmount: Money
@@ -177,4 +189,76 @@ class BulkQuoteRequest(TypedDict):
     geoCode: NotRequired[GeoCode]
     expiration: NotRequired[DateTime]
     individualQuotes: Annotated[list[IndividualQuote], Field(min_length=1, max_length=1000)]
+    extensionList: NotRequired[ExtensionList]
+
+
+@with_config(OPEN)
+class IndividualQuoteResult(TypedDict):
+    """The answer to one quote of a bulk."""
+
+    quoteId: CorrelationId
+    payee: NotRequired[Party]
+    transferAmount: NotRequired[Money]
+    payeeReceiveAmount: NotRequired[Money]
+    payeeFspFee: NotRequired[Money]
+    payeeFspCommission: NotRequired[Money]
+    ilpPacket: NotRequired[IlpPacket]
+    condition: NotRequired[IlpHash]
+    errorInformation: NotRequired[ErrorInformationBody]
+    extensionList: NotRequired[ExtensionList]
+
+
+@with_config(CLOSED)
+class BulkQuoteAnswer(TypedDict):
+    """The body of PUT /bulkQuotes/{ID}."""
+
+    individualQuoteResults: NotRequired[Annotated[list[IndividualQuoteResult], Field(max_length=1000)]]
+    expiration: DateTime
+    extensionList: NotRequired[ExtensionList]
+
+
+class TransactionRequest(TypedDict):
+    """The body of POST /transactionRequests."""
+
+    transactionRequestId: CorrelationId
+    payee: Party
+    payer: PartyIdInfo
+    amount: Money
+    transactionType: TransactionType
+    note: NotRequired[Text128]
+    geoCode: NotRequired[GeoCode]
+    authenticationType: NotRequired[AuthenticationType]
+    expiration: NotRequired[DateTime]
+    extensionList: NotRequired[ExtensionList]
+
+
+class TransactionRequestAnswer(TypedDict):
+    """The body of PUT /transactionRequests/{ID}."""
+
+    transactionId: NotRequired[CorrelationId]
+    transactionRequestState: Literal["RECEIVED", "PENDING", "ACCEPTED", "REJECTED"]
+    extensionList: NotRequired[ExtensionList]
+
+
+class TransactionAnswer(TypedDict):
+    """The body of PUT /transactions/{ID}."""
+
+    completedTimestamp: NotRequired[DateTime]
+    transactionState: Literal["RECEIVED", "PENDING", "COMPLETED", "REJECTED"]
+    code: NotRequired[Code]
+    extensionList: NotRequired[ExtensionList]
+
+
+class AuthenticationInfo(TypedDict):
+    """What a payer has entered: an OTP of 3 to 10 digits, or the text of a QR code, which may be such digits too."""
+
+    authentication: AuthenticationType
+    authenticationValue: AuthenticationValue
+
+
+class AuthorizationAnswer(TypedDict):
+    """The body of PUT /authorizations/{ID}. As in the reference, whose tests check it, `responseType` is any text."""
+
+    authenticationInfo: NotRequired[AuthenticationInfo]
+    responseType: Text128
     extensionList: NotRequired[ExtensionList]

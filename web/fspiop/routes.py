@@ -1,4 +1,4 @@
-"""The FSPIOP API's paths (protocol 1.6), on one page."""
+"""All paths of the FSPIOP API (protocol 1.6)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from web.fspiop.quotes import AgreementResource
 from web.fspiop.transfers import TransfersResource
 
 
-def add_fspiop_routes(app: Application, transfers: TransfersResource) -> None:
-    """Serve the resources that the hub has."""
+def add_transfer_routes(app: Application, transfers: TransfersResource) -> None:
+    """Add the paths of /transfers to the application."""
     app.router.add_post("/transfers", transfers.post_transfer)
-    # A HEAD must not ask the ledger, as aiohttp's default would have it.
+    # By default aiohttp serves HEAD by GET's handler, which would write a record.
     app.router.add_get("/transfers/{ID}", transfers.get_transfer, allow_head=False)
     app.router.add_put("/transfers/{ID}", transfers.put_transfer)
     app.router.add_patch("/transfers/{ID}", transfers.patch_transfer)
@@ -23,7 +23,7 @@ def add_fspiop_routes(app: Application, transfers: TransfersResource) -> None:
 
 
 def add_bulk_routes(app: Application, bulks: BulkTransfersResource) -> None:
-    """Serve /bulkTransfers."""
+    """Add the paths of /bulkTransfers to the application."""
     app.router.add_post("/bulkTransfers", bulks.post_bulk)
     app.router.add_get("/bulkTransfers/{ID}", bulks.get_bulk, allow_head=False)
     app.router.add_put("/bulkTransfers/{ID}", bulks.put_bulk)
@@ -31,7 +31,7 @@ def add_bulk_routes(app: Application, bulks: BulkTransfersResource) -> None:
 
 
 def add_agreement_routes(app: Application, resource: AgreementResource) -> None:
-    """Serve a resource of what is agreed on before a transfer."""
+    """Add the paths of a resource by which DFSPs agree before a transfer, such as /quotes."""
     path = f"/{resource.description.resource}"
     if resource.description.request is not None:
         app.router.add_post(path, resource.post)
@@ -41,8 +41,8 @@ def add_agreement_routes(app: Application, resource: AgreementResource) -> None:
 
 
 PARTY_RESOURCES: Final = ("parties", "participants")
-# A sub-id may be empty: some clients render the path of one with nothing in its place. It is never the word `error`:
-# its callback would have the path of an error. Nor is a participant's identifier: that is the path of a batch's error.
+# A sub-id may be empty, for some clients leave its place in the path empty. It is never the word `error`, for then its
+# callback would have the path of an error. Nor is a participant's identifier: that is the path of a batch's error.
 _NOT_ERROR: Final = "(?!error(?:/|$))"
 _SUB_ID: Final = f"{{SubId:{_NOT_ERROR}[^/]*}}"
 _PARTY_PATHS: Final = ("/{Type}/{ID:[^/]+}", "/{Type}/{ID:[^/]+}/" + _SUB_ID)
@@ -50,7 +50,7 @@ _PARTICIPANT_PATHS: Final = (f"/{{Type}}/{{ID:{_NOT_ERROR}[^/]+}}", _PARTY_PATHS
 
 
 def add_party_routes(app: Application, parties: PartiesResource, participants: PartiesResource) -> None:
-    """Serve /parties and /participants."""
+    """Add the paths of /parties and /participants to the application."""
     add = app.router.add_route
     for path in _PARTY_PATHS:
         add("PUT", f"/parties{path}/error", parties.put_error)

@@ -1,8 +1,8 @@
-"""From pydantic's errors to the one that the API's schema validator would have named first (protocol 1.3).
+"""Find, among pydantic's errors, the one that the reference's validator would name (protocol 1.3).
 
-The reference validates with ajv, which stops at the first error: in an object, first the required properties that are
-missing, then those that must not be there, then the properties in the schema's order, each to its depth. Codes and
-texts are ajv's by way of Mojaloop.
+The reference uses ajv, which stops at the first error: in an object, first a required property that is missing, then
+one that must not be there, then the properties in the schema's order, each with its parts. Codes and texts are those
+that Mojaloop makes of ajv's.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _CONSTRAINT_TEXTS: Final[Mapping[str, str]] = {
 
 
 def first_rejection(error: ValidationError) -> Rejection:
-    """The rejection that the sender of an invalid body is told."""
+    """Return the rejection that the sender of an invalid body is sent."""
     return _rejection(_first(error.errors(include_url=False), depth=0))
 
 
 def pattern_mismatch(path: str, pattern: str) -> str:
-    """The text for a value that is not of its pattern; `pattern` as the API has it, but for a leading `(?-u)`."""
+    """Return the text for a value that does not match; a leading `(?-u)` is no part of the API's pattern."""
     return f'{path} must match pattern "{pattern.removeprefix("(?-u)")}"'
 
 
 def _first(errors: Sequence[ErrorDetails], depth: int) -> ErrorDetails:
-    """The first of the errors, all of which share the first `depth` steps of their path, in ajv's order."""
+    """Return the first error in ajv's order; the errors have the first `depth` steps of their paths in common."""
     for error in errors:
         if error["type"] == "missing" and len(error["loc"]) == depth + 1:
             return error

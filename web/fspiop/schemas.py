@@ -1,7 +1,7 @@
-"""The bodies of /transfers as types (protocol 1.4 to 1.6), checked in the API schema's order.
+"""The types of /transfers (protocol 1.4 to 1.6), and the checks of a body against them, in the API schema's order.
 
-Fields that the API does not know are accepted, and go on with the body's own bytes (protocol 1.6); the checked value
-does not have them. A text where the schema wants a text is required: nothing is converted.
+Fields that the API does not know are allowed: they are forwarded with the body's bytes (protocol 1.6), but are not in
+the checked value. Nothing is converted: where the schema has a string, a number is refused.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def _is_known_currency(code: str, info: ValidationInfo) -> str:
-    assert info.context is not None  # `checked` hands the scheme's currencies over
+    assert info.context is not None  # `checked` passes the scheme's currencies
     if code not in info.context:
         raise PydanticCustomError(NOT_IN_ENUMERATION, "")
     return code
@@ -54,14 +54,14 @@ IlpPacket: TypeAlias = Annotated[str, Field(min_length=1, max_length=32768, patt
 IlpHash: TypeAlias = Annotated[str, Field(max_length=48, pattern=ILP_HASH_PATTERN)]  # a condition or a fulfilment
 ErrorCodeText: TypeAlias = Annotated[str, Field(pattern=ERROR_CODE_PATTERN)]
 ErrorDescription: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
-# Said of whatever stands within another object: what does not say it takes after the object it is in.
+# For each type that is part of another: without a configuration of its own it would inherit that of the outer one.
 OPEN: Final = ConfigDict(extra="ignore")
 TransferState: TypeAlias = Literal["RECEIVED", "RESERVED", "COMMITTED", "ABORTED"]
 
 
 @with_config(OPEN)
 class Extension(TypedDict):
-    """One pair of an extension list."""
+    """One key and value of an extension list."""
 
     key: Annotated[str, Field(min_length=1, max_length=32)]
     value: Annotated[str, Field(min_length=1, max_length=128)]
@@ -69,14 +69,14 @@ class Extension(TypedDict):
 
 @with_config(OPEN)
 class ExtensionList(TypedDict):
-    """What two DFSPs tell each other beside the API; the hub passes it on."""
+    """Data that two DFSPs exchange beside the API; the hub forwards it."""
 
     extension: Annotated[list[Extension], Field(min_length=1, max_length=16)]
 
 
 @with_config(OPEN)
 class Money(TypedDict):
-    """An amount and its currency."""
+    """An amount as text, with its currency."""
 
     currency: Currency
     amount: AmountText
@@ -106,7 +106,7 @@ class TransferFulfil(TypedDict):
 
 @with_config(OPEN)
 class ErrorInformationBody(TypedDict):
-    """What went wrong, as a DFSP says it."""
+    """An error as a DFSP sends it."""
 
     errorCode: ErrorCodeText
     errorDescription: ErrorDescription
@@ -127,7 +127,7 @@ _ERROR: Final = TypeAdapter(ErrorInformationObject)
 
 
 def checked(model: TypeAdapter[Checked], parsed: dict[str, Any], currencies: frozenset[str]) -> Checked:
-    """The body, once it is of the model. Raises ApiError for the first thing wrong with it (protocol 1.3)."""
+    """Return the body as a value of the model. Raises ApiError for the first thing wrong with it (protocol 1.3)."""
     try:
         return model.validate_python(parsed, strict=True, context=currencies)
     except ValidationError as error:
@@ -135,22 +135,22 @@ def checked(model: TypeAdapter[Checked], parsed: dict[str, Any], currencies: fro
 
 
 def transfer_prepare(parsed: dict[str, Any], currencies: frozenset[str]) -> TransferPrepare:
-    """The checked body of a prepare. Raises ApiError as `checked` does."""
+    """Return the checked body of a prepare; raises ApiError as `checked` does."""
     return checked(_PREPARE, parsed, currencies)
 
 
 def transfer_fulfil(parsed: dict[str, Any]) -> TransferFulfil:
-    """The checked body of a fulfil. Raises ApiError as `checked` does."""
+    """Return the checked body of a fulfil; raises ApiError as `checked` does."""
     return checked(_FULFIL, parsed, frozenset())
 
 
 def error_information(parsed: dict[str, Any]) -> ErrorInformationBody:
-    """The checked errorInformation of an error callback. Raises ApiError as `checked` does."""
+    """Return the checked errorInformation of an error callback; raises ApiError as `checked` does."""
     return checked(_ERROR, parsed, frozenset())["errorInformation"]
 
 
 def check_path_id(text: str) -> str:
-    """The ID of a path, once it is one. Raises ApiError (3100) when it is not."""
+    """Return the ID of a path. Raises ApiError (3100) if it is no CorrelationId."""
     if _CORRELATION_ID.fullmatch(text) is None:
         detail = pattern_mismatch("/path/ID", CORRELATION_ID_PATTERN)
         raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
@@ -158,16 +158,19 @@ def check_path_id(text: str) -> str:
 
 
 def date_time_ms(text: str) -> int:
-    """A checked DateTime as milliseconds since 1970; negative before."""
+    """Return a checked DateTime as milliseconds since 1970, negative before that."""
     return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
 
 
 def ledger_amount(text: str) -> int:
-    """An Amount as an integer of 1/10,000.
+    """Return an Amount as an integer of 1/10,000.
 
-    The schema allows 18 digits before the point, the ledger holds 14, and a record's integers are of 64 bits. The
-    reference accepts such an amount and refuses it by callback; as it cannot be carried that far, it is refused here,
-    with the callback's text.
+    The schema allows 18 digits before the point, the ledger holds 14, and a record's integers have 64 bits. The
+    reference accepts a longer amount and refuses it by callback. Here no record could hold it, so it is refused at
+    once, with the callback's text.
+
+    Raises:
+        ApiError: the ledger cannot hold the amount (3100).
     """
     fault = amount_fault(text)
     if fault is not None:

@@ -1,6 +1,7 @@
-"""/transfers: what a DFSP may say of a transfer, and the record that it becomes (protocol 3.1).
+"""/transfers: check what a DFSP sends and record it for the ledger (protocol 3.1).
 
-Each handler is: headers, model, message, record, answer. The answer comes only after the broker has the record.
+Each handler checks the headers and the body, builds a message, has it recorded, and answers. The answer is sent only
+after the broker has the record.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.messages import encode
 from clearinghub.messages.headers import forwarded_headers
-from clearinghub.messages.transfers import FulfilMessage, GetMessage, PrepareMessage
+from clearinghub.messages.transfers import FulfilAction, FulfilMessage, GetMessage, PrepareMessage
 from clearinghub.ports import Recorder
 from web.fspiop.headers import HeaderRules, trace_of
 from web.fspiop.schemas import (
@@ -30,9 +31,8 @@ from web.fspiop.signatures import SignatureCheck
 from web.http.errors import ApiError
 from web.http.json_body import read_json_body
 
-# Any other state is an attempt to commit; the ledger judges it by its fulfilment.
-_ACTIONS: Final[Mapping[str, str]] = {"ABORTED": "reject", "RESERVED": "reserve"}
-_COMMIT: Final = "commit"
+# By transferState. Any other state is an attempt to commit, which the ledger accepts or not by its fulfilment.
+_ACTIONS: Final[Mapping[str, FulfilAction]] = {"ABORTED": "reject", "RESERVED": "reserve"}
 _IN_THE_FUTURE: Final = Rejection(
     ErrorCode.VALIDATION_ERROR, "completedTimestamp fails because future timestamp was provided"
 )
@@ -43,7 +43,7 @@ _TOO_OLD: Final = Rejection(
 
 
 class TransfersResource:
-    """The handlers of /transfers."""
+    """Handles the requests of /transfers: one method for each path and HTTP method."""
 
     def __init__(
         self, settings: Settings, recorder: Recorder, now_ms: Callable[[], int], signatures: SignatureCheck
@@ -56,7 +56,7 @@ class TransfersResource:
         self._now_ms = now_ms
 
     async def post_transfer(self, request: Request) -> Response:
-        """POST /transfers: a payer's DFSP asks for a transfer."""
+        """Handle POST /transfers: a payer's DFSP requests a transfer."""
         headers = await self._rules.read(request)
         body = await read_json_body(request)
         transfer = transfer_prepare(body.parsed, self._currencies)
@@ -79,7 +79,7 @@ class TransfersResource:
         return Response(status=202)
 
     async def put_transfer(self, request: Request) -> Response:
-        """PUT /transfers/{ID}: a payee's DFSP says how the transfer went."""
+        """Handle PUT /transfers/{ID}: a payee's DFSP accepts or rejects a transfer."""
         headers = await self._rules.read(request)
         transfer_id = check_path_id(request.match_info["ID"])
         body = await read_json_body(request)
@@ -89,7 +89,7 @@ class TransfersResource:
             self._check_completed(date_time_ms(completed))
         message = FulfilMessage(
             id=transfer_id,
-            action=_ACTIONS.get(transfer["transferState"], _COMMIT),
+            action=_ACTIONS.get(transfer["transferState"], "commit"),
             source=headers["fspiop-source"],
             destination=headers.get("fspiop-destination") or None,
             fulfilment=transfer.get("fulfilment"),
@@ -103,7 +103,7 @@ class TransfersResource:
         return Response(status=200)
 
     async def put_transfer_error(self, request: Request) -> Response:
-        """PUT /transfers/{ID}/error: a payee's DFSP gives the transfer up."""
+        """Handle PUT /transfers/{ID}/error: a payee's DFSP aborts a transfer."""
         headers = await self._rules.read(request)
         transfer_id = check_path_id(request.match_info["ID"])
         body = await read_json_body(request)
@@ -124,7 +124,7 @@ class TransfersResource:
         return Response(status=200)
 
     async def get_transfer(self, request: Request) -> Response:
-        """GET /transfers/{ID}: a DFSP asks where a transfer stands; the answer is a callback."""
+        """Handle GET /transfers/{ID}: a DFSP requests a transfer's state, which is sent as a callback."""
         headers = await self._rules.read(request)
         source = headers["fspiop-source"]
         message = GetMessage(
@@ -136,7 +136,7 @@ class TransfersResource:
         return Response(status=202)
 
     async def patch_transfer(self, request: Request) -> Response:
-        """PATCH /transfers/{ID} goes from a hub to a DFSP only (protocol 1.6)."""
+        """Refuse PATCH /transfers/{ID}: only a hub sends it, to a DFSP (protocol 1.6)."""
         await self._rules.read(request)
         check_path_id(request.match_info["ID"])
         raise ApiError(Rejection(ErrorCode.NOT_IMPLEMENTED))

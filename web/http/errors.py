@@ -1,13 +1,13 @@
-"""From what goes wrong to what the client reads: FSPIOP's errorInformation as JSON (protocol 2.1), for every surface.
+"""How errors are answered, on every surface: with FSPIOP's errorInformation as JSON (protocol 2.1).
 
 - ApiError: the request is refused here; it carries the Rejection
 - HTTPException of aiohttp: no such path (3002), no such method (3000), body too large (3104)
-- RecorderUnavailableError (2003), RecorderBusyError (2005), LedgerUnavailableError (2003): the hub cannot now, and has
-  accepted nothing
-- CommandTimeoutError (2004): the command is recorded, and nobody knows yet how it ends
+- RecorderUnavailableError (2003), RecorderBusyError (2005), LedgerUnavailableError (2003): the hub cannot serve the
+  request now, and has accepted nothing
+- CommandTimeoutError (2004): the command is recorded, and its outcome is not known yet
 - RecordOutcomeUnknownError (2004): the request may be recorded; the client should repeat it with the same id
-- CommandRejectedError: the ledger's own code and status
-- anything else: 2001, a bug; logged with its stack, of which the client sees nothing
+- CommandRejectedError: the code and status that the ledger chose
+- anything else: 2001, a bug; logged with its traceback, which the client does not see
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from clearinghub.ports import (
 )
 
 CONTENT_TYPE: Final = "application/json; charset=utf-8"
-RETRY_AFTER_S: Final = 1  # what is in flight now is done, or given up, within about a second
+RETRY_AFTER_S: Final = 1  # requests in flight are answered within about a second
 
 PAYLOAD_TOO_LARGE: Final = Rejection(ErrorCode.TOO_LARGE_PAYLOAD, "Payload size is too large")
 OUTCOME_UNKNOWN: Final = "The outcome is unknown, repeat the same request with the same id"
-_CLIENT_GONE_STATUS: Final = 499  # for the metrics, in nginx's words; nobody is there to read it
+_CLIENT_GONE_STATUS: Final = 499  # nginx's code, for the metrics: the client has disconnected and reads no answer
 _BUG: Final = ErrorInformation.of(Rejection(ErrorCode.INTERNAL_SERVER_ERROR))
 _RETRY_LATER: Final = {"Retry-After": str(RETRY_AFTER_S)}
 _BUSY: Final = orjson.dumps(ErrorInformation.of(Rejection(ErrorCode.SERVER_BUSY)).as_json())
@@ -64,7 +64,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ApiError(Exception):
-    """The request is refused, for `rejection`; `extensions` is the extensionList of the error, or None."""
+    """A request is refused for the reason in `rejection`. `extensions` is the error's extensionList, or None."""
 
     def __init__(self, rejection: Rejection, extensions: object = None) -> None:
         super().__init__(rejection.description)
@@ -73,7 +73,7 @@ class ApiError(Exception):
 
 
 def error_response(information: ErrorInformation, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer that carries an errorInformation."""
+    """Return the answer for an errorInformation."""
     return Response(
         status=status,
         body=orjson.dumps(information.as_json()),
@@ -82,12 +82,12 @@ def error_response(information: ErrorInformation, status: int, headers: Mapping[
 
 
 def busy_response() -> Response:
-    """The answer to what cannot be begun now: 503, 2005, to be repeated later."""
+    """Return the answer to a request that should be repeated later: 503, 2005, Retry-After."""
     return Response(status=ErrorCode.SERVER_BUSY.http_status, body=_BUSY, headers=_BUSY_HEADERS)
 
 
 def make_error_middleware() -> Middleware:
-    """The one place of a surface where exceptions become answers; only the metrics' middleware is outside of it."""
+    """Return the middleware that turns exceptions into answers. Only the metrics' middleware is outside it."""
 
     @middleware
     async def errors_as_json(request: Request, handler: Handler) -> StreamResponse:
@@ -122,7 +122,7 @@ def _log_refusal(request: Request, code: str, description: str, status: int) -> 
 
 
 def _about(request: Request) -> dict[str, str | None]:
-    """What a log line says of a request: enough to find it at the other side too."""
+    """Return what a log line says of a request: enough to find it in the client's logs too."""
     return {
         "method": request.method,
         "path": request.path,

@@ -1,4 +1,4 @@
-"""A request's body: read within its limit, parsed once, and hashed."""
+"""A request's body: read up to its limit, parsed once, and hashed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOT_AN_OBJECT: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "/requestBody must
 
 
 class JsonBody(NamedTuple):
-    """A body as it came, what it says, and the hash by which a repeated message is told from a changed one."""
+    """A body's bytes, its JSON, and the hash by which a repeated message is distinguished from a changed one."""
 
     raw: bytes
     parsed: dict[str, Any]
@@ -25,7 +25,7 @@ class JsonBody(NamedTuple):
 
 
 async def read_json_body(request: Request) -> JsonBody:
-    """Read and parse the request's body; of a key that stands twice the last value counts, as in JavaScript.
+    """Read and parse the request's body. If a key occurs twice the last value counts, as in JavaScript.
 
     Raises:
         ApiError: it is not a JSON object (3101).
@@ -42,7 +42,7 @@ async def read_json_body(request: Request) -> JsonBody:
 
 
 async def read_body(request: Request) -> bytes:
-    """The request's body as it came, however often it is asked for.
+    """Return the bytes of the request's body; the first call reads them, later calls return the same.
 
     Raises:
         ApiError: it cannot be read to its end, e.g. because it is compressed, and broken (3101).
@@ -55,7 +55,7 @@ async def read_body(request: Request) -> bytes:
 
 
 def body_hash(parsed: dict[str, Any]) -> str:
-    """Base64 of the SHA-256 of the body's JSON, without `=`: whitespace does not count, the order of keys does.
+    """Return the SHA-256 of the body's JSON as base64 without `=`. Whitespace does not matter, the order of keys does.
 
     This is the reference's hash (protocol 3.2 and 13.9).
 

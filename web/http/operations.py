@@ -1,4 +1,4 @@
-"""What operators and their machines ask of every role: is it there, and how does it do (protocol 12)."""
+"""Health, readiness and metrics of every role (protocol 12)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web import Application, HTTPException, Request, Response, StreamResponse, middleware
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
 
+from clearinghub.clock import system_now_ms
 from clearinghub.domain.time import timestamp_text
 from clearinghub.ports import FrontHealth, Health
 from web.http.errors import CONTENT_TYPE
@@ -23,7 +24,7 @@ _SECONDS: Final = Histogram(
     ("method", "route", "status"),
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-# A client may invent methods and paths; each would be a time series for ever.
+# Clients may send any method and path; each label would be a time series for ever.
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _OTHER: Final = "other"
 
@@ -37,7 +38,7 @@ def add_operations_routes(
 ) -> None:
     """Serve GET /health and GET /metrics below each of `base_paths`; `version` is the hub's, for `versionNumber`.
 
-    Health is 200 with status OK when everything the process depends on is there, else 502 with status DOWN.
+    Health is 200 with status OK if all services that the process depends on are up, else 502 with status DOWN.
     """
     get_health = _reporting(health.services, version)
 
@@ -50,16 +51,17 @@ def add_operations_routes(
 
 
 def add_readiness_route(app: Application, health: FrontHealth, version: str) -> None:
-    """Serve GET /ready: a report as that of /health, of what this process needs itself.
+    """Serve GET /ready: a report like that of /health, about what this process needs by itself.
 
-    A balancer that asked /health would send nobody here while a ledger worker is away, though the others' go on.
+    It is for load balancers. With /health they would send no requests here while one ledger worker is down, although
+    the other workers' partitions still decide.
     """
     app.router.add_get("/ready", _reporting(health.own_services, version))
 
 
 def _reporting(ask: Callable[[], Awaitable[dict[str, bool]]], version: str) -> Callable[[Request], Awaitable[Response]]:
     started_at = time.monotonic()
-    start_time = timestamp_text(time.time_ns() // 1_000_000)
+    start_time = timestamp_text(system_now_ms())
 
     async def report_services(_request: Request) -> Response:
         services = await ask()
@@ -81,8 +83,11 @@ def _reporting(ask: Callable[[], Awaitable[dict[str, bool]]], version: str) -> C
 
 
 def make_metrics_middleware() -> Middleware:
-    """Measure each request by method, route and status. The outermost middleware, so that it sees errors' answers."""
-    # Histogram.labels() takes a lock and joins strings; there are only a few dozen combinations.
+    """Return the middleware that measures requests by method, route and status.
+
+    It is the outermost middleware, so that it also sees the answers to errors.
+    """
+    # Cached, because Histogram.labels() takes a lock and joins strings; there are only a few dozen combinations.
     observers: dict[tuple[str, str, int], Callable[[float], None]] = {}
 
     def observe(request: Request, status: int, seconds: float) -> None:

@@ -1,1 +1,1 @@
-"""The ledger worker's own surface: queries on its partitions, health, metrics. For the hub's other roles only."""
+"""The HTTP surface of a ledger worker, for the hub's other roles only: queries, health, metrics."""

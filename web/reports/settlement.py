@@ -37,7 +37,7 @@ _NET: Final = (
 )
 _ACCOUNT: Final = (Column("accountState", "state"), Column("externalReference", "reference"))
 _IDS: Final = (Column("participantId", "participant id", Kind.COUNT), Column("accountId", "account id", Kind.COUNT))
-_FLOW: Final = (
+_NETTING_GROUP: Final = (
     Column("currency", "currency"),
     Column("ledgerAccountType", "account type"),
     Column("granularity", "granularity"),
@@ -46,21 +46,21 @@ _SIGNS: Final = "A positive net is owed to the scheme, a negative one by it. All
 
 
 class SettlementReportsResource:
-    """Below one window, and below one settlement."""
+    """Serves the report below one window and below one settlement."""
 
     def __init__(self, hub_name: str, reader: SettlementReader, clock: Callable[[], int]) -> None:
-        """`clock` gives milliseconds since the epoch, which a page says when it was made."""
+        """`clock` returns milliseconds since the epoch: when a page was made."""
         self._hub_name = hub_name
         self._reader = reader
         self._clock = clock
 
     async def get_window_report(self, request: Request) -> Response:
-        """Who owes and who is owed what in a closed window."""
-        form, window_id = _asked(request)
+        """Return what the participants owe and are owed in a closed window."""
+        form, window_id = _query(request)
         window = await find_window(self._reader, window_id)
         if window.state not in CLOSED:
-            told = f"Window {window_id} is {window.state.value}; its report is there once it is closed"
-            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, told))
+            detail = f"Window {window_id} is {window.state.value}; its report is there once it is closed"
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
         report = report_window(window, await find_nets(self._reader, window))
         name = f"window-{window_id}-report"
         if form is Format.JSON:
@@ -78,8 +78,8 @@ class SettlementReportsResource:
         return report_response(form, name, self._page(f"Settlement window {window_id}", facts, report))
 
     async def get_settlement_report(self, request: Request) -> Response:
-        """Who owed and was owed what in a settlement's windows, and how far it is settled."""
-        form, settlement_id = _asked(request)
+        """Return what the participants owed and were owed in a settlement's windows, and how far it is settled."""
+        form, settlement_id = _query(request)
         settlement = await self._reader.settlement(settlement_id)
         if settlement is None:
             detail = f"Settlement with ID '{settlement_id}' not found"
@@ -117,7 +117,7 @@ class SettlementReportsResource:
         return "".join(parts).encode()
 
 
-def _asked(request: Request) -> tuple[Format, int]:
+def _query(request: Request) -> tuple[Format, int]:
     refuse_unknown(request, QUERY)
     return chosen_format(request, read_query(request, QUERY)), number_in_path(request, "id")
 
@@ -135,25 +135,25 @@ def _settlement_head(settlement: Settlement) -> dict[str, Any]:
 
 
 def _report_shape(report: SettlementReport) -> dict[str, Any]:
-    """The sections; amounts are text, for most readers make floats of JSON's numbers."""
+    """Return the sections; amounts are text, for most readers make floats of JSON's numbers."""
     return {"sections": [_section_shape(section) for section in report.sections], "faults": list(report.faults)}
 
 
 def _section_shape(section: Section) -> dict[str, Any]:
-    lines = []
-    for line in section.lines:
+    shapes = []
+    for row in section.rows:
         shape: dict[str, Any] = {
-            "participant": line.party.participant,
-            "participantId": line.ids.participant_id,
-            "accountId": line.ids.account_id,
-            "counterparty": line.party.counterparty or None,
-            **_net_shape(line.net),
+            "participant": row.party.participant,
+            "participantId": row.ids.participant_id,
+            "accountId": row.ids.account_id,
+            "counterparty": row.party.counterparty or None,
+            **_net_shape(row.net),
         }
-        if line.account is not None:
-            shape["accountState"] = line.account.state.value
-            shape["externalReference"] = line.account.external_reference
-        lines.append(shape)
-    return {**_netting_group_fields(section.netting_group), "participants": lines, "total": _net_shape(section.total)}
+        if row.account is not None:
+            shape["accountState"] = row.account.state.value
+            shape["externalReference"] = row.account.external_reference
+        shapes.append(shape)
+    return {**_netting_group_fields(section.netting_group), "participants": shapes, "total": _net_shape(section.total)}
 
 
 def _netting_group_fields(netting_group: NettingGroup) -> dict[str, str]:
@@ -175,22 +175,22 @@ def _net_shape(net: Net) -> dict[str, Any]:
 
 
 def _csv(about: Column, number: int, report: SettlementReport) -> bytes:
-    """All sections one below the other; what tells them apart stands in every line."""
+    """Return all sections as one table, in which every row names its netting group."""
     is_settlement = about.name == "settlementId"
-    columns = (about, *_FLOW, *_PARTY, *_IDS, *_NET, *(_ACCOUNT if is_settlement else ()))
+    columns = (about, *_NETTING_GROUP, *_PARTY, *_IDS, *_NET, *(_ACCOUNT if is_settlement else ()))
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for section in report.sections:
-            for line in section.lines:
-                account = line.account
+            for row in section.rows:
+                account = row.account
                 of_account = () if account is None else (account.state.value, account.external_reference)
                 absent: tuple[Cell, ...] = (None, None) if is_settlement and account is None else ()
                 yield (
                     number,
                     *section.netting_group,
-                    *line.party,
-                    *line.ids,
-                    *_net_cells(line.net),
+                    *row.party,
+                    *row.ids,
+                    *_net_cells(row.net),
                     *of_account,
                     *absent,
                 )
@@ -199,16 +199,16 @@ def _csv(about: Column, number: int, report: SettlementReport) -> bytes:
 
 
 def _section_table(section: Section) -> str:
-    """A netting_group's table; columns that would be empty in all its lines are left out."""
-    by_pairs = any(line.party.counterparty for line in section.lines)
-    is_settlement = any(line.account is not None for line in section.lines)
-    has_reference = any(line.account is not None and line.account.external_reference for line in section.lines)
+    """Return a netting group's table without the columns that would be empty in all its rows."""
+    by_pairs = any(row.party.counterparty for row in section.rows)
+    is_settlement = any(row.account is not None for row in section.rows)
+    has_reference = any(row.account is not None and row.account.external_reference for row in section.rows)
     party = _PARTY if by_pairs else _PARTY[:1]
     account = _ACCOUNT[: is_settlement + has_reference]
     rows: list[tuple[Cell, ...]] = []
-    for line in section.lines:
-        told = (None, None) if line.account is None else (line.account.state.value, line.account.external_reference)
-        rows.append((*line.party[: len(party)], *_net_cells(line.net), *told[: len(account)]))
+    for row in section.rows:
+        progress = (None, None) if row.account is None else (row.account.state.value, row.account.external_reference)
+        rows.append((*row.party[: len(party)], *_net_cells(row.net), *progress[: len(account)]))
     total: tuple[Cell, ...] = ("all", *(None for _ in party[1:]), *_net_cells(section.total), *(None for _ in account))
     gross = ", settled one by one" if section.netting_group.granularity == "GROSS" else ""
     caption = f"{section.netting_group.currency}, {section.netting_group.account_type}{gross}"

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Final
 
 from clearinghub.domain.participants.position import Position
-from clearinghub.domain.participants.statement import Statement, StatementLine
+from clearinghub.domain.participants.statement import Statement, StatementEntry
 from clearinghub.domain.time import timestamp_text
 from web.reports.page import page_begin, page_end, page_link, page_note, page_table
 from web.reports.table import Cell, Column, Kind, csv_header, csv_lines
@@ -15,7 +15,7 @@ OPENING: Final = "OPENING_BALANCE"
 CLOSING: Final = "CLOSING_BALANCE"
 
 _ABOUT: Final = (Column("participant", "participant"), Column("accountId", "account", Kind.COUNT))
-_LINE: Final = (
+_ENTRY: Final = (
     Column("changeNumber", "number", Kind.COUNT),
     Column("at", "booked, UTC", Kind.TIME),
     Column("transferId", "transfer", Kind.ID),
@@ -23,17 +23,17 @@ _LINE: Final = (
     Column("change", "change", Kind.AMOUNT),
     Column("value", "balance", Kind.AMOUNT),
 )
-_COLUMNS: Final = (*_ABOUT, Column("currency", "currency"), *_LINE)
+_COLUMNS: Final = (*_ABOUT, Column("currency", "currency"), *_ENTRY)
 
 
 async def statement_csv(
     account: Position, from_ms: int, to_ms: int, pages: AsyncIterator[Statement]
 ) -> AsyncGenerator[bytes, None]:
-    """A line for each change, between one for the balance before and one for the balance behind them."""
+    """Yield a row for each entry, between a row for the balance before and a row for the balance after them."""
     about = (account.participant, account.account_id, account.currency)
     closing: int | None = None
     async for page in pages:
-        rows: list[tuple[Cell, ...]] = [(*about, *_cells(line)) for line in page.lines]
+        rows: list[tuple[Cell, ...]] = [(*about, *_cells(entry)) for entry in page.entries]
         lead = b""
         if closing is None:
             rows.insert(0, (*about, *_balance(from_ms, OPENING, page.opening)))
@@ -46,14 +46,17 @@ async def statement_csv(
 def statement_page(
     hub_name: str, account: Position, period: tuple[int, int], pages: Sequence[Statement], rest: str | None
 ) -> bytes:
-    """The statement on paper. `period` in milliseconds since 1970; `rest` is the path of what did not fit."""
+    """Return the statement as a page to print.
+
+    `period` is in milliseconds since 1970; `rest` is the path of what does not fit on the page.
+    """
     from_ms, to_ms = period
     first, last = pages[0], pages[-1]
     rows: list[tuple[Cell, ...]] = [
         _balance(from_ms, "opening balance", first.opening),
-        *(_cells(line) for page in pages for line in page.lines),
+        *(_cells(entry) for page in pages for entry in page.entries),
     ]
-    until_ms = to_ms if rest is None else last.lines[-1].at_ms
+    until_ms = to_ms if rest is None else last.entries[-1].at_ms
     name = "closing balance" if rest is None else "balance carried forward"
     facts = [
         ("Account", f"{account.account_id}, {account.account_type}"),
@@ -66,15 +69,22 @@ def statement_page(
         ""
         if first.kept_from_ms is None
         else page_note(f"What was booked before {timestamp_text(first.kept_from_ms)} is no longer kept."),
-        page_table(None, _LINE, rows, _balance(until_ms, name, last.closing)),
+        page_table(None, _ENTRY, rows, _balance(until_ms, name, last.closing)),
         "" if rest is None else page_link("The rest of the period", rest),
         page_end(),
     ]
     return "".join(parts).encode()
 
 
-def _cells(line: StatementLine) -> tuple[Cell, ...]:
-    return (line.change_number, timestamp_text(line.at_ms), line.transfer_id, line.entry_type, line.change, line.value)
+def _cells(entry: StatementEntry) -> tuple[Cell, ...]:
+    return (
+        entry.change_number,
+        timestamp_text(entry.at_ms),
+        entry.transfer_id,
+        entry.entry_type,
+        entry.change,
+        entry.value,
+    )
 
 
 def _balance(at_ms: int, name: str, value: int | None) -> tuple[Cell, ...]:

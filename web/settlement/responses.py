@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.netting import NettingGroup
-from clearinghub.domain.settlement.progress import AccountResult
-from clearinghub.domain.settlement.settlement import Line, Settlement
+from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
+from clearinghub.domain.settlement.settlement import AccountResult, Settlement, SettlementAccount
 from clearinghub.domain.settlement.window import Content, Window
 from clearinghub.domain.time import timestamp_text
 from web.admin.responses import number
@@ -16,7 +14,7 @@ from web.admin.responses import number
 
 def window_shape(window: Window) -> dict[str, Any]:
     """A window without its contents: the answer to closing one, which is the next."""
-    return {"settlementWindowId": window.window_id, **_standing(window)}
+    return {"settlementWindowId": window.window_id, **_window_fields(window)}
 
 
 def whole_window_shape(window: Window) -> dict[str, Any]:
@@ -50,24 +48,26 @@ def nets_shape(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> list
             "granularity": content.netting_group.granularity,
             "nets": [
                 {
-                    "participant": party.participant,
-                    "participantId": nets[content.netting_group].accounts[party.participant].participant_id,
-                    "accountId": nets[content.netting_group].accounts[party.participant].account_id,
-                    "counterparty": party.counterparty or None,
-                    "debits": number(net.debits),
-                    "credits": number(net.credits),
-                    "netAmount": number(net.amount),
-                    "debitCount": net.debit_count,
-                    "creditCount": net.credit_count,
+                    "participant": one.party.participant,
+                    "participantId": one.account.participant_id,
+                    "accountId": one.account.account_id,
+                    "counterparty": one.party.counterparty or None,
+                    "debits": number(one.net.debits),
+                    "credits": number(one.net.credits),
+                    "netAmount": number(one.net.amount),
+                    "debitCount": one.net.debit_count,
+                    "creditCount": one.net.credit_count,
                 }
-                for party, net in sorted(nets[content.netting_group].nets.items())
+                for one in sorted(nets[content.netting_group].parties, key=lambda one: one.party)
             ],
         }
         for content in window.contents
     ]
 
 
-def settlement_shape(settlement: Settlement, windows: Sequence[Window], lines: Iterable[Line]) -> dict[str, Any]:
+def settlement_shape(
+    settlement: Settlement, windows: Sequence[Window], accounts: Iterable[SettlementAccount]
+) -> dict[str, Any]:
     """A settlement with some of its accounts."""
     return {
         "id": settlement.settlement_id,
@@ -77,7 +77,7 @@ def settlement_shape(settlement: Settlement, windows: Sequence[Window], lines: I
         "createdDate": timestamp_text(settlement.created_at_ms),
         "changedDate": timestamp_text(settlement.changed_at_ms),
         "settlementWindows": _windows(settlement, windows),
-        "participants": _by_participant(lines, lambda line: (line.participant_id, _account_shape(line))),
+        "participants": _by_participant(accounts, lambda one: (one.participant_id, _account_shape(one))),
     }
 
 
@@ -87,7 +87,7 @@ def progress_shape(
     """Return the answer to a change: each account requested, with what became of it."""
 
     def shown(one: AccountResult) -> tuple[int, dict[str, Any]]:
-        return one.participant_id, _result_shape(one, settlement.line(one.account_id))
+        return one.participant_id, _result_shape(one, settlement.account(one.account_id))
 
     return {
         "id": settlement.settlement_id,
@@ -103,24 +103,24 @@ def aborted_shape(settlement: Settlement) -> dict[str, Any]:
     return {"id": settlement.settlement_id, "state": settlement.state.value, "reason": settlement.reason}
 
 
-def _account_shape(line: Line) -> dict[str, Any]:
+def _account_shape(account: SettlementAccount) -> dict[str, Any]:
     shape: dict[str, Any] = {
-        "id": line.account_id,
-        "state": line.state.value,
-        "reason": line.reason,
-        "externalReference": line.external_reference,
-        "createdDate": timestamp_text(line.changed_at_ms),
-        "netSettlementAmount": {"amount": number(line.net), "currency": line.currency},
+        "id": account.account_id,
+        "state": account.state.value,
+        "reason": account.reason,
+        "externalReference": account.external_reference,
+        "createdDate": timestamp_text(account.changed_at_ms),
+        "netSettlementAmount": {"amount": number(account.net), "currency": account.currency},
     }
-    if any(leg.counterparty for leg in line.legs):
-        shape["counterparties"] = [{"name": leg.counterparty, "amount": number(leg.net)} for leg in line.legs]
+    if any(leg.counterparty for leg in account.legs):
+        shape["counterparties"] = [{"name": leg.counterparty, "amount": number(leg.net)} for leg in account.legs]
     return shape
 
 
-def _result_shape(one: AccountResult, line: Line | None) -> dict[str, Any]:
+def _result_shape(one: AccountResult, account: SettlementAccount | None) -> dict[str, Any]:
     if one.error is None:
-        assert line is not None
-        return _account_shape(line)
+        assert account is not None
+        return _account_shape(account)
     assert one.state is not None
     return {"id": one.account_id, "state": one.state.value, "reason": one.reason, **one.error.as_json()}
 
@@ -131,7 +131,7 @@ def _windows(settlement: Settlement, windows: Sequence[Window]) -> list[dict[str
     return [
         {
             "id": window.window_id,
-            **_standing(window),
+            **_window_fields(window),
             "content": [
                 content_shape(content)
                 for content in window.contents
@@ -142,7 +142,7 @@ def _windows(settlement: Settlement, windows: Sequence[Window]) -> list[dict[str
     ]
 
 
-def _standing(window: Window) -> dict[str, Any]:
+def _window_fields(window: Window) -> dict[str, Any]:
     return {
         "state": window.state.value,
         "reason": window.reason,
@@ -151,9 +151,9 @@ def _standing(window: Window) -> dict[str, Any]:
     }
 
 
-def _by_participant(lines: Iterable[Any], shown: Callable[[Any], tuple[int, dict[str, Any]]]) -> list[dict[str, Any]]:
+def _by_participant(rows: Iterable[Any], shown: Callable[[Any], tuple[int, dict[str, Any]]]) -> list[dict[str, Any]]:
     accounts: dict[int, list[dict[str, Any]]] = {}
-    for line in lines:
-        participant_id, shape = shown(line)
+    for row in rows:
+        participant_id, shape = shown(row)
         accounts.setdefault(participant_id, []).append(shape)
     return [{"id": participant_id, "accounts": of_one} for participant_id, of_one in accounts.items()]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from aiohttp.web import Application
 
+from clearinghub.clock import system_now_ms
 from clearinghub.ports import SettlementReader, WindowTransfersReader
 from web.admin.context import AdminContext
 from web.reports.settlement import SettlementReportsResource
@@ -13,10 +12,6 @@ from web.reports.transfers import WindowTransfersResource
 from web.settlement.schemas import Queries
 from web.settlement.settlements import SettlementsResource
 from web.settlement.windows import WindowsResource
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def add_settlement_routes(
@@ -30,8 +25,8 @@ def add_settlement_routes(
     queries = Queries(context.settings.currencies_extra)
     windows = WindowsResource(context, reader, queries)
     settlements = SettlementsResource(context, reader, queries)
-    reports = SettlementReportsResource(context.hub_name, reader, _now_ms)
-    transfers = WindowTransfersResource(context.hub_name, base_path, reader, window_transfers, _now_ms)
+    reports = SettlementReportsResource(context.hub_name, reader, system_now_ms)
+    transfers = WindowTransfersResource(context.hub_name, base_path, reader, window_transfers, system_now_ms)
     for method, path, handler in (
         ("GET", "/settlementWindows", windows.get_windows),
         ("GET", "/settlementWindows/{id}", windows.get_window),

@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import orjson
 from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.settlement.fields import settlement_of, window_of
-from clearinghub.domain.settlement.progress import AccountRequest, AccountResult
-from clearinghub.domain.settlement.settlement import Line, Settlement, SettlementState
+from clearinghub.domain.settlement.settlement import (
+    AccountRequest,
+    AccountResult,
+    Settlement,
+    SettlementAccount,
+    SettlementState,
+)
 from clearinghub.domain.settlement.window import Window
 from clearinghub.messages.commands import (
     AbortSettlement,
@@ -22,6 +25,7 @@ from clearinghub.messages.commands import (
     SettlementResult,
 )
 from clearinghub.ports import SettlementReader
+from clearinghub.rows import make_row_decoder
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import read_body, read_query
 from web.http.errors import ApiError
@@ -37,6 +41,8 @@ from web.settlement.schemas import (
     refuse_unknown,
 )
 
+_decode_settlement: Final = make_row_decoder(Settlement)
+_decode_window: Final = make_row_decoder(Window)
 _OTHERS: Final = ("state", "reason", "externalReference")
 _NOT_FOUND: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Settlement not found")
 _NO_OTHERS: Final = Rejection(
@@ -66,7 +72,7 @@ class SettlementsResource:
             windows=tuple(one["id"] for one in body["settlementWindows"]),
         )
         settlement, windows, _results = await self._execute(command)
-        return json_response(settlement_shape(settlement, windows, settlement.lines))
+        return json_response(settlement_shape(settlement, windows, settlement.accounts))
 
     async def get_settlements(self, request: Request) -> Response:
         """The settlements that all filters match, newest first."""
@@ -81,7 +87,7 @@ class SettlementsResource:
                 continue
             windows = await self._reader.windows(settlement.window_ids)
             if _is_between(windows, query):
-                shapes.append(settlement_shape(settlement, windows, settlement.lines))
+                shapes.append(settlement_shape(settlement, windows, settlement.accounts))
         if not shapes:
             filters = json.dumps(dict(request.query), separators=(",", ":"))
             detail = f"No settlements found matching the provided parameters: {filters}"
@@ -91,17 +97,17 @@ class SettlementsResource:
     async def get_settlement(self, request: Request) -> Response:
         """One settlement with all its accounts."""
         settlement = await self._settlement(request)
-        return await self._shown(settlement, settlement.lines)
+        return await self._shown(settlement, settlement.accounts)
 
     async def get_participant(self, request: Request) -> Response:
         """One settlement with the accounts of one participant."""
         settlement = await self._settlement(request)
-        return await self._shown(settlement, _lines_of(settlement, number_in_path(request, "pid")))
+        return await self._shown(settlement, _accounts_of(settlement, number_in_path(request, "pid")))
 
     async def get_account(self, request: Request) -> Response:
         """One settlement with one account."""
         settlement = await self._settlement(request)
-        return await self._shown(settlement, [_line_of(settlement, request)])
+        return await self._shown(settlement, [_account_of(settlement, request)])
 
     async def put_settlement(self, request: Request) -> Response:
         """Move accounts on, or abort the whole."""
@@ -120,7 +126,7 @@ class SettlementsResource:
         """Move accounts of one participant on."""
         settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
         body = (await read_body(request, PARTICIPANT)).fields
-        _lines_of(await self._settlement(request, _NOT_FOUND), participant_id)
+        _accounts_of(await self._settlement(request, _NOT_FOUND), participant_id)
         asked = [_asked(participant_id, account) for account in body["accounts"]]
         return await self._advance(settlement_id, asked)
 
@@ -128,8 +134,8 @@ class SettlementsResource:
         """Move one account on."""
         settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
         body = (await read_body(request, ACCOUNT)).fields
-        line = _line_of(await self._settlement(request, _NOT_FOUND), request)
-        return await self._advance(settlement_id, [_asked(participant_id, {"id": line.account_id, **body})])
+        account = _account_of(await self._settlement(request, _NOT_FOUND), request)
+        return await self._advance(settlement_id, [_asked(participant_id, {"id": account.account_id, **body})])
 
     async def _abort(self, settlement_id: int, body: dict[str, Any]) -> Response:
         if ("state" in body) != ("reason" in body):
@@ -149,8 +155,8 @@ class SettlementsResource:
 
     async def _execute(self, command: Command) -> tuple[Settlement, list[Window], tuple[AccountResult, ...]]:
         result = await self._context.execute(self._context.hub_name, command, SettlementResult)
-        windows = [window_of(orjson.loads(bytes(row))) for row in result.windows]
-        return settlement_of(orjson.loads(bytes(result.settlement))), windows, result.accounts
+        windows = [_decode_window(bytes(row)) for row in result.windows]
+        return _decode_settlement(bytes(result.settlement)), windows, result.accounts
 
     async def _settlement(self, request: Request, absent: Rejection | None = None) -> Settlement:
         settlement_id = number_in_path(request, "id")
@@ -160,9 +166,9 @@ class SettlementsResource:
             raise ApiError(absent or Rejection(ErrorCode.VALIDATION_ERROR, detail))
         return settlement
 
-    async def _shown(self, settlement: Settlement, lines: Sequence[Line]) -> Response:
+    async def _shown(self, settlement: Settlement, accounts: Sequence[SettlementAccount]) -> Response:
         windows = await self._reader.windows(settlement.window_ids)
-        return json_response(settlement_shape(settlement, windows, lines))
+        return json_response(settlement_shape(settlement, windows, accounts))
 
 
 def _asked(participant_id: int, account: dict[str, Any]) -> AccountRequest:
@@ -175,26 +181,26 @@ def _asked(participant_id: int, account: dict[str, Any]) -> AccountRequest:
     )
 
 
-def _lines_of(settlement: Settlement, participant_id: int) -> list[Line]:
-    lines = [line for line in settlement.lines if line.participant_id == participant_id]
-    if not lines:
+def _accounts_of(settlement: Settlement, participant_id: int) -> list[SettlementAccount]:
+    accounts = [one for one in settlement.accounts if one.participant_id == participant_id]
+    if not accounts:
         detail = f"Participant with ID '{participant_id}' is not part of settlement '{settlement.settlement_id}'"
         raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
-    return lines
+    return accounts
 
 
-def _line_of(settlement: Settlement, request: Request) -> Line:
+def _account_of(settlement: Settlement, request: Request) -> SettlementAccount:
     """The account in the path, which must be the participant's in the path."""
     participant_id, account_id = number_in_path(request, "pid"), number_in_path(request, "aid")
-    own = _lines_of(settlement, participant_id)
-    line = settlement.line(account_id)
-    if line is None:
+    own = _accounts_of(settlement, participant_id)
+    account = settlement.account(account_id)
+    if account is None:
         detail = f"Account ID '{account_id}' is not part of settlement '{settlement.settlement_id}'"
         raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
-    if line not in own:
+    if account not in own:
         detail = f"Provided account ID '{account_id}' does not match any position account for participant"
         raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, f"{detail} '{participant_id}'"))
-    return line
+    return account
 
 
 def _matches(settlement: Settlement, query: dict[str, Any]) -> bool:
@@ -204,10 +210,10 @@ def _matches(settlement: Settlement, query: dict[str, Any]) -> bool:
         and query.get("fromDateTime", 0) <= created_at_ms <= query.get("toDateTime", created_at_ms)
         and query.get("settlementWindowId") in (None, *settlement.window_ids)
         and any(
-            query.get("currency") in (None, line.currency)
-            and query.get("participantId") in (None, line.participant_id)
-            and query.get("accountId") in (None, line.account_id)
-            for line in settlement.lines
+            query.get("currency") in (None, account.currency)
+            and query.get("participantId") in (None, account.participant_id)
+            and query.get("accountId") in (None, account.account_id)
+            for account in settlement.accounts
         )
     )
 

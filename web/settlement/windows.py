@@ -6,22 +6,21 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
 from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.fields import window_of
-from clearinghub.domain.settlement.netting import NettingGroup
+from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
 from clearinghub.domain.settlement.window import Window, WindowState
 from clearinghub.messages.commands import CloseWindow, WindowResult
 from clearinghub.ports import SettlementReader
+from clearinghub.rows import make_row_decoder
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import read_body, read_query
 from web.http.errors import ApiError
 from web.settlement.responses import nets_shape, whole_window_shape, window_shape
 from web.settlement.schemas import CLOSE_WINDOW, Queries, number_in_path, refuse_unknown
 
+_decode_window: Final = make_row_decoder(Window)
 _HOLDS_NOTHING: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED})
 
 
@@ -65,7 +64,7 @@ class WindowsResource:
         body = (await read_body(request, CLOSE_WINDOW)).fields
         command = CloseWindow(window=window_id, reason=body["reason"])
         result = await self._context.execute(self._context.hub_name, command, WindowResult)
-        return json_response(window_shape(window_of(orjson.loads(bytes(result.window)))))
+        return json_response(window_shape(_decode_window(bytes(result.window))))
 
     async def _window(self, window_id: int) -> Window:
         return await find_window(self._reader, window_id)
@@ -76,7 +75,7 @@ class WindowsResource:
             return False
         nets = await self._reader.nets(window)
         contents = () if nets is None else nets.values()
-        return any(ids.participant_id == participant_id for one in contents for ids in one.accounts.values())
+        return any(one.account.participant_id == participant_id for content in contents for one in content.parties)
 
 
 async def find_window(reader: SettlementReader, window_id: int) -> Window:

@@ -72,7 +72,6 @@ class HttpOracleTransport:
         )
 
     async def send(self, question: OracleQuestion) -> OracleAnswer:
-        """See `OracleTransport.send`."""
         message = question.message
         try:
             async with self._session.request(
@@ -88,7 +87,6 @@ class HttpOracleTransport:
             return NO_ANSWER
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._session.close()
 
 

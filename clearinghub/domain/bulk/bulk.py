@@ -119,7 +119,7 @@ class Bulk(Row, frozen=True, array_like=True):
 
     Attributes:
         history: every state with the time at which it was reached, oldest first.
-        prepare_hash: the hash of the prepare's body, by which a repeated request is told from a changed one.
+        prepare_hash: the hash of the prepare's body, which distinguishes a repeated request from a changed one.
         transfer_ids: those of the items, in the payer's order; empty if the bulk was refused as a whole.
         consumed_ids: items whose id an earlier transfer has: their places in `transfer_ids`, each with its error. Such
             an item is no transfer of this bulk.
@@ -142,7 +142,7 @@ class Bulk(Row, frozen=True, array_like=True):
 
     @property
     def state(self) -> BulkState:
-        """The current state."""
+        """The last state of the history."""
         return self.history[-1][0]
 
     @property

@@ -33,7 +33,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Answer with `bulk_body`."""
+    """Send the requester the bulk's state, by `bulk_body`."""
 
     bulk: Bulk
 

@@ -1,7 +1,7 @@
-"""Callback URLs: the endpoint types, what their values may be, and how a value becomes the URL of one callback.
+"""Endpoint types, which values a participant may register for them, and the URL of one callback.
 
-Values are Mustache templates (protocol 5.4): `{{name}}`, `{{ name }}`, `{{{name}}}` and `{{& name}}` all insert the
-variable, URL-quoted. Types without variables are base URLs, to which the service path is appended.
+A value is a Mustache template (protocol 5.4): `{{name}}`, `{{ name }}`, `{{{name}}}` and `{{& name}}` all insert the
+variable, URL-quoted. The value of a type without variables is a base URL, to which the service path is appended.
 """
 
 from __future__ import annotations
@@ -60,44 +60,44 @@ EMAIL_TYPES: Final = frozenset(
 ENDPOINT_TYPES: Final = (
     frozenset(TEMPLATE_TYPES) | BASE_URL_TYPES | EMAIL_TYPES | frozenset({ALARM_URL_TYPE, ALARM_TOPIC_TYPE})
 )
-"""All endpoint types known by name; those of third parties are known by `THIRD_PARTY_PREFIX`."""
+"""All endpoint types but those of third parties, which begin with `THIRD_PARTY_PREFIX`."""
 
 _VARIABLE: Final = re.compile(r"\{\{(\{)?&?[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*(?(1)\}\}\}|\}\})")
 _THIRD_PARTY_TYPE: Final = re.compile(THIRD_PARTY_PREFIX + r"[A-Z0-9_]{1,64}\Z")
-_URL_CHARACTERS: Final = re.compile(r"[!-~]*\Z")  # printable ASCII without the blank
+_URL_CHARACTERS: Final = re.compile(r"[!-~]*\Z")  # printable ASCII without a blank
 _PATH: Final = re.compile(r"/[!-~]*\Z")
-_READY: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*\Z")  # needs no quoting, and is no dot segment
+_READY: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*\Z")  # a value that needs no quoting and is no dot segment
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _EMAIL: Final = re.compile(r"[!-?A-~]+@[A-Za-z0-9.-]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Unrenderable:
-    """A template that gives no URL, and why."""
+    """Why a value cannot become a URL."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """A template taken apart: literal, variable, literal, ..., literal."""
+    """The parts of a template, in turn: literal, variable, literal, ..., literal."""
 
     literals: tuple[str, ...]
     names: tuple[str, ...]
 
 
 def is_endpoint_type(name: str) -> bool:
-    """True for a type of protocol 5.4, third parties' included."""
+    """Return whether the type is one of protocol 5.4, with those of third parties."""
     return name in ENDPOINT_TYPES or _THIRD_PARTY_TYPE.match(name) is not None
 
 
 def render_url(endpoint_type: str, value: str, variables: Mapping[str, str], path: str) -> str | Unrenderable:
-    """The URL of one callback: the template with its variables, or the base URL followed by the service path."""
+    """Return the URL of one callback: the template with its variables, or the base URL with the service path."""
     if endpoint_type in BASE_URL_TYPES:
         if not _PATH.match(path):
             return Unrenderable("the service path is no URL path")
         return value.rstrip("/") + path
-    template = _take_apart(value)
+    template = _parse_template(value)
     if isinstance(template, Unrenderable):
         return template
     parts = [template.literals[0]]
@@ -108,7 +108,7 @@ def render_url(endpoint_type: str, value: str, variables: Mapping[str, str], pat
         if _READY.match(raw):
             parts.append(raw)
         elif raw in {"", ".", ".."}:
-            # It would name another resource than the one meant: the parent, or the collection.
+            # Such a segment would name another resource: the parent, or the collection.
             return Unrenderable(f"variable {name} is no path segment")
         else:
             parts.append(quote(raw, safe=""))
@@ -117,7 +117,7 @@ def render_url(endpoint_type: str, value: str, variables: Mapping[str, str], pat
 
 
 def check_endpoint(endpoint_type: str, value: str) -> Rejection | None:
-    """Whether a participant may register `value` for the type: None, or why not."""
+    """Return why a participant may not register `value` for the type, or None."""
     if not is_endpoint_type(endpoint_type):
         return _invalid("type is not a known endpoint type")
     if not value or len(value) > VALUE_LENGTH_MAX:
@@ -130,10 +130,10 @@ def check_endpoint(endpoint_type: str, value: str) -> Rejection | None:
 
 
 def check_base_url(value: str) -> Rejection | None:
-    """Whether the hub would call services below this URL: None, or why not."""
+    """Return why the hub could not call services below this URL, or None."""
     if not value or len(value) > VALUE_LENGTH_MAX:
         return _invalid(f"value must have 1 to {VALUE_LENGTH_MAX} characters")
-    template = _take_apart(value)
+    template = _parse_template(value)
     if isinstance(template, Unrenderable) or template.names:
         return _invalid("value is not a URL")
     fault = _check_url(template)
@@ -141,7 +141,7 @@ def check_base_url(value: str) -> Rejection | None:
 
 
 def _check_template(endpoint_type: str, value: str) -> Rejection | None:
-    template = _take_apart(value)
+    template = _parse_template(value)
     if isinstance(template, Unrenderable):
         return _invalid(template.detail)
     if not endpoint_type.startswith(THIRD_PARTY_PREFIX):
@@ -168,7 +168,7 @@ def _check_url(template: _Template) -> Rejection | None:
 
 
 @lru_cache(maxsize=4096)
-def _take_apart(value: str) -> _Template | Unrenderable:
+def _parse_template(value: str) -> _Template | Unrenderable:
     literals: list[str] = []
     names: list[str] = []
     end = 0

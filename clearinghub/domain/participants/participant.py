@@ -1,17 +1,18 @@
-"""A participant of the scheme: a DFSP, or the hub itself with its accounts and the scheme's settlement models."""
+"""A participant of the scheme: a DFSP, or the hub itself with its accounts and the scheme's settlement models.
+
+The values whose names end in Definition, Fields or Request are what an operator asks for; the ledger decides on them.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-ROW_VERSION = 1
+import msgspec
+
+from clearinghub.rows import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True, array_like=True):
     """An account's identity; its value and limit are in the table `positions`."""
 
     account_id: int
@@ -21,9 +22,29 @@ class Account:
     created_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class SettlementModel:
-    """How one ledger account type is settled (protocol 5.3)."""
+class ModelDefinition(msgspec.Struct, frozen=True):
+    """A settlement model as an operator defines it; one without a currency is for all that have no model of their own.
+
+    See `SettlementModel` for the fields.
+    """
+
+    name: str
+    granularity: str
+    interchange: str
+    delay: str
+    currency: str | None
+    require_liquidity_check: bool
+    ledger_account_type: str
+    settlement_account_type: str
+    auto_position_reset: bool
+
+
+class SettlementModel(msgspec.Struct, frozen=True, array_like=True):
+    """How one ledger account type is settled (protocol 5.3).
+
+    `granularity` is NET or GROSS, `interchange` BILATERAL or MULTILATERAL, `delay` IMMEDIATE or DEFERRED. With
+    `auto_position_reset`, settlement moves the accounts of the ledger account type back towards zero.
+    """
 
     model_id: int
     name: str
@@ -38,9 +59,8 @@ class SettlementModel:
     auto_position_reset: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerAccountType:
-    """A kind of account that the scheme has defined beside the built-in ones (protocol 5.3)."""
+class LedgerAccountType(msgspec.Struct, frozen=True, array_like=True):
+    """A type of account that the scheme has defined beside the built-in ones (protocol 5.3)."""
 
     name: str
     description: str
@@ -48,9 +68,31 @@ class LedgerAccountType:
     settleable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Oracle:
-    """A service that knows which FSP has the parties of a type (protocol 6.1); without a currency, in all of them."""
+class OracleDefinition(msgspec.Struct, frozen=True):
+    """An oracle that an operator registers; see `Oracle` for the fields."""
+
+    id_type: str
+    url: str
+    endpoint_type: str
+    currency: str | None = None
+    is_default: bool = False
+
+
+class OracleFields(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The fields of an oracle that an operator replaces; those that are None stay as they are."""
+
+    id_type: str | None = None
+    url: str | None = None
+    endpoint_type: str | None = None
+    currency: str | None = None
+    is_default: bool | None = None
+
+
+class Oracle(msgspec.Struct, frozen=True, array_like=True):
+    """A service that knows which FSP has a party of a type (protocol 6.1).
+
+    An oracle without a currency is for all that have no oracle of their own.
+    """
 
     oracle_id: int
     id_type: str
@@ -60,11 +102,11 @@ class Oracle:
     is_default: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Participant:
-    """A participant, whole: what every process of the hub keeps of it.
+class Participant(Row, frozen=True, array_like=True):
+    """A participant with its accounts and endpoints: a row, and the record that every process of the hub reads.
 
-    `models`, `account_types` and `oracles` are the scheme's; only the hub's own row has any.
+    `version` counts changes and tells an older record from a newer one. `models`, `account_types` and `oracles` are the
+    scheme's, and only the hub has any.
     """
 
     participant_id: int
@@ -73,21 +115,21 @@ class Participant:
     created_at_ms: int
     is_proxy: bool = False
     accounts: tuple[Account, ...] = ()
-    endpoints: Mapping[str, str] = field(default_factory=dict)
+    endpoints: dict[str, str] = msgspec.field(default_factory=dict)
     models: tuple[SettlementModel, ...] = ()
     account_types: tuple[LedgerAccountType, ...] = ()
-    version: int = 0  # counts changes; tells an older record from a newer one
+    version: int = 0
     oracles: tuple[Oracle, ...] = ()
 
     def account(self, currency: str, account_type: str) -> Account | None:
-        """The account of that currency and type, or None."""
+        """Return the account of that currency and type, or None."""
         for account in self.accounts:
             if account.currency == currency and account.account_type == account_type:
                 return account
         return None
 
     def account_by_id(self, account_id: int) -> Account | None:
-        """The account with that id, or None."""
+        """Return the account with that id, or None."""
         for account in self.accounts:
             if account.account_id == account_id:
                 return account
@@ -99,30 +141,3 @@ class ParticipantDirectory(Protocol):
 
     def get(self, name: str) -> Participant | None:
         """Return the participant of that name (case-sensitive), or None."""
-
-
-def participant_fields(row: Participant) -> dict[str, Any]:
-    """The row as JSON types, with `v`, the version of its shape."""
-    return {"v": ROW_VERSION, **asdict(row)}
-
-
-def participant_of(fields: Mapping[str, Any]) -> Participant:
-    """The participant in JSON types. Raises ValueError for a shape of another version."""
-    if fields.get("v") != ROW_VERSION:
-        raise ValueError("participant record of another version")
-    plain = {name: value for name, value in fields.items() if name != "v"}
-    plain["accounts"] = tuple(Account(**account) for account in fields["accounts"])
-    plain["models"] = tuple(SettlementModel(**model) for model in fields["models"])
-    plain["account_types"] = tuple(LedgerAccountType(**kind) for kind in fields["account_types"])
-    plain["oracles"] = tuple(Oracle(**oracle) for oracle in fields.get("oracles", ()))  # rows from before have none
-    return Participant(**plain)
-
-
-def encode_participant(row: Participant) -> bytes:
-    """The record's bytes: a JSON object."""
-    return json.dumps(participant_fields(row), separators=(",", ":")).encode()
-
-
-def decode_participant(data: bytes) -> Participant:
-    """The participant in a record's bytes. Raises ValueError for a shape of another version."""
-    return participant_of(json.loads(data))

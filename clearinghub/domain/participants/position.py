@@ -6,17 +6,18 @@ holds funds for the DFSP. All values are integers of 1/10,000 of the currency un
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.rows import Row
 
 
-class Position(NamedTuple):
+class Position(Row, frozen=True, array_like=True):
     """One account of one participant: its value, its limit, its flags, and how often it has changed.
 
-    `net_debit_cap` is None until a limit is set (then nothing may be reserved). `alarm_percent` is the share of the cap
-    from which operators want to hear. `reserved` is what settlement and funds-out hold back, never a transfer's
-    reservation, which is in `value` from the moment of reserving (protocol 3.3).
+    `net_debit_cap` is None until a limit is set; until then nothing may be reserved. `alarm_percent` is the share of
+    the cap from which operators are notified. `reserved` is what settlement and withdrawals hold back, never a
+    transfer's reservation, which is part of `value` from the moment of reserving (protocol 3.3).
     """
 
     participant: str
@@ -32,14 +33,16 @@ class Position(NamedTuple):
     changed_at_ms: int = 0
 
     def changed_by(self, change: int, now_ms: int) -> Position:
-        """The account after a movement of `change`; this is the only way a value moves."""
-        return self._replace(value=self.value + change, change_number=self.change_number + 1, changed_at_ms=now_ms)
+        """Return the account after a movement of `change`; this is the only way a value moves."""
+        return msgspec.structs.replace(
+            self, value=self.value + change, change_number=self.change_number + 1, changed_at_ms=now_ms
+        )
 
 
 def reserve(position: Position, settlement: Position, amount: int, now_ms: int) -> Position | Rejection:
-    """Hold `amount` against the payer's room: first its funds (4001), then its net debit cap (4200).
+    """Reserve `amount` on the payer's position: within its funds (else 4001) and its net debit cap (else 4200).
 
-    Room that is exactly enough is enough (protocol 3.3).
+    An amount that exactly exhausts either is allowed (protocol 3.3).
     """
     assert amount >= 0
     assert position.currency == settlement.currency

@@ -1,4 +1,4 @@
-"""Participants: joining, accounts, endpoints, limits (protocol 4.3, 4.4, 5.1).
+"""How participants join, and how their accounts, endpoints and limits change (protocol 4.3, 4.4, 5.1).
 
 All of it is decided on the participant's own partition.
 """
@@ -6,13 +6,15 @@ All of it is decided on the participant's own partition.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
-from clearinghub.domain.settlement.scheme import POSITION, SETTLEMENT
+from clearinghub.domain.participants.scheme import POSITION, SETTLEMENT
 
 ALARM_PERCENT_DEFAULT: Final = 10
 ENDPOINTS_MAX: Final = 200  # all known types several times over; third parties may name their own
@@ -28,50 +30,50 @@ _ENDPOINTS_FULL: Final = Rejection(ErrorCode.VALIDATION_ERROR, "The participant 
 
 NextId = Callable[[], int]
 PositionOf = Callable[[str, str], Position | None]
-"""The participant's account of that currency and type as the ledger holds it, or None."""
+"""Returns the participant's account of that currency and type, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Store the participant, if its version is new, and these of its accounts."""
+    """Store the participant, if its version has changed, and these of its accounts."""
 
     participant: Participant
     positions: tuple[Position, ...] = ()
 
 
 def join(name: str, *, is_proxy: bool, next_id: NextId, now_ms: int) -> Participant:
-    """A participant before its first account: active from the start (protocol 4.4)."""
+    """Return a participant before its first account: active from the start (protocol 4.4)."""
     return Participant(next_id(), name, active=True, created_at_ms=now_ms, is_proxy=is_proxy)
 
 
 def register(
     participant: Participant, currency: str, account_types: Iterable[str], next_id: NextId, now_ms: int
 ) -> Change | Rejection:
-    """The participant with its accounts in one currency, all inactive until it has its limit.
+    """Open a participant's accounts in one currency, all inactive until it has a limit.
 
-    One that has the currency already and lacks an account that a later model gives is given that account; only when
-    nothing is missing is it told so.
+    If the participant has the currency already, accounts that a later model requires are opened; it is refused only if
+    none is missing.
     """
-    wanted = [(currency, account_type) for account_type in account_types]
-    change = open_accounts(participant, wanted, active=False, next_id=next_id, now_ms=now_ms)
+    required = [(currency, account_type) for account_type in account_types]
+    change = open_accounts(participant, required, active=False, next_id=next_id, now_ms=now_ms)
     return change if change.positions else _REGISTERED
 
 
 def open_hub_account(
     hub: Participant, currency: str, account_type: str, next_id: NextId, now_ms: int
 ) -> Change | Rejection:
-    """The hub with one more account, active from the start."""
+    """Open an account of the hub, active from the start."""
     change = open_accounts(hub, [(currency, account_type)], active=True, next_id=next_id, now_ms=now_ms)
     return change if change.positions else _HUB_ACCOUNT_EXISTS
 
 
 def open_accounts(
-    participant: Participant, wanted: Iterable[tuple[str, str]], *, active: bool, next_id: NextId, now_ms: int
+    participant: Participant, required: Iterable[tuple[str, str]], *, active: bool, next_id: NextId, now_ms: int
 ) -> Change:
-    """The participant with those of the wanted (currency, account type) that it has not yet."""
+    """Open those of the required accounts (currency, account type) that the participant lacks."""
     opened = tuple(
         Account(next_id(), currency, account_type, active, now_ms)
-        for currency, account_type in dict.fromkeys(wanted)
+        for currency, account_type in dict.fromkeys(required)
         if participant.account(currency, account_type) is None
     )
     if not opened:
@@ -91,12 +93,12 @@ def open_accounts(
 
 
 def set_active(participant: Participant, *, active: bool) -> Change:
-    """The participant switched on or off; its transfers in flight still complete (protocol 4.4)."""
+    """Activate or deactivate a participant; its transfers in flight still complete (protocol 4.4)."""
     return Change(_changed(participant, active=active))
 
 
 def set_endpoint(participant: Participant, endpoint_type: str, value: str) -> Change | Rejection:
-    """The participant with that endpoint, in place of the one it had of the type."""
+    """Set or replace the participant's endpoint of one type."""
     endpoints = {**participant.endpoints, endpoint_type: value}
     if len(endpoints) > ENDPOINTS_MAX:
         return _ENDPOINTS_FULL
@@ -106,7 +108,7 @@ def set_endpoint(participant: Participant, endpoint_type: str, value: str) -> Ch
 def set_account_active(
     participant: Participant, account_id: int, position_of: PositionOf, *, active: bool
 ) -> Change | Rejection:
-    """The participant with one POSITION account switched on or off."""
+    """Activate or deactivate one POSITION account."""
     account = participant.account_by_id(account_id)
     if account is None:
         return ACCOUNT_NOT_FOUND
@@ -125,14 +127,14 @@ def set_initial_limit(
     initial_position: int,
     now_ms: int,
 ) -> Change | Rejection:
-    """The participant ready for transfers in a currency: its cap, its position, both accounts active; only once."""
+    """Set the first cap and position in a currency, and activate both accounts; refused if a cap is set already."""
     position = position_of(currency, POSITION)
     settlement = position_of(currency, SETTLEMENT)
     if position is None or settlement is None:
         return ACCOUNT_NOT_FOUND
     if position.net_debit_cap is not None:
         return _LIMIT_SET
-    capped = position._replace(net_debit_cap=net_debit_cap, alarm_percent=ALARM_PERCENT_DEFAULT)
+    capped = replace(position, net_debit_cap=net_debit_cap, alarm_percent=ALARM_PERCENT_DEFAULT)
     if initial_position:
         capped = capped.changed_by(initial_position, now_ms)
     return _with_accounts_active(participant, (capped, settlement), active=True)
@@ -141,24 +143,24 @@ def set_initial_limit(
 def adjust_limit(
     participant: Participant, currency: str, position_of: PositionOf, net_debit_cap: int, alarm_percent: int
 ) -> Change | Rejection:
-    """Replace the cap. Above the new cap, nothing is reserved until the position recovers (protocol 4.3)."""
+    """Replace the cap. While the position is above the new cap, nothing is reserved (protocol 4.3)."""
     position = position_of(currency, POSITION)
     if position is None or position.net_debit_cap is None:
         return _NO_LIMIT
-    return Change(participant, (position._replace(net_debit_cap=net_debit_cap, alarm_percent=alarm_percent),))
+    return Change(participant, (replace(position, net_debit_cap=net_debit_cap, alarm_percent=alarm_percent),))
 
 
 def _with_accounts_active(participant: Participant, positions: tuple[Position, ...], *, active: bool) -> Change:
-    """Both truths at once: the flag in the participant's row, and the one that reservations read."""
+    """Set both flags: in the participant's row, and in the account's row, which reservations read."""
     ids = {position.account_id for position in positions}
     accounts = tuple(
         replace(account, active=active) if account.account_id in ids else account for account in participant.accounts
     )
     assert ids <= {account.account_id for account in accounts}
     return Change(
-        _changed(participant, accounts=accounts), tuple(position._replace(active=active) for position in positions)
+        _changed(participant, accounts=accounts), tuple(replace(position, active=active) for position in positions)
     )
 
 
 def _changed(participant: Participant, **changes: object) -> Participant:
-    return replace(participant, **changes, version=participant.version + 1)  # type: ignore[arg-type]
+    return replace(participant, **changes, version=participant.version + 1)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class StatementLine:
-    """One change of an account. `change` and the `value` behind it in 1/10,000 of the unit; `at_ms` when it was booked.
+class StatementEntry:
+    """One movement of an account, booked at `at_ms`: by how much, and the value after it, in 1/10,000 of the unit.
 
-    `transfer_id` is what caused it; `change_number` counts the account's changes from 1 without a gap.
+    `transfer_id` is what caused it; `change_number` counts the account's movements from 1 without a gap.
     """
 
     change_number: int
@@ -22,18 +22,18 @@ class StatementLine:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The lines of a period, oldest first, and `opening`, the balance before them.
+    """The entries of a period, oldest first, and `opening`, the balance before them.
 
-    `is_whole` is False when there were more lines than one answer takes; the rest follows behind the last of these.
-    `kept_from_ms` is set when older records of the period are no longer kept: the time of the first that is.
+    `is_whole` is False if there were more entries than one answer holds; the rest begins after the last of these.
+    `kept_from_ms` is set if older records of the period are no longer kept: the time of the first that is.
     """
 
     opening: int
-    lines: tuple[StatementLine, ...]
+    entries: tuple[StatementEntry, ...]
     is_whole: bool
     kept_from_ms: int | None
 
     @property
     def closing(self) -> int:
-        """The balance behind the last line."""
-        return self.lines[-1].value if self.lines else self.opening
+        """The balance after the last entry."""
+        return self.entries[-1].value if self.entries else self.opening

@@ -1,7 +1,7 @@
-"""The alarm on a net debit cap: when does a position come so near to it that operators want to hear (protocol 4.3)?
+"""The alarm on a net debit cap: when is a position so near to it that operators are notified (protocol 4.3)?
 
-The decision compares an account before and after a change, and remembers nothing: an alarm is raised when the account
-comes from below the threshold, so it is raised once, and again only after the position has fallen below in between.
+The decision compares an account before and after a change, and stores nothing: an alarm is raised when the position
+rises from below the threshold, so it is raised once, and again only after the position was below in between.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WHOLE: Final = 100  # per cent
 
 @dataclass(frozen=True, slots=True)
 class ThresholdBreach:
-    """A position has reached `percent` of its cap. `position` is what is held, `limit` the cap, in 1/10,000 units.
+    """A position has reached `percent` of its cap. `position` and the cap `limit` are in 1/10,000 units.
 
     `transfer_id` is the transfer whose reservation did it, or None when the cap was lowered onto the position.
     """
@@ -32,7 +32,7 @@ class ThresholdBreach:
 
 @dataclass(frozen=True, slots=True)
 class LimitAdjustment:
-    """A cap, or its alarm, is set for the first time or anew; `before` is the cap that it replaces, or None."""
+    """A cap or its alarm threshold was set; `before` is the cap that was replaced, None for the first."""
 
     participant: str
     currency: str
@@ -43,9 +43,9 @@ class LimitAdjustment:
 
 
 def decide_breach(before: Position, after: Position, transfer_id: str | None, now_ms: int) -> ThresholdBreach | None:
-    """The alarm that a change of the account, of its cap or of its value, raises; None if it raises none.
+    """Return the alarm that a change of the account's value or cap raises, or None.
 
-    Exactly at the threshold counts as reached: at 100 per cent nothing could ever be above it.
+    A position exactly at the threshold has reached it: with 100 per cent none could ever be above.
     """
     if not _is_reached(after) or _is_reached(before):
         return None
@@ -63,7 +63,7 @@ def decide_breach(before: Position, after: Position, transfer_id: str | None, no
 
 
 def decide_adjustment(before: Position, after: Position, now_ms: int) -> LimitAdjustment | None:
-    """What there is to tell of the account's limit; None if it is what it was."""
+    """Return the adjustment of which operators are notified, None if the limit has not changed."""
     same = (before.net_debit_cap, before.alarm_percent) == (after.net_debit_cap, after.alarm_percent)
     if same or after.net_debit_cap is None:
         return None
@@ -73,7 +73,7 @@ def decide_adjustment(before: Position, after: Position, now_ms: int) -> LimitAd
 
 
 def _is_reached(account: Position) -> bool:
-    """No cap, a cap that leaves no room for any debit, or an alarm of 0 per cent: nothing can be reached."""
+    """Return whether the position is at its threshold; never without a cap above 0 and an alarm above 0 per cent."""
     cap, percent = account.net_debit_cap, account.alarm_percent
     if not cap or not percent or cap < 0:
         return False

@@ -83,7 +83,7 @@ class Stored:
 class Answered:
     """The stored answer goes to the message's sender, with `source` as its FSPIOP-Source.
 
-    That is the payee, or the hub if the payee itself has asked.
+    That is the payee, or the hub if the sender is the payee itself.
     """
 
     answer: StoredAnswer

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.participant import Participant, SettlementModel
-from clearinghub.domain.settlement.netting import NET, Net, NettingGroup, Party
-from clearinghub.domain.settlement.scheme import HUB_MULTILATERAL_SETTLEMENT, find_model
-from clearinghub.domain.settlement.settlement import PENDING, Leg, Line, Settlement, Terms
+from clearinghub.domain.participants.scheme import HUB_MULTILATERAL_SETTLEMENT, find_model
+from clearinghub.domain.settlement.netting import NET, AccountIds, ContentNets, NettingGroup
+from clearinghub.domain.settlement.settlement import PENDING, Leg, Settlement, SettlementAccount, Terms
 from clearinghub.domain.settlement.window import SETTLEABLE, Window, WindowState
 
 _APPLICABLE: Final = frozenset({WindowState.CLOSED, WindowState.ABORTED, WindowState.PENDING_SETTLEMENT})
 _NO_ENGINE: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Settlement can not be created for GROSS or IMMEDIATE models")
 
-
-class AccountIds(NamedTuple):
-    """How the API names an account and whose it is."""
-
-    participant_id: int
-    account_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class ContentNets:
-    """The nets of one netting_group in one window, with the ids of the accounts that they are of, by participant."""
-
-    nets: Mapping[Party, Net]
-    accounts: Mapping[str, AccountIds]
-
-
-Contents = Mapping[tuple[int, NettingGroup], ContentNets]
+ContentKey: TypeAlias = tuple[int, NettingGroup]
+"""A part of a window: the window's id and the netting group."""
 
 
 def settled_netting_groups(
@@ -41,10 +25,10 @@ def settled_netting_groups(
     window: Window,
     nets_of: Callable[[int, NettingGroup], ContentNets],
 ) -> tuple[NettingGroup, ...]:
-    """The netting_groups of a window that the model settles and that wait for it.
+    """Return the netting groups of a window that the model settles and that wait for it.
 
-    A model without a currency settles all that no active model of a currency's own can. What was netted against all,
-    before such a model came into force, none by pairs can.
+    A model without a currency settles all that no active model with a currency can settle. What was netted against all,
+    before such a model came into force, no bilateral model can settle.
     """
     own = [
         other
@@ -55,7 +39,7 @@ def settled_netting_groups(
     def is_left(netting_group: NettingGroup) -> bool:
         settlement_methods = {other.interchange for other in own if other.currency == netting_group.currency}
         if settlement_methods == {"BILATERAL"} and model.interchange != "BILATERAL":
-            return _lacks_pairs(nets_of(window.window_id, netting_group))
+            return nets_of(window.window_id, netting_group).lacks_pairs
         return not settlement_methods
 
     return tuple(
@@ -69,7 +53,7 @@ def settled_netting_groups(
 
 
 def find_settlement_model(hub: Participant | None, name: str) -> SettlementModel | Rejection:
-    """The model that a settlement is asked for, or why there can be none."""
+    """Return the model by which a settlement is requested, or why there can be none."""
     model = find_model(hub, name)
     if model is None:
         return Rejection(ErrorCode.VALIDATION_ERROR, f"Settlement model not found: {name}")
@@ -82,17 +66,17 @@ def choose_contents(
     window_ids: Sequence[int],
     windows: Mapping[int, Window],
     nets_of: Callable[[int, NettingGroup], ContentNets],
-) -> tuple[tuple[int, NettingGroup], ...] | Rejection:
-    """What of these windows the model settles; every window must have something."""
+) -> tuple[ContentKey, ...] | Rejection:
+    """Return what of these windows the model settles; a window without any such part is refused."""
     chosen = {
         window_id: settled_netting_groups(model, hub.models, windows[window_id], nets_of)
         if window_id in windows and windows[window_id].state in _APPLICABLE
         else ()
         for window_id in window_ids
     }
-    inapplicable = [str(window_id) for window_id, netting_groups in chosen.items() if not netting_groups]
+    inapplicable = [window_id for window_id, netting_groups in chosen.items() if not netting_groups]
     if inapplicable:
-        return Rejection(ErrorCode.VALIDATION_ERROR, f"Inapplicable windows {', '.join(inapplicable)}")
+        return _inapplicable(inapplicable)
     contents = tuple(
         (window_id, netting_group) for window_id, netting_groups in chosen.items() for netting_group in netting_groups
     )
@@ -104,51 +88,60 @@ def choose_contents(
 
 
 def create(
-    settlement_id: int, model: SettlementModel, reason: str, contents: Contents, now_ms: int
+    settlement_id: int,
+    model: SettlementModel,
+    reason: str,
+    contents: Mapping[ContentKey, ContentNets],
+    now_ms: int,
 ) -> Settlement | Rejection:
-    """A settlement of these contents: a line for every account that they have moved, even if it nets to zero."""
+    """Return a settlement of these contents, with every account that they have moved, even if it nets to zero."""
     by_pairs = model.interchange == "BILATERAL"
-    if by_pairs:
-        without = sorted({str(window_id) for (window_id, _netting_group), one in contents.items() if _lacks_pairs(one)})
-        if without:  # it was netted against all when the model came into force; only a multilateral one can settle it
-            return Rejection(ErrorCode.VALIDATION_ERROR, f"Inapplicable windows {', '.join(without)}")
-    legs: dict[AccountIds, dict[str, int]] = {}
-    owners: dict[AccountIds, tuple[str, str]] = {}
-    for (_window_id, netting_group), one in contents.items():
-        for party, net in one.nets.items():
-            ids = one.accounts[party.participant]
-            owners[ids] = (party.participant, netting_group.currency)
-            counterparty = party.counterparty if by_pairs else ""
-            of_account = legs.setdefault(ids, {})
-            of_account[counterparty] = of_account.get(counterparty, 0) + net.amount
-    lines = tuple(
-        Line(
-            *owners[ids][:1],
-            ids.participant_id,
-            ids.account_id,
-            owners[ids][1],
-            tuple(Leg(counterparty, net) for counterparty, net in sorted(legs[ids].items())),
-            PENDING,
-            reason,
-            None,
-            now_ms,
-            now_ms,
-        )
-        for ids in sorted(legs)
-    )
-    for currency in sorted({line.currency for line in lines}):
-        total = sum(line.net for line in lines if line.currency == currency)
+    # What was netted against all before a bilateral model came into force, only a multilateral one can settle.
+    without_pairs = {window_id for (window_id, _netting_group), one in contents.items() if one.lacks_pairs}
+    if by_pairs and without_pairs:
+        return _inapplicable(sorted(without_pairs, key=str))
+    accounts = _accounts(contents, by_pairs=by_pairs, reason=reason, now_ms=now_ms)
+    for currency in sorted({account.currency for account in accounts}):
+        total = sum(account.net for account in accounts if account.currency == currency)
         assert total == 0, f"{currency} of closed windows adds up to {total}"
     terms = Terms(
         model.name, model.ledger_account_type, by_pairs, model.require_liquidity_check, model.auto_position_reset
     )
-    keys = tuple(sorted(contents))
-    return Settlement(settlement_id, terms, PENDING, reason, None, now_ms, now_ms, keys, lines)
+    return Settlement(settlement_id, terms, PENDING, reason, None, now_ms, now_ms, tuple(sorted(contents)), accounts)
+
+
+def _accounts(
+    contents: Mapping[ContentKey, ContentNets], *, by_pairs: bool, reason: str, now_ms: int
+) -> tuple[SettlementAccount, ...]:
+    """Return the accounts of the contents in the order of their ids, each with its nets over all contents."""
+    legs: dict[AccountIds, dict[str, int]] = {}
+    owners: dict[AccountIds, tuple[str, str]] = {}
+    for (_window_id, netting_group), nets in contents.items():
+        for one in nets.parties:
+            owners[one.account] = (one.party.participant, netting_group.currency)
+            counterparty = one.party.counterparty if by_pairs else ""
+            of_account = legs.setdefault(one.account, {})
+            of_account[counterparty] = of_account.get(counterparty, 0) + one.net.amount
+    return tuple(
+        SettlementAccount(
+            participant=owners[ids][0],
+            participant_id=ids.participant_id,
+            account_id=ids.account_id,
+            currency=owners[ids][1],
+            legs=tuple(Leg(counterparty, net) for counterparty, net in sorted(legs[ids].items())),
+            state=PENDING,
+            reason=reason,
+            external_reference=None,
+            created_at_ms=now_ms,
+            changed_at_ms=now_ms,
+        )
+        for ids in sorted(legs)
+    )
+
+
+def _inapplicable(window_ids: Iterable[int]) -> Rejection:
+    return Rejection(ErrorCode.VALIDATION_ERROR, f"Inapplicable windows {', '.join(map(str, window_ids))}")
 
 
 def _settles(model: SettlementModel) -> bool:
     return model.granularity != "GROSS" and model.delay != "IMMEDIATE"
-
-
-def _lacks_pairs(content: ContentNets) -> bool:
-    return any(not party.counterparty for party in content.nets)

@@ -1,6 +1,6 @@
 """Interchange fees: what one DFSP of a transfer owes the other for it, by the scheme's rules (protocol 9.6).
 
-A fee is decided once, when the transfer is prepared, and kept with it; it is booked when the transfer commits.
+A fee is decided once, when the transfer is reserved, and stored with it; it is booked when the transfer commits.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _PERCENT_WHOLE: Final = 100 * 10_000  # `percent` is in 1/10,000 of one per cent
 
 @dataclass(frozen=True, slots=True)
 class FeeRule:
-    """One rule: which transfers it is for, and what they cost. Amounts in 1/10,000 of the unit, times in ms.
+    """One rule: which transfers it applies to, and what they cost. Amounts in 1/10,000 of the unit, times in ms.
 
-    An empty set of names, or a bound of None, is for all. `transaction` holds what the TransactionType in the ILP
-    packet must say, by key, e.g. {"scenario": "TRANSFER"}. `paid_by_payer`: the payer's DFSP owes the payee's.
+    An empty set of names and a bound of None match all. `transaction` holds what the TransactionType in the ILP packet
+    must say, by key, e.g. {"scenario": "TRANSFER"}. With `paid_by_payer`, the payer's DFSP owes the fee to the payee's.
     """
 
     name: str
@@ -39,7 +39,7 @@ class FeeRule:
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """The facts of a transfer that rules look at; `transaction` is the one in its packet, None if it has none."""
+    """The facts of a transfer on which rules depend; `transaction` is the one in its packet, None if it has none."""
 
     payer: str
     payee: str
@@ -49,7 +49,10 @@ class Charged:
 
 
 def fee_of(rules: Iterable[FeeRule], charged: Charged, now_ms: int) -> int:
-    """What the payer's DFSP owes the payee's, negative the other way round; by the first rule that matches, else 0."""
+    """Return what the payer's DFSP owes the payee's, by the first rule that matches; 0 if none does.
+
+    The fee is negative if the payee's DFSP owes it.
+    """
     for rule in rules:
         if _matches(rule, charged, now_ms):
             fee = _amount(rule, charged.amount)
@@ -81,7 +84,7 @@ def _is_transaction(rule: FeeRule, transaction: Mapping[str, Any] | None) -> boo
 
 
 def _amount(rule: FeeRule, amount: int) -> int:
-    """Fixed part and percentage, rounded half up to 1/10,000 of the unit, within the rule's bounds."""
+    """Return fixed part plus percentage, rounded half up to 1/10,000 of the unit, within the rule's bounds."""
     fee = rule.fixed + (2 * amount * rule.percent + _PERCENT_WHOLE) // (2 * _PERCENT_WHOLE)
     fee = max(fee, rule.at_least)
     return fee if rule.at_most is None else min(fee, rule.at_most)

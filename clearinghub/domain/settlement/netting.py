@@ -1,8 +1,8 @@
 """Nets: what each account owes or is owed in a settlement window, updated at every commit (protocol 9.2, design 7).
 
-A transfer has two legs, and each is counted where its account lives: the payer's debit at the commit, the payee's
-credit when it arrives, both in the window and in the way that the payer's partition decided. So a window's nets are
-done when its last credit is, and closing it only collects them.
+A transfer has two legs, and each is counted on its account's partition: the payer's debit at the commit, the payee's
+credit when it arrives, both in the window and by the settlement method that the payer's partition decided. So a
+window's nets are complete when its last credit has arrived, and closing the window only collects them.
 """
 
 from __future__ import annotations
@@ -11,34 +11,47 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import msgspec
+
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.participants.participant import SettlementModel
+from clearinghub.rows import Row
 
 NET: Final = "NET"
 GROSS: Final = "GROSS"
-TOLD_MAX: Final = 3  # imbalances that a window's reason names
+IMBALANCES_SHOWN_MAX: Final = 3  # in a window's reason
 
 
 class NettingGroup(NamedTuple):
     """What is netted together: a currency and a ledger account type.
 
-    `granularity` tells whether it waits for settlement (NET) or was settled transfer by transfer (GROSS).
+    `granularity` tells whether the group waits for settlement (NET) or was settled transfer by transfer (GROSS).
     """
 
     currency: str
     account_type: str
     granularity: str
 
+    def __str__(self) -> str:
+        return f"{self.currency} {self.account_type} {self.granularity}"
+
 
 class Party(NamedTuple):
-    """Whose net: a participant's, against one other where pairs are kept, else against all (`counterparty` "")."""
+    """Whose net it is: a participant's, against one counterparty where pairs are kept, else against all ("")."""
 
     participant: str
     counterparty: str = ""
 
 
-class Net(NamedTuple):
-    """The debits and credits of one party in one netting_group of one window, in 1/10,000 of the unit."""
+class AccountIds(NamedTuple):
+    """How the API names an account and its participant."""
+
+    participant_id: int
+    account_id: int
+
+
+class Net(msgspec.Struct, frozen=True, array_like=True):
+    """The debits and credits of one party in one netting group of one window, in 1/10,000 of the unit."""
 
     debits: int = 0
     credits: int = 0
@@ -51,7 +64,7 @@ class Net(NamedTuple):
         return self.debits - self.credits
 
     def plus(self, other: Net) -> Net:
-        """Both together."""
+        """Return the sum of both."""
         return Net(
             self.debits + other.debits,
             self.credits + other.credits,
@@ -60,19 +73,50 @@ class Net(NamedTuple):
         )
 
     def debited(self, amount: int) -> Net:
-        """With one more debit."""
-        return self._replace(debits=self.debits + amount, debit_count=self.debit_count + 1)
+        """Return the net with one more debit."""
+        assert amount >= 0
+        return Net(self.debits + amount, self.credits, self.debit_count + 1, self.credit_count)
 
     def credited(self, amount: int) -> Net:
-        """With one more credit."""
-        return self._replace(credits=self.credits + amount, credit_count=self.credit_count + 1)
+        """Return the net with one more credit."""
+        assert amount >= 0
+        return Net(self.debits, self.credits + amount, self.debit_count, self.credit_count + 1)
+
+
+class PartyNet(msgspec.Struct, frozen=True, array_like=True):
+    """The net of a party, with the account that it is of."""
+
+    party: Party
+    account: AccountIds
+    net: Net
+
+
+class ContentNets(Row, frozen=True, array_like=True):
+    """The nets of one netting group in one window, by party, without an order."""
+
+    parties: tuple[PartyNet, ...] = ()
+
+    @property
+    def nets(self) -> dict[Party, Net]:
+        """The nets alone, by party."""
+        return {one.party: one.net for one in self.parties}
+
+    @property
+    def lacks_pairs(self) -> bool:
+        """Whether some party was netted against all, so that a bilateral settlement is impossible."""
+        return any(not one.party.counterparty for one in self.parties)
+
+    def merged(self, parties: Iterable[PartyNet]) -> ContentNets:
+        """Return these nets with others added; a party that is in both has the new net."""
+        by_party = {one.party: one for one in self.parties} | {one.party: one for one in parties}
+        return msgspec.structs.replace(self, parties=tuple(by_party.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class SettlementMethod:
-    """How the transfers of a currency are settled: netted against all, netted by pairs, or gross, one by one.
+    """How the transfers of a currency are settled: netted against all, netted by pairs, or gross, each by itself.
 
-    `settlement_account_type` is where a gross one moves to; None for those that are netted.
+    `settlement_account_type` is the account type into which a gross transfer moves; None for those that are netted.
     """
 
     settlement_account_type: str | None = None
@@ -80,19 +124,19 @@ class SettlementMethod:
 
     @property
     def is_gross(self) -> bool:
-        """Settled at its commit."""
+        """Whether a transfer is settled at its commit."""
         return self.settlement_account_type is not None
 
     @property
     def granularity(self) -> str:
-        """Of the netting_group that it belongs to."""
+        """The granularity of the netting group to which such transfers belong."""
         return GROSS if self.is_gross else NET
 
 
 def settlement_method_of(models: Iterable[SettlementModel], currency: str, account_type: str) -> SettlementMethod:
-    """How the model in force settles that group; without a model it is netted against all, for whom it may come.
+    """Return how the model in force settles that group; without a model it is netted against all.
 
-    A currency's own model comes before one for all currencies, and the older of two before the younger.
+    A currency's own model comes before a model for all currencies, and the older of two before the younger.
     """
     apt = [model for model in models if model.active and model.ledger_account_type == account_type]
     own = [model for model in apt if model.currency == currency] or [model for model in apt if model.currency is None]
@@ -105,32 +149,29 @@ def settlement_method_of(models: Iterable[SettlementModel], currency: str, accou
 
 
 def imbalance(netting_group: NettingGroup, nets: Mapping[Party, Net]) -> str | None:
-    """Why these nets cannot be all of a window's: they do not add up to zero; None if they do.
+    """Return why these nets cannot be all of a window's: they do not add up to zero. None if they do.
 
-    Counts are compared as well: a debit of 5 without its credit beside a credit of 5 without its debit is no balance.
+    Counts are compared as well: a debit of 5 without its credit and a credit of 5 without its debit are no balance.
     """
     total = sum(net.amount for net in nets.values())
     debits = sum(net.debit_count for net in nets.values())
     credits_ = sum(net.credit_count for net in nets.values())
     if total == 0 and debits == credits_:
         return _pair_imbalance(netting_group, nets)
-    return f"{_words(netting_group)}: {debits} debits, {credits_} credits, together {format_amount(total)}"
+    return f"{netting_group}: {debits} debits, {credits_} credits, together {format_amount(total)}"
 
 
 def _pair_imbalance(netting_group: NettingGroup, nets: Mapping[Party, Net]) -> str | None:
-    """Between two, what the one owes is what the other is owed."""
+    """Return the pair in which one does not owe what the other is owed, or None."""
     for party, net in nets.items():
         other = nets.get(Party(party.counterparty, party.participant), Net()) if party.counterparty else None
         if other is not None and other.amount != -net.amount and party.participant != party.counterparty:
-            return f"{_words(netting_group)}: {party.participant} and {party.counterparty} do not agree"
+            return f"{netting_group}: {party.participant} and {party.counterparty} do not agree"
     return None
 
 
-def told(faults: Sequence[str]) -> str:
-    """Several faults as a window's reason."""
-    more = f"; and {len(faults) - TOLD_MAX} more" if len(faults) > TOLD_MAX else ""
-    return "; ".join(faults[:TOLD_MAX]) + more
-
-
-def _words(netting_group: NettingGroup) -> str:
-    return f"{netting_group.currency} {netting_group.account_type} {netting_group.granularity}"
+def joined(imbalances: Sequence[str]) -> str:
+    """Return several imbalances as one reason, the first few in full."""
+    shown = imbalances[:IMBALANCES_SHOWN_MAX]
+    more = f"; and {len(imbalances) - len(shown)} more" if len(imbalances) > len(shown) else ""
+    return "; ".join(shown) + more

@@ -1,49 +1,48 @@
 """What is reported of a closed window and of a settlement: who paid and was paid how much, and what does not fit.
 
-A report is made anew from the nets of the windows' contents. What it finds at odds with itself, or with what the
-settlement says, are its faults: sentences for people, none if all is right.
+A report is computed anew from the nets of the windows' contents. Where they contradict themselves or the settlement,
+the report has faults: sentences for people, none if all is right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from clearinghub.domain.money import format_amount
-from clearinghub.domain.settlement.creation import AccountIds, ContentNets
-from clearinghub.domain.settlement.netting import Net, NettingGroup, Party, imbalance
-from clearinghub.domain.settlement.settlement import Line, Settlement
+from clearinghub.domain.settlement.netting import AccountIds, ContentNets, Net, NettingGroup, Party, imbalance
+from clearinghub.domain.settlement.settlement import Settlement, SettlementAccount
 from clearinghub.domain.settlement.window import Window, WindowState
 
 CLOSED: Final = frozenset(WindowState) - {WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED}
 """States of a window whose nets are final."""
 
-WindowNets = Mapping[int, Mapping[NettingGroup, ContentNets]]
-"""By the number of a window what it holds."""
+WindowNets: TypeAlias = Mapping[int, Mapping[NettingGroup, ContentNets]]
+"""The nets of several windows, by window id and netting group."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReportLine:
-    """What one party has paid and was paid; `account` is its settlement's line, None in the report of a window."""
+class ReportRow:
+    """What one party has paid and was paid; `account` is its account in the settlement, None in a window's report."""
 
     party: Party
     ids: AccountIds
     net: Net
-    account: Line | None = None
+    account: SettlementAccount | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One netting_group: its lines in the order of the parties' names, and all of them together."""
+    """One netting group: its rows in the order of the parties' names."""
 
     netting_group: NettingGroup
-    lines: tuple[ReportLine, ...]
+    rows: tuple[ReportRow, ...]
 
     @property
     def total(self) -> Net:
-        """The sum of all lines; its debits are its credits unless something is wrong."""
-        return summed(line.net for line in self.lines)
+        """The sum of all rows; its debits equal its credits unless something is wrong."""
+        return summed(row.net for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class SettlementReport:
 
 
 def summed(nets: Iterable[Net]) -> Net:
-    """All of them together."""
+    """Return the sum of some nets."""
     total = Net()
     for net in nets:
         total = total.plus(net)
@@ -63,19 +62,19 @@ def summed(nets: Iterable[Net]) -> Net:
 
 
 def report_window(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> SettlementReport:
-    """The report of a closed window."""
+    """Return the report of a closed window."""
     sections = tuple(
         Section(
             content.netting_group,
             tuple(
-                ReportLine(party, nets[content.netting_group].accounts[party.participant], net)
-                for party, net in sorted(nets[content.netting_group].nets.items())
+                ReportRow(one.party, one.account, one.net)
+                for one in sorted(nets[content.netting_group].parties, key=lambda one: one.party)
             ),
         )
         for content in window.contents
     )
     counts = (
-        f"{_words(content.netting_group)}: {content.transfers} transfers, {section.total.debit_count} debits"
+        f"{content.netting_group}: {content.transfers} transfers, {section.total.debit_count} debits"
         for content, section in zip(window.contents, sections, strict=True)
         if content.transfers != section.total.debit_count
     )
@@ -83,7 +82,7 @@ def report_window(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> S
 
 
 def report_settlement(settlement: Settlement, nets: WindowNets) -> SettlementReport:
-    """The report of a settlement; `nets` are those of its windows, as far as these are still kept."""
+    """Return the report of a settlement; `nets` are those of its windows, as far as these are still kept."""
     sections = tuple(
         _section(settlement, netting_group, nets)
         for netting_group in sorted({netting_group for _id, netting_group in settlement.contents})
@@ -100,45 +99,45 @@ def _section(settlement: Settlement, netting_group: NettingGroup, nets: WindowNe
     for window_id, of_window in settlement.contents:
         if of_window != netting_group or window_id not in nets:
             continue
-        content = nets[window_id][netting_group]
-        ids.update(content.accounts)
-        for party, net in content.nets.items():
-            kept = party if settlement.terms.by_pairs else Party(party.participant)
-            by_party.setdefault(kept, []).append(net)
-    lines = tuple(
-        ReportLine(
-            party, ids[party.participant], summed(by_party[party]), settlement.line(ids[party.participant].account_id)
+        for one in nets[window_id][netting_group].parties:
+            party = one.party if settlement.terms.by_pairs else Party(one.party.participant)
+            by_party.setdefault(party, []).append(one.net)
+            ids[party.participant] = one.account
+    rows = tuple(
+        ReportRow(
+            party,
+            ids[party.participant],
+            summed(by_party[party]),
+            settlement.account(ids[party.participant].account_id),
         )
         for party in sorted(by_party)
     )
-    return Section(netting_group, lines)
+    return Section(netting_group, rows)
 
 
 def _imbalances(sections: Sequence[Section]) -> Iterator[str]:
     for section in sections:
-        fault = imbalance(section.netting_group, {line.party: line.net for line in section.lines})
+        fault = imbalance(section.netting_group, {row.party: row.net for row in section.rows})
         if fault is not None:
             yield fault
 
 
 def _disagreements(settlement: Settlement, sections: Sequence[Section]) -> Iterator[str]:
-    """Where the settlement settles something else than its windows hold."""
+    """Return where the settlement settles something else than its windows hold."""
     owed = {
-        (line.ids.account_id, line.party.counterparty): (line.party, section.netting_group, line.net.amount)
+        (row.ids.account_id, row.party.counterparty): (row.party, section.netting_group, row.net.amount)
         for section in sections
-        for line in section.lines
+        for row in section.rows
     }
-    settled = {(line.account_id, leg.counterparty): leg.net for line in settlement.lines for leg in line.legs}
+    settled = {
+        (account.account_id, leg.counterparty): leg.net for account in settlement.accounts for leg in account.legs
+    }
     for key in sorted(owed.keys() | settled.keys()):
         if key not in owed:
             yield f"account {key[0]} is settled by {format_amount(settled[key])}, and no window says so"
             continue
         party, netting_group, amount = owed[key]
         if settled.get(key) != amount:
-            told = "nothing" if key not in settled else format_amount(settled[key])
+            instead = "nothing" if key not in settled else format_amount(settled[key])
             total = format_amount(amount)
-            yield f"{netting_group.currency} of {party.participant}: its windows say {total}, settled is {told}"
-
-
-def _words(netting_group: NettingGroup) -> str:
-    return f"{netting_group.currency} {netting_group.account_type} {netting_group.granularity}"
+            yield f"{netting_group.currency} of {party.participant}: its windows say {total}, settled is {instead}"

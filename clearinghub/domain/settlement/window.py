@@ -1,18 +1,22 @@
-"""Settlement windows: one is open at any time; a closed one has all of its transfers (protocol 9.2).
+"""Settlement windows: one is open at any time; a closed window has all of its transfers (protocol 9.2).
 
-The window's row is the coordinator's: the partition of the hub's name. What the other partitions have of a window they
-report once they have all of it (design 7).
+The window's row is the coordinator's: the partition of the hub's name. Every partition reports what it has of a window
+once that is complete (design 7).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+import msgspec
+from msgspec.structs import replace
+
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.settlement.netting import GROSS, Net, NettingGroup, Party, imbalance, told
+from clearinghub.domain.settlement.netting import GROSS, Net, NettingGroup, Party, imbalance, joined
+from clearinghub.rows import Row
 
 FIRST_WINDOW: Final = 1  # open from the start
 
@@ -30,14 +34,13 @@ class WindowState(Enum):
 
 
 SETTLEABLE: Final = frozenset({WindowState.CLOSED, WindowState.ABORTED})
-"""A content in one of these may become part of a settlement."""
+"""States from which a content may become part of a settlement."""
 
 _CLOSABLE: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED})
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One netting group's part of a window; its nets are kept beside it. `settlement_id` is its last settlement."""
+class Content(msgspec.Struct, frozen=True, array_like=True):
+    """One netting group's part of a window; its nets are another row. `settlement_id` is its latest settlement."""
 
     content_id: int
     netting_group: NettingGroup
@@ -48,9 +51,8 @@ class Content:
     settlement_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """One window. `used` says that a transfer is in it; `reported` which partitions have told all that they have."""
+class Window(Row, frozen=True, array_like=True):
+    """One settlement window. `used`: it has a transfer; `reported`: the partitions that have reported all they have."""
 
     window_id: int
     state: WindowState
@@ -64,22 +66,22 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Store both; tell every partition to move on. `opened` is None for a window that was left before."""
+    """Store both windows and ask every partition to leave the first; `opened` is None if it was left before."""
 
     closing: Window
     opened: Window | None
 
 
 def open_window(window_id: int, now_ms: int) -> Window:
-    """A new window."""
+    """Return a new window, which is open."""
     return Window(window_id, WindowState.OPEN, None, now_ms, now_ms)
 
 
 def close(window_id: int, window: Window | None, reason: str, now_ms: int) -> Closing | Rejection:
     """Begin to close a window, and open the next.
 
-    A window that FAILED may be closed again: it is then counted anew, for what it lacked may have come. So may one that
-    is PROCESSING: what has been reported stays, and those are asked again whose word was set aside on its way.
+    A FAILED window may be closed again: all is counted anew, for what it lacked may have arrived. So may a window that
+    is PROCESSING: the reports so far remain, and the partitions whose messages were lost are asked once more.
     """
     if window is None:
         return Rejection(ErrorCode.VALIDATION_ERROR, f"Window {window_id} does not exist")
@@ -96,7 +98,7 @@ def close(window_id: int, window: Window | None, reason: str, now_ms: int) -> Cl
     return Closing(processing, opened)
 
 
-def take_report(
+def add_report(
     window: Window,
     partition: int,
     partitions: int,
@@ -104,12 +106,14 @@ def take_report(
     next_id: Callable[[], int],
     now_ms: int,
 ) -> Window:
-    """The window after a partition has told all of it; with the last one's it is CLOSED, or FAILED with the reason.
+    """Return the window after a partition has reported all of its nets.
 
-    `nets` are those of all partitions so far. NettingGroups that were settled gross have nothing left to settle.
+    With the last partition's report the window is CLOSED, or FAILED with the reason. `nets` are those of all partitions
+    so far. Netting groups that were settled gross have nothing left to settle.
     """
     if window.state is not WindowState.PROCESSING or partition in window.reported:
         return window
+    assert 0 <= partition < partitions
     window = replace(window, reported=tuple(sorted((*window.reported, partition))))
     if len(window.reported) < partitions:
         return window
@@ -119,7 +123,7 @@ def take_report(
         if (fault := imbalance(netting_group, parties)) is not None
     ]
     if faults:
-        return replace(window, state=WindowState.FAILED, reason=told(faults), changed_at_ms=now_ms)
+        return replace(window, state=WindowState.FAILED, reason=joined(faults), changed_at_ms=now_ms)
     contents = tuple(
         Content(
             next_id(),
@@ -135,7 +139,7 @@ def take_report(
 
 
 def with_contents(window: Window, contents: Iterable[Content]) -> Window:
-    """The window with its contents, in the state that follows from theirs (protocol 9.4, 9.5)."""
+    """Return the window with these contents, in the state that follows from theirs (protocol 9.4, 9.5)."""
     contents = tuple(contents)
     states = {content.state for content in contents}
     if states <= {WindowState.SETTLED} and contents:
@@ -156,8 +160,9 @@ def with_contents(window: Window, contents: Iterable[Content]) -> Window:
 def change_contents(
     window: Window, netting_groups: Iterable[NettingGroup], state: WindowState, settlement_id: int, now_ms: int
 ) -> Window:
-    """The window after a settlement has moved some of its contents on."""
+    """Return the window after a settlement has moved some of its contents to `state`."""
     moved = frozenset(netting_groups)
+    assert moved <= {content.netting_group for content in window.contents}
     contents = (
         replace(content, state=state, settlement_id=settlement_id, changed_at_ms=now_ms)
         if content.netting_group in moved

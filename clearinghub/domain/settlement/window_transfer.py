@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from clearinghub.domain.money import format_amount
-from clearinghub.domain.settlement.creation import ContentNets
+from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE
-from clearinghub.domain.settlement.netting import Net, NettingGroup
-from clearinghub.domain.settlement.scheme import POSITION
+from clearinghub.domain.settlement.netting import ContentNets, Net, NettingGroup
 
-FAULTS_MAX: Final = 20  # told; one lost transfer makes two of them
+FAULTS_SHOWN_MAX: Final = 20  # one lost transfer makes two of them
 
 
 class Place(NamedTuple):
-    """Where on topic `transfers` a transfer is; they are listed in this order."""
+    """Where on topic `transfers` a transfer is; transfers are listed in this order."""
 
     partition: int
     offset: int
@@ -24,7 +23,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WindowTransfer:
-    """One transfer. `amount` and `interchange_fee` in 1/10,000 of the unit; a negative fee is owed to the payer."""
+    """One committed transfer; amounts in 1/10,000 of the unit. A negative `interchange_fee` is owed to the payer."""
 
     place: Place
     transfer_id: str
@@ -45,13 +44,13 @@ class _Account(NamedTuple):
 
 
 class TransferSums:
-    """Adds transfers up by account, in memory that grows with the accounts only."""
+    """Sums of transfers by account, in memory that grows with the accounts only."""
 
     def __init__(self) -> None:
         self._nets: dict[_Account, Net] = {}
 
     def add(self, transfers: Iterable[WindowTransfer]) -> None:
-        """Some more of them."""
+        """Add some transfers."""
         for one in transfers:
             self._book(one.currency, POSITION, one.payer, one.payee, one.amount)
             fee = one.interchange_fee
@@ -60,7 +59,7 @@ class TransferSums:
                 self._book(one.currency, INTERCHANGE_FEE, payer, payee, abs(fee))
 
     def totals(self) -> list[tuple[str, int, int]]:
-        """By currency, in order: how many transfers, and their amounts together."""
+        """Return for each currency, in order, how many transfers there are and the sum of their amounts."""
         found: dict[str, tuple[int, int]] = {}
         for account, net in self._nets.items():
             if account.account_type == POSITION:
@@ -69,22 +68,22 @@ class TransferSums:
         return [(currency, *found[currency]) for currency in sorted(found)]
 
     def faults(self, nets: Mapping[NettingGroup, ContentNets]) -> list[str]:
-        """Where these transfers, supposed to be all of a window, are not what the window's nets say."""
+        """Return where these transfers, supposed to be all of a window, differ from the window's nets."""
         held: dict[_Account, Net] = {}
         for netting_group, content in nets.items():
-            for party, net in content.nets.items():
-                account = _Account(netting_group.currency, netting_group.account_type, party.participant)
-                held[account] = held.get(account, Net()).plus(net)
+            for one in content.parties:
+                account = _Account(netting_group.currency, netting_group.account_type, one.party.participant)
+                held[account] = held.get(account, Net()).plus(one.net)
         found = list(self._differences(held))
-        more = len(found) - FAULTS_MAX
-        return [*found[:FAULTS_MAX], f"and {more} more"] if more > 0 else found
+        more = len(found) - FAULTS_SHOWN_MAX
+        return [*found[:FAULTS_SHOWN_MAX], f"and {more} more"] if more > 0 else found
 
     def _differences(self, held: Mapping[_Account, Net]) -> Iterator[str]:
         for account in sorted(held.keys() | self._nets.keys()):
-            told, listed = held.get(account, Net()), self._nets.get(account, Net())
-            if told != listed:
+            expected, listed = held.get(account, Net()), self._nets.get(account, Net())
+            if expected != listed:
                 name = f"{account.currency} {account.account_type} of {account.participant}"
-                yield f"{name}: the window holds {_words(told)}, its transfers are {_words(listed)}"
+                yield f"{name}: the window holds {_words(expected)}, its transfers are {_words(listed)}"
 
     def _book(self, currency: str, account_type: str, payer: str, payee: str, amount: int) -> None:
         debited, credited = _Account(currency, account_type, payer), _Account(currency, account_type, payee)

@@ -37,7 +37,7 @@ class NotParty:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Answer with `transfer_body`."""
+    """Send the requester the transfer's state, by `transfer_body`."""
 
     transfer: Transfer
 

@@ -110,7 +110,7 @@ class Transfer(Row, frozen=True, array_like=True):
 
     Attributes:
         history: every state with the time at which it was reached, oldest first.
-        prepare_hash: the hash of the prepare's body, by which a repeated request is told from a changed one.
+        prepare_hash: the hash of the prepare's body, which distinguishes a repeated request from a changed one.
         fulfil_hash: the same of the payee's fulfil, or None as long as none was accepted or refused.
         error_hash: the same of the payee's error.
         completed_timestamp: the payee's text as it came.
@@ -150,7 +150,7 @@ class Transfer(Row, frozen=True, array_like=True):
 
     @property
     def state(self) -> State:
-        """The current state."""
+        """The last state of the history."""
         return self.history[-1][0]
 
     @property

@@ -1,7 +1,6 @@
 """Where the hub's broker comes from when nobody else runs one: see `find`."""
 
 from clearinghub.kafka.broker.cluster import LocalCluster
-from clearinghub.kafka.broker.errors import BrokerUnavailableError
 from clearinghub.kafka.broker.find import (
     Broker,
     find_or_start_broker,
@@ -11,6 +10,7 @@ from clearinghub.kafka.broker.find import (
     with_local_brokers,
 )
 from clearinghub.kafka.broker.local import LocalBroker
+from clearinghub.kafka.broker.probe import BrokerUnavailableError
 
 __all__ = [
     "Broker",

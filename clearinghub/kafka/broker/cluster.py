@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
 
-from clearinghub.kafka.broker.errors import BrokerUnavailableError
 from clearinghub.kafka.broker.local import (
     HOST,
     PORT_DEFAULT,
@@ -16,7 +15,7 @@ from clearinghub.kafka.broker.local import (
     free_ports,
     new_cluster_id,
 )
-from clearinghub.kafka.broker.probe import port_answers
+from clearinghub.kafka.broker.probe import BrokerUnavailableError, port_answers
 
 NODES: Final = 3  # the fewest that lose one and still have a majority
 

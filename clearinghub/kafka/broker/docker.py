@@ -7,12 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from clearinghub.kafka.broker.errors import BrokerUnavailableError
-from clearinghub.kafka.broker.probe import wait_until_answers
+from clearinghub.kafka.broker.probe import BrokerUnavailableError, wait_until_answers
 
 COMPOSE_FILE: Final = Path(__file__).resolve().parents[3] / "compose.yaml"
 BOOTSTRAP: Final = "127.0.0.1:9092"
-# A daemon that is there answers in well under a second; one that hangs must not hold up the start.
+# A healthy daemon answers in well under a second; one that hangs must not delay the start.
 DAEMON_TIMEOUT_S: Final = 3
 # The first start pulls the image.
 START_TIMEOUT_S: Final = 300
@@ -20,7 +19,7 @@ READY_TIMEOUT_S: Final = 60
 
 
 def docker_answers() -> bool:
-    """Whether a Docker daemon with compose can be used."""
+    """Return whether there is a Docker daemon, and compose."""
     docker = shutil.which("docker")
     return docker is not None and all(
         _succeeds([docker, *arguments]) for arguments in (("info",), ("compose", "version"))
@@ -28,19 +27,19 @@ def docker_answers() -> bool:
 
 
 class DockerBroker:
-    """The broker of compose.yaml. `stop` ends it only if `start` started it; its data are in a volume."""
+    """The broker of compose.yaml; its data are in a volume. `stop` stops it only if `start` started it."""
 
-    ended = False  # Docker itself starts it again
+    ended = False  # Docker restarts it
 
     def __init__(self) -> None:
         self.started = False
         self.bootstrap = BOOTSTRAP
 
     def start(self) -> str:
-        """Start the container, or find it running, and wait until clients can use it. Gives the bootstrap.
+        """Start the container if it does not run, wait until clients can use it, and return its bootstrap.
 
         Raises:
-            BrokerUnavailableError: compose could not start it, or it did not come up.
+            BrokerUnavailableError: compose could not start it, or it did not answer in time.
         """
         already = self.find_running()
         if already is not None:
@@ -57,12 +56,12 @@ class DockerBroker:
         return BOOTSTRAP
 
     def find_running(self) -> str | None:
-        """The bootstrap if the container already runs, or None. Never starts it."""
+        """Return the bootstrap if the container runs, else None. Never starts it."""
         running = self._compose("ps", "--quiet", "--status", "running", "kafka").stdout.strip()
         return BOOTSTRAP if running and wait_until_answers(BOOTSTRAP, READY_TIMEOUT_S) else None
 
     def stop(self) -> None:
-        """End the container if `start` started it."""
+        """Stop the container if `start` started it."""
         if self.started:
             self._compose("stop", "kafka")
             self.started = False

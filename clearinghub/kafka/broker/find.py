@@ -1,4 +1,4 @@
-"""Find a broker or start one, in the order of design 2: the one that is set, Docker, this machine's JVM."""
+"""Find a broker or start one, in the order of design 2: the one in the settings, Docker, this machine's JVM."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.broker.cluster import NODES, LocalCluster
 from clearinghub.kafka.broker.docker import DockerBroker, docker_answers
-from clearinghub.kafka.broker.errors import BrokerUnavailableError
 from clearinghub.kafka.broker.local import LocalBroker
-from clearinghub.kafka.broker.probe import wait_until_answers
+from clearinghub.kafka.broker.probe import BrokerUnavailableError, wait_until_answers
 
 SET_BROKER_TIMEOUT_S: Final = 30
 
@@ -23,25 +22,25 @@ class Broker(Protocol):
 
     @property
     def bootstrap(self) -> str:
-        """`host:port`, or a list of them."""
+        """`host:port`, or a list of these."""
 
     @property
     def started(self) -> bool:
-        """Whether we started it, and so end it."""
+        """Whether this object started it."""
 
     @property
     def ended(self) -> bool:
-        """Whether we started it and it has ended by itself."""
+        """Whether this object started it and it has ended by itself."""
 
     def start(self) -> str:
-        """Start it, again if it has ended. Gives the bootstrap."""
+        """Start it, or restart it if it has ended, and return its bootstrap."""
 
     def stop(self) -> None:
-        """End it if we started it."""
+        """Stop it if this object started it."""
 
 
 class ExternalBroker:
-    """A broker that somebody else runs."""
+    """A broker that somebody else runs; it is never started or stopped here."""
 
     started = False
     ended = False
@@ -51,19 +50,19 @@ class ExternalBroker:
         self._access = access
 
     def start(self) -> str:
-        """Wait until it answers; see `wait_for_broker`."""
+        """Wait until the broker answers, and return its bootstrap; see `wait_for_broker`."""
         wait_for_broker(self.bootstrap, self._access)
         return self.bootstrap
 
     def stop(self) -> None:
-        """Not ours to end."""
+        """Do nothing: the broker is not ours."""
 
 
 def wait_for_broker(bootstrap: str, access: Mapping[str, Any]) -> None:
-    """Wait until a broker that somebody else runs answers. Blocks. `access` is of `kafka_access`.
+    """Wait, blocking, until a broker that somebody else runs answers. `access` comes from `kafka_access`.
 
     Raises:
-        BrokerUnavailableError: it does not, or the list makes no sense.
+        BrokerUnavailableError: no broker answers in time, or `bootstrap` is malformed.
     """
     try:
         answers = wait_until_answers(bootstrap, SET_BROKER_TIMEOUT_S, access)
@@ -77,12 +76,12 @@ def wait_for_broker(bootstrap: str, access: Mapping[str, Any]) -> None:
 
 
 def find_or_start_broker(settings: Settings) -> Broker:
-    """Return a broker that answers. Blocks; starting one takes about ten seconds, the first time about a minute.
+    """Return a broker that answers. It blocks: a start takes about ten seconds, the first one about a minute.
 
     Three brokers are always local: the Docker service has one node.
 
     Raises:
-        BrokerUnavailableError: there is none and none can be started; the sentence is for the operator.
+        BrokerUnavailableError: no broker was found, and none can be started.
     """
     if settings.kafka_bootstrap:
         broker: Broker = ExternalBroker(settings.kafka_bootstrap, kafka_access(settings))
@@ -108,7 +107,7 @@ def with_local_brokers(settings: Settings) -> Settings:
 
 
 def find_running_broker(settings: Settings) -> str | None:
-    """The bootstrap of a broker that is set or that we started before; never starts one. None if there is none."""
+    """Return the bootstrap in the settings, else that of a local broker that runs, else None. Starts no broker."""
     if settings.kafka_bootstrap:
         return settings.kafka_bootstrap
     running = local_broker(settings).find_running() or local_cluster(settings).find_running()
@@ -130,7 +129,7 @@ def on_running_broker(settings: Settings) -> Settings:
 
 
 def local_broker(settings: Settings) -> LocalBroker:
-    """This machine's own broker, with its data under the data folder."""
+    """Return the broker on this machine's JVM, with its data in the data folder."""
     return LocalBroker(settings.data_dir / "kafka", pid_file=settings.run_dir / "kafka.pid", port=None)
 
 

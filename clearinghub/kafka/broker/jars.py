@@ -1,4 +1,4 @@
-"""Apache Kafka's jars for the local broker: resolved once by Maven from deploy/kafka/pom.xml into a cache."""
+"""Apache Kafka's jars for the local broker: fetched once by Maven, as deploy/kafka/pom.xml says, into a cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from xml.etree.ElementTree import parse
 
-from clearinghub.kafka.broker.errors import BrokerUnavailableError
+from clearinghub.kafka.broker.probe import BrokerUnavailableError
 
 KAFKA_DIR: Final = Path(__file__).resolve().parents[3] / "deploy" / "kafka"
 # The first run fetches about 54 MB; a connection that needs longer than this is broken rather than slow.
@@ -21,7 +21,7 @@ _MAVEN_NAMESPACE: Final = "{http://maven.apache.org/POM/4.0.0}"
 
 
 def kafka_version(pom: Path) -> str:
-    """The version of Kafka that the pom pins."""
+    """Return the version of Kafka that the pom pins."""
     # The pom is our own file, not outside input.
     version = parse(pom).findtext(f".//{_MAVEN_NAMESPACE}kafka.version")  # noqa: S314
     assert version, f"{pom} names no kafka.version"
@@ -29,16 +29,16 @@ def kafka_version(pom: Path) -> str:
 
 
 def cache_dir(pom: Path) -> Path:
-    """Where the jars of this pom are kept: another pom, another folder, so a changed version is never mixed in."""
+    """Return the cache folder of a pom's jars. Each pom has its own, so that versions are never mixed."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256(pom.read_bytes()).hexdigest()[:8]
     return home / "clearinghub" / f"kafka-{kafka_version(pom)}-{digest}"
 
 
 def resolve_jars(pom: Path = KAFKA_DIR / "pom.xml", cache: Path | None = None) -> Path:
-    """The folder with all jars, fetched by Maven if it is not there yet.
+    """Return the folder with all jars; Maven fetches them if it is not there yet.
 
-    Processes that come at the same time each fetch into a folder of their own; the first to finish gives it its name.
+    Processes that do so at the same time each fetch into a folder of their own; the first that is done renames it.
 
     Raises:
         BrokerUnavailableError: Maven is missing or could not resolve the jars.

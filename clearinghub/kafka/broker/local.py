@@ -14,9 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from clearinghub.kafka.broker.errors import BrokerUnavailableError
 from clearinghub.kafka.broker.jars import KAFKA_DIR, resolve_jars
-from clearinghub.kafka.broker.probe import POLL_INTERVAL_S, broker_answers, broker_ids, port_answers
+from clearinghub.kafka.broker.probe import (
+    POLL_INTERVAL_S,
+    BrokerUnavailableError,
+    broker_answers,
+    broker_ids,
+    port_answers,
+)
 from clearinghub.process import running_pid, write_pid
 
 HOST: Final = "127.0.0.1"
@@ -41,15 +46,7 @@ class Membership:
 
 
 class LocalBroker:
-    """One local broker. `start` uses the one that already runs on the folder; `stop` ends only what `start` started.
-
-    Args:
-        folder: data, configuration and logs; made if missing, formatted once.
-        pid_file: where the process id is written while the broker runs.
-        port: the port wanted; None takes 9092 if it is free and any free one otherwise, 0 always any free one.
-        jars: the folder with Kafka's jars; resolved by Maven if not given.
-        membership: its place in a cluster; None for a node alone.
-    """
+    """The broker on one folder. `start` uses it if it runs already; `stop` stops it only if `start` started it."""
 
     def __init__(
         self,
@@ -60,24 +57,33 @@ class LocalBroker:
         jars: Path | None = None,
         membership: Membership | None = None,
     ) -> None:
+        """Prepare; nothing is started yet.
+
+        Args:
+            folder: for data, configuration and logs; made if missing.
+            pid_file: holds the process id while the broker runs.
+            port: the port to use; None means 9092 if it is free, else any free port; 0 means any free port.
+            jars: the folder with Kafka's jars; if None, Maven fetches them.
+            membership: the node's place in a cluster; None for a node alone.
+        """
         self._folder = folder.resolve()
         self._pid_file = pid_file.resolve()
-        self._wanted_port = port
+        self._given_port = port
         self._jars = jars
         self._membership = membership
         self._process: subprocess.Popen[bytes] | None = None
-        self._wanted = False  # from the first good start until `stop`
+        self._must_run = False  # from the first successful start until `stop`
         self._port = 0
 
     @property
     def bootstrap(self) -> str:
-        """`host:port` for clients; only while it runs."""
+        """`host:port` for clients, once started."""
         assert self._port, "the broker was not started"
         return f"{HOST}:{self._port}"
 
     @property
     def started(self) -> bool:
-        """Whether this object started the process (and will end it)."""
+        """Whether this object started the broker."""
         return self._process is not None
 
     @property
@@ -87,11 +93,11 @@ class LocalBroker:
 
     @property
     def config_file(self) -> Path:
-        """The configuration in force, written anew at each start."""
+        """The broker's configuration, written at each start."""
         return self._folder / "server.properties"
 
     def find_running(self) -> str | None:
-        """The bootstrap of a broker of ours that already runs on this folder, or None. Never starts one."""
+        """Return the bootstrap if a broker runs on this folder, else None. Never starts one."""
         port = self._configured_port()
         if port is None or running_pid(self._pid_file, str(self.config_file)) is None:
             return None
@@ -99,10 +105,10 @@ class LocalBroker:
         return bootstrap if broker_answers(bootstrap) else None
 
     def start(self) -> str:
-        """Start the broker, or find it running, and wait until clients can use it. Gives its bootstrap.
+        """Start the broker if it does not run, wait until clients can use it, and return its bootstrap.
 
         Raises:
-            BrokerUnavailableError: no JVM, no jars, or it did not come up; the sentence says which.
+            BrokerUnavailableError: Java or the jars are missing, or the broker did not answer in time.
         """
         running = self.find_running()
         if running is not None:
@@ -124,9 +130,9 @@ class LocalBroker:
         jars = self._jars or resolve_jars()
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "log").mkdir(exist_ok=True)
-        # Started again, it keeps its port: clients know no other.
-        self._port = self._port or choose_port(self._wanted_port)
-        if port_answers(HOST, self._port):  # else its owner's answer would pass for ours
+        # A restart keeps the port, because clients know it.
+        self._port = self._port or _choose_port(self._given_port)
+        if port_answers(HOST, self._port):  # the other program's answer would look like the broker's
             raise BrokerUnavailableError(f"{self.bootstrap} is taken by another program.")
         self._write_config()
         self._format(java, jars)
@@ -140,23 +146,23 @@ class LocalBroker:
         """
         try:
             self._wait_until_ready()
-        except BaseException:  # an interrupt too: half a broker is nobody's
+        except BaseException:  # also for an interrupt: nobody else would stop the process
             self._end(timeout_s=1)
             raise
-        self._wanted = True
+        self._must_run = True
 
     def kill(self) -> None:
-        """End the process at once, as a crash would: SIGKILL. `start` starts it again, on its port."""
+        """End the process at once, as a crash would: with SIGKILL. `start` starts it again, on its port."""
         process, self._process = self._process, None
         assert process is not None, "the broker was not started here"
-        self._wanted = False
+        self._must_run = False
         process.kill()
         process.wait()
         self._pid_file.unlink(missing_ok=True)
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """End the broker if this object started it: SIGTERM, and SIGKILL when it has not gone after `timeout_s`."""
-        self._wanted = False
+        """Stop the broker if this object started it: with SIGTERM, and with SIGKILL after `timeout_s` seconds."""
+        self._must_run = False
         self._end(timeout_s)
 
     def _end(self, timeout_s: float) -> None:
@@ -180,8 +186,8 @@ class LocalBroker:
 
     @property
     def ended(self) -> bool:
-        """Whether what this object started has ended by itself, or did not come back; `start` starts it again."""
-        return self._wanted and (self._process is None or self._process.poll() is not None)
+        """Whether the broker that this object started has ended by itself; `start` restarts it."""
+        return self._must_run and (self._process is None or self._process.poll() is not None)
 
     def _write_config(self) -> None:
         template = (KAFKA_DIR / "server.properties").read_text()
@@ -291,10 +297,9 @@ def free_ports(count: int, but: set[int]) -> list[int]:
     return found
 
 
-def choose_port(wanted: int | None) -> int:
-    """Return the port wanted; None is 9092 if it is free, and any free port otherwise, 0 any free port."""
-    if wanted:
-        return wanted
-    if wanted is None and not port_answers(HOST, PORT_DEFAULT):
+def _choose_port(given: int | None) -> int:
+    if given:
+        return given
+    if given is None and not port_answers(HOST, PORT_DEFAULT):
         return PORT_DEFAULT
     return free_ports(1, set())[0]

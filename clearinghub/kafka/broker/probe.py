@@ -1,4 +1,4 @@
-"""Is a broker there, and is it ready for clients?"""
+"""Find out whether a broker answers and is ready for clients."""
 
 from __future__ import annotations
 
@@ -19,8 +19,16 @@ POLL_INTERVAL_S: Final = 0.2
 PLAINTEXT: Final[Mapping[str, Any]] = {}
 
 
+class BrokerUnavailableError(Exception):
+    """No broker can be used. The sentence is for the operator: what was tried, and what to install or set."""
+
+
 def addresses(bootstrap: str) -> list[tuple[str, int]]:
-    """The hosts and ports of a bootstrap list `host:port[,host:port...]`; the port may be left out (9092)."""
+    """Return the hosts and ports of a bootstrap list `host:port[,host:port...]`; the default port is 9092.
+
+    Raises:
+        ValueError: a port is not a number.
+    """
     found = []
     for part in filter(None, (piece.strip() for piece in bootstrap.split(","))):
         host, separator, port = part.rpartition(":")
@@ -29,7 +37,7 @@ def addresses(bootstrap: str) -> list[tuple[str, int]]:
 
 
 def port_answers(host: str, port: int) -> bool:
-    """Whether anything accepts a connection there."""
+    """Return whether any program accepts a connection there."""
     try:
         with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S):
             return True
@@ -38,9 +46,9 @@ def port_answers(host: str, port: int) -> bool:
 
 
 def broker_answers(bootstrap: str, access: Mapping[str, Any] = PLAINTEXT) -> bool:
-    """Whether a broker there speaks Kafka and has joined its cluster. Blocks for about three seconds at most.
+    """Return whether a broker there has joined its cluster. Blocks for about three seconds at most.
 
-    A node opens its port some time before it takes part in its cluster, so an open port alone says nothing.
+    A node opens its port some time before it joins its cluster, so an open port alone is not enough.
     """
     return bool(broker_ids(bootstrap, access))
 
@@ -48,7 +56,8 @@ def broker_answers(bootstrap: str, access: Mapping[str, Any] = PLAINTEXT) -> boo
 def broker_ids(bootstrap: str, access: Mapping[str, Any] = PLAINTEXT) -> set[int]:
     """Return the node ids of the cluster's brokers, as the first that answers knows them; none if none answers.
 
-    Blocks for about three seconds at most. Works inside a running event loop too, because it asks in a thread.
+    Blocks for about three seconds at most. The broker is queried in a thread of its own, so that this works inside a
+    running event loop too.
     """
     if not any(port_answers(host, port) for host, port in addresses(bootstrap)):
         return set()
@@ -60,7 +69,7 @@ def broker_ids(bootstrap: str, access: Mapping[str, Any] = PLAINTEXT) -> set[int
 
 
 def wait_until_answers(bootstrap: str, timeout_s: float, access: Mapping[str, Any] = PLAINTEXT) -> bool:
-    """Ask until a broker answers or the time is over."""
+    """Wait, blocking, until a broker answers. Return False if none does within `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while not broker_answers(bootstrap, access):
         if time.monotonic() > deadline:
@@ -70,7 +79,7 @@ def wait_until_answers(bootstrap: str, timeout_s: float, access: Mapping[str, An
 
 
 async def _ask_for_brokers(bootstrap: str, access: Mapping[str, Any]) -> set[int]:
-    # The client logs each failed try as an error; here a failed try is an answer.
+    # The client logs each failed attempt as an error; here a failed attempt is an answer.
     logger = logging.getLogger("aiokafka")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""topics.yaml: the one map of the hub's topics, read, checked, made true on the broker, and shown."""
+"""topics.yaml, the list of the hub's topics and tables: read, checked, created on the broker, and printed."""
 
 from clearinghub.kafka.topology.declared import (
     Table,

@@ -1,4 +1,4 @@
-"""topics.yaml, the one map of the hub's topics, as frozen values; `ensure` makes it true on a broker."""
+"""topics.yaml as frozen values, and the broker's settings of each topic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clearinghub.engine.record import TOMBSTONES_KEPT_MS
 
 TOPICS_FILE: Final = Path(__file__).resolve().parents[3] / "topics.yaml"
 HOUR_MS: Final = 3_600_000
-RECORD_BYTES_MAX: Final = 8 * 1024 * 1024  # a body of 5 MiB (protocol 1.1), its line, and a batch's overhead
+RECORD_BYTES_MAX: Final = 8 * 1024 * 1024  # a body of 5 MiB (protocol 1.1), its header, and a batch's overhead
 DAY_MS: Final = 24 * HOUR_MS
 CLEANUPS: Final = ("delete", "compact")
 TIMESTAMPS: Final = ("append", "create")
@@ -22,12 +22,12 @@ PARTITIONS_OF_DEPLOYMENT: Final = "N"
 
 
 class TopologyError(Exception):
-    """topics.yaml says something that cannot be; the sentence names the topic and the field."""
+    """topics.yaml is wrong; the sentence names the topic and the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic of the map. `partitions` is None where the file says N, the deployment's number."""
+    """One topic. `partitions` is None where the file says N, the deployment's number."""
 
     name: str
     key: str
@@ -43,13 +43,13 @@ class Topic:
     segment_ms: int | None = None
 
     def partition_count(self, deployment_partitions: int) -> int:
-        """How many partitions it has in a deployment of that many."""
+        """Return the topic's number of partitions in a deployment with that number."""
         return deployment_partitions if self.partitions is None else self.partitions
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of the ledger: its rows live in a changelog topic, co-partitioned with `group`."""
+    """One table of the ledger. Its rows are in a changelog topic with as many partitions as the topics of `group`."""
 
     name: str
     group: str
@@ -59,23 +59,23 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The whole map, topics and tables by name, in the order of the file."""
+    """All topics and tables by name, in the order of the file."""
 
     topics: dict[str, Topic]
     tables: dict[str, Table]
 
     def group(self, name: str) -> tuple[Topic, ...]:
-        """The topics that share one partition count so that equal keys meet on one partition."""
+        """Return the topics of a group: equal keys of theirs are on the same partition."""
         return tuple(topic for topic in self.topics.values() if topic.group == name)
 
 
 def changelog_name(application_id: str, table: str) -> str:
-    """The broker's name of a table's changelog, as Faust calls it. The deployment's topic prefix is not part of it."""
+    """Return the broker's name of a table's changelog, as Faust has it: without the deployment's topic prefix."""
     return f"{application_id}-{table}-changelog"
 
 
 def changelog_topic(application_id: str, table: Table) -> Topic:
-    """The topic behind a table."""
+    """Return the changelog topic of a table."""
     return Topic(
         name=changelog_name(application_id, table.name),
         key=table.key,
@@ -86,16 +86,16 @@ def changelog_topic(application_id: str, table: Table) -> Topic:
         writers=("ledger",),
         readers=("ledger",),
         schema="row",
-        # Only closed segments are compacted: an hour bounds what a recovery has to read twice.
+        # Only closed segments are compacted: with an hour, a recovery reads few old versions of rows.
         segment_ms=HOUR_MS,
     )
 
 
 def topic_configs(topic: Topic, replication_factor: int) -> dict[str, str]:
-    """The broker's settings for a topic."""
+    """Return the broker's settings of a topic."""
     configs = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(RECORD_BYTES_MAX)}
     if topic.cleanup == "compact":
-        # Small segments and an early cleaner keep recovery short; a copy that missed a tombstone is built anew.
+        # Small segments and early compaction keep recovery short.
         configs |= {
             "segment.ms": str(topic.segment_ms or HOUR_MS),
             "segment.bytes": str(64 * 1024 * 1024),
@@ -104,7 +104,7 @@ def topic_configs(topic: Topic, replication_factor: int) -> dict[str, str]:
             "delete.retention.ms": str(TOMBSTONES_KEPT_MS),
         }
     if topic.retention_ms is not None:
-        # Retention works on whole closed segments: a week's segment would keep ten minutes' answers for a week.
+        # Retention deletes whole closed segments: a segment of a week would keep replies of ten minutes for a week.
         segment_ms = topic.segment_ms or max(60_000, min(topic.retention_ms // 4, DAY_MS))
         configs |= {"retention.ms": str(topic.retention_ms), "segment.ms": str(segment_ms)}
     configs["message.timestamp.type"] = "LogAppendTime" if topic.timestamp == "append" else "CreateTime"
@@ -115,10 +115,10 @@ def topic_configs(topic: Topic, replication_factor: int) -> dict[str, str]:
 
 
 def load_topology(path: Path = TOPICS_FILE) -> Topology:
-    """Read the map.
+    """Read topics.yaml.
 
     Raises:
-        TopologyError: the file is missing, is no YAML, or an entry is wrong; the sentence says which and why.
+        TopologyError: the file is missing, is no YAML, or has a wrong entry.
     """
     try:
         text = path.read_text()

@@ -1,8 +1,4 @@
-"""Make topics.yaml true on the broker: create what is missing, refuse what cannot work.
-
-TopologyMismatchError      the broker has a topic otherwise than the map says; nothing was changed
-TopicCreationError         the broker refused to create a topic
-"""
+"""Create the topics of topics.yaml that the broker does not have, and check the others."""
 
 from __future__ import annotations
 
@@ -27,20 +23,20 @@ logger = structlog.get_logger()
 REQUEST_TIMEOUT_MS: Final = 30_000
 VISIBLE_TIMEOUT_S: Final = 30
 POLL_INTERVAL_S: Final = 0.05
-# What decides correctness is compared with an existing topic; retention and segments are the operator's to tune.
+# Only settings on which correctness depends are compared; retention and segments are for the operator to tune.
 _CHECKED_CONFIGS: Final = ("cleanup.policy", "message.timestamp.type")
 
 
 class TopologyMismatchError(Exception):
-    """The broker's topic is not what the hub needs; the sentence says what differs and what to do."""
+    """A topic on the broker differs from topics.yaml; the sentence says how, and what to do. Nothing was changed."""
 
 
 class TopicCreationError(Exception):
-    """The broker refused to create a topic, or it did not appear in time."""
+    """The broker refused to create a topic, or the topic did not appear in time."""
 
 
 def declared_topics(settings: Settings, topology: Topology, extra: Iterable[Topic] = ()) -> dict[str, Topic]:
-    """All topics of a deployment by their names on the broker: the map's, the changelogs, and `extra` as named."""
+    """Return all topics of a deployment by their names on the broker: of the file, the changelogs, and `extra`."""
     declared = {settings.topic(topic.name): topic for topic in topology.topics.values()}
     for table in topology.tables.values():
         changelog = changelog_topic(settings.application_id, table)
@@ -49,13 +45,13 @@ def declared_topics(settings: Settings, topology: Topology, extra: Iterable[Topi
 
 
 async def ensure_topics(settings: Settings, topology: Topology, extra: Iterable[Topic] = ()) -> list[str]:
-    """Create every missing topic, check the others, and wait until all are there. Gives the names created.
+    """Create every missing topic, check the others, wait until all are there, and return the names created.
 
-    May run in several processes at once. `extra` holds topics beyond the map, by their names on the broker.
+    Several processes may do so at once. `extra` has topics that are not in the file, by their names on the broker.
 
     Raises:
-        TopologyMismatchError: a co-partitioned topic has another partition count, or a topic another cleanup or clock.
-        TopicCreationError: the broker refused one, or it did not appear in time.
+        TopologyMismatchError: a topic has another number of partitions, or another cleanup or clock.
+        TopicCreationError: the broker refused to create a topic, or the topic did not appear in time.
         StoredFormatError: the ledger's tables were written by a release whose rows this release cannot read.
         aiokafka.errors.KafkaError: the broker cannot be reached.
     """
@@ -68,7 +64,7 @@ async def ensure_topics(settings: Settings, topology: Topology, extra: Iterable[
         existing = await _partition_counts(admin, declared)
         await _check(settings, admin, declared, existing)
         created = await _create(admin, settings, {name: declared[name] for name in declared.keys() - existing.keys()})
-        # Again: others may have created topics meanwhile, and not as this process would have.
+        # Again: other processes may have created topics meanwhile, with other settings.
         await _check(settings, admin, declared, await _wait_until_visible(admin, declared))
     finally:
         await admin.close()
@@ -80,7 +76,7 @@ async def ensure_topics(settings: Settings, topology: Topology, extra: Iterable[
 
 
 async def _partition_counts(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
-    """Partition counts of those topics that are there with a leader for each partition."""
+    """Return the number of partitions of each topic that exists and has a leader for every partition."""
     counts = {}
     for topic in await admin.describe_topics(list(names)):
         code = topic["error_code"]
@@ -100,14 +96,14 @@ async def _check(
 
 def _check_partitions(settings: Settings, declared: Mapping[str, Topic], existing: Mapping[str, int]) -> None:
     for name, count in existing.items():
-        wanted = declared[name].partition_count(settings.partitions)
-        if count == wanted:
+        expected = declared[name].partition_count(settings.partitions)
+        if count == expected:
             continue
         if declared[name].group is None:
-            logger.warning("topic-partitions-differ", topic=name, partitions=count, declared=wanted)
+            logger.warning("topic-partitions-differ", topic=name, partitions=count, declared=expected)
             continue
         raise TopologyMismatchError(
-            f"Topic {name} has {count} partitions on the broker, but this hub is set to {wanted} "
+            f"Topic {name} has {count} partitions on the broker, but this hub is set to {expected} "
             f"(CLEARINGHUB_PARTITIONS). All topics and tables of the group {declared[name].group!r} must have the same "
             f"number, for the life of the data. Start with CLEARINGHUB_PARTITIONS={count}, or with another "
             "CLEARINGHUB_TOPIC_PREFIX and CLEARINGHUB_APPLICATION_ID for a new, empty hub."
@@ -120,12 +116,12 @@ async def _check_configs(settings: Settings, admin: AIOKafkaAdminClient, existin
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_CHECKED_CONFIGS)) for name in existing]
     for response in await admin.describe_configs(resources):
         for _code, _message, _type, name, entries in (resource[:5] for resource in response.resources):
-            wanted = topic_configs(existing[name], settings.replication_factor)
+            expected = topic_configs(existing[name], settings.replication_factor)
             for config, value, *_ in entries:
-                if value != wanted[config]:
+                if value != expected[config]:
                     raise TopologyMismatchError(
-                        f"Topic {name} has {config}={value} on the broker, but the hub needs {wanted[config]}. "
-                        f"Set it with: kafka-configs.sh --alter --topic {name} --add-config {config}={wanted[config]}"
+                        f"Topic {name} has {config}={value} on the broker, but the hub needs {expected[config]}. "
+                        f"Set it with: kafka-configs.sh --alter --topic {name} --add-config {config}={expected[config]}"
                     )
 
 
@@ -148,7 +144,7 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: Mappi
     for name, code, *message in response.topic_errors:
         if code == 0:
             created.append(name)
-        elif code != TopicAlreadyExistsError.errno:  # another process of the hub was quicker
+        elif code != TopicAlreadyExistsError.errno:  # else another process has just created it
             reason = (message[0] if message else None) or for_code(code).description
             raise TopicCreationError(f"The broker refused to create topic {name}: {reason}")
     return sorted(created)

@@ -1,4 +1,4 @@
-"""The map for people: a Markdown table for ARCHITECTURE.md, or plain lines for a terminal."""
+"""topics.yaml for people: two Markdown tables, for ARCHITECTURE.md and for `clearinghub topics --markdown`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MINUTE_MS = 60_000
 
 
 def markdown(topology: Topology) -> str:
-    """The topics and the tables as two Markdown tables, in the order of topics.yaml."""
+    """Return the topics and the tables as two Markdown tables, in the order of topics.yaml."""
     topics = _table(HEADINGS, [_topic_cells(topic) for topic in topology.topics.values()])
     tables = _table(
         TABLE_HEADINGS,
@@ -35,7 +35,7 @@ def _topic_cells(topic: Topic) -> tuple[str, ...]:
 
 
 def shown_duration(duration_ms: int) -> str:
-    """A time span in the largest unit that it is whole in."""
+    """Return a duration in the largest unit in which it is a whole number, e.g. `7 d`."""
     for unit_ms, unit in ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "min")):
         if duration_ms % unit_ms == 0:
             return f"{duration_ms // unit_ms} {unit}"

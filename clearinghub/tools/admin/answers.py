@@ -1,4 +1,4 @@
-"""What the commands give: the documents, as docs/operators.md lists them, and the tables."""
+"""The answers of the commands: documents as docs/operators.md lists them, and tables."""
 
 from __future__ import annotations
 
@@ -55,7 +55,6 @@ class Headroom:
 
     @property
     def document(self) -> dict[str, Any]:
-        """For scripts."""
         return {
             "participant": self._name,
             "currency": self._position.currency,
@@ -69,14 +68,13 @@ class Headroom:
 
     @property
     def row(self) -> tuple[str, ...]:
-        """For people."""
         position = self._position
         amounts = (position.value_units, self._cap_units, self._funds_units, self._room_units)
         return (self._name, position.currency, flag(position.active), *(money(amount) for amount in amounts))
 
 
 def participant_document(participant: Participant) -> dict[str, Any]:
-    """A participant without what belongs to it."""
+    """Return a participant without its accounts, limits and endpoints."""
     return {
         "name": participant.name,
         "isActive": participant.active,
@@ -87,7 +85,6 @@ def participant_document(participant: Participant) -> dict[str, Any]:
 
 
 def participants_answer(participants: Sequence[Participant]) -> Answer:
-    """Participants."""
     rows = [
         (one.name, flag(one.active), flag(one.is_proxy), " ".join(one.currencies), one.created_at)
         for one in participants
@@ -96,12 +93,11 @@ def participants_answer(participants: Sequence[Participant]) -> Answer:
 
 
 def account_document(name: str, balance: AccountBalance) -> dict[str, Any]:
-    """An account; the API's own names, with the participant's."""
+    """Return an account under the API's names, with the participant's name."""
     return {"participant": name, **balance.document()}
 
 
 def accounts_answer(found: Iterable[tuple[str, Sequence[AccountBalance]]], title: str | None = None) -> Answer:
-    """Accounts by participant."""
     pairs = [(name, balance) for name, balances in found for balance in balances]
     rows = [
         (
@@ -119,7 +115,6 @@ def accounts_answer(found: Iterable[tuple[str, Sequence[AccountBalance]]], title
 
 
 def limit_document(limit: Limit) -> dict[str, Any]:
-    """A net debit cap."""
     return {
         "participant": limit.name,
         "currency": limit.currency,
@@ -129,30 +124,25 @@ def limit_document(limit: Limit) -> dict[str, Any]:
 
 
 def limits_answer(limits: Sequence[Limit], title: str | None = None) -> Answer:
-    """Net debit caps."""
     rows = [(one.name, one.currency, money(one.limit.value_units), str(one.limit.alarm_percent)) for one in limits]
     return Answer([limit_document(one) for one in limits], _LIMIT_COLUMNS, rows, title=title)
 
 
 def endpoint_document(name: str, endpoint: Endpoint) -> dict[str, Any]:
-    """An endpoint."""
     return {"participant": name, **endpoint.document()}
 
 
 def endpoints_answer(found: Iterable[tuple[str, Sequence[Endpoint]]], title: str | None = None) -> Answer:
-    """Endpoints by participant."""
     pairs = [(name, endpoint) for name, endpoints in found for endpoint in endpoints]
     rows = [(name, short_endpoint_type(endpoint.endpoint_type), endpoint.value) for name, endpoint in pairs]
     return Answer([endpoint_document(name, endpoint) for name, endpoint in pairs], _ENDPOINT_COLUMNS, rows, title=title)
 
 
 def positions_answer(positions: Sequence[Headroom]) -> Answer:
-    """Positions beside what bounds them."""
     return Answer([one.document for one in positions], _POSITION_COLUMNS, [one.row for one in positions])
 
 
 def models_answer(models: Sequence[SettlementModel]) -> Answer:
-    """Settlement models."""
     rows = [
         (one.name, one.currency or "others", one.delay, one.granularity, one.interchange, one.ledger_account_type)
         for one in models

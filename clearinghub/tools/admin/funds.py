@@ -116,7 +116,7 @@ async def commit(
 async def abort(
     hub: Hub, name: Name, currency: Currency, transfer_id: ReservedId, reason: Reason = "operator"
 ) -> Answer:
-    """Give reserved money back: it has not been paid."""
+    """Cancel reserved money: it has not been paid."""
     return await _complete(hub, ABORT_FUNDS_OUT, name, currency, transfer_id, reason)
 
 

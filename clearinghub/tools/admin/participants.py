@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from clearinghub.domain.settlement.scheme import HUB_ACCOUNT_TYPES, HUB_MULTILATERAL_SETTLEMENT, HUB_RECONCILIATION
+from clearinghub.domain.participants.scheme import HUB_ACCOUNT_TYPES, HUB_MULTILATERAL_SETTLEMENT, HUB_RECONCILIATION
 from clearinghub.tools.admin.answers import (
     Headroom,
     account_document,
@@ -78,14 +78,14 @@ NOUNS: Final = {
 @_participants.add("list")
 @on_hub
 async def list_participants(hub: Hub) -> Answer:
-    """All participants."""
+    """List all participants with their flags and currencies."""
     return participants_answer(await hub.operations.participants())
 
 
 @_participants.add("show")
 @on_hub
 async def show_participant(hub: Hub, name: Name) -> Answer:
-    """A participant with its accounts, limits and endpoints."""
+    """Show a participant with its accounts, limits and endpoints."""
     participant = await hub.operations.participant(name)
     balances = await hub.operations.balances(name)
     limits = [limit for limit in await hub.operations.limits() if limit.name == name]
@@ -114,7 +114,7 @@ async def add_participant(
     *,
     proxy: Annotated[bool, typer.Option("--proxy", help="It acts for the participants of another scheme.")] = False,
 ) -> Answer:
-    """A new participant, or one more currency for it."""
+    """Register a participant, or one more currency for it."""
     added = await hub.operations.add_participant(name, currency, is_proxy=proxy)
     done = f"{added.name} has accounts in {currency}; set its limit to open them"
     return Answer(participant_document(added), sentences=[done])
@@ -137,7 +137,7 @@ async def deactivate_participant(hub: Hub, name: Name) -> Answer:
 @_accounts.add("list")
 @on_hub
 async def list_accounts(hub: Hub, name: AnyName = None) -> Answer:
-    """Accounts with what they hold."""
+    """List accounts with their balances."""
     return accounts_answer(await _balances(hub.operations, name))
 
 
@@ -186,7 +186,7 @@ async def add_hub_accounts(
 @_limits.add("list")
 @on_hub
 async def list_limits(hub: Hub, name: AnyName = None) -> Answer:
-    """Caps and alarms."""
+    """List net debit caps and alarms."""
     if name is not None:
         await hub.operations.participant(name)  # or else one that is not known would seem to have no limit
     return limits_answer([limit for limit in await hub.operations.limits() if name in (None, limit.name)])
@@ -226,7 +226,7 @@ async def set_limit(
 @_positions.add("list")
 @on_hub
 async def list_positions(hub: Hub, name: AnyName = None) -> Answer:
-    """Positions beside caps and funds."""
+    """List positions beside caps and funds, and the room that is left."""
     caps = {(limit.name, limit.currency): limit.limit.value_units for limit in await hub.operations.limits()}
     return positions_answer(
         [
@@ -241,7 +241,7 @@ async def list_positions(hub: Hub, name: AnyName = None) -> Answer:
 @_endpoints.add("list")
 @on_hub
 async def list_endpoints(hub: Hub, name: AnyName = None) -> Answer:
-    """Endpoints by participant."""
+    """List the endpoints of one participant or all."""
     names = [name] if name else await _names(hub.operations)
     return endpoints_answer((await of_each(names, hub.operations.endpoints)).items())
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from clearinghub.domain.settlement.scheme import (
+from clearinghub.domain.participants.scheme import (
     DELAYS,
     GRANULARITIES,
     INTERCHANGES,
@@ -77,7 +77,7 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with
 @_models.add("list")
 @on_hub
 async def list_models(hub: Hub) -> Answer:
-    """The active models."""
+    """List the active settlement models."""
     return models_answer(await hub.operations.models())
 
 
@@ -112,7 +112,7 @@ async def add_model(  # noqa: PLR0913 - one for each option
         bool, typer.Option("--no-position-reset", help="Keep positions when they are settled.")
     ] = False,
 ) -> Answer:
-    """A new model; without more it is deferred, net, multilateral."""
+    """Add a model; without options it is deferred, net, multilateral."""
     body: dict[str, Any] = {
         "name": name,
         "settlementGranularity": granularity,
@@ -139,7 +139,7 @@ async def list_windows(
         typer.Option("--state", help="Only these.", **one_of(*(state.value for state in WindowState))),
     ] = None,
 ) -> Answer:
-    """The windows, newest first."""
+    """List the windows, newest first."""
     return _windows_answer(await hub.settlement.windows(state))
 
 
@@ -163,7 +163,7 @@ async def close_window(
 @_windows.add("nets")
 @on_hub
 async def show_nets(hub: Hub, window: WindowNumber) -> Answer:
-    """Who owes and who is owed what in a closed window."""
+    """Show who owes and who is owed what in a closed window."""
     nets = await hub.settlement.nets(window)
     rows = [
         (
@@ -184,7 +184,7 @@ async def show_nets(hub: Hub, window: WindowNumber) -> Answer:
 @_settlements.add("list")
 @on_hub
 async def list_settlements(hub: Hub) -> Answer:
-    """The settlements, newest first."""
+    """List the settlements, newest first."""
     found = await hub.settlement.settlements()
     rows = [(str(one.settlement_id), one.model or "", one.state, one.reason or "") for one in found]
     return Answer([one.document() for one in found], _SETTLEMENT_COLUMNS, rows)
@@ -193,7 +193,7 @@ async def list_settlements(hub: Hub) -> Answer:
 @_settlements.add("show")
 @on_hub
 async def show_settlement(hub: Hub, settlement: SettlementNumber) -> Answer:
-    """A settlement with its accounts."""
+    """Show a settlement with its accounts."""
     return _settlement_answer(await hub.settlement.settlement(settlement))
 
 

@@ -1,4 +1,4 @@
-"""A scheme as its file declares it, and everything that can be wrong with it before the hub is asked."""
+"""A scheme as its file declares it, and everything that can be found wrong in it without the hub."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from pydantic.alias_generators import to_camel
 
 from clearinghub.domain.money import parse_decimal
 from clearinghub.domain.participants.endpoints import check_endpoint
+from clearinghub.domain.participants.scheme import HUB_MULTILATERAL_SETTLEMENT, HUB_RECONCILIATION, POSITION, SETTLEMENT
 from clearinghub.domain.settlement.model import COMBINATIONS
-from clearinghub.domain.settlement.scheme import HUB_MULTILATERAL_SETTLEMENT, HUB_RECONCILIATION, POSITION, SETTLEMENT
 from clearinghub.tools.client.names import ENDPOINT_PREFIX, full_endpoint_type, is_participant_name
 from clearinghub.yaml_file import Document, Fault
 
@@ -77,7 +77,7 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 class _Declared(BaseModel):
-    """Keys as in the file; one that is not known is a fault, for it would be silently without effect."""
+    """A part of a file; an unknown key is a fault, for it would silently have no effect."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
@@ -110,7 +110,7 @@ Models = Annotated[dict[ModelName, DeclaredModel], BeforeValidator(_nothing_is_e
 
 
 class DeclaredCurrency(_Declared):
-    """A currency: the hub's own accounts in it, and the settlement models for it alone."""
+    """A currency: the hub's own accounts in it, and settlement models for this currency only."""
 
     hub_accounts: list[Literal["HUB_RECONCILIATION", "HUB_MULTILATERAL_SETTLEMENT", "HUB_FEE"]] = Field(
         default=[HUB_RECONCILIATION, HUB_MULTILATERAL_SETTLEMENT]
@@ -119,7 +119,7 @@ class DeclaredCurrency(_Declared):
 
 
 class DeclaredHolding(_Declared):
-    """A participant in one currency. `funds_at_least_units` is topped up to, never taken from."""
+    """A participant in one currency. Funds are topped up to `funds_at_least_units`, and never reduced."""
 
     net_debit_cap_units: Amount | None = Field(default=None, alias="netDebitCap")
     alarm_percent: Percent | None = Field(default=None, alias="alarmPercentage")
@@ -136,7 +136,7 @@ class DeclaredHolding(_Declared):
 
 
 class DeclaredEndpoint(_Declared):
-    """Where callbacks of a type go; in the file it is `type: value`."""
+    """The URL for callbacks of one type; in the file it is `type: value`."""
 
     endpoint_type: str
     value: str
@@ -156,7 +156,7 @@ def _as_endpoints(value: object) -> object:
 
 
 class DeclaredParticipant(_Declared):
-    """A DFSP: its currencies, its endpoints, its flags; a flag that is not there is left as it is."""
+    """A DFSP: its currencies, endpoints and flags; the hub keeps its value of a flag that is not given."""
 
     is_active: StrictBool | None = None
     is_proxy: StrictBool | None = None
@@ -165,19 +165,19 @@ class DeclaredParticipant(_Declared):
 
     @property
     def values_by_type(self) -> dict[str, str]:
-        """The endpoints by their full type."""
+        """The URLs by full endpoint type."""
         return {_endpoint_type(one.endpoint_type): one.value for one in self.endpoints.values()}
 
 
 class DeclaredScheme(_Declared):
-    """A scheme. `settlement_models` are those for every currency without its own."""
+    """A whole scheme. `settlement_models` are for every currency without its own."""
 
     currencies: Annotated[dict[Currency, DeclaredCurrency], Field(min_length=1)]
     settlement_models: Models = Field(default={})
     participants: Annotated[dict[Name, DeclaredParticipant], BeforeValidator(_nothing_is_empty)] = Field(default={})
 
     def models(self) -> Iterator[tuple[str, str | None, DeclaredModel]]:
-        """All models with name and currency."""
+        """Yield every settlement model with its name and its currency, None for all others."""
         for code, currency in self.currencies.items():
             for name, model in currency.settlement_models.items():
                 yield name, code, model
@@ -186,7 +186,7 @@ class DeclaredScheme(_Declared):
 
 
 def read_scheme(document: Document, context: Context) -> tuple[DeclaredScheme | None, list[Fault]]:
-    """The scheme, or all that is wrong with it, in the order of the file."""
+    """Return the scheme, or None with everything that is wrong in the file, in the order of its lines."""
     faults = [*document.faults, *_cross_faults(document.content, context)]
     scheme = None
     try:
@@ -206,7 +206,7 @@ def _message(error: Mapping[str, Any]) -> str:
 
 
 def _cross_faults(content: object, context: Context) -> list[Fault]:
-    """What is wrong between the parts of a file; of parts that are no parts at all the models tell."""
+    """Return what is wrong between the parts of a file; the models find what is wrong within one."""
     currencies, participants = _section(content, "currencies"), _section(content, "participants")
     faults = []
     lower: dict[str, str] = {context.hub_name.lower(): "the hub"}

@@ -1,4 +1,4 @@
-"""Each step as the requests that it takes."""
+"""Takes the steps of a plan: the requests that each one needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from clearinghub.tools.client.responses import POSITION, SETTLEMENT, AccountBala
 
 
 async def do(step: Step, operations: Operations, hub_name: str) -> None:
-    """Do one step.
+    """Send the requests of one step.
 
     Raises:
         AdminError: the hub refused it, or cannot be reached; another run finds what is left to do.
@@ -55,7 +55,7 @@ def _model_body(step: AddModel) -> dict[str, object]:
 
 
 async def _top_up(step: TopUpFunds, operations: Operations) -> None:
-    """Record what is missing now: someone else may have paid in since the plan was made."""
+    """Record the amount that is missing now; someone else may have paid in since the plan was made."""
     settlement = await operations.account(step.participant, step.currency, SETTLEMENT)
     missing_units = step.at_least_units + settlement.value_units  # a settlement account is negative when funded
     if missing_units <= 0:
@@ -75,6 +75,6 @@ async def _top_up(step: TopUpFunds, operations: Operations) -> None:
 
 
 def _transfer_id(step: TopUpFunds, settlement: AccountBalance, missing_units: int) -> str:
-    """The same for the same account in the same state, so that a run that lost an answer cannot pay in twice."""
+    """Return the same id for the same account in the same state: a run that lost an answer cannot pay in twice."""
     account = f"{step.participant}/{step.currency}/{settlement.account_id}"
     return str(uuid5(NAMESPACE_URL, f"clearinghub:{account}/{settlement.changed_at}/{missing_units}"))

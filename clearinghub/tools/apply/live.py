@@ -1,4 +1,4 @@
-"""The part of a hub's state that a scheme's file can declare, and how it is read."""
+"""The part of a hub's state that a scheme's file can declare, read from the admin API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LiveHolding:
 
 @dataclass(frozen=True, slots=True)
 class LiveParticipant:
-    """A participant of the file that the hub knows."""
+    """A participant of the file as the hub has it."""
 
     active: bool = True
     is_proxy: bool = False
@@ -39,7 +39,7 @@ class LiveParticipant:
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """What is there. `other_names` are participants that the file does not mention."""
+    """The state of the hub; `other_names` are participants that the file does not mention."""
 
     hub_accounts: frozenset[tuple[str, str]] = frozenset()
     models: Mapping[str, SettlementModel] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class LiveState:
 
 
 async def read_live(operations: Operations, scheme: DeclaredScheme, hub_name: str) -> LiveState:
-    """The hub's state, as far as the file can differ from it.
+    """Read the hub's state, as far as the file declares it.
 
     Raises:
         AdminError: the hub cannot be reached or read.
@@ -70,7 +70,7 @@ async def read_live(operations: Operations, scheme: DeclaredScheme, hub_name: st
 
 
 async def _models(operations: Operations, scheme: DeclaredScheme) -> dict[str, SettlementModel]:
-    """The active models, and those of the file that are switched off."""
+    """Read the active models, and those of the file that are switched off."""
     models = {model.name: model for model in await operations.models()}
     switched_off = await of_each([name for name, _, _ in scheme.models() if name not in models], operations.model)
     return models | {name: model for name, model in switched_off.items() if model is not None}

@@ -123,7 +123,7 @@ class _Apply:
             except (AdminError, NotDoneError) as error:
                 failure, code = sentence_of(error), EXIT_FAILED
             except asyncio.CancelledError:
-                # Swallowed on purpose: what was done must still be told, and then the command ends by itself.
+                # Caught on purpose: the command must still show what was done, and then ends by itself.
                 failure, code = "stopped; the step under way may have taken effect", EXIT_STOPPED
             outcome = Outcome.DONE if failure is None else Outcome.FAILED
             results.append(self._shown(StepResult(step, outcome, failure)))

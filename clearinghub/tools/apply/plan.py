@@ -1,4 +1,4 @@
-"""From what a file declares and what is there to the steps between: a pure function.
+"""Compares a scheme's file with the hub, and returns the steps that are missing: a pure function.
 
 The order of the steps is that of the hub's own needs: the hub's accounts before models before participants; a
 participant is switched off before anything else is done to it, and on only when all is set; funds last.
@@ -32,14 +32,14 @@ _NO_HOLDING: Final = LiveHolding()
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps in their order. With `conflicts` nothing can be done: they are what no step could change."""
+    """The steps in their order. With `conflicts`, which no step can change, nothing is done."""
 
     steps: tuple[Step, ...]
     conflicts: tuple[Fault, ...]
 
 
 def make_plan(scheme: DeclaredScheme, live: LiveState) -> Plan:
-    """What to do so that `live` is as declared; nothing, if it is."""
+    """Return the steps that make `live` as declared; none if it is."""
     conflicts = [*_model_conflicts(scheme, live), *_participant_conflicts(scheme, live)]
     steps = [
         *_hub_accounts(scheme, live),
@@ -106,7 +106,7 @@ def _limit_differs(declared: DeclaredHolding, there: LiveHolding) -> bool:
 
 
 def _funds(name: str, declared: DeclaredParticipant, known: LiveParticipant) -> Iterator[Step]:
-    """Funds of a participant that is active: one that is not takes none, and will be topped up when it is."""
+    """Yield the funds to record; called for active participants only, for others accept no funds."""
     for currency, holding in declared.currencies.items():
         there = known.holdings.get(currency, _NO_HOLDING)
         if holding.funds_at_least_units is not None and there.funds_units < holding.funds_at_least_units:
@@ -127,7 +127,7 @@ def _model_conflicts(scheme: DeclaredScheme, live: LiveState) -> Iterator[Fault]
 def _model_differences(
     currency: str | None, declared: DeclaredModel, there: SettlementModel
 ) -> Iterator[tuple[str, object, object]]:
-    """Key, declared value and present value of what differs; the API does not tell the settlement account's type."""
+    """Yield key, declared and present value where they differ; the API does not show the settlement account's type."""
     pairs = (
         ("currency", currency, there.currency),
         ("settlementDelay", declared.settlement_delay, there.delay),
@@ -158,7 +158,7 @@ def _participant_conflicts(scheme: DeclaredScheme, live: LiveState) -> Iterator[
 
 
 def _served_currencies(scheme: DeclaredScheme, live: LiveState) -> set[str | None]:
-    """The currencies of the models that will be active; None stands for all others."""
+    """Return the currencies of the models that will be active; None means all others."""
     active = {name: model.currency for name, model in live.models.items() if model.active}
     for name, currency, model in scheme.models():
         there = live.models.get(name)
@@ -170,7 +170,7 @@ def _served_currencies(scheme: DeclaredScheme, live: LiveState) -> set[str | Non
 
 
 def _word(value: object) -> str:
-    """As the file would write it."""
+    """Return a value as the file writes it."""
     if value is None:
         return "none"
     return str(value).lower() if isinstance(value, bool) else str(value)

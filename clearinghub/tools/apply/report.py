@@ -1,4 +1,4 @@
-"""What `apply` tells: steps as a table or a line each, and all of it as one document for scripts."""
+"""The output of `apply`: steps as a table, or one line each, or all as one document for scripts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from clearinghub.tools.screen import Column, printable, table
 
 
 class Outcome(Enum):
-    """What became of a step."""
-
     PLANNED = "planned"
     DONE = "done"
     FAILED = "failed"
@@ -25,7 +23,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """A step and what became of it; `error` is the sentence of one that failed."""
+    """A step with its outcome; `error` says why it failed."""
 
     step: Step
     outcome: Outcome
@@ -42,12 +40,12 @@ _MARKS: Final = {
 
 
 def document(file: str, results: Sequence[StepResult], *, dry_run: bool) -> dict[str, Any]:
-    """For scripts."""
+    """Return the steps as one document for scripts."""
     return {"file": file, "dryRun": dry_run, "steps": [_step(result) for result in results]}
 
 
 def print_plan(console: Console, steps: Sequence[Step]) -> None:
-    """The difference as a table; `+` is new, `~` is changed."""
+    """Print what would change as a table; `+` is new, `~` is changed."""
     rows = []
     for step in steps:
         shown = step.shown()
@@ -57,18 +55,18 @@ def print_plan(console: Console, steps: Sequence[Step]) -> None:
 
 
 def print_result(console: Console, result: StepResult) -> None:
-    """One step in a line."""
+    """Print one step with its outcome."""
     shown = result.step.shown()
     mark, style = _MARKS[result.outcome]
     change = shown.after if shown.before is None else f"{shown.before} -> {shown.after}"
-    told = {Outcome.FAILED: "failed: ", Outcome.NOT_DONE: "not done: "}.get(result.outcome, "")
+    label = {Outcome.FAILED: "failed: ", Outcome.NOT_DONE: "not done: "}.get(result.outcome, "")
     line = Text(f"{mark} ", style=style)
-    line.append(printable(f"{told}{_words(shown.kind)} {shown.subject}: {change}"), style="default")
+    line.append(printable(f"{label}{_words(shown.kind)} {shown.subject}: {change}"), style="default")
     console.print(line, soft_wrap=True)
 
 
 def count_of(number: int) -> str:
-    """`1 change`, `2 changes`."""
+    """Return `1 change`, `2 changes`, and so on."""
     return f"{number} change{'' if number == 1 else 's'}"
 
 

@@ -1,4 +1,4 @@
-"""What `apply` may do to a hub, each step a value; what a person and a script are told of it is read from it."""
+"""The steps that `apply` can take, each a value that can also be shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clearinghub.tools.client.responses import LimitValue
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A step in words: what it is about, what is there now (None if nothing is), and what will be."""
+    """A step in words: its subject, the present value (None if there is none) and the new one."""
 
     kind: str
     subject: str
@@ -23,26 +23,24 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class OpenHubAccount:
-    """One of the hub's own accounts."""
+    """Open one of the hub's own accounts."""
 
     currency: str
     account_type: str
 
     def shown(self) -> Shown:
-        """In words."""
         return Shown("hub-account", f"{self.currency} {self.account_type}", None, "open")
 
 
 @dataclass(frozen=True, slots=True)
 class AddModel:
-    """A settlement model, active."""
+    """Add a settlement model, which is active then."""
 
     name: str
     currency: str | None
     model: DeclaredModel
 
     def shown(self) -> Shown:
-        """In words."""
         model = self.model
         words = (model.settlement_delay, model.settlement_granularity, model.settlement_interchange)
         return Shown("settlement-model", self.name, None, f"{' '.join(words)}, {self.currency or 'all others'}")
@@ -50,19 +48,18 @@ class AddModel:
 
 @dataclass(frozen=True, slots=True)
 class SetModelActive:
-    """A settlement model on or off."""
+    """Switch a settlement model on or off."""
 
     name: str
     active: bool
 
     def shown(self) -> Shown:
-        """In words."""
         return _switch("settlement-model-active", self.name, active=self.active)
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """A participant with its accounts in one currency."""
+    """Register a participant, or one more currency of it."""
 
     participant: str
     currency: str
@@ -70,14 +67,13 @@ class Register:
     is_new: bool
 
     def shown(self) -> Shown:
-        """In words."""
         kind = "participant" if self.is_new else "participant-currency"
         return Shown(kind, f"{self.participant} {self.currency}", None, "proxy" if self.is_proxy else "registered")
 
 
 @dataclass(frozen=True, slots=True)
 class SetLimit:
-    """A net debit cap; the first one opens the accounts."""
+    """Set a net debit cap; the first one opens the accounts."""
 
     participant: str
     currency: str
@@ -86,7 +82,6 @@ class SetLimit:
     alarm_percent: int | None
 
     def shown(self) -> Shown:
-        """In words."""
         before = None if self.before is None else _limit(self.before.value_units, self.before.alarm_percent)
         percent = self.alarm_percent
         if percent is None and self.before is not None:
@@ -96,32 +91,30 @@ class SetLimit:
 
 @dataclass(frozen=True, slots=True)
 class SetAccountActive:
-    """A participant's POSITION account on or off."""
+    """Switch a participant's POSITION account on or off."""
 
     participant: str
     currency: str
     active: bool
 
     def shown(self) -> Shown:
-        """In words."""
         return _switch("account-active", f"{self.participant} {self.currency} POSITION", active=self.active)
 
 
 @dataclass(frozen=True, slots=True)
 class SetParticipantActive:
-    """A participant on or off."""
+    """Switch a participant on or off."""
 
     participant: str
     active: bool
 
     def shown(self) -> Shown:
-        """In words."""
         return _switch("participant-active", self.participant, active=self.active)
 
 
 @dataclass(frozen=True, slots=True)
 class SetEndpoint:
-    """Where callbacks of a type go."""
+    """Set the URL for callbacks of one type."""
 
     participant: str
     endpoint_type: str
@@ -129,7 +122,6 @@ class SetEndpoint:
     value: str
 
     def shown(self) -> Shown:
-        """In words."""
         return Shown(
             "endpoint", f"{self.participant} {short_endpoint_type(self.endpoint_type)}", self.before, self.value
         )
@@ -137,7 +129,7 @@ class SetEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class TopUpFunds:
-    """Funds in, as much as is missing."""
+    """Record funds in, as much as is missing."""
 
     participant: str
     currency: str
@@ -145,7 +137,6 @@ class TopUpFunds:
     at_least_units: int
 
     def shown(self) -> Shown:
-        """In words."""
         before, after = shown_amount(self.before_units), shown_amount(self.at_least_units)
         return Shown("funds", f"{self.participant} {self.currency}", before, after)
 

@@ -1,4 +1,4 @@
-"""A run of records of one partition on its way to files: few enough for the memory, and at once or not at all."""
+"""A batch of records of one partition on its way to files: small enough for the memory, written as a whole."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import orjson
 import pyarrow as pa
 
 from clearinghub.messages import VERSION
-from clearinghub.tools.archive.errors import LostRecordsError, UnreadableRecordError
+from clearinghub.tools.archive import LostRecordsError, UnreadableRecordError
+from clearinghub.tools.archive.datasets import DATASETS, Row, rows_of
 from clearinghub.tools.archive.files import Span
-from clearinghub.tools.archive.schemas import DATASETS, Row, rows_of
 
 ROWS_MAX: Final = 50_000
-BYTES_MAX: Final = 16 * 1024 * 1024  # of records as they came
+BYTES_MAX: Final = 16 * 1024 * 1024  # of the records' values
 
 _MALFORMED: Final = (KeyError, TypeError, ValueError, OverflowError, pa.ArrowException)
 
 
 class Part(NamedTuple):
-    """What a batch has for one folder; `currency` None for rows of none."""
+    """The rows of a batch that belong to one folder; `currency` is None for rows without one."""
 
     dataset: str
     day: str
@@ -29,10 +29,10 @@ class Part(NamedTuple):
 
 
 class Batch:
-    """Collects rows by the folder that they belong to."""
+    """Collects the rows of records, by the folder that they belong to."""
 
     def __init__(self, topic: str, partition: int, begin: int, last_sequence: int | None) -> None:
-        """`last_sequence` is that of the record before `begin` on topic `transfers`; None if it is not known."""
+        """`last_sequence` is the number of the final state before `begin` on topic `transfers`; None if not known."""
         self.records = 0
         self.last_sequence = last_sequence
         self._topic = topic
@@ -44,11 +44,11 @@ class Batch:
         self._columns: dict[tuple[str, str, str | None], dict[str, list[Any]]] = {}
 
     def add(self, offset: int, value: bytes | None) -> None:
-        """Take the next record.
+        """Add the next record.
 
         Raises:
-            UnreadableRecordError: it is not as its topic's page says.
-            LostRecordsError: on topic `transfers`, it does not follow the one before.
+            UnreadableRecordError: it is not as its topic's schema says.
+            LostRecordsError: on topic `transfers`, it does not follow the record before.
         """
         try:
             record = orjson.loads(value or b"")
@@ -62,8 +62,8 @@ class Batch:
             self._check_sequence(record["sequence"], offset)
         for row in rows:
             columns = self._columns_of(row)
-            for name, told in row.values.items():
-                columns[name].append(told)
+            for name, cell in row.values.items():
+                columns[name].append(cell)
             columns["kafka_partition"].append(self._partition)
             columns["kafka_offset"].append(offset)
         self._rows += len(rows)
@@ -73,18 +73,18 @@ class Batch:
 
     @property
     def is_full(self) -> bool:
-        """Whether it is to be written before more is taken."""
+        """Whether the batch must be written before more is added."""
         return self._rows >= ROWS_MAX or self._bytes >= BYTES_MAX
 
     def span(self, end: int | None = None) -> Span:
-        """The offsets that it has all of; up to `end` if nothing is left to read before."""
+        """Return the offsets that the batch has completely; up to `end` if there is nothing to read before that."""
         return Span(self._topic, self._partition, self._begin, self._next if end is None else end)
 
     def parts(self) -> Iterator[Part]:
-        """All that it has, one for each folder.
+        """Yield the rows by folder.
 
         Raises:
-            UnreadableRecordError: a number is none that a record can hold.
+            UnreadableRecordError: a number is too large for its column.
         """
         for (dataset, day, currency), columns in sorted(self._columns.items(), key=str):
             try:

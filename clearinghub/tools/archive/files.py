@@ -1,12 +1,12 @@
-"""The archive's files: what they are called, what of the topics they hold, and how a batch gets there or does not.
+"""The archive's files: their names, which of the topics' offsets they hold, and how a batch is written as a whole.
 
     <folder>/<data set>/day=2026-03-03/currency=USD/transfers-0003-<begin>-<end>-1of2.parquet
 
-A name tells the topic's partition and the offsets, `begin` to `end` - 1, of which the file has its share; the batch has
-so many shares. So the folder itself says how far the archive is, and nothing else has to be kept in step with it.
+A name has the topic, the partition and the batch's offsets, `begin` to `end` - 1; the file is one of the batch's two
+here. So the names alone say how far the archive is, and nothing else has to be kept in step with them.
 
-A batch is written to `.incoming` and synced there, whole, before its first file is moved to its place. A restart throws
-away what is in `.incoming` of a batch of which nothing is in place, and moves the rest of any other.
+A batch is written to `.incoming` and synced there before its first file is moved to its place. A restart deletes the
+files of a batch of which none is in place, and moves the remaining files of any other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote, unquote
 
-from clearinghub.tools.archive.errors import FolderError
+from clearinghub.tools.archive import FolderError
 
 if TYPE_CHECKING:
     from clearinghub.tools.archive.batch import Part
@@ -29,7 +29,7 @@ _NAME: Final = re.compile(r"([a-z-]+)-(\d{4,})-(\d{19})-(\d{19})-(\d+)of(\d+)\.p
 
 
 class Span(NamedTuple):
-    """Offsets of a partition: from `begin` to `end` - 1."""
+    """The offsets of a partition from `begin` to `end` - 1."""
 
     topic: str
     partition: int
@@ -37,12 +37,12 @@ class Span(NamedTuple):
     end: int
 
     def file_name(self, number: int, count: int) -> str:
-        """The name of the file with the `number`th of its `count` shares."""
+        """Return the name of the `number`th of the `count` files of a batch."""
         return f"{self.topic}-{self.partition:04d}-{self.begin:019d}-{self.end:019d}-{number}of{count}.parquet"
 
 
 def span_of(name: str) -> Span | None:
-    """What a file's name tells; None for a file that is not the archive's."""
+    """Return the offsets in a file's name; None for a file that is not the archive's."""
     matched = _NAME.fullmatch(name)
     if matched is None:
         return None
@@ -50,21 +50,21 @@ def span_of(name: str) -> Span | None:
 
 
 def place_of(part: Part) -> Path:
-    """The folder of a part. What comes from a record cannot lead out of it."""
+    """Return the folder of a part; no text of a record can lead out of the archive."""
     currency = NO_CURRENCY if part.currency is None else quote(part.currency, safe="")
     return Path(part.dataset, f"day={part.day}", f"currency={currency}")
 
 
 class Disk:
-    """What is done to the disk, each step one call: a crash may come between any two of them."""
+    """The steps on the disk, one call each: a crash may come between any two of them."""
 
     def write(self, path: Path, write: Callable[[Path], None]) -> None:
-        """Have a file written, and wait until the disk has it."""
+        """Let `write` write a file, and wait until it is on the disk."""
         write(path)
         self._sync(path)
 
     def make_folder(self, path: Path) -> None:
-        """Make a folder, and those above it that are not there, to stay."""
+        """Make a folder and its missing parents, and wait until they are on the disk."""
         if path.is_dir():
             return
         self.make_folder(path.parent)
@@ -72,19 +72,18 @@ class Disk:
         self._sync(path.parent)
 
     def move(self, source: Path, target: Path) -> None:
-        """Give a file its place, at once or not at all."""
+        """Move a file to its place, atomically."""
         source.replace(target)
 
     def remove(self, path: Path) -> None:
-        """Remove a file."""
         path.unlink()
 
     def sync_folder(self, path: Path) -> None:
-        """Wait until the disk has a folder's names."""
+        """Wait until the names in a folder are on the disk."""
         self._sync(path)
 
     def sync_all(self) -> None:
-        """Wait until the disk has everything."""
+        """Wait until everything is on the disk."""
         os.sync()
 
     @staticmethod
@@ -99,7 +98,7 @@ class Disk:
 def commit(
     root: Path, span: Span, parts: Iterable[Part], write: Callable[[Part, Path], None], disk: Disk
 ) -> list[Path]:
-    """Write a batch: all of it, or nothing that a restart would not undo. Gives the files, in their places.
+    """Write a batch: all of it, or nothing that a restart would not undo; returns the paths of its files.
 
     Raises:
         OSError: the disk is full, or the like.
@@ -111,13 +110,13 @@ def commit(
         disk.make_folder(root / place.parent)
         disk.write(incoming / _flat(place), lambda path, part=part: write(part, path))  # type: ignore[misc]
     disk.sync_folder(incoming)
-    # From here the batch is there: what is not yet in its place, the next start moves.
+    # From here the batch counts: a restart moves the files that are not yet in their place.
     _move_in(root, places, disk)
     return [root / place for place in places]
 
 
 def resume(root: Path, disk: Disk) -> list[Path]:
-    """Clear up behind a crash; gives all the archive's files."""
+    """Finish or undo what a crash has interrupted; returns the paths of all the archive's files."""
     incoming = root / INCOMING
     disk.make_folder(incoming)
     files = list(_files(root))
@@ -131,7 +130,7 @@ def resume(root: Path, disk: Disk) -> list[Path]:
     for folder in {place.parent for place in onward}:
         disk.make_folder(root / folder)
     _move_in(root, onward, disk)
-    disk.sync_all()  # a process that was killed may have moved files, and not waited until the disk knew
+    disk.sync_all()  # a process that was killed may have moved files without waiting for the disk
     return [*files, *(root / place for place in onward)]
 
 
@@ -143,7 +142,7 @@ def _move_in(root: Path, places: list[Path], disk: Disk) -> None:
 
 
 def _flat(place: Path) -> str:
-    """The name under which a file waits for its place."""
+    """Return the name that a file has in `.incoming`."""
     return quote(place.as_posix(), safe="")
 
 
@@ -160,7 +159,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
-    """The offsets of one partition that the files have, oldest first, in as few spans as possible.
+    """Return the offsets that the files of one partition have, oldest first, in as few spans as possible.
 
     Raises:
         FolderError: two of them overlap: records would be there twice.

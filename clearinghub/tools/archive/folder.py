@@ -1,4 +1,4 @@
-"""The archive's folder: whose it is, what it has, and what is missing."""
+"""The archive's folder: which hub it belongs to, which offsets it has, and which are missing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clearinghub.messages.archived import Archived
+from clearinghub.tools.archive import FolderError
 from clearinghub.tools.archive.batch import Batch, Part
-from clearinghub.tools.archive.errors import FolderError
 from clearinghub.tools.archive.files import Disk, Span, commit, merged, resume, span_of
 
 VERSION: Final = 1
@@ -30,11 +30,11 @@ class Folder:
     """An archive that is open for writing."""
 
     def __init__(self, root: Path, disk: Disk) -> None:
-        """Clear up behind a crash, and see what is there.
+        """Repair what a crash has interrupted, and read which offsets are archived.
 
         Raises:
-            FolderError: it is damaged.
-            OSError: it cannot be read or written.
+            FolderError: the folder is damaged.
+            OSError: the folder cannot be read or written.
         """
         self._root = root
         self._disk = disk
@@ -51,14 +51,14 @@ class Folder:
                 self._last_sequences[number] = _last_sequence(by_span[max(by_span)])
 
     def end(self, topic: str, partition: int) -> int | None:
-        """The offset behind the last that is archived; None if nothing is."""
+        """Return the offset after the last archived one; None if nothing is archived."""
         spans = self._spans.get((topic, partition))
         return spans[-1].end if spans else None
 
     def missing(self, topic: str, partition: int, first: int, end: int) -> list[Span]:
-        """What of the offsets from `first` to `end` - 1 is still to be archived, oldest first.
+        """Return which of the offsets from `first` to `end` - 1 are still to be archived, oldest first.
 
-        What lies before the first file is not: the archive began behind it, or somebody has removed old days.
+        Those before the first file are not: the archive began after them, or somebody has removed old days.
         """
         spans = self._spans.get((topic, partition), [])
         if not spans:
@@ -68,22 +68,24 @@ class Folder:
         return [Span(topic, partition, *gap) for gap in zip(ends, begins, strict=True) if gap[0] < gap[1]]
 
     def last_sequence(self, partition: int, before: int) -> int | None:
-        """The sequence of the last final state before that offset, if it is the archive's last one."""
+        """Return the number of the last archived final state if it is the one just before the offset `before`."""
         return self._last_sequences.get(partition) if self.end("transfers", partition) == before else None
 
     def progress(self) -> list[Archived]:
-        """How far each partition is archived, of which anything is."""
+        """Return how far each partition is archived; without those of which nothing is."""
         return [
             Archived(topic, number, spans[-1].end, self._last_sequences.get(number) if topic == "transfers" else None)
             for (topic, number), spans in self._spans.items()
         ]
 
     def commit(self, batch: Batch, end: int | None = None) -> int:
-        """Add a batch that has records, all of it or nothing; gives how many files it became. `end` as in `Batch.span`.
+        """Write a batch that has records, all of it or nothing; returns the number of its files.
+
+        `end` is that of `Batch.span`.
 
         Raises:
             FolderError: the disk is full, or the like; a restart undoes what was begun.
-            UnreadableRecordError: it cannot be written as its columns' types.
+            UnreadableRecordError: a value does not fit its column.
         """
         assert batch.records
         span = batch.span(end)
@@ -101,7 +103,7 @@ class Folder:
 
 @contextmanager
 def opened(root: Path, cluster: str, prefix: str, disk: Disk | None = None) -> Iterator[Folder]:
-    """The archive of that cluster's topics, made if it is not there, for this process alone.
+    """Open the archive of a cluster's topics for this process alone; it is made if it is not there.
 
     Raises:
         FolderError: it is in use, another hub's, damaged, or no folder that can be written.
@@ -128,7 +130,7 @@ def opened(root: Path, cluster: str, prefix: str, disk: Disk | None = None) -> I
 
 
 def _check_identity(root: Path, mine: dict[str, Any], disk: Disk) -> None:
-    """Offsets mean nothing on another cluster, nor once the broker's data were made anew."""
+    """Check that the archive is of the same topics: on another cluster its offsets would mean nothing."""
     path = root / IDENTITY
     if not path.exists():
         incoming = path.with_suffix(".part")
@@ -154,7 +156,7 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 
 def _last_sequence(path: Path) -> int | None:
-    """What the last file of a partition of topic `transfers` says of itself."""
+    """Return the number of the last final state in a file of topic `transfers`, from the file's metadata."""
     try:
         about = orjson.loads(pq.read_schema(path).metadata[_METADATA])
         sequence: int | None = about["lastSequence"]

@@ -1,8 +1,4 @@
-"""`clearinghub archive`: copies the analysts' topics to Parquet, once or again and again (docs/archive.md).
-
-Exit codes: 0 all that was there is archived, or stopped as asked while following; 1 the archive cannot go on; 2 wrong
-usage or settings; 3 no broker, or no topics of such a hub; 130 stopped before the end.
-"""
+"""`clearinghub archive`: copies the analysts' topics to Parquet files, once or again and again (docs/archive.md)."""
 
 from __future__ import annotations
 
@@ -23,8 +19,8 @@ from clearinghub.config import Settings
 from clearinghub.kafka.broker import on_running_broker
 from clearinghub.logs import set_up_logs
 from clearinghub.process import stop_event
+from clearinghub.tools.archive import ArchiveError
 from clearinghub.tools.archive.copying import Archiver, Tally
-from clearinghub.tools.archive.errors import ArchiveError
 from clearinghub.tools.archive.files import Span
 from clearinghub.tools.archive.folder import opened
 from clearinghub.tools.archive.reader import cluster_id
@@ -88,9 +84,9 @@ async def archive(
         return EXIT_NO_HUB
 
 
-async def _pass(archiver: Archiver, told: Console, stop: asyncio.Event) -> Tally:
+async def _pass(archiver: Archiver, console: Console, stop: asyncio.Event) -> Tally:
     columns = (TextColumn("archiving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=told, transient=True, disable=not told.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=None)
         return await _run(
             archiver, stop, lambda total: progress.update(bar, total=total), lambda done: progress.advance(bar, done)
@@ -100,7 +96,7 @@ async def _pass(archiver: Archiver, told: Console, stop: asyncio.Event) -> Tally
 async def _run(
     archiver: Archiver, stop: asyncio.Event, on_total: Callable[[int], None], on_done: Callable[[int], None]
 ) -> Tally:
-    """A pass. When it is to stop it has some seconds to come to the end of a batch: a broker may be silent for long."""
+    """Run a pass. After `stop` it has some seconds to finish a batch; a silent broker would hold it much longer."""
     tally = Tally()
     work = asyncio.create_task(archiver.run_pass(tally, on_total, on_done))
     stopping = asyncio.create_task(stop.wait())
@@ -108,30 +104,30 @@ async def _run(
     stopping.cancel()
     await asyncio.wait({work}, timeout=STOP_GRACE_S)
     work.cancel()
-    await asyncio.wait({work})  # it writes no more before the folder is another's
+    await asyncio.wait({work})  # it must not write any more when the folder's lock is released
     if not work.cancelled():
         work.result()
     return tally
 
 
-def _show(tally: Tally, root: Path, told: Console) -> int:
-    told.print(
+def _show(tally: Tally, root: Path, console: Console) -> int:
+    console.print(
         f"{tally.records:,} records archived in {tally.files:,} files in {root}", soft_wrap=True, highlight=False
     )
     for span in tally.lost:
-        told.print(
+        console.print(
             f"{span.topic}-{span.partition} has offsets {span.begin} to {span.end - 1} no more: they are not archived",
             soft_wrap=True,
             highlight=False,
         )
     if not tally.is_whole:
-        told.print("stopped before the end; run it again for the rest")
+        console.print("stopped before the end; run it again for the rest")
         return EXIT_STOPPED
     return EXIT_OK
 
 
 async def _follow(settings: Settings, archiver: Archiver, every_s: int, stop: asyncio.Event) -> None:
-    """A pass every so often; a broker that is away is waited for."""
+    """Run a pass every `every_s` seconds until stopped; wait for a broker that is away."""
     set_up_logs(settings, "archive")
     try:
         server, thread = start_http_server(settings.archive_port, settings.bind_host)

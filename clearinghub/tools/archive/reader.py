@@ -1,4 +1,4 @@
-"""The topics' committed records, one partition at a time, from any offset to a cut."""
+"""Reads the committed records of the topics, one partition at a time, from any offset to a cut."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from aiokafka.errors import KafkaTimeoutError
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
+from clearinghub.tools.archive.datasets import TOPICS
 from clearinghub.tools.archive.files import Span
-from clearinghub.tools.archive.schemas import TOPICS
 from clearinghub.tools.topics import kafka_admin, partition_counts
 
-FETCH_TIMEOUT_MS: Final = 200  # a partition that ends in markers gives no records, only a position
+FETCH_TIMEOUT_MS: Final = 200  # a partition that ends in markers yields no records, only a position
 FETCH_BYTES_MAX: Final = 2 * 1024 * 1024
 RECORDS_AT_ONCE: Final = 2_000
-SILENCE_S_MAX: Final = 30.0  # without anything from the broker, before it is given up
+SILENCE_S_MAX: Final = 30.0  # of silence, after which the broker counts as lost
 
 
 class Extent(NamedTuple):
-    """What a partition holds: from `first` to `end` - 1, of which nothing is open any more."""
+    """The offsets of a partition from `first` to `end` - 1; no transaction before `end` is open."""
 
     topic: str
     partition: int
@@ -31,14 +31,14 @@ class Extent(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """Some records, and the offset before which there are no more: what lies between is marks, or was aborted."""
+    """Some records, and the offset before which there are no others: the rest are markers and aborted records."""
 
     records: Sequence[ConsumerRecord]
     position: int
 
 
 class Reader:
-    """A read-committed consumer of no group: how far the archive is, its files tell."""
+    """A read-committed consumer without a group: the archive's files say how far it is."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -46,29 +46,27 @@ class Reader:
             bootstrap_servers=settings.kafka_bootstrap,
             isolation_level="read_committed",
             enable_auto_commit=False,
-            auto_offset_reset="none",  # what is dropped while it is being read must not be passed over in silence
+            auto_offset_reset="none",  # records that are dropped meanwhile must not be skipped in silence
             max_partition_fetch_bytes=FETCH_BYTES_MAX,
             fetch_max_wait_ms=FETCH_TIMEOUT_MS,
             **kafka_access(settings),
         )
 
     async def start(self) -> None:
-        """Connect."""
         await self._consumer.start()
 
     async def stop(self) -> None:
-        """Close the connections."""
         await self._consumer.stop()
 
     async def extents(self) -> list[Extent]:
-        """All partitions of the four topics, in their order; an end is the last stable offset.
+        """Return the extents of all partitions of the four topics, in their order.
 
         Raises:
-            TopicsMissingError: there is none of a name.
+            TopicsMissingError: the broker does not have one of the topics.
         """
         found = []
         counts = await partition_counts(self._settings, TOPICS)
-        # Another client: one that is assigned a partition without a position would want to be told where to begin.
+        # A second client: with auto_offset_reset=none the first one fails on a partition that has no position yet.
         asking = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             isolation_level="read_committed",
@@ -88,11 +86,11 @@ class Reader:
         return found
 
     async def read(self, span: Span) -> AsyncIterator[Fetched]:
-        """The committed records of a span, in order, some at a time.
+        """Yield the committed records of a span, in order, some at a time.
 
         Raises:
             KafkaTimeoutError: the broker was lost.
-            OffsetOutOfRangeError: what is next was dropped meanwhile.
+            OffsetOutOfRangeError: the next record has been dropped meanwhile.
         """
         place = TopicPartition(self._settings.topic(span.topic), span.partition)
         self._consumer.assign([place])
@@ -110,7 +108,7 @@ class Reader:
 
 
 async def cluster_id(settings: Settings) -> str:
-    """The name that the cluster gave itself when its data were made."""
+    """Return the id that the cluster chose when its data were created."""
     async with kafka_admin(settings) as admin:
         described: dict[str, Any] = await admin.describe_cluster()
     return str(described["cluster_id"])

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from clearinghub.messages import DeadLetterMessage, MalformedMessageError, decode, decode_as, decode_fields
+from clearinghub.messages import DeadLetterMessage, MalformedMessageError, decode, decode_as
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkPrepareMessage, decode_fulfil_body
 from clearinghub.messages.commands import CommandMessage
 from clearinghub.messages.transfers import CreditMessage, FulfilMessage, PrepareMessage
@@ -60,7 +60,6 @@ class Balance:
 
     @property
     def expected(self) -> int:
-        """What `total` must be."""
         return self.in_flight + self.on_their_way + self.initial
 
 
@@ -117,7 +116,7 @@ class Books:
             self._readers[entry.topic](entry)
         except (KeyError, MalformedMessageError, TypeError, ValueError, msgspec.MsgspecError) as error:
             fault = repr(error)
-        if entry.topic in WRITTEN_BY_THE_LEDGER:  # what others write badly, the ledger refuses
+        if entry.topic in WRITTEN_BY_THE_LEDGER:  # a request that cannot be read is refused by the ledger
             self.findings.check(Rule.READABLE, f"{entry.topic}-{entry.partition}-{entry.offset}", fault)
         if self.records % ADVANCE_EVERY == 0:
             self._transfers.advance(entry.at_ms)
@@ -225,9 +224,9 @@ class Books:
                     self._transfers.answer(result.transfer_id, message.source)
 
     def _read_credit(self, entry: Entry) -> None:
-        if decode_fields(entry.value)[0]["kind"] != "credit":
+        message, _body = decode(entry.value)
+        if not isinstance(message, CreditMessage):
             return  # a window's marker
-        message, _body = decode_as(CreditMessage, entry.value)
         is_dead = entry[:3] in self._dead
         self._transfers.credit(message.id, message.participant, message.account_type, is_dead=is_dead)
 

@@ -22,7 +22,7 @@ from clearinghub.tools.audit.records import (
 from clearinghub.tools.audit.rules import Rule
 from clearinghub.tools.client.money import shown_amount
 
-SETTLED: Final = "SETTLED"  # at its commit, under an immediate gross model
+SETTLED: Final = "SETTLED"  # settled at its commit, under an immediate gross model
 COMMITTED: Final = frozenset({"COMMITTED", SETTLED})
 
 Move = tuple[str, int]
@@ -83,7 +83,6 @@ class Verdict(NamedTuple):
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What is wrong."""
         return tuple(fault for _rule, fault in self.checks if fault is not None)
 
 

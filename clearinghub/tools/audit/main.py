@@ -8,7 +8,6 @@ missing for longer is wrong; what is younger, on a hub under load, is counted an
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -18,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.kafka.broker import on_running_broker
 from clearinghub.tools.audit.books import Books, Closing
@@ -87,7 +87,7 @@ async def _read_to_cut(
     reader: TopicsReader, books: Books, console: Console, watch: Callable[[Entry], None] | None
 ) -> int:
     """Enter what has come since the last cut; returns the time of the new one in milliseconds."""
-    cut_ms = time.time_ns() // 1_000_000
+    cut_ms = system_now_ms()
     total = await reader.extend()
     columns = (TextColumn("reading the topics"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

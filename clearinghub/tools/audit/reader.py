@@ -24,7 +24,9 @@ without its cause."""
 
 BOOKS: Final = ("positions", "transfers")
 REQUESTS: Final = ("prepare", "bulk-prepare", "fulfil", "bulk-fulfil", "command")
-RANKS: Final = {name: rank for rank, name in enumerate(reversed(MERGED))}  # of records of one millisecond
+RANKS: Final = {
+    name: rank for rank, name in enumerate(reversed(MERGED))
+}  # the order of records of the same millisecond
 FETCH_TIMEOUT_MS: Final = 50  # a partition that ends in markers yields no records, only a position
 FETCH_BYTES_MAX: Final = 512 * 1024  # of each partition; there may be a hundred
 RECORDS_AT_ONCE: Final = 2_000
@@ -88,7 +90,6 @@ class TopicsReader:
             self._consumer.seek(place.at, place.begin)
 
     async def stop(self) -> None:
-        """Close the connections."""
         await self._consumer.stop()
 
     async def kept(self) -> Kept:
@@ -151,8 +152,8 @@ class TopicsReader:
             for place in lacking:
                 place.waiting.extend(fetched.get(place.at, ()))
                 if not place.waiting and await self._consumer.position(place.at) >= place.end:
-                    place.next = place.end  # aborted records and markers are all that was left
-                    self._consumer.pause(place.at)  # or every fetch would wait for more of it
+                    place.next = place.end  # only aborted records and markers were left
+                    self._consumer.pause(place.at)  # or every fetch would wait for more of its records
             lacking = [place for place in lacking if not place.has_record and not place.is_read]
         for place in places:
             if place.is_read:

@@ -75,7 +75,6 @@ class Change(Published, frozen=True, kw_only=True):
 
     @property
     def account(self) -> str:
-        """The account's name."""
         return account_name(self.participant, self.currency, self.account_type)
 
 

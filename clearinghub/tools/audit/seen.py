@@ -28,7 +28,6 @@ class SeenIds:
         return self._slots[self._place(_mark(member))] != 0
 
     def add(self, member: object) -> None:
-        """Add a member."""
         mark = _mark(member)
         place = self._place(mark)
         if self._slots[place]:

@@ -37,7 +37,6 @@ class Sums(NamedTuple):
     credit_count: int
 
     def plus(self, other: Sums) -> Sums:
-        """Return both together."""
         return Sums(*(mine + its for mine, its in zip(self, other, strict=True)))
 
     def __str__(self) -> str:

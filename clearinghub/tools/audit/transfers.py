@@ -52,7 +52,7 @@ class Transfers:
             life.requests = (*life.requests, terms)
 
     def answer(self, transfer_id: str, source: str) -> None:
-        """Record a DFSP's fulfil."""
+        """Record that a DFSP has sent a fulfil."""
         for life in self._lives.get(transfer_id, ()):
             if source not in life.answered_by:
                 life.answered_by = (*life.answered_by, source)
@@ -65,7 +65,7 @@ class Transfers:
                 life.dead_credits += is_dead
 
     def finish(self, partition: int, final: FinalState, at_ms: int) -> None:
-        """Record a final state."""
+        """Record the final state of a transfer."""
         transfer_id = final.transfer_id
         if (partition, transfer_id) in self._closed:
             self._check_one_final_state(transfer_id, "its books were closed", final)

@@ -1,1 +1,1 @@
-"""How a running hub is reached from outside: its URLs, its admin API, and amounts as people write them."""
+"""A client of a running hub: its URLs, its admin API, and amounts as people write them."""

@@ -1,8 +1,8 @@
-"""A client of the hub's admin API (protocol 5): requests, answers, and what can go wrong with them.
+"""A client of the hub's admin API (protocol 5).
 
-- AdminError: the request came to nothing; the text tells why
-  - HubNotReadyError: nobody answered, or the ledger behind the API does not yet; asking again may help
-  - RefusedError: the hub said no, with FSPIOP's code and description
+- AdminError: the request failed; the text says why
+  - HubNotReadyError: the API or the ledger does not answer yet; the request may be repeated
+  - RefusedError: the hub refused it, with FSPIOP's code and description
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self, TypeVar
 
 from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ClientTimeout
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from clearinghub.tools.client.responses import BALANCES, AccountBalance
+
+Content = TypeVar("Content")
 
 REQUEST_TIMEOUT_S: Final = 15
 SHOWN_LENGTH_MAX: Final = 300
@@ -27,15 +29,15 @@ UNAVAILABLE: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVA
 
 
 class AdminError(Exception):
-    """The admin API refused, or answered something that cannot be read; the text tells what."""
+    """A request failed: it was refused, or the answer cannot be read; the text says why."""
 
 
 class HubNotReadyError(AdminError):
-    """The admin API cannot be reached, or the ledger behind it does not answer yet; asking again may help."""
+    """The admin API cannot be reached, or the ledger does not answer it yet; the request may be repeated."""
 
 
 class RefusedError(AdminError):
-    """The hub said no. `code` is FSPIOP's error code, empty where the answer had none; `request` is `METHOD /path`."""
+    """The hub refused `request`, a `METHOD /path`; `code` is FSPIOP's error code, empty if the answer has none."""
 
     def __init__(self, request: str, status: int, code: str, description: str) -> None:
         super().__init__(f"{code} {description} ({request}, HTTP {status})".strip())
@@ -55,17 +57,17 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """True for 2xx."""
+        """Whether the status is 2xx."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     @property
     def text(self) -> str:
-        """Status and content for an error message."""
+        """The status and the content, for an error message."""
         return f"{self.status} {self.content}"[:SHOWN_LENGTH_MAX]
 
     @property
     def error(self) -> tuple[str, str]:
-        """Code and description of the errorInformation; the code is empty if the content is none."""
+        """The code and description of the errorInformation; the code is empty if the content has none."""
         try:
             information = self.content["errorInformation"]
             return str(information["errorCode"]), str(information.get("errorDescription", ""))
@@ -73,8 +75,22 @@ class Reply:
             return "", self.text
 
 
+def parsed(reply: Reply, kind: TypeAdapter[Content]) -> Content:
+    """Return the content of an answer as a checked value.
+
+    Raises:
+        AdminError: the content is not of this kind.
+    """
+    try:
+        return kind.validate_python(reply.content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise AdminError(f"the hub's answer cannot be read: {place}: {first['msg']}") from error
+
+
 class AdminClient:
-    """Use it as an async context manager. All methods raise HubNotReadyError while the hub cannot answer."""
+    """A session with the admin API, as an async context manager; all methods may raise HubNotReadyError."""
 
     def __init__(self, url: str, *, timeout_s: int = REQUEST_TIMEOUT_S) -> None:
         self.url = url.rstrip("/")
@@ -90,10 +106,10 @@ class AdminClient:
         await self._session.close()
 
     async def call(self, method: str, path: str, body: Any = None) -> Reply:
-        """A request that must be accepted.
+        """Send a request that must be accepted; returns the answer.
 
         Raises:
-            RefusedError: it was not.
+            RefusedError: the hub refused it.
         """
         reply = await self._request(method, path, body)
         if not reply.ok:
@@ -101,11 +117,11 @@ class AdminClient:
         return reply
 
     async def post(self, path: str, body: Any) -> Reply:
-        """POST; a refusal is given back, not raised."""
+        """Send a POST; a refusal is returned, not raised."""
         return await self._request("POST", path, body)
 
     async def get(self, path: str) -> Any:
-        """The content of a resource, or None if the hub does not know it (HTTP 400 and 404, protocol 2.1).
+        """Return the content of a resource, or None if the hub does not know it (HTTP 400 and 404, protocol 2.1).
 
         Raises:
             AdminError: any other refusal.
@@ -118,11 +134,11 @@ class AdminClient:
         raise AdminError(f"GET {self.url}{path} was answered {reply.text}")
 
     async def download(self, path: str) -> AsyncGenerator[bytes, None]:
-        """The body of an answer as it comes, whatever its length; the client's time limit holds for each part of it.
+        """Yield the body of an answer as it comes; the client's time limit applies to each part.
 
         Raises:
-            RefusedError: there is none.
-            HubNotReadyError: it ended before its end.
+            RefusedError: the hub refused the request.
+            HubNotReadyError: the body ended early.
         """
         limits = ClientTimeout(total=None, sock_connect=self._timeout_s, sock_read=self._timeout_s)
         try:
@@ -137,7 +153,7 @@ class AdminClient:
             raise HubNotReadyError(f"GET {self.url}{path} got no whole answer: {_cause(error)}") from error
 
     async def accounts(self, participant: str) -> list[AccountBalance]:
-        """All accounts of a participant; none if there is no such participant.
+        """Return the accounts of a participant; none if there is no such participant.
 
         Raises:
             AdminError: the answer is no list of accounts.
@@ -149,7 +165,7 @@ class AdminClient:
             raise AdminError(f"accounts of {participant} cannot be read: {error!r} in {content}") from error
 
     async def account(self, participant: str, currency: str, account_type: str) -> AccountBalance | None:
-        """The participant's account of that currency and type, or None."""
+        """Return the participant's account of that currency and type, or None."""
         for account in await self.accounts(participant):
             if (account.currency, account.account_type) == (currency, account_type):
                 return account
@@ -185,7 +201,7 @@ async def _reply(response: ClientResponse) -> Reply:
 
 
 def _cause(error: Exception) -> str:
-    """Why there is no answer, for a person."""
+    """Return why there is no answer, in words."""
     if isinstance(error, ClientConnectorError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return str(error) or repr(error)

@@ -1,4 +1,4 @@
-"""Where the hub of these settings is reached, and whether it is up."""
+"""The URLs of the hub that the settings describe, and the wait until it is up."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - recognised,
 
 
 class HubDownError(Exception):
-    """The hub did not become healthy in time; the text tells what was missing."""
+    """The hub did not become healthy in time; the text says what was missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubUrls:
-    """Base URLs of the hub's two listeners, without a slash at the end."""
+    """The base URLs of the hub's two listeners, without a slash at the end."""
 
     fspiop: str
     admin: str
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The URLs on this machine."""
+        """Return the URLs on this machine."""
         host = "127.0.0.1" if settings.bind_host in EVERYWHERE else settings.bind_host
         return cls(f"http://{host}:{settings.fspiop_port}", f"http://{host}:{settings.admin_port}")
 
     async def wait_until_healthy(self, timeout_s: float, tell: Callable[[str], None]) -> None:
-        """Return once /health is OK on both; `tell` hears what is being waited for.
+        """Wait until /health is OK on both listeners; `tell` is called with what is missing.
 
         Raises:
-            HubDownError: it was not within `timeout_s`.
+            HubDownError: it is not OK after `timeout_s`.
         """
         missing = "the hub"
         try:
@@ -60,12 +60,12 @@ class HubUrls:
 
 
 def admin_url(settings: Settings) -> str:
-    """Where operators' commands find the admin API."""
+    """Return the URL of the admin API for operators' commands."""
     return settings.admin_url or HubUrls.of(settings).admin
 
 
 async def _problem(session: ClientSession, url: str) -> str | None:
-    """What keeps the health check at `url` from being OK, or None."""
+    """Return why the health check at `url` is not OK, or None if it is."""
     try:
         async with session.get(url) as response:
             text = await response.text()

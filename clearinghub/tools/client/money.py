@@ -1,4 +1,4 @@
-"""Amounts as people and the admin API write them; inside they are integers of 1/10,000 of the currency unit."""
+"""Amounts as people and the admin API write them; the tools keep them in 1/10,000 of the currency unit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names as the hub has them, so that a slip of the fingers is told before anything is sent."""
+"""Checks of names, so that a typing error is found before anything is sent."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from clearinghub.domain.participants.endpoints import is_endpoint_type
 
 ENDPOINT_PREFIX: Final = "FSPIOP_CALLBACK_URL_"
 
-# Equal to web/admin/schemas.py's, which a test compares; without a letter or a digit a name would be a step in a path.
+# Equal to the pattern in web/admin/schemas.py, which a test compares. `..` would be a step in a path.
 _NAME: Final = re.compile(r"(?!limits$)(?=.*[A-Za-z0-9])[A-Za-z0-9._-]{2,30}")
 
 
 def is_participant_name(text: str) -> bool:
-    """True if a participant may have this name."""
+    """Return whether a participant may have this name."""
     return _NAME.fullmatch(text) is not None
 
 
 def full_endpoint_type(text: str) -> str | None:
-    """An endpoint type of protocol 5.4, or None; the prefix that most of them have may be left out."""
+    """Return the endpoint type (protocol 5.4) that a text means, or None; the usual prefix may be left out."""
     return next((known for known in (text, ENDPOINT_PREFIX + text) if is_endpoint_type(known)), None)
 
 
 def short_endpoint_type(text: str) -> str:
-    """An endpoint type as people read it, and may write it."""
+    """Return an endpoint type without the usual prefix."""
     return text.removeprefix(ENDPOINT_PREFIX)

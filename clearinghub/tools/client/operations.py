@@ -1,18 +1,18 @@
-"""What operators do with a hub, each as one call: the words of the command line and of `apply`."""
+"""What operators do with a hub, each as one call; used by `admin` and `apply`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from clearinghub.domain.errors import ErrorCode
 from clearinghub.domain.money import format_amount
-from clearinghub.tools.client.admin import AdminClient, AdminError, RefusedError, Reply
+from clearinghub.tools.client.admin import AdminClient, AdminError, Content, RefusedError, Reply, parsed
 from clearinghub.tools.client.responses import (
     BALANCES,
     POSITION,
@@ -31,14 +31,12 @@ RESERVE_FUNDS_OUT: Final = "recordFundsOutPrepareReserve"
 COMMIT_FUNDS_OUT: Final = "recordFundsOutCommit"
 ABORT_FUNDS_OUT: Final = "recordFundsOutAbort"
 
-# What the ledger made of a request for funds, which the API answers with 202 in any case (protocol 5.2).
+# The outcome of a request for funds, which the API answers with 202 in any case (protocol 5.2).
 STATE_HEADER: Final = "X-Funds-State"
 REASON_HEADER: Final = "X-Funds-Reason"
-_ALREADY: Final = "already "  # how the reason begins where the request had its effect before
+_ALREADY: Final = "already "  # how the reason of a repeated request begins
 
-QUERIES_MAX: Final = 8  # at a time; each asks the ledger
-
-Content = TypeVar("Content")
+QUERIES_MAX: Final = 8  # at a time; each one is a request to the ledger
 
 _PARTICIPANT: Final = TypeAdapter(Participant)
 _PARTICIPANTS: Final = TypeAdapter(list[Participant])
@@ -49,12 +47,12 @@ _MODELS: Final = TypeAdapter(list[SettlementModel])
 
 
 class NoSuchAccountError(AdminError):
-    """The participant has no account of that kind, so there is nothing to send."""
+    """The participant has no such account, so nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """A movement of funds that an operator asks for; repeating it with the same fields is harmless."""
+    """A request to move funds; it may be repeated with the same fields."""
 
     transfer_id: str
     participant: str
@@ -66,10 +64,10 @@ class Funds:
 
 @dataclass(frozen=True, slots=True)
 class FundsAnswer:
-    """What the ledger did: the state that the transfer has, and why it has it or was left alone.
+    """What the ledger did with a request for funds: the transfer's state, and the reason for it or for a refusal.
 
-    `repeated` is True if it had the state before, from the same request. A hub that does not tell (protocol 5.2 asks
-    for nothing but 202) gives neither state nor reason.
+    `repeated` is True if the same request had brought it to this state before. A hub that only answers 202, as
+    protocol 5.2 requires, sends neither state nor reason.
     """
 
     state: str | None
@@ -78,21 +76,20 @@ class FundsAnswer:
 
 
 class Operations:
-    """All methods raise AdminError; see clearinghub/tools/client/admin.py for its kinds."""
+    """The operations on participants and settlement models. All methods may raise AdminError."""
 
     def __init__(self, admin: AdminClient) -> None:
         self._admin = admin
 
     async def participants(self) -> list[Participant]:
-        """All of them, the hub included."""
+        """Return all participants, the hub included."""
         return await self._read("/participants", _PARTICIPANTS)
 
     async def participant(self, name: str) -> Participant:
-        """One of them."""
         return await self._read(_path(name), _PARTICIPANT)
 
     async def balances(self, name: str) -> list[AccountBalance]:
-        """A participant's accounts with what they hold."""
+        """Return a participant's accounts with their balances."""
         return await self._read(f"{_path(name)}/accounts", BALANCES)
 
     async def account(self, name: str, currency: str, account_type: str) -> AccountBalance:
@@ -107,19 +104,18 @@ class Operations:
         raise NoSuchAccountError(f"{name} has no {account_type} account in {currency}")
 
     async def limits(self) -> list[Limit]:
-        """All participants' caps."""
+        """Return the net debit caps of all participants."""
         return await self._read("/participants/limits", _LIMITS)
 
     async def endpoints(self, name: str) -> list[Endpoint]:
-        """A participant's endpoints."""
         return await self._read(f"{_path(name)}/endpoints", _ENDPOINTS)
 
     async def models(self) -> list[SettlementModel]:
-        """The active settlement models."""
+        """Return the active settlement models."""
         return await self._read("/settlementModels", _MODELS)
 
     async def model(self, name: str) -> SettlementModel | None:
-        """A settlement model, active or not, or None."""
+        """Return a settlement model, active or not, or None if there is none of the name."""
         try:
             return await self._read(f"/settlementModels/{quote(name, safe='')}", _MODEL)
         except RefusedError as error:
@@ -128,40 +124,36 @@ class Operations:
             raise
 
     async def add_hub_account(self, hub_name: str, currency: str, account_type: str) -> None:
-        """One more account of the hub."""
         await self._admin.call("POST", f"{_path(hub_name)}/accounts", {"currency": currency, "type": account_type})
 
     async def add_model(self, body: dict[str, Any]) -> None:
-        """One more settlement model; `body` is that of POST /settlementModels."""
+        """Add a settlement model; `body` is that of POST /settlementModels."""
         await self._admin.call("POST", "/settlementModels", body)
 
     async def set_model_active(self, name: str, *, active: bool) -> None:
-        """Switch a settlement model on or off."""
         await self._admin.call("PUT", f"/settlementModels/{quote(name, safe='')}", {"isActive": active})
 
     async def add_participant(self, name: str, currency: str, *, is_proxy: bool = False) -> Participant:
-        """A new participant, or one more currency for one that exists."""
+        """Register a participant, or one more currency of it."""
         body = {"name": name, "currency": currency, **({"isProxy": True} if is_proxy else {})}
-        return _parsed(await self._admin.call("POST", "/participants", body), _PARTICIPANT)
+        return parsed(await self._admin.call("POST", "/participants", body), _PARTICIPANT)
 
     async def set_participant_active(self, name: str, *, active: bool) -> Participant:
-        """Switch a participant on or off."""
-        return _parsed(await self._admin.call("PUT", _path(name), {"isActive": active}), _PARTICIPANT)
+        return parsed(await self._admin.call("PUT", _path(name), {"isActive": active}), _PARTICIPANT)
 
     async def set_account_active(self, name: str, account_id: int, *, active: bool) -> None:
-        """Switch a POSITION account on or off."""
         await self._admin.call("PUT", f"{_path(name)}/accounts/{account_id}", {"isActive": active})
 
     async def set_limit(
         self, name: str, currency: str, cap_units: int, alarm_percent: int | None, before: LimitValue | None
     ) -> None:
-        """Set a net debit cap: the first one opens the accounts for transfers, a later one takes its place.
+        """Set a net debit cap; the first one opens the accounts for transfers.
 
         Args:
             name: the participant.
             currency: of the cap.
-            cap_units: the cap in 1/10,000.
-            alarm_percent: share of the cap from which operators want to hear; None leaves it as it is.
+            cap_units: the cap, in 1/10,000 of the currency unit.
+            alarm_percent: share of the cap at which operators are warned; None leaves it unchanged.
             before: the cap that is set already, or None.
         """
         limit = {"type": NET_DEBIT_CAP, "value": format_amount(cap_units)}
@@ -175,7 +167,6 @@ class Operations:
         await self._admin.call("PUT", f"{_path(name)}/limits", {"currency": currency, "limit": adjusted})
 
     async def set_endpoint(self, name: str, endpoint_type: str, value: str) -> None:
-        """Set the endpoint of a type."""
         await self._admin.call("POST", f"{_path(name)}/endpoints", {"type": endpoint_type, "value": value})
 
     async def request_funds(self, action: str, funds: Funds) -> FundsAnswer:
@@ -200,15 +191,15 @@ class Operations:
         return _funds_answer(await self._admin.call("PUT", path, {"action": action, "reason": reason}))
 
     async def position_account(self, name: str, currency: str) -> AccountBalance:
-        """The account that transfers move."""
+        """Return the account that transfers move."""
         return await self.account(name, currency, POSITION)
 
     async def _read(self, path: str, kind: TypeAdapter[Content]) -> Content:
-        return _parsed(await self._admin.call("GET", path), kind)
+        return parsed(await self._admin.call("GET", path), kind)
 
 
 async def of_each(names: Iterable[str], ask: Callable[[str], Awaitable[Content]]) -> dict[str, Content]:
-    """Each name with the answer to it, some questions at a time; the first failure ends it."""
+    """Return what `ask` returns for each name, QUERIES_MAX at a time; the first failure ends it."""
     turns = asyncio.Semaphore(QUERIES_MAX)
 
     async def in_turn(name: str) -> tuple[str, Content]:
@@ -225,15 +216,6 @@ async def of_each(names: Iterable[str], ask: Callable[[str], Awaitable[Content]]
 
 def _path(name: str) -> str:
     return f"/participants/{quote(name, safe='')}"
-
-
-def _parsed(reply: Reply, kind: TypeAdapter[Content]) -> Content:
-    try:
-        return kind.validate_python(reply.content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise AdminError(f"the hub's answer cannot be read: {place}: {first['msg']}") from error
 
 
 def _funds_answer(reply: Reply) -> FundsAnswer:

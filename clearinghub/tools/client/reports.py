@@ -1,29 +1,27 @@
-"""The hub's reports: where they are, and what they say as checked values."""
+"""The hub's reports: their paths, and their content as checked values."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import quote, urlencode
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
-from clearinghub.tools.client.admin import AdminClient, AdminError
-from clearinghub.tools.client.responses import Shape, Units
-
-Content = TypeVar("Content")
+from clearinghub.tools.client.admin import AdminClient, Content, parsed
+from clearinghub.tools.client.responses import Response, Units
 
 
 class Form(Enum):
-    """The forms that a report may be had in."""
+    """The formats in which a report can be read."""
 
     JSON = "json"
     CSV = "csv"
     HTML = "html"
 
 
-class ReportNet(Shape):
-    """Debits, credits and how many of each; the net is positive for what is owed to the scheme."""
+class ReportNet(Response):
+    """Debits and credits with their numbers; the net is positive for what is owed to the scheme."""
 
     debits_units: Units = Field(alias="debits")
     debit_count: int = Field(alias="debitCount")
@@ -33,15 +31,15 @@ class ReportNet(Shape):
 
 
 class ReportRow(ReportNet):
-    """A participant's, against one other where pairs are netted; with its state in a settlement."""
+    """The row of a participant; against one other where pairs are netted, with its state in a settlement."""
 
     participant: str
     counterparty: str | None
     state: str | None = Field(default=None, alias="accountState")
 
 
-class ReportSection(Shape):
-    """One currency and one ledger account type."""
+class ReportSection(Response):
+    """The rows of one currency and ledger account type."""
 
     currency: str
     account_type: str = Field(alias="ledgerAccountType")
@@ -50,7 +48,7 @@ class ReportSection(Shape):
     total: ReportNet
 
 
-class Report(Shape):
+class Report(Response):
     """The report of a window or of a settlement; it does not add up if there are `faults`."""
 
     state: str
@@ -59,9 +57,7 @@ class Report(Shape):
     faults: tuple[str, ...]
 
 
-class WindowTransfer(Shape):
-    """One transfer of a window."""
-
+class WindowTransfer(Response):
     transfer_id: str = Field(alias="transferId")
     payer: str
     payee: str
@@ -71,7 +67,7 @@ class WindowTransfer(Shape):
     finished_at: str = Field(alias="finishedAt")
 
 
-class WindowTransfers(Shape):
+class WindowTransfers(Response):
     """Transfers of a window; `rest` is set when there are more."""
 
     state: str
@@ -80,9 +76,7 @@ class WindowTransfers(Shape):
     rest: str | None = Field(default=None, alias="next")
 
 
-class StatementEntry(Shape):
-    """One change of an account."""
-
+class StatementEntry(Response):
     number: int = Field(alias="changeNumber")
     at: str
     transfer_id: str = Field(alias="transferId")
@@ -91,8 +85,8 @@ class StatementEntry(Shape):
     value_units: Units = Field(alias="value")
 
 
-class Statement(Shape):
-    """An account's statement; `rest` is set when there are more lines."""
+class Statement(Response):
+    """An account's statement; `rest` is set when there are more entries."""
 
     from_at: str = Field(alias="from")
     to_at: str = Field(alias="to")
@@ -109,45 +103,35 @@ STATEMENT: Final = TypeAdapter(Statement)
 
 
 class ReportPaths:
-    """Where the reports are on the admin port."""
+    """The paths of the reports on the admin port."""
 
     def __init__(self, base_path: str) -> None:
         self._base_path = base_path
 
     def window(self, number: int) -> str:
-        """The report of a window."""
         return f"{self._base_path}/settlementWindows/{number}/report"
 
     def settlement(self, number: int) -> str:
-        """The report of a settlement."""
         return f"{self._base_path}/settlements/{number}/report"
 
     def transfers(self, number: int) -> str:
-        """The transfers of a window."""
         return f"{self._base_path}/settlementWindows/{number}/transfers"
 
     @staticmethod
     def statement(name: str, account_id: int) -> str:
-        """The statement of an account."""
         return f"/participants/{quote(name, safe='')}/accounts/{account_id}/statement"
 
 
 def in_form(path: str, form: Form, **query: object) -> str:
-    """A report's path with its query; what is None is left out."""
-    asked = {"format": form.value, **{name: value for name, value in query.items() if value is not None}}
-    return f"{path}?{urlencode(asked)}"
+    """Return a report's path with its query, without parameters that are None."""
+    parameters = {"format": form.value, **{name: value for name, value in query.items() if value is not None}}
+    return f"{path}?{urlencode(parameters)}"
 
 
 async def read_report(admin: AdminClient, path: str, kind: TypeAdapter[Content]) -> Content:
-    """A report's document.
+    """Read a report.
 
     Raises:
-        AdminError: there is none, or it cannot be read.
+        AdminError: the hub has no such report, or its answer cannot be read.
     """
-    reply = await admin.call("GET", path)
-    try:
-        return kind.validate_python(reply.content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise AdminError(f"the hub's answer cannot be read: {place}: {first['msg']}") from error
+    return parsed(await admin.call("GET", path), kind)

@@ -1,6 +1,6 @@
-"""What the admin API answers with (protocol 5.1, 5.3), as checked values. Dumped by alias they are the API's own names.
+"""The answers of the admin API (protocol 5.1, 5.3) as checked values; dumped they have the API's own names.
 
-Amounts are integers of 1/10,000 inside and decimal text when dumped: JSON's numbers would be floats to most readers.
+Amounts are integers of 1/10,000, and decimal text when dumped: most readers make floats of JSON's numbers.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ SETTLEMENT: Final = "SETTLEMENT"
 Units = Annotated[int, BeforeValidator(units), PlainSerializer(format_amount)]
 
 
-class Shape(BaseModel):
-    """Keys that this client does not know are ignored: a newer hub may say more."""
+class Response(BaseModel):
+    """A part of an answer; unknown keys are ignored, for a newer hub may send more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
 
     def document(self) -> dict[str, Any]:
-        """JSON types, keys as in the API."""
+        """Return the value as JSON types, with the API's keys."""
         return self.model_dump(mode="json")
 
 
-class Account(Shape):
-    """An account's identity, as a participant shows it."""
+class Account(Response):
+    """An account without its balance, as it is listed with a participant."""
 
     account_id: int = Field(alias="id")
     account_type: str = Field(alias="ledgerAccountType")
@@ -38,7 +38,7 @@ class Account(Shape):
 
 
 class AccountBalance(Account):
-    """One account with what it holds; a settlement account is negative when funded (protocol 4.1)."""
+    """An account with its balance; a settlement account is negative when funded (protocol 4.1)."""
 
     value_units: Units = Field(alias="value")
     reserved_units: Units = Field(alias="reservedValue")
@@ -48,7 +48,7 @@ class AccountBalance(Account):
 BALANCES: Final = TypeAdapter(list[AccountBalance])
 
 
-class Participant(Shape):
+class Participant(Response):
     """A participant; the hub itself is one."""
 
     name: str
@@ -63,14 +63,14 @@ class Participant(Shape):
         return tuple(dict.fromkeys(account.currency for account in self.accounts))
 
 
-class LimitValue(Shape):
-    """A net debit cap; `alarm_percent` of it is where operators want to hear."""
+class LimitValue(Response):
+    """A net debit cap, and the share of it at which operators are warned."""
 
     value_units: Units = Field(alias="value")
     alarm_percent: int = Field(alias="alarmPercentage")
 
 
-class Limit(Shape):
+class Limit(Response):
     """A participant's net debit cap in a currency."""
 
     name: str
@@ -78,15 +78,15 @@ class Limit(Shape):
     limit: LimitValue
 
 
-class Endpoint(Shape):
-    """Where callbacks of a type go."""
+class Endpoint(Response):
+    """The URL for callbacks of one type."""
 
     endpoint_type: str = Field(alias="type")
     value: str
 
 
-class SettlementModel(Shape):
-    """A settlement model. The API does not tell the settlement account's type."""
+class SettlementModel(Response):
+    """A settlement model; the API does not show the settlement account's type."""
 
     name: str
     active: bool = Field(alias="isActive")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from clearinghub.domain.settlement.settlement import STEPS, SettlementState
-from clearinghub.tools.client.admin import AdminClient, AdminError, RefusedError
-from clearinghub.tools.client.responses import Shape, Units
-
-Content = TypeVar("Content")
+from clearinghub.tools.client.admin import AdminClient, AdminError, Content, RefusedError, parsed
+from clearinghub.tools.client.responses import Response, Units
 
 _NOTHING_FOUND: Final = "not found"
 
 
-class WindowContent(Shape):
-    """What one currency and one ledger account type have in a window."""
+class WindowContent(Response):
+    """The part of a window in one currency and ledger account type."""
 
     currency: str = Field(alias="currencyId")
     account_type: str = Field(alias="ledgerAccountType")
@@ -25,9 +23,7 @@ class WindowContent(Shape):
     settlement_id: int | None = Field(default=None, alias="settlementId")
 
 
-class Window(Shape):
-    """A settlement window."""
-
+class Window(Response):
     window_id: int = Field(alias="settlementWindowId")
     state: str
     reason: str | None
@@ -36,8 +32,8 @@ class Window(Shape):
     content: tuple[WindowContent, ...] = ()
 
 
-class Net(Shape):
-    """What one participant owes or is owed; against one other where pairs are netted."""
+class Net(Response):
+    """The amounts that a participant owes and is owed; against one other where pairs are netted."""
 
     participant: str
     counterparty: str | None
@@ -46,7 +42,7 @@ class Net(Shape):
     net_units: Units = Field(alias="netAmount")
 
 
-class ContentNets(Shape):
+class ContentNets(Response):
     """The nets of one currency and one ledger account type."""
 
     currency: str
@@ -55,23 +51,21 @@ class ContentNets(Shape):
     nets: tuple[Net, ...]
 
 
-class WindowNets(Shape):
-    """A window with its nets."""
-
+class WindowNets(Response):
     window_id: int = Field(alias="settlementWindowId")
     state: str
     content: tuple[ContentNets, ...]
 
 
-class NetAmount(Shape):
-    """Positive for what is owed."""
+class NetAmount(Response):
+    """A net amount, positive for what the participant owes."""
 
     amount_units: Units = Field(alias="amount")
     currency: str
 
 
-class SettlementAccount(Shape):
-    """An account of a settlement; what was refused has an `error` and no amount."""
+class SettlementAccount(Response):
+    """An account of a settlement; one whose change was refused has an `error` and no amount."""
 
     account_id: int = Field(alias="id")
     state: str
@@ -80,15 +74,13 @@ class SettlementAccount(Shape):
     error: dict[str, str] | None = Field(default=None, alias="errorInformation")
 
 
-class SettlementParticipant(Shape):
-    """A participant of a settlement."""
-
+class SettlementParticipant(Response):
     participant_id: int = Field(alias="id")
     accounts: tuple[SettlementAccount, ...]
 
 
-class Settlement(Shape):
-    """A settlement; an abort tells no accounts."""
+class Settlement(Response):
+    """A settlement; the answer to an abort has no accounts."""
 
     settlement_id: int = Field(alias="id")
     model: str | None = Field(default=None, alias="settlementModel")
@@ -105,49 +97,47 @@ _SETTLEMENTS: Final = TypeAdapter(list[Settlement])
 
 
 class SettlementOperations:
-    """All methods raise AdminError; see clearinghub/tools/client/admin.py for its kinds."""
+    """The operations on windows and settlements. All methods may raise AdminError."""
 
     def __init__(self, admin: AdminClient, base_path: str) -> None:
         self._admin = admin
         self._base_path = base_path
 
     async def windows(self, state: str | None) -> list[Window]:
-        """The windows, newest first."""
+        """Return the windows, newest first."""
         query = "fromDateTime=1970-01-01" + (f"&state={state}" if state else "")
         return await self._listed(f"/settlementWindows?{query}", _WINDOWS)
 
     async def window(self, window_id: int) -> Window:
-        """One window."""
         return await self._call("GET", f"/settlementWindows/{window_id}", _WINDOW)
 
     async def nets(self, window_id: int) -> WindowNets:
-        """Who owes and who is owed what in a closed window."""
+        """Return who owes and who is owed what in a closed window."""
         return await self._call("GET", f"/settlementWindows/{window_id}/nets", _NETS)
 
     async def close_window(self, window_id: int, reason: str) -> Window:
-        """Close a window; gives the one that is open now."""
+        """Close a window; returns the one that is open now."""
         return await self._call(
             "POST", f"/settlementWindows/{window_id}", _WINDOW, {"state": "CLOSED", "reason": reason}
         )
 
     async def settlements(self) -> list[Settlement]:
-        """The settlements, newest first."""
+        """Return the settlements, newest first."""
         return await self._listed("/settlements?fromDateTime=1970-01-01", _SETTLEMENTS)
 
     async def settlement(self, settlement_id: int) -> Settlement:
-        """One settlement."""
         return await self._call("GET", f"/settlements/{settlement_id}", _SETTLEMENT)
 
     async def create(self, model: str, window_ids: list[int], reason: str) -> Settlement:
-        """A settlement of closed windows."""
+        """Create a settlement of closed windows."""
         body = {"settlementModel": model, "reason": reason, "settlementWindows": [{"id": one} for one in window_ids]}
         return await self._call("POST", "/settlements", _SETTLEMENT, body)
 
     async def advance(self, settlement_id: int, reason: str) -> Settlement:
-        """Take all accounts that are not there yet one state further.
+        """Take all accounts of a settlement one state further.
 
         Raises:
-            AdminError: the settlement is at its end.
+            AdminError: the settlement has its last state.
         """
         now = await self.settlement(settlement_id)
         following = STEPS.get(SettlementState(now.state))
@@ -166,13 +156,12 @@ class SettlementOperations:
         return await self.settlement(settlement_id)
 
     async def abort(self, settlement_id: int, reason: str) -> Settlement:
-        """Undo it."""
         body = {"state": SettlementState.ABORTED.value, "reason": reason}
         await self._call("PUT", f"/settlements/{settlement_id}", _SETTLEMENT, body)
         return await self.settlement(settlement_id)
 
     async def _listed(self, path: str, kind: TypeAdapter[list[Content]]) -> list[Content]:
-        """A list; that nothing was found is a refusal to the API, and none here."""
+        """Read a list; the API refuses where there is nothing, here the list is empty."""
         try:
             return await self._call("GET", path, kind)
         except RefusedError as error:
@@ -181,10 +170,4 @@ class SettlementOperations:
             raise
 
     async def _call(self, method: str, path: str, kind: TypeAdapter[Content], body: Any = None) -> Content:
-        reply = await self._admin.call(method, self._base_path + path, body)
-        try:
-            return kind.validate_python(reply.content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise AdminError(f"the hub's answer cannot be read: {place}: {first['msg']}") from error
+        return parsed(await self._admin.call(method, self._base_path + path, body), kind)

@@ -1,1 +1,1 @@
-"""`python -m clearinghub parties`: the built-in oracle's parties from and to CSV files."""
+"""`clearinghub parties`: the built-in oracle's parties from and to CSV files."""

@@ -1,4 +1,4 @@
-"""Files of parties: CSV in UTF-8 with a header, one party a line, checked line by line."""
+"""Files of parties: CSV in UTF-8 with a header, one party on each line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FSP_LENGTH_MAX: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One party of a file; `number` is the line's."""
+    """A line of a file that is a party's; `number` counts from 1."""
 
     number: int
     party: PartyId
@@ -26,18 +26,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that is none of a party, and why."""
+    """A line of a file that is no party's, and why."""
 
     number: int
     fault: str
 
 
 class NotAPartiesFileError(Exception):
-    """The file cannot be read as one of parties at all; the text says why."""
+    """The whole file cannot be used as one of parties; the text says why."""
 
 
 def read_parties(path: Path, currencies: frozenset[str], on_bytes: Callable[[int], None]) -> Iterator[Line | BadLine]:
-    """The lines of a file, one after the other; `on_bytes` hears how far the reading has come.
+    """Yield the lines of a file; `on_bytes` is called with the number of bytes read so far.
 
     Raises:
         NotAPartiesFileError: there is no such file, it is not UTF-8, or its header is not of parties.
@@ -52,12 +52,11 @@ def read_parties(path: Path, currencies: frozenset[str], on_bytes: Callable[[int
 
 
 def write_header(file: TextIO) -> None:
-    """The names of the columns."""
     csv.writer(file, lineterminator="\n").writerow(COLUMNS)
 
 
 def write_party(file: TextIO, key: str, entry: PartyEntry) -> None:
-    """A line, for one entry of the party of that key."""
+    """Write one line: an entry of the party with that key."""
     id_type, _, identifier = key.partition("/")
     row = (id_type, identifier, entry.sub_id or "", entry.currency or "", entry.fsp)
     csv.writer(file, lineterminator="\n").writerow(row)
@@ -91,7 +90,9 @@ def _header(rows: Iterator[list[str]]) -> list[str]:
         header = next(rows, [])
     except csv.Error as error:
         raise NotAPartiesFileError(f"line 1: {error}") from error
-    header[:1] = [name.removeprefix("\ufeff") for name in header[:1]]  # spreadsheets begin files with a mark
+    header[:1] = [
+        name.removeprefix("\ufeff") for name in header[:1]
+    ]  # spreadsheet programs put a byte order mark first
     unknown = sorted(set(header) - set(COLUMNS))
     missing = [name for name in _REQUIRED if name not in header]
     if unknown or missing or len(set(header)) != len(header):

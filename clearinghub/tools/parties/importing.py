@@ -1,4 +1,4 @@
-"""A file's parties into the built-in oracle: in batches by partition, each answered before too many follow."""
+"""Imports a file's parties into the built-in oracle, in batches by partition, with a bounded number in flight."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clearinghub.ports import CommandTimeoutError, RecorderBusyError, RecorderUn
 from clearinghub.tools.parties.csv_file import BadLine, Line
 
 BATCH_LINES: Final = 100  # of one partition: one record
-BATCHES_IN_FLIGHT_MAX: Final = 16  # so few that a lookup behind them waits some milliseconds
+BATCHES_IN_FLIGHT_MAX: Final = 16  # so few that a lookup after them waits only some milliseconds
 ATTEMPTS: Final = 10
 ATTEMPT_PAUSE_S: Final = 0.5
 _TOPIC: Final = "party"
@@ -24,12 +24,12 @@ class Ledger(Protocol):
     """Takes messages and answers them; see `clearinghub.kafka.commands.KafkaCommandClient.ask`."""
 
     async def ask(self, topic: str, key: str, message: PartyImportMessage) -> Any:
-        """The result."""
+        """Send a message and return the ledger's result."""
 
 
 @dataclass(slots=True)
 class Imported:
-    """How far an import has come."""
+    """The progress of an import."""
 
     lines: int = 0
     added: int = 0
@@ -39,7 +39,7 @@ class Imported:
 async def import_parties(
     lines: Iterable[Line], ledger: Ledger, partitions: int, on_done: Callable[[Imported], None]
 ) -> Imported:
-    """Import all lines; `on_done` hears of the progress after each batch.
+    """Import all lines; `on_done` is called with the progress after each batch.
 
     Raises:
         CommandTimeoutError, RecorderUnavailableError, RecorderBusyError: the hub does not answer; what is done is done,
@@ -84,7 +84,7 @@ async def _batches(lines: Iterable[Line], partition_of: Partitioner) -> AsyncIte
 
 
 async def _ask(ledger: Ledger, batch: list[Line]) -> dict[str, Any]:
-    """Ask until there is an answer: what is registered already is left as it is, so asking twice does no harm."""
+    """Send a batch until it is answered; a repetition changes nothing, for registered parties are left as they are."""
     for attempt in range(1, ATTEMPTS + 1):
         message = PartyImportMessage(
             correlation_id="",

@@ -179,7 +179,7 @@ async def _export(settings: Settings, path: Path, console: Console) -> int:
 
 @contextmanager
 def _reading(console: Console, what: str, path: Path) -> Iterator[Callable[[int], None]]:
-    """Show a bar over a file's bytes; the block gets a function that is told how many have been read."""
+    """Show a bar over a file's bytes; the block gets a function to call with the number of bytes read."""
     try:
         total = path.stat().st_size
     except OSError as error:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from clearinghub.config import Settings
-from clearinghub.domain.settlement.scheme import POSITION
+from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.kafka.broker import on_running_broker
 from clearinghub.tools.audit.main import audit
 from clearinghub.tools.client.reports import Form, ReportPaths
@@ -110,21 +110,21 @@ def reporting(
 @app.add(examples=["report window 1", "report window 1 --format csv --output window-1.csv"])
 @reporting
 async def window(source: Source, window_id: WindowNumber) -> ReportQuery:
-    """Who owes and who is owed what in a closed window."""
+    """Show who owes and who is owed what in a closed window."""
     return NetsQuery(source, "window", window_id)
 
 
 @app.add(examples=["report settlement 1 --format html --output settlement-1.html"])
 @reporting
 async def settlement(source: Source, settlement_id: SettlementNumber) -> ReportQuery:
-    """Who owed and was owed what in a settlement, and how far it is settled."""
+    """Show who owed and was owed what in a settlement, and how far it is settled."""
     return NetsQuery(source, "settlement", settlement_id)
 
 
 @app.add(examples=["report transfers 1 --format csv --output transfers-1.csv"])
 @reporting
 async def transfers(source: Source, window_id: WindowNumber) -> ReportQuery:
-    """The transfers of a window."""
+    """List the transfers of a window."""
     return TransfersQuery(source, window_id)
 
 
@@ -143,7 +143,7 @@ async def statement(
         str | None, typer.Option("--to", metavar="TIME", parser=moment, help="Not included; now, if not given.")
     ] = None,
 ) -> ReportQuery:
-    """What moved an account."""
+    """Show the movements of an account between its balances."""
     return await StatementQuery.of_account(source, name, currency, account_type, (begin, end))
 
 

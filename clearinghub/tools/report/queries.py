@@ -1,4 +1,4 @@
-"""The reports that can be asked for: where each is, what of it is shown, and what of it the books must confirm."""
+"""Queries for reports: where each report is, what of it is shown, and what of it the books must confirm."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from clearinghub.tools.report.screen import report_answer, statement_answer, tra
 from clearinghub.tools.screen import Answer
 
 SHOWN_MAX: Final = 1_000  # transfers on the screen
-QUIET: Final = timedelta(seconds=5)  # what is younger may still be on its way to the ledger's books
+QUIET: Final = timedelta(seconds=5)  # younger movements may not be booked yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Source:
 
 
 class ReportQuery(ABC):
-    """One report that is asked for; all methods raise AdminError."""
+    """A request for one report. All methods may raise AdminError."""
 
     def __init__(self, admin: AdminClient, path: str) -> None:
         self.admin = admin
@@ -68,7 +68,6 @@ class NetsQuery(ReportQuery):
         self._number = number
 
     async def answer(self) -> tuple[Answer, tuple[str, ...]]:
-        """Return the whole report."""
         report = await read_report(self.admin, self._path, REPORT)
         return report_answer(f"{self._kind} {self._number}", report), report.faults
 

@@ -29,13 +29,13 @@ _STATEMENT_COLUMNS: Final = (
 
 
 def report_answer(about: str, report: Report) -> Answer:
-    """The report of a window or a settlement: a table for each currency and type of account."""
+    """Show the report of a window or a settlement: a table for each currency and ledger account type."""
     done = f"{about} is {report.state}" + (f": {report.reason}" if report.reason else "")
     return Answer(None, sentences=(done,), more=[_section(section) for section in report.sections])
 
 
 def transfers_answer(number: int, found: WindowTransfers) -> Answer:
-    """The first transfers of a window."""
+    """Show the first transfers of a window."""
     rows = [
         (
             one.transfer_id,
@@ -53,7 +53,7 @@ def transfers_answer(number: int, found: WindowTransfers) -> Answer:
 
 
 def statement_answer(about: str, found: Statement) -> Answer:
-    """The first lines of a statement, with the balances before and behind them."""
+    """Show the first entries of a statement, between the balances before and after them."""
     rows: list[Sequence[str]] = [("", found.from_at, "", "opening balance", "", money(found.opening_units))]
     rows += [
         (str(one.number), one.at, one.transfer_id, one.entry_type, money(one.change_units), money(one.value_units))
@@ -61,10 +61,10 @@ def statement_answer(about: str, found: Statement) -> Answer:
     ]
     closing = "closing balance" if found.rest is None else "carried forward"
     rows.append(("", found.to_at if found.rest is None else "", "", closing, "", money(found.closing_units)))
-    told = [] if found.rest is None else ["there are more lines: --format csv has them all"]
+    notes = [] if found.rest is None else ["there are more lines: --format csv has them all"]
     if found.kept_from is not None:
-        told.append(f"what was booked before {found.kept_from} is no longer kept")
-    return Answer(None, _STATEMENT_COLUMNS, rows, told, title=about)
+        notes.append(f"what was booked before {found.kept_from} is no longer kept")
+    return Answer(None, _STATEMENT_COLUMNS, rows, notes, title=about)
 
 
 def _section(section: ReportSection) -> Answer:

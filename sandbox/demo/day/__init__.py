@@ -1,1 +1,1 @@
-"""`make demo DAY=1`: a scheme's day on a running hub, from the first transfer to the reports, all of it checked."""
+"""A scheme's day on a running hub: transfers, windows, settlements, funds and reports, all compared with own books."""

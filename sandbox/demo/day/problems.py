@@ -1,4 +1,4 @@
-"""What differs from the day's books, as sentences."""
+"""Collects the differences between a day's books and what the hub returned, as sentences."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from clearinghub.tools.client.money import shown_amount
 
 
 class Problems:
-    """Collects what is not as it must be; empty at the end of a good day."""
+    """The differences that were `found`, and how many comparisons were `checked`."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.found: list[str] = []
         self.checked = 0
 
     def check(self, what: str, expected: object, seen: object) -> bool:
-        """One comparison; gives whether they are equal."""
+        """Compare two values, note a difference, and return whether they are equal."""
         self.checked += 1
         if expected == seen:
             return True
-        self.told.append(f"{what}: expected {expected}, seen {seen}")
+        self.found.append(f"{what}: expected {expected}, seen {seen}")
         return False
 
     def check_amount(self, what: str, expected_units: int, seen_units: int | None) -> bool:
-        """The same for amounts in 1/10,000; None where the hub knows none."""
+        """Compare two amounts in 1/10,000 as `check` does; `seen_units` is None if the hub has none."""
         seen = "nothing" if seen_units is None else shown_amount(seen_units)
         return self.check(what, shown_amount(expected_units), seen)
 
     def add(self, problem: str) -> None:
-        """Something that is wrong in itself."""
+        """Note a problem that is no difference of two values."""
         self.checked += 1
-        self.told.append(problem)
+        self.found.append(problem)

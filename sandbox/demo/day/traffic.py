@@ -1,4 +1,4 @@
-"""The day's transfers on their way: sent a bounded number at a time, each until its payer has heard how it ended."""
+"""Sends the transfers of a day, at most IN_FLIGHT_MAX at a time, and notes when each was posted and ended."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from typing import Final
 
 from aiohttp import ClientError
 
-from sandbox.behaviour import REJECTION_CODE, Behaviour
-from sandbox.callback import Callback
-from sandbox.demo.day.plan import DayPlan, DayTransfer
+from sandbox.demo.day.day_plan import DayPlan, DayTransfer
 from sandbox.demo.day.problems import Problems
-from sandbox.dfsp import SimulatedDfsp
-from sandbox.wire import TransferOrder
+from sandbox.dfsp.behaviour import REJECTION_CODE, Behaviour
+from sandbox.dfsp.messages import Callback
+from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
+from sandbox.dfsp.wire import TransferOrder
 
 IN_FLIGHT_MAX: Final = 24
-WAIT_S: Final = 90.0  # for a transfer's end
+WAIT_S: Final = 90.0  # for the end of a transfer
 LIFETIME_S: Final = 120
-BUSY_PAUSE_S: Final = 1.0  # what a hub under load asks for with Retry-After
+BUSY_PAUSE_S: Final = 1.0  # the Retry-After of a busy hub
+SEND_AGAIN: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 
 ENDINGS: Final[Mapping[Behaviour, str]] = {
     Behaviour.COMMIT: "PUT COMMITTED",
@@ -29,36 +30,36 @@ ENDINGS: Final[Mapping[Behaviour, str]] = {
     Behaviour.REJECT: f"ERROR {REJECTION_CODE}",
     Behaviour.WRONG_FULFILMENT: "ERROR 3100",
 }
-"""What the payer must hear."""
+"""The callback that the payer must receive at the end."""
 
 
 @dataclass(slots=True)
-class Sent:
-    """A transfer that was sent, and when its payer heard of its end; times of `time.perf_counter_ns`."""
+class SentTransfer:
+    """A transfer that was sent, and when its payer received the end; times of `time.perf_counter_ns`."""
 
     transfer: DayTransfer
     transfer_id: str
     posted_at_ns: int
-    heard_at_ns: int | None = None
+    ended_at_ns: int | None = None
 
 
 class Traffic:
-    """Sends the plan's transfers in their order. `ended` of them are over at any time."""
+    """Sends the plan's transfers in order; `sent` has those that were posted, `ended` counts those that ended."""
 
     def __init__(self, plan: DayPlan, dfsps: Mapping[str, SimulatedDfsp], problems: Problems) -> None:
-        self.sent: list[Sent] = []
+        self.sent: list[SentTransfer] = []
         self.ended = 0
         self._plan = plan
         self._dfsps = dfsps
         self._problems = problems
-        self._room = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
         self._progress = asyncio.Condition()
 
     async def run(self, done: Callable[[], None]) -> None:
-        """All of them; `done` is called as each ends."""
+        """Send all transfers; `done` is called after each."""
         async with asyncio.TaskGroup() as group:
             for transfer in self._plan.transfers:
-                await self._room.acquire()
+                await self._in_flight.acquire()
                 group.create_task(self._send(transfer, done))
 
     async def reach(self, count: int) -> None:
@@ -68,22 +69,22 @@ class Traffic:
 
     async def _send(self, transfer: DayTransfer, done: Callable[[], None]) -> None:
         try:
-            await self._play(transfer)
+            await self._send_one(transfer)
         finally:
-            self._room.release()
+            self._in_flight.release()
             async with self._progress:
                 self.ended += 1
                 self._progress.notify_all()
             done()
 
-    async def _play(self, transfer: DayTransfer) -> None:
+    async def _send_one(self, transfer: DayTransfer) -> None:
         payer, payee = self._dfsps[transfer.payer], self._dfsps[transfer.payee]
         order = payer.order(
             payee, transfer.amount_units, transfer.currency, behaviour=transfer.behaviour, lifetime_s=LIFETIME_S
         )
-        sent = Sent(transfer, order.transfer_id, perf_counter_ns())
+        sent = SentTransfer(transfer, order.transfer_id, perf_counter_ns())
         self.sent.append(sent)
-        wanted = ENDINGS[transfer.behaviour]
+        expected = ENDINGS[transfer.behaviour]
         try:
             async with asyncio.timeout(WAIT_S):
                 status = await self._post(payer, order)
@@ -93,14 +94,14 @@ class Traffic:
         except (ClientError, TimeoutError) as error:
             self._problems.add(f"{order.transfer_id} ({transfer.behaviour.value}): {error or 'no answer in time'}")
             return
-        sent.heard_at_ns = ending.arrived_at_ns
-        self._problems.check(f"{order.transfer_id} ({transfer.behaviour.value})", wanted, ending.label)
+        sent.ended_at_ns = ending.arrived_at_ns
+        self._problems.check(f"{order.transfer_id} ({transfer.behaviour.value})", expected, ending.label)
 
     async def _post(self, payer: SimulatedDfsp, order: TransferOrder) -> int:
-        """The hub's status; while it is busy it is asked again, with the same."""
+        """POST a transfer, again while the hub answers 503 or 504, and return the status."""
         while True:
             answer = await payer.post_transfer(order)
-            if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            if answer.status not in SEND_AGAIN:
                 return answer.status
             await asyncio.sleep(BUSY_PAUSE_S)
 

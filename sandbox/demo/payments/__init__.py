@@ -1,1 +1,1 @@
-"""Whole payments, from finding the payee to the money: played one at a time, timed hop by hop, checked word by word."""
+"""Whole payments (lookup, quote, transfer), made one after the other: each hop is timed and each message is checked."""

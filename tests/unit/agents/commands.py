@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from clearinghub.config import Settings
-from clearinghub.domain.participants.participant import Participant, decode_participant
+from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.participants.position import Position
+from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS
 from tests.fakes import Emitted
 from tests.in_memory_hub import START_MS, InMemoryHub, WaitingRecord
@@ -65,7 +66,7 @@ class Ledger:
         return self.view.rows(POSITIONS)[f"{participant}/USD/{account_type}"]
 
     def published(self) -> list[Participant]:
-        return [decode_participant(one.value) for one in self.on("participants")]
+        return [PARTICIPANTS.decode(one.value) for one in self.on("participants")]
 
     def movements(self) -> list[tuple[str, int, int, str, str]]:
         names = ("accountType", "change", "value", "transferId", "entryType")

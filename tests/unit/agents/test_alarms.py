@@ -54,8 +54,8 @@ class Payer:
         return [json.loads(one.value) for one in emitted]
 
     def alarm_calls(self) -> list[Notification]:
-        told = [Notification.parse(one.value) for one in self.ledger.on("notification")]
-        return [one for one in told if one.message.resource == ALARM_RESOURCE]
+        sent = [Notification.parse(one.value) for one in self.ledger.on("notification")]
+        return [one for one in sent if one.message.resource == ALARM_RESOURCE]
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_reservation_that_reaches_the_threshold(payer: Payer) -> None:
     assert [] == payer.alarm_calls()
 
     payer.pays(1, "t-3")
-    assert [] == payer.events(), "told once"
+    assert [] == payer.events(), "once"
 
 
 def test_who_has_a_url_is_called(payer: Payer) -> None:
@@ -121,16 +121,16 @@ def test_addresses_are_in_the_events(payer: Payer) -> None:
     assert [(ADJUSTMENT, "limits@dfsp.example")] == [(event["event"], event["email"]) for event in payer.events()]
 
 
-def test_limits_that_are_set_and_adjusted_are_told(payer: Payer) -> None:
+def test_limits_that_are_set_and_adjusted_are_events(payer: Payer) -> None:
     ledger = Ledger()
     ledger.done("register-participant", currency="USD", account_types=["POSITION", "SETTLEMENT"], is_proxy=False)
     ledger.done("set-initial-limit", currency="USD", net_debit_cap=100 * UNIT, initial_position=0)
     first = [json.loads(one.value) for one in ledger.on("events")]
     payer.ledger.done("adjust-limit", currency="USD", net_debit_cap=2_000 * UNIT, alarm_percent=7)
 
-    told = {"v": 1, "event": ADJUSTMENT, "participant": "dfsp", "currency": "USD", "at": "2023-11-14T22:13:20.000Z"}
-    assert [told | {"limit": 100 * UNIT, "percent": 10, "before": None}] == first
-    assert [told | {"limit": 2_000 * UNIT, "percent": 7, "before": 1_000 * UNIT}] == payer.events()
+    common = {"v": 1, "event": ADJUSTMENT, "participant": "dfsp", "currency": "USD", "at": "2023-11-14T22:13:20.000Z"}
+    assert [common | {"limit": 100 * UNIT, "percent": 10, "before": None}] == first
+    assert [common | {"limit": 2_000 * UNIT, "percent": 7, "before": 1_000 * UNIT}] == payer.events()
 
 
 def test_a_cap_that_is_lowered_onto_the_position(payer: Payer) -> None:
@@ -148,7 +148,7 @@ def test_flags_say_nothing_of_limits(payer: Payer) -> None:
     assert [] == payer.events()
 
 
-def test_without_an_alarm_nothing_is_told(payer: Payer) -> None:
+def test_without_an_alarm_there_is_no_event(payer: Payer) -> None:
     payer.ledger.done("adjust-limit", currency="USD", net_debit_cap=1_000 * UNIT, alarm_percent=0)
     payer.pays(90)
 

@@ -74,7 +74,7 @@ async def test_what_cannot_be_read_is_a_dead_letter() -> None:
     assert (["the record has no header"], []) == (around.dead, around.written)
 
 
-async def test_what_is_asked_when_the_process_stops_is_read_again() -> None:
+async def test_a_question_in_flight_when_the_process_stops_is_read_again() -> None:
     around, tracker = Environment(hangs=True), OffsetTracker()
     agent = OracleAgent(around, tracker, around.write, around.write_dead_letter)
     await agent.take([record(1)], 2)

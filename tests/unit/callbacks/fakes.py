@@ -65,8 +65,7 @@ class Endpoints:
     def all(self) -> list[Participant]:
         return [participant for name in self._templates if (participant := self.get(name)) is not None]
 
-    async def reach(self, name: str, version: int) -> None:
-        """They never change."""
+    async def reach(self, name: str, version: int) -> None: ...
 
 
 class ScriptedTransport:

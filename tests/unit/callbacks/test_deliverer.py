@@ -232,7 +232,7 @@ async def test_a_full_queue_that_lags_makes_nobody_wait(start: Start) -> None:
     held.set()
 
 
-async def test_when_all_together_are_too_many_the_receiver_that_is_down_gives_way(start: Start) -> None:
+async def test_when_all_together_are_too_many_those_to_the_receiver_that_is_down_are_dropped(start: Start) -> None:
     dead_letters = FakeDeadLetters()
     deliverer = start(
         ScriptedTransport(down=[REFUSED] * 1_000),

@@ -1,4 +1,4 @@
-"""What a sender hears of a message that could not be passed on."""
+"""The hub's error callback to the sender of a message that could not be forwarded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FORWARD = Notification(
 )
 
 
-def told(reason: Reason, notification: Notification = FORWARD) -> tuple[str, str]:
+def error_of(reason: Reason, notification: Notification = FORWARD) -> tuple[str, str]:
     callback = failure_callback(notification.message, reason, "Hub")
     assert callback is not None
     information = orjson.loads(callback.body)["errorInformation"]
@@ -109,25 +109,25 @@ def test_it_is_the_hubs_own_error_callback_and_names_nobody_in_turn() -> None:
     ],
 )
 def test_each_end_has_its_error(reason: Reason, error: tuple[str, str]) -> None:
-    assert error == told(reason)
+    assert error == error_of(reason)
 
 
-def test_the_answers_status_is_told() -> None:
+def test_the_answers_status_is_in_the_error() -> None:
     callback = failure_callback(FORWARD.message, Reason(ReasonCode.REFUSED, status=400), "Hub")
     assert callback is not None
     extensions = orjson.loads(callback.body)["errorInformation"]["extensionList"]["extension"]
     assert {"key": "status", "value": "400"} in extensions
 
 
-def test_a_transfers_payer_hears_only_of_a_missing_endpoint() -> None:
+def test_a_transfers_payer_is_notified_only_of_a_missing_endpoint() -> None:
     assert FORWARD.message.failure is not None
     prepare = FORWARD.changed(failure=replace(FORWARD.message.failure, no_endpoint_only=True))
-    assert "1001" == told(Reason(ReasonCode.NO_ENDPOINT), prepare)[0]
+    assert "1001" == error_of(Reason(ReasonCode.NO_ENDPOINT), prepare)[0]
     assert failure_callback(prepare.message, Reason(ReasonCode.REFUSED, status=400), "Hub") is None
     assert failure_callback(prepare.message, Reason(ReasonCode.RETRIES_EXHAUSTED), "Hub") is None
 
 
-def test_without_a_receiver_nobody_hears() -> None:
+def test_without_a_receiver_nobody_is_notified() -> None:
     assert failure_callback(FORWARD.changed(failure=None).message, Reason(ReasonCode.NO_ENDPOINT), "Hub") is None
 
 

@@ -72,7 +72,7 @@ def test_a_forwarded_callback_has_no_accept(method: str) -> None:
     assert expected == headers_of(FORWARDED.changed(method=method, path="/transfers/t-1"))
 
 
-def test_what_belongs_to_the_senders_connection_or_to_the_hub_alone_stays_behind() -> None:
+def test_headers_of_the_senders_connection_or_for_the_hub_alone_are_not_forwarded() -> None:
     hop = {
         "Host": "hub:4000",
         "Content-Length": "17",

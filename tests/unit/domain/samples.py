@@ -64,7 +64,7 @@ def transfer(state: State = State.RESERVED, **changes: Any) -> Transfer:
 def position(value: int = 0, **changes: Any) -> Position:
     """The payer's active POSITION account, with a net debit cap of 1,000 units."""
     row = Position("payerfsp", "USD", "POSITION", 1, value, net_debit_cap=10_000_000, active=True, change_number=4)
-    return row._replace(**changes)
+    return replace(row, **changes)
 
 
 def settlement(funds: int = 20_000_000) -> Position:

@@ -1,4 +1,4 @@
-"""Errors in FSPIOP's words."""
+"""The FSPIOP error catalogue, and what is made of its codes and texts."""
 
 from __future__ import annotations
 

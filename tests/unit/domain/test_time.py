@@ -1,4 +1,4 @@
-"""DateTime texts."""
+"""Times as the DateTime texts of the API Definition."""
 
 from __future__ import annotations
 

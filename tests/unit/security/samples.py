@@ -9,7 +9,7 @@ from functools import cache
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from clearinghub.security.algorithms import PrivateKey, PublicKey
+from clearinghub.security.key_files import JoseKey, PrivateKey, PublicKey, jose_key
 from clearinghub.security.signature import HEADER, Signer, Verifier
 
 BODY = b'{"transferState": "COMMITTED", "note": "Zo\xc3\xab"}\n'
@@ -43,20 +43,17 @@ def pem_of(key: PrivateKey | PublicKey) -> bytes:
 
 
 def encoded(data: bytes) -> str:
-    """Base64url without `=`."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 class FixedKeys:
-    """Public keys by name."""
-
     def __init__(self, **keys: Sequence[PrivateKey | PublicKey]) -> None:
         self._keys = {
-            name: tuple(key.public_key() if isinstance(key, PrivateKey) else key for key in several)
+            name: tuple(jose_key(key.public_key() if isinstance(key, PrivateKey) else key) for key in several)
             for name, several in keys.items()
         }
 
-    def of(self, name: str) -> Sequence[PublicKey]:
+    def of(self, name: str) -> Sequence[JoseKey]:
         return self._keys.get(name, ())
 
 

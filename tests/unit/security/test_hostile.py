@@ -1,4 +1,4 @@
-"""Whatever is changed, a signature stops counting; whatever is sent, the judge says so and raises nothing."""
+"""Whatever is changed, the signature is refused; whatever is sent, the verifier returns a fault and raises nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearinghub.security.algorithms import PrivateKey
+from clearinghub.security.key_files import PrivateKey
 from clearinghub.security.signature import HEADER, Fault, Signer, Verifier
 from tests.unit.security.samples import BODY, HEADERS, PATH, FixedKeys, ec_key, encoded, rsa_key, signed
 

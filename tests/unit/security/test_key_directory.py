@@ -1,4 +1,4 @@
-"""The folder of public keys: read at the start, looked at again at intervals, strict with what it finds."""
+"""The folder of public keys: read at the start, checked again at intervals, strict with its files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from clearinghub.security.algorithms import PublicKey
-from clearinghub.security.errors import KeyFileError
 from clearinghub.security.key_directory import KeyDirectory
+from clearinghub.security.key_files import JoseKey, KeyFileError, PublicKey
 from tests.unit.security.samples import ec_key, pem_of, rsa_key
 from tests.unit.security.test_key_files import END, START, certificate
 
@@ -21,7 +20,7 @@ INTERVAL_MS = 1_000
 
 @dataclass
 class Clock:
-    """Stands until it is set on."""
+    """A clock that moves only when a test moves it."""
 
     now_s: float = 100.0
 
@@ -56,9 +55,9 @@ def kept(tmp_path: Path) -> Kept:
     return Kept(tmp_path, keys, monotonic, clock)
 
 
-def only(keys: Sequence[PublicKey]) -> PublicKey:
+def only(keys: Sequence[JoseKey]) -> PublicKey:
     [key] = keys
-    return key
+    return key.public_key
 
 
 def test_the_files_name_is_the_participants(kept: Kept) -> None:

@@ -1,4 +1,4 @@
-"""Keys in files: what is taken, what is refused with a sentence, and what `keys generate` writes."""
+"""Keys in files: which are accepted, which are refused with a sentence, and what `keys generate` writes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from structlog.testing import capture_logs
 
-from clearinghub.security.errors import KeyFileError
-from clearinghub.security.key_files import KEYS_PER_FILE_MAX, read_private_key, read_public_keys
+from clearinghub.security.key_files import KEYS_PER_FILE_MAX, KeyFileError, read_private_key, read_public_keys
 from clearinghub.security.signature import Signer, Verifier
 from clearinghub.tools.cli import main
 from clearinghub.tools.command_line import EXIT_OK, EXIT_WRONG_USAGE

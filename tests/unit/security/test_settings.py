@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clearinghub.config import Settings
-from clearinghub.security.from_settings import signer_of, verifier_of
+from clearinghub.security.signature import signer_of, verifier_of
 from clearinghub.tools.cli import main
 from clearinghub.tools.command_line import EXIT_WRONG_USAGE
 from tests.unit.security.samples import pem_of, rsa_key

@@ -81,7 +81,7 @@ def test_a_role_loads_no_tool() -> None:
     modules = loaded("import clearinghub.tools.cli, clearinghub.roles.start, clearinghub.roles.ledger")
     tools = tuple(f"clearinghub.tools.{name}" for name in ("admin", "apply", "audit", "parties", "report", "session"))
 
-    assert [] == [name for name in modules if name.startswith((*tools, "sandbox", "ruamel", "pyarrow"))]
+    assert [] == [name for name in modules if name.startswith((*tools, "sandbox", "pyarrow"))]
 
 
 def test_the_shell_completes_commands_nouns_and_options() -> None:
@@ -99,3 +99,26 @@ def test_the_shell_completes_commands_nouns_and_options() -> None:
     assert ["positions", "participants"] == sorted(completed("clearinghub admin p"), reverse=True)
     assert ["--dry-run"] == completed("clearinghub apply --d")
     assert ["GROSS"] == completed("clearinghub admin models add M --granularity G")
+
+
+def test_completion_can_be_installed(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    command = [sys.executable, "-m", "clearinghub", "--install-completion", "bash"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+    (script,) = tmp_path.glob(".bash_completions/*")
+    assert "_CLEARINGHUB_COMPLETE=complete_bash" in script.read_text()
+    assert str(script) in (tmp_path / ".bashrc").read_text()
+
+
+@pytest.mark.parametrize("arguments", [["topics", "--markdown"], ["admin", "--help"]])
+def test_a_pipe_that_nobody_reads_ends_a_command_quietly(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "clearinghub", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        written = process.stderr.read()
+
+    assert (1, b"") == (process.returncode, written)

@@ -1,4 +1,4 @@
-"""Who hears of it when a bulk cannot be passed on (protocol 5.4, 8.1)."""
+"""The payer is notified when its bulk cannot be forwarded (protocol 5.4, 8.1)."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def posted(*, fsp_in_bulk_paths: bool = False) -> NotificationMessage:
 @pytest.mark.parametrize(
     ("fsp_in_bulk_paths", "path"), [(False, "/bulkTransfers/b-1/error"), (True, "/payer/bulkTransfers/b-1/error")]
 )
-def test_the_payer_hears_when_its_payee_has_no_endpoint(fsp_in_bulk_paths: bool, path: str) -> None:
-    told = posted(fsp_in_bulk_paths=fsp_in_bulk_paths)
+def test_the_payer_is_notified_when_its_payee_has_no_endpoint(fsp_in_bulk_paths: bool, path: str) -> None:
+    callback = posted(fsp_in_bulk_paths=fsp_in_bulk_paths)
 
-    assert ("payee", "POST", "/bulkTransfers") == (told.receiver, told.method, told.path)
+    assert ("payee", "POST", "/bulkTransfers") == (callback.receiver, callback.method, callback.path)
     assert (
         FailureMessage(receiver="payer", endpoint=BULK_ERROR, path=path, variables={"id": "b-1"}, no_endpoint_only=True)
-        == told.failure
+        == callback.failure
     )
-    error = failure_callback(told, Reason(ReasonCode.NO_ENDPOINT), "Hub")
+    error = failure_callback(callback, Reason(ReasonCode.NO_ENDPOINT), "Hub")
     assert error is not None
     assert b'"errorCode":"1001"' in error.body
 
 
-def test_of_an_attempt_that_may_have_arrived_it_hears_nothing_but_the_expiry() -> None:
+def test_an_attempt_that_may_have_arrived_leads_to_nothing_but_the_expiry() -> None:
     assert failure_callback(posted(), Reason(ReasonCode.RETRIES_EXHAUSTED), "Hub") is None

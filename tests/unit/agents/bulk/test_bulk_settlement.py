@@ -15,7 +15,7 @@ from clearinghub.domain.settlement.netting import GROSS, NET, Net, NettingGroup,
 from clearinghub.domain.transfers.transfer import State
 from clearinghub.messages import decode, encode
 from clearinghub.messages.bulk import encode_body
-from sandbox.ilp import Payment, encode_base64url, encode_packet
+from sandbox.dfsp.ilp import Payment, encode_base64url, encode_packet
 from tables.bulks import BULKS
 from tables.nets import NetKey, nets_of
 from tables.positions import POSITIONS, position_key

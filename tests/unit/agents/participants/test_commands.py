@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, get_args
 
 import pytest
 
 from agents.participants.commands import PARTICIPANT_COMMANDS
 from agents.settlement.commands import SETTLEMENT_COMMANDS
-from clearinghub.domain.participants.participant import participant_of
+from clearinghub.domain.participants.participant import Participant
 from clearinghub.messages import MalformedMessageError
 from clearinghub.messages.commands import AnyCommand
 from tables.participants import PARTICIPANTS
@@ -27,6 +28,10 @@ MODEL = {
 }
 
 
+def participant_of(result: dict[str, Any]) -> Participant:
+    return PARTICIPANTS.decode(json.dumps(result["participant"]).encode())
+
+
 @pytest.fixture
 def ledger() -> Ledger:
     return Ledger()
@@ -41,7 +46,7 @@ def test_a_participant_is_stored_published_and_answered(ledger: Ledger) -> None:
     result = ledger.done("register-participant", **REGISTER)
     stored = ledger.view.rows(PARTICIPANTS)["dfsp"]
 
-    assert stored == participant_of(result["participant"])
+    assert stored == participant_of(result)
     assert [stored] == ledger.published()
     assert [3, 7, 11] == [stored.participant_id, *(account.account_id for account in stored.accounts)]
     assert NOW_MS == stored.created_at_ms
@@ -60,7 +65,7 @@ def test_ids_of_partitions_never_meet() -> None:
     for partition in range(4):
         ledger = Ledger(partition)
         for name in ("one", "two"):
-            row = participant_of(ledger.done("register-participant", name, **REGISTER)["participant"])
+            row = participant_of(ledger.done("register-participant", name, **REGISTER))
             given += [row.participant_id, *(account.account_id for account in row.accounts)]
 
     assert sorted(given) == list(range(1, 25))
@@ -82,16 +87,9 @@ def test_the_hub_is_there_when_it_is_first_needed(ledger: Ledger) -> None:
     ledger.done(
         "add-ledger-account-type",
         "Hub",
-        account_type={
-            "name": "SAVINGS",
-            "description": "Savings",
-            "active": True,
-            "settleable": False,
-        },
+        account_type=("SAVINGS", "Savings", True, False),
     )
-    hub = participant_of(
-        ledger.done("set-endpoint", "Hub", endpoint_type="ALARM_NOTIFICATION_URL", value="http://a")["participant"]
-    )
+    hub = participant_of(ledger.done("set-endpoint", "Hub", endpoint_type="ALARM_NOTIFICATION_URL", value="http://a"))
 
     assert (4, ["DEFERREDNETUSD"], ["HUB_RECONCILIATION"], ["SAVINGS"]) == (
         hub.version,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from agents.settlement.retention import ROWS_AT_ONCE, make_settlement_retention_punctuator
 from agents.settlement.settlements import LATEST as LATEST_SETTLEMENT
 from agents.settlement.windows import LATEST as LATEST_WINDOW
 from agents.settlement.windows import stored_nets
-from clearinghub.domain.settlement.creation import ContentNets
-from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
-from clearinghub.domain.settlement.settlement import Line, Settlement, SettlementState, Terms
+from clearinghub.domain.settlement.netting import AccountIds, ContentNets, Net, NettingGroup, Party, PartyNet
+from clearinghub.domain.settlement.settlement import Settlement, SettlementAccount, SettlementState, Terms
 from clearinghub.domain.settlement.window import Content, Window, WindowState
 from tables.counters import COUNTERS
 from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key, window_key
@@ -21,8 +20,8 @@ from tests.fakes import MemoryView
 
 RETENTION_MS = 1_000
 CHANGED_MS = 1_700_000_000_000
-FLOW = NettingGroup("USD", "POSITION", "NET")
-LINE = Line("alpha", 1, 2, "USD", (), SettlementState.SETTLED, "r", None, CHANGED_MS, CHANGED_MS)
+GROUP = NettingGroup("USD", "POSITION", "NET")
+ACCOUNT = SettlementAccount("alpha", 1, 2, "USD", (), SettlementState.SETTLED, "r", None, CHANGED_MS, CHANGED_MS)
 SETTLEMENT = Settlement(
     1,
     Terms("M", "POSITION", False, True, True),
@@ -31,8 +30,8 @@ SETTLEMENT = Settlement(
     None,
     CHANGED_MS,
     CHANGED_MS,
-    ((1, FLOW),),
-    (LINE,),
+    ((1, GROUP),),
+    (ACCOUNT,),
 )
 GONE_MS = CHANGED_MS + RETENTION_MS + 1
 
@@ -48,11 +47,11 @@ class Coordinator:
         )
 
     def window(self, number: int, state: WindowState) -> None:
-        content = Content(number * 10, FLOW, state, CHANGED_MS, CHANGED_MS, 1)
+        content = Content(number * 10, GROUP, state, CHANGED_MS, CHANGED_MS, 1)
         row = Window(number, state, "r", CHANGED_MS, CHANGED_MS, True, (0, 1), (content,))
         self.view.put(SETTLEMENT_WINDOWS, window_key(number), row)
-        nets = ContentNets({Party("alpha"): Net(5, 5, 1, 1)}, {})
-        self.view.put(CONTENTS, content_key(number, FLOW), nets)
+        nets = ContentNets((PartyNet(Party("alpha"), AccountIds(1, 2), Net(5, 5, 1, 1)),))
+        self.view.put(CONTENTS, content_key(number, GROUP), nets)
         self.view.put(COUNTERS, LATEST_WINDOW, max(number, self.view.get(COUNTERS, LATEST_WINDOW) or 0))
 
     def settlement(self, row: Settlement) -> None:
@@ -63,7 +62,7 @@ class Coordinator:
         self._punctuate(self.view, now_ms)
 
     def has_window(self, number: int) -> bool:
-        nets = stored_nets(self.view, number, FLOW).nets
+        nets = stored_nets(self.view, number, GROUP).nets
         row = self.view.get(SETTLEMENT_WINDOWS, window_key(number))
         assert bool(nets) == (row is not None), "a window goes with its nets"
         return row is not None
@@ -104,8 +103,8 @@ def test_only_a_settlement_that_is_over_goes(coordinator: Coordinator, state: Se
 
 
 def test_one_whose_accounts_are_still_being_moved_back_stays(coordinator: Coordinator) -> None:
-    moving = replace(LINE, moves_asked=2, moves_done=1)
-    coordinator.settlement(replace(SETTLEMENT, state=SettlementState.ABORTED, lines=(moving,)))
+    moving = replace(ACCOUNT, moves_requested=2, moves_done=1)
+    coordinator.settlement(replace(SETTLEMENT, state=SettlementState.ABORTED, accounts=(moving,)))
 
     coordinator.punctuate()
     assert coordinator.has_settlement()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agents.settlement.windows import find_window, latest_window, make_window_punctuator, mark_used
+from agents.context import LedgerContext
+from agents.settlement.schedule import make_window_punctuator
+from agents.settlement.windows import find_window, latest_window, on_window_used
+from agents.turn import Turn
 from clearinghub.domain.settlement.window import WindowState
-from tests.fakes import MemoryView
+from clearinghub.messages.settlement import WindowUsedMessage
+from tests.fakes import FakeParticipants, MemoryView, Offsets
 
 START_MS = 1_700_000_000_000
 HOUR_MS = 3_600_000
@@ -15,6 +19,12 @@ HOUR_MS = 3_600_000
 
 def hourly(now_ms: int) -> int:
     return (now_ms // HOUR_MS + 1) * HOUR_MS
+
+
+def mark_used(view: MemoryView, window: int) -> None:
+    record = Offsets("settlement").record(b"", START_MS)
+    turn = Turn(record, view, LedgerContext("Hub", FakeParticipants()), None, START_MS)
+    on_window_used(turn, WindowUsedMessage(window=window), b"")
 
 
 def closings(view: MemoryView) -> list[Any]:
@@ -84,7 +94,7 @@ def test_a_new_schedule_that_is_due_sooner_counts_at_once() -> None:
     assert [1] == closings(view)
 
 
-def test_a_schedule_that_was_taken_away_or_changed_leaves_nothing_due() -> None:
+def test_a_removed_or_changed_schedule_leaves_nothing_due() -> None:
     for between in (
         make_window_punctuator(0, None),
         make_window_punctuator(0, lambda now_ms: now_ms + 365 * 24 * HOUR_MS, 7),

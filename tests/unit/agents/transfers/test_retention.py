@@ -21,16 +21,16 @@ LATE_MS = RECEIVED_AT_MS + 3_600_000
 
 @dataclass
 class FakeArchive:
-    """Told by hand how far it is."""
+    """Has as many transfers of each partition as a test says."""
 
     sequences: dict[int, int] = field(default_factory=dict)
-    told: list[tuple[int, str, int]] = field(default_factory=list)
+    reported: list[tuple[int, str, int]] = field(default_factory=list)
 
     def sequence(self, partition: int) -> int:
         return self.sequences.get(partition, 0)
 
     def overdue(self, partition: int, table: str, overdue_ms: int) -> None:
-        self.told.append((partition, table, overdue_ms))
+        self.reported.append((partition, table, overdue_ms))
 
 
 def a_partition(count: int, number: int = 3) -> MemoryView:
@@ -71,7 +71,7 @@ def test_with_an_archive_they_leave_only_once_it_has_them() -> None:
     punctuate(view, LATE_MS)
     assert {"t0", "t1", "t2", "aborted", "open"} == kept(view)
     overdue_ms = LATE_MS - RETENTION_MS - transfer(State.COMMITTED).changed_at_ms
-    assert [(3, "transfers", overdue_ms)] == archive.told
+    assert [(3, "transfers", overdue_ms)] == archive.reported
 
     archive.sequences[2] = 4  # another partition's
     punctuate(view, LATE_MS)
@@ -83,7 +83,7 @@ def test_with_an_archive_they_leave_only_once_it_has_them() -> None:
     archive.sequences[3] = 4
     punctuate(view, LATE_MS)
     assert {"open"} == kept(view)
-    assert (3, "transfers", 0) == archive.told[-1]
+    assert (3, "transfers", 0) == archive.reported[-1]
 
 
 def test_what_is_archived_still_stays_for_its_time() -> None:
@@ -91,11 +91,11 @@ def test_what_is_archived_still_stays_for_its_time() -> None:
     make_retention_punctuator(RETENTION_MS, archive)(view, transfer(State.COMMITTED).changed_at_ms + RETENTION_MS)
 
     assert {"t0", "aborted", "open"} == kept(view)
-    assert [(3, "transfers", 0)] == archive.told
+    assert [(3, "transfers", 0)] == archive.reported
 
 
 def test_an_archive_that_must_begin_anew_is_believed() -> None:
-    """Whoever has lost its files tells less than before: what is not archived again stays."""
+    """An archive that has lost its files reports less than before: what it has not archived again stays."""
     view, archive = a_partition(3), FakeArchive({3: 3})
     archive.sequences[3] = 1
     make_retention_punctuator(RETENTION_MS, archive)(view, LATE_MS)
@@ -114,12 +114,12 @@ def test_a_bulk_leaves_with_its_lines_once_all_of_them_are_archived() -> None:
 
     punctuate(view, LATE_MS)
     assert ({"l1", "l2"}, {"b"}) == (kept(view), set(view.rows(BULKS)))
-    assert [(3, "bulks", LATE_MS - RETENTION_MS - RECEIVED_AT_MS - 1)] == archive.told
+    assert [(3, "bulks", LATE_MS - RETENTION_MS - RECEIVED_AT_MS - 1)] == archive.reported
 
     archive.sequences[3] = 2
     punctuate(view, LATE_MS)
     assert (set(), set()) == (kept(view), set(view.rows(BULKS)))
-    assert (3, "bulks", 0) == archive.told[-1]
+    assert (3, "bulks", 0) == archive.reported[-1]
 
 
 @pytest.mark.parametrize(("bulks", "lines", "left"), [(10, 1, 0), (5, 1_000, 1), (10, 0, 0)])

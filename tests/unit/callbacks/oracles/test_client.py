@@ -221,7 +221,7 @@ def test_what_is_no_question(changes: dict[str, Any]) -> None:
 
 
 class SlowToChange(FakeOracle):
-    """A change takes a while, and what is asked meanwhile is answered from before it."""
+    """A change takes a while, and questions in the meantime are answered from before it."""
 
     async def send(self, question: OracleQuestion) -> OracleAnswer:
         if question.message.method != "GET":

@@ -91,7 +91,7 @@ def test_a_bulk_is_closed_with_its_last_line() -> None:
 
 
 @pytest.mark.parametrize("outcome", [Modified(), Resent(transfer()), Ignored()])
-def test_a_line_whose_id_is_taken_keeps_its_error_in_the_bulk(outcome: Modified | Resent | Ignored) -> None:
+def test_an_item_whose_id_is_consumed_keeps_its_error_in_the_bulk(outcome: Modified | Resent | Ignored) -> None:
     pending = replace(bulk(BulkState.PENDING_PREPARE, pending=1), tally=Tally())
 
     closed = close_prepare(pending, [outcome], NOW_MS)
@@ -120,7 +120,7 @@ def test_a_line_is_moved_by_its_own_bulk_s_answer_alone(of_line: str | None, of_
     assert outcome.transfer is None
 
 
-def test_a_refused_line_s_extensions_are_not_told() -> None:
+def test_a_refused_item_s_extensions_are_not_shown() -> None:
     error = ErrorInformation("4001", "text", {"extension": [{"key": "k", "value": "v"}]})
 
     refused = item_view(transfer(State.ABORTED_REJECTED, error=error))
@@ -140,10 +140,10 @@ def test_rows_come_back_from_their_bytes() -> None:
         fulfil_hash="f",
         error_hash="e",
     )
-    line = transfer(bulk_id="b")
+    item = transfer(bulk_id="b")
 
     assert row == BULKS.decode(BULKS.encode(row))
-    assert line == TRANSFERS.decode(TRANSFERS.encode(line))
+    assert item == TRANSFERS.decode(TRANSFERS.encode(item))
 
 
 def test_lines_stand_in_no_order_of_time_but_their_bulk_does() -> None:

@@ -53,7 +53,7 @@ def test_an_identifier_that_means_another_resource_is_not_rendered(identifier: s
     assert Unrenderable("variable transferId is no path segment") == url
 
 
-def test_an_unknown_variable_gives_no_url() -> None:
+def test_a_template_with_an_unknown_variable_is_no_url() -> None:
     url = render_url(PUT_TYPE, "http://dfsp/t/{{commitRequestId}}", {"transferId": "1"}, "/")
     assert Unrenderable("unknown variable commitRequestId") == url
 
@@ -64,7 +64,7 @@ def test_the_service_path_follows_a_base_url() -> None:
 
 
 @pytest.mark.parametrize("path", ["", "quotes", "/quotes /1", "/quotes\r\nx"])
-def test_a_service_path_that_is_none_gives_no_url(path: str) -> None:
+def test_an_invalid_service_path_makes_no_url(path: str) -> None:
     url = render_url("FSPIOP_CALLBACK_URL_QUOTES", "http://dfsp", {}, path)
     assert Unrenderable("the service path is no URL path") == url
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.participants.position import Position, reserve
@@ -49,7 +50,7 @@ def test_room_decides(line: str) -> None:
         assert outcome == held.code
         return
     assert int(outcome) * UNITS == held.value
-    assert account._replace(value=held.value, change_number=5, changed_at_ms=NOW_MS) == held
+    assert replace(account, value=held.value, change_number=5, changed_at_ms=NOW_MS) == held
 
 
 def test_one_unit_of_the_ledger_is_one_too_many() -> None:
@@ -65,4 +66,4 @@ def test_movement_is_counted_and_dated(change: int) -> None:
 
     moved = account.changed_by(change, NOW_MS)
 
-    assert account._replace(value=7 + change, change_number=5, changed_at_ms=NOW_MS) == moved
+    assert replace(account, value=7 + change, change_number=5, changed_at_ms=NOW_MS) == moved

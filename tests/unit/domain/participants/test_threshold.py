@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.domain.participants.threshold import LimitAdjustment, ThresholdBreach, decide_adjustment, decide_breach
 from tests.unit.domain.samples import NOW_MS, position
@@ -52,7 +53,7 @@ def test_without_a_cap_or_an_alarm_there_is_nothing_to_reach(changes: dict[str, 
 def test_a_cap_that_is_lowered_onto_the_position_raises_it_too() -> None:
     before = account(500)
 
-    breach = decide_breach(before, before._replace(net_debit_cap=600), None, NOW_MS)
+    breach = decide_breach(before, replace(before, net_debit_cap=600), None, NOW_MS)
     assert breach is not None
     assert (500, 600, None) == (breach.position, breach.limit, breach.transfer_id)
 
@@ -63,6 +64,6 @@ def test_a_limit_that_is_set_or_changed_is_told() -> None:
 
     assert LimitAdjustment("payerfsp", "USD", 1_000, 80, None, NOW_MS) == decide_adjustment(unset, low, NOW_MS)
     assert LimitAdjustment("payerfsp", "USD", 2_000, 80, 1_000, NOW_MS) == decide_adjustment(low, high, NOW_MS)
-    assert decide_adjustment(low, low._replace(alarm_percent=70), NOW_MS) is not None
-    assert decide_adjustment(low, low._replace(value=5, active=False), NOW_MS) is None
-    assert decide_adjustment(unset, unset._replace(alarm_percent=70), NOW_MS) is None
+    assert decide_adjustment(low, replace(low, alarm_percent=70), NOW_MS) is not None
+    assert decide_adjustment(low, replace(low, value=5, active=False), NOW_MS) is None
+    assert decide_adjustment(unset, replace(unset, alarm_percent=70), NOW_MS) is None

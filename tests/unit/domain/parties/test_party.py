@@ -105,9 +105,9 @@ def test_an_identifier_has_only_so_many_entries() -> None:
 
 
 @given(ENTRIES)
-def test_no_two_fsps_have_the_same_party(wanted: list[PartyEntry]) -> None:
+def test_no_two_fsps_have_the_same_party(requests: list[PartyEntry]) -> None:
     entries: Entries = ()
-    for one in wanted:
+    for one in requests:
         more = register(entries, one)
         entries = entries if isinstance(more, Rejection) else more
 

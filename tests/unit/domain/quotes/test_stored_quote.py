@@ -90,7 +90,7 @@ def test_a_repeated_answer_goes_on_and_a_changed_one_is_refused() -> None:
         )
 
 
-def test_an_answer_to_nothing_is_told_so() -> None:
+def test_an_answer_to_no_request_is_refused() -> None:
     assert "3205 Quote ID not found - Provided Quote ID was not found on the server." == error(decided(ANSWER, None))
     bulk = replace(ERROR, resource="bulkQuotes")
     assert "3209 Bulk quote ID not found - Provided Quote ID was not found on the server." == error(decided(bulk, None))
@@ -105,7 +105,7 @@ def test_only_the_payee_answers_and_only_its_payer() -> None:
     )
 
 
-def test_a_payer_that_gives_a_quote_up_does_not_answer_it() -> None:
+def test_a_payer_that_no_longer_wants_a_quote_does_not_answer_it() -> None:
     given_up = replace(ERROR, source="payer", destination="payee")
     assert Forwarded() == decided(given_up, REQUESTED)
     assert Forwarded() == decided(given_up, ANSWERED)
@@ -116,7 +116,7 @@ def test_both_sides_are_shown_the_answer() -> None:
     assert Answered(WORDS, "Hub") == decided(replace(QUERY, source="payee", destination="payer"), ANSWERED)
 
 
-def test_without_an_answer_the_payee_is_asked() -> None:
+def test_without_an_answer_the_query_goes_to_the_payee() -> None:
     assert Forwarded() == decided(QUERY, REQUESTED)
     assert "3100 Generic validation error - FSPIOP-Destination header should match Payee FSP" == error(
         decided(replace(QUERY, destination="third"), REQUESTED)

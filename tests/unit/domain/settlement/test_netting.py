@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.domain.participants.participant import SettlementModel
 from clearinghub.domain.settlement.netting import (
@@ -15,12 +15,12 @@ from clearinghub.domain.settlement.netting import (
     Party,
     SettlementMethod,
     imbalance,
+    joined,
     settlement_method_of,
-    told,
 )
-from clearinghub.domain.settlement.window import WindowState, close, open_window, take_report
+from clearinghub.domain.settlement.window import WindowState, add_report, close, open_window
 
-FLOW = NettingGroup("USD", "POSITION", NET)
+GROUP = NettingGroup("USD", "POSITION", NET)
 NOW_MS = 1_700_000_000_000
 
 
@@ -81,28 +81,28 @@ A_B, B_A, A_A = Party("a", "b"), Party("b", "a"), Party("a", "a")
     ],
 )
 def test_nets_that_balance_and_others(nets: dict[Party, Net], fault: str | None) -> None:
-    assert fault == imbalance(FLOW, nets)
+    assert fault == imbalance(GROUP, nets)
 
 
 def test_many_faults_are_named_in_part() -> None:
-    assert "1; 2; 3; and 2 more" == told(["1", "2", "3", "4", "5"])
+    assert "1; 2; 3; and 2 more" == joined(["1", "2", "3", "4", "5"])
 
 
 def reported(nets: dict[NettingGroup, dict[Party, Net]], *partitions: int) -> Any:
     """Window 1 of two partitions after these have reported."""
-    used = take_report(open_window(1, NOW_MS), 0, 2, {}, lambda: 1, NOW_MS)  # one that is open listens to nobody
+    used = add_report(open_window(1, NOW_MS), 0, 2, {}, lambda: 1, NOW_MS)  # an open window accepts no report
     assert WindowState.OPEN is used.state
     closing: Any = close(1, replace(open_window(1, NOW_MS), used=True), "r", NOW_MS)
     window: Any = closing.closing
     ids = count(7)
     for partition in partitions:
-        window = take_report(window, partition, 2, nets, lambda: next(ids), NOW_MS + 1)
+        window = add_report(window, partition, 2, nets, lambda: next(ids), NOW_MS + 1)
     return window
 
 
 def test_a_window_waits_for_each_partition_once() -> None:
     assert WindowState.PROCESSING is reported({}, 0, 0).state
-    closed = reported({FLOW: {A: Net(5, 0, 1, 0), B: Net(0, 5, 0, 1)}}, 0, 1)
+    closed = reported({GROUP: {A: Net(5, 0, 1, 0), B: Net(0, 5, 0, 1)}}, 0, 1)
     assert (WindowState.CLOSED, [7], [1]) == (
         closed.state,
         [one.content_id for one in closed.contents],
@@ -111,7 +111,7 @@ def test_a_window_waits_for_each_partition_once() -> None:
 
 
 def test_a_window_that_does_not_balance_fails_and_may_be_counted_anew() -> None:
-    failed = reported({FLOW: {A: Net(5, 0, 1, 0)}}, 0, 1)
+    failed = reported({GROUP: {A: Net(5, 0, 1, 0)}}, 0, 1)
     assert (WindowState.FAILED, "USD POSITION NET: 1 debits, 0 credits, together 0.0005") == (
         failed.state,
         failed.reason,
@@ -121,7 +121,7 @@ def test_a_window_that_does_not_balance_fails_and_may_be_counted_anew() -> None:
     assert (WindowState.PROCESSING, (), None) == (again.closing.state, again.closing.reported, again.opened)
 
 
-def test_a_window_that_waits_may_be_closed_again_and_keeps_what_it_has_heard() -> None:
+def test_a_window_that_waits_may_be_closed_again_and_keeps_its_reports() -> None:
     again: Any = close(1, reported({}, 1), "still waiting", NOW_MS + 2)
     assert (WindowState.PROCESSING, (1,), None) == (again.closing.state, again.closing.reported, again.opened)
     assert "still waiting" == again.closing.reason

@@ -1,30 +1,34 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.domain.participants.participant import Participant
-from clearinghub.domain.settlement.creation import AccountIds, ContentNets, choose_contents, create
-from clearinghub.domain.settlement.fields import settlement_fields, settlement_of, window_fields, window_of
-from clearinghub.domain.settlement.netting import NET, Net, NettingGroup, Party
-from clearinghub.domain.settlement.progress import moved
+from clearinghub.domain.settlement.creation import choose_contents, create
+from clearinghub.domain.settlement.netting import NET, AccountIds, ContentNets, Net, NettingGroup, Party, PartyNet
+from clearinghub.domain.settlement.progress import confirm_moves
 from clearinghub.domain.settlement.settlement import (
     NET_RECIPIENT,
     NET_SENDER,
     NET_ZERO,
+    Settlement,
     entry_type_of,
     transfer_id_of,
-    with_lines,
+    with_accounts,
 )
 from clearinghub.domain.settlement.window import Content, Window, WindowState
+from clearinghub.rows import encode_row, make_row_decoder
 from tests.unit.domain.settlement.test_netting import model
 
-FLOW = NettingGroup("USD", "POSITION", NET)
+GROUP = NettingGroup("USD", "POSITION", NET)
 NOW_MS = 1_700_000_000_000
 NETS = ContentNets(
-    {Party("a"): Net(5, 0, 1, 0), Party("b"): Net(0, 5, 0, 1)}, {"a": AccountIds(1, 11), "b": AccountIds(2, 22)}
+    (
+        PartyNet(Party("a"), AccountIds(1, 11), Net(5, 0, 1, 0)),
+        PartyNet(Party("b"), AccountIds(2, 22), Net(0, 5, 0, 1)),
+    )
 )
 WINDOW = Window(
     3,
@@ -34,12 +38,12 @@ WINDOW = Window(
     NOW_MS,
     used=True,
     reported=(0, 1),
-    contents=(Content(9, FLOW, WindowState.CLOSED, NOW_MS, NOW_MS, 1),),
+    contents=(Content(9, GROUP, WindowState.CLOSED, NOW_MS, NOW_MS, 1),),
 )
 
 
 def a_settlement() -> Any:
-    return create(1, model("m"), "r", {(3, FLOW): NETS}, NOW_MS)
+    return create(1, model("m"), "r", {(3, GROUP): NETS}, NOW_MS)
 
 
 def test_entries() -> None:
@@ -51,20 +55,21 @@ def test_ids_are_derived_and_of_each_leg() -> None:
     assert 3 == len({transfer_id_of(1, 2, ""), transfer_id_of(1, 2, "b"), transfer_id_of(2, 2, "")})
 
 
-def test_nothing_touched_is_no_change() -> None:
+def test_a_request_for_no_account_is_no_change() -> None:
     settlement = a_settlement()
 
-    assert with_lines(settlement, {}, NOW_MS + 1) is settlement
+    assert with_accounts(settlement, {}, NOW_MS + 1) is settlement
 
 
-def test_an_answer_that_was_given_already_is_a_bug() -> None:
+def test_a_second_confirmation_of_the_same_moves_is_a_bug() -> None:
     settlement = a_settlement()
-    line = replace(settlement.lines[0], moves_asked=1)
-    after = moved(replace(settlement, lines=(line, *settlement.lines[1:])), 11, 1, 5, NOW_MS)
+    account = replace(settlement.accounts[0], moves_requested=1)
+    moving = replace(settlement, accounts=(account, *settlement.accounts[1:]))
+    after = confirm_moves(moving, 11, 1, 5, NOW_MS)
 
-    assert (5, 1) == (after.lines[0].moved, after.lines[0].moves_done)
-    with pytest.raises(AssertionError, match="answer 1 follows 1"):
-        moved(after, 11, 1, 5, NOW_MS)
+    assert (5, 1) == (after.accounts[0].moved, after.accounts[0].moves_done)
+    with pytest.raises(AssertionError, match="confirmation 1 follows 1"):
+        confirm_moves(after, 11, 1, 5, NOW_MS)
 
 
 def test_without_the_hubs_account_there_is_no_settlement() -> None:
@@ -74,10 +79,9 @@ def test_without_the_hubs_account_there_is_no_settlement() -> None:
     assert "Hub multilateral net settlement account" in refused.detail
 
 
-def test_fields_are_what_they_were() -> None:
+def test_rows_are_decoded_as_they_were_encoded() -> None:
     settlement = a_settlement()
 
-    assert settlement == settlement_of(settlement_fields(settlement))
-    assert WINDOW == window_of(window_fields(WINDOW))
-    with pytest.raises(ValueError, match="of version 2"):
-        window_of({**window_fields(WINDOW), "v": 2})
+    assert settlement == make_row_decoder(Settlement)(encode_row(settlement))
+    assert WINDOW == make_row_decoder(Window)(encode_row(WINDOW))
+    assert NETS == make_row_decoder(ContentNets)(encode_row(NETS))

@@ -1,4 +1,4 @@
-"""Conditions and fulfilments."""
+"""ILP conditions, and the fulfilments that unlock them."""
 
 from __future__ import annotations
 

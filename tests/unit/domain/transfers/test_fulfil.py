@@ -1,4 +1,4 @@
-"""Fulfil, a line per path: the payee's answer, the transfer it meets, and what comes of it."""
+"""Fulfil, a row for each path: the payee's answer, the transfer it meets, and what comes of it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearinghub.domain.transfers.ilp import transaction_of
-from sandbox.ilp import Payment, encode_packet
+from sandbox.dfsp.ilp import Payment, encode_packet
 
 TRANSACTION = {"transactionId": "b51ec534-ee48-4575-b6a9-ead2955b8069", "amount": {"amount": "10", "currency": "USD"}}
 

@@ -44,7 +44,7 @@ def test_party_finds_its_transfer(requester: str) -> None:
 
 
 @pytest.mark.parametrize("requester", ["stranger", "PayerFsp"])
-def test_others_are_told_that_they_are_no_party(requester: str) -> None:
+def test_others_are_refused_as_no_party(requester: str) -> None:
     outcome = decide_get(transfer(), requester, requester_exists=True)
 
     assert isinstance(outcome, NotParty)
@@ -122,7 +122,7 @@ def test_stored_extensions_are_not_changed_by_showing_them() -> None:
     assert extensions == PREPARE_LIST
 
 
-def test_payer_is_told_of_the_commit() -> None:
+def test_payer_is_sent_the_commit() -> None:
     assert committed_body(COMMITTED) == {
         "completedTimestamp": "2023-11-14T22:13:21.000+01:00",
         "transferState": "COMMITTED",
@@ -131,7 +131,7 @@ def test_payer_is_told_of_the_commit() -> None:
     }
 
 
-def test_payee_is_told_of_the_commit_without_its_fulfilment() -> None:
+def test_payee_is_sent_the_commit_without_its_fulfilment() -> None:
     assert committed_patch_body(COMMITTED) == {
         "completedTimestamp": "2023-11-14T22:13:21.000+01:00",
         "transferState": "COMMITTED",
@@ -149,7 +149,7 @@ def test_hub_says_when_it_committed_if_the_payee_did_not() -> None:
     }
 
 
-def test_payee_is_told_of_the_abort() -> None:
+def test_payee_is_sent_the_abort() -> None:
     bare = {"completedTimestamp": "2023-11-14T22:13:20.000Z", "transferState": "ABORTED"}
 
     assert bare == aborted_patch_body(RECEIVED_AT_MS)

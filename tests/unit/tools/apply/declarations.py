@@ -1,4 +1,4 @@
-"""Schemes from their text, and a hub in memory on which steps have the effect that the real one's have."""
+"""Helpers: a scheme from its text, and a hub in memory on which steps have the same effect as on a real one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def declared(text: str) -> DeclaredScheme:
 
 
 def after(live: LiveState, steps: tuple[Step, ...]) -> LiveState:
-    """The hub when all steps are done; a step that the hub would refuse fails an assertion."""
+    """The hub after all steps; a step that the hub would refuse fails an assertion."""
     for step in steps:
         live = _done(live, step)
     return live

@@ -1,4 +1,4 @@
-"""What a scheme's file may say, and that all that is wrong with it is told at once."""
+"""What a scheme's file may say, and that everything wrong in it is reported at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTEXT = Context("Hub", currencies_with(()))
 
 
 def faults(text: str) -> list[tuple[int, str, str]]:
-    """Line, path and text of all that is wrong."""
+    """The line, path and text of every fault."""
     read = read_document(text)
     scheme, found = read_scheme(read, CONTEXT)
     assert (scheme is None) == bool(found)
@@ -48,7 +48,7 @@ def test_little_is_needed() -> None:
     assert scheme.participants["a1"].is_active is None
 
 
-def test_all_that_is_wrong_is_told_in_the_order_of_the_file() -> None:
+def test_all_faults_are_reported_in_the_order_of_the_file() -> None:
     text = """\
 currencies:
   USD:
@@ -113,7 +113,7 @@ participants:
 
 
 @pytest.mark.parametrize("text", ["5", "[]", "currencies: []", "currencies: {USD: []}", "participants: 7", "a: {b: c}"])
-def test_another_shape_is_told(text: str) -> None:
+def test_another_structure_is_a_fault(text: str) -> None:
     assert faults(text)
 
 

@@ -1,4 +1,4 @@
-"""Reading a scheme's file: values, lines, and what no file may hold."""
+"""Reading a YAML file: its values, their lines, and files that cannot be used."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ def test_every_value_knows_its_line() -> None:
     assert 1 == read.line_of(("elsewhere",))
 
 
-def test_what_is_merged_gives_way_to_what_is_written() -> None:
+def test_written_values_win_over_merged_ones() -> None:
     read = read_document("base: &base {x: 1, y: 2}\nmade: {<<: *base, y: 3}\n")
 
     assert {"x": Decimal(1), "y": Decimal(3)} == read.content["made"]
     assert () == read.faults
 
 
-def test_a_key_that_stands_twice_is_a_fault() -> None:
+def test_a_key_that_is_there_twice_is_a_fault() -> None:
     read = read_document("a:\n  x: 1\n  y: 2\n  x: 3\n")
 
     assert (Fault(("a", "x"), "stands twice, first in line 2"),) == read.faults
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "told"),
+    ("text", "line", "sentence"),
     [
         ("", None, "empty"),
         ("a: [1\nb: 2\n", 2, "expected ',' or ']'"),
@@ -74,11 +74,11 @@ def test_a_key_that_stands_twice_is_a_fault() -> None:
         ("a: " + "{b: " * 30 + "1" + "}" * 30, 1, "too large"),
     ],
 )
-def test_what_is_no_file(text: str, line: int | None, told: str) -> None:
+def test_files_that_cannot_be_used(text: str, line: int | None, sentence: str) -> None:
     with pytest.raises(UnreadableError, match=r".") as refused:
         read_document(text)
 
-    assert told in str(refused.value)
+    assert sentence in str(refused.value)
     assert line == refused.value.line
 
 

@@ -1,4 +1,4 @@
-"""From a declared scheme and a hub's state to steps."""
+"""The plan: which steps lie between a declared scheme and a hub's state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ THERE = LiveParticipant(
 
 
 def a_hub(bank: LiveParticipant | None = THERE) -> LiveState:
-    """With USD as in BASE."""
+    """A hub that has USD as in BASE."""
     live = after(LiveState(), make_plan(declared(BASE), LiveState()).steps)
     return replace(live, participants={} if bank is None else {"bank": bank})
 
@@ -78,7 +78,7 @@ def test_only_differences_are_steps() -> None:
     ) == make_plan(declared(text), a_hub()).steps
 
 
-def test_funds_are_topped_up_never_taken() -> None:
+def test_funds_are_topped_up_and_never_reduced() -> None:
     steps = make_plan(declared(FULL.replace("500", "500.0001")), a_hub()).steps
 
     assert (TopUpFunds("bank", "USD", 5_000_000, 5_000_001),) == steps
@@ -97,7 +97,7 @@ def test_who_is_off_is_topped_up_when_it_is_on() -> None:
     assert (SetParticipantActive("bank", active=False),) == make_plan(declared(off), a_hub()).steps
 
 
-def test_the_first_cap_opens_the_account_so_off_comes_behind_it() -> None:
+def test_the_first_cap_opens_the_account_so_it_is_switched_off_afterwards() -> None:
     text = FULL.replace("{netDebitCap", "{isActive: false, netDebitCap")
     steps = make_plan(declared(text), a_hub(None)).steps
 

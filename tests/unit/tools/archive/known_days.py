@@ -1,4 +1,4 @@
-"""Two days of a small scheme, as the topics tell them: three DFSPs, two windows, a settlement. All made by hand."""
+"""Two days of a small scheme as records of the topics, made by hand: three DFSPs, two windows, a settlement."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clearinghub.tools.archive.batch import Batch
+from clearinghub.tools.archive.datasets import TOPICS
 from clearinghub.tools.archive.folder import opened
-from clearinghub.tools.archive.schemas import TOPICS
 from tests.analysts import schema_of
 from tests.archived import record
 
@@ -67,7 +67,7 @@ Placed = tuple[str, int, bytes]
 
 
 def make_archive(root: Path) -> None:
-    """All of it, through the archive's own writing."""
+    """Write both days as the archive does."""
     records = [*_finals(), *_changes(), *_windows(), *_settlements()]
     with opened(root, "cluster", "") as folder:
         for topic in TOPICS:
@@ -114,7 +114,7 @@ def _finals() -> Iterator[Placed]:
 
 
 def _changes() -> Iterator[Placed]:
-    """What the transfers do to the POSITION accounts: reserved, given back or paid; credited; settled at once."""
+    """The changes of the POSITION accounts: reservations, their return or payment, credits, immediate settlement."""
     values: Counter[tuple[str, str]] = Counter()
     numbers: Counter[tuple[str, str]] = Counter()
     for one in PAYMENTS:
@@ -169,12 +169,12 @@ def _windows() -> Iterator[Placed]:
         yield "settlement-windows", 0, record("settlement-windows", **about, state="CLOSED", contents=contents)
         for (window, currency), (granularity, nets) in NETS.items():
             if window == number:
-                told = [_net(name, *sums) for name, sums in nets.items()]
+                rows = [_net(name, *sums) for name, sums in nets.items()]
                 netting_group = {"currency": currency, "granularity": granularity, "closedAt": closed_at}
                 yield (
                     "settlement-windows",
                     0,
-                    record("settlement-windows", 1, settlementWindowId=number, nets=told, **netting_group),
+                    record("settlement-windows", 1, settlementWindowId=number, nets=rows, **netting_group),
                 )
 
 
@@ -191,7 +191,7 @@ def _net(name: str, debits: int, credits_: int, debit_count: int, credit_count: 
 
 
 def _settlements() -> Iterator[Placed]:
-    """Of window 1 in USD, from 17:10 to 17:50; another of window 2 has only begun."""
+    """A settlement of window 1 in USD, from 17:10 to 17:50; another one of window 2 has only begun."""
     example = schema_of("settlements")["examples"][0]["accounts"][0]
     for settlement, window, (first, second), states in (
         (1, 1, (ALPHA, BETA), STATES),

@@ -1,4 +1,4 @@
-"""docs/analysts.md: each question as it stands there, asked of an archive whose answers are known."""
+"""The queries of docs/analysts.md, run on an archive for which the answers are known."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ ANSWERS: dict[int, list[tuple[Any, ...]]] = {
 
 
 def questions() -> dict[int, tuple[str, str]]:
-    """By number: what is asked, and the SQL."""
-    return {int(number): (asked, sql) for number, asked, _said, sql in SECTION.findall(PAGE.read_text())}
+    """By number: the question, and the SQL."""
+    return {int(number): (question, sql) for number, question, _answer, sql in SECTION.findall(PAGE.read_text())}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> duckdb.DuckDBPyConnection:
-    """DuckDB in the folder that holds the archive, with the page's views."""
+    """A DuckDB connection in the archive's folder, with the page's views."""
     monkeypatch.chdir(folder)
     connection = duckdb.connect()
     (views,) = SETUP.findall(PAGE.read_text())
@@ -105,13 +105,13 @@ def test_there_are_ten_questions() -> None:
 
 @pytest.mark.parametrize("number", ANSWERS)
 def test_the_answer(archive: duckdb.DuckDBPyConnection, number: int) -> None:
-    _asked, sql = questions()[number]
+    _question, sql = questions()[number]
 
     assert ANSWERS[number] == archive.execute(sql).fetchall()
 
 
 def test_what_is_missing_or_there_twice_is_found(archive: duckdb.DuckDBPyConnection) -> None:
-    _asked, sql = questions()[10]
+    _question, sql = questions()[10]
     archive.execute("CREATE OR REPLACE VIEW whole AS FROM transfers")
     rows = archive.execute("SELECT transfer_id, sequence, kafka_partition FROM transfers WHERE kafka_partition = 0")
     assert ("t2", 2, 0) in rows.fetchall()
@@ -123,7 +123,7 @@ def test_what_is_missing_or_there_twice_is_found(archive: duckdb.DuckDBPyConnect
 
 
 def test_nets_that_do_not_agree_are_found(archive: duckdb.DuckDBPyConnection) -> None:
-    _asked, sql = questions()[7]
+    _question, sql = questions()[7]
     archive.execute("CREATE TABLE all_of_it AS FROM transfers")
     archive.execute("CREATE OR REPLACE VIEW transfers AS FROM all_of_it WHERE transfer_id <> 't5'")
 

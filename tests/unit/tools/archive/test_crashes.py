@@ -1,4 +1,4 @@
-"""A crash between any two things that are done to the disk, or within one, leaves neither gaps nor doubles."""
+"""A crash between any two steps on the disk, or within one, leaves neither gaps nor duplicates."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from clearinghub.tools.archive import FolderError
 from clearinghub.tools.archive.batch import Batch
-from clearinghub.tools.archive.errors import FolderError
 from clearinghub.tools.archive.files import INCOMING, Disk
 from clearinghub.tools.archive.folder import opened
 from tests.archived import final, places_in, record, rows_in
@@ -23,11 +23,11 @@ FINALS = [final(offset + 1) for offset in range(RECORDS)]
 
 
 class Crash(BaseException):
-    """Nothing that was under way goes on."""
+    """The process ends here; nothing after this step happens."""
 
 
 class CrashingDisk(Disk):
-    """Ends the process at the step of that number, counted from 1; half of what is being written is there by then."""
+    """Ends the process at the step of that number, counted from 1; a file that is being written is half there."""
 
     def __init__(self, crashes_at: int | None = None) -> None:
         self.steps = 0
@@ -56,11 +56,11 @@ class CrashingDisk(Disk):
         super().sync_folder(path)
 
     def sync_all(self) -> None:
-        """Not the machine's other disks: no power is lost here."""
+        """Leave the machine's other disks alone: no power is lost here."""
 
     @staticmethod
     def _sync(path: Path) -> None:
-        """Nor this one."""
+        """Not this machine's disk either: no power is lost here."""
 
     def _step(self) -> None:
         if self._is_over():
@@ -72,7 +72,7 @@ class CrashingDisk(Disk):
 
 
 def archive(root: Path, disk: Disk) -> None:
-    """Copy what the archive lacks of the two partitions, as the command does it."""
+    """Copy what the archive lacks of the two partitions, as the command does."""
     with opened(root, "c", "", disk) as folder:
         for partition in PARTITIONS:
             for span in folder.missing("transfers", partition, 0, RECORDS + 1):  # the last offset is a marker
@@ -86,7 +86,7 @@ def archive(root: Path, disk: Disk) -> None:
 
 
 def crashed(root: Path, at: int | None) -> int:
-    """Archive until the crash; gives how many steps were made."""
+    """Archive until the crash; returns how many steps were made."""
     disk = CrashingDisk(at)
     if at is None:
         archive(root, disk)
@@ -126,7 +126,7 @@ def test_a_crash_at_any_step(tmp_path: Path) -> None:
     assert len(outcomes) > 10, "crashes in the midst of batches were meant"
 
 
-def test_a_crash_while_clearing_up_behind_a_crash(tmp_path: Path) -> None:
+def test_a_crash_while_repairing_after_a_crash(tmp_path: Path) -> None:
     steps = crashed(tmp_path / "whole", None)
     chance = random.Random(20_260_303)
     twice = 0
@@ -144,7 +144,7 @@ def test_a_crash_while_clearing_up_behind_a_crash(tmp_path: Path) -> None:
     assert twice > PAIRS // 3
 
 
-def test_a_full_disk_is_told_and_undone(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_and_undone(tmp_path: Path) -> None:
     class FullDisk(Disk):
         def write(self, path: Path, write: Callable[[Path], None]) -> None:
             if path.parent.name == INCOMING and "2of2" in path.name:

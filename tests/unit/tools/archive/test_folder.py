@@ -1,4 +1,4 @@
-"""What an archive knows of itself from its files' names alone, and whose it is."""
+"""What an archive knows from its files' names alone, and which hub it belongs to."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from clearinghub.messages.archived import Archived, decode_archived, encode_archived
+from clearinghub.tools.archive import FolderError
 from clearinghub.tools.archive.batch import ROWS_MAX, Batch
-from clearinghub.tools.archive.errors import FolderError
 from clearinghub.tools.archive.files import INCOMING, Span, merged, span_of
 from clearinghub.tools.archive.folder import Folder, opened
 from tests.analysts import schema_of
@@ -54,7 +54,7 @@ def test_a_gap_between_files_is_missing(tmp_path: Path) -> None:
 
 
 def test_days_that_were_removed_are_not_copied_again_and_take_no_others_with_them(tmp_path: Path) -> None:
-    """A batch may have files of two days; who removes the older has not asked for the other to go."""
+    """A batch may have files of two days; removing the older day must not remove the other."""
     with opened(tmp_path, "c", "") as folder:
         add(folder, 0, 8)
     shutil.rmtree(tmp_path / "transfers/day=2026-03-03")
@@ -66,7 +66,7 @@ def test_days_that_were_removed_are_not_copied_again_and_take_no_others_with_the
     assert left == places_in(tmp_path, "transfers")
 
 
-def test_offsets_that_are_there_twice_are_told(tmp_path: Path) -> None:
+def test_offsets_that_are_there_twice_are_an_error(tmp_path: Path) -> None:
     with opened(tmp_path, "c", "") as folder:
         add(folder, 0, 2)
     (path,) = tmp_path.glob("transfers/**/*1of2.parquet")
@@ -76,7 +76,7 @@ def test_offsets_that_are_there_twice_are_told(tmp_path: Path) -> None:
         pass
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with opened(tmp_path, "c", "") as folder:
         add(folder, 0, 1)
     (path,) = tmp_path.glob("transfers/**/*.parquet")
@@ -158,9 +158,9 @@ def accounts_of_example() -> list[dict[str, object]]:
 
 
 def test_progress_as_a_record() -> None:
-    told = Archived("transfers", 3, 77, 70)
+    archived = Archived("transfers", 3, 77, 70)
 
-    assert told == decode_archived(encode_archived({"v": 1, **told._asdict()}))  # type: ignore[typeddict-item]
+    assert archived == decode_archived(encode_archived(archived))
     for broken in (b"", b"{}", b'{"v":2}', b"[]"):
         with pytest.raises((KeyError, TypeError, ValueError)):
             decode_archived(broken)

@@ -1,4 +1,4 @@
-"""The command: what it takes, what it shows, and how it ends."""
+"""The command: its options, its output, and its exit codes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 from clearinghub.config import Settings
+from clearinghub.tools.archive import FolderError
 from clearinghub.tools.archive.copying import Archiver, Tally
-from clearinghub.tools.archive.errors import FolderError
 from clearinghub.tools.archive.files import Span
 from clearinghub.tools.archive.main import STOP_GRACE_S, _pass, _show
 from tests.commands import run_command
@@ -23,7 +23,7 @@ from tests.integration.hub_under_test import REPOSITORY, free_port
 
 
 class FakeArchiver:
-    """Copies two thirds of what there is to do, and then hears no more of the broker if that is silent."""
+    """Copies two thirds of what there is to do; if the broker is silent, it then waits for ever."""
 
     def __init__(self, *, is_silent: bool = False) -> None:
         self.ended = False
@@ -47,8 +47,8 @@ def a_terminal(*, is_one: bool = True) -> tuple[Console, io.StringIO]:
 
 
 async def test_a_terminal_shows_how_far_it_is() -> None:
-    told, shown = a_terminal()
-    tally = await _pass(cast("Archiver", FakeArchiver()), told, asyncio.Event())
+    console, shown = a_terminal()
+    tally = await _pass(cast("Archiver", FakeArchiver()), console, asyncio.Event())
 
     assert "archiving" in shown.getvalue()
     assert "2000/3000" in shown.getvalue()
@@ -56,8 +56,8 @@ async def test_a_terminal_shows_how_far_it_is() -> None:
 
 
 async def test_a_file_gets_no_bar() -> None:
-    told, shown = a_terminal(is_one=False)
-    await _pass(cast("Archiver", FakeArchiver()), told, asyncio.Event())
+    console, shown = a_terminal(is_one=False)
+    await _pass(cast("Archiver", FakeArchiver()), console, asyncio.Event())
 
     assert "" == shown.getvalue()
 
@@ -93,9 +93,9 @@ async def test_what_ends_a_pass_is_raised() -> None:
     ],
 )
 def test_what_it_says_at_the_end(tally: Tally, code: int, words: list[str]) -> None:
-    told, shown = a_terminal(is_one=False)
+    console, shown = a_terminal(is_one=False)
 
-    assert code == _show(tally, Path("/a"), told)
+    assert code == _show(tally, Path("/a"), console)
     for sentence in words:
         assert sentence in shown.getvalue()
 

@@ -1,21 +1,20 @@
-"""What the ledger knows of the archive."""
+"""What the ledger knows of the archive, from topic `archived`."""
 
 from __future__ import annotations
 
 from clearinghub.config import Settings
 from clearinghub.kafka.archived import OVERDUE, ArchivedView
-from clearinghub.messages.archived import archived_key, encode_archived
+from clearinghub.messages.archived import Archived, archived_key, encode_archived
 
 
-def test_the_last_word_counts_and_silence_is_nothing() -> None:
+def test_the_last_record_counts_and_without_one_nothing_is_archived() -> None:
     view = ArchivedView(Settings())
     third, other, fifth = (
         archived_key(*place).encode() for place in (("transfers", 3), ("positions", 4), ("transfers", 5))
     )
     assert 0 == view.sequence(3)
     for sequence in (5, 9, 7):
-        told = encode_archived({"v": 1, "topic": "transfers", "partition": 3, "end": 70, "sequence": sequence})
-        view._take(third, told)
+        view._take(third, encode_archived(Archived("transfers", 3, 70, sequence)))
     view._take(other, b'{"v":1,"topic":"positions","partition":4,"end":8,"sequence":null}')
     view._take(fifth, b'{"v":1,"topic":"transfers","partition":5,"end":8,"sequence":null}')
     view._take(third, b"nonsense")
@@ -25,16 +24,16 @@ def test_the_last_word_counts_and_silence_is_nothing() -> None:
     assert 0 == view.sequence(3)
 
 
-def told_s() -> float:
+def overdue_s() -> float:
     (metric,) = OVERDUE.collect()
     return metric.samples[0].value
 
 
-def test_the_longest_wait_is_told() -> None:
+def test_the_longest_wait_is_shown() -> None:
     view = ArchivedView(Settings())
-    assert 0 == told_s()
+    assert 0 == overdue_s()
     view.overdue(0, "transfers", 1_500)
     view.overdue(0, "bulks", 90_000)
-    assert 90.0 == told_s()
+    assert 90.0 == overdue_s()
     view.overdue(0, "bulks", 0)
-    assert 1.5 == told_s()
+    assert 1.5 == overdue_s()

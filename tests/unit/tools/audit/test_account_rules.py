@@ -1,4 +1,4 @@
-"""Rules of accounts, of the room they have and of funds, on hand-made records."""
+"""The rules on accounts, on caps and on funds, tried on hand-made records."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_position_with_a_reserve_above_its_funds(topics: Topics) -> None:
 
 
 def test_funds_that_leave_below_a_position_break_nothing(topics: Topics) -> None:
-    """What the open position uses may be withdrawn (protocol 5.2)."""
+    """Funds may be withdrawn even if the open position uses them (protocol 5.2)."""
     topics.reserved()
     _reserve_out(topics, FUNDS)
 
@@ -50,7 +50,7 @@ def test_a_position_above_its_cap(topics: Topics) -> None:
 
 @pytest.mark.parametrize(("moment_ms", "broken"), [(-30_000, False), (-1_000, False), (1_000, False), (30_000, True)])
 def test_a_cap_counts_from_when_it_is_set(topics: Topics, moment_ms: int, broken: bool) -> None:
-    """Within two seconds nobody can tell whether the cap or the reservation was first."""
+    """Within two seconds the order of the cap and the reservation is unknown."""
     topics.cap(AMOUNT - 1, before=FUNDS, at_ms=START_MS + 1)
     topics.now_ms += 60_000
     topics.cap(AMOUNT, before=AMOUNT - 1, at_ms=topics.now_ms + moment_ms)
@@ -88,7 +88,7 @@ def test_funds_out(topics: Topics) -> None:
     assert (AMOUNT, AMOUNT) == (found.closing.balances[1].total, found.closing.balances[1].in_flight)
 
 
-def test_funds_that_were_refused_and_asked_for_in_other_terms(topics: Topics) -> None:
+def test_funds_that_were_refused_and_requested_in_other_terms(topics: Topics) -> None:
     topics.funds("in-2", amount=5)
     topics.funds("in-2", amount=6)
     topics.move(PAYER, -6, "in-2", "SETTLEMENT", entryType="RECORD_FUNDS_IN")

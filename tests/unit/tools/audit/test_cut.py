@@ -1,4 +1,4 @@
-"""What a cut shows that falls between two partitions, and what can be said of topics that have lost their beginning."""
+"""What the audit finds at a cut between two partitions, and on topics whose beginning is no longer kept."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_credit_that_does_not_come_is_missing(topics: Topics) -> None:
 
 @pytest.mark.parametrize("later_ms", [0, SETTLE_MS])
 def test_a_credit_that_came_late_is_right(topics: Topics, later_ms: int) -> None:
-    """Its partition's worker was away for a minute; other records have gone by in the meantime."""
+    """The worker of its partition was away for a minute, in which other records came."""
     _commit_without_credit(topics)
     topics.now_ms += 60_000
     for _count in range(1_000):
@@ -67,7 +67,7 @@ def test_a_movement_whose_final_state_is_not_in_the_cut(topics: Topics) -> None:
 
 
 def test_clocks_that_disagree(topics: Topics) -> None:
-    """Movements before what they are for: the ledger's clock is behind the broker's."""
+    """Movements come before their requests: the ledger's clock is slower than the broker's."""
     topics.move(PAYER, AMOUNT)
     topics.prepare()
     topics.fulfil()
@@ -89,7 +89,7 @@ def test_the_same_id_of_two_payers_is_two_transfers(topics: Topics) -> None:
     assert ({}, (3, 0, 0, 0)) == (found.broken, found.phases)
 
 
-def test_a_request_that_is_a_dead_letter_was_not_asked(topics: Topics) -> None:
+def test_a_dead_letter_is_no_request(topics: Topics) -> None:
     topics.dead("prepare", 0, topics.prepare(amount=1))
     topics.dead("command", 0, topics.funds("in-9"))
     topics.committed()

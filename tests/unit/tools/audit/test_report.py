@@ -81,7 +81,7 @@ def test_broken_books_name_who_breaks_them() -> None:
     assert (False, 25, "t-24") == (made["ok"], rule["violations"], rule["shown"][-1]["subject"])
 
 
-def test_what_is_on_its_way_is_told() -> None:
+def test_pending_transfers_are_shown() -> None:
     topics = Topics()
     topics.funded()
     topics.reserved()
@@ -94,7 +94,7 @@ def test_what_is_on_its_way_is_told() -> None:
     assert "100" == document(found)["balances"][0]["onTheirWay"]
 
 
-def test_rules_that_cannot_be_checked_are_told() -> None:
+def test_rules_that_cannot_be_checked_are_shown() -> None:
     topics = Topics()
     topics.move(PAYER, AMOUNT, "t-0")
     topics.move(PAYEE, -AMOUNT, "t-0")

@@ -1,4 +1,4 @@
-"""Rules of transfers on hand-made records: each holds of sound books, and can be broken. Accounts are beside."""
+"""The rules on transfers, tried on hand-made records: each holds on sound books, and each can be broken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def topics() -> Topics:
 
 
 def test_sound_books(topics: Topics) -> None:
-    """Every rule but `readable` on what was refused is looked at, and none is broken."""
+    """Every rule is checked, and none is broken."""
     topics.committed("t-1")
     topics.committed("t-2")
     topics.aborted("t-3")
@@ -76,14 +76,14 @@ def test_running_balance_begins_with_the_first_change() -> None:
     assert {"running-balance": ["payer/XTS/POSITION"]} | IMBALANCED == topics.audit().broken
 
 
-def test_a_change_that_nobody_asked_for(topics: Topics) -> None:
+def test_a_change_that_nobody_requested(topics: Topics) -> None:
     topics.move(PAYER, AMOUNT, "t-ghost")
     found = topics.audit()
 
     assert {"asked-for": ["t-ghost"]} | IMBALANCED == found.broken
 
 
-def test_a_change_behind_closed_books(topics: Topics) -> None:
+def test_a_change_after_the_books_are_closed(topics: Topics) -> None:
     topics.committed()
     _let_go(topics)
     topics.move(PAYEE, -AMOUNT)
@@ -93,7 +93,7 @@ def test_a_change_behind_closed_books(topics: Topics) -> None:
     assert "payee/XTS/POSITION -100: no such transfer is open" in found.details
 
 
-def test_a_transfer_that_nobody_asked_for(topics: Topics) -> None:
+def test_a_transfer_that_nobody_requested(topics: Topics) -> None:
     topics.move(PAYER, AMOUNT)
     topics.fulfil()
     topics.end("COMMITTED")
@@ -148,7 +148,7 @@ def test_a_final_state_of_other_terms(topics: Topics, changes: dict[str, Any]) -
     topics.move(PAYEE, -AMOUNT)
     broken = topics.audit().broken
 
-    # On another partition it is another transfer, which nobody asked for and which has moved nothing.
+    # On another partition it is another transfer, which nobody requested and which has moved nothing.
     assert ("final-as-asked" if row["payer"] == PAYER else "committed") in broken
 
 
@@ -165,7 +165,7 @@ def test_a_commit_without_its_payees_fulfil(topics: Topics) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moves", "told"),
+    ("moves", "detail"),
     [
         ([(PAYER, AMOUNT)], "missing payee/XTS/POSITION -100 (no credit is recorded)"),
         ([(PAYEE, -AMOUNT)], "missing payer/XTS/POSITION +100"),
@@ -175,7 +175,7 @@ def test_a_commit_without_its_payees_fulfil(topics: Topics) -> None:
         ([(PAYER, AMOUNT), ("Hub", -AMOUNT)], "too much Hub/XTS/POSITION -100"),
     ],
 )
-def test_a_commit_with_other_movements(topics: Topics, moves: list[tuple[str, int]], told: str) -> None:
+def test_a_commit_with_other_movements(topics: Topics, moves: list[tuple[str, int]], detail: str) -> None:
     topics.prepare()
     topics.fulfil()
     topics.end("COMMITTED")
@@ -184,7 +184,7 @@ def test_a_commit_with_other_movements(topics: Topics, moves: list[tuple[str, in
     found = topics.audit()
 
     assert ["t-1"] == found.broken["committed"]
-    assert told in found.details
+    assert detail in found.details
 
 
 def test_a_credit_that_is_a_dead_letter(topics: Topics) -> None:
@@ -256,7 +256,7 @@ def test_violations_are_all_counted_and_not_all_kept() -> None:
 
 
 def _let_go(topics: Topics) -> None:
-    """Enough records, late enough, that what is complete is forgotten."""
+    """Write enough later records that completed transfers leave the memory."""
     topics.now_ms += 60_000
     for _count in range(1_000):
         topics.fulfil("nobody")

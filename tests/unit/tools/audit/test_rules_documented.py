@@ -1,4 +1,4 @@
-"""docs/operators.md: its table of the audit's rules is the rules."""
+"""The table of the audit's rules in docs/operators.md has the names and sentences of the code."""
 
 from __future__ import annotations
 

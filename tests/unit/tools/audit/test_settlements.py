@@ -1,4 +1,4 @@
-"""Windows and settlements in the audit."""
+"""The audit's rules on windows and settlements."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def test_nets_that_do_not_add_up_to_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nets", "told"),
+    ("nets", "detail"),
     [
         ({PAYER: (AMOUNT, 0, 1, 0)}, "payee XTS NET: told nothing"),
         ({PAYER: (2 * AMOUNT, 0, 2, 0), PAYEE: (0, 2 * AMOUNT, 0, 2)}, "payee XTS NET: told 0 in 0 debits and 200"),
         ({**NETS, "other": (1, 1, 1, 1)}, "its transfers are nothing"),
     ],
 )
-def test_a_window_that_tells_other_nets_than_its_transfers(nets: Any, told: str) -> None:
+def test_a_window_with_other_nets_than_its_transfers(nets: Any, detail: str) -> None:
     topics = Topics()
     topics.funded()
     topics.committed()
@@ -116,7 +116,7 @@ def test_a_window_that_tells_other_nets_than_its_transfers(nets: Any, told: str)
 
     found = topics.audit()
     assert {"window-nets": ["window 1"]} == found.broken
-    assert told in found.details
+    assert detail in found.details
 
 
 def test_a_window_that_failed_and_one_that_is_not_closed_yet() -> None:

@@ -9,7 +9,7 @@ import msgspec
 import orjson
 
 from clearinghub.domain.bulk.fulfil import ItemResult
-from clearinghub.domain.participants.funds import FundsRequest
+from clearinghub.domain.participants.funds_request import FundsRequest
 from clearinghub.messages import VERSION, DeadLetterMessage, encode
 from clearinghub.messages.bulk import (
     BulkFulfilBody,
@@ -21,7 +21,8 @@ from clearinghub.messages.bulk import (
     encode_body,
 )
 from clearinghub.messages.commands import CommandMessage, RecordFundsIn, ReserveFundsOut, encode_command
-from clearinghub.messages.transfers import CreditMessage, FulfilMessage, PrepareMessage
+from clearinghub.messages.settlement import WindowMarkerMessage
+from clearinghub.messages.transfers import CreditMessage, FulfilAction, FulfilMessage, PrepareMessage
 from clearinghub.tools.audit.books import Books, Closing
 from clearinghub.tools.audit.records import Entry
 from clearinghub.tools.audit.transfers import Kept
@@ -47,7 +48,7 @@ class Topics:
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def write(self, topic: str, partition: int, value: bytes) -> int:
-        """Returns the record's offset."""
+        """Append a record; returns its offset."""
         self.now_ms += 1
         self.entries.append(Entry(topic, partition, len(self.entries), self.now_ms, value))
         return len(self.entries) - 1
@@ -67,7 +68,7 @@ class Topics:
         )
         return self.write("prepare", PARTITIONS[payer], encode(message, b"{}"))
 
-    def fulfil(self, transfer_id: str = "t-1", source: str = PAYEE, action: str = "commit") -> None:
+    def fulfil(self, transfer_id: str = "t-1", source: str = PAYEE, action: FulfilAction = "commit") -> None:
         message = FulfilMessage(id=transfer_id, action=action, source=source, hash="h", headers={})
         self.write("fulfil", PAYER_PARTITION, encode(message, b"{}"))
 
@@ -178,8 +179,7 @@ class Topics:
         self.entries.insert(0, Entry("dead-letter", 0, 0, self.now_ms, encode(letter, b"what it was")))
 
     def marker(self, window: int = 1) -> None:
-        header = {"v": VERSION, "kind": "window-marker", "window": window, "source": PAYER_PARTITION}
-        self.write("credit", PAYEE_PARTITION, encode(header))
+        self.write("credit", PAYEE_PARTITION, encode(WindowMarkerMessage(window=window, source=PAYER_PARTITION)))
 
     def window(self, state: str = "CLOSED", nets: dict[str, tuple[int, int, int, int]] | None = None) -> None:
         """Window 1 as the ledger publishes it, with debits, credits and their counts."""
@@ -218,7 +218,7 @@ class Topics:
     # Whole lives.
 
     def funded(self) -> None:
-        """The payer has funds, and a cap of as much."""
+        """The payer gets funds, and a cap of the same amount."""
         self.cap(FUNDS)
         self.funds("in-1")
         self.move(PAYER, -FUNDS, "in-1", "SETTLEMENT", entryType="RECORD_FUNDS_IN")

@@ -1,4 +1,4 @@
-"""A hub that takes imports."""
+"""A fake hub that answers imports of parties."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from clearinghub.tools.parties.csv_file import Line
 
 
 def line(number: int) -> Line:
-    """A line of that number, for the party of that number."""
+    """The line with that number; its party has the number in its identifier."""
     return Line(number, PartyId("MSISDN", str(number)), PartyEntry("a"))
 
 
 @dataclass
 class FakeLedger:
-    """Answers imports; the first `unanswered` questions get no answer."""
+    """Answers imports; the first `unanswered` requests get no answer."""
 
     partitions: int
     refuses: frozenset[str] = frozenset()
     unanswered: int = 0
-    asked: int = 0
+    requests: int = 0
     batches: list[tuple[PartyImportItem, ...]] = field(default_factory=list)
 
     async def ask(self, topic: str, key: str, message: PartyImportMessage) -> Any:
-        self.asked += 1
-        if self.asked <= self.unanswered:
+        self.requests += 1
+        if self.requests <= self.unanswered:
             raise CommandTimeoutError
         items = message.items
         partition_of = Partitioner({topic: self.partitions})

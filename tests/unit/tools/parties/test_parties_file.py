@@ -1,4 +1,4 @@
-"""Files of parties: every line is judged by itself, and what is written can be read."""
+"""Files of parties: each line is checked by itself, and a written file can be read again."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ async def test_lines_that_the_hub_refuses_are_named_by_their_number() -> None:
     assert (400, 398) == (imported.lines, imported.added)
 
 
-async def test_what_is_not_answered_is_asked_again() -> None:
+async def test_a_batch_without_an_answer_is_sent_again() -> None:
     ledger = fakes.FakeLedger(partitions=1, unanswered=2)
 
     assert Imported(10, 10) == await import_parties(lines(10), ledger, 1, lambda _so_far: None)
-    assert 3 == ledger.asked
+    assert 3 == ledger.requests
 
 
 async def test_a_hub_that_never_answers_ends_the_import() -> None:
@@ -116,4 +116,4 @@ async def test_a_hub_that_never_answers_ends_the_import() -> None:
 
     with pytest.raises(CommandTimeoutError):
         await import_parties(lines(10), ledger, 1, lambda _so_far: None)
-    assert ATTEMPTS == ledger.asked
+    assert ATTEMPTS == ledger.requests

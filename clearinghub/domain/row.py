@@ -1,5 +1,0 @@
-"""Moved to clearinghub/rows.py."""
-
-from clearinghub.rows import Row
-
-__all__ = ["Row"]

@@ -1,0 +1,66 @@
+"""The rows that a ledger worker returns to queries, read from its local copies between two rounds (design 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeVar
+
+from clearinghub.engine.app import EngineApp
+from clearinghub.engine.errors import PartitionLostError
+from tables.parties import PARTIES
+from tables.positions import POSITIONS
+from tables.settlements import SETTLEMENTS
+from tables.transfers import TRANSFERS
+from web.ledger.app import PartitionElsewhereError
+
+Answer = TypeVar("Answer")
+
+# No round runs while a query reads: it returns the newest rows, up to this number or length.
+LISTED_ROWS_MAX: Final = 10_000
+LISTED_BYTES_MAX: Final = 16 * 1024 * 1024
+
+
+class StoreRows:
+    """Implements `web.ledger.app.LedgerRows` with the stores of an engine."""
+
+    def __init__(self, app: EngineApp) -> None:
+        self._app = app
+
+    async def positions(self, partition: int, participant: str) -> list[bytes]:
+        """Return the rows of a participant's accounts."""
+        store = self._app.store(POSITIONS.name)
+        prefix = f"{participant}/".encode()
+        return await self._read(partition, lambda: list(store.rows_with_prefix(partition, prefix)))
+
+    async def transfer(self, partition: int, transfer_id: str) -> bytes | None:
+        """Return the row of a transfer, or None."""
+        store = self._app.store(TRANSFERS.name)
+        return await self._read(partition, lambda: store.row(partition, transfer_id.encode()))
+
+    async def parties(self, partition: int, after: str, count_max: int) -> list[tuple[bytes, bytes]]:
+        """Return the next keys and rows of the built-in oracle after the key `after`."""
+        store = self._app.store(PARTIES.name)
+        return await self._read(partition, lambda: store.rows_after(partition, after.encode(), count_max))
+
+    async def settlement_rows(self, partition: int, keys: list[str]) -> list[bytes]:
+        """Return the rows of table `settlement` under these keys, without those that do not exist."""
+        store = self._app.store(SETTLEMENTS.name)
+
+        def found() -> list[bytes]:
+            rows = (store.row(partition, key.encode()) for key in keys)
+            return [row for row in rows if row is not None]
+
+        return await self._read(partition, found)
+
+    async def last_settlement_rows(self, partition: int, kind: str) -> list[bytes]:
+        """Return the rows of a kind in table `settlement`, newest first, up to the limits."""
+        store, prefix = self._app.store(SETTLEMENTS.name), f"{kind}/".encode()
+        query = partial(store.last_rows_with_prefix, partition, prefix, LISTED_ROWS_MAX, LISTED_BYTES_MAX)
+        return await self._read(partition, query)
+
+    async def _read(self, partition: int, query: Callable[[], Answer]) -> Answer:
+        try:
+            return await self._app.read(partition, lambda _view: query())
+        except PartitionLostError as error:
+            raise PartitionElsewhereError from error

@@ -1,0 +1,70 @@
+"""Metrics of the ledger that are gauges: the backlog of its inputs, and the settlement windows by state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Protocol
+
+from faust.types import TP
+from prometheus_client import Gauge
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from clearinghub.domain.settlement.settlement import SettlementState
+from clearinghub.domain.settlement.window import WindowState
+
+WINDOWS = Gauge("clearinghub_settlement_windows", "Settlement windows in the coordinator's table", ["state"])
+SETTLEMENTS = Gauge("clearinghub_settlements", "Settlements in the coordinator's table", ["state"])
+_GAUGES: Final = {"window": (WINDOWS, WindowState), "settlement": (SETTLEMENTS, SettlementState)}
+
+
+class _Consumer(Protocol):
+    def backlog(self) -> Mapping[TP, int]: ...
+
+
+class _Engine(Protocol):
+    @property
+    def consumer(self) -> _Consumer: ...
+
+    @property
+    def ready_partitions(self) -> set[int]: ...
+
+    def assigned_partitions(self) -> set[int]: ...
+
+
+class LedgerCollector(Collector):
+    """Counts what waits in an engine, each time that Prometheus scrapes: only partitions that it has now are shown."""
+
+    def __init__(self, engine: _Engine, topics: Iterable[str]) -> None:
+        """`topics` are the engine's inputs, by their names on the broker."""
+        self._engine = engine
+        self._topics = tuple(topics)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the backlog of each input of an assigned partition, 0 if it is empty, and the number of partitions."""
+        backlog = GaugeMetricFamily(
+            "clearinghub_ledger_backlog", "Fetched records that wait for their round", labels=["topic"]
+        )
+        waiting = self._engine.consumer.backlog()
+        for number in self._engine.assigned_partitions():
+            for topic in self._topics:
+                backlog.add_metric([f"{topic}-{number}"], waiting.get(TP(topic, number), 0))
+        yield backlog
+        yield GaugeMetricFamily(
+            "clearinghub_ledger_partitions",
+            "Partitions at work in this worker",
+            value=len(self._engine.ready_partitions),
+        )
+
+
+def show_states(kind: str, states: Mapping[str, int]) -> None:
+    """Set the gauges of all windows (`window`) or settlements (`settlement`); a state not in `states` is shown as 0."""
+    gauge, known = _GAUGES[kind]
+    for state in known:
+        gauge.labels(state.value).set(states.get(state.value, 0))
+
+
+def show_nothing() -> None:
+    """Remove the gauges of windows and settlements: another worker has the coordinator's partition."""
+    WINDOWS.clear()
+    SETTLEMENTS.clear()

@@ -1,0 +1,172 @@
+"""Requests that every path of /parties and /participants refuses at once (protocol 1.2, 1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.web.party_world import (
+    ERROR,
+    ID,
+    PARTY,
+    PAYEE,
+    PAYER,
+    REQUEST_ID,
+    SUB,
+    PartyDfsps,
+    media,
+    party_dfsps,
+)
+
+BATCH = {"requestId": REQUEST_ID, "partyList": [{"partyIdType": "MSISDN", "partyIdentifier": "1", "fspId": PAYER}]}
+RESULTS = {"partyList": [{"partyId": BATCH["partyList"][0]}]}
+FSP = {"fspId": PAYER}
+ROUTES: list[tuple[str, str, Any]] = [
+    *(
+        (method, f"/parties{path}{tail}", body)
+        for path in (ID, SUB)
+        for method, tail, body in (("GET", "", None), ("PUT", "", PARTY), ("PUT", "/error", ERROR))
+    ),
+    *(
+        (method, f"/participants{path}{tail}", body)
+        for path in (ID, SUB)
+        for method, tail, body in (
+            ("GET", "", None),
+            ("POST", "", FSP),
+            ("PUT", "", FSP),
+            ("DELETE", "", None),
+            ("PUT", "/error", ERROR),
+        )
+    ),
+    ("POST", "/participants", BATCH),
+    ("PUT", f"/participants/{REQUEST_ID}", RESULTS),
+    ("PUT", f"/participants/{REQUEST_ID}/error", ERROR),
+]
+WITH_BODY = [(method, path) for method, path, body in ROUTES if body is not None]
+
+
+@pytest.fixture
+async def dfsps() -> AsyncIterator[PartyDfsps]:
+    async with party_dfsps() as one:
+        yield one
+
+
+def nothing_was_kept(dfsps: PartyDfsps) -> bool:
+    return not dfsps.exchange.dfsp.recorder.records
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ROUTES)
+async def test_headers_that_are_missing_or_wrong(dfsps: PartyDfsps, method: str, path: str, body: Any) -> None:
+    resource = path.split("/")[1]
+    faults: list[tuple[dict[str, str | None], int, str]] = [
+        ({"Content-Type": None}, 400, "3102"),
+        ({"Content-Type": "application/json"}, 400, "3101"),
+        ({"Content-Type": media("transfers")}, 400, "3101"),
+        ({"Content-Type": media(resource, "9.0")}, 406, "3001"),
+        ({"Date": None}, 400, "3102"),
+        ({"Date": "today"}, 400, "3101"),
+        ({"FSPIOP-Source": None}, 400, "3102"),
+        ({"Accept": media("transfers", "1")}, 400, "3101"),
+    ]
+    if method != "PUT":
+        faults += [({"Accept": None}, 400, "3102"), ({"Accept": media(resource, "9")}, 406, "3001")]
+    for headers, status, code in faults:
+        answer = await dfsps.send(method, path, PAYER, body, headers)
+        assert (status, code) == answer.error[:2], headers
+    assert nothing_was_kept(dfsps)
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_BODY)
+async def test_bodies_that_are_none(dfsps: PartyDfsps, method: str, path: str) -> None:
+    required = {"error": "errorInformation", "participants": "partyList", "parties": "party"}
+    for data, code in ((b"", "3101"), (b"{", "3101"), (b"[]", "3101"), (b'"text"', "3101"), (b"{}", "3102")):
+        headers = {"Content-Type": media(path.split("/")[1]), "FSPIOP-Source": PAYER}
+        headers |= {"Accept": media(path.split("/")[1], "1")}
+        answer = await dfsps.exchange.dfsp.send(method, path, headers, data)
+        if data == b"{}" and method == "PUT" and path in (f"/participants{ID}", f"/participants{SUB}"):
+            assert 200 == answer.status  # nothing is required there
+            continue
+        assert (400, code) == answer.error[:2], data
+        if data == b"{}" and path == "/participants":
+            assert "requestId" in answer.error[2]
+        elif data == b"{}" and "error" in path:
+            assert required["error"] in answer.error[2]
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({"fspId": ""}, "3100"),
+        ({"fspId": "x" * 33}, "3100"),
+        ({"fspId": {}}, "3101"),
+        ({"fspId": PAYER, "currency": "ZZZ"}, "3100"),
+        ({"fspId": PAYER, "extensionList": {"extension": []}}, "3100"),
+    ],
+)
+async def test_entries_that_are_wrong(dfsps: PartyDfsps, body: Any, fault: str) -> None:
+    assert (400, fault) == (await dfsps.send("POST", f"/participants{ID}", PAYER, body)).error[:2]
+    assert nothing_was_kept(dfsps)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": ""},
+        {"merchantClassificationCode": "12345"},
+        {"personalInfo": {"complexName": {"firstName": "  "}}},
+        {"personalInfo": {"complexName": {"lastName": "<b>"}}},
+        {"personalInfo": {"dateOfBirth": "2023-02-29"}},
+        {"partyIdInfo": {"partyIdType": "MSISDN", "partyIdentifier": "1 2"}},
+    ],
+)
+async def test_parties_that_are_wrong(dfsps: PartyDfsps, change: dict[str, Any]) -> None:
+    body = {"party": PARTY["party"] | change}
+
+    assert (400, "3100") == (await dfsps.send("PUT", f"/parties{ID}", PAYEE, body)).error[:2]
+    assert nothing_was_kept(dfsps)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/parties/MSISDN/%20", "/parties/MSISDN/%7B1%7D", f"/parties/MSISDN/{'1' * 129}"],
+)
+async def test_paths_that_are_wrong(dfsps: PartyDfsps, path: str) -> None:
+    assert (400, "3100") == (await dfsps.send("GET", path)).error[:2]
+    assert nothing_was_kept(dfsps)
+
+
+@pytest.mark.parametrize("path", ["/parties/MSISDN/%FF", "/parties/%ED%A0%80/1", "/parties/MSISDN/1/%C3%28"])
+async def test_paths_that_are_no_text(dfsps: PartyDfsps, path: str) -> None:
+    answer = await dfsps.send("GET", path)
+
+    assert answer.status in (202, 400), answer.body
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/parties"), ("GET", "/parties/MSISDN"), ("PUT", f"/parties{ID}/error/error")]
+)
+async def test_paths_that_are_unknown(dfsps: PartyDfsps, method: str, path: str) -> None:
+    assert (404, "3002") == (await dfsps.send(method, path)).error[:2]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", f"/parties{ID}"), ("DELETE", f"/parties{ID}"), ("GET", f"/parties{ID}/error")]
+)
+async def test_methods_that_are_unknown(dfsps: PartyDfsps, method: str, path: str) -> None:
+    assert (405, "3000") == (await dfsps.send(method, path)).error[:2]
+
+
+@pytest.mark.parametrize("source", ["nobody", "Hub"])
+async def test_an_unknown_source(dfsps: PartyDfsps, source: str) -> None:
+    answer = await dfsps.send("GET", f"/parties{ID}", source)
+    assert (400, "3101", "Malformed syntax - invalid fspiop-source header") == answer.error
+    answer = await dfsps.send("POST", f"/participants{ID}", source, {"fspId": source})
+    assert (400, "3200", "Generic ID not found - Requester FSP not found") == answer.error
+    assert nothing_was_kept(dfsps)
+
+    for method, path, body in ROUTES:
+        if (method, path.split("/")[1]) in (("GET", "parties"), ("POST", "participants")) and path != "/participants":
+            continue
+        assert [] == await dfsps.callbacks_of(method, path, source, body, FSPIOP_Destination=PAYEE), (method, path)
