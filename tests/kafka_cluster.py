@@ -49,7 +49,7 @@ class KafkaCluster:
         return self._cluster.start()
 
     def stop_all(self) -> None:
-        """End all nodes. Blocks."""
+        """End all nodes. Blocks for some seconds."""
         self._cluster.stop(timeout_s=5)
 
     def kill(self, number: int) -> None:

@@ -125,7 +125,7 @@ class BatchSender:
         self._topics: set[str] = set()
 
     async def start(self) -> None:
-        """Get a producer id, as soon as a broker gives one."""
+        """Get a producer id, as soon as a broker assigns one."""
         await self._new_producer_id()
 
     async def stop(self) -> None:
@@ -175,7 +175,7 @@ class BatchSender:
     # -- producer ids
 
     async def _prepare(self, place: Place) -> None:
-        """Have the place's leader looked up, and give the place a producer id that it can continue under."""
+        """Have the place's leader looked up, and assign the place a producer id that it can continue under."""
         if place.at.topic not in self._topics:
             await self._client.add_topic(place.at.topic)
             self._topics.add(place.at.topic)
@@ -186,7 +186,7 @@ class BatchSender:
             place.producer_id = await self._new_producer_id() if last in (None, place.past_id) else last
 
     async def _new_producer_id(self) -> ProducerId:
-        """Ask brokers in turn until one gives a producer id."""
+        """Ask brokers in turn until one assigns a producer id."""
         while True:
             node = self._client.get_random_node()
             with contextlib.suppress(KafkaError, TimeoutError):
@@ -264,7 +264,7 @@ class BatchSender:
         if code in NEVER or code in PRODUCER_REFUSED:
             if code in PRODUCER_REFUSED:
                 batch.place.drop_producer_id()
-            self._give_up(batch, error)
+            self._fail(batch, error)
             return True
         return False
 
@@ -282,9 +282,9 @@ class BatchSender:
         if not batch.outcome.done():
             self._unsent.pop(batch.place.at, None)
             batch.is_unsure |= batch.is_in_flight
-            self._give_up(batch, "not confirmed in time")
+            self._fail(batch, "not confirmed in time")
 
-    def _give_up(self, batch: _Batch, reason: str) -> None:
+    def _fail(self, batch: _Batch, reason: str) -> None:
         at = batch.place.at
         log.warning("batch-given-up", topic=at.topic, partition=at.partition, unsure=batch.is_unsure, reason=reason)
         error = RecordOutcomeUnknownError if batch.is_unsure else RecorderUnavailableError

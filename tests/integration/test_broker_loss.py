@@ -34,8 +34,8 @@ class Load:
     recorded: set[bytes] = field(default_factory=set)
     refused: set[bytes] = field(default_factory=set)
     unknown: set[bytes] = field(default_factory=set)
-    longest_wait_s: Counter[int] = field(default_factory=Counter)  # without a record taken, by partition
-    _taken_at_s: dict[int, float] = field(default_factory=dict)
+    longest_wait_s: Counter[int] = field(default_factory=Counter)  # without a record accepted, by partition
+    _accepted_at_s: dict[int, float] = field(default_factory=dict)
 
     async def send(self, recorder: KafkaRecorder, keys: list[str], until_s: float) -> None:
         """Send a record to each partition every PAUSE_S, whatever becomes of those before."""
@@ -57,9 +57,9 @@ class Load:
         else:
             self.recorded.add(value)
             now_s = time.monotonic()
-            waited_s = now_s - self._taken_at_s.get(partition, now_s)
+            waited_s = now_s - self._accepted_at_s.get(partition, now_s)
             self.longest_wait_s[partition] = max(self.longest_wait_s[partition], waited_s)  # type: ignore[assignment]
-            self._taken_at_s[partition] = now_s
+            self._accepted_at_s[partition] = now_s
 
 
 @asynccontextmanager
@@ -124,17 +124,17 @@ async def lose(cluster: KafkaCluster, topic: str, how: str) -> None:
 
 
 async def check_truth(cluster: KafkaCluster, topic: str, load: Load, how: str) -> None:
-    """What was refused is on no topic, what was taken is there once."""
+    """What was refused is on no topic, what was accepted is there once."""
     await cluster.restore()
     await asyncio.sleep(3)  # what a producer still keeps would turn up now
     found = await stored(cluster, topic)
     waits = ", ".join(f"{load.longest_wait_s[partition]:.2f}" for partition in range(PARTITIONS))
     print(
-        f"\n{how}: taken {len(load.recorded)}, refused {len(load.refused)}, unknown {len(load.unknown)} (of which "
+        f"\n{how}: accepted {len(load.recorded)}, refused {len(load.refused)}, unknown {len(load.unknown)} (of which "
         f"written {len(load.unknown & found.keys())}); longest wait of each partition {waits} s"
     )
     assert set() == load.refused & found.keys(), "refused, and written all the same"
-    assert set() == load.recorded - found.keys(), "taken, and lost"
+    assert set() == load.recorded - found.keys(), "accepted, and lost"
     assert {1} == set(found.values()), "written twice"
 
 

@@ -133,5 +133,5 @@ class LocalCluster:
 
 
 def _default_ports() -> tuple[int, ...]:
-    wanted = tuple(range(PORT_DEFAULT, PORT_DEFAULT + NODES))
-    return tuple(free_ports(NODES, set())) if any(port_answers(HOST, port) for port in wanted) else wanted
+    usual = tuple(range(PORT_DEFAULT, PORT_DEFAULT + NODES))
+    return tuple(free_ports(NODES, set())) if any(port_answers(HOST, port) for port in usual) else usual

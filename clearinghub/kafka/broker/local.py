@@ -122,7 +122,7 @@ class LocalBroker:
         """Start the process, which needs some seconds before clients can use it: see `wait_until_ready`.
 
         Raises:
-            BrokerUnavailableError: no JVM, no jars, or the port is taken.
+            BrokerUnavailableError: no JVM, no jars, or the port is in use.
         """
         java = shutil.which("java")
         if java is None:
