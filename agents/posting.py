@@ -52,17 +52,17 @@ def store_position(view: View, position: Position, change: int, transfer_id: str
     view.emit("positions", position.participant, encode_published(movement))
 
 
-def move_account(view: View, key: str, change: int, transfer_id: str, entry_type: str, now_ms: int) -> Position:
+def move_account(turn: Turn, key: str, change: int, transfer_id: str, entry_type: str) -> Position:
     """Move the account with that key by `change` and return it.
 
     Raises:
         UnknownAccountError: there is no such account.
     """
-    position = view.get(POSITIONS, key)
+    position = turn.view.get(POSITIONS, key)
     if position is None:
         raise UnknownAccountError(key)
-    moved = position.changed_by(change, now_ms)
-    store_position(view, moved, change, transfer_id, entry_type)
+    moved = position.changed_by(change, turn.now_ms)
+    store_position(turn.view, moved, change, transfer_id, entry_type)
     return moved
 
 
@@ -71,7 +71,7 @@ def release_payer(turn: Turn, transfer: Transfer) -> None:
     assert transfer.was_reserved, f"{transfer.transfer_id} reserved nothing"
     assert transfer.state in _RELEASED, f"{transfer.transfer_id} is {transfer.state}"
     key = position_key(transfer.payer, transfer.currency, "POSITION")
-    move_account(turn.view, key, -transfer.amount, transfer.transfer_id, PRINCIPLE_VALUE, turn.now_ms)
+    move_account(turn, key, -transfer.amount, transfer.transfer_id, PRINCIPLE_VALUE)
 
 
 class Waiting(Protocol):

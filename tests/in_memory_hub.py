@@ -16,6 +16,7 @@ from aiohttp.web import Application
 from agents.context import LedgerContext
 from agents.posting import move_account
 from agents.settlement.booking import book_commit
+from agents.turn import Turn
 from clearinghub.callbacks.oracles.http_client import OracleAnswer, OracleQuestion
 from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Participant
@@ -274,8 +275,10 @@ class InMemoryHub(FakeRecorder):
             interchange_fee=fee,
         )
         key = position_key(payer, currency, "POSITION")
-        move_account(view, key, amount, row.transfer_id, "PRINCIPLE_VALUE", self.now_ms)
-        book_commit(view, self.settings.hub_name, row, None)
+        record = Record("fulfil", view.partition, self._commits, self.now_ms, payer.encode(), b"")
+        turn = Turn(record, view, self.context, None, self.now_ms)
+        move_account(turn, key, amount, row.transfer_id, "PRINCIPLE_VALUE")
+        book_commit(turn, row)
         self.follow(view)
         return row
 

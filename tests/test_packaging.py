@@ -60,7 +60,7 @@ def test_it_is_never_uploaded(pyproject: dict[str, Any]) -> None:
     assert "Private :: Do Not Upload" in pyproject["project"]["classifiers"]
 
 
-def test_the_version_is_told_once(pyproject: dict[str, Any]) -> None:
+def test_the_version_is_written_once(pyproject: dict[str, Any]) -> None:
     assert pyproject["project"]["version"] == __version__
 
 

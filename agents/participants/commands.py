@@ -18,7 +18,14 @@ from agents.settlement.scheme import publish_scheme
 from agents.turn import Turn
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.participants import registration
-from clearinghub.domain.participants.funds import (
+from clearinghub.domain.participants.funds_request import FundsRequest
+from clearinghub.domain.participants.participant import Account, Participant
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.participants.registration import NOT_FOUND, Change
+from clearinghub.domain.participants.scheme import HUB_RECONCILIATION, SETTLEMENT
+from clearinghub.domain.parties.oracle import add_oracle, change_oracle, remove_oracle
+from clearinghub.domain.settlement.model import add_account_type, add_model, set_model_active
+from clearinghub.domain.transfers.funds import (
     RECORD_FUNDS_IN,
     RECORD_FUNDS_OUT,
     FundsOutcome,
@@ -29,13 +36,6 @@ from clearinghub.domain.participants.funds import (
     reserve_funds_out,
     settlement_account,
 )
-from clearinghub.domain.participants.funds_request import FundsRequest
-from clearinghub.domain.participants.participant import Account, Participant
-from clearinghub.domain.participants.position import Position
-from clearinghub.domain.participants.registration import NOT_FOUND, Change
-from clearinghub.domain.parties.oracle import add_oracle, change_oracle, remove_oracle
-from clearinghub.domain.settlement.model import add_account_type, add_model, set_model_active
-from clearinghub.domain.settlement.scheme import HUB_RECONCILIATION, SETTLEMENT
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.messages import encode
 from clearinghub.messages.commands import (

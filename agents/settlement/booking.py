@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from agents.posting import PRINCIPLE_VALUE, move_account, store_transfer
+from agents.turn import Turn
+from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE
 from clearinghub.domain.settlement.netting import (
     GROSS,
@@ -19,7 +21,6 @@ from clearinghub.domain.settlement.netting import (
     SettlementMethod,
     settlement_method_of,
 )
-from clearinghub.domain.settlement.scheme import POSITION
 from clearinghub.domain.settlement.settlement import NET_RECIPIENT, NET_SENDER
 from clearinghub.domain.transfers.transfer import Step, Transfer
 from clearinghub.engine.record import View
@@ -34,45 +35,38 @@ from tables.windows import ANNOUNCED, WINDOWS
 _SETTLEMENT_TOPIC: Final = "settlement"
 
 
-def book_commit(view: View, hub_name: str, transfer: Transfer, trace: str | None) -> Transfer:
+def book_commit(turn: Turn, transfer: Transfer) -> Transfer:
     """Book a committed transfer on the payer's partition; return it in its last state.
 
     The payee's leg cannot be refused, so it follows by a credit (design 3). The credit has the window and the
     settlement method of this partition, so that both legs are counted alike. Under an immediate gross model, both
     DFSPs' settlement accounts move with the transfer, their positions go back, and it is SETTLED (protocol 9.6).
     """
-    window, amount = transfer.window, transfer.amount
+    view, window, amount = turn.view, transfer.window, transfer.amount
     assert window is not None
     method = settlement_method_of(scheme_copy(view).models, transfer.currency, POSITION)
     netting_group = NettingGroup(transfer.currency, POSITION, method.granularity)
     debtor = Party(transfer.payer, transfer.payee if method.by_pairs else "")
     change_net(view, NetKey(window, netting_group, debtor), lambda net: net.debited(amount))
-    _announce_first_transfer(view, hub_name, window)
+    _announce_first_transfer(turn, window)
     if method.settlement_account_type is not None:
-        transfer = transfer.step(Step.SETTLE, transfer.changed_at_ms)
-        settle_gross(
-            view,
-            transfer.transfer_id,
-            transfer.payer,
-            transfer.currency,
-            method.settlement_account_type,
-            amount,
-            transfer.changed_at_ms,
-        )
+        transfer = transfer.step(Step.SETTLE, turn.now_ms)
+        settlement_account_type = method.settlement_account_type
+        settle_gross(turn, transfer.transfer_id, transfer.payer, transfer.currency, settlement_account_type, amount)
     store_transfer(view, transfer)
-    _emit_credit(view, transfer, method, POSITION, -amount, PRINCIPLE_VALUE, trace)
+    _emit_credit(turn, transfer, method, POSITION, -amount, PRINCIPLE_VALUE)
     if transfer.interchange_fee:
-        _book_fee(view, transfer, trace)
+        _book_fee(turn, transfer)
     return transfer
 
 
 def settle_gross(
-    view: View, transfer_id: str, participant: str, currency: str, settlement_account_type: str, owed: int, now_ms: int
+    turn: Turn, transfer_id: str, participant: str, currency: str, settlement_account_type: str, owed: int
 ) -> None:
     """Move what a DFSP owes (`owed`, negative for what it is owed) from its position to its settlement account."""
     entry = NET_SENDER if owed >= 0 else NET_RECIPIENT
-    move_account(view, position_key(participant, currency, POSITION), -owed, transfer_id, entry, now_ms)
-    move_account(view, position_key(participant, currency, settlement_account_type), owed, transfer_id, entry, now_ms)
+    move_account(turn, position_key(participant, currency, POSITION), -owed, transfer_id, entry)
+    move_account(turn, position_key(participant, currency, settlement_account_type), owed, transfer_id, entry)
 
 
 def count_credit(view: View, credit: CreditMessage) -> None:
@@ -84,27 +78,21 @@ def count_credit(view: View, credit: CreditMessage) -> None:
     _count(view, key, credit.change)
 
 
-def _book_fee(view: View, transfer: Transfer, trace: str | None) -> None:
+def _book_fee(turn: Turn, transfer: Transfer) -> None:
     """Book the fee on accounts of its own, which are settled by a model of their own (protocol 9.6)."""
-    fee, currency, window = transfer.interchange_fee, transfer.currency, transfer.window
+    view, fee, currency, window = turn.view, transfer.interchange_fee, transfer.currency, transfer.window
     assert window is not None
     method = settlement_method_of(scheme_copy(view).models, currency, INTERCHANGE_FEE)
     key = position_key(transfer.payer, currency, INTERCHANGE_FEE)
-    move_account(view, key, fee, transfer.transfer_id, INTERCHANGE_FEE, transfer.changed_at_ms)
+    move_account(turn, key, fee, transfer.transfer_id, INTERCHANGE_FEE)
     party = Party(transfer.payer, transfer.payee if method.by_pairs else "")
     _count(view, NetKey(window, NettingGroup(currency, INTERCHANGE_FEE, NET), party), fee)
     netted = SettlementMethod(by_pairs=method.by_pairs)  # no model settles fees at once
-    _emit_credit(view, transfer, netted, INTERCHANGE_FEE, -fee, INTERCHANGE_FEE, trace)
+    _emit_credit(turn, transfer, netted, INTERCHANGE_FEE, -fee, INTERCHANGE_FEE)
 
 
 def _emit_credit(
-    view: View,
-    transfer: Transfer,
-    method: SettlementMethod,
-    account_type: str,
-    change: int,
-    entry: str,
-    trace: str | None,
+    turn: Turn, transfer: Transfer, method: SettlementMethod, account_type: str, change: int, entry: str
 ) -> None:
     credit = CreditMessage(
         id=transfer.transfer_id,
@@ -116,9 +104,9 @@ def _emit_credit(
         window=transfer.window,
         counterparty=transfer.payer if method.by_pairs else "",
         settles_into=method.settlement_account_type or "",
-        trace=trace,
+        trace=turn.trace,
     )
-    view.emit("credit", transfer.payee, encode(credit))
+    turn.view.emit("credit", transfer.payee, encode(credit))
 
 
 def _count(view: View, key: NetKey, change: int) -> None:
@@ -130,9 +118,10 @@ def _count(view: View, key: NetKey, change: int) -> None:
     change_net(view, key, counted)
 
 
-def _announce_first_transfer(view: View, hub_name: str, window: int) -> None:
+def _announce_first_transfer(turn: Turn, window: int) -> None:
     """Tell the coordinator, once, that this window is not empty."""
+    view = turn.view
     if view.get(WINDOWS, ANNOUNCED) == window:
         return
     view.put(WINDOWS, ANNOUNCED, window)
-    view.emit(_SETTLEMENT_TOPIC, hub_name, encode(WindowUsedMessage(window=window)))
+    view.emit(_SETTLEMENT_TOPIC, turn.hub_name, encode(WindowUsedMessage(window=window)))

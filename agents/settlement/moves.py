@@ -33,7 +33,7 @@ def on_move(turn: Turn, message: MoveMessage, _body: bytes) -> None:
         _raise_cap(turn, before, change)
     after = before
     for move in message.moves:
-        after = move_account(view, key, move.change, move.transfer_id, move.entry_type, turn.now_ms)
+        after = move_account(turn, key, move.change, move.transfer_id, move.entry_type)
     assert after.value == before.value + change
     assert after.change_number == before.change_number + len(message.moves)
     _publish_position_change(view, after)

@@ -19,8 +19,8 @@ from agents.settlement.settlements import (
 )
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.scheme import HUB_MULTILATERAL_SETTLEMENT
 from clearinghub.domain.settlement.progress import AccountMoves, Progress, abort, advance, confirm_moves
-from clearinghub.domain.settlement.scheme import HUB_MULTILATERAL_SETTLEMENT
 from clearinghub.domain.settlement.settlement import ABORTED, AccountResult, Settlement
 from clearinghub.engine.record import View
 from clearinghub.messages import encode
@@ -61,7 +61,7 @@ def on_moved(turn: Turn, message: MovedMessage, _body: bytes) -> None:
     assert settlement is not None, f"settlement {message.settlement} was never created"
     contra = position_key(turn.hub_name, message.currency, HUB_MULTILATERAL_SETTLEMENT)
     for move in message.moves:
-        move_account(view, contra, -move.change, move.transfer_id, move.entry_type, turn.now_ms)
+        move_account(turn, contra, -move.change, move.transfer_id, move.entry_type)
     change = sum(move.change for move in message.moves)
     after = confirm_moves(settlement, message.account_id, message.number, change, turn.now_ms)
     store_settlement(view, after)

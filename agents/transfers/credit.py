@@ -11,11 +11,11 @@ from tables.positions import position_key
 
 def on_credit(turn: Turn, message: CreditMessage, _body: bytes) -> None:
     """Move the account and count the movement in its settlement window; the engine applies each record exactly once."""
-    view, name, currency, change = turn.view, message.participant, message.currency, message.change
+    name, currency, change = message.participant, message.currency, message.change
     key = position_key(name, currency, message.account_type)
-    move_account(view, key, change, message.id, message.entry, turn.now_ms)
+    move_account(turn, key, change, message.id, message.entry)
     if message.window is None:
         return  # funds in or out, which no settlement counts
-    count_credit(view, message)
+    count_credit(turn.view, message)
     if message.settles_into:
-        settle_gross(view, message.id, name, currency, message.settles_into, change, turn.now_ms)
+        settle_gross(turn, message.id, name, currency, message.settles_into, change)

@@ -70,7 +70,7 @@ def apply_fulfil(turn: Turn, request: FulfilRequest, stored: Transfer | None) ->
     outcome = decide_fulfil(request, stored, open_window(view), turn.now_ms)
     match outcome:
         case Committed(transfer, reserve):
-            return Committed(book_commit(view, turn.hub_name, transfer, turn.trace), reserve)
+            return Committed(book_commit(turn, transfer), reserve)
         case Aborted(transfer) | AbortedInvalid(transfer):
             store_transfer(view, transfer)
             release_payer(turn, transfer)

@@ -5,10 +5,9 @@ Each feature has a module with its messages; clearinghub/messages/codec.py says 
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
-import orjson
 
 from clearinghub.messages.bulk import BulkMessage
 from clearinghub.messages.callbacks import DeadLetterMessage, FailureMessage, NotificationMessage
@@ -77,23 +76,3 @@ def decode_as(message_type: type[OneMessage], value: bytes) -> tuple[OneMessage,
     if not isinstance(message, message_type):
         raise MalformedMessageError(f"a {type(message).__name__}, not a {message_type.__name__}")
     return message, body
-
-
-def decode_fields(value: bytes) -> tuple[dict[str, Any], bytes]:
-    """Split a record's value into its line and its body.
-
-    Raises:
-        MalformedMessageError: no line, or it is no JSON object of this version.
-    """
-    line, separator, body = value.partition(b"\n")
-    if not separator:
-        raise MalformedMessageError("no line end")
-    try:
-        parsed = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise MalformedMessageError(str(error)) from error
-    if not isinstance(parsed, dict):
-        raise MalformedMessageError("not an object")
-    if parsed.get("v") != VERSION:
-        raise MalformedMessageError(f"version {parsed.get('v')!r}")
-    return cast("dict[str, Any]", parsed), body

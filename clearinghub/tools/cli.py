@@ -9,7 +9,10 @@ Exit codes: 0 done, or stopped; 1 something failed; 2 wrong options or settings;
 from __future__ import annotations
 
 import asyncio
+import os
+import select
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from importlib import import_module
@@ -21,6 +24,7 @@ from typer.main import get_command
 from clearinghub import __version__
 from clearinghub.process import stop_signals
 from clearinghub.tools.command_line import (
+    EXIT_FAILED,
     EXIT_OK,
     EXIT_WRONG_USAGE,
     App,
@@ -183,8 +187,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_OK
     except Exception as error:  # noqa: BLE001 - raised again unless it is a user's
-        return explain(error)
+        return EXIT_FAILED if isinstance(error, BrokenPipeError) and _output_is_closed() else explain(error)
     return code or EXIT_OK
+
+
+def _output_is_closed() -> bool:
+    """Return whether nobody reads stdout any more, as after `| head`; then nothing more is written to it."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    is_closed = any(event & select.POLLERR for _number, event in poll.poll(0))
+    if is_closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return is_closed
 
 
 def explain(error: Exception) -> int:

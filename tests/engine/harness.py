@@ -28,7 +28,7 @@ READY_WITHIN_S = 60.0
 
 
 async def create_toy_topics(bootstrap: str, prefix: str) -> None:
-    """The toy's input, output, dead letter and changelogs."""
+    """Create the toy's topics: input, output, dead letters and changelogs."""
     config = toy_config(bootstrap, prefix, Path())
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -41,7 +41,7 @@ async def create_toy_topics(bootstrap: str, prefix: str) -> None:
 
 
 def order(number: int, **extra: object) -> tuple[str, bytes]:
-    """Order `number` with its account: amounts differ, so that a swapped one shows in the balances."""
+    """Return order `number` and its account. Amounts differ, so that a swapped order shows in the balances."""
     account = f"account-{number % ACCOUNTS}"
     line = {"id": f"{number:08d}", "account": account, "amount": number % 7 + 1, **extra}
     return account, orjson.dumps(line)
@@ -49,7 +49,7 @@ def order(number: int, **extra: object) -> tuple[str, bytes]:
 
 @asynccontextmanager
 async def producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
-    """A plain producer, as the ingress has one."""
+    """Yield a producer without transactions, like that of the ingress."""
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=5, max_batch_size=131_072
     )
@@ -74,7 +74,7 @@ async def send_orders(bootstrap: str, prefix: str, numbers: Sequence[int], rate_
 
 
 class Worker:
-    """A toy worker as a process, and what it said."""
+    """A toy worker as a process, and its output."""
 
     def __init__(
         self, bootstrap: str, prefix: str, data_dir: Path, instance: str = "0", standby_replicas: int = 0
@@ -100,15 +100,15 @@ class Worker:
 
     @property
     def said(self) -> str:
-        """Everything the process has printed."""
+        """All that the process has printed."""
         return self._output.read_text()
 
     def ready_lines(self) -> list[set[int]]:
-        """The partitions the worker reported at work, one set for each report."""
+        """Return the partitions that the worker has reported at work, one set for each report."""
         return [{int(word) for word in line.split()[1:]} for line in self.said.splitlines() if line[:5] == "ready"]
 
     async def ready(self, reports: int = 1) -> None:
-        """Wait until the worker has reported partitions at work so many times."""
+        """Wait until the worker has made that many reports of partitions at work."""
         deadline = time.monotonic() + READY_WITHIN_S
         while len(self.ready_lines()) < reports:
             assert self.process.poll() is None, self.said
@@ -116,25 +116,25 @@ class Worker:
             await asyncio.sleep(0.02)
 
     def kill(self) -> None:
-        """As the kernel would: no last word."""
+        """Kill the process, as the kernel would, without a chance to clean up."""
         self.process.kill()
         self.process.wait()
 
     def pause(self) -> None:
-        """Stop the world for this worker."""
+        """Stop the process where it is, as a long pause would."""
         os.kill(self.process.pid, signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)
 
     async def stop(self) -> int:
-        """Ask it to stop; its exit code."""
+        """Send SIGTERM, and return the exit code."""
         self.process.terminate()
         return await asyncio.to_thread(self.process.wait, 30)
 
 
 class Outputs:
-    """Reads what the toy wrote, committed transactions only, and checks it."""
+    """Reads and checks the outputs of the toy's committed transactions."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
@@ -144,7 +144,7 @@ class Outputs:
     @classmethod
     @asynccontextmanager
     async def of(cls, bootstrap: str, prefix: str) -> AsyncIterator[Outputs]:
-        """From the first record on."""
+        """Yield a reader that begins at the first record."""
         consumer = AIOKafkaConsumer(
             prefix + "out", bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
         )
@@ -155,7 +155,7 @@ class Outputs:
             await consumer.stop()
 
     async def read_until(self, count: int, within_s: float) -> None:
-        """Read until so many outputs are there, and a moment longer, so that one too many shows."""
+        """Read until there are `count` outputs, and a moment longer, so that further ones would show."""
         deadline = time.monotonic() + within_s
         while self.count < count:
             assert time.monotonic() < deadline, f"{self.count} of {count} outputs"
@@ -170,7 +170,7 @@ class Outputs:
                 self.count += 1
 
     def check(self, numbers: Sequence[int]) -> None:
-        """Each order exactly once, each balance the sum of the orders before it."""
+        """Check that each order counts exactly once, and each balance is the sum of the orders before it."""
         seen = Counter(number for lines in self.by_account.values() for number, _balance in lines)
         lost = [number for number in numbers if seen[number] == 0]
         twice = [number for number, times in seen.items() if times > 1]
@@ -183,12 +183,12 @@ class Outputs:
 
 
 def row_of(table: TableSpec[int], key: str, view: PunctuatorView) -> int | None:
-    """A row, as a question to a partition."""
+    """Return a row; used as a query to a partition."""
     return view.get(table, key)
 
 
 async def check_tables(bootstrap: str, prefix: str, data_dir: Path, numbers: Sequence[int]) -> float:
-    """Recover into `data_dir` and compare every row with the orders; the seconds that recovery took."""
+    """Recover into `data_dir`, compare every row with the orders, and return the seconds that recovery took."""
     app = EngineApp(toy_config(bootstrap, prefix, data_dir, instance="check"))
     ready = asyncio.Event()
     app.on_ready.append(ready.set)

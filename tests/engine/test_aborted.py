@@ -1,4 +1,4 @@
-"""What a transaction that was aborted leaves in an input, on a real broker."""
+"""An aborted transaction in an input is no gap; on a real broker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IDLE_S = 3.0  # longer than a fetch waits
 
 
 async def test_aborted_records_alone_are_no_gap(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Credits of a worker that died lie like this in the inputs of others, and nothing may come behind for long."""
+    """A worker that died leaves such credits in the inputs of others; it may be long until a record follows."""
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "data")
     await worker.ready()
@@ -35,7 +35,7 @@ async def test_aborted_records_alone_are_no_gap(kafka_bootstrap: str, topic_pref
 
 
 async def _write_and_abort(bootstrap: str, prefix: str, data_dir: Path) -> None:
-    """As an owner that dies in its commit: the next one's start ends its transaction."""
+    """Send as an owner that dies in its commit: the start of the next owner aborts its transaction."""
     config = toy_config(bootstrap, f"{prefix}other-", data_dir)
     owner = PartitionProducer(config, 0)
     await owner.start()

@@ -1,4 +1,4 @@
-"""What an engine's app does beside its partitions' work; no broker needed."""
+"""The engine's app around its partitions: failures and assignments. No broker needed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.engine.toy import toy_config
 
 
 class FetchError(Exception):
-    """What the fetcher might die of."""
+    """An error that ends the fetcher."""
 
 
 async def test_a_service_that_crashes_fails_the_app(tmp_path: Path) -> None:
-    """Without this a worker whose fetcher died would stay, healthy to look at, and do nothing."""
+    """Otherwise a worker whose fetcher has died would do nothing, and look healthy."""
     app = EngineApp(toy_config("127.0.0.1:1", "t-", tmp_path))
     app.finalize()
     app._fetcher.beacon.reattach(app.beacon)
@@ -31,7 +31,7 @@ async def test_a_service_that_crashes_fails_the_app(tmp_path: Path) -> None:
 
 
 class AssignedClient:
-    """As much of the Kafka client as an assignment needs."""
+    """The part of the Kafka client that an assignment needs."""
 
     def __init__(self, generation: int) -> None:
         self._coordinator = SimpleNamespace(generation=generation)
@@ -44,7 +44,7 @@ class AssignedClient:
 
 
 async def test_an_assignment_stops_the_flow_before_it_waits_for_anything(tmp_path: Path) -> None:
-    """The recovery that it overtakes must see that, or it would let fetches begin that span the next seek."""
+    """A recovery that is overtaken must see it, or it would let fetches begin that span the next seek."""
     app = EngineApp(toy_config("127.0.0.1:1", "t-", tmp_path))
     app.finalize()
     consumer = app.consumer
@@ -66,7 +66,7 @@ async def test_an_assignment_stops_the_flow_before_it_waits_for_anything(tmp_pat
 
 
 async def test_an_agent_that_raises_fails_the_app(tmp_path: Path) -> None:
-    """Faust would start it anew behind the batch, and what was left of that would never be taken."""
+    """Faust would start the agent anew after the batch, and the rest of the batch would never be decided."""
     error = ValueError("a batch that nobody expected")
 
     class Raising(EngineApp):

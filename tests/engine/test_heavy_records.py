@@ -1,4 +1,4 @@
-"""Records that are much work: decided in steps, few in a round; no broker needed."""
+"""Heavy records are decided in steps, and few in a round. No broker needed."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from clearinghub.engine.store import TableChanges
 from tests.engine.toy import BALANCES, toy_config
 
 EPOCH = 1
-# What a table's encoder refuses, and what the broker would.
+# A row that the encoder refuses, and one that the broker would refuse.
 UNWRITABLE: dict[bytes, Any] = {b"no text": "\ud800", b"no number": 2**64, b"too long": "x" * 8 * 1024 * 1024}
 
 
 class ComplaintError(Exception):
-    """Raised by a handler; shows as its own text, whatever that is."""
+    """Raised by a handler; its repr is its text, whatever that is."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
 class Consumed(NamedTuple):
-    """A record as the consumer gives it."""
+    """A record as the consumer returns it."""
 
     offset: int
     timestamp: int
@@ -52,7 +52,7 @@ class MemoryProducer:
     async def stop(self) -> None: ...
 
     def emitted(self) -> list[list[bytes]]:
-        """The keys of the records of topic `out`, round by round."""
+        """Return the keys of the records of topic `out`, round by round."""
         return [[key for topic, _partition, key, _value in one if topic == "t-out"] for one in self.rounds]
 
 
@@ -80,7 +80,7 @@ class Bench:
         default_factory=lambda: {one: MemoryStore() for one in ("balances", "offsets")}
     )
     failures: list[BaseException] = field(default_factory=list)
-    turns: int = 0  # of anybody else on the event loop
+    turns: int = 0  # that other tasks had on the event loop
     punctuators: tuple[Punctuator, ...] = ()
     steady_s: Callable[[], float] = time.monotonic
 
@@ -89,7 +89,7 @@ class Bench:
         return [value or b"" for topic, _partition, _key, value in sent if topic == "t-dead"]
 
     def decided(self) -> dict[str, int]:
-        """How far the inputs are decided."""
+        """Return how far the inputs are decided."""
         data = self.stores["offsets"].rows.get(b"inputs")
         return {} if data is None else OFFSETS.decode(data).next_offsets
 
@@ -107,7 +107,7 @@ class Bench:
                 view.put(BALANCES, f"row-{record.offset}", UNWRITABLE[record.value])
 
     async def run(self, light: int, heavy: Sequence[bytes | None]) -> None:
-        """Let so many light records and these heavy ones wait, and work until all are decided."""
+        """Put records into the partition's inbox, and run it until all are decided."""
         self.empty = {offset for offset, value in enumerate(heavy) if value is None}
         config = replace(
             toy_config("none", "t-", self.folder),
@@ -229,7 +229,7 @@ async def test_a_crowd_of_others_does_not_keep_a_heavy_record_out(tmp_path: Path
     assert b"heavy-0" in first
 
 
-async def test_the_first_round_sweeps_before_it_decides_even_when_the_clock_has_just_begun(tmp_path: Path) -> None:
+async def test_the_first_round_punctuates_before_it_decides_even_when_the_clock_has_just_begun(tmp_path: Path) -> None:
     def punctuate(view: PunctuatorView, _now_ms: int) -> None:
         view.emit("out", "punctuator", b"")
 

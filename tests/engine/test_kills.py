@@ -48,7 +48,7 @@ async def test_kills_at_random_points(kafka_bootstrap: str, topic_prefix: str, t
 
 
 async def test_paused_worker_is_fenced(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """A worker paused past the session timeout is replaced; when it goes on, its writes are refused."""
+    """A worker that is paused past the session timeout is replaced; when it resumes, its writes are refused."""
     numbers = range(30_000)
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
@@ -63,7 +63,7 @@ async def test_paused_worker_is_fenced(kafka_bootstrap: str, topic_prefix: str, 
         await second.ready(reports + 1)
         assert {0, 1, 2, 3} == second.ready_lines()[-1]
         await asyncio.sleep(2)
-        first.go_on()
+        first.resume()
         await sending
         await outputs.read_until(len(numbers), within_s=120)
         assert 0 == await second.stop()
@@ -99,7 +99,7 @@ async def test_scaling_under_load(kafka_bootstrap: str, topic_prefix: str, tmp_p
 
 
 async def test_aborted_transactions_among_the_inputs(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """What another worker left open when it died is aborted, and fetched alone: that is no gap."""
+    """A transaction that another worker left open is aborted; fetching only its markers is no gap."""
     numbers = range(400)
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
@@ -107,7 +107,7 @@ async def test_aborted_transactions_among_the_inputs(kafka_bootstrap: str, topic
     async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
         for part in (numbers[:200], numbers[200:]):
             await send_aborted(kafka_bootstrap, topic_prefix, part)
-            await asyncio.sleep(1)  # the markers alone are fetched
+            await asyncio.sleep(1)  # only the markers are fetched
             await send_orders(kafka_bootstrap, topic_prefix, part)
             await outputs.read_until(part.stop, within_s=60)
     assert 0 == await worker.stop()
@@ -129,7 +129,7 @@ async def send_aborted(bootstrap: str, prefix: str, numbers: Sequence[int]) -> N
 
 
 async def test_record_that_raises(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """It goes to the dead letter with its error, changes nothing, and the partition goes on behind it."""
+    """It is dead-lettered with its error, changes nothing, and the partition continues."""
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     numbers = range(2_000)
     async with producing(kafka_bootstrap) as producer:
@@ -152,7 +152,7 @@ async def test_record_that_raises(kafka_bootstrap: str, topic_prefix: str, tmp_p
 
 
 async def read_all(bootstrap: str, topic: str) -> list[bytes]:
-    """Every committed value of a topic."""
+    """Return every committed value of a topic."""
     from aiokafka import AIOKafkaConsumer  # noqa: PLC0415
 
     consumer = AIOKafkaConsumer(
@@ -166,8 +166,8 @@ async def read_all(bootstrap: str, topic: str) -> list[bytes]:
         await consumer.stop()
 
 
-async def test_fenced_without_being_told(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Somebody takes a partition's transactional id over, and the group knows nothing of it: the worker ends itself."""
+async def test_fenced_without_a_rebalance(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """Another process fences a partition, and no rebalance follows: the worker ends itself."""
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
     await worker.ready()

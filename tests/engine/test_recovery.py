@@ -31,7 +31,7 @@ def recoveries(worker: Worker) -> list[tuple[int, int, float]]:
 
 
 async def test_recovery_of_200_000_rows(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Written as rounds write them: transactions of 500 rows, with their markers."""
+    """The rows are written as rounds write them: in transactions of 500 rows."""
     config = toy_config(kafka_bootstrap, topic_prefix, tmp_path)
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     changelog = config.changelog(COUNTS.name)
@@ -61,7 +61,7 @@ async def test_recovery_of_200_000_rows(kafka_bootstrap: str, topic_prefix: str,
 
 
 async def test_standby_takes_over_with_little_to_read(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """With a standby replica each worker follows the other's partitions; who survives has nearly all rows already."""
+    """With a standby replica each worker follows the other's partitions; the survivor has nearly all rows already."""
     numbers = range(20_000)
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     workers = []

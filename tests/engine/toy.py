@@ -29,11 +29,11 @@ COUNTS: TableSpec[int] = TableSpec("counts", orjson.dumps, orjson.loads)
 
 
 class PoisonError(Exception):
-    """What the toy raises for a record that asks for it."""
+    """Raised for a record with `poison`."""
 
 
 def on_add(record: Record, view: View) -> None:
-    """Add the record's amount to its account; two rows and one output, as the benchmark of design 4 has."""
+    """Add the record's amount to its account: two rows and one output."""
     order = orjson.loads(record.value)
     if order.get("poison"):
         view.put(BALANCES, order["account"], -1)
@@ -66,7 +66,7 @@ def toy_config(
 
 
 async def run(config: EngineConfig) -> int:
-    """Work until SIGTERM; 1 when the engine failed."""
+    """Run until SIGTERM, and return the exit code: 1 if the engine failed."""
     app = EngineApp(config)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

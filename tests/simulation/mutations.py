@@ -86,8 +86,8 @@ MUTANTS: Final = (
     Mutant(
         "add-instead-of-subtract",
         "agents/posting.py",
-        "move_account(turn.view, key, -transfer.amount,",
-        "move_account(turn.view, key, transfer.amount,",
+        "move_account(turn, key, -transfer.amount,",
+        "move_account(turn, key, transfer.amount,",
     ),
     Mutant(
         "timeout-releases-nothing",
@@ -110,14 +110,14 @@ MUTANTS: Final = (
     Mutant(
         "credit-lost",
         "agents/settlement/booking.py",
-        'view.emit("credit", transfer.payee, encode(credit))',
-        'view.emit("credit", transfer.payee, encode(credit)) if change < -1 else None',
+        'turn.view.emit("credit", transfer.payee, encode(credit))',
+        'turn.view.emit("credit", transfer.payee, encode(credit)) if change < -1 else None',
     ),
     Mutant(
         "credit-twice",
         "agents/transfers/credit.py",
-        "move_account(view, key, change,",
-        "move_account(view, key, 2 * change,",
+        "move_account(turn, key, change,",
+        "move_account(turn, key, 2 * change,",
     ),
     Mutant(
         "fulfilment-unchecked",

@@ -1,4 +1,4 @@
-"""The admin surface over real HTTP, with a whole hub in memory behind it, and the operators who use it."""
+"""The admin surface of a hub in memory, over real HTTP, and the operators who use it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FUNDS_ID = "b51ec534-ee48-4575-b6a9-ead2955b8069"
 
 @dataclass(frozen=True)
 class Answer:
-    """What an operator gets back; fractions in JSON as Decimal."""
+    """An answer of the admin API; fractions in its JSON are Decimals."""
 
     status: int
     text: str
@@ -50,7 +50,7 @@ class Answer:
 
 
 class Operator:
-    """Someone at the admin API, with short cuts to what a test needs first."""
+    """An operator at the admin API, with short cuts for the set-up of tests."""
 
     def __init__(self, client: TestClient[Any, Any], hub: InMemoryHub, ports: InMemoryPorts) -> None:
         self.client = client
@@ -73,7 +73,7 @@ class Operator:
         return await self.send("PUT", path, body)
 
     def events(self) -> list[dict[str, Any]]:
-        """All that was written to topic `events`."""
+        """Return all records of topic `events`."""
         return [json.loads(one.value) for one in self.hub.written["events"]]
 
     async def hub_accounts(self, currency: str = "USD") -> None:
@@ -82,13 +82,13 @@ class Operator:
             assert 201 == answer.status, answer.text
 
     async def currency(self) -> None:
-        """The hub's accounts and a model for USD."""
+        """Open the hub's accounts and add a settlement model for USD."""
         await self.hub_accounts()
         answer = await self.post("/settlementModels", MODEL)
         assert (201, "") == (answer.status, answer.text)
 
     async def dfsp(self, name: str = "dfsp", *, limit: bool = True) -> None:
-        """A DFSP with USD, and a limit of 1000 unless not wanted."""
+        """Register a DFSP with USD and, with `limit`, a net debit cap of 1000."""
         answer = await self.post("/participants", {"name": name, "currency": "USD"})
         assert 201 == answer.status, answer.text
         if limit:
@@ -102,20 +102,20 @@ class Operator:
         return result
 
     async def funds(self, action: str, amount: Any, transfer_id: str = FUNDS_ID, changes: Any = None) -> Answer:
-        """Record funds on the SETTLEMENT account."""
+        """Record funds on the SETTLEMENT account of `dfsp`."""
         account_id = (await self.account("SETTLEMENT"))["id"]
         return await self.post(
             f"/participants/dfsp/accounts/{account_id}", funds(action, amount, transfer_id) | (changes or {})
         )
 
     async def balances(self) -> tuple[Any, Any]:
-        """The DFSP's funds and the hub's mirror of them."""
+        """Return the values of the DFSP's SETTLEMENT account and of the hub's reconciliation account."""
         settlement = await self.account("SETTLEMENT")
         return settlement["value"], (await self.account("HUB_RECONCILIATION", "Hub"))["value"]
 
 
 def funds(action: str, amount: Any, transfer_id: str = FUNDS_ID) -> dict[str, Any]:
-    """The body that records funds."""
+    """Return the body that records funds."""
     return {
         "transferId": transfer_id,
         "externalReference": "bank-7",
@@ -128,7 +128,7 @@ def funds(action: str, amount: Any, transfer_id: str = FUNDS_ID) -> dict[str, An
 
 @asynccontextmanager
 async def an_operator(**settings: Any) -> AsyncIterator[Operator]:
-    """An operator at a hub that nobody has set up yet."""
+    """Yield an operator at a hub that is not set up."""
     hub = InMemoryHub(Settings(**{"partitions": PARTITIONS, **settings}))
     ports = InMemoryPorts(hub)
     async with TestClient(TestServer(admin_app(hub, ports))) as client:

@@ -1,4 +1,4 @@
-"""What a good DFSP sends before a transfer: one request or answer for each method of each resource (protocol 1.6)."""
+"""Good messages before a transfer: one for each method of each resource (protocol 1.6)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ QUERY = "?authenticationType=OTP&retriesLeft=2&amount=102&currency=USD"
 
 
 class Sent(NamedTuple):
-    """A good request; `path` without the query."""
+    """A good request; `path` is without the query."""
 
     method: str
     path: str
@@ -90,7 +90,7 @@ class Sent(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str | None]:
-        """What differs from the headers of /transfers."""
+        """The headers that differ from those of /transfers."""
         media = f"application/vnd.interoperability.{self.resource}+json;version=1.1"
         source, destination = ("payeefsp", "payerfsp") if self.answering else ("payerfsp", "payeefsp")
         headers: dict[str, str | None] = {
@@ -118,4 +118,4 @@ SENT = [
     *_resource("transactions", {"transactionState": "COMPLETED", "code": "Ab12"}),
     *_resource("authorizations", AUTHORIZATION, query=QUERY),
 ]
-"""All methods of protocol 1.6 that come before a transfer."""
+"""All methods of protocol 1.6 that are used before a transfer."""

@@ -1,4 +1,4 @@
-"""Bodies with one fault each, made from a good one and from the schema that it follows (protocol 1.3)."""
+"""Bodies with one fault each, made from a good body and its schema (protocol 1.3)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Fault(NamedTuple):
-    """A body with one fault, and how its refusal must begin."""
+    """A body with one fault, and the beginning of its refusal's text."""
 
     body: Any
     code: str
@@ -16,11 +16,11 @@ class Fault(NamedTuple):
 
 
 _WRONG: Mapping[str, Any] = {"string": {}, "object": "x", "array": "x", "boolean": {}}
-_NOTHING_LIKE_IT = "?" * 200  # no pattern, enumeration or length of the API takes it
+_NOTHING_LIKE_IT = "?" * 200  # no pattern, enumeration or length of the API accepts it
 
 
 def body_faults(schema: Mapping[str, Any], good: Any) -> Iterator[Fault]:
-    """A good body with one fault at a time, in all that it has: each fault that the schema's constraints allow for."""
+    """Yield the body with one fault at a time: every violation of every constraint of its schema."""
     for path, steps, node in _nodes(schema, good, "/requestBody", ()):
         if steps:
             yield Fault(_with(good, steps, _WRONG[node["type"]]), "3101", f"{path} must be {node['type']}")
@@ -48,8 +48,8 @@ def _nodes(
 
 
 def _with(good: Any, steps: tuple[str | int, ...], value: Any) -> Any:
-    """A copy with another value somewhere; None takes what is there away."""
-    body = json.loads(json.dumps(good))  # parts that stand there twice are of their own in it, unlike in a deepcopy
+    """Return a copy with another value at a place; None removes what is there."""
+    body = json.loads(json.dumps(good))  # unlike deepcopy, this copies a part that is there twice into two parts
     node = body
     for step in steps[:-1]:
         node = node[step]

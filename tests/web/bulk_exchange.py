@@ -1,4 +1,4 @@
-"""Bulks as DFSPs send them: bodies, headers, and the callbacks that the hub owes for them (protocol 8)."""
+"""Bulks as DFSPs send them: bodies, headers, and the hub's callbacks (protocol 8)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Headers = Mapping[str, str | None]
 
 
 def item_id(number: int) -> str:
-    """The id of an item."""
+    """Return the id of an item."""
     return f"b51ec534-ee48-4575-b6a9-{number:012x}"
 
 
 def item(number: int, amount: str = "10", **changes: Any) -> dict[str, Any]:
-    """An item of a bulk; a change of None leaves the field out."""
+    """Return an item of a bulk; a change of None leaves the field out."""
     whole = {
         "transferId": item_id(number),
         "transferAmount": {"currency": "USD", "amount": amount},
@@ -41,7 +41,7 @@ def item(number: int, amount: str = "10", **changes: Any) -> dict[str, Any]:
 
 
 def bulk(items: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]:
-    """The body of POST /bulkTransfers; a change of None leaves the field out."""
+    """Return the body of POST /bulkTransfers; a change of None leaves the field out."""
     whole = {
         "bulkTransferId": BULK_ID,
         "bulkQuoteId": item_id(999),
@@ -55,17 +55,17 @@ def bulk(items: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]:
 
 
 def fulfilled(*numbers: int, fulfilment: str = FULFILMENT) -> list[dict[str, Any]]:
-    """What a payee says of items that it accepts."""
+    """Return the payee's results for items that it accepts."""
     return [{"transferId": item_id(number), "fulfilment": fulfilment} for number in numbers]
 
 
 def failed(number: int, code: str = "5100", description: str = "no") -> dict[str, Any]:
-    """What a payee says of an item that it does not accept, and what the hub tells of it."""
+    """Return the payee's result for an item that it refuses, which the hub forwards."""
     return {"transferId": item_id(number), "errorInformation": {"errorCode": code, "errorDescription": description}}
 
 
 async def send(dfsp: Dfsp, method: str, path: str, headers: Headers, body: Any = None) -> Answer:
-    """A message about a bulk; a header of None is left out."""
+    """Send a request about a bulk; a header of None is left out."""
     return await dfsp.send(method, path, headers, None if body is None else json.dumps(body).encode())
 
 
@@ -96,7 +96,7 @@ async def get(exchange: Exchange, source: str) -> Answer:
 
 
 def bulk_callback(receiver: str, state: str, *results: dict[str, Any], completed: str | None = "any") -> Callback:
-    """The hub's PUT /bulkTransfers/{ID}; `completed` None: without a completedTimestamp."""
+    """Return the hub's PUT /bulkTransfers/{ID}; with `completed` None it has no completedTimestamp."""
     body: dict[str, Any] = {"bulkTransferState": state, "individualTransferResults": list(results)}
     if completed is not None:
         body["completedTimestamp"] = completed
@@ -104,14 +104,14 @@ def bulk_callback(receiver: str, state: str, *results: dict[str, Any], completed
 
 
 def bulk_error_callback(receiver: str, code: str, description: str) -> Callback:
-    """The hub's own PUT /bulkTransfers/{ID}/error to `receiver`."""
+    """Return the hub's PUT /bulkTransfers/{ID}/error."""
     information = {"errorCode": code, "errorDescription": description}
     return Callback(receiver, "Hub", "PUT", f"{PATH}/error", {"errorInformation": information})
 
 
-def heard(exchange: Exchange) -> list[Callback]:
-    """The callbacks since the last time, with every completedTimestamp as "any"."""
-    callbacks = exchange.heard()
+def callbacks_of(exchange: Exchange) -> list[Callback]:
+    """Return the callbacks since the last call, with every completedTimestamp replaced by "any"."""
+    callbacks = exchange.callbacks()
     for one in callbacks:
         if "completedTimestamp" in one.body:
             one.body["completedTimestamp"] = "any"
@@ -119,21 +119,21 @@ def heard(exchange: Exchange) -> list[Callback]:
 
 
 async def accepted(exchange: Exchange, *numbers: int) -> None:
-    """A bulk whose items of 10 are all held."""
+    """Send a bulk whose items, of 10 each, are all reserved."""
     assert 202 == (await post(exchange, *(item(number) for number in numbers))).status
     expected = bulk([item(number) for number in numbers])
-    assert [Callback(PAYEE, "Hub", "POST", "/bulkTransfers", expected)] == heard(exchange)
+    assert [Callback(PAYEE, "Hub", "POST", "/bulkTransfers", expected)] == callbacks_of(exchange)
     assert (10 * len(numbers), 0) == await exchange.positions()
 
 
 def states(exchange: Exchange) -> dict[str, str]:
-    """The items' states, wherever they are."""
+    """Return the items' states by id, from all partitions."""
     rows = [row for view in exchange.hub.views for row in view.rows(TRANSFERS).values()]
     return {row.transfer_id: row.state.value for row in rows if row.kind == "transfer"}
 
 
 def tally(exchange: Exchange) -> tuple[str, int, int, int, int, int]:
-    """The bulk's state and counters."""
+    """Return the bulk's state and counters."""
     (row,) = [row for view in exchange.hub.views for row in view.rows(BULKS).values()]
     counted = row.tally
     return row.state.value, counted.refused, counted.pending, counted.committed, counted.aborted, counted.expired

@@ -1,4 +1,4 @@
-"""Runs operators' commands on a hub's admin API over real HTTP."""
+"""The operators' command line at the admin surface over real HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.web.admin_world import Operator
 
 @dataclass(frozen=True)
 class Ended:
-    """The exit code and the output of a command."""
+    """The end of a command: its exit code, stdout and stderr."""
 
     code: int
     out: str
@@ -23,12 +23,12 @@ class Ended:
 
     @property
     def json(self) -> Any:
-        """The one JSON document on stdout."""
+        """The JSON document that is all of stdout."""
         return json.loads(self.out)
 
 
 class Terminal:
-    """Runs commands as an operator would, in this process."""
+    """Runs commands as operators do, but in this process."""
 
     def __init__(self, operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
         self.operator = operator
@@ -48,7 +48,7 @@ class Terminal:
         return Ended(code, written.out, written.err)
 
     async def done(self, *arguments: str) -> Any:
-        """Run an admin command that must succeed; returns its document."""
+        """Run a command that must succeed; return its JSON document."""
         ended = await self.admin(*arguments, "--json")
         assert (0, "") == (ended.code, ended.err)
         return ended.json

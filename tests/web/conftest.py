@@ -1,4 +1,4 @@
-"""A DFSP and an operator for each test."""
+"""Fixtures: a DFSP, an operator and a terminal for each test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def operator() -> AsyncIterator[Operator]:
 
 @pytest.fixture
 def terminal(operator: Operator, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
-    # The hub is in the same process here, and its log must not stand between what a command prints.
+    # The hub runs in this process: keep its log out of what a command prints.
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     yield Terminal(operator, capsys)
     structlog.reset_defaults()

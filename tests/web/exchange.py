@@ -1,4 +1,4 @@
-"""Both APIs over real HTTP, with the ledger's own agents: the callbacks that DFSPs get."""
+"""Both surfaces of a hub in memory, over real HTTP, and the callbacks to DFSPs."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Callback(NamedTuple):
 
 @dataclass
 class Exchange:
-    """A hub with a payer, a payee and a DFSP that is neither; `sent_back` are its callbacks' messages in JSON."""
+    """A hub with a payer, a payee and a third DFSP."""
 
     dfsp: Dfsp
     operator: Operator
     hub: InMemoryHub
 
     async def post(self, source: str = PAYER, **changes: Any) -> Answer:
-        """POST /transfers, good but for what is given."""
+        """POST /transfers with a good body but for `changes`."""
         return await self.dfsp.post({"FSPIOP-Source": source}, **changes)
 
     async def put(self, headers: dict[str, str] | None = None, **changes: Any) -> Answer:
@@ -66,32 +66,32 @@ class Exchange:
         """Send GET /transfers/{ID} as `source`."""
         return await self.dfsp.send("GET", f"/transfers/{transfer_id}", {"FSPIOP-Source": source})
 
-    def heard(self) -> list[Callback]:
-        """The callbacks since the last time."""
+    def callbacks(self) -> list[Callback]:
+        """Return the callbacks since the last call."""
         return [callback_of(one) for one in self.hub.new_records("notification")]
 
     def notifications(self) -> list[dict[str, Any]]:
-        """The callbacks since the last time, with all that the hub notes on each."""
+        """Return the notifications since the last call, with all their fields."""
         return [one.header for one in self.hub.new_records("notification")]
 
     def expire(self) -> None:
-        """Let the transfer's time pass; nobody has noticed yet."""
+        """Move the clock past the transfer's expiry; no punctuator has run."""
         self.hub.now_ms += AFTER_EXPIRY_MS
 
     async def positions(self) -> tuple[Any, Any]:
-        """Of the payer and of the payee."""
+        """Return the positions of the payer and of the payee."""
         payer, payee = [await self.operator.account("POSITION", name) for name in (PAYER, PAYEE)]
         return payer["value"], payee["value"]
 
 
 def callback_of(notification: Emitted) -> Callback:
-    """A record of topic `notification` as its receiver sees it."""
+    """Return a record of topic `notification` as its receiver sees it."""
     line, body = fields_of(notification.value)
     return Callback(line["receiver"], line["source"], line["method"], line["path"], json.loads(body) if body else None)
 
 
 def error_callback(receiver: str, code: str, description: str, extensions: Any = None) -> Callback:
-    """The hub's own PUT /transfers/{ID}/error."""
+    """Return the hub's own PUT /transfers/{ID}/error."""
     information = {"errorCode": code, "errorDescription": description}
     if extensions is not None:
         information["extensionList"] = extensions
@@ -99,13 +99,13 @@ def error_callback(receiver: str, code: str, description: str, extensions: Any =
 
 
 def state_callback(receiver: str, method: str = "PUT", **body: Any) -> Callback:
-    """The hub's own PUT or PATCH /transfers/{ID}."""
+    """Return the hub's own PUT or PATCH /transfers/{ID}."""
     return Callback(receiver, "Hub", method, f"/transfers/{TRANSFER_ID}", body)
 
 
 @asynccontextmanager
 async def an_exchange(**settings: Any) -> AsyncIterator[Exchange]:
-    """An exchange whose DFSPs may each owe 1000 and have 1000 at the scheme's bank, and whose clock does not run."""
+    """Yield an exchange whose DFSPs each have a cap and funds of 1000; the clock of its FSPIOP surface is stopped."""
     async with an_operator(**settings) as operator:
         await operator.currency()
         for number, name in enumerate((PAYER, PAYEE, STRANGER)):
@@ -119,7 +119,7 @@ async def an_exchange(**settings: Any) -> AsyncIterator[Exchange]:
 
 
 async def fund(operator: Operator, name: str, amount: int, transfer_id: str, action: str = "recordFundsIn") -> None:
-    """Record funds in or out of a DFSP's SETTLEMENT account, as an operator."""
+    """Record funds in, or by `action` out."""
     account = await operator.account("SETTLEMENT", name)
     body = {
         "transferId": transfer_id,

@@ -1,4 +1,4 @@
-"""The FSPIOP surface over real HTTP, with a recorder that remembers, and the messages that a good DFSP sends."""
+"""The FSPIOP surface over real HTTP with a fake recorder, and the messages of a well-behaved DFSP."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ NO_DEFAULTS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 @dataclass
 class Answer:
-    """What a DFSP gets back."""
+    """An answer of the FSPIOP surface."""
 
     status: int
     body: bytes
@@ -77,7 +77,7 @@ class Dfsp:
     async def send(
         self, method: str, path: str, headers: Mapping[str, str | None] | None = None, data: Any = None
     ) -> Answer:
-        """Send a request that is good but for what is given; a header of None is left out."""
+        """Send a request with good headers but for those given; a header of None is left out."""
         usual = HEADERS if method in ("POST", "GET", "DELETE") else CALLBACK_HEADERS
         sent = {name: value for name, value in {**usual, **(headers or {})}.items() if value is not None}
         async with self.http.request(method, path, headers=sent, data=data, skip_auto_headers=NO_DEFAULTS) as response:
@@ -90,7 +90,7 @@ class Dfsp:
 
 
 class HubServer(TestServer):
-    """As the roles serve: a request runs to its end when its client hangs up, unlike the usual test server's."""
+    """A server as in the roles: a request runs to its end even if its client disconnects."""
 
     async def _make_runner(self, **kwargs: Any) -> BaseRunner:
         return await super()._make_runner(**{**kwargs, "handler_cancellation": False})
@@ -98,7 +98,7 @@ class HubServer(TestServer):
 
 @asynccontextmanager
 async def a_dfsp(signatures: SignatureCheck = NO_SIGNATURES, **settings: Any) -> AsyncIterator[Dfsp]:
-    """A DFSP before a hub with these settings, whose clock shows NOW_MS."""
+    """Yield a DFSP at a hub with these settings, whose clock is stopped at NOW_MS."""
     recorder, health = FakeRecorder(), FakeHealth()
     app = build_fspiop_app(
         Settings(**settings),
@@ -113,9 +113,9 @@ async def a_dfsp(signatures: SignatureCheck = NO_SIGNATURES, **settings: Any) ->
 
 
 async def send_raw(dfsp: Dfsp, request: bytes, *, half_close: bool = False, until: bytes = b"") -> bytes:
-    """Send bytes as no client library would; return the answer, whole or `until` something in it.
+    """Send raw bytes; return the answer, whole or up to and including `until`.
 
-    `half_close`: tell the hub that nothing more will come.
+    With `half_close`, close the sending side of the connection.
     """
     server = dfsp.http.server
     reader, writer = await asyncio.open_connection(server.host, server.port)
@@ -130,7 +130,7 @@ async def send_raw(dfsp: Dfsp, request: bytes, *, half_close: bool = False, unti
 
 
 def raw_prepare(*extra: tuple[bytes, bytes], body: bytes | None = None) -> bytes:
-    """A good POST /transfers as bytes, with headers added as they are; the connection is closed after it."""
+    """Return a good POST /transfers as bytes, with extra headers; it asks to close the connection."""
     content = json.dumps(PREPARE).encode() if body is None else body
     usual = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
     lines = [

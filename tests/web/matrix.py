@@ -1,4 +1,4 @@
-"""What the matrix of resources and methods is made of (protocol 1.6): the described operations, a request for each."""
+"""The parts of the matrix of resources and methods (protocol 1.6): described operations, and a request for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FSPIOP = surface_description("fspiop")
 
 @dataclass(frozen=True)
 class Operation:
-    """A method of a path, as described."""
+    """A method of a path in the API description."""
 
     method: str
     path: str
@@ -39,23 +39,23 @@ class Operation:
 
     @property
     def statuses(self) -> set[int]:
-        """The HTTP statuses of all answers that the API describes."""
+        """The statuses of all described answers."""
         return {int(status) for status in self.described["responses"]}
 
     @property
     def body(self) -> Any:
-        """The schema of the request's body, or None."""
+        """The schema of the request's body, or None without one."""
         if "requestBody" not in self.described:
             return None
         [content] = self.described["requestBody"]["content"].values()
         return resolved(content["schema"], FSPIOP)
 
     def parameters_in(self, place: str) -> dict[str, Mapping[str, Any]]:
-        """The schemas of all parameters there, by their names: in `header`, `path` or `query`."""
+        """Return the schemas of all parameters in `header`, `path` or `query`, by name."""
         return {one["name"]: one["schema"] for one in self.parameters if one["in"] == place}
 
     def required(self, place: str) -> list[str]:
-        """The names of those that must be there."""
+        """Return the names of the required parameters."""
         return [one["name"] for one in self.parameters if one["in"] == place and one.get("required")]
 
 
@@ -73,7 +73,7 @@ OPERATIONS = list(_operations())
 
 @dataclass(frozen=True)
 class Sent:
-    """A good request, with no header but those that its sender must send, and the receiver's name if it has one."""
+    """A good request with only the required headers, and the receiver's name if there is a receiver."""
 
     method: str
     path: str
@@ -94,18 +94,18 @@ class Sent:
 
     @property
     def subject_path(self) -> str:
-        """What it is about; the body of a POST begins with the id."""
+        """The path of the subject; the body of a POST has its id first."""
         is_new = self.path == f"/{self.resource}"
         return f"{self.path}/{next(iter(self.body.values()))}" if is_new else self.path.removesuffix("/error")
 
     @property
     def error_path(self) -> str:
-        """The path of a callback with an error about it."""
+        """The path of an error callback about the subject."""
         return f"{self.subject_path}/error"
 
     @property
     def headers(self) -> dict[str, str | None]:
-        """All headers; None for one that is not sent."""
+        """All headers; None for a header that is not sent."""
         return {
             "Accept": media(self.resource, "1") if self.method in ("GET", "POST", "DELETE") else None,
             "Content-Type": media(self.resource, "1.1"),
@@ -115,35 +115,35 @@ class Sent:
         }
 
     def of_a_stranger(self) -> Sent:
-        """The same from an FSP that the scheme does not have."""
+        """Return the same request from an unknown FSP."""
         return replace(self, source=NOBODY, body=_renamed(self.body, self.source, NOBODY))
 
     def for_a_stranger(self) -> Sent:
-        """The same for an FSP that the scheme does not have."""
+        """Return the same request to an unknown FSP."""
         return replace(self, destination=NOBODY, body=_renamed(self.body, self.destination, NOBODY))
 
     def about_something_unknown(self) -> Sent:
-        """The same with another id, or another identifier, in its path."""
+        """Return the same request with another id or identifier in its path."""
         steps = self.path.removesuffix("/error").split("/")
         steps[-1] = UNKNOWN_ID if len(steps[-1]) == len(UNKNOWN_ID) else UNKNOWN_IDENTIFIER
         return replace(self, path="/".join(steps) + ("/error" if self.path.endswith("/error") else ""))
 
     def of_an_unknown_type(self) -> Sent:
-        """The same about a type of identifiers that nobody serves."""
+        """Return the same request about a type of identifiers that nobody serves."""
         return replace(self, path=self.path.replace("MSISDN", UNKNOWN_TYPE))
 
     def with_more(self) -> Sent:
-        """The same with a property that the API does not have."""
+        """Return the same request with an additional, unknown property."""
         return replace(self, body={**self.body, "unheardOf": {"in": "the API"}})
 
 
 def media(resource: str, version: str) -> str:
-    """The media type of a resource."""
+    """Return the media type of a resource."""
     return f"application/vnd.interoperability.{resource}+json;version={version}"
 
 
 def _renamed(body: Any, name: str | None, other: str) -> Any:
-    """A body with an FSP's name in the place of another one."""
+    """Return a body with one FSP's name replaced by another."""
     if isinstance(body, dict):
         return {key: _renamed(value, name, other) for key, value in body.items()}
     if isinstance(body, list):
@@ -152,13 +152,13 @@ def _renamed(body: Any, name: str | None, other: str) -> Any:
 
 
 async def send(dfsp: Dfsp, sent: Sent, headers: Mapping[str, str | None] | None = None, raw: bytes = b"") -> Answer:
-    """Send it, with other headers or with another body."""
+    """Send the request, with other headers or another body if given."""
     data = raw or (None if sent.body is None else json.dumps(sent.body).encode())
     return await dfsp.send(sent.method, sent.url, {**sent.headers, **(headers or {})}, data)
 
 
 class Refusal(NamedTuple):
-    """What is refused at once: status, errorCode, errorDescription."""
+    """A synchronous refusal: status, errorCode, errorDescription."""
 
     status: int
     code: str
@@ -167,36 +167,36 @@ class Refusal(NamedTuple):
 
 Outcome: TypeAlias = Refusal | list[Callback]
 Expected: TypeAlias = Callable[[Sent], Outcome]
-"""What must come of a request: a refusal, or else the callbacks that follow."""
+"""What a request must lead to: a refusal, or a list of callbacks."""
 
 
 def silence(_sent: Sent) -> Outcome:
-    """There is nobody who could be notified, or nothing to send."""
+    """Expect no callback: there is nobody to notify, or nothing to send."""
     return []
 
 
 def forwarded(to: str | None = None) -> Expected:
-    """The other DFSP gets the message as it is."""
+    """Expect that the other DFSP gets the message unchanged."""
     return lambda sent: [Callback(to or str(sent.destination), sent.source, sent.method, sent.url, sent.body)]
 
 
 def hub_answer(body: Any, to: str | None = None) -> Expected:
-    """The hub's own answer; to the sender unless `to` names another DFSP."""
+    """Expect the hub's own answer, to the sender unless `to` names another DFSP."""
     return lambda sent: [Callback(to or sent.source, HUB, "PUT", sent.subject_path, body)]
 
 
 def hub_error(body: Any, to: str | None = None) -> Expected:
-    """The hub's own copy of a DFSP's error, likewise."""
+    """Expect the hub's own copy of a DFSP's error, to the sender unless `to` names another DFSP."""
     return lambda sent: [Callback(to or sent.source, HUB, "PUT", sent.error_path, body)]
 
 
 def confirmed(sent: Sent) -> Outcome:
-    """The hub's own copy for who has sent it."""
+    """Expect the hub's own copy of the message to its sender."""
     return [Callback(sent.source, HUB, sent.method, sent.path, sent.body)]
 
 
 def error(code: str, description: str, to: str | None = None, *, extended: bool = False) -> Expected:
-    """The hub's own error; `{0.…}` in the description is of the request. `extended`: with the request's extensions."""
+    """Expect the hub's own error; `{0.…}` in its text are fields of the request, `extended` adds its extensions."""
 
     def outcome(sent: Sent) -> Outcome:
         text = description.format(sent)[:DESCRIPTION_LENGTH_MAX]
@@ -209,12 +209,12 @@ def error(code: str, description: str, to: str | None = None, *, extended: bool 
 
 
 def refused(status: int, code: str, description: str) -> Expected:
-    """The request is refused by the HTTP answer itself."""
+    """Expect a synchronous refusal."""
     return lambda _sent: Refusal(status, code, description)
 
 
 def each(*parts: Expected) -> Expected:
-    """One callback after the other."""
+    """Expect the callbacks of several expectations, in order."""
 
     def outcome(sent: Sent) -> Outcome:
         callbacks: list[Callback] = []
@@ -229,9 +229,9 @@ def each(*parts: Expected) -> Expected:
 
 @dataclass(frozen=True)
 class Row:
-    """What must come of an operation: with a good request, of and for a stranger, about an unknown id or type.
+    """What an operation must lead to: a good request, one from or to an unknown FSP, one about an unknown id or type.
 
-    `before` are the requests without which it would not be good. None where the path has no such thing.
+    `before` are the requests that must precede the good one. A field is None where the path has no such case.
     """
 
     sent: Sent

@@ -1,4 +1,4 @@
-"""The matrix: what must come of each method of each resource (protocol 1.6, by sections 3, 6, 7 and 8)."""
+"""The matrix: what each method of each resource must lead to (protocol 1.6, by sections 3, 6, 7 and 8)."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from tests.web.matrix import (
 from tests.web.party_world import PARTY, REQUEST_ID
 
 SYNTAX, INVALID = "Malformed syntax - ", "Generic validation error - "
-COMPLETED = "any"  # a time; `heard` in test_matrix.py puts this word in its place
+COMPLETED = "any"  # a time; `callbacks_of` in test_matrix.py replaces it by this word
 
 
 def _transfers() -> dict[str, Row]:
-    """Section 3: of what is refused by callback, a payer is notified with the extensions of its prepare."""
+    """Section 3: an error callback to a payer has the extensions of its prepare."""
     path = f"/transfers/{TRANSFER_ID}"
     post = Sent("POST", "/transfers", PAYER, PAYEE, PREPARE)
     wrong_source = error("3100", f"{INVALID}fspiop-source does not match payee fsp on the Fulfil callback response")
@@ -83,7 +83,7 @@ def _transfers() -> dict[str, Row]:
 
 
 def _bulk_transfers() -> dict[str, Row]:
-    """Section 8: the hub speaks for itself throughout."""
+    """Section 8: the hub is the source of all callbacks."""
     path, body = bulk_exchange.PATH, bulk_exchange.bulk([item(1), item(2)])
     post = Sent("POST", "/bulkTransfers", PAYER, PAYEE, body)
     answer = {"bulkTransferState": "COMPLETED", "individualTransferResults": [*fulfilled(1), failed(2)]}
@@ -138,7 +138,7 @@ _ENDPOINTS: Mapping[str, tuple[str, str]] = {
 
 
 def _agreement() -> dict[str, Row]:
-    """Section 7: passed on unread, whatever the id; a stranger troubles nobody."""
+    """Section 7: bodies are forwarded unread, whatever the id; an unknown sender is ignored."""
     rows = {}
     for one in agreement_bodies.SENT:
         source, destination = (PAYEE, PAYER) if one.answering else (PAYER, PAYEE)
@@ -164,7 +164,7 @@ NO_ORACLE = error("3003", f"Add Party information error - Oracle type: {UNKNOWN_
 
 
 def _parties(tail: str, identifier: str, not_found: Expected, register: Sent) -> dict[str, Row]:
-    """Section 6.3. An answer is not checked against a request: it is forwarded as it is."""
+    """Section 6.3: an answer is forwarded unchanged, without a check for its request."""
     path = f"/parties{identifier}"
     answers = {
         f"PUT /parties{tail}": Sent("PUT", path, PAYEE, PAYER, PARTY),
@@ -246,7 +246,7 @@ def _participants(tail: str, identifier: str, register: Sent) -> dict[str, Row]:
 
 
 def _batches() -> dict[str, Row]:
-    """Section 6.4: the hub sends no batch, so that nothing follows from an answer to one."""
+    """Section 6.4: the hub sends no batches, so an answer to one leads to nothing."""
     listed = {"partyIdType": "MSISDN", "partyIdentifier": "1", "fspId": PAYEE}
     batch: dict[str, Any] = {"requestId": REQUEST_ID, "partyList": [listed], "currency": "USD"}
     answer = {"partyList": [{"partyId": listed}], "currency": "USD"}
@@ -281,4 +281,4 @@ def _all() -> dict[str, Row]:
 
 
 ROWS: Mapping[str, Row] = _all()
-"""By method and path as described."""
+"""The rows by method and path, as in the description."""

@@ -1,4 +1,4 @@
-"""What tests of /parties and /participants share: an exchange, requests that are good but for what is given."""
+"""Common parts of the tests of /parties and /participants: an exchange, and good requests with changes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NO_DESTINATION = ("3201", "Destination FSP Error - Destination FSP not found")
 
 
 def media(resource: str, version: str = "1.1") -> str:
-    """The media type of a resource."""
+    """Return the media type of a resource."""
     return f"application/vnd.interoperability.{resource}+json;version={version}"
 
 
 class PartyDfsps:
-    """The DFSPs of an exchange, as far as they speak of parties."""
+    """The DFSPs of an exchange and their requests about parties."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
@@ -51,22 +51,22 @@ class PartyDfsps:
         data = None if body is None else json.dumps(body).encode()
         return await self.exchange.dfsp.send(method, path, {**usual, **(headers or {})}, data)
 
-    async def heard(
+    async def callbacks_of(
         self, method: str, path: str, source: str = PAYER, body: Any = None, **headers: str
     ) -> list[Callback]:
         """Send a request that is accepted, and return the callbacks that follow."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         answer = await self.send(method, path, source, body, dict(named))
         assert (200 if method == "PUT" else 202, b"") == (answer.status, answer.body), answer.body
-        return self.exchange.heard()
+        return self.exchange.callbacks()
 
     async def register(self, path: str = ID, fsp: str = PAYEE, currency: str | None = None) -> list[Callback]:
         """POST /participants..., by the FSP itself."""
         body = {"fspId": fsp} | ({} if currency is None else {"currency": currency})
-        return await self.heard("POST", f"/participants{path}", fsp, body)
+        return await self.callbacks_of("POST", f"/participants{path}", fsp, body)
 
     async def oracle(self, id_type: str = "MSISDN", currency: str | None = None, *, is_default: bool = False) -> None:
-        """Register an external oracle."""
+        """Register an external oracle by the admin API."""
         endpoint = {"value": "http://oracle:80/", "endpointType": "URL"}
         body: dict[str, Any] = {"oracleIdType": id_type, "endpoint": endpoint}
         body |= {"isDefault": is_default} | ({} if currency is None else {"currency": currency})
@@ -75,19 +75,19 @@ class PartyDfsps:
 
 
 def error_of(path: str, code: str, description: str, receiver: str = PAYER) -> list[Callback]:
-    """The one callback by which the hub tells an error."""
+    """Return the single callback with which the hub reports an error."""
     information = {"errorCode": code, "errorDescription": description}
     return [Callback(receiver, "Hub", "PUT", f"{path}/error", {"errorInformation": information})]
 
 
 def hub_put(path: str, body: Any, receiver: str = PAYER) -> list[Callback]:
-    """The one callback by which the hub tells a success."""
+    """Return the single callback with which the hub reports a success."""
     return [Callback(receiver, "Hub", "PUT", path, body)]
 
 
 @asynccontextmanager
 async def party_dfsps(**settings: Any) -> AsyncIterator[PartyDfsps]:
-    """A payer, a payee and a stranger at a hub."""
+    """Yield a payer, a payee and a third DFSP at a hub."""
     async with an_exchange(**settings) as exchange:
         yield PartyDfsps(exchange)
 

@@ -1,4 +1,4 @@
-"""What a report is once it has come: rows of CSV, tables of a page."""
+"""Reads reports: the rows of CSV, the tables of a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.web.admin_world import Operator
 
 
 class Page(HTMLParser):
-    """The tables, headings and elements of a page."""
+    """An HTML page: its table rows, the names of its elements, and their attributes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

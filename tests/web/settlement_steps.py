@@ -18,7 +18,7 @@ async def a_scheme(operator: Operator, *names: str) -> None:
 
 
 def pay(operator: Operator, currency: str = "USD") -> None:
-    """Nets of 80, -60 and -20."""
+    """Make payments with nets of 80, -60 and -20."""
     for payer, payee, amount in (("alpha", "beta", 100), ("beta", "gamma", 40), ("gamma", "alpha", 20)):
         operator.hub.commit(payer, payee, amount * UNIT, currency)
 
@@ -47,7 +47,7 @@ async def a_settlement(operator: Operator) -> Any:
 
 
 def step(shown: Any, state: str, **changes: Any) -> dict[str, Any]:
-    """The body that takes all accounts of a settlement to a state."""
+    """Return the body that moves all accounts of a settlement to a state."""
     return {
         "participants": [
             {"id": one["id"], "accounts": [{"id": account["id"], "state": state, "reason": state.lower()} | changes]}

@@ -50,7 +50,7 @@ async def test_a_good_message_is_recorded_and_passed_on(exchange: Exchange) -> N
         answer = await send(exchange.dfsp, sent)
 
         assert (200 if sent.answering else 202, b"") == (answer.status, answer.body), sent
-        [callback] = exchange.heard()
+        [callback] = exchange.callbacks()
         source, receiver = sent.headers["FSPIOP-Source"], sent.headers["FSPIOP-Destination"]
         assert (receiver, source, sent.method, sent.path + sent.query, sent.body) == callback
         topic, key, value = exchange.hub.records[-1]
@@ -62,7 +62,7 @@ async def test_the_sender_is_notified_of_an_unknown_receiver(exchange: Exchange)
     for sent in SENT:
         await send(exchange.dfsp, sent, {"FSPIOP-Destination": "nobody"})
 
-        [callback] = exchange.heard()
+        [callback] = exchange.callbacks()
         assert (sent.headers["FSPIOP-Source"], "Hub", "PUT", f"/{sent.resource}/{ID}/error") == callback[:4]
         information = callback.body["errorInformation"]
         assert "3201" == information["errorCode"]
@@ -75,7 +75,7 @@ async def test_a_stranger_reaches_nobody(exchange: Exchange) -> None:
     for sent in SENT:
         for name in ("nobody", "Hub"):
             assert (await send(exchange.dfsp, sent, {"FSPIOP-Source": name})).status in (200, 202)
-    assert [] == exchange.heard()
+    assert [] == exchange.callbacks()
 
 
 @ALL
@@ -227,7 +227,7 @@ async def test_an_answer_with_accept_is_refused_by_callback(exchange: Exchange) 
     put = next(one for one in SENT if one.path == f"/quotes/{ID}" and one.answering)
     answer = await send(exchange.dfsp, put, {"Accept": "application/vnd.interoperability.quotes+json;version=1.1"})
     assert 200 == answer.status
-    [callback] = exchange.heard()
+    [callback] = exchange.callbacks()
     assert ("payeefsp", "Hub") == callback[:2]
     assert "3100" == callback.body["errorInformation"]["errorCode"]
 
@@ -264,7 +264,7 @@ async def test_stored_quotes_end_to_end() -> None:
         await send(exchange.dfsp, post)
         await send(exchange.dfsp, get)
         await send(exchange.dfsp, post, body=json.dumps({**QUOTE, "note": "changed"}).encode())
-        heard = exchange.heard()
+        received = exchange.callbacks()
 
     assert [
         ("payerfsp", "Hub", "PUT", f"/quotes/{ID}/error"),
@@ -273,5 +273,5 @@ async def test_stored_quotes_end_to_end() -> None:
         ("payerfsp", "payeefsp", "PUT", f"/quotes/{ID}"),
         ("payerfsp", "payeefsp", "PUT", f"/quotes/{ID}"),
         ("payerfsp", "Hub", "PUT", f"/quotes/{ID}/error"),
-    ] == [callback[:4] for callback in heard]
-    assert ["3205", "3106"] == [heard[at].body["errorInformation"]["errorCode"] for at in (0, 5)]
+    ] == [callback[:4] for callback in received]
+    assert ["3205", "3106"] == [received[at].body["errorInformation"]["errorCode"] for at in (0, 5)]

@@ -14,9 +14,9 @@ from tests.web.bulk_exchange import (
     accepted,
     bulk_callback,
     bulk_error_callback,
+    callbacks_of,
     fulfilled,
     get,
-    heard,
     item,
     item_id,
     post,
@@ -64,22 +64,22 @@ async def test_a_bulk_that_is_wrong_as_a_whole_holds_nothing(
     assert 202 == (await post(exchange, item(1), headers=headers, **changes)).status
 
     sender = headers.get("FSPIOP-Source", PAYER)
-    assert [bulk_error_callback(sender, code, description)] == heard(exchange)
+    assert [bulk_error_callback(sender, code, description)] == callbacks_of(exchange)
     assert {} == states(exchange)
     assert ("INVALID", 0, 0, 0, 0, 0) == tally(exchange)
 
 
 async def test_the_same_wrong_bulk_again_is_rejected_and_its_id_is_consumed(exchange: Exchange) -> None:
     await post(exchange, item(1), payeeFsp="nobody")
-    heard(exchange)
+    callbacks_of(exchange)
 
     await post(exchange, item(1), payeeFsp="nobody")
     body = {"bulkTransferState": "REJECTED", "completedTimestamp": "any"}
-    assert [Callback(PAYER, "Hub", "PUT", PATH, body)] == heard(exchange)
+    assert [Callback(PAYER, "Hub", "PUT", PATH, body)] == callbacks_of(exchange)
     await post(exchange, item(1))
-    assert [bulk_error_callback(PAYER, "3106", "Modified request")] == heard(exchange)
+    assert [bulk_error_callback(PAYER, "3106", "Modified request")] == callbacks_of(exchange)
     await put(exchange, fulfilled(1), {"FSPIOP-Source": "nobody"})
-    assert [bulk_error_callback("nobody", "3210", UNKNOWN)] == heard(exchange)
+    assert [bulk_error_callback("nobody", "3210", UNKNOWN)] == callbacks_of(exchange)
 
 
 async def test_3202_payer_fsp_id_not_found_as_it_is_inactive(exchange: Exchange) -> None:
@@ -88,7 +88,7 @@ async def test_3202_payer_fsp_id_not_found_as_it_is_inactive(exchange: Exchange)
     await post(exchange, item(1))
 
     description = f"Payer FSP ID not found - Participant {PAYER} is inactive"
-    assert [bulk_error_callback(PAYER, "3202", description)] == heard(exchange)
+    assert [bulk_error_callback(PAYER, "3202", description)] == callbacks_of(exchange)
 
 
 async def test_3203_payee_fsp_id_not_found_as_it_is_inactive(exchange: Exchange) -> None:
@@ -97,7 +97,7 @@ async def test_3203_payee_fsp_id_not_found_as_it_is_inactive(exchange: Exchange)
     await post(exchange, item(1))
 
     description = f"Payee FSP ID not found - Participant {PAYEE} is inactive"
-    assert [bulk_error_callback(PAYER, "3203", description)] == heard(exchange)
+    assert [bulk_error_callback(PAYER, "3203", description)] == callbacks_of(exchange)
 
 
 async def test_a_stranger_s_answer_changes_nothing(exchange: Exchange) -> None:
@@ -107,7 +107,7 @@ async def test_a_stranger_s_answer_changes_nothing(exchange: Exchange) -> None:
     await put_error(exchange, headers={"FSPIOP-Source": STRANGER})
 
     description = "Generic validation error - FSPIOP-Source header should match Payee FSP"
-    assert [bulk_error_callback(STRANGER, "3100", description)] * 2 == heard(exchange)
+    assert [bulk_error_callback(STRANGER, "3100", description)] * 2 == callbacks_of(exchange)
     assert ("ACCEPTED", 0, 1, 0, 0, 0) == tally(exchange)
 
 
@@ -131,7 +131,7 @@ async def test_a_wrong_answer_of_the_payee_aborts_the_bulk(
 
     await put(exchange, fulfilled(1, 2), headers, **({} if completed is None else {"completedTimestamp": completed}))
 
-    assert [bulk_error_callback(side, "3100", description) for side in (PAYER, PAYEE)] == heard(exchange)
+    assert [bulk_error_callback(side, "3100", description) for side in (PAYER, PAYEE)] == callbacks_of(exchange)
     assert (0, 0) == await exchange.positions()
     assert ("REJECTED", 0, 0, 0, 2, 0) == tally(exchange)
 
@@ -141,7 +141,7 @@ async def test_all_that_is_wrong_is_sent(exchange: Exchange) -> None:
 
     await put(exchange, [], {"FSPIOP-Destination": STRANGER}, completedTimestamp="2023-11-14T22:23:20.000Z")
 
-    information = heard(exchange)[0].body["errorInformation"]
+    information = callbacks_of(exchange)[0].body["errorInformation"]
     assert WRONG_DESTINATION == information["errorDescription"]
     assert [{"key": "additionalErrors0", "value": FUTURE}] == information["extensionList"]["extension"]
 
@@ -181,7 +181,7 @@ async def test_an_answer_passes_by_where_its_bulk_was_refused(exchange: Exchange
     del others[exchange.hub.view_of(PAYER).partition]
     for name in others.values():
         await post(exchange, item(1), payerFsp=name)
-    heard(exchange)
+    callbacks_of(exchange)
     await accepted(exchange, 1)
 
     await put(exchange, fulfilled(1), {"FSPIOP-Destination": destination})
@@ -192,21 +192,21 @@ async def test_an_answer_passes_by_where_its_bulk_was_refused(exchange: Exchange
 async def test_3210_bulk_transfer_id_not_found(exchange: Exchange) -> None:
     for source in (PAYER, PAYEE, STRANGER):
         await get(exchange, source)
-        assert [bulk_error_callback(source, "3210", UNKNOWN)] == heard(exchange)
+        assert [bulk_error_callback(source, "3210", UNKNOWN)] == callbacks_of(exchange)
     await put(exchange, fulfilled(1))
     await put_error(exchange)
-    assert [bulk_error_callback(PAYEE, "3210", UNKNOWN)] * 2 == heard(exchange)
+    assert [bulk_error_callback(PAYEE, "3210", UNKNOWN)] * 2 == callbacks_of(exchange)
 
 
 async def test_who_may_ask(exchange: Exchange) -> None:
     await accepted(exchange, 1)
     for source in (PAYER, PAYEE):
         await get(exchange, source)
-        assert [bulk_callback(source, "ACCEPTED", {"transferId": item_id(1)}, completed=None)] == heard(exchange)
+        assert [bulk_callback(source, "ACCEPTED", {"transferId": item_id(1)}, completed=None)] == callbacks_of(exchange)
     await get(exchange, STRANGER)
-    assert [bulk_error_callback(STRANGER, "3000", "Generic client error")] == heard(exchange)
+    assert [bulk_error_callback(STRANGER, "3000", "Generic client error")] == callbacks_of(exchange)
     await get(exchange, "nobody")
-    assert [] == heard(exchange)
+    assert [] == callbacks_of(exchange)
 
 
 async def test_paths_with_the_receiver_s_name_where_the_scheme_wants_them() -> None:
@@ -216,7 +216,7 @@ async def test_paths_with_the_receiver_s_name_where_the_scheme_wants_them() -> N
         await post(exchange, item(2))
 
         paths = ["/bulkTransfers", f"/{PAYER}{PATH}", f"/{PAYEE}{PATH}", f"/{PAYER}{PATH}/error"]
-        assert paths == [one.path for one in exchange.heard()]
+        assert paths == [one.path for one in exchange.callbacks()]
 
 
 async def test_who_has_sent_what_the_code_fails_at_is_sent_2001(exchange: Exchange) -> None:
@@ -226,7 +226,7 @@ async def test_who_has_sent_what_the_code_fails_at_is_sent_2001(exchange: Exchan
 
     exchange.hub.dead_letter(topic, key, value)
 
-    assert [bulk_error_callback(PAYER, "2001", "Internal server error")] == heard(exchange)
+    assert [bulk_error_callback(PAYER, "2001", "Internal server error")] == callbacks_of(exchange)
 
 
 async def test_callbacks_name_the_bulk_s_own_endpoints(exchange: Exchange) -> None:

@@ -39,9 +39,9 @@ async def exchange() -> AsyncIterator[Exchange]:
         yield one
 
 
-def heard(exchange: Exchange) -> list[Callback]:
+def callbacks_of(exchange: Exchange) -> list[Callback]:
     """The callbacks since the last time, with the ledger's own times as one word."""
-    callbacks = exchange.heard()
+    callbacks = exchange.callbacks()
     for one in callbacks:
         if one.body is not None and "completedTimestamp" in one.body:
             one.body["completedTimestamp"] = COMPLETED
@@ -100,7 +100,7 @@ async def test_what_the_api_does_not_know_is_accepted(exchange: Exchange, operat
 async def must_lead_to(exchange: Exchange, operation: Operation, row: Row, sent: Sent, expected: Expected) -> None:
     for one in row.before:
         assert (await send(exchange.dfsp, one)).status == SYNC[one.method]
-    exchange.heard()
+    exchange.callbacks()
     written = len(exchange.hub.records)
 
     answer = await send(exchange.dfsp, sent)
@@ -110,7 +110,7 @@ async def must_lead_to(exchange: Exchange, operation: Operation, row: Row, sent:
         assert outcome == answer.error
         assert answer.status in operation.statuses
         assert written == len(exchange.hub.records)
-        assert [] == heard(exchange)
+        assert [] == callbacks_of(exchange)
     else:
         assert (SYNC[sent.method], b"") == (answer.status, answer.body)
-        assert outcome == heard(exchange)
+        assert outcome == callbacks_of(exchange)

@@ -140,10 +140,10 @@ async def test_a_lookup(dfsps: PartyDfsps) -> None:
     entries = {"fspId": PAYEE, "currency": "USD"}, {"fspId": STRANGER}, {"fspId": "gone"}, {"fspId": PAYEE}
     answers(dfsps, listing(*entries))
 
-    heard = await dfsps.heard("GET", f"/parties{ID}")
+    received = await dfsps.callbacks_of("GET", f"/parties{ID}")
 
     assert [("GET", f"{URL}/participants{ID}", None)] == questions_of(dfsps)
-    assert [Callback(fsp, PAYER, "GET", f"/parties{ID}", None) for fsp in (PAYEE, STRANGER)] == heard
+    assert [Callback(fsp, PAYER, "GET", f"/parties{ID}", None) for fsp in (PAYEE, STRANGER)] == received
     headers = sent_headers(dfsps.exchange.hub.questions[0].message.headers)
     assert (PAYER, media("participants")) == (headers["fspiop-source"], headers["content-type"])
     assert media("participants", "1") == headers["accept"]
@@ -153,7 +153,7 @@ async def test_a_lookup_of_a_sub_id_and_a_currency(dfsps: PartyDfsps) -> None:
     await dfsps.oracle()
     answers(dfsps, listing({"fspId": STRANGER}, {"fspId": PAYEE, "partySubIdOrType": "100"}))
 
-    assert hub_put(f"/participants{SUB}", {"fspId": PAYEE}) == await dfsps.heard(
+    assert hub_put(f"/participants{SUB}", {"fspId": PAYEE}) == await dfsps.callbacks_of(
         "GET", f"/participants{SUB}?currency=USD"
     )
     assert [("GET", f"{URL}/participants{ID}?currency=USD&partySubIdOrType=100", None)] == questions_of(dfsps)
@@ -185,8 +185,10 @@ async def test_a_lookups_answers(dfsps: PartyDfsps, answer: OracleAnswer, error:
     await dfsps.oracle()
     answers(dfsps, answer, answer)
 
-    assert error_of(f"/parties{ID}", *(error or NO_PROXY)) == await dfsps.heard("GET", f"/parties{ID}")
-    assert error_of(f"/participants{ID}", *(error or NOT_FOUND)) == await dfsps.heard("GET", f"/participants{ID}")
+    assert error_of(f"/parties{ID}", *(error or NO_PROXY)) == await dfsps.callbacks_of("GET", f"/parties{ID}")
+    assert error_of(f"/participants{ID}", *(error or NOT_FOUND)) == await dfsps.callbacks_of(
+        "GET", f"/participants{ID}"
+    )
 
 
 async def test_changes(dfsps: PartyDfsps) -> None:
@@ -197,9 +199,9 @@ async def test_changes(dfsps: PartyDfsps) -> None:
     sent = {**body, "partySubIdOrType": "100"}
     answers(dfsps, OracleAnswer(201), OracleAnswer(200, b""), listing(own), OracleAnswer(204))
 
-    assert done == await dfsps.heard("POST", path, PAYEE, body)
-    assert done == await dfsps.heard("PUT", path, PAYEE, body)
-    assert done == await dfsps.heard("DELETE", path, PAYEE)
+    assert done == await dfsps.callbacks_of("POST", path, PAYEE, body)
+    assert done == await dfsps.callbacks_of("PUT", path, PAYEE, body)
+    assert done == await dfsps.callbacks_of("DELETE", path, PAYEE)
 
     url = f"{URL}/participants{ID}"
     assert [
@@ -248,9 +250,9 @@ async def test_changes_that_come_to_nothing(
     answers(dfsps, *given)
     body = None if method == "DELETE" else {"fspId": PAYEE}
 
-    heard = await dfsps.heard(method, f"/participants{ID}", PAYEE, body)
+    received = await dfsps.callbacks_of(method, f"/participants{ID}", PAYEE, body)
 
-    assert error_of(f"/participants{ID}", *error, PAYEE) == heard
+    assert error_of(f"/participants{ID}", *error, PAYEE) == received
 
 
 async def test_a_batch_asks_each_oracle_once_for_a_type(dfsps: PartyDfsps) -> None:
@@ -263,7 +265,7 @@ async def test_a_batch_asks_each_oracle_once_for_a_type(dfsps: PartyDfsps) -> No
     answers(dfsps, OracleAnswer(201, json.dumps({"partyList": results}).encode()), OracleAnswer(500))
 
     body = {"requestId": REQUEST_ID, "partyList": items, "currency": "USD"}
-    (callback,) = await dfsps.heard("POST", "/participants", PAYEE, body)
+    (callback,) = await dfsps.callbacks_of("POST", "/participants", PAYEE, body)
 
     assert ["POST", "POST"] == [method for method, _url, _body in questions_of(dfsps)]
     assert {**body, "partyList": [items[0], items[2], items[4]]} == questions_of(dfsps)[0][2]
@@ -278,9 +280,9 @@ async def test_which_oracle_gets_the_question(dfsps: PartyDfsps) -> None:
 
     path = f"/participants{ID}"
     for query in ("", "?currency=USD"):
-        assert hub_put(path, {"fspId": PAYEE}) == await dfsps.heard("GET", f"{path}{query}")
+        assert hub_put(path, {"fspId": PAYEE}) == await dfsps.callbacks_of("GET", f"{path}{query}")
     description = "Add Party information error - Oracle type: MSISDN not found, currency: XTS"
-    assert error_of(path, "3003", description) == await dfsps.heard("GET", f"{path}?currency=XTS")
+    assert error_of(path, "3003", description) == await dfsps.callbacks_of("GET", f"{path}?currency=XTS")
     oracle_of = {one["currency"]: one["oracleId"] for one in (await dfsps.exchange.operator.get("/oracles")).json}
     questions = dfsps.exchange.hub.questions
     assert [oracle_of["EUR"], oracle_of["USD"]] == [one.message.oracle for one in questions]
@@ -289,7 +291,7 @@ async def test_which_oracle_gets_the_question(dfsps: PartyDfsps) -> None:
 async def test_types_that_the_built_in_oracle_does_not_serve() -> None:
     async with party_dfsps(built_in_oracle_types=["ALIAS"]) as dfsps:
         description = "Add Party information error - Oracle type: MSISDN not found"
-        assert error_of(f"/parties{ID}", "3003", description) == await dfsps.heard("GET", f"/parties{ID}")
+        assert error_of(f"/parties{ID}", "3003", description) == await dfsps.callbacks_of("GET", f"/parties{ID}")
         assert hub_put("/participants/ALIAS/a", {"fspId": PAYEE}, PAYEE) == await dfsps.register("/ALIAS/a")
 
 
@@ -297,12 +299,12 @@ async def test_an_oracle_that_is_removed_between_two_questions(dfsps: PartyDfsps
     await dfsps.register()
     await dfsps.oracle()
     answers(dfsps, listing())
-    await dfsps.heard("DELETE", f"/participants{ID}", PAYEE)
+    await dfsps.callbacks_of("DELETE", f"/participants{ID}", PAYEE)
     (question,) = dfsps.exchange.hub.questions
     (oracle,) = (await dfsps.exchange.operator.get("/oracles")).json
     assert 204 == (await dfsps.exchange.operator.send("DELETE", f"/oracles/{oracle['oracleId']}")).status
 
     dfsps.exchange.hub.write("party", question.message.reply_key, question.answered(listing({"fspId": PAYEE})))
 
-    assert hub_put(f"/participants{ID}", {"fspId": PAYEE}, PAYEE) == dfsps.exchange.heard()
-    assert error_of(f"/parties{ID}", *NO_PROXY) == await dfsps.heard("GET", f"/parties{ID}")
+    assert hub_put(f"/participants{ID}", {"fspId": PAYEE}, PAYEE) == dfsps.exchange.callbacks()
+    assert error_of(f"/parties{ID}", *NO_PROXY) == await dfsps.callbacks_of("GET", f"/parties{ID}")

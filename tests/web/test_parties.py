@@ -38,10 +38,12 @@ async def dfsps() -> AsyncIterator[PartyDfsps]:
 async def test_a_lookup_goes_to_the_fsp_and_its_answer_back(dfsps: PartyDfsps, path: str) -> None:
     await dfsps.register(path)
 
-    assert [Callback(PAYEE, PAYER, "GET", f"/parties{path}", None)] == await dfsps.heard("GET", f"/parties{path}")
-    answer = await dfsps.heard("PUT", f"/parties{path}", PAYEE, PARTY, FSPIOP_Destination=PAYER)
+    assert [Callback(PAYEE, PAYER, "GET", f"/parties{path}", None)] == await dfsps.callbacks_of(
+        "GET", f"/parties{path}"
+    )
+    answer = await dfsps.callbacks_of("PUT", f"/parties{path}", PAYEE, PARTY, FSPIOP_Destination=PAYER)
     assert [Callback(PAYER, PAYEE, "PUT", f"/parties{path}", PARTY)] == answer
-    answer = await dfsps.heard("PUT", f"/parties{path}/error", PAYEE, ERROR, FSPIOP_Destination=PAYER)
+    answer = await dfsps.callbacks_of("PUT", f"/parties{path}/error", PAYEE, ERROR, FSPIOP_Destination=PAYER)
     assert [Callback(PAYER, PAYEE, "PUT", f"/parties{path}/error", ERROR)] == answer
 
 
@@ -85,39 +87,41 @@ async def test_what_is_passed_on_has_an_end_and_what_the_hub_says_has_none() -> 
 
 
 async def test_a_lookup_with_a_destination_asks_nobody_else(dfsps: PartyDfsps) -> None:
-    heard = await dfsps.heard("GET", f"/parties{ID}", FSPIOP_Destination=STRANGER)
-    assert [Callback(STRANGER, PAYER, "GET", f"/parties{ID}", None)] == heard
+    received = await dfsps.callbacks_of("GET", f"/parties{ID}", FSPIOP_Destination=STRANGER)
+    assert [Callback(STRANGER, PAYER, "GET", f"/parties{ID}", None)] == received
 
     for destination in ("nobody", "PAYEEFSP"):
-        heard = await dfsps.heard("GET", f"/parties{ID}", FSPIOP_Destination=destination)
-        assert error_of(f"/parties{ID}", *NO_DESTINATION) == heard
+        received = await dfsps.callbacks_of("GET", f"/parties{ID}", FSPIOP_Destination=destination)
+        assert error_of(f"/parties{ID}", *NO_DESTINATION) == received
 
 
 async def test_a_bad_destination_removes_nothing(dfsps: PartyDfsps) -> None:
     await dfsps.register()
-    await dfsps.heard("GET", f"/parties{ID}", FSPIOP_Destination="nobody")
+    await dfsps.callbacks_of("GET", f"/parties{ID}", FSPIOP_Destination="nobody")
 
-    assert [PAYEE] == [one.receiver for one in await dfsps.heard("GET", f"/parties{ID}")]
+    assert [PAYEE] == [one.receiver for one in await dfsps.callbacks_of("GET", f"/parties{ID}")]
 
 
 async def test_a_lookup_to_the_hub_is_one_without_a_destination(dfsps: PartyDfsps) -> None:
-    assert error_of(f"/parties{ID}", *NO_PROXY) == await dfsps.heard("GET", f"/parties{ID}", FSPIOP_Destination="Hub")
+    assert error_of(f"/parties{ID}", *NO_PROXY) == await dfsps.callbacks_of(
+        "GET", f"/parties{ID}", FSPIOP_Destination="Hub"
+    )
 
 
 async def test_a_party_that_nobody_has(dfsps: PartyDfsps) -> None:
     for path in (ID, SUB, "/IBAN/DE44500105175407324931", "/ALIAS/%E1%80%80%E1%80%81"):
-        assert error_of(f"/parties{path}", *NO_PROXY) == await dfsps.heard("GET", f"/parties{path}")
+        assert error_of(f"/parties{path}", *NO_PROXY) == await dfsps.callbacks_of("GET", f"/parties{path}")
 
 
 async def test_sub_ids_count_both_ways(dfsps: PartyDfsps) -> None:
     filtered = ("3200", "Generic ID not found - Empty oracle partyList, filtered based on callbackEndpointType")
     await dfsps.register(SUB)
-    assert error_of(f"/parties{ID}", *filtered) == await dfsps.heard("GET", f"/parties{ID}")
-    assert error_of(f"/parties{ID}/101", *filtered) == await dfsps.heard("GET", f"/parties{ID}/101")
+    assert error_of(f"/parties{ID}", *filtered) == await dfsps.callbacks_of("GET", f"/parties{ID}")
+    assert error_of(f"/parties{ID}/101", *filtered) == await dfsps.callbacks_of("GET", f"/parties{ID}/101")
 
     await dfsps.register(ID, STRANGER)
-    assert [STRANGER] == [one.receiver for one in await dfsps.heard("GET", f"/parties{ID}")]
-    assert [PAYEE] == [one.receiver for one in await dfsps.heard("GET", f"/parties{SUB}")]
+    assert [STRANGER] == [one.receiver for one in await dfsps.callbacks_of("GET", f"/parties{ID}")]
+    assert [PAYEE] == [one.receiver for one in await dfsps.callbacks_of("GET", f"/parties{SUB}")]
 
 
 async def test_every_fsp_that_has_the_party_gets_the_lookup(dfsps: PartyDfsps) -> None:
@@ -125,7 +129,7 @@ async def test_every_fsp_that_has_the_party_gets_the_lookup(dfsps: PartyDfsps) -
     await dfsps.register(currency="XTS")
     await dfsps.register(fsp=STRANGER, currency="EUR")
 
-    assert [PAYEE, STRANGER] == [one.receiver for one in await dfsps.heard("GET", f"/parties{ID}")]
+    assert [PAYEE, STRANGER] == [one.receiver for one in await dfsps.callbacks_of("GET", f"/parties{ID}")]
 
 
 @pytest.mark.parametrize(
@@ -145,8 +149,8 @@ async def test_what_is_no_identifier(dfsps: PartyDfsps, path: str, detail: str) 
         ("POST", "participants", FSP),
         ("DELETE", "participants", None),
     ):
-        heard = await dfsps.heard(method, f"/{resource}{path}", body=body)
-        assert error_of(f"/{resource}{path}", "3101", description) == heard
+        received = await dfsps.callbacks_of(method, f"/{resource}{path}", body=body)
+        assert error_of(f"/{resource}{path}", "3101", description) == received
 
     answer = await dfsps.send("GET", f"/participants{path}")
     assert (400, "3101", description) == answer.error
@@ -160,8 +164,8 @@ async def test_a_type_that_no_oracle_knows(dfsps: PartyDfsps) -> None:
         ("GET", "participants", None),
         ("POST", "participants", FSP),
     ):
-        heard = await dfsps.heard(method, f"/{resource}/SHOE_SIZE/42", body=body)
-        assert error_of(f"/{resource}/SHOE_SIZE/42", "3003", description) == heard
+        received = await dfsps.callbacks_of(method, f"/{resource}/SHOE_SIZE/42", body=body)
+        assert error_of(f"/{resource}/SHOE_SIZE/42", "3003", description) == received
 
 
 @pytest.mark.parametrize("resource", ["parties", "participants"])
@@ -171,37 +175,37 @@ async def test_answers_to_nobody(dfsps: PartyDfsps, resource: str) -> None:
         for headers in ({"FSPIOP_Destination": "nobody"}, {}):
             if (resource, tail, headers) == ("participants", "", {}):
                 continue
-            heard = await dfsps.heard("PUT", f"/{resource}{ID}{tail}", PAYEE, body, **headers)
-            assert error_of(f"/{resource}{ID}", *NO_DESTINATION, PAYEE) == heard, (tail, headers)
+            received = await dfsps.callbacks_of("PUT", f"/{resource}{ID}{tail}", PAYEE, body, **headers)
+            assert error_of(f"/{resource}{ID}", *NO_DESTINATION, PAYEE) == received, (tail, headers)
 
 
 async def test_an_error_code_may_be_a_number(dfsps: PartyDfsps) -> None:
     body = {"errorInformation": {"errorCode": 5100, "errorDescription": "Refused"}}
 
-    heard = await dfsps.heard("PUT", f"/participants{ID}/error", PAYEE, body, FSPIOP_Destination=PAYER)
+    received = await dfsps.callbacks_of("PUT", f"/participants{ID}/error", PAYEE, body, FSPIOP_Destination=PAYER)
 
-    assert [Callback(PAYER, PAYEE, "PUT", f"/participants{ID}/error", body)] == heard
+    assert [Callback(PAYER, PAYEE, "PUT", f"/participants{ID}/error", body)] == received
 
 
 async def test_an_empty_sub_id_is_none(dfsps: PartyDfsps) -> None:
     await dfsps.register()
 
-    assert [Callback(PAYEE, PAYER, "GET", f"/parties{ID}", None)] == await dfsps.heard("GET", f"/parties{ID}/")
+    assert [Callback(PAYEE, PAYER, "GET", f"/parties{ID}", None)] == await dfsps.callbacks_of("GET", f"/parties{ID}/")
     body = json.loads(json.dumps(ERROR))
-    heard = await dfsps.heard("PUT", f"/parties{ID}//error", PAYEE, body, FSPIOP_Destination=PAYER)
-    assert [Callback(PAYER, PAYEE, "PUT", f"/parties{ID}/error", body)] == heard
+    received = await dfsps.callbacks_of("PUT", f"/parties{ID}//error", PAYEE, body, FSPIOP_Destination=PAYER)
+    assert [Callback(PAYER, PAYEE, "PUT", f"/parties{ID}/error", body)] == received
 
 
 async def test_a_record_that_makes_the_code_raise(dfsps: PartyDfsps) -> None:
     await dfsps.send("GET", f"/parties{ID}")
-    dfsps.exchange.heard()
+    dfsps.exchange.callbacks()
     dfsps.exchange.hub.dead_letter(*dfsps.exchange.dfsp.recorder.records[-1])
 
-    assert error_of(f"/parties{ID}", "2001", "Internal server error") == dfsps.exchange.heard()
+    assert error_of(f"/parties{ID}", "2001", "Internal server error") == dfsps.exchange.callbacks()
 
 
 async def test_a_sub_id_may_be_any_text(dfsps: PartyDfsps) -> None:
     for sub_id in ("%7BSubId%7D", "current%20account"):
         await dfsps.register(f"{ID}/{sub_id}")
-        heard = await dfsps.heard("GET", f"/participants{ID}/{sub_id}")
-        assert [{"fspId": PAYEE}] == [one.body for one in heard]
+        received = await dfsps.callbacks_of("GET", f"/participants{ID}/{sub_id}")
+        assert [{"fspId": PAYEE}] == [one.body for one in received]

@@ -169,4 +169,4 @@ async def test_an_unknown_source(dfsps: PartyDfsps, source: str) -> None:
     for method, path, body in ROUTES:
         if (method, path.split("/")[1]) in (("GET", "parties"), ("POST", "participants")) and path != "/participants":
             continue
-        assert [] == await dfsps.heard(method, path, source, body, FSPIOP_Destination=PAYEE), (method, path)
+        assert [] == await dfsps.callbacks_of(method, path, source, body, FSPIOP_Destination=PAYEE), (method, path)

@@ -52,7 +52,7 @@ def kept(dfsps: PartyDfsps) -> dict[str, Any]:
 
 async def found(dfsps: PartyDfsps, path: str = ID, currency: str | None = None) -> Any:
     query = "" if currency is None else f"?currency={currency}"
-    (callback,) = await dfsps.heard("GET", f"/participants{path}{query}")
+    (callback,) = await dfsps.callbacks_of("GET", f"/participants{path}{query}")
     assert PAYER == callback.receiver
     return callback.body.get("fspId") or callback.body["errorInformation"]["errorCode"]
 
@@ -63,7 +63,7 @@ async def test_a_registration_is_confirmed_and_found(dfsps: PartyDfsps, path: st
 
     assert hub_put(f"/participants{path}", {"fspId": PAYEE}, PAYEE) == await dfsps.register(path)
 
-    assert hub_put(f"/participants{path}", {"fspId": PAYEE}) == await dfsps.heard("GET", f"/participants{path}")
+    assert hub_put(f"/participants{path}", {"fspId": PAYEE}) == await dfsps.callbacks_of("GET", f"/participants{path}")
     assert hub_put(f"/participants{path}", {"fspId": PAYEE}, PAYEE) == await dfsps.register(path)
     assert 1 == len(kept(dfsps)["MSISDN/27710101999"])
 
@@ -72,7 +72,7 @@ async def test_sub_ids_are_parties_of_their_own(dfsps: PartyDfsps) -> None:
     await dfsps.register(SUB)
 
     assert "3204" == await found(dfsps, ID)
-    assert error_of(f"/participants{ID}", *NOT_FOUND) == await dfsps.heard("GET", f"/participants{ID}")
+    assert error_of(f"/participants{ID}", *NOT_FOUND) == await dfsps.callbacks_of("GET", f"/participants{ID}")
 
 
 async def test_currencies(dfsps: PartyDfsps) -> None:
@@ -99,53 +99,53 @@ async def test_nobody_takes_over_what_another_fsp_has(dfsps: PartyDfsps) -> None
 async def test_nobody_registers_for_another(dfsps: PartyDfsps) -> None:
     description = f"Add Party information error - {FSP_DIFFERS}"
     for method in ("POST", "PUT"):
-        heard = await dfsps.heard(method, f"/participants{ID}", PAYEE, {"fspId": STRANGER})
-        assert error_of(f"/participants{ID}", "3003", description, PAYEE) == heard
+        received = await dfsps.callbacks_of(method, f"/participants{ID}", PAYEE, {"fspId": STRANGER})
+        assert error_of(f"/participants{ID}", "3003", description, PAYEE) == received
     assert {} == kept(dfsps)
 
 
 async def test_an_update_replaces_what_the_fsp_has(dfsps: PartyDfsps) -> None:
     path, body = f"/participants{ID}", {"fspId": PAYEE, "currency": "EUR"}
     missing = error_of(path, "3003", "Add Party information error - Party not found", PAYEE)
-    assert missing == await dfsps.heard("PUT", path, PAYEE, body)
+    assert missing == await dfsps.callbacks_of("PUT", path, PAYEE, body)
     await dfsps.register(currency="USD")
 
-    assert hub_put(path, {"fspId": PAYEE}, PAYEE) == await dfsps.heard("PUT", path, PAYEE, body)
+    assert hub_put(path, {"fspId": PAYEE}, PAYEE) == await dfsps.callbacks_of("PUT", path, PAYEE, body)
     assert ["3204", PAYEE] == [await found(dfsps, ID, "USD"), await found(dfsps, ID, "EUR")]
 
 
 async def test_an_answer_to_another_dfsp_changes_nothing(dfsps: PartyDfsps) -> None:
     path, body = f"/participants{ID}", {"fspId": PAYEE}
 
-    heard = await dfsps.heard("PUT", path, PAYEE, body, FSPIOP_Destination=PAYER)
+    received = await dfsps.callbacks_of("PUT", path, PAYEE, body, FSPIOP_Destination=PAYER)
 
-    assert [Callback(PAYER, PAYEE, "PUT", path, body)] == heard
+    assert [Callback(PAYER, PAYEE, "PUT", path, body)] == received
     assert {} == kept(dfsps)
-    heard = await dfsps.heard("PUT", path, PAYEE, body, FSPIOP_Destination="nobody")
-    assert error_of(path, *NO_DESTINATION, PAYEE) == heard
+    received = await dfsps.callbacks_of("PUT", path, PAYEE, body, FSPIOP_Destination="nobody")
+    assert error_of(path, *NO_DESTINATION, PAYEE) == received
 
 
 @pytest.mark.parametrize("path", [ID, SUB])
 async def test_a_removal(dfsps: PartyDfsps, path: str) -> None:
     nothing = error_of(f"/participants{path}", "3040", "Delete Party information error - Party not found", PAYEE)
-    assert nothing == await dfsps.heard("DELETE", f"/participants{path}", PAYEE)
+    assert nothing == await dfsps.callbacks_of("DELETE", f"/participants{path}", PAYEE)
     await dfsps.register(path)
-    refused = await dfsps.heard("DELETE", f"/participants{path}", STRANGER)
+    refused = await dfsps.callbacks_of("DELETE", f"/participants{path}", STRANGER)
     assert error_of(f"/participants{path}", *NOT_OWNER, STRANGER) == refused
 
-    heard = await dfsps.heard("DELETE", f"/participants{path}", PAYEE)
+    received = await dfsps.callbacks_of("DELETE", f"/participants{path}", PAYEE)
 
-    assert hub_put(f"/participants{path}", {"fspId": PAYEE}, PAYEE) == heard
+    assert hub_put(f"/participants{path}", {"fspId": PAYEE}, PAYEE) == received
     assert {} == kept(dfsps)
 
 
 async def test_a_removal_of_one_currency(dfsps: PartyDfsps) -> None:
     for currency in ("USD", "EUR"):
         await dfsps.register(currency=currency)
-    await dfsps.heard("DELETE", f"/participants{ID}?currency=USD", PAYEE)
+    await dfsps.callbacks_of("DELETE", f"/participants{ID}?currency=USD", PAYEE)
     assert ["3204", PAYEE] == [await found(dfsps, ID, currency) for currency in ("USD", "EUR")]
 
-    await dfsps.heard("DELETE", f"/participants{ID}", PAYEE)
+    await dfsps.callbacks_of("DELETE", f"/participants{ID}", PAYEE)
     assert {} == kept(dfsps)
 
 
@@ -163,11 +163,11 @@ async def test_a_batch(dfsps: PartyDfsps) -> None:
     good = [item(str(number)) for number in (1, 2, 3, 4, 5, 6)] + [item("1", partySubIdOrType="100")]
     bad = [item("7"), item("8", STRANGER), item("9", None), item("9", id_type="SHOE_SIZE"), item("x")]
 
-    heard = await dfsps.heard("POST", "/participants", PAYEE, batch(*good, *bad, currency="USD"))
+    received = await dfsps.callbacks_of("POST", "/participants", PAYEE, batch(*good, *bad, currency="USD"))
 
-    assert [(PAYEE, "Hub", "PUT", f"/participants/{REQUEST_ID}")] == [one[:4] for one in heard]
-    results = heard[0].body["partyList"]
-    assert "USD" == heard[0].body["currency"]
+    assert [(PAYEE, "Hub", "PUT", f"/participants/{REQUEST_ID}")] == [one[:4] for one in received]
+    results = received[0].body["partyList"]
+    assert "USD" == received[0].body["currency"]
     assert [{"partyId": one} for one in good] == results[:7]
     assert bad == [one["partyId"] for one in results[7:]]
     codes = [one["errorInformation"]["errorCode"] for one in results[7:]]
@@ -179,15 +179,15 @@ async def test_a_batch(dfsps: PartyDfsps) -> None:
 
 
 async def test_a_batch_that_is_sent_again_is_answered_alike(dfsps: PartyDfsps) -> None:
-    first = await dfsps.heard("POST", "/participants", PAYEE, batch(item("1"), item("2", STRANGER)))
+    first = await dfsps.callbacks_of("POST", "/participants", PAYEE, batch(item("1"), item("2", STRANGER)))
 
-    assert first == await dfsps.heard("POST", "/participants", PAYEE, batch(item("1"), item("2", STRANGER)))
+    assert first == await dfsps.callbacks_of("POST", "/participants", PAYEE, batch(item("1"), item("2", STRANGER)))
 
 
 async def test_a_large_batch(dfsps: PartyDfsps) -> None:
     items = [item(str(number)) for number in range(2_000)]
 
-    (callback,) = await dfsps.heard("POST", "/participants", PAYEE, batch(*items))
+    (callback,) = await dfsps.callbacks_of("POST", "/participants", PAYEE, batch(*items))
 
     assert [{"partyId": one} for one in items] == callback.body["partyList"]
     assert len(items) == len(kept(dfsps))
@@ -213,17 +213,17 @@ async def test_batches_that_are_wrong(dfsps: PartyDfsps, change: dict[str, Any],
 
 
 async def test_a_batch_whose_part_makes_the_code_raise(dfsps: PartyDfsps) -> None:
-    await dfsps.heard("POST", "/participants", PAYEE, batch(item("1")))
+    await dfsps.callbacks_of("POST", "/participants", PAYEE, batch(item("1")))
     topic, key, value = dfsps.exchange.dfsp.recorder.records[-1]
     error = error_of(f"/participants/{REQUEST_ID}", "2001", "Internal server error", PAYEE)
 
     dfsps.exchange.hub.dead_letter(topic, key, value)
-    assert error == dfsps.exchange.heard()
+    assert error == dfsps.exchange.callbacks()
     part = PartyPartMessage(
         batch=f"{REQUEST_ID}/{PAYEE}", run="0-0", part="p0", home=0, source=PAYEE, currency=None, items={}
     )
     dfsps.exchange.hub.dead_letter(topic, key, encode(part))
-    assert error == dfsps.exchange.heard()
+    assert error == dfsps.exchange.callbacks()
 
 
 async def test_parts_of_a_batch_that_was_sent_again_count_no_more(dfsps: PartyDfsps) -> None:
@@ -232,7 +232,7 @@ async def test_parts_of_a_batch_that_was_sent_again_count_no_more(dfsps: PartyDf
     dfsps.exchange.hub.write("party", REQUEST_ID, encode(done))
 
     assert {} == dfsps.exchange.hub.rows(BATCHES)
-    assert [] == dfsps.exchange.heard()
+    assert [] == dfsps.exchange.callbacks()
 
 
 async def test_the_references_shapes(reference: PartyDfsps) -> None:
@@ -241,16 +241,18 @@ async def test_the_references_shapes(reference: PartyDfsps) -> None:
     body = {"partyList": [listed], "currency": "USD"}
     assert hub_put(path, body, PAYEE) == await reference.register(currency="USD")
 
-    heard = await reference.heard("POST", path, PAYEE, {"fspId": PAYEE, "currency": "USD"}, FSPIOP_Destination=PAYER)
-    assert [Callback(PAYER, PAYEE, "PUT", path, body)] == heard
+    received = await reference.callbacks_of(
+        "POST", path, PAYEE, {"fspId": PAYEE, "currency": "USD"}, FSPIOP_Destination=PAYER
+    )
+    assert [Callback(PAYER, PAYEE, "PUT", path, body)] == received
     sub = {"partyList": [listed | {"partySubIdOrType": "100"}]}
     assert hub_put(f"/participants{SUB}", sub, PAYEE) == await reference.register(SUB)
-    assert hub_put(path, {"fspId": PAYEE}, PAYEE) == await reference.heard("DELETE", path, PAYEE)
+    assert hub_put(path, {"fspId": PAYEE}, PAYEE) == await reference.callbacks_of("DELETE", path, PAYEE)
 
     answer = await reference.send("POST", "/participants", PAYEE, batch(item("1")))
     assert (200, b"") == (answer.status, answer.body)
-    reference.exchange.heard()
-    assert [] == await reference.heard("POST", f"/participants{SUB}", "nobody", {"fspId": "nobody"})
+    reference.exchange.callbacks()
+    assert [] == await reference.callbacks_of("POST", f"/participants{SUB}", "nobody", {"fspId": "nobody"})
     for tail, sent in (("", {"partyList": [{"partyId": item("1")}]}), ("/error", {})):
         answer = await reference.send("PUT", f"/participants/{REQUEST_ID}{tail}", PAYEE, sent)
         assert (501, "2002") == answer.error[:2]

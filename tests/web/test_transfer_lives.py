@@ -42,7 +42,7 @@ async def on_us() -> AsyncIterator[Exchange]:
 
 async def a_reserved_transfer(exchange: Exchange) -> None:
     await exchange.post()
-    assert [(PAYEE, PAYER, "POST", "/transfers", PREPARE)] == exchange.heard()
+    assert [(PAYEE, PAYER, "POST", "/transfers", PREPARE)] == exchange.callbacks()
 
 
 async def test_a_transfer_to_oneself_is_refused_unless_the_scheme_allows_it(exchange: Exchange) -> None:
@@ -50,38 +50,38 @@ async def test_a_transfer_to_oneself_is_refused_unless_the_scheme_allows_it(exch
 
     detail = "Payer FSP and Payee FSP should be different, unless on-us tranfers are allowed by the Scheme"
     description = f"Generic validation error - {detail}"
-    assert [error_callback(PAYER, "3100", description, PREPARE["extensionList"])] == exchange.heard()
+    assert [error_callback(PAYER, "3100", description, PREPARE["extensionList"])] == exchange.callbacks()
 
 
 async def test_a_transfer_to_oneself_commits_without_a_second_word(on_us: Exchange) -> None:
     await on_us.post(payeeFsp=PAYER)
-    assert [(PAYER, "POST")] == [(one.receiver, one.method) for one in on_us.heard()]
+    assert [(PAYER, "POST")] == [(one.receiver, one.method) for one in on_us.callbacks()]
     assert HELD == (await on_us.positions())[0]
 
     await on_us.put(OF_ITSELF)
 
-    assert [Callback(PAYER, PAYER, "PUT", f"/transfers/{TRANSFER_ID}", FULFIL)] == on_us.heard()
+    assert [Callback(PAYER, PAYER, "PUT", f"/transfers/{TRANSFER_ID}", FULFIL)] == on_us.callbacks()
     assert (0, 0) == await on_us.positions()
 
 
 async def test_a_transfer_to_oneself_expires(on_us: Exchange) -> None:
     await on_us.post(payeeFsp=PAYER)
-    on_us.heard()
+    on_us.callbacks()
     on_us.expire()
 
     on_us.hub.punctuate()
 
-    assert [error_callback(PAYER, "3303", "Transfer expired")] * 2 == on_us.heard(), "as payer and as payee"
+    assert [error_callback(PAYER, "3303", "Transfer expired")] * 2 == on_us.callbacks(), "as payer and as payee"
     assert (0, 0) == await on_us.positions()
 
 
 async def test_two_are_both_notified_though_transfers_to_oneself_are_allowed(on_us: Exchange) -> None:
     await on_us.post(payeeFsp=STRANGER)
-    on_us.heard()
+    on_us.callbacks()
 
     await on_us.put({"FSPIOP-Source": STRANGER})
 
-    assert [PAYER, STRANGER] == [one.receiver for one in on_us.heard()]
+    assert [PAYER, STRANGER] == [one.receiver for one in on_us.callbacks()]
 
 
 async def test_a_payee_that_reserved_is_notified_by_patch(exchange: Exchange) -> None:
@@ -94,18 +94,18 @@ async def test_a_payee_that_reserved_is_notified_by_patch(exchange: Exchange) ->
         state_callback(PAYER, **committed, fulfilment=FULFIL["fulfilment"]),
         state_callback(PAYEE, "PATCH", **committed),
     ]
-    assert both == exchange.heard()
+    assert both == exchange.callbacks()
 
     await exchange.put(transferState="RESERVED", completedTimestamp=COMPLETED)
 
-    assert both == exchange.heard(), "the same message again: the same callbacks again"
+    assert both == exchange.callbacks(), "the same message again: the same callbacks again"
     assert HELD == (await exchange.positions())[0]
 
 
 async def test_a_payee_that_reserved_wrongly_is_notified_again_too(exchange: Exchange) -> None:
     await a_reserved_transfer(exchange)
     await exchange.put(transferState="RESERVED", fulfilment=None)
-    first = exchange.heard()
+    first = exchange.callbacks()
     patch = first.pop()
 
     assert [PAYER, PAYEE] == [one.receiver for one in first]
@@ -118,7 +118,7 @@ async def test_a_payee_that_reserved_wrongly_is_notified_again_too(exchange: Exc
 
     await exchange.put(transferState="RESERVED", fulfilment=None)
 
-    assert [patch] == exchange.heard()
+    assert [patch] == exchange.callbacks()
 
 
 async def test_a_rejection_by_put_changes_nothing_and_uses_the_fulfil_up(exchange: Exchange) -> None:
@@ -126,12 +126,12 @@ async def test_a_rejection_by_put_changes_nothing_and_uses_the_fulfil_up(exchang
 
     await exchange.put(transferState="ABORTED", fulfilment=None)
 
-    assert [] == exchange.heard()
+    assert [] == exchange.callbacks()
     assert HELD == (await exchange.positions())[0]
 
     await exchange.put()
 
-    assert [error_callback(PAYEE, "3106", "Modified request")] == exchange.heard()
+    assert [error_callback(PAYEE, "3106", "Modified request")] == exchange.callbacks()
     assert HELD == (await exchange.positions())[0]
 
     await exchange.put_error()
@@ -139,7 +139,7 @@ async def test_a_rejection_by_put_changes_nothing_and_uses_the_fulfil_up(exchang
     assert [
         Callback(PAYER, PAYEE, "PUT", f"/transfers/{TRANSFER_ID}/error", ERROR),
         Callback(PAYEE, "Hub", "PUT", f"/transfers/{TRANSFER_ID}/error", ERROR),
-    ] == exchange.heard()
+    ] == exchange.callbacks()
     assert (0, 0) == await exchange.positions()
 
 
@@ -147,18 +147,18 @@ async def test_a_rejection_by_put_changes_nothing_and_uses_the_fulfil_up(exchang
 async def test_a_repeated_prepare_tells_the_payer_whoever_repeats_it(exchange: Exchange, source: str) -> None:
     await a_reserved_transfer(exchange)
     await exchange.put()
-    exchange.heard()
+    exchange.callbacks()
 
     await exchange.post(source)
 
-    (callback,) = exchange.heard()
+    (callback,) = exchange.callbacks()
     assert (PAYER, "PUT", "COMMITTED") == (callback.receiver, callback.method, callback.body["transferState"])
 
 
 async def shown(exchange: Exchange, source: str = PAYER) -> Any:
     """What a DFSP sees of the funds' transfer, without its time and its reference."""
     await exchange.get(source, FUNDS_ID)
-    (callback,) = exchange.heard()
+    (callback,) = exchange.callbacks()
     callback.body.pop("completedTimestamp", None)
     extensions = callback.body.pop("extensionList", {"extension": []})["extension"]
     return (callback.path.rpartition("/")[2] == "error", callback.body, [one["key"] for one in extensions])
@@ -199,5 +199,5 @@ async def test_funds_are_no_transfer_that_a_dfsp_could_answer(exchange: Exchange
 
     await exchange.put()
 
-    assert [error_callback(PAYEE, "2001", "Internal server error - transfer not found")] == exchange.heard()
+    assert [error_callback(PAYEE, "2001", "Internal server error - transfer not found")] == exchange.callbacks()
     assert -995 == (await exchange.operator.account("SETTLEMENT", PAYER))["value"]

@@ -9,7 +9,7 @@ from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.funds_request import FundsRequest
-from clearinghub.domain.settlement.scheme import HUB_ACCOUNT_TYPES, is_ledger_account_type
+from clearinghub.domain.participants.scheme import HUB_ACCOUNT_TYPES, is_ledger_account_type
 from clearinghub.messages.commands import (
     AbortFundsOut,
     Command,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp.web import Request, Response
 
 from clearinghub.domain.participants.endpoints import ENDPOINT_TYPES
-from clearinghub.domain.settlement.scheme import DELAYS, GRANULARITIES, INTERCHANGES, ledger_account_types
+from clearinghub.domain.participants.scheme import DELAYS, GRANULARITIES, INTERCHANGES, ledger_account_types
 from clearinghub.domain.transfers.transfer import State
 from web.admin.context import AdminContext, json_response
 from web.admin.participants import RESOURCE_NOT_FOUND

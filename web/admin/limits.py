@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from aiohttp.web import Request, Response
 
 from clearinghub.domain.participants.position import Position
-from clearinghub.domain.settlement.scheme import POSITION
+from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.messages.commands import AdjustLimit, SetInitialLimit
 from web.admin.context import AdminContext, json_response
 from web.admin.responses import limit_shape, number, position_shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp.web import Request, Response
 
 from clearinghub.domain.participants.participant import LedgerAccountType, ModelDefinition, Participant
-from clearinghub.domain.settlement.scheme import accounts_missing, find_model, ledger_account_types
+from clearinghub.domain.participants.scheme import accounts_missing, find_model, ledger_account_types
 from clearinghub.messages.commands import (
     AddLedgerAccountType,
     AddSettlementModel,

@@ -8,7 +8,7 @@ from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.endpoints import check_endpoint
-from clearinghub.domain.settlement.scheme import account_types_for
+from clearinghub.domain.participants.scheme import account_types_for
 from clearinghub.messages.commands import RegisterParticipant, SetActive, SetEndpoint
 from web.admin.context import AdminContext, json_response
 from web.admin.responses import participant_shape

@@ -13,14 +13,14 @@ from typing import (
     Generic,
     Literal,
     NamedTuple,
-    NotRequired,  # pydantic takes typing's only from Python 3.12 on
+    NotRequired,
     TypeAlias,
     TypeVar,
 )
 
 from aiohttp.web import Request
 from pydantic import Field, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from web.admin.schema_errors import first_rejection

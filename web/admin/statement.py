@@ -9,7 +9,7 @@ from typing import (
     Annotated,
     Any,
     Final,
-    NotRequired,  # pydantic takes typing's only from Python 3.12 on
+    NotRequired,
     TypeAlias,
 )
 from urllib.parse import urlencode
@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import orjson
 from aiohttp.web import Request, StreamResponse
 from pydantic import Field, TypeAdapter, with_config
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
 from clearinghub.clock import system_now_ms
 from clearinghub.domain.errors import ErrorCode, Rejection

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import (
     Any,
     Final,
-    NotRequired,  # pydantic takes typing's only from Python 3.12 on
+    NotRequired,
 )
 
 import orjson
 from aiohttp.web import Request, Response
 from pydantic import TypeAdapter, with_config
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.money import format_amount

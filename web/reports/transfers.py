@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import (
     Annotated,
     Final,
-    NotRequired,  # pydantic takes typing's only from Python 3.12 on
+    NotRequired,
     TypeAlias,
 )
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import orjson
 from aiohttp.web import Request, StreamResponse
 from pydantic import Field, TypeAdapter, with_config
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.settlement.report import CLOSED

@@ -10,13 +10,13 @@ from typing import (
     Any,
     Final,
     Literal,
-    NotRequired,  # pydantic takes typing's only from Python 3.12 on
+    NotRequired,
     TypeAlias,
 )
 
 from aiohttp.web import Request
 from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, WithJsonSchema, with_config
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from web.admin.schema_errors import refused

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
-from clearinghub.domain.settlement.scheme import POSITION, SETTLEMENT
+from clearinghub.domain.participants.scheme import POSITION, SETTLEMENT
 
 ALARM_PERCENT_DEFAULT: Final = 10
 ENDPOINTS_MAX: Final = 200  # all known types several times over; third parties may name their own

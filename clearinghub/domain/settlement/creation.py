@@ -7,8 +7,8 @@ from typing import Final, TypeAlias
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.participant import Participant, SettlementModel
+from clearinghub.domain.participants.scheme import HUB_MULTILATERAL_SETTLEMENT, find_model
 from clearinghub.domain.settlement.netting import NET, AccountIds, ContentNets, NettingGroup
-from clearinghub.domain.settlement.scheme import HUB_MULTILATERAL_SETTLEMENT, find_model
 from clearinghub.domain.settlement.settlement import PENDING, Leg, Settlement, SettlementAccount, Terms
 from clearinghub.domain.settlement.window import SETTLEABLE, Window, WindowState
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.participant import LedgerAccountType, ModelDefinition, Participant, SettlementModel
-from clearinghub.domain.settlement.scheme import (
+from clearinghub.domain.participants.scheme import (
     POSITION,
     SETTLEMENT,
     find_model,

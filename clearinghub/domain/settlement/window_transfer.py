@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from clearinghub.domain.money import format_amount
+from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE
 from clearinghub.domain.settlement.netting import ContentNets, Net, NettingGroup
-from clearinghub.domain.settlement.scheme import POSITION
 
 FAULTS_SHOWN_MAX: Final = 20  # one lost transfer makes two of them
 

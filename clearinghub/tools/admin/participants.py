@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from clearinghub.domain.settlement.scheme import HUB_ACCOUNT_TYPES, HUB_MULTILATERAL_SETTLEMENT, HUB_RECONCILIATION
+from clearinghub.domain.participants.scheme import HUB_ACCOUNT_TYPES, HUB_MULTILATERAL_SETTLEMENT, HUB_RECONCILIATION
 from clearinghub.tools.admin.answers import (
     Headroom,
     account_document,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from clearinghub.domain.settlement.scheme import (
+from clearinghub.domain.participants.scheme import (
     DELAYS,
     GRANULARITIES,
     INTERCHANGES,

@@ -22,8 +22,8 @@ from pydantic.alias_generators import to_camel
 
 from clearinghub.domain.money import parse_decimal
 from clearinghub.domain.participants.endpoints import check_endpoint
+from clearinghub.domain.participants.scheme import HUB_MULTILATERAL_SETTLEMENT, HUB_RECONCILIATION, POSITION, SETTLEMENT
 from clearinghub.domain.settlement.model import COMBINATIONS
-from clearinghub.domain.settlement.scheme import HUB_MULTILATERAL_SETTLEMENT, HUB_RECONCILIATION, POSITION, SETTLEMENT
 from clearinghub.tools.client.names import ENDPOINT_PREFIX, full_endpoint_type, is_participant_name
 from clearinghub.yaml_file import Document, Fault
 

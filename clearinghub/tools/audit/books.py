@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from clearinghub.messages import DeadLetterMessage, MalformedMessageError, decode, decode_as, decode_fields
+from clearinghub.messages import DeadLetterMessage, MalformedMessageError, decode, decode_as
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkPrepareMessage, decode_fulfil_body
 from clearinghub.messages.commands import CommandMessage
 from clearinghub.messages.transfers import CreditMessage, FulfilMessage, PrepareMessage
@@ -224,9 +224,9 @@ class Books:
                     self._transfers.answer(result.transfer_id, message.source)
 
     def _read_credit(self, entry: Entry) -> None:
-        if decode_fields(entry.value)[0]["kind"] != "credit":
+        message, _body = decode(entry.value)
+        if not isinstance(message, CreditMessage):
             return  # a window's marker
-        message, _body = decode_as(CreditMessage, entry.value)
         is_dead = entry[:3] in self._dead
         self._transfers.credit(message.id, message.participant, message.account_type, is_dead=is_dead)
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from clearinghub.config import Settings
-from clearinghub.domain.settlement.scheme import POSITION
+from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.kafka.broker import on_running_broker
 from clearinghub.tools.audit.main import audit
 from clearinghub.tools.client.reports import Form, ReportPaths

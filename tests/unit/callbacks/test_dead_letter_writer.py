@@ -20,7 +20,7 @@ UNREADABLE = Record("notification", 3, 7, NOW_MS, b"payerfsp", b"nonsense")
 
 
 class Topics:
-    """Keeps what is recorded."""
+    """A recorder that keeps the records in a list."""
 
     def __init__(self) -> None:
         self.records: list[tuple[str, str, bytes]] = []

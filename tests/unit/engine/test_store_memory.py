@@ -1,4 +1,4 @@
-"""The databases of a process share one bounded piece of memory, however many there are and whatever they hold."""
+"""All databases of a process share one bounded amount of memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Kafka's clients reach the broker: what the settings take, and what the clients are given."""
+"""How clients connect to the broker: which settings are accepted, and what the clients get."""
 
 from __future__ import annotations
 
@@ -109,9 +109,9 @@ def test_nor_has_the_refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
     assert EXIT_WRONG_USAGE == main(["topics"])
 
-    told = "".join(capsys.readouterr())
-    assert "kafka_sasl_password" in told
-    assert "hidden-word" not in told
+    sentence = "".join(capsys.readouterr())
+    assert "kafka_sasl_password" in sentence
+    assert "hidden-word" not in sentence
 
 
 def test_no_client_is_made_without() -> None:

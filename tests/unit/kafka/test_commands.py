@@ -1,4 +1,4 @@
-"""Answers to commands: one that cannot be read costs nobody else theirs."""
+"""Replies to commands: one that cannot be read does not affect the others."""
 
 from __future__ import annotations
 

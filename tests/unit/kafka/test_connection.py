@@ -1,4 +1,4 @@
-"""A connection that the broker's death closes under a write, on the event loop that the roles run on."""
+"""A connection that is lost while something is written to it, on the event loop of the roles (uvloop)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clearinghub.kafka.connection import BrokerConnection
 
 @asynccontextmanager
 async def broken(kind: type[AIOKafkaConnection]) -> AsyncIterator[AIOKafkaConnection]:
-    """A connection whose transport has closed; aiokafka has not been told yet."""
+    """A connection whose transport has closed, which aiokafka does not know yet."""
     accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
     server = await asyncio.start_server(lambda _reader, writer: accepted.put_nowait(writer), "127.0.0.1", 0)
     connection = kind("127.0.0.1", server.sockets[0].getsockname()[1])
@@ -41,7 +41,7 @@ def on_uvloop(kind: type[AIOKafkaConnection]) -> None:
         runner.run(write())
 
 
-def test_a_write_behind_the_end_is_a_broken_connection() -> None:
+def test_a_write_after_the_end_is_a_broken_connection() -> None:
     with pytest.raises(KafkaConnectionError, match="broken"):
         on_uvloop(BrokerConnection)
 

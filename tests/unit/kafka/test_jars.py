@@ -1,4 +1,4 @@
-"""Where Kafka's jars come from, without asking Maven for real."""
+"""How Kafka's jars get into the cache, with a fake Maven."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POM = KAFKA_DIR / "pom.xml"
 
 
 def fake_maven(folder: Path, script: str) -> None:
-    """A `mvn` that runs `script`; $out is the folder that the jars should go to."""
+    """Write a `mvn` that runs `script`; $out is the folder for the jars."""
     folder.mkdir()
     maven = folder / "mvn"
     maven.write_text(

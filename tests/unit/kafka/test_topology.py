@@ -1,4 +1,4 @@
-"""The map of topics: what the file may say, and what becomes of it on a broker."""
+"""topics.yaml: what the file may say, and which settings its topics get on a broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A view of a compacted topic follows it whatever its consumer meets."""
+"""A view continues to follow its topic, whatever its consumer raises."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Record(NamedTuple):
 
 
 class ScriptedConsumer:
-    """Gives one entry of its script at each fetch, raises it where it is an error, and then has nothing more."""
+    """A consumer that returns, or raises, one entry of its script at each fetch, and then nothing more."""
 
     def __init__(self, script: Sequence[Exception | list[Record]]) -> None:
         self._script = list(script)

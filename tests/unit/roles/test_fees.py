@@ -1,4 +1,4 @@
-"""The file of interchange fees, and what the ledger takes from a transfer for them."""
+"""The file of interchange fees: which files are accepted, and which fee a transfer has."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_example() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         ("interchangeFees: 3", ":1: interchangeFees"),
         ("interchangeFees:\n  - {name: a, currency: USD, paidBy: bank}", ":2: interchangeFees.0.paidBy"),
@@ -50,13 +50,13 @@ def test_the_example() -> None:
         ("a: [", "fees.yaml: "),
     ],
 )
-def test_what_is_wrong_with_a_file_is_told_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+def test_a_fault_in_the_file_is_reported_with_its_place(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "fees.yaml"
     path.write_text(text)
 
     with pytest.raises(FeesFileError) as raised:
         load_fee_rules(path)
-    assert told in str(raised.value)
+    assert sentence in str(raised.value)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

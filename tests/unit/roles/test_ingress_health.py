@@ -1,4 +1,4 @@
-"""What an ingress says of the hub, and what of itself."""
+"""The health of the hub as an ingress sees it, and the ingress' own readiness."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearinghub.roles.ingress import IngressHealth
 
 @dataclass
 class Around:
-    """The broker, the copy of the participants and the ledger, as an ingress sees them."""
+    """The broker, the participants and the ledger, as an ingress sees them."""
 
     broker: bool = True
     is_caught_up: bool = True
@@ -29,7 +29,7 @@ class Around:
     ("around", "is_healthy", "is_ready"),
     [
         (Around(), True, True),
-        (Around(ledger=False), False, True),  # one worker's absence must not take the others' payers the front door
+        (Around(ledger=False), False, True),  # while one worker is down, payers of the others must still be served
         (Around(broker=False), False, False),
         (Around(is_caught_up=False), False, False),
     ],

@@ -39,7 +39,7 @@ def shown(worker: Worker) -> dict[str, float]:
     return {sample.labels.get("topic", sample.name): sample.value for sample in samples}
 
 
-def test_a_backlog_that_was_taken_is_nothing_again() -> None:
+def test_a_backlog_that_was_decided_is_zero_again() -> None:
     worker = Worker({0})
     worker.consumer.waiting[TP("x-prepare", 0)] = 7
     assert {"x-prepare-0": 7, "x-fulfil-0": 0, "clearinghub_ledger_partitions": 1} == shown(worker)

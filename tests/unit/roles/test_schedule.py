@@ -1,4 +1,4 @@
-"""When windows close by themselves."""
+"""When a schedule closes settlement windows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_what_is_no_time_zone() -> None:
         Settings(settlement_window_time_zone="Mars/Olympus")
 
 
-def test_a_schedule_is_told_from_another_in_every_process() -> None:
+def test_a_schedule_has_the_same_number_in_every_process() -> None:
     daily, berlin = Settings(settlement_window_cron="0 17 * * *"), {"settlement_window_time_zone": "Europe/Berlin"}
 
     assert 4_201_489_559 == number_of(daily)

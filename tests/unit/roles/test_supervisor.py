@@ -26,7 +26,7 @@ PATIENCE_S = 10
 
 
 class Heard:
-    """Collects what the supervisor reports."""
+    """Collects the sentences that the supervisor reports."""
 
     def __init__(self) -> None:
         self.sentences: list[str] = []
@@ -85,7 +85,7 @@ async def test_starts_a_killed_child_again(supervisor: Supervisor, tmp_path: Pat
     assert first != int((tmp_path / "ledger.pid").read_text())
 
 
-async def test_gives_up_on_a_child_that_keeps_ending(supervisor: Supervisor, heard: Heard) -> None:
+async def test_ends_when_a_child_keeps_ending(supervisor: Supervisor, heard: Heard) -> None:
     supervisor.start("ledger", ENDS, os.environ, RestartBudget(deaths_max=2, first_pause_s=0.01))
 
     with pytest.raises(ChildLostError, match="ledger keeps ending, with code 7"):
@@ -103,7 +103,7 @@ async def test_a_child_without_a_budget_is_not_started_again(supervisor: Supervi
     assert 1 == len(heard.sentences)
 
 
-async def test_waits_until_it_is_told_to_stop(supervisor: Supervisor) -> None:
+async def test_waits_for_the_order_to_stop(supervisor: Supervisor) -> None:
     supervisor.start("ledger", SLEEPS, os.environ, RestartBudget())
     stop = asyncio.Event()
     waiting = asyncio.create_task(supervisor.wait(stop))

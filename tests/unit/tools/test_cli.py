@@ -110,3 +110,15 @@ def test_completion_can_be_installed(tmp_path: Path) -> None:
     (script,) = tmp_path.glob(".bash_completions/*")
     assert "_CLEARINGHUB_COMPLETE=complete_bash" in script.read_text()
     assert str(script) in (tmp_path / ".bashrc").read_text()
+
+
+@pytest.mark.parametrize("arguments", [["topics", "--markdown"], ["admin", "--help"]])
+def test_a_pipe_that_nobody_reads_ends_a_command_quietly(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "clearinghub", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        written = process.stderr.read()
+
+    assert (1, b"") == (process.returncode, written)

@@ -21,6 +21,7 @@ from clearinghub.messages.bulk import (
     encode_body,
 )
 from clearinghub.messages.commands import CommandMessage, RecordFundsIn, ReserveFundsOut, encode_command
+from clearinghub.messages.settlement import WindowMarkerMessage
 from clearinghub.messages.transfers import CreditMessage, FulfilAction, FulfilMessage, PrepareMessage
 from clearinghub.tools.audit.books import Books, Closing
 from clearinghub.tools.audit.records import Entry
@@ -178,8 +179,7 @@ class Topics:
         self.entries.insert(0, Entry("dead-letter", 0, 0, self.now_ms, encode(letter, b"what it was")))
 
     def marker(self, window: int = 1) -> None:
-        header = {"v": VERSION, "kind": "window-marker", "window": window, "source": PAYER_PARTITION}
-        self.write("credit", PAYEE_PARTITION, encode(header))
+        self.write("credit", PAYEE_PARTITION, encode(WindowMarkerMessage(window=window, source=PAYER_PARTITION)))
 
     def window(self, state: str = "CLOSED", nets: dict[str, tuple[int, int, int, int]] | None = None) -> None:
         """Window 1 as the ledger publishes it, with debits, credits and their counts."""

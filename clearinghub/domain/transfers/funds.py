@@ -17,7 +17,7 @@ from clearinghub.domain.participants.funds_request import FundsRequest
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.registration import NOT_FOUND
-from clearinghub.domain.settlement.scheme import SETTLEMENT
+from clearinghub.domain.participants.scheme import SETTLEMENT
 from clearinghub.domain.transfers.lookup import EXTENSION_VALUE_LENGTH_MAX, EXTENSIONS_MAX
 from clearinghub.domain.transfers.transfer import State, Step, Transfer
 

@@ -9,7 +9,10 @@ from msgspec.structs import replace
 
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.money import AMOUNT_LIMIT
-from clearinghub.domain.participants.funds import (
+from clearinghub.domain.participants.funds_request import FundsRequest
+from clearinghub.domain.participants.participant import Account, Participant
+from clearinghub.domain.participants.position import Position
+from clearinghub.domain.transfers.funds import (
     FUNDS_IN,
     FUNDS_OUT,
     VALIDITY_MS,
@@ -21,9 +24,6 @@ from clearinghub.domain.participants.funds import (
     reserve_funds_out,
     settlement_account,
 )
-from clearinghub.domain.participants.funds_request import FundsRequest
-from clearinghub.domain.participants.participant import Account, Participant
-from clearinghub.domain.participants.position import Position
 from clearinghub.domain.transfers.lookup import EXTENSIONS_MAX, Found, decide_get, transfer_body
 from clearinghub.domain.transfers.transfer import State, Transfer
 

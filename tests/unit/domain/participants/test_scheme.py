@@ -15,14 +15,7 @@ from clearinghub.domain.participants.participant import (
     ModelDefinition,
     Participant,
 )
-from clearinghub.domain.settlement.model import (
-    ACCOUNT_TYPES_MAX,
-    MODELS_MAX,
-    add_account_type,
-    add_model,
-    set_model_active,
-)
-from clearinghub.domain.settlement.scheme import (
+from clearinghub.domain.participants.scheme import (
     DELAYS,
     GRANULARITIES,
     INTERCHANGES,
@@ -30,6 +23,13 @@ from clearinghub.domain.settlement.scheme import (
     accounts_missing,
     find_model,
     is_ledger_account_type,
+)
+from clearinghub.domain.settlement.model import (
+    ACCOUNT_TYPES_MAX,
+    MODELS_MAX,
+    add_account_type,
+    add_model,
+    set_model_active,
 )
 from clearinghub.rows import encode_row, make_row_decoder
 
