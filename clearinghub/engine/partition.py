@@ -171,8 +171,8 @@ class Partition:
             pending.release()
         self._punctuate(pending, started_s)
         count = await self._decide(pending)
-        # The first round writes the row even if it decides nothing. So tables that have rows have this row too, else a
-        # release that did not know it wrote them.
+        # The first round writes the row even if it decides nothing. So tables that have rows, but not this one, were
+        # written by a release that did not know it.
         if count or (is_first and self._tables):
             pending.put(OFFSETS, INPUTS, DecidedOffsets(row_format=ROW_FORMAT, next_offsets=dict(self._next_offsets)))
             pending.release()

@@ -92,39 +92,32 @@ async def run_ingress(settings: Settings) -> None:
     ledger = HttpLedgerReader(settings)
     commands = KafkaCommandClient(settings, recorder)
     load = LoadView(settings, lambda: recorder.waiting_ms)
-    admission = Admission(load.waiting_ms, settings.overload_full_ms, settings.overload_none_ms)
     health = IngressHealth(settings, recorder, participants, ledger)
     started: list[_Started] = [recorder, participants, ledger, commands, load]
     for one in started:
         await one.start()
+    fspiop = build_fspiop_app(
+        settings,
+        recorder,
+        health,
+        signatures=signatures,
+        admits=make_admits(settings, Admission(load.waiting_ms, settings.overload_full_ms, settings.overload_none_ms)),
+        participants=participants,
+    )
+    admin = build_admin_app(
+        settings,
+        commands,
+        participants,
+        ledger,
+        KafkaPacketReader(settings, ledger),
+        KafkaStatementReader(settings),
+        ledger,
+        health,
+        window_transfers=KafkaWindowTransfers(settings),
+    )
     listeners = [
-        Listener(
-            build_fspiop_app(
-                settings,
-                recorder,
-                health,
-                signatures=signatures,
-                admits=make_admits(settings, admission),
-                participants=participants,
-            ),
-            settings.bind_host,
-            settings.fspiop_port,
-        ),
-        Listener(
-            build_admin_app(
-                settings,
-                commands,
-                participants,
-                ledger,
-                KafkaPacketReader(settings, ledger),
-                KafkaStatementReader(settings),
-                ledger,
-                health,
-                window_transfers=KafkaWindowTransfers(settings),
-            ),
-            settings.bind_host,
-            settings.admin_port,
-        ),
+        Listener(fspiop, settings.bind_host, settings.fspiop_port),
+        Listener(admin, settings.bind_host, settings.admin_port),
     ]
     try:
         for listener in listeners:

@@ -43,9 +43,7 @@ def print_accounts(console: Console, checks: Sequence[AccountCheck], currency: s
         mark = OK if check.ok else NOT_OK
         table.add_row(check.participant, check.account_type, shown_amount(check.expected_units), _seen(check), mark)
     console.print(table)
-    console.print(
-        "POSITION: owed to the scheme, negative if owed by it. SETTLEMENT: funds, with a minus sign.", style="dim"
-    )
+    console.print("POSITION: owed to the scheme if positive. SETTLEMENT: funds, as a minus.", style="dim")
 
 
 def print_latencies(console: Console, verdicts: Sequence[Verdict]) -> None:

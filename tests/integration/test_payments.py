@@ -32,7 +32,7 @@ CAP = 1_000 * UNIT
 FUNDS = 5_000 * UNIT
 
 
-class Played:
+class PayingHub:
     """A running hub with its scheme."""
 
     def __init__(self, hub: HubUnderTest, scheme: Scheme, dfsps: list[SimulatedDfsp]) -> None:
@@ -45,177 +45,179 @@ class Played:
 
 
 @pytest.fixture
-async def played(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Played]:
+async def paying(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[PayingHub]:
     async with (
         running_hub(kafka_bootstrap, topic_prefix, tmp_path) as hub,
         scheme_of(hub, "payer1", "payee1", "third1", cap_units=CAP, funds_units=FUNDS) as (scheme, dfsps),
     ):
-        yield Played(hub, scheme, dfsps)
+        yield PayingHub(hub, scheme, dfsps)
 
 
-async def told(dfsp: SimulatedDfsp, transfer_id: str, label: str, count: int = 1, within_s: float = 10.0) -> Callback:
-    """The callback of that kind and outcome."""
+async def callback_of(
+    dfsp: SimulatedDfsp, transfer_id: str, label: str, count: int = 1, within_s: float = 10.0
+) -> Callback:
+    """Wait for the `count`-th callback of a kind and outcome, and return it."""
     return await dfsp.wait_for(transfer_id, lambda one: one.label == label, count=count, timeout_s=within_s)
 
 
-async def test_life_of_payments(played: Played) -> None:
+async def test_life_of_payments(paying: PayingHub) -> None:
     """One hub, every way in which a payment may go; after each the positions are right to the last unit."""
-    await committed(played)
-    await committed_after_reserved(played)
-    await rejected(played)
-    await wrong_fulfilment(played)
-    await timed_out(played)
-    await refused_for_the_limit(played)
-    await duplicates(played)
-    await lookups(played)
-    await what_was_agreed(played)
-    await strangers(played)
+    await committed(paying)
+    await committed_after_reserved(paying)
+    await rejected(paying)
+    await wrong_fulfilment(paying)
+    await timed_out(paying)
+    await refused_for_the_limit(paying)
+    await duplicates(paying)
+    await lookups(paying)
+    await what_was_agreed(paying)
+    await strangers(paying)
 
 
-async def committed(played: Played) -> None:
-    before = await played.positions()
-    order = played.payer.order(played.payee, 10 * UNIT, CURRENCY)
-    assert 202 == (await played.payer.post_transfer(order)).status
+async def committed(paying: PayingHub) -> None:
+    before = await paying.positions()
+    order = paying.payer.order(paying.payee, 10 * UNIT, CURRENCY)
+    assert 202 == (await paying.payer.post_transfer(order)).status
 
-    forwarded = await told(played.payee, order.transfer_id, "POST")
+    forwarded = await callback_of(paying.payee, order.transfer_id, "POST")
     assert order.body() == forwarded.body
-    assert (played.payer.name, played.payee.name) == (forwarded.source, forwarded.headers["fspiop-destination"])
-    fulfilled = await told(played.payer, order.transfer_id, "PUT COMMITTED")
-    assert played.payee.name == fulfilled.source
+    assert (paying.payer.name, paying.payee.name) == (forwarded.source, forwarded.headers["fspiop-destination"])
+    fulfilled = await callback_of(paying.payer, order.transfer_id, "PUT COMMITTED")
+    assert paying.payee.name == fulfilled.source
     assert "accept" not in fulfilled.headers
-    assert "Hub" == (await told(played.payee, order.transfer_id, "PUT COMMITTED")).source
+    assert "Hub" == (await callback_of(paying.payee, order.transfer_id, "PUT COMMITTED")).source
     await eventually(
-        played.scheme,
+        paying.scheme,
         {
-            played.payer.name: before[played.payer.name] + 10 * UNIT,
-            played.payee.name: before[played.payee.name] - 10 * UNIT,
-            played.third.name: before[played.third.name],
+            paying.payer.name: before[paying.payer.name] + 10 * UNIT,
+            paying.payee.name: before[paying.payee.name] - 10 * UNIT,
+            paying.third.name: before[paying.third.name],
         },
     )
 
 
-async def committed_after_reserved(played: Played) -> None:
-    order = played.payer.order(played.payee, UNIT, CURRENCY, behaviour=Behaviour.RESERVE)
-    await played.payer.post_transfer(order)
-    assert "Hub" == (await told(played.payer, order.transfer_id, "PUT COMMITTED")).source
-    patch = await told(played.payee, order.transfer_id, "PATCH COMMITTED")
+async def committed_after_reserved(paying: PayingHub) -> None:
+    order = paying.payer.order(paying.payee, UNIT, CURRENCY, behaviour=Behaviour.RESERVE)
+    await paying.payer.post_transfer(order)
+    assert "Hub" == (await callback_of(paying.payer, order.transfer_id, "PUT COMMITTED")).source
+    patch = await callback_of(paying.payee, order.transfer_id, "PATCH COMMITTED")
     assert "fulfilment" not in patch.content
     assert "accept" not in patch.headers
 
 
-async def rejected(played: Played) -> None:
-    before = await played.positions()
-    order = played.payer.order(played.payee, 7 * UNIT, CURRENCY, behaviour=Behaviour.REJECT)
-    await played.payer.post_transfer(order)
-    assert played.payee.name == (await told(played.payer, order.transfer_id, "ERROR 5105")).source
-    await eventually(played.scheme, before)
+async def rejected(paying: PayingHub) -> None:
+    before = await paying.positions()
+    order = paying.payer.order(paying.payee, 7 * UNIT, CURRENCY, behaviour=Behaviour.REJECT)
+    await paying.payer.post_transfer(order)
+    assert paying.payee.name == (await callback_of(paying.payer, order.transfer_id, "ERROR 5105")).source
+    await eventually(paying.scheme, before)
 
 
-async def wrong_fulfilment(played: Played) -> None:
-    before = await played.positions()
-    order = played.payer.order(played.payee, 7 * UNIT, CURRENCY, behaviour=Behaviour.WRONG_FULFILMENT)
-    await played.payer.post_transfer(order)
-    error = await told(played.payer, order.transfer_id, "ERROR 3100")
+async def wrong_fulfilment(paying: PayingHub) -> None:
+    before = await paying.positions()
+    order = paying.payer.order(paying.payee, 7 * UNIT, CURRENCY, behaviour=Behaviour.WRONG_FULFILMENT)
+    await paying.payer.post_transfer(order)
+    error = await callback_of(paying.payer, order.transfer_id, "ERROR 3100")
     assert "Generic validation error - invalid fulfilment" == error.content["errorInformation"]["errorDescription"]
-    await told(played.payee, order.transfer_id, "ERROR 3100")
-    await eventually(played.scheme, before)
+    await callback_of(paying.payee, order.transfer_id, "ERROR 3100")
+    await eventually(paying.scheme, before)
 
 
-async def timed_out(played: Played) -> None:
-    before = await played.positions()
-    order = played.payer.order(played.payee, 7 * UNIT, CURRENCY, behaviour=Behaviour.SILENT, lifetime_s=2)
-    await played.payer.post_transfer(order)
-    error = await told(played.payer, order.transfer_id, "ERROR 3303")
+async def timed_out(paying: PayingHub) -> None:
+    before = await paying.positions()
+    order = paying.payer.order(paying.payee, 7 * UNIT, CURRENCY, behaviour=Behaviour.SILENT, lifetime_s=2)
+    await paying.payer.post_transfer(order)
+    error = await callback_of(paying.payer, order.transfer_id, "ERROR 3303")
     assert "Transfer expired" == error.content["errorInformation"]["errorDescription"]
-    assert "Hub" == (await told(played.payee, order.transfer_id, "ERROR 3303")).source
-    await eventually(played.scheme, before)
+    assert "Hub" == (await callback_of(paying.payee, order.transfer_id, "ERROR 3303")).source
+    await eventually(paying.scheme, before)
 
 
-async def refused_for_the_limit(played: Played) -> None:
-    before = await played.positions()
+async def refused_for_the_limit(paying: PayingHub) -> None:
+    before = await paying.positions()
     for amount, code in ((2_000, "4200"), (9_000, "4001")):
-        order = played.payer.order(played.payee, amount * UNIT, CURRENCY)
-        await played.payer.post_transfer(order)
-        await told(played.payer, order.transfer_id, f"ERROR {code}")
-        assert [] == played.payee.callbacks_of(order.transfer_id)
-    await eventually(played.scheme, before)
+        order = paying.payer.order(paying.payee, amount * UNIT, CURRENCY)
+        await paying.payer.post_transfer(order)
+        await callback_of(paying.payer, order.transfer_id, f"ERROR {code}")
+        assert [] == paying.payee.callbacks_of(order.transfer_id)
+    await eventually(paying.scheme, before)
 
 
-async def duplicates(played: Played) -> None:
-    order = played.payer.order(played.payee, UNIT, CURRENCY)
-    await played.payer.post_transfer(order)
-    await told(played.payer, order.transfer_id, "PUT COMMITTED")
-    before = await played.positions()
-    await played.payer.post_transfer(order)
-    again = await told(played.payer, order.transfer_id, "PUT COMMITTED", count=2)
+async def duplicates(paying: PayingHub) -> None:
+    order = paying.payer.order(paying.payee, UNIT, CURRENCY)
+    await paying.payer.post_transfer(order)
+    await callback_of(paying.payer, order.transfer_id, "PUT COMMITTED")
+    before = await paying.positions()
+    await paying.payer.post_transfer(order)
+    again = await callback_of(paying.payer, order.transfer_id, "PUT COMMITTED", count=2)
     assert "Hub" == again.source
-    await played.payer.post_transfer(replace(order, amount_units=2 * UNIT))
-    modified = await told(played.payer, order.transfer_id, "ERROR 3106")
+    await paying.payer.post_transfer(replace(order, amount_units=2 * UNIT))
+    modified = await callback_of(paying.payer, order.transfer_id, "ERROR 3106")
     assert "Modified request" == modified.content["errorInformation"]["errorDescription"]
-    fulfilment = played.payee.fulfilment_of(order.terms.ilp_packet)
-    await played.payee.client.put_fulfil(order.transfer_id, played.payer.name, fulfilment, "RESERVED")
-    await told(played.payee, order.transfer_id, "ERROR 3106")
-    await eventually(played.scheme, before)
+    fulfilment = paying.payee.fulfilment_of(order.terms.ilp_packet)
+    await paying.payee.client.put_fulfil(order.transfer_id, paying.payer.name, fulfilment, "RESERVED")
+    await callback_of(paying.payee, order.transfer_id, "ERROR 3106")
+    await eventually(paying.scheme, before)
 
 
-async def lookups(played: Played) -> None:
+async def lookups(paying: PayingHub) -> None:
     """Both sides find the transfer, wherever on the ring it is; strangers and unknown ids get their errors."""
-    order = played.payer.order(played.payee, UNIT, CURRENCY)
-    await played.payer.post_transfer(order)
-    await told(played.payer, order.transfer_id, "PUT COMMITTED")
-    await told(played.payee, order.transfer_id, "PUT COMMITTED")
-    for party in (played.payer, played.payee):
+    order = paying.payer.order(paying.payee, UNIT, CURRENCY)
+    await paying.payer.post_transfer(order)
+    await callback_of(paying.payer, order.transfer_id, "PUT COMMITTED")
+    await callback_of(paying.payee, order.transfer_id, "PUT COMMITTED")
+    for party in (paying.payer, paying.payee):
         assert 202 == (await party.get_transfer(order.transfer_id)).status
-        answer = await told(party, order.transfer_id, "PUT COMMITTED", count=2)
+        answer = await callback_of(party, order.transfer_id, "PUT COMMITTED", count=2)
         assert {"completedTimestamp", "transferState", "fulfilment"} <= answer.content.keys()
-    await played.third.get_transfer(order.transfer_id)
-    stranger = await told(played.third, order.transfer_id, "ERROR 3000")
+    await paying.third.get_transfer(order.transfer_id)
+    stranger = await callback_of(paying.third, order.transfer_id, "ERROR 3000")
     assert "Generic client error" == stranger.content["errorInformation"]["errorDescription"]
     unknown = str(uuid.uuid4())
-    await played.third.get_transfer(unknown)
-    await told(played.third, unknown, "ERROR 3208")
+    await paying.third.get_transfer(unknown)
+    await callback_of(paying.third, unknown, "ERROR 3208")
 
 
-async def what_was_agreed(played: Played) -> None:
+async def what_was_agreed(paying: PayingHub) -> None:
     """The admin API shows the Transaction of the transfer's packet, wherever the transfer is; 3200 for no transfer."""
-    order = played.payee.order(played.third, UNIT, CURRENCY)
-    await played.payee.post_transfer(order)
-    await told(played.payee, order.transfer_id, "PUT COMMITTED")
-    transaction = await played.scheme.admin.get(f"/transactions/{order.transfer_id}")
+    order = paying.payee.order(paying.third, UNIT, CURRENCY)
+    await paying.payee.post_transfer(order)
+    await callback_of(paying.payee, order.transfer_id, "PUT COMMITTED")
+    transaction = await paying.scheme.admin.get(f"/transactions/{order.transfer_id}")
     assert {"amount": "1", "currency": CURRENCY} == transaction["amount"]
-    status, answer = await request("GET", f"{played.hub.urls.admin}/transactions/{uuid.uuid4()}", None, {})
+    status, answer = await request("GET", f"{paying.hub.urls.admin}/transactions/{uuid.uuid4()}", None, {})
     assert (400, "3200") == (status, json.loads(answer)["errorInformation"]["errorCode"])
 
 
-async def strangers(played: Played) -> None:
+async def strangers(paying: PayingHub) -> None:
     """A fulfil by a stranger changes nothing; one by the payee to a wrong destination finds its way, and aborts."""
-    order = played.payer.order(played.payee, UNIT, CURRENCY, behaviour=Behaviour.SILENT, lifetime_s=30)
-    await played.payer.post_transfer(order)
-    await told(played.payee, order.transfer_id, "POST")
-    before = await played.positions()
-    fulfilment = played.payee.fulfilment_of(order.terms.ilp_packet)
-    await played.third.client.put_fulfil(order.transfer_id, played.payer.name, fulfilment, "COMMITTED")
-    await told(played.third, order.transfer_id, "ERROR 3100")
-    await eventually(played.scheme, before)
-    await played.payee.client.put_fulfil(order.transfer_id, played.third.name, fulfilment, "COMMITTED")
-    await told(played.payer, order.transfer_id, "ERROR 3100")
-    await eventually(played.scheme, {**before, played.payer.name: before[played.payer.name] - UNIT})
+    order = paying.payer.order(paying.payee, UNIT, CURRENCY, behaviour=Behaviour.SILENT, lifetime_s=30)
+    await paying.payer.post_transfer(order)
+    await callback_of(paying.payee, order.transfer_id, "POST")
+    before = await paying.positions()
+    fulfilment = paying.payee.fulfilment_of(order.terms.ilp_packet)
+    await paying.third.client.put_fulfil(order.transfer_id, paying.payer.name, fulfilment, "COMMITTED")
+    await callback_of(paying.third, order.transfer_id, "ERROR 3100")
+    await eventually(paying.scheme, before)
+    await paying.payee.client.put_fulfil(order.transfer_id, paying.third.name, fulfilment, "COMMITTED")
+    await callback_of(paying.payer, order.transfer_id, "ERROR 3100")
+    await eventually(paying.scheme, {**before, paying.payer.name: before[paying.payer.name] - UNIT})
     never = str(uuid.uuid4())
-    await played.payee.client.put_fulfil(never, played.payer.name, fulfilment, "COMMITTED")
-    unknown = await told(played.payee, never, "ERROR 2001")
+    await paying.payee.client.put_fulfil(never, paying.payer.name, fulfilment, "COMMITTED")
+    unknown = await callback_of(paying.payee, never, "ERROR 2001")
     assert "transfer not found" in unknown.content["errorInformation"]["errorDescription"]
 
 
 BAD_AMOUNTS = ("1.50", "-1", "1e3", "1234567890123456789", "", "01", "1.23456", "NaN", " 1")
 
 
-async def test_bad_input_is_refused_and_leaves_nothing(played: Played) -> None:
+async def test_bad_input_is_refused_and_leaves_nothing(paying: PayingHub) -> None:
     """Each a documented error, never a 5xx, and no record of it anywhere."""
-    payer, payee, url = played.payer, played.payee, played.hub.urls.fspiop
+    payer, payee, url = paying.payer, paying.payee, paying.hub.urls.fspiop
     order = payer.order(payee, UNIT, CURRENCY)
     good = json.loads(order.body())
     headers = request_headers(payer.name, payee.name)
-    before = await played.positions()
+    before = await paying.positions()
     amounts = [({**good, "amount": {**good["amount"], "amount": bad}}, "3100") for bad in BAD_AMOUNTS]
     bodies: list[tuple[bytes, str]] = [(json.dumps(body).encode(), code) for body, code in amounts]
     bodies += [
@@ -241,44 +243,44 @@ async def test_bad_input_is_refused_and_leaves_nothing(played: Played) -> None:
     )
     assert (400, "3100") == (status, json.loads(answer)["errorInformation"]["errorCode"])
     assert [] == payer.callbacks_of(order.transfer_id)
-    await eventually(played.scheme, before)
+    await eventually(paying.scheme, before)
 
 
-async def test_unknown_participants(played: Played) -> None:
+async def test_unknown_participants(paying: PayingHub) -> None:
     """An unknown payee is refused by callback; an unknown payer has nobody to tell, and reserves nothing."""
-    before = await played.positions()
-    order = played.payer.order(played.payee, UNIT, CURRENCY)
-    await played.payer.post_transfer(replace(order, payee="nobody"))
-    error = await told(played.payer, order.transfer_id, "ERROR 3100")
+    before = await paying.positions()
+    order = paying.payer.order(paying.payee, UNIT, CURRENCY)
+    await paying.payer.post_transfer(replace(order, payee="nobody"))
+    error = await callback_of(paying.payer, order.transfer_id, "ERROR 3100")
     assert "Participant nobody not found" in error.content["errorInformation"]["errorDescription"]
-    late = replace(played.payer.order(played.payee, UNIT, CURRENCY), expiration=timestamp(-5))
-    await played.payer.post_transfer(late)
-    await told(played.payer, late.transfer_id, "ERROR 3100")
-    forged = played.payer.order(played.payee, UNIT, CURRENCY)
-    ghost = SimulatedDfsp("ghost", played.hub.urls.fspiop)
+    late = replace(paying.payer.order(paying.payee, UNIT, CURRENCY), expiration=timestamp(-5))
+    await paying.payer.post_transfer(late)
+    await callback_of(paying.payer, late.transfer_id, "ERROR 3100")
+    forged = paying.payer.order(paying.payee, UNIT, CURRENCY)
+    ghost = SimulatedDfsp("ghost", paying.hub.urls.fspiop)
     async with ghost:
         assert 202 == (await ghost.post_transfer(replace(forged, payer="ghost"))).status
     await asyncio.sleep(1)
-    assert [] == played.payee.callbacks_of(forged.transfer_id)
-    await eventually(played.scheme, before)
+    assert [] == paying.payee.callbacks_of(forged.transfer_id)
+    await eventually(paying.scheme, before)
 
 
-async def test_many_at_once(played: Played) -> None:
+async def test_many_at_once(paying: PayingHub) -> None:
     """Two hundred transfers in both directions at the same time, every one committed, the sum right."""
-    before = await played.positions()
-    pairs = [(played.payer, played.payee), (played.payee, played.payer), (played.payee, played.third)]
+    before = await paying.positions()
+    pairs = [(paying.payer, paying.payee), (paying.payee, paying.payer), (paying.payee, paying.third)]
     orders = [(payer, payer.order(payee, UNIT, CURRENCY)) for _count in range(70) for payer, payee in pairs]
     answers = await asyncio.gather(*(payer.post_transfer(order) for payer, order in orders))
     assert {202} == {answer.status for answer in answers}
     done = await asyncio.gather(
-        *(told(payer, order.transfer_id, "PUT COMMITTED", within_s=30.0) for payer, order in orders)
+        *(callback_of(payer, order.transfer_id, "PUT COMMITTED", within_s=30.0) for payer, order in orders)
     )
     assert {CallbackKind.FULFIL} == {one.kind for one in done}
     await eventually(
-        played.scheme,
+        paying.scheme,
         {
-            played.payer.name: before[played.payer.name],
-            played.payee.name: before[played.payee.name] + 70 * UNIT,
-            played.third.name: before[played.third.name] - 70 * UNIT,
+            paying.payer.name: before[paying.payer.name],
+            paying.payee.name: before[paying.payee.name] + 70 * UNIT,
+            paying.third.name: before[paying.third.name] - 70 * UNIT,
         },
     )

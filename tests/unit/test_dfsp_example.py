@@ -51,7 +51,7 @@ def test_the_condition_is_what_the_hub_checks() -> None:
     assert dfsp.fulfilment_of(dfsp.make_packet(TRANSACTION | {"note": "other"})) != fulfilment
 
 
-def test_the_example_stands_alone() -> None:
+def test_the_example_imports_nothing_of_the_project() -> None:
     source = guide.GUIDE.parents[1] / "examples/dfsp/dfsp.py"
 
     imports = re.findall(r"^(?:from|import) (\w+)", source.read_text(), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The admin surface over real HTTP, with a whole hub in memory behind it, and the operators who use it."""
+"""The admin surface of a hub in memory, over real HTTP, and the operators who use it."""
 
 from __future__ import annotations
 

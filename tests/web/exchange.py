@@ -1,4 +1,4 @@
-"""Both APIs over real HTTP, with a whole hub in memory behind them, and the callbacks to DFSPs."""
+"""Both surfaces of a hub in memory, over real HTTP, and the callbacks to DFSPs."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ async def test_models_need_all_their_parts(operator: Operator, name: str) -> Non
     ).error
 
 
-async def test_a_later_model_gives_accounts_to_those_who_have_the_currency(operator: Operator) -> None:
+async def test_a_later_model_opens_accounts_for_participants_with_the_currency(operator: Operator) -> None:
     await operator.currency()
     await operator.hub_accounts("EUR")
     await operator.post("/settlementModels", {**MODEL, "name": "NETEUR", "currency": "EUR"})

@@ -23,7 +23,7 @@ BILLION = 1_000_000_000
 
 
 async def provision(operator: Operator) -> list[int]:
-    """What a load generator does before its run, whether it has been done or not; gives the statuses."""
+    """What a load generator does before its run, whether it has been done or not; returns the statuses."""
     statuses = []
 
     async def call(path: str, body: Any) -> None:
@@ -92,7 +92,7 @@ async def test_a_scheme_of_several_currencies() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(ENDPOINT_TYPES))
-async def test_every_type_of_endpoint_is_taken(operator: Operator, kind: str) -> None:
+async def test_every_type_of_endpoint_is_accepted(operator: Operator, kind: str) -> None:
     value = {"ALARM_NOTIFICATION_TOPIC": "alarms"}.get(
         kind, "some.email@example.com" if "EMAIL" in kind else "http://a"
     )

@@ -78,7 +78,7 @@ async def test_its_begin_belongs_to_it_and_its_end_does_not(booked: Operator) ->
 
 
 async def test_without_a_period_it_is_the_last_day(booked: Operator) -> None:
-    """The history's clock stands in 2023, so nothing was booked; the balance is the account's."""
+    """The history's clock is in 2023, so nothing was booked; the balance is the account's."""
     latest = (await statement(booked)).json
 
     account = await booked.account("SETTLEMENT")
@@ -92,7 +92,7 @@ async def test_without_a_period_it_is_the_last_day(booked: Operator) -> None:
     assert 3 == len(day["lines"])
 
 
-async def test_the_rest_is_behind_a_link(booked: Operator) -> None:
+async def test_the_rest_is_on_a_linked_page(booked: Operator) -> None:
     history = booked.ports.history
     (at_ms, row), *_ = (one for one in history.rows if one[1]["accountType"] == "SETTLEMENT")
     number, value = 3, -755_000

@@ -238,7 +238,7 @@ async def test_windows_that_are_no_longer_kept(operator: Operator) -> None:
 
 
 async def test_a_report_that_does_not_add_up_says_so(closed: Operator) -> None:
-    """Rows that were changed behind the ledger's back."""
+    """Rows that were changed by somebody other than the ledger."""
     await settlement(closed)
     coordinator = closed.hub.coordinator
     rows = coordinator.tables["settlement"]

@@ -1,4 +1,4 @@
-"""Settlements over real HTTP, with the ledger's own agents behind them, on four partitions."""
+"""Settlements over real HTTP, on a hub in memory of three partitions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_whole_settlement(operator: Operator) -> None:
     assert "SETTLED" == (await operator.get("/v2/settlementWindows/1")).json["state"]
 
 
-async def test_every_change_is_in_the_accounts_history_and_told_to_the_dfsp(operator: Operator) -> None:
+async def test_every_change_is_in_the_accounts_history_and_the_dfsp_is_notified(operator: Operator) -> None:
     shown = await a_settlement(operator)
     body = {"type": "SETTLEMENT_TRANSFER_POSITION_CHANGE_EMAIL", "value": "ops@beta.example"}
     await operator.post("/participants/beta/endpoints", body)
@@ -64,9 +64,9 @@ async def test_every_change_is_in_the_accounts_history_and_told_to_the_dfsp(oper
         ("Hub", "SETTLEMENT_NET_RECIPIENT", -20),
         ("Hub", "SETTLEMENT_NET_SENDER", 80),
     } == moved
-    told = [row for row in operator.events() if "changedDate" in row]
-    assert ["ops@beta.example"] == [row["email"] for row in told if row["participant"] == "beta"]
-    assert 3 == len(told)
+    notified = [row for row in operator.events() if "changedDate" in row]
+    assert ["ops@beta.example"] == [row["email"] for row in notified if row["participant"] == "beta"]
+    assert 3 == len(notified)
 
 
 async def test_accounts_go_on_one_by_one_and_the_last_takes_the_settlement_with_it(operator: Operator) -> None:
@@ -91,7 +91,7 @@ async def test_accounts_go_on_one_by_one_and_the_last_takes_the_settlement_with_
         assert (state, "bank 7") == (account["state"], account["externalReference"])
 
 
-async def test_wrong_lines_are_told_and_the_others_go_on(operator: Operator) -> None:
+async def test_wrong_accounts_are_reported_and_the_others_proceed(operator: Operator) -> None:
     shown = await a_settlement(operator)
     body = step(shown, "PS_TRANSFERS_RECORDED")
     first, second, third = body["participants"]
@@ -102,7 +102,7 @@ async def test_wrong_lines_are_told_and_the_others_go_on(operator: Operator) -> 
     answer = await operator.put("/v2/settlements/1", body)
     assert 200 == answer.status
     assert "PENDING_SETTLEMENT" == answer.json["state"]
-    told = {
+    notified = {
         account["errorInformation"]["errorDescription"]
         for one in answer.json["participants"]
         for account in one["accounts"]
@@ -116,7 +116,7 @@ async def test_wrong_lines_are_told_and_the_others_go_on(operator: Operator) -> 
             "Account already processed once",
             "Participant and account mismatch",
         )
-    } == told
+    } == notified
     once = (await operator.get(f"/v2/settlements/1/participants/{first['id']}")).json
     assert {"PS_TRANSFERS_RECORDED"} == states(once)
 
@@ -147,7 +147,7 @@ async def test_the_cap_of_a_recipient_grows_where_it_has_no_room(operator: Opera
     assert (30 * UNIT, -30 * UNIT) == (adjusted[-1]["limit"], adjusted[-1]["before"])
 
 
-async def test_an_abort_moves_back_what_was_moved_and_gives_the_windows_back(operator: Operator) -> None:
+async def test_an_abort_moves_back_what_was_moved_and_releases_the_windows(operator: Operator) -> None:
     shown = await a_settlement(operator)
     await advance(operator, shown, "PS_TRANSFERS_RECORDED", "PS_TRANSFERS_RESERVED")
 

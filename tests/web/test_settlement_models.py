@@ -68,7 +68,7 @@ async def test_pairs_are_netted_and_settled_each_for_itself(operator: Operator) 
         (-20, "alpha"): 20,
         (-20, "beta"): -40,
     } == pairs
-    await advance(operator, shown, *STEPS[:2])  # each gives up what it is owed, whatever it owes to others
+    await advance(operator, shown, *STEPS[:2])  # each loses what it is owed, whatever it owes to others
     assert {"alpha": 70, "beta": 40, "gamma": 20} == await positions(operator)
     settled = await advance(operator, shown, *STEPS[2:])
     assert "SETTLED" == settled["state"]

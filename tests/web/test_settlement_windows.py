@@ -1,4 +1,4 @@
-"""Settlement windows over real HTTP, with the ledger's own agents behind them, on four partitions."""
+"""Settlement windows over real HTTP, on a hub in memory of three partitions."""
 
 from __future__ import annotations
 

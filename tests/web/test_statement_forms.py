@@ -89,11 +89,11 @@ async def test_a_page_that_is_full_leads_to_the_rest(booked: Operator) -> None:
     page = Page(text)
     (rest,) = (value for name, value in page.attributes if name == "href")
     assert rest is not None
-    behind = Page((await booked.get(rest)).text)
+    next_page = Page((await booked.get(rest)).text)
 
     assert "balance carried forward" == page.rows[-1][3]
-    assert page.rows[-1][5] == behind.rows[1][5]
-    assert ["10,001", "10,002"] == [row[0] for row in behind.rows[2:-1]]
+    assert page.rows[-1][5] == next_page.rows[1][5]
+    assert ["10,001", "10,002"] == [row[0] for row in next_page.rows[2:-1]]
 
 
 @pytest.mark.parametrize("form", ["csv", "html"])
@@ -104,7 +104,7 @@ async def test_what_cannot_be_read(booked: Operator, form: str) -> None:
         assert expected == (await booked.get(path)).error[:2]
 
 
-async def test_one_that_is_cut_short_is_not_taken_for_the_whole(booked: Operator) -> None:
+async def test_a_truncated_statement_is_not_mistaken_for_the_whole(booked: Operator) -> None:
     go_on(booked, 2 * ENTRIES_MAX)
     history = booked.ports.history
     history.fails_from, history.fails_with = 2, StatementTooLongError()

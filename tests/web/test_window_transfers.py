@@ -79,7 +79,7 @@ async def test_page_by_page(closed: Operator, form: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?limit=100", "?format=html"])
-async def test_a_transfer_too_much_is_told(closed: Operator, query: str) -> None:
+async def test_a_surplus_transfer_is_reported(closed: Operator, query: str) -> None:
     """A record that somebody has written, and one that somebody has changed."""
     rows = next(iter(closed.ports.window_transfers.rows.values()))
     rows.append({**rows[0], "transferId": "forged", "amount": 7})
@@ -90,7 +90,7 @@ async def test_a_transfer_too_much_is_told(closed: Operator, query: str) -> None
     assert ("does not add up" in text) == ("html" in query)
 
 
-async def test_a_transfer_that_is_kept_no_more_is_told(closed: Operator) -> None:
+async def test_a_deleted_transfer_is_reported(closed: Operator) -> None:
     del next(iter(closed.ports.window_transfers.rows.values()))[0]
 
     faults = (await closed.get(f"{WINDOW}/transfers")).json["faults"]
@@ -99,7 +99,7 @@ async def test_a_transfer_that_is_kept_no_more_is_told(closed: Operator) -> None
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])
-async def test_what_is_cut_short_is_not_taken_for_the_whole(closed: Operator, form: str) -> None:
+async def test_a_truncated_list_is_not_mistaken_for_the_whole(closed: Operator, form: str) -> None:
     transfers = closed.ports.window_transfers
     transfers.error = LedgerUnavailableError("gone")
     transfers.fails_after = 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 import orjson
-from aiohttp.web import Application, Request, Response, get
+from aiohttp.typedefs import Handler
+from aiohttp.web import Application, Request, Response, StreamResponse, get, middleware
 
 from clearinghub import __version__
 from clearinghub.ports import Health
@@ -37,63 +38,65 @@ class LedgerRows(Protocol):
         """Return the rows of a kind in table `settlement`, newest first, as many as fit into one answer."""
 
 
-def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
-    """Return the worker's HTTP application."""
+class _Queries:
+    """The handlers of queries. Each answers with rows, a line for each, from one partition."""
 
-    async def get_positions(request: Request) -> Response:
-        try:
-            found = await rows.positions(int(request.match_info["partition"]), request.match_info["participant"])
-        except PartitionElsewhereError:
-            return _elsewhere()
-        return Response(body=b"\n".join(found), content_type="application/x-ndjson")
+    def __init__(self, rows: LedgerRows) -> None:
+        self._rows = rows
 
-    async def get_transfer(request: Request) -> Response:
-        """Answer with the row, or with an empty body if there is none."""
-        try:
-            row = await rows.transfer(int(request.match_info["partition"]), request.match_info["id"])
-        except PartitionElsewhereError:
-            return _elsewhere()
+    async def positions(self, request: Request) -> Response:
+        """Answer with the rows of a participant's accounts."""
+        return _lines(await self._rows.positions(_partition(request), request.match_info["participant"]))
+
+    async def transfer(self, request: Request) -> Response:
+        """Answer with the row of a transfer, or with an empty body if there is none."""
+        row = await self._rows.transfer(_partition(request), request.match_info["id"])
         return Response(body=row or b"", content_type="application/json")
 
-    async def get_parties(request: Request) -> Response:
+    async def parties(self, request: Request) -> Response:
         """Answer with a line for each party: its key and its row. Fewer than PARTIES_AT_ONCE lines mean the end."""
-        try:
-            found = await rows.parties(
-                int(request.match_info["partition"]), request.query.get("after", ""), PARTIES_AT_ONCE
-            )
-        except PartitionElsewhereError:
-            return _elsewhere()
-        lines = (b"[%b,%b]" % (orjson.dumps(key.decode()), row) for key, row in found)
-        return Response(body=b"\n".join(lines), content_type="application/x-ndjson")
+        after = request.query.get("after", "")
+        found = await self._rows.parties(_partition(request), after, PARTIES_AT_ONCE)
+        return _lines([b"[%b,%b]" % (orjson.dumps(key.decode()), row) for key, row in found])
 
-    async def get_settlement_rows(request: Request) -> Response:
-        try:
-            found = await rows.settlement_rows(int(request.match_info["partition"]), request.query.getall("key", []))
-        except PartitionElsewhereError:
-            return _elsewhere()
-        return Response(body=b"\n".join(found), content_type="application/x-ndjson")
+    async def settlement(self, request: Request) -> Response:
+        """Answer with the rows of table `settlement` whose keys the query names."""
+        return _lines(await self._rows.settlement_rows(_partition(request), request.query.getall("key", [])))
 
-    async def get_last_settlement_rows(request: Request) -> Response:
-        try:
-            kind = request.match_info["kind"]
-            found = await rows.last_settlement_rows(int(request.match_info["partition"]), kind)
-        except PartitionElsewhereError:
-            return _elsewhere()
-        return Response(body=b"\n".join(found), content_type="application/x-ndjson")
+    async def last_settlement(self, request: Request) -> Response:
+        """Answer with the newest rows of a kind in table `settlement`."""
+        return _lines(await self._rows.last_settlement_rows(_partition(request), request.match_info["kind"]))
 
-    app = Application()
+
+def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
+    """Return the worker's HTTP application."""
+    queries = _Queries(rows)
+    app = Application(middlewares=[_answer_elsewhere])
     app.add_routes(
         [
-            get(r"/partitions/{partition:\d+}/settlement", get_settlement_rows),
-            get(r"/partitions/{partition:\d+}/settlement/last/{kind}", get_last_settlement_rows),
-            get(r"/partitions/{partition:\d+}/positions/{participant}", get_positions),
-            get(r"/partitions/{partition:\d+}/transfers/{id}", get_transfer),
-            get(r"/partitions/{partition:\d+}/parties", get_parties),
+            get(r"/partitions/{partition:\d+}/settlement", queries.settlement),
+            get(r"/partitions/{partition:\d+}/settlement/last/{kind}", queries.last_settlement),
+            get(r"/partitions/{partition:\d+}/positions/{participant}", queries.positions),
+            get(r"/partitions/{partition:\d+}/transfers/{id}", queries.transfer),
+            get(r"/partitions/{partition:\d+}/parties", queries.parties),
         ]
     )
     add_operations_routes(app, health, __version__)
     return app
 
 
-def _elsewhere() -> Response:
-    return Response(status=421, text="this worker does not have the partition")
+@middleware
+async def _answer_elsewhere(request: Request, handler: Handler) -> StreamResponse:
+    """Answer 421 if the worker does not own the partition."""
+    try:
+        return await handler(request)
+    except PartitionElsewhereError:
+        return Response(status=421, text="this worker does not have the partition")
+
+
+def _partition(request: Request) -> int:
+    return int(request.match_info["partition"])
+
+
+def _lines(rows: list[bytes]) -> Response:
+    return Response(body=b"\n".join(rows), content_type="application/x-ndjson")

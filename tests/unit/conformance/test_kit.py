@@ -55,7 +55,7 @@ def test_another_kit_is_another_copy(tmp_path: Path) -> None:
     assert before != digest_of(kit)
 
 
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

@@ -48,7 +48,7 @@ def test_what_is_excluded_does_not_count(tmp_path: Path) -> None:
     assert Count(1, 1) == result.discriminating  # b is passed by a blind forwarder too
 
 
-def test_cases_of_one_id_are_told_apart_by_their_order() -> None:
+def test_cases_of_one_id_are_distinguished_by_their_order() -> None:
     cases = (Case("same", (ROW,)), Case("other", (None,)), Case("same", (None, ROW)))
     twice = Collection({"order": 1, "file": FILE}, cases)
 

@@ -12,24 +12,24 @@ HUBS_ROW = Participant(1, HUB, active=True, created_at_ms=1, models=MODELS, vers
 NOW_MS = 1_700_000_000_000
 
 
-def told(view: MemoryView) -> list[tuple[int | None, int]]:
+def sent(view: MemoryView) -> list[tuple[int | None, int]]:
     return [(one.partition, one.header["hub_version"]) for one in view.take() if one.topic == "settlement"]
 
 
-def test_models_that_nobody_was_told_of_are_told_once() -> None:
+def test_models_that_no_partition_knows_are_sent_once() -> None:
     view, punctuate = MemoryView(0, 2), make_scheme_punctuator(0, HUB)
     punctuate(view, NOW_MS)
     view.put(PARTICIPANTS, HUB, Participant(1, HUB, active=True, created_at_ms=1))
     punctuate(view, NOW_MS)
-    assert [] == told(view)
+    assert [] == sent(view)
 
     view.put(PARTICIPANTS, HUB, HUBS_ROW)
     for _ in range(3):
         punctuate(view, NOW_MS)
-    assert [(0, 7), (1, 7)] == told(view)
+    assert [(0, 7), (1, 7)] == sent(view)
 
 
-def test_models_that_were_told_are_not_told_again_nor_by_others() -> None:
+def test_known_models_are_not_sent_again_nor_by_other_partitions() -> None:
     view, other = MemoryView(0, 2), MemoryView(1, 2)
     for one in (view, other):
         one.put(PARTICIPANTS, HUB, HUBS_ROW)
@@ -38,4 +38,4 @@ def test_models_that_were_told_are_not_told_again_nor_by_others() -> None:
 
     for one in (view, other):
         make_scheme_punctuator(0, HUB)(one, NOW_MS)
-        assert [] == told(one)
+        assert [] == sent(one)

@@ -15,7 +15,7 @@ from tests.property.settlement_world import SettlementWorld
 LONG = "r" * 512
 
 
-def asked(participant_id: int, account_id: int, state: str, reason: str = "r") -> dict[str, Any]:
+def request(participant_id: int, account_id: int, state: str, reason: str = "r") -> dict[str, Any]:
     return {
         "participant_id": participant_id,
         "account_id": account_id,
@@ -26,7 +26,7 @@ def asked(participant_id: int, account_id: int, state: str, reason: str = "r") -
 
 
 def a_settlement_that_moves() -> SettlementWorld:
-    """Its recipient is asked to give up its claim, and has not answered."""
+    """Return a hub whose settlement waits for a recipient's position to move."""
     world = SettlementWorld()
     world.pay("alpha", "beta", 5, "USD")
     world.deliver_all()
@@ -36,7 +36,7 @@ def a_settlement_that_moves() -> SettlementWorld:
     for state in ("PS_TRANSFERS_RECORDED", "PS_TRANSFERS_RESERVED"):
         world.deliver_all()
         world.clear_replies()
-        put(world, [asked(one.participant_id, one.account_id, state) for one in world.settlements()[0].accounts])
+        put(world, [request(one.participant_id, one.account_id, state) for one in world.settlements()[0].accounts])
     assert [] == world.replies
     return world
 
@@ -45,7 +45,7 @@ def put(world: SettlementWorld, accounts: list[dict[str, Any]]) -> None:
     world.command("advance-settlement", settlement=1, accounts=accounts)
 
 
-def test_of_a_line_that_was_taken_only_its_account_waits() -> None:
+def test_of_an_accepted_account_only_its_identity_waits() -> None:
     world = a_settlement_that_moves()
 
     waiting = world.hub.coordinator.get(WAITING, waiting_key(1))
@@ -59,8 +59,8 @@ def test_of_a_line_that_was_taken_only_its_account_waits() -> None:
 def test_what_waits_is_bounded_by_its_size() -> None:
     world = a_settlement_that_moves()
     moving = next(one for one in world.settlements()[0].accounts if one.moving is not None)
-    again = asked(moving.participant_id, moving.account_id, "PS_TRANSFERS_RESERVED", "again")
-    refused = [asked(1, number, "SETTLED", LONG) for number in range(10_000, 12_000)]
+    again = request(moving.participant_id, moving.account_id, "PS_TRANSFERS_RESERVED", "again")
+    refused = [request(1, number, "SETTLED", LONG) for number in range(10_000, 12_000)]
 
     for _ in range(20):
         put(world, [again, *refused])

@@ -94,7 +94,7 @@ def test_a_new_schedule_that_is_due_sooner_counts_at_once() -> None:
     assert [1] == closings(view)
 
 
-def test_a_schedule_that_was_taken_away_or_changed_leaves_nothing_due() -> None:
+def test_a_removed_or_changed_schedule_leaves_nothing_due() -> None:
     for between in (
         make_window_punctuator(0, None),
         make_window_punctuator(0, lambda now_ms: now_ms + 365 * 24 * HOUR_MS, 7),
