@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp.web import Request, Response
@@ -23,11 +23,15 @@ from clearinghub.messages.commands import (
 from web.admin.context import AdminContext, json_response
 from web.admin.responses import account_shape, participant_shape
 from web.admin.schemas import (
-    ACTIVE,
+    ACTIVITY,
     COMMIT_FUNDS_OUT,
+    FUNDS,
     FUNDS_OUT_COMPLETION,
+    HUB_ACCOUNT,
     RECORD_FUNDS_IN,
-    account_id_in_path,
+    Funds,
+    FundsOutCompletion,
+    id_in_path,
     name_in_path,
     read_body,
     transfer_id_in_path,
@@ -53,7 +57,7 @@ class AccountsResource:
     async def post_accounts(self, request: Request) -> Response:
         """One more account of the hub."""
         name = name_in_path(request)
-        body = (await read_body(request, self._context.bodies.hub_account)).fields
+        body = (await read_body(request, HUB_ACCOUNT, self._context.currencies)).fields
         fault = self._hub_account_fault(name, body["currency"], body["type"])
         if fault is not None:
             raise ApiError(Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, fault))
@@ -63,8 +67,8 @@ class AccountsResource:
 
     async def put_account(self, request: Request) -> Response:
         """Switch a POSITION account on or off."""
-        name, account_id = name_in_path(request), account_id_in_path(request)
-        active = (await read_body(request, ACTIVE)).fields["isActive"]
+        name, account_id = name_in_path(request), id_in_path(request)
+        active = (await read_body(request, ACTIVITY)).fields["isActive"]
         others = (one for one in self._context.participants.all() if one.name != name)
         if self._context.participants.get(name) and any(one.account_by_id(account_id) for one in others):
             raise ApiError(_MISMATCH)
@@ -73,8 +77,8 @@ class AccountsResource:
 
     async def post_funds(self, request: Request) -> Response:
         """Record funds in, or reserve funds out."""
-        name, account_id = name_in_path(request), account_id_in_path(request)
-        body, body_hash = await read_body(request, self._context.bodies.funds)
+        name, account_id = name_in_path(request), id_in_path(request)
+        body, body_hash = await read_body(request, FUNDS, self._context.currencies)
         funds = FundsRequest(
             transfer_id=body["transferId"],
             account_id=account_id,
@@ -90,13 +94,13 @@ class AccountsResource:
 
     async def put_funds(self, request: Request) -> Response:
         """Commit or abort reserved funds out."""
-        name, account_id = name_in_path(request), account_id_in_path(request)
+        name, account_id = name_in_path(request), id_in_path(request)
         transfer_id = transfer_id_in_path(request)
         body = (await read_body(request, FUNDS_OUT_COMPLETION)).fields
         complete = CommitFundsOut if body["action"] == COMMIT_FUNDS_OUT else AbortFundsOut
         return await self._funds(name, body, transfer_id, complete(account_id=account_id, transfer_id=transfer_id))
 
-    async def _funds(self, name: str, body: dict[str, Any], transfer_id: str, command: Command) -> Response:
+    async def _funds(self, name: str, body: Funds | FundsOutCompletion, transfer_id: str, command: Command) -> Response:
         """Answer 202 whatever becomes of the funds; that shows in GETs, in the log, and in headers of the hub's own."""
         result = await self._context.execute(name, command, FundsResult)
         _log.info(

@@ -11,13 +11,13 @@ import structlog
 from aiohttp.web import Response
 
 from clearinghub.config import Settings
+from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.messages.commands import Command, ParticipantResult, Result, name_of
 from clearinghub.ports import CommandClient, LedgerReader, Participants
 from clearinghub.rows import make_row_decoder
-from web.admin.schemas import Bodies
 from web.http.errors import CONTENT_TYPE, ApiError
 
 QUERIES_MAX: Final = 16  # a listing of all participants asks the ledger for one after the other, so many at a time
@@ -37,10 +37,10 @@ class AdminContext:
     commands: CommandClient
     participants: Participants
     ledger: LedgerReader
-    bodies: Bodies = field(init=False)
+    currencies: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bodies", Bodies(self.settings.currencies_extra))
+        object.__setattr__(self, "currencies", frozenset(currencies_with(self.settings.currencies_extra)))
 
     @property
     def hub_name(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from aiohttp.web import Request, Response
 
@@ -12,7 +11,17 @@ from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.messages.commands import AdjustLimit, SetInitialLimit
 from web.admin.context import AdminContext, json_response
 from web.admin.responses import limit_shape, number, position_shape
-from web.admin.schemas import NET_DEBIT_CAP, name_in_path, read_body, read_query
+from web.admin.schemas import (
+    INITIAL_LIMIT,
+    LIMIT,
+    LIMITS_QUERY,
+    NET_DEBIT_CAP,
+    POSITIONS_QUERY,
+    LimitsQuery,
+    name_in_path,
+    read_body,
+    read_query,
+)
 
 
 class LimitsResource:
@@ -24,7 +33,7 @@ class LimitsResource:
     async def post_initial_limit(self, request: Request) -> Response:
         """Set a cap and a position for the first time, which opens the accounts of the currency for transfers."""
         name = name_in_path(request)
-        body = (await read_body(request, self._context.bodies.initial_limit)).fields
+        body = (await read_body(request, INITIAL_LIMIT, self._context.currencies)).fields
         command = SetInitialLimit(
             currency=body["currency"],
             net_debit_cap=body["limit"]["value"],
@@ -36,7 +45,7 @@ class LimitsResource:
     async def put_limits(self, request: Request) -> Response:
         """Replace a cap."""
         name = name_in_path(request)
-        body = (await read_body(request, self._context.bodies.limit)).fields
+        body = (await read_body(request, LIMIT, self._context.currencies)).fields
         limit = body["limit"]
         command = AdjustLimit(
             currency=body["currency"], net_debit_cap=limit["value"], alarm_percent=limit["alarmPercentage"]
@@ -47,13 +56,13 @@ class LimitsResource:
     async def get_limits(self, request: Request) -> Response:
         """A participant's caps."""
         name = name_in_path(request)
-        query = read_query(request, self._context.bodies.limits_query)
+        query = read_query(request, LIMITS_QUERY, self._context.currencies)
         self._context.find(name)
         return json_response([limit_shape(one) for one in _capped(await self._context.positions(name), query)])
 
     async def get_limits_of_all(self, request: Request) -> Response:
         """All participants' caps."""
-        query = read_query(request, self._context.bodies.limits_query)
+        query = read_query(request, LIMITS_QUERY, self._context.currencies)
         limits = [
             {"name": participant.name, **limit_shape(one)}
             for participant, positions in await self._context.positions_of_all()
@@ -64,7 +73,7 @@ class LimitsResource:
     async def get_positions(self, request: Request) -> Response:
         """The positions of an active participant's active accounts; or the one in a currency, or an empty object."""
         name = name_in_path(request)
-        currency = read_query(request, self._context.bodies.positions_query).get("currency")
+        currency = read_query(request, POSITIONS_QUERY, self._context.currencies).get("currency")
         participant = self._context.find(name)
         positions = await self._context.positions(name) if participant.active else []
         shown = [
@@ -77,7 +86,7 @@ class LimitsResource:
         return json_response(shown[0] if shown else {})
 
 
-def _capped(positions: Iterable[Position], query: dict[str, Any]) -> list[Position]:
+def _capped(positions: Iterable[Position], query: LimitsQuery) -> list[Position]:
     """The POSITION accounts that have a cap, of the currency and type asked for."""
     if query.get("type", NET_DEBIT_CAP) != NET_DEBIT_CAP:
         return []

@@ -15,7 +15,7 @@ from clearinghub.messages.commands import (
 from web.admin.context import AdminContext, json_response
 from web.admin.participants import RESOURCE_NOT_FOUND
 from web.admin.responses import account_type_shape, model_shape
-from web.admin.schemas import ACTIVE, LEDGER_ACCOUNT_TYPE, read_body
+from web.admin.schemas import ACTIVITY, NEW_LEDGER_ACCOUNT_TYPE, NEW_SETTLEMENT_MODEL, read_body
 from web.http.errors import ApiError
 
 
@@ -40,7 +40,7 @@ class ModelsResource:
 
     async def post_models(self, request: Request) -> Response:
         """A new model; participants that hold its currency already are given the accounts that it needs."""
-        body = (await read_body(request, self._context.bodies.settlement_model)).fields
+        body = (await read_body(request, NEW_SETTLEMENT_MODEL, self._context.currencies)).fields
         model = ModelDefinition(
             name=body["name"],
             granularity=body["settlementGranularity"],
@@ -59,7 +59,7 @@ class ModelsResource:
     async def put_model(self, request: Request) -> Response:
         """Switch a model on or off. Switching on opens the accounts that are missing, as a new model does."""
         name = request.match_info["name"]
-        active = (await read_body(request, ACTIVE)).fields["isActive"]
+        active = (await read_body(request, ACTIVITY)).fields["isActive"]
         command = SetSettlementModelActive(model_name=name, active=active)
         hub = await self._context.change(self._context.hub_name, command)
         if active:
@@ -75,7 +75,7 @@ class ModelsResource:
 
     async def post_account_types(self, request: Request) -> Response:
         """A new kind of account."""
-        body = (await read_body(request, LEDGER_ACCOUNT_TYPE)).fields
+        body = (await read_body(request, NEW_LEDGER_ACCOUNT_TYPE)).fields
         account_type = LedgerAccountType(body["name"], body["description"], body["isActive"], body["isSettleable"])
         await self._context.change(self._context.hub_name, AddLedgerAccountType(account_type=account_type))
         return Response(status=201)

@@ -12,7 +12,15 @@ from clearinghub.domain.participants.scheme import account_types_for
 from clearinghub.messages.commands import RegisterParticipant, SetActive, SetEndpoint
 from web.admin.context import AdminContext, json_response
 from web.admin.responses import participant_shape
-from web.admin.schemas import ACTIVE, ENDPOINT, name_in_path, read_body, read_query
+from web.admin.schemas import (
+    ACTIVITY,
+    ENDPOINT,
+    NEW_PARTICIPANT,
+    PARTICIPANTS_QUERY,
+    name_in_path,
+    read_body,
+    read_query,
+)
 from web.http.errors import ApiError
 
 RESOURCE_NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "The requested resource could not be found.")
@@ -28,7 +36,7 @@ class ParticipantsResource:
 
     async def get_participants(self, request: Request) -> Response:
         """All participants, or all that are proxies, or all that are none."""
-        wanted = read_query(request, self._context.bodies.participants_query).get("isProxy")
+        wanted = read_query(request, PARTICIPANTS_QUERY).get("isProxy")
         found = [one for one in self._context.participants.all() if wanted in (None, one.is_proxy)]
         return json_response([participant_shape(one, request) for one in found])
 
@@ -41,7 +49,7 @@ class ParticipantsResource:
 
     async def post_participants(self, request: Request) -> Response:
         """A new participant, or one more currency for one that exists; whole, or not at all."""
-        body = (await read_body(request, self._context.bodies.participant)).fields
+        body = (await read_body(request, NEW_PARTICIPANT, self._context.currencies)).fields
         self._check_name(body["name"])
         account_types = account_types_for(self._context.hub, body["currency"])
         if isinstance(account_types, Rejection):
@@ -55,7 +63,7 @@ class ParticipantsResource:
     async def put_participant(self, request: Request) -> Response:
         """Switch a participant on or off."""
         name = name_in_path(request)
-        body = (await read_body(request, ACTIVE)).fields
+        body = (await read_body(request, ACTIVITY)).fields
         participant = await self._context.change(name, SetActive(active=body["isActive"]))
         return json_response(participant_shape(participant, request))
 

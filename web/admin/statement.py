@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    NotRequired,
+    TypeAlias,
+)
 from urllib.parse import urlencode
 
 import orjson
 from aiohttp.web import Request, StreamResponse
+from pydantic import Field, TypeAdapter, with_config
+from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
 from clearinghub.clock import system_now_ms
 from clearinghub.domain.errors import ErrorCode, Rejection
@@ -19,10 +27,10 @@ from clearinghub.domain.time import timestamp_text
 from clearinghub.ports import StatementReader, StatementTooLongError
 from web.admin.context import AdminContext
 from web.admin.responses import number
-from web.admin.schema import Check, Key, Keys, text
-from web.admin.schemas import account_id_in_path, name_in_path, read_query
+from web.admin.schema_types import NO_OTHER_KEYS
+from web.admin.schemas import id_in_path, name_in_path, read_query
 from web.http.errors import ApiError
-from web.reports.formats import FORMAT, Format, chosen_format, report_response, streamed_response
+from web.reports.formats import Format, FormatText, chosen_format, report_response, streamed_response
 from web.reports.statement import statement_csv, statement_page
 
 ENTRIES_MAX: Final = 1_000  # read at a time; of an answer in JSON
@@ -31,19 +39,23 @@ PERIOD_DEFAULT_MS: Final = 24 * 3_600_000
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-_MOMENT: Final = text(
-    pattern=(
-        r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,3})?"
-        r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
-    )
+_MOMENT: Final = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,3})?"
+    r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])$"
 )
-_COUNT: Final = text(pattern=r"(0|[1-9][0-9]{0,17})")
-QUERY: Final[Keys] = {
-    "from": Key(_MOMENT, required=False),
-    "to": Key(_MOMENT, required=False),
-    "after": Key(Check(lambda value, place: int(_COUNT(value, place)), _COUNT.takes), required=False),
-    "format": FORMAT,
-}
+Moment: TypeAlias = Annotated[str, Field(min_length=1, pattern=_MOMENT)]
+ChangeNumber: TypeAlias = Annotated[str, Field(min_length=1, pattern="^(0|[1-9][0-9]{0,17})$")]
+StatementQuery = TypedDict(  # `from` is a keyword, so it cannot be a field of a class
+    "StatementQuery",
+    {
+        "from": NotRequired[Moment],
+        "to": NotRequired[Moment],
+        "after": NotRequired[ChangeNumber],
+        "format": NotRequired[FormatText],
+    },
+)
+with_config(NO_OTHER_KEYS)(StatementQuery)
+QUERY: Final = TypeAdapter(StatementQuery)
 
 _ACCOUNT_NOT_FOUND: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Account not found")
 _MISMATCH: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Participant/account mismatch")
@@ -67,7 +79,7 @@ class StatementResource:
 
     async def get_statement(self, request: Request) -> StreamResponse:
         """The balance before a period, what was booked in it, and the balance behind it."""
-        name, account_id = name_in_path(request), account_id_in_path(request)
+        name, account_id = name_in_path(request), id_in_path(request)
         query = read_query(request, QUERY)
         form = chosen_format(request, query)
         to_ms = _milliseconds(query["to"]) if "to" in query else self._clock()
@@ -76,7 +88,7 @@ class StatementResource:
             raise ApiError(_BACKWARDS)
         # Before the history is read: what is in no record of it from then on, the account still holds.
         account = await self._account(name, account_id)
-        pages = self._pages(account, from_ms, to_ms, query.get("after", 0))
+        pages = self._pages(account, from_ms, to_ms, int(query.get("after", 0)))
         called = f"statement-{name}-{account_id}"
         async with aclosing(pages):
             try:

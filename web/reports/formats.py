@@ -6,13 +6,12 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from enum import Enum
-from typing import Any, Final
+from typing import Final, Literal, TypeAlias
 
 import structlog
 from aiohttp.web import Request, Response, StreamResponse
 
 from clearinghub.ports import LedgerUnavailableError, StatementTooLongError
-from web.admin.schema import Key, one_of
 from web.http.errors import CONTENT_TYPE
 from web.reports.page import CONTENT_SECURITY_POLICY
 
@@ -49,11 +48,11 @@ class Format(Enum):
         return {**headers, **policy, "Content-Type": "text/html; charset=utf-8"}
 
 
-FORMAT: Final = Key(one_of([one.value for one in Format]), required=False)
+FormatText: TypeAlias = Literal["json", "csv", "html"]
 """The query's `format`, which comes before `Accept`."""
 
 
-def chosen_format(request: Request, query: Mapping[str, Any]) -> Format:
+def chosen_format(request: Request, query: Mapping[str, object]) -> Format:
     """The form that is wanted; JSON where nothing else is, or nothing that there is."""
     if "format" in query:
         return Format(query["format"])

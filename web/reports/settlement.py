@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import (
+    Any,
+    Final,
+    NotRequired,
+)
 
 import orjson
 from aiohttp.web import Request, Response
+from pydantic import TypeAdapter, with_config
+from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.money import format_amount
@@ -15,17 +21,25 @@ from clearinghub.domain.settlement.report import CLOSED, Section, SettlementRepo
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.time import timestamp_text
 from clearinghub.ports import SettlementReader
-from web.admin.schema import Keys
+from web.admin.schema_types import NO_OTHER_KEYS
 from web.admin.schemas import read_query
 from web.http.errors import ApiError
-from web.reports.formats import FORMAT, Format, chosen_format, report_response
+from web.reports.formats import Format, FormatText, chosen_format, report_response
 from web.reports.page import page_begin, page_end, page_faults, page_note, page_table
 from web.reports.table import Cell, Column, Kind, csv_header, csv_lines
 from web.settlement.responses import window_shape
 from web.settlement.schemas import number_in_path, refuse_unknown
 from web.settlement.windows import find_nets, find_window
 
-QUERY: Final[Keys] = {"format": FORMAT}
+
+@with_config(NO_OTHER_KEYS)
+class ReportQuery(TypedDict):
+    """The query of GET .../report."""
+
+    format: NotRequired[FormatText]
+
+
+QUERY: Final = TypeAdapter(ReportQuery)
 
 _PARTY: Final = (Column("participant", "participant"), Column("counterparty", "against"))
 _NET: Final = (
@@ -118,8 +132,9 @@ class SettlementReportsResource:
 
 
 def _query(request: Request) -> tuple[Format, int]:
-    refuse_unknown(request, QUERY)
-    return chosen_format(request, read_query(request, QUERY)), number_in_path(request, "id")
+    refuse_unknown(request, ReportQuery.__annotations__)
+    query = read_query(request, QUERY)
+    return chosen_format(request, query), number_in_path(request, "id")
 
 
 def _settlement_head(settlement: Settlement) -> dict[str, Any]:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import (
+    Annotated,
+    Final,
+    NotRequired,
+    TypeAlias,
+)
 from urllib.parse import urlencode
 
 import orjson
 from aiohttp.web import Request, StreamResponse
+from pydantic import Field, TypeAdapter, with_config
+from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.settlement.report import CLOSED
@@ -17,9 +24,9 @@ from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, TransferSums, WindowTransfer
 from clearinghub.domain.time import timestamp_text
 from clearinghub.ports import SettlementReader, WindowTransfersReader
-from web.admin.schema import Check, Key, Keys, text
+from web.admin.schema_types import NO_OTHER_KEYS
 from web.admin.schemas import read_query
-from web.reports.formats import FORMAT, Format, chosen_format, report_response, streamed_response
+from web.reports.formats import Format, FormatText, chosen_format, report_response, streamed_response
 from web.reports.page import page_begin, page_end, page_faults, page_link, page_note, page_table
 from web.reports.table import Cell, Column, Kind, csv_header, csv_lines
 from web.settlement.responses import window_shape
@@ -28,15 +35,21 @@ from web.settlement.windows import find_window
 
 HTML_LIMIT: Final = 1_000  # some twenty sheets of paper
 
-_LIMIT: Final = text(pattern=r"([1-9][0-9]{0,3}|10000)")  # of a page; without one all are sent as they are read
-_PLACE: Final = text(pattern=r"(0|[1-9][0-9]{0,3})-(0|[1-9][0-9]{0,17})")
-QUERY: Final[Keys] = {
-    "format": FORMAT,
-    "limit": Key(Check(lambda value, place: int(_LIMIT(value, place)), _LIMIT.takes), required=False),
-    "after": Key(
-        Check(lambda value, place: Place(*map(int, _PLACE(value, place).split("-"))), _PLACE.takes), required=False
-    ),
-}
+Limit: TypeAlias = Annotated[str, Field(min_length=1, pattern="^([1-9][0-9]{0,3}|10000)$")]
+"""Of a page; without a limit all transfers are sent as they are read."""
+PlaceText: TypeAlias = Annotated[str, Field(min_length=1, pattern="^(0|[1-9][0-9]{0,3})-(0|[1-9][0-9]{0,17})$")]
+
+
+@with_config(NO_OTHER_KEYS)
+class TransfersQuery(TypedDict):
+    """The query of GET /settlementWindows/{id}/transfers."""
+
+    format: NotRequired[FormatText]
+    limit: NotRequired[Limit]
+    after: NotRequired[PlaceText]
+
+
+QUERY: Final = TypeAdapter(TransfersQuery)
 _COLUMNS: Final = (
     Column("settlementWindowId", "window", Kind.COUNT),
     Column("transferId", "transfer", Kind.ID),
@@ -86,12 +99,12 @@ class WindowTransfersResource:
 
     async def get_transfers(self, request: Request) -> StreamResponse:
         """The transfers by the partitions that they were committed on, and there in the order of their commits."""
-        refuse_unknown(request, QUERY)
+        refuse_unknown(request, TransfersQuery.__annotations__)
         query = read_query(request, QUERY)
         form = chosen_format(request, query)
         window = await find_window(self._reader, number_in_path(request, "id"))
-        after: Place | None = query.get("after")
-        limit = query.get("limit", HTML_LIMIT if form is Format.HTML else None)
+        after = Place(*map(int, query["after"].split("-"))) if "after" in query else None
+        limit = int(query["limit"]) if "limit" in query else HTML_LIMIT if form is Format.HTML else None
         name = f"window-{window.window_id}-transfers"
         if limit is None:
             parts = self._json(window, after) if form is Format.JSON else self._csv(window, after)
@@ -108,7 +121,7 @@ class WindowTransfersResource:
             body = self._html(window, listed, is_whole=after is None and listed.rest is None)
         return report_response(form, name, body, headers)
 
-    async def _page_of(self, window: Window, after: Place | None, limit: int, query: dict[str, Any]) -> _Listed:
+    async def _page_of(self, window: Window, after: Place | None, limit: int, query: TransfersQuery) -> _Listed:
         listed = _Listed()
         async with aclosing(self._transfers.read(window, after)) as batches:
             async for batch in batches:
@@ -133,7 +146,7 @@ class WindowTransfersResource:
             return [f"window {window.window_id} is no longer kept: what is missing here cannot be told"]
         return sums.faults(nets)
 
-    def _rest(self, window: Window, place: Place, limit: int, query: dict[str, Any]) -> str:
+    def _rest(self, window: Window, place: Place, limit: int, query: TransfersQuery) -> str:
         asked = {"format": query["format"]} if "format" in query else {}
         rest = urlencode({**asked, "limit": limit, "after": f"{place.partition}-{place.offset}"})
         return f"{self._base_path}/settlementWindows/{window.window_id}/transfers?{rest}"

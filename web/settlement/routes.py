@@ -9,7 +9,6 @@ from clearinghub.ports import SettlementReader, WindowTransfersReader
 from web.admin.context import AdminContext
 from web.reports.settlement import SettlementReportsResource
 from web.reports.transfers import WindowTransfersResource
-from web.settlement.schemas import Queries
 from web.settlement.settlements import SettlementsResource
 from web.settlement.windows import WindowsResource
 
@@ -22,9 +21,8 @@ def add_settlement_routes(
     window_transfers: WindowTransfersReader,
 ) -> None:
     """Serve the settlement API and its reports below `base_path`."""
-    queries = Queries(context.settings.currencies_extra)
-    windows = WindowsResource(context, reader, queries)
-    settlements = SettlementsResource(context, reader, queries)
+    windows = WindowsResource(context, reader)
+    settlements = SettlementsResource(context, reader)
     reports = SettlementReportsResource(context.hub_name, reader, system_now_ms)
     transfers = WindowTransfersResource(context.hub_name, base_path, reader, window_transfers, system_now_ms)
     for method, path, handler in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from aiohttp.web import Request, Response
 
@@ -31,12 +31,17 @@ from web.admin.schemas import read_body, read_query
 from web.http.errors import ApiError
 from web.settlement.responses import aborted_shape, progress_shape, settlement_shape
 from web.settlement.schemas import (
-    ACCOUNT,
+    ACCOUNT_CHANGE,
     ACCOUNTS_MAX,
-    CREATE_SETTLEMENT,
-    PARTICIPANT,
-    SETTLEMENT,
-    Queries,
+    NEW_SETTLEMENT,
+    PARTICIPANT_CHANGE,
+    SETTLEMENT_CHANGE,
+    SETTLEMENT_FILTERS,
+    SETTLEMENTS_QUERY,
+    AccountChange,
+    NamedAccountChange,
+    SettlementChange,
+    SettlementsQuery,
     number_in_path,
     refuse_unknown,
 )
@@ -58,14 +63,13 @@ _INVALID: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Invalid request payload
 class SettlementsResource:
     """/settlements."""
 
-    def __init__(self, context: AdminContext, reader: SettlementReader, queries: Queries) -> None:
+    def __init__(self, context: AdminContext, reader: SettlementReader) -> None:
         self._context = context
         self._reader = reader
-        self._queries = queries
 
     async def post_settlements(self, request: Request) -> Response:
         """A settlement of closed windows by a model."""
-        body = (await read_body(request, CREATE_SETTLEMENT)).fields
+        body = (await read_body(request, NEW_SETTLEMENT)).fields
         command = CreateSettlement(
             model=body["settlementModel"],
             reason=body["reason"],
@@ -76,10 +80,10 @@ class SettlementsResource:
 
     async def get_settlements(self, request: Request) -> Response:
         """The settlements that all filters match, newest first."""
-        refuse_unknown(request, self._queries.settlements)
-        query = read_query(request, self._queries.settlements)
+        refuse_unknown(request, SETTLEMENT_FILTERS)
+        query = read_query(request, SETTLEMENTS_QUERY, self._context.currencies)
         if not query:
-            names = ", ".join(self._queries.settlements)
+            names = ", ".join(SETTLEMENT_FILTERS)
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, f"Use at least one parameter: {names}"))
         shapes = []
         for settlement in await self._reader.last_settlements():
@@ -112,32 +116,36 @@ class SettlementsResource:
     async def put_settlement(self, request: Request) -> Response:
         """Move accounts on, or abort the whole."""
         settlement_id = number_in_path(request, "id")
-        body = (await read_body(request, SETTLEMENT)).fields
+        body = (await read_body(request, SETTLEMENT_CHANGE)).fields
         if "participants" not in body:
             return await self._abort(settlement_id, body)
         if any(name in body for name in _OTHERS):
             raise ApiError(_NO_OTHERS)
         if sum(len(one["accounts"]) for one in body["participants"]) > ACCOUNTS_MAX:
             raise ApiError(_TOO_MANY)
-        asked = [_asked(one["id"], account) for one in body["participants"] for account in one["accounts"]]
-        return await self._advance(settlement_id, asked)
+        requests = [
+            _account_request(one["id"], change["id"], change)
+            for one in body["participants"]
+            for change in one["accounts"]
+        ]
+        return await self._advance(settlement_id, requests)
 
     async def put_participant(self, request: Request) -> Response:
         """Move accounts of one participant on."""
         settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
-        body = (await read_body(request, PARTICIPANT)).fields
+        body = (await read_body(request, PARTICIPANT_CHANGE)).fields
         _accounts_of(await self._settlement(request, _NOT_FOUND), participant_id)
-        asked = [_asked(participant_id, account) for account in body["accounts"]]
-        return await self._advance(settlement_id, asked)
+        requests = [_account_request(participant_id, change["id"], change) for change in body["accounts"]]
+        return await self._advance(settlement_id, requests)
 
     async def put_account(self, request: Request) -> Response:
         """Move one account on."""
         settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
-        body = (await read_body(request, ACCOUNT)).fields
+        body = (await read_body(request, ACCOUNT_CHANGE)).fields
         account = _account_of(await self._settlement(request, _NOT_FOUND), request)
-        return await self._advance(settlement_id, [_asked(participant_id, {"id": account.account_id, **body})])
+        return await self._advance(settlement_id, [_account_request(participant_id, account.account_id, body)])
 
-    async def _abort(self, settlement_id: int, body: dict[str, Any]) -> Response:
+    async def _abort(self, settlement_id: int, body: SettlementChange) -> Response:
         if ("state" in body) != ("reason" in body):
             raise ApiError(_BOTH)
         if body.get("state") != SettlementState.ABORTED.value:
@@ -171,13 +179,15 @@ class SettlementsResource:
         return json_response(settlement_shape(settlement, windows, accounts))
 
 
-def _asked(participant_id: int, account: dict[str, Any]) -> AccountRequest:
+def _account_request(
+    participant_id: int, account_id: int, change: AccountChange | NamedAccountChange
+) -> AccountRequest:
     return AccountRequest(
         participant_id=participant_id,
-        account_id=account["id"],
-        state=SettlementState(account["state"]),
-        reason=account["reason"],
-        external_reference=account.get("externalReference"),
+        account_id=account_id,
+        state=SettlementState(change["state"]),
+        reason=change["reason"],
+        external_reference=change.get("externalReference"),
     )
 
 
@@ -203,7 +213,7 @@ def _account_of(settlement: Settlement, request: Request) -> SettlementAccount:
     return account
 
 
-def _matches(settlement: Settlement, query: dict[str, Any]) -> bool:
+def _matches(settlement: Settlement, query: SettlementsQuery) -> bool:
     created_at_ms = settlement.created_at_ms
     return (
         query.get("state") in (None, settlement.state.value)
@@ -218,7 +228,7 @@ def _matches(settlement: Settlement, query: dict[str, Any]) -> bool:
     )
 
 
-def _is_between(windows: Sequence[Window], query: dict[str, Any]) -> bool:
+def _is_between(windows: Sequence[Window], query: SettlementsQuery) -> bool:
     first_ms, last_ms = query.get("fromSettlementWindowDateTime"), query.get("toSettlementWindowDateTime")
     return any(
         (first_ms is None or first_ms <= window.created_at_ms) and (last_ms is None or window.created_at_ms <= last_ms)

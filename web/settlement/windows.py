@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiohttp.web import Request, Response
 
@@ -18,7 +18,14 @@ from web.admin.context import AdminContext, json_response
 from web.admin.schemas import read_body, read_query
 from web.http.errors import ApiError
 from web.settlement.responses import nets_shape, whole_window_shape, window_shape
-from web.settlement.schemas import CLOSE_WINDOW, Queries, number_in_path, refuse_unknown
+from web.settlement.schemas import (
+    WINDOW_CLOSING,
+    WINDOW_FILTERS,
+    WINDOWS_QUERY,
+    WindowsQuery,
+    number_in_path,
+    refuse_unknown,
+)
 
 _decode_window: Final = make_row_decoder(Window)
 _HOLDS_NOTHING: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED})
@@ -27,17 +34,16 @@ _HOLDS_NOTHING: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, Win
 class WindowsResource:
     """/settlementWindows."""
 
-    def __init__(self, context: AdminContext, reader: SettlementReader, queries: Queries) -> None:
+    def __init__(self, context: AdminContext, reader: SettlementReader) -> None:
         self._context = context
         self._reader = reader
-        self._queries = queries
 
     async def get_windows(self, request: Request) -> Response:
         """The windows that all filters match, newest first."""
-        refuse_unknown(request, self._queries.windows)
-        query = read_query(request, self._queries.windows)
+        refuse_unknown(request, WINDOW_FILTERS)
+        query = read_query(request, WINDOWS_QUERY, self._context.currencies)
         if not query:
-            names = ", ".join(self._queries.windows)
+            names = ", ".join(WINDOW_FILTERS)
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, f"Use at least one parameter: {names}"))
         found = [window for window in await self._reader.last_windows() if _matches(window, query)]
         if "participantId" in query:
@@ -61,7 +67,7 @@ class WindowsResource:
     async def post_window(self, request: Request) -> Response:
         """Close a window; the answer is the one that is open now."""
         window_id = number_in_path(request, "id")
-        body = (await read_body(request, CLOSE_WINDOW)).fields
+        body = (await read_body(request, WINDOW_CLOSING)).fields
         command = CloseWindow(window=window_id, reason=body["reason"])
         result = await self._context.execute(self._context.hub_name, command, WindowResult)
         return json_response(window_shape(_decode_window(bytes(result.window))))
@@ -107,7 +113,7 @@ def _unknown(window_id: int) -> ApiError:
     return ApiError(Rejection(ErrorCode.INTERNAL_SERVER_ERROR, detail, http_status=400))
 
 
-def _matches(window: Window, query: dict[str, Any]) -> bool:
+def _matches(window: Window, query: WindowsQuery) -> bool:
     return (
         query.get("state") in (None, window.state.value)
         and query.get("fromDateTime", 0) <= window.created_at_ms <= query.get("toDateTime", window.created_at_ms)
