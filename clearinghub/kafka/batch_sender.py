@@ -6,8 +6,9 @@ requests and its format of records, and keeps account itself: a batch is unsure 
 reached a log. A batch that is not delivered at its deadline is given up: either no log has it and none ever will, or
 its outcome is unknown. Each partition is on its own: what happens to one costs the others nothing.
 
-Retries of a batch carry the same sequence number, so that the broker writes it once. After an unknown outcome the next
-sequence number of the partition is unknown too, and the partition continues under a new producer id.
+Retries of a batch carry the same sequence number, so that the broker writes it once. After a batch that was sent and
+given up the partition continues under a new producer id: under the old one the broker might take the next batch for a
+repetition of the lost one, confirm it, and not write it.
 """
 
 from __future__ import annotations
@@ -41,10 +42,12 @@ FORMAT: Final = 2  # of batches of records
 WRITTEN: Final = frozenset((0, 46))  # none; the batch was written by an earlier attempt
 # The broker has checked before it wrote, and has not written: corrupt message, unknown topic or partition, leader not
 # available, not leader, too large, invalid topic, too many records, not enough replicas, not authorized, policy,
-# fenced leader epoch, unknown leader epoch, invalid record.
+# fenced leader epoch, unknown leader epoch, invalid record. Some of these it also answers when it was replaced after it
+# wrote; then its answer has the offset.
 NOT_WRITTEN: Final = frozenset((2, 3, 5, 6, 10, 17, 18, 19, 29, 44, 74, 75, 87))
 # Not written either: the broker knows the producer otherwise than we do, after it has lost records.
 PRODUCER_REFUSED: Final = frozenset((45, 47, 59))  # out-of-order sequence, invalid epoch, unknown producer id
+NO_OFFSET: Final = -1
 NEVER: Final = frozenset((2, 10, 17, 18, 29, 44, 87))  # and trying again would not help
 NO_CONNECTION: Final = -2  # our own code: there was no connection to send the request on
 SURE: Final = WRITTEN | NOT_WRITTEN | PRODUCER_REFUSED | {NO_CONNECTION}
@@ -70,7 +73,7 @@ class Place:
 
     def drop_producer_id(self) -> None:
         """Continue under another producer id."""
-        self.past_id, self.producer_id, self.sequence = self.producer_id or self.past_id, None, 0
+        self.past_id, self.producer_id, self.sequence = self.producer_id, None, 0
 
 
 class _Batch:
@@ -164,8 +167,9 @@ class BatchSender:
         self._dispatch_soon()
         try:
             await batch.outcome
-        except RecordOutcomeUnknownError:
-            place.drop_producer_id()
+        except (RecorderUnavailableError, RecordOutcomeUnknownError):
+            if batch.attempts or batch.is_unsure:
+                place.drop_producer_id()
             raise
         else:
             place.sequence += len(records)
@@ -229,11 +233,13 @@ class BatchSender:
         for batch in batches:
             by_topic[batch.place.at.topic].append((batch.place.at.partition, batch.data))
         request = ProduceRequest(None, ALL_IN_SYNC, self._timeout_ms, list(by_topic.items()))
-        codes: dict[TopicPartition, int] = {}
+        codes: dict[TopicPartition, int | None] = {}
         reason = ""
         try:
             answer = await self._client.send(node, request)
-            codes = {TopicPartition(topic, one[0]): one[1] for topic, places in answer.topics for one in places}
+            codes = {
+                TopicPartition(topic, one[0]): _judged(*one[1:3]) for topic, places in answer.topics for one in places
+            }
         except NodeNotReadyError as error:  # there was no connection to send it on
             reason = repr(error)
             codes = {batch.place.at: NO_CONNECTION for batch in batches}
@@ -247,7 +253,7 @@ class BatchSender:
             await self._retry(again)
 
     def _settle(self, batch: _Batch, code: int | None, reason: str) -> bool:
-        """Note what an attempt has come to; `code` is None if there was no answer. Return False to try again."""
+        """Note the result of an attempt; `code` is None if it may have arrived. Return False to try again."""
         batch.is_in_flight = False
         batch.attempts += 1
         if code not in SURE:
@@ -257,13 +263,11 @@ class BatchSender:
         if code in WRITTEN:
             batch.outcome.set_result(None)
             return True
-        error = reason or for_code(code).__name__
+        error = reason or ("unknown" if code is None else for_code(code).__name__)
         if batch.attempts == 1:
             at = batch.place.at
             log.info("batch-to-be-sent-again", topic=at.topic, partition=at.partition, error=error)
         if code in NEVER or code in PRODUCER_REFUSED:
-            if code in PRODUCER_REFUSED:
-                batch.place.drop_producer_id()
             self._fail(batch, error)
             return True
         return False
@@ -318,3 +322,8 @@ class BatchSender:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _judged(code: int, offset: int) -> int | None:
+    """Return the error code of an attempt, or None if the broker has written the batch before the error."""
+    return code if code in WRITTEN or offset == NO_OFFSET else None

@@ -20,7 +20,10 @@ TOPIC: Final = "prepare"
 TIMEOUT_S: Final = 0.4
 NOT_LEADER, TIMED_OUT, NOT_ENOUGH_AFTER_APPEND, OUT_OF_ORDER, DUPLICATE = 6, 7, 20, 45, 46
 
-Reply = int | Exception | Callable[[], Awaitable[int]]
+WRITTEN_AND_REPLACED: Final = (NOT_LEADER, 7)  # with the offset that the batch got
+OFFSET, NO_OFFSET = 7, -1
+
+Reply = int | tuple[int, int] | Exception | Callable[[], Awaitable[int]]
 
 
 class Broker:
@@ -63,8 +66,11 @@ class Broker:
             reply = self.script[partition].pop(0) if self.script.get(partition) else 0
             if isinstance(reply, Exception):
                 raise reply
+            if isinstance(reply, tuple):
+                answers.append((partition, *reply))
+                continue
             code = reply if isinstance(reply, int) else await reply()
-            answers.append((partition, code, 7))
+            answers.append((partition, code, NO_OFFSET if code else OFFSET))
         return SimpleNamespace(topics=[(topic, answers)])
 
 
@@ -126,7 +132,7 @@ async def test_an_earlier_attempt_that_arrived_is_a_success(broker: Broker) -> N
 
 
 @pytest.mark.parametrize("reply", [NOT_LEADER, NodeNotReadyError()])
-async def test_what_no_log_can_have_is_refused_and_its_number_is_used_again(broker: Broker, reply: Reply) -> None:
+async def test_what_no_log_can_have_is_refused_and_never_sent_again(broker: Broker, reply: Reply) -> None:
     broker.script = {0: [reply] * 100}
     place = Place(TOPIC, 0)
     async with started(broker) as sender:
@@ -137,7 +143,7 @@ async def test_what_no_log_can_have_is_refused_and_its_number_is_used_again(brok
         assert attempts == len(broker.batches), "it was given up, and sent again"
         await send(sender, place, b"b")
 
-    assert (0, 1, 0, [b"b"]) == broker.batches[-1]
+    assert (0, 2, 0, [b"b"]) == broker.batches[-1], "under the old id it could be mistaken for the lost one"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +152,7 @@ async def test_what_no_log_can_have_is_refused_and_its_number_is_used_again(brok
         [KafkaConnectionError("closed")] + [NodeNotReadyError()] * 100,
         [NOT_ENOUGH_AFTER_APPEND] + [NOT_LEADER] * 100,
         [TIMED_OUT] * 100,
+        [WRITTEN_AND_REPLACED] + [NOT_LEADER] * 100,
         [-1] * 100,
         [hang],
     ],
