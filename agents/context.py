@@ -13,7 +13,7 @@ from clearinghub.domain.settlement.interchange_fee import FeeRule
 
 @dataclass(frozen=True, slots=True)
 class QuoteRules:
-    """How the hub passes quotes on, and whether it stores them; those without expiration for `lifetime_ms`."""
+    """Whether the hub stores quotes, or only forwards them; a quote without expiration is valid for `lifetime_ms`."""
 
     policy: Policy
     stored: bool = False
@@ -25,7 +25,7 @@ class LedgerContext:
     """The rules by which every partition of one hub decides; the same in production, in tests and in the simulation.
 
     `completed_ahead_ms_max` and `completed_age_ms_max` bound a fulfilment's completedTimestamp against the record's
-    time. What is passed on to a DFSP and has not arrived after `forward_patience_ms` is worthless (ADR 12).
+    time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12).
     """
 
     hub_name: str

@@ -47,7 +47,6 @@ class ChaosDfsp:
     # -- life
 
     async def start(self) -> None:
-        """Start the callback server."""
         application = Application()
         application.router.add_post("/transfers", self._on_prepare)
         application.router.add_put("/transfers/{id}", self._on_outcome)

@@ -83,7 +83,6 @@ class ChaosHub:
 
     @property
     def bootstrap(self) -> str:
-        """The broker's `host:port`."""
         return self._broker.bootstrap
 
     async def start(self) -> None:

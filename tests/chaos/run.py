@@ -32,7 +32,6 @@ EXIT_CANNOT_RUN: Final = 3
 
 
 def options() -> argparse.ArgumentParser:
-    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description="Chaos on the real hub.")
     parser.add_argument("--seconds", type=int, default=300, help="of load with faults (default %(default)s)")
     parser.add_argument("--rate", type=int, default=150, help="transfers a second (default %(default)s)")

@@ -45,7 +45,6 @@ class Coordinator:
     # -- commands; each returns the code of the error that refuses it, or None
 
     def command(self, message: dict[str, Any], effects: Effects) -> None:
-        """Follow an operator's command."""
         command = message["command"]
         effects.add("reply", message["correlation_id"], COMMANDS[command["name"]](self, command, effects))
 

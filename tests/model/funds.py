@@ -48,7 +48,6 @@ class Funds:
         self._reconciled[transfer_id] = change
 
     def command(self, message: dict[str, Any], effects: Effects) -> None:
-        """Follow an operator's command."""
         command = message["command"]
         code = _COMMANDS[command["name"]](self, message["participant"], command, effects)
         effects.add("reply", message["correlation_id"], code)

@@ -22,7 +22,7 @@ INPUTS: Final = (
 
 
 class Seen(NamedTuple):
-    """A committed record."""
+    """A committed record; `at_ms` is its time, given by the broker."""
 
     topic: str
     partition: int

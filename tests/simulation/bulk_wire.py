@@ -92,7 +92,6 @@ def fulfil(
 
 
 def error(bulk: BulkTerms, code: str, *, source: str | None = None, destination: str | None = "") -> InputRecord:
-    """PUT /bulkTransfers/{ID}/error."""
     body = {"errorInformation": {"errorCode": code, "errorDescription": "the payee's words"}}
     return _answer(bulk, "abort", body, source, destination)
 
@@ -116,6 +115,5 @@ def _answer(
 
 
 def get(bulk_id: str, source: str) -> InputRecord:
-    """GET /bulkTransfers/{ID}."""
     header = {"v": VERSION, "kind": "bulk-get", "id": bulk_id, "source": source, "trace": None, "hops": 0}
     return InputRecord("bulk-fulfil", source, encode(header))

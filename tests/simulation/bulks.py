@@ -36,9 +36,7 @@ class Sender(Protocol):
         """Send a record after some seconds."""
         ...
 
-    def pay_singly(self, terms: Terms) -> None:
-        """Send a single prepare."""
-        ...
+    def pay_singly(self, terms: Terms) -> None: ...
 
 
 class Bulks:

@@ -27,7 +27,6 @@ class Chaos:
         self._dfsps = dfsps
 
     async def keep_striking(self) -> None:
-        """Inject faults until cancelled."""
         strikes: list[tuple[str, Callable[[], None]]] = [
             ("crashes", self._crash),
             ("crashes", self._crash),

@@ -127,7 +127,7 @@ class SimulatedConsumer(BatchConsumer):
     # -- the group's decisions
 
     async def revoke(self) -> None:
-        """Revoke all partitions."""
+        """Revoke all partitions, as the group does before a new assignment."""
         self.stop_flow()
         await self.app.close_partitions()
 

@@ -25,7 +25,6 @@ class Group:
             member.group = name
 
     def unsettle(self) -> None:
-        """Start a rebalance."""
         self._dirty.set()
 
     async def keep(self) -> None:

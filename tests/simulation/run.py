@@ -1,4 +1,4 @@
-"""Runs one seed."""
+"""Runs one seed of the simulation, and judges it."""
 
 from __future__ import annotations
 

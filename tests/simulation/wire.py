@@ -116,13 +116,12 @@ def fulfil(
 
 
 def get(transfer_id: str, source: str) -> InputRecord:
-    """GET /transfers/{ID}."""
     header = {"v": VERSION, "kind": "get", "id": transfer_id, "source": source, "headers": {}, "trace": None, "hops": 0}
     return InputRecord("lookup", source, encode(header))
 
 
 def command(name: str, participant: str, correlation_id: str, args: dict[str, Any]) -> InputRecord:
-    """An admin command."""
+    """Return the record of an operator's command, as the ingress writes it."""
     header = {
         "v": VERSION,
         "kind": "command",

@@ -56,7 +56,6 @@ class Member(ABC):
     # -- life
 
     def begin(self, wall_offset_s: float) -> None:
-        """Start a process."""
         self.process = Process(self.name)
         self.process.wall_offset_s = wall_offset_s
         if self.crash_at is not None:
@@ -222,7 +221,7 @@ class CallbacksMember(Member):
     """A worker of the role `callbacks`; see `clearinghub.roles.callbacks.run_callbacks`."""
 
     def __init__(self, name: str, bus: Bus, settings: Settings, dfsps: Any) -> None:
-        """`dfsps` receive its callbacks."""
+        """Create a worker whose callbacks go to `dfsps`."""
         super().__init__(name, bus, settings)
         self._dfsps = dfsps
 
@@ -275,7 +274,7 @@ class CallbacksMember(Member):
             raise CrashedError
 
     async def _stop(self) -> None:
-        """As `clearinghub.roles.callbacks._stop`."""
+        """Stop in the order of `clearinghub.roles.callbacks._stop`."""
         app = self.app
         assert isinstance(app, SimulatedCallbacks)
         self._consumer.stop_flow()

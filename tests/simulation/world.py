@@ -8,12 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from clearinghub.config import Settings
+from clearinghub.domain.transfers.transfer import State
 from clearinghub.engine.record import OFFSETS
 from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.topology.declared import changelog_name
+from tables.transfers import TRANSFERS
 from tests.model.journal import INPUTS
 from tests.simulation import wire
 from tests.simulation.bus import Bus, Log
@@ -145,10 +145,10 @@ class World:
         log = self.bus.logs[changelog_name(APPLICATION, "transfers"), partition]
         rows = {entry.key: entry.value for entry in log.entries if entry.is_committed}
         for key, value in rows.items():
-            if key is not None and key.startswith(b"t") and value is not None and b'"RESERVED",' in value:
-                states = [state for state, _at_ms in orjson.loads(value)[8]]
-                if states[-1] == "RESERVED":
-                    return key.decode()
+            if key is None or value is None or not key.startswith(b"t"):
+                continue
+            if b'"RESERVED",' in value and TRANSFERS.decode(value).state is State.RESERVED:
+                return key.decode()
         return None
 
     def _processing(self) -> bool:

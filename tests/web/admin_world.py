@@ -44,7 +44,6 @@ class Answer:
 
     @property
     def error(self) -> tuple[int, str, str]:
-        """Status, code and description."""
         information = self.json["errorInformation"]
         return self.status, information["errorCode"], information["errorDescription"]
 

@@ -70,7 +70,6 @@ class Sent(NamedTuple):
 
     @property
     def resource(self) -> str:
-        """`quotes`, ..."""
         return self.path.split("/")[1]
 
     @property
@@ -80,12 +79,10 @@ class Sent(NamedTuple):
 
     @property
     def raw(self) -> bytes | None:
-        """The body's bytes."""
         return None if self.body is None else json.dumps(self.body).encode()
 
     @property
     def url(self) -> str:
-        """Path and query."""
         return self.path + self.query
 
     @property

@@ -209,7 +209,6 @@ def error(code: str, description: str, to: str | None = None, *, extended: bool 
 
 
 def refused(status: int, code: str, description: str) -> Expected:
-    """Expect a synchronous refusal."""
     return lambda _sent: Refusal(status, code, description)
 
 

@@ -30,7 +30,7 @@ async def booked(operator: Operator) -> Operator:
 
 
 def go_on(operator: Operator, count: int) -> None:
-    """So many lines more."""
+    """Book `count` more entries on the account."""
     rows = operator.ports.history.rows
     at_ms, row = next(one for one in rows if one[1]["accountType"] == "SETTLEMENT")
     for number in range(3, 3 + count):
