@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import orjson
 
@@ -39,6 +38,6 @@ def ilp_packet(body: bytes) -> object:
         return None
 
 
-def _transaction(packet: object) -> dict[str, Any] | None:
+def _transaction(packet: object) -> dict[str, object] | None:
     """Return the transaction in a packet; None for a packet that cannot be read, which does not stop the transfer."""
     return transaction_of(packet) if isinstance(packet, str) else None
