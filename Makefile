@@ -73,7 +73,7 @@ mutants: $(STAMP) ## break the code in deliberate ways; each must fail a seed of
 	@exec $(BIN)/python -m tests.simulation.mutants
 
 check: lint ## lint, then tidy, packaging, unit and property tests: a minute or two, no broker
-	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/test_manifests.py tests/test_documents.py tests/unit tests/property
+	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/test_manifests.py tests/test_documents.py tests/test_words.py tests/unit tests/property
 
 lint: $(STAMP) ## format, lint, types, who imports whom
 	$(BIN)/ruff format --check --quiet .

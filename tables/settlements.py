@@ -1,6 +1,6 @@
 """Table `settlement`: windows, what they hold, and settlements, all on the coordinator's partition.
 
-Rows of several types share one store, told apart by the first part of their keys: each store has a cost on every
+Rows of several types share one store, distinguished by the first part of their keys: each store has a cost on every
 partition, and only the partition of the hub's name has any of these rows.
 """
 

@@ -1,7 +1,7 @@
 """How a settlement window closes, from the command to CLOSED (protocol 9.2, design 7).
 
 1. `close_window`, on the coordinator (the partition of the hub's name), by an operator's command or by the schedule:
-   the window is PROCESSING, the next window is opened, and every partition is asked to leave the first.
+   the window is PROCESSING, the next window is opened, and a message to every partition says to leave the first.
 2. `on_close_window`, on every partition: commits from here on belong to the next window. After its last credit of the
    window, the partition writes a marker to topic `credit` of every partition.
 3. `on_window_marker`, on every partition: the markers of all partitions mean that all credits of the window are here.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import orjson
 
@@ -14,9 +13,9 @@ from clearinghub.domain.transfers.transfer import Transfer
 
 
 def interchange_fee(context: LedgerContext, transfer: Transfer, packet: Callable[[], object], now_ms: int) -> int:
-    """What the payer's DFSP will owe the payee's; 0 where no rule matches or one of them has no account for it.
+    """Return what the payer's DFSP will owe the payee's; 0 if no rule matches or either has no account for fees.
 
-    `packet` gives the transfer's ILP packet, and is asked only if a rule needs it.
+    `packet` returns the transfer's ILP packet and is called only if a rule needs it.
     """
     rules = [rule for rule in context.fee_rules if rule.currency == transfer.currency]
     if not rules or not _have_accounts(context, transfer):
@@ -32,13 +31,13 @@ def _have_accounts(context: LedgerContext, transfer: Transfer) -> bool:
 
 
 def ilp_packet(body: bytes) -> object:
-    """The packet in the body of POST /transfers, or None."""
+    """Return the ILP packet in the body of POST /transfers, or None."""
     try:
         return orjson.loads(body)["ilpPacket"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
 
 
-def _transaction(packet: object) -> dict[str, Any] | None:
-    """What the parties agreed on; a packet that cannot be read is no reason to refuse what was accepted."""
+def _transaction(packet: object) -> dict[str, object] | None:
+    """Return the transaction in a packet; None for a packet that cannot be read, which does not stop the transfer."""
     return transaction_of(packet) if isinstance(packet, str) else None

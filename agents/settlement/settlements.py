@@ -90,7 +90,7 @@ def settlement_result(view: View, settlement: Settlement, accounts: tuple[Accoun
 
 
 def move_contents(view: View, settlement: Settlement, now_ms: int) -> None:
-    """Give the contents of the settlement's windows the state that goes with the settlement's, if there is one."""
+    """Change the contents of the settlement's windows to the state that follows from the settlement's, if one does."""
     state = _CONTENT_STATES.get(settlement.state)
     if state is None:
         return

@@ -1,4 +1,4 @@
-"""When the open settlement window is closed by itself: a cron expression in a time zone."""
+"""The schedule by which the open settlement window is closed: a cron expression in a time zone."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MS: Final = 1_000
 
 
 def next_due_of(settings: Settings) -> Callable[[int], int] | None:
-    """The schedule's next time behind a time, both in milliseconds since 1970; None where there is no schedule.
+    """Return the function from a time to the schedule's next time, in milliseconds since 1970; None without a schedule.
 
-    A time that the clocks skip in spring is due right behind the gap; one that comes twice in autumn is due once.
+    A time that the clocks skip in spring is due right after the gap; a time that comes twice in autumn is due once.
     """
     if not settings.settlement_window_cron:
         return None
@@ -32,5 +32,5 @@ def next_due_of(settings: Settings) -> Callable[[int], int] | None:
 
 
 def number_of(settings: Settings) -> int:
-    """A number that a schedule has and another has not, the same in every process."""
+    """Return a number by which every process tells this schedule from another."""
     return zlib.crc32(f"{settings.settlement_window_cron} {settings.settlement_window_time_zone}".encode())

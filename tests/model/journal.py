@@ -22,7 +22,7 @@ INPUTS: Final = (
 
 
 class Seen(NamedTuple):
-    """A committed record; `at_ms` is its time, given by the broker."""
+    """A committed record; `at_ms` is its time, as the broker wrote it."""
 
     topic: str
     partition: int

@@ -44,18 +44,18 @@ _log = structlog.get_logger(__name__)
 
 
 class AccountsResource:
-    """Below /participants/{name}/accounts."""
+    """Handlers of /participants/{name}/accounts and of what is below it."""
 
     def __init__(self, context: AdminContext) -> None:
         self._context = context
 
     async def get_accounts(self, request: Request) -> Response:
-        """A participant's accounts with what they hold."""
+        """Answer with a participant's accounts and their values."""
         participant = self._context.find(name_in_path(request))
         return json_response([account_shape(one) for one in await self._context.positions(participant.name)])
 
     async def post_accounts(self, request: Request) -> Response:
-        """One more account of the hub."""
+        """Open an account of the hub."""
         name = name_in_path(request)
         body = (await read_body(request, HUB_ACCOUNT, self._context.currencies)).fields
         fault = self._hub_account_fault(name, body["currency"], body["type"])
@@ -66,7 +66,7 @@ class AccountsResource:
         return json_response(participant_shape(hub, request), status=201)
 
     async def put_account(self, request: Request) -> Response:
-        """Switch a POSITION account on or off."""
+        """Activate or deactivate a POSITION account."""
         name, account_id = name_in_path(request), id_in_path(request)
         active = (await read_body(request, ACTIVITY)).fields["isActive"]
         others = (one for one in self._context.participants.all() if one.name != name)
@@ -112,10 +112,10 @@ class AccountsResource:
             outcome=result.reason,
             reason=body["reason"],
         )
-        return Response(status=202, headers=_told(result))
+        return Response(status=202, headers=_outcome_headers(result))
 
     def _hub_account_fault(self, name: str, currency: str, account_type: str) -> str | None:
-        """Why that account cannot be opened, in the reference's order, or None."""
+        """Return why that account cannot be opened, in the reference's order, or None."""
         participant = self._context.participants.get(name)
         if participant is None and name != self._context.hub_name:
             return "Participant was not found."
@@ -128,7 +128,7 @@ class AccountsResource:
         return None if account_type in HUB_ACCOUNT_TYPES else "The requested hub operator account type is not allowed."
 
 
-def _told(result: FundsResult) -> dict[str, str]:
-    """The state that the transfer got, none if it was left alone, and why; clients of the reference do not look."""
-    told = {"X-Funds-State": result.state, "X-Funds-Reason": result.reason}
-    return {name: value for name, value in told.items() if value is not None}
+def _outcome_headers(result: FundsResult) -> dict[str, str]:
+    """Return headers with the state that the transfer has reached and the reason, each if there is one."""
+    headers = {"X-Funds-State": result.state, "X-Funds-Reason": result.reason}
+    return {name: value for name, value in headers.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The admin surface as an application: what the scheme's operators and their tools talk to."""
+"""The admin application: the HTTP API of the scheme's operators and their tools."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     *,
     window_transfers: WindowTransfersReader,
 ) -> Application:
-    """The application, ready to be served. It authenticates nobody: it is for a network of operators only."""
+    """Return the application. It authenticates nobody: it must be reachable from the network of the operators only."""
     app = Application(
         client_max_size=settings.body_bytes_max,
         middlewares=[make_metrics_middleware(), make_error_middleware()],
@@ -61,7 +61,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
 
 
 def _add_routes(app: Application, context: AdminContext) -> None:
-    """All paths of the surface but those for operations; a fixed path before the one with a name in its place."""
+    """Add the paths of the API; a fixed path comes before a path with a name in the same place."""
     participants = ParticipantsResource(context)
     limits = LimitsResource(context)
     accounts = AccountsResource(context)

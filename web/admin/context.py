@@ -1,4 +1,4 @@
-"""What the admin API's handlers share: the ports, commands that are seen by who sent them, and participants found."""
+"""What the admin API's handlers share: the ports, commands and their effects, and lookups of participants."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AdminContext:
-    """The ports of the admin API. All methods let the ports' errors through to the error middleware."""
+    """The ports of the admin API. The ports' errors pass through all methods to the error middleware."""
 
     settings: Settings
     commands: CommandClient
@@ -44,7 +44,6 @@ class AdminContext:
 
     @property
     def hub_name(self) -> str:
-        """The hub's own name."""
         return self.settings.hub_name
 
     @property
@@ -66,7 +65,7 @@ class AdminContext:
         return changed
 
     def find(self, name: str) -> Participant:
-        """The participant of that name.
+        """Return the participant of that name.
 
         Raises:
             ApiError: there is none (3200).
@@ -77,11 +76,11 @@ class AdminContext:
         return participant
 
     async def positions(self, name: str) -> list[Position]:
-        """A participant's accounts as they stand now, in the order in which they were opened."""
+        """Return a participant's accounts in their current state, in the order in which they were opened."""
         return sorted(await self.ledger.positions(name), key=lambda position: position.account_id)
 
     async def positions_of_all(self) -> list[tuple[Participant, list[Position]]]:
-        """Every participant with its accounts, in order of creation."""
+        """Return every participant with its accounts, in order of creation."""
         turns = asyncio.Semaphore(QUERIES_MAX)
 
         async def of(participant: Participant) -> tuple[Participant, list[Position]]:
@@ -92,5 +91,4 @@ class AdminContext:
 
 
 def json_response(content: object, status: int = 200) -> Response:
-    """An answer with a body."""
     return Response(status=status, body=orjson.dumps(content), headers={"Content-Type": CONTENT_TYPE})

@@ -1,4 +1,4 @@
-"""The tables of names and numbers that clients of the reference look up (protocol 5.3); all built in but the types."""
+"""The tables of names and numbers that clients of the reference look up (protocol 5.3)."""
 
 from __future__ import annotations
 
@@ -39,17 +39,15 @@ PARTICIPANT_ROLES: Final = (
 
 
 class EnumsResource:
-    """/enums."""
+    """Handlers of /enums and /enums/{id}."""
 
     def __init__(self, context: AdminContext) -> None:
         self._context = context
 
     async def get_enums(self, _request: Request) -> Response:
-        """All tables."""
         return json_response(self._tables())
 
     async def get_enum(self, request: Request) -> Response:
-        """One table."""
         table = self._tables().get(request.match_info["id"])
         if table is None:
             raise ApiError(RESOURCE_NOT_FOUND)

@@ -1,4 +1,4 @@
-"""Limits and positions (protocol 4.3, 5.1)."""
+"""Limits and positions of participants (protocol 4.3, 5.1)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from web.admin.schemas import (
 
 
 class LimitsResource:
-    """/participants/limits, and below /participants/{name}: limits, initialPositionAndLimits, positions."""
+    """Handlers of /participants/limits and of limits and positions below /participants/{name}."""
 
     def __init__(self, context: AdminContext) -> None:
         self._context = context
 
     async def post_initial_limit(self, request: Request) -> Response:
-        """Set a cap and a position for the first time, which opens the accounts of the currency for transfers."""
+        """Set a cap and a position for the first time, which activates the currency's accounts."""
         name = name_in_path(request)
         body = (await read_body(request, INITIAL_LIMIT, self._context.currencies)).fields
         command = SetInitialLimit(
@@ -43,7 +43,6 @@ class LimitsResource:
         return Response(status=201)
 
     async def put_limits(self, request: Request) -> Response:
-        """Replace a cap."""
         name = name_in_path(request)
         body = (await read_body(request, LIMIT, self._context.currencies)).fields
         limit = body["limit"]
@@ -54,14 +53,12 @@ class LimitsResource:
         return json_response({"currency": body["currency"], "limit": {**limit, "value": number(limit["value"])}})
 
     async def get_limits(self, request: Request) -> Response:
-        """A participant's caps."""
         name = name_in_path(request)
         query = read_query(request, LIMITS_QUERY, self._context.currencies)
         self._context.find(name)
         return json_response([limit_shape(one) for one in _capped(await self._context.positions(name), query)])
 
     async def get_limits_of_all(self, request: Request) -> Response:
-        """All participants' caps."""
         query = read_query(request, LIMITS_QUERY, self._context.currencies)
         limits = [
             {"name": participant.name, **limit_shape(one)}
@@ -71,7 +68,10 @@ class LimitsResource:
         return json_response(limits)
 
     async def get_positions(self, request: Request) -> Response:
-        """The positions of an active participant's active accounts; or the one in a currency, or an empty object."""
+        """Answer with the positions of a participant, without inactive accounts.
+
+        With a currency in the query, the answer is that position alone, or an empty object.
+        """
         name = name_in_path(request)
         currency = read_query(request, POSITIONS_QUERY, self._context.currencies).get("currency")
         participant = self._context.find(name)
@@ -87,7 +87,7 @@ class LimitsResource:
 
 
 def _capped(positions: Iterable[Position], query: LimitsQuery) -> list[Position]:
-    """The POSITION accounts that have a cap, of the currency and type asked for."""
+    """Return the POSITION accounts that have a cap, of the currency and limit type in the query."""
     if query.get("type", NET_DEBIT_CAP) != NET_DEBIT_CAP:
         return []
     return [

@@ -1,4 +1,4 @@
-"""Settlement models and kinds of accounts (protocol 5.3)."""
+"""Settlement models and ledger account types (protocol 5.3)."""
 
 from __future__ import annotations
 
@@ -20,26 +20,25 @@ from web.http.errors import ApiError
 
 
 class ModelsResource:
-    """/settlementModels and /ledgerAccountTypes."""
+    """Handlers of /settlementModels and /ledgerAccountTypes."""
 
     def __init__(self, context: AdminContext) -> None:
         self._context = context
 
     async def get_models(self, _request: Request) -> Response:
-        """The active models."""
         hub = self._context.hub
         models = () if hub is None else hub.models
         return json_response([model_shape(model) for model in models if model.active])
 
     async def get_model(self, request: Request) -> Response:
-        """One model, active or not."""
+        """Answer with one model, active or not."""
         model = find_model(self._context.hub, request.match_info["name"])
         if model is None:
             raise ApiError(RESOURCE_NOT_FOUND)
         return json_response(model_shape(model))
 
     async def post_models(self, request: Request) -> Response:
-        """A new model; participants that hold its currency already are given the accounts that it needs."""
+        """Define a model, and open the accounts that it requires for participants that have its currency already."""
         body = (await read_body(request, NEW_SETTLEMENT_MODEL, self._context.currencies)).fields
         model = ModelDefinition(
             name=body["name"],
@@ -57,7 +56,7 @@ class ModelsResource:
         return Response(status=201)
 
     async def put_model(self, request: Request) -> Response:
-        """Switch a model on or off. Switching on opens the accounts that are missing, as a new model does."""
+        """Activate or deactivate a model. Activation opens the accounts that are missing, as a new model does."""
         name = request.match_info["name"]
         active = (await read_body(request, ACTIVITY)).fields["isActive"]
         command = SetSettlementModelActive(model_name=name, active=active)
@@ -69,21 +68,19 @@ class ModelsResource:
         return json_response(model_shape(model))
 
     async def get_account_types(self, _request: Request) -> Response:
-        """The active kinds of accounts."""
         kinds = ledger_account_types(self._context.hub)
         return json_response([account_type_shape(kind) for kind in kinds if kind.active])
 
     async def post_account_types(self, request: Request) -> Response:
-        """A new kind of account."""
         body = (await read_body(request, NEW_LEDGER_ACCOUNT_TYPE)).fields
         account_type = LedgerAccountType(body["name"], body["description"], body["isActive"], body["isSettleable"])
         await self._context.change(self._context.hub_name, AddLedgerAccountType(account_type=account_type))
         return Response(status=201)
 
     async def _back_fill(self, hub: Participant) -> None:
-        """A command for each participant that lacks an account; it opens only what is still missing.
+        """Open the accounts that participants lack, by a command for each participant.
 
-        If one gets no answer, the operator's request fails with that and may be finished by switching the model on.
+        If a command is not answered, the request fails with that; to activate the model once more completes it.
         """
         for participant in self._context.participants.all():
             missing = accounts_missing(hub, participant) if participant.name != hub.name else ()

@@ -1,7 +1,7 @@
-"""/oracles: which service knows which FSP has a party (protocol 6.1).
+"""/oracles: the services that know which FSP has a party (protocol 6.1).
 
-In the reference this is the account lookup's own admin API, with the checks and codes of FSPIOP: a wrong value is 3100
-here, where the rest of the admin API says 3101.
+In the reference these paths belong to the account lookup's admin API, with the checks and codes of FSPIOP: a wrong
+value is 3100 here, and 3101 in the rest of the admin API.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NOT_JSON: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "Unsupported Media Type
 
 
 class OracleEndpoint(TypedDict):
-    """Where an oracle is."""
+    """An oracle's URL and its type."""
 
     value: Annotated[str, Field(min_length=1, max_length=512)]
     endpointType: Literal["URL"]
@@ -63,14 +63,14 @@ _CHANGE: Final = TypeAdapter(OracleChange)
 
 
 class OraclesResource:
-    """/oracles and /oracles/{ID}."""
+    """Handlers of /oracles and /oracles/{ID}."""
 
     def __init__(self, context: AdminContext) -> None:
         self._context = context
         self._currencies = currencies_with(context.settings.currencies_extra)
 
     async def get_oracles(self, request: Request) -> Response:
-        """All oracles, or those of a type, of a currency, or of both."""
+        """Answer with the oracles of the type and the currency in the query; without them, with all."""
         id_type, currency = request.query.get("type"), request.query.get("currency")
         hub = self._context.hub
         found = [
@@ -81,7 +81,7 @@ class OraclesResource:
         return json_response(found)
 
     async def post_oracle(self, request: Request) -> Response:
-        """A new oracle: from now on it is asked for its type, and the built-in one no more."""
+        """Register an oracle: from now on it is queried for its type, in place of the built-in oracle."""
         if "Accept" not in request.headers:
             raise ApiError(_NO_ACCEPT)
         body = await self._read(request, _NEW)
@@ -111,7 +111,6 @@ class OraclesResource:
         return Response(status=204)
 
     async def delete_oracle(self, request: Request) -> Response:
-        """Remove an oracle."""
         await self._context.change(self._context.hub_name, RemoveOracle(oracle_id=id_in_path(request)))
         return Response(status=204)
 
@@ -138,7 +137,7 @@ def _url(endpoint: OracleEndpoint) -> str:
 
 
 def _shape(oracle: Oracle) -> dict[str, Any]:
-    """An oracle; the reference shows the flag as a number."""
+    """Return an oracle as it is shown; the flag is a number, as in the reference."""
     return {
         "oracleId": oracle.oracle_id,
         "oracleIdType": oracle.id_type,

@@ -29,26 +29,25 @@ _SAME_NAME: Final = Rejection(ErrorCode.CLIENT_ERROR, "The name differs from a p
 
 
 class ParticipantsResource:
-    """/participants, /participants/{name}, /participants/{name}/endpoints."""
+    """Handlers of /participants, /participants/{name} and /participants/{name}/endpoints."""
 
     def __init__(self, context: AdminContext) -> None:
         self._context = context
 
     async def get_participants(self, request: Request) -> Response:
-        """All participants, or all that are proxies, or all that are none."""
-        wanted = read_query(request, PARTICIPANTS_QUERY).get("isProxy")
-        found = [one for one in self._context.participants.all() if wanted in (None, one.is_proxy)]
+        """Answer with all participants, or only with those that are proxies, or are none."""
+        is_proxy = read_query(request, PARTICIPANTS_QUERY).get("isProxy")
+        found = [one for one in self._context.participants.all() if is_proxy in (None, one.is_proxy)]
         return json_response([participant_shape(one, request) for one in found])
 
     async def get_participant(self, request: Request) -> Response:
-        """One participant."""
         participant = self._context.participants.get(name_in_path(request))
         if participant is None:
             raise ApiError(RESOURCE_NOT_FOUND)
         return json_response(participant_shape(participant, request))
 
     async def post_participants(self, request: Request) -> Response:
-        """A new participant, or one more currency for one that exists; whole, or not at all."""
+        """Register a participant, or a further currency of one that exists."""
         body = (await read_body(request, NEW_PARTICIPANT, self._context.currencies)).fields
         self._check_name(body["name"])
         account_types = account_types_for(self._context.hub, body["currency"])
@@ -61,23 +60,23 @@ class ParticipantsResource:
         return json_response(participant_shape(participant, request), status=201)
 
     async def put_participant(self, request: Request) -> Response:
-        """Switch a participant on or off."""
+        """Activate or deactivate a participant."""
         name = name_in_path(request)
         body = (await read_body(request, ACTIVITY)).fields
         participant = await self._context.change(name, SetActive(active=body["isActive"]))
         return json_response(participant_shape(participant, request))
 
     async def get_endpoints(self, request: Request) -> Response:
-        """All endpoints; or the one of a type, or an empty object if there is none."""
+        """Answer with all endpoints; with a type in the query, with that endpoint or an empty object."""
         endpoints = self._context.find(name_in_path(request)).endpoints
-        wanted = request.query.get("type")
-        if wanted:
-            value = endpoints.get(wanted)
-            return json_response({} if value is None else {"type": wanted, "value": value})
+        endpoint_type = request.query.get("type")
+        if endpoint_type:
+            value = endpoints.get(endpoint_type)
+            return json_response({} if value is None else {"type": endpoint_type, "value": value})
         return json_response([{"type": kind, "value": value} for kind, value in endpoints.items()])
 
     async def post_endpoints(self, request: Request) -> Response:
-        """Set the endpoint of a type."""
+        """Set or replace the endpoint of one type."""
         name = name_in_path(request)
         body = (await read_body(request, ENDPOINT)).fields
         fault = check_endpoint(body["type"], body["value"])
@@ -87,7 +86,7 @@ class ParticipantsResource:
         return Response(status=201)
 
     def _check_name(self, name: str) -> None:
-        """Fulfils are compared with the payee regardless of case (protocol 3.4), so two must not differ in it only."""
+        """Refuse a name that differs from another only in case: fulfils are compared without case (protocol 3.4)."""
         if name.lower() == self._context.hub_name.lower():
             raise ApiError(_HUB_IS_NO_DFSP)
         if any(one.name != name and one.name.lower() == name.lower() for one in self._context.participants.all()):

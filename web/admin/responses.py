@@ -1,4 +1,4 @@
-"""How the admin API shows things (protocol 5.1, 5.3). Flags of participants are 0 or 1; amounts are JSON numbers."""
+"""The bodies of the admin API's answers (protocol 5.1, 5.3). Flags of participants are 0 or 1, amounts JSON numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
 def participant_shape(participant: Participant, request: Request) -> dict[str, Any]:
-    """A participant with its accounts; links lead back to where it was asked for."""
+    """Return a participant with its accounts; its links have the host of the request."""
     link = f"{_origin(request)}/participants/{participant.name}"
     return {
         "name": participant.name,
@@ -44,7 +44,6 @@ def participant_shape(participant: Participant, request: Request) -> dict[str, A
 
 
 def account_shape(position: Position) -> dict[str, Any]:
-    """An account with what it holds."""
     return {
         "id": position.account_id,
         "ledgerAccountType": position.account_type,
@@ -57,7 +56,7 @@ def account_shape(position: Position) -> dict[str, Any]:
 
 
 def position_shape(position: Position) -> dict[str, Any]:
-    """What a DFSP owes, or is owed, in one currency."""
+    """Return what a DFSP owes, or is owed, in one currency."""
     return {
         "currency": position.currency,
         "value": number(position.value),
@@ -66,7 +65,7 @@ def position_shape(position: Position) -> dict[str, Any]:
 
 
 def limit_shape(position: Position) -> dict[str, Any]:
-    """The net debit cap of a POSITION account that has one."""
+    """Return the net debit cap of a POSITION account, which must have one."""
     assert position.net_debit_cap is not None
     limit = {
         "type": NET_DEBIT_CAP,
@@ -77,7 +76,7 @@ def limit_shape(position: Position) -> dict[str, Any]:
 
 
 def model_shape(model: SettlementModel) -> dict[str, Any]:
-    """A settlement model; `ledgerAccountTypeId` holds the type's name, as in the reference."""
+    """Return a settlement model; `ledgerAccountTypeId` holds the type's name, as in the reference."""
     return {
         "settlementModelId": model.model_id,
         "name": model.name,
@@ -93,7 +92,6 @@ def model_shape(model: SettlementModel) -> dict[str, Any]:
 
 
 def account_type_shape(kind: LedgerAccountType) -> dict[str, Any]:
-    """A kind of account."""
     return {
         "name": kind.name,
         "description": kind.description,
@@ -103,10 +101,10 @@ def account_type_shape(kind: LedgerAccountType) -> dict[str, Any]:
 
 
 def number(amount: int) -> orjson.Fragment:
-    """An amount as a JSON number, exactly, without passing through a float."""
+    """Return an amount as a JSON number, exactly: it is never a float."""
     return orjson.Fragment(format_amount(amount))
 
 
 def _origin(request: Request) -> str:
-    """`http://host:port` as the client wrote it; nothing but a host is repeated to it."""
+    """Return `http://host:port` as the client wrote it, or "" if that is no host."""
     return f"{request.scheme}://{request.host}" if _HOST.fullmatch(request.host) else ""

@@ -134,7 +134,7 @@ class HubAccount(TypedDict):
 
 @with_config(NO_OTHER_KEYS)
 class Amount(TypedDict):
-    """An amount of funds."""
+    """An amount of funds, with its currency."""
 
     amount: MoneyPositive
     currency: Currency

@@ -1,4 +1,4 @@
-"""GET /participants/{name}/accounts/{id}/statement?from&to: what moved an account; the hub's own addition."""
+"""GET /participants/{name}/accounts/{id}/statement: the movements of an account in a period. Not in the reference."""
 
 from __future__ import annotations
 
@@ -67,18 +67,18 @@ _TOO_LONG: Final = Rejection(
 
 
 class StatementResource:
-    """Below one account."""
+    """Handler of one account's statement."""
 
     def __init__(
         self, context: AdminContext, statements: StatementReader, clock: Callable[[], int] = system_now_ms
     ) -> None:
-        """`clock` gives milliseconds since the epoch: where a period ends that has no end."""
+        """`clock` returns milliseconds since the epoch: the end of a period without `to`."""
         self._context = context
         self._statements = statements
         self._clock = clock
 
     async def get_statement(self, request: Request) -> StreamResponse:
-        """The balance before a period, what was booked in it, and the balance behind it."""
+        """Answer with the balance before a period, the entries in it, and the balance after it."""
         name, account_id = name_in_path(request), id_in_path(request)
         query = read_query(request, QUERY)
         form = chosen_format(request, query)
@@ -103,14 +103,14 @@ class StatementResource:
         return report_response(form, called, orjson.dumps(shape))
 
     async def _html(self, account: Position, from_ms: int, to_ms: int, pages: AsyncGenerator[Statement, None]) -> bytes:
-        taken = [await anext(pages)]
-        while not taken[-1].is_whole and len(taken) < HTML_PAGES_MAX:
-            taken.append(await anext(pages))
-        rest = None if taken[-1].is_whole else _next(account, taken[-1], to_ms, Format.HTML)
-        return statement_page(self._context.hub_name, account, (from_ms, to_ms), taken, rest)
+        parts = [await anext(pages)]
+        while not parts[-1].is_whole and len(parts) < HTML_PAGES_MAX:
+            parts.append(await anext(pages))
+        rest = None if parts[-1].is_whole else _next(account, parts[-1], to_ms, Format.HTML)
+        return statement_page(self._context.hub_name, account, (from_ms, to_ms), parts, rest)
 
     async def _pages(self, account: Position, from_ms: int, to_ms: int, after: int) -> AsyncGenerator[Statement, None]:
-        """The statement, so many lines at a time."""
+        """Yield the statement in parts of at most ENTRIES_MAX entries."""
         while True:
             statement = await self._statements.statement(account, from_ms, to_ms, after, ENTRIES_MAX)
             yield statement
@@ -129,7 +129,7 @@ class StatementResource:
 
 
 def _milliseconds(moment: str) -> int:
-    """A checked timestamp as milliseconds since 1970; what is earlier or later than anything can be, as the limit."""
+    """Return a timestamp as milliseconds since 1970, within the limits of what can be represented."""
     try:
         at_ms = (datetime.fromisoformat(moment) - _EPOCH) // timedelta(milliseconds=1)
     except ValueError as error:
@@ -157,10 +157,10 @@ def _shape(account: Position, statement: Statement, from_ms: int, to_ms: int) ->
 
 
 def _next(account: Position, statement: Statement, to_ms: int, form: Format | None = None) -> str:
-    """Where the lines behind these are."""
+    """Return the path of the entries after these."""
     last = statement.entries[-1]
-    asked = {"from": timestamp_text(last.at_ms), "to": timestamp_text(to_ms), "after": last.change_number}
-    rest = urlencode(asked if form is None else {**asked, "format": form.value})
+    parameters = {"from": timestamp_text(last.at_ms), "to": timestamp_text(to_ms), "after": last.change_number}
+    rest = urlencode(parameters if form is None else {**parameters, "format": form.value})
     return f"/participants/{account.participant}/accounts/{account.account_id}/statement?{rest}"
 
 

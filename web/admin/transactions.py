@@ -16,13 +16,13 @@ _NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "The requested resource co
 
 
 class TransactionsResource:
-    """What is kept of transfers beside their outcome."""
+    """Handler of /transactions/{id}."""
 
     def __init__(self, packets: PacketReader) -> None:
         self._packets = packets
 
     async def get_transaction(self, request: Request) -> Response:
-        """GET /transactions/{id} -> the Transaction object; 3200 where there is none to show (protocol 5.3)."""
+        """Answer with the Transaction object, or 3200 if there is none (protocol 5.3)."""
         packet = await self._packets.ilp_packet(request.match_info["id"])
         transaction = None if packet is None else transaction_of(packet)
         if transaction is None:

@@ -1,4 +1,4 @@
-"""In which form a report is wanted, and the headers that each form is answered with."""
+"""The format of a report that a request asks for, and the headers of each format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Format(Enum):
-    """The forms, the one that stands first being preferred where several are wanted alike."""
+    """The formats of a report; if a client accepts several equally, the first is preferred."""
 
     JSON = "json"
     CSV = "csv"
@@ -33,12 +33,12 @@ class Format(Enum):
 
     @property
     def media_type(self) -> str:
-        """As `Accept` names it."""
+        """The media type, as the header `Accept` names it."""
         return "application/json" if self is Format.JSON else f"text/{self.value}"
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of an answer in this form. Whatever the report says, nothing in the page is run or fetched."""
+        """The headers of an answer. They keep a browser from running or fetching anything that a page names."""
         headers = {"Vary": "Accept", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         if self is Format.JSON:
             return {**headers, "Content-Type": CONTENT_TYPE}
@@ -53,17 +53,17 @@ FormatText: TypeAlias = Literal["json", "csv", "html"]
 
 
 def chosen_format(request: Request, query: Mapping[str, object]) -> Format:
-    """The form that is wanted; JSON where nothing else is, or nothing that there is."""
+    """Return the format that a request asks for; JSON if it asks for none that exists."""
     if "format" in query:
         return Format(query["format"])
     accepted = ",".join(request.headers.getall("Accept", []))[:ACCEPT_LENGTH_MAX]
-    wanted = {one: _quality(one, accepted) for one in Format}
-    best = max(wanted, key=lambda one: wanted[one])  # the first of equals
-    return best if wanted[best] else Format.JSON
+    qualities = {one: _quality(one, accepted) for one in Format}
+    best = max(qualities, key=lambda one: qualities[one])  # the first of equals
+    return best if qualities[best] else Format.JSON
 
 
 def _quality(form: Format, accepted: str) -> int:
-    """How much it is wanted, in thousandths, by the most specific range that has it (RFC 9110, 12.5.1)."""
+    """Return the quality of a format, in thousandths, by the most specific range that matches it (RFC 9110, 12.5.1)."""
     kind = form.media_type.partition("/")[0]
     ranks = {form.media_type: 3, f"{kind}/*": 2, "*/*": 1}
     found = (0, 0)
@@ -84,15 +84,15 @@ def _thousandths(parameters: str) -> int:
 
 
 def report_response(form: Format, name: str, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
-    """A report that is there as a whole; `name` is what it is called when it is kept, without its ending."""
+    """Return a complete report; `name` is the name of its file, without the ending."""
     return Response(body=body, headers={**form.headers, **_called(form, name), **(headers or {})})
 
 
 async def streamed_response(request: Request, form: Format, name: str, parts: AsyncIterator[bytes]) -> StreamResponse:
-    """A report that is sent as it is made. `parts` fails before its first part, or not in a way that can be told.
+    """Send a report while it is made. An error before the first part is answered as an error.
 
-    Later on all that can be done is to end the connection where the body's own end is missing, so that nobody takes a
-    part for the whole.
+    After the first part, the connection is closed without the end of the body, so that nobody mistakes a part for the
+    whole report.
     """
     first = await anext(parts, b"")
     response = StreamResponse(headers={**form.headers, **_called(form, name)})
@@ -117,5 +117,5 @@ async def _write(response: StreamResponse, part: bytes) -> None:
 
 
 def _called(form: Format, name: str) -> dict[str, str]:
-    """Participants' names, of which some are made, have no letter that would have to be escaped."""
+    """Return the Content-Disposition header; no name of a participant has a letter that must be escaped."""
     return {"Content-Disposition": f'inline; filename="{name}.{form.value}"'}

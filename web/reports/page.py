@@ -1,4 +1,4 @@
-"""A report as one HTML page, for the screen and for A4: all that it needs is in it, and nothing in it runs."""
+"""A report as one HTML page, for screen and A4 paper: it needs no other file, and nothing in it runs."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ CONTENT_SECURITY_POLICY: Final = f"{_NOTHING_BUT_STYLE}; frame-ancestors 'none'"
 
 
 def page_begin(hub_name: str, title: str, facts: Iterable[tuple[str, str | None]], made_at: str) -> str:
-    """Up to what is reported; a fact that is None is left out."""
-    listed = "".join(f"<dt>{_text(name)}</dt><dd>{_text(told)}</dd>" for name, told in facts if told is not None)
+    """Return the page up to its first table; a fact that is None is left out."""
+    listed = "".join(f"<dt>{_text(name)}</dt><dd>{_text(fact)}</dd>" for name, fact in facts if fact is not None)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_NOTHING_BUT_STYLE}">\n'
@@ -69,17 +69,17 @@ def page_begin(hub_name: str, title: str, facts: Iterable[tuple[str, str | None]
 
 
 def page_faults(faults: Sequence[str]) -> str:
-    """What is wrong, if anything is, where nobody overlooks it."""
+    """Return the report's faults, marked so that nobody overlooks them; empty if there are none."""
     if not faults:
         return ""
-    told = "".join(f"<p>{_text(fault)}</p>" for fault in faults)
-    return f'<div class="wrong"><p><strong>This report does not add up.</strong></p>{told}</div>\n'
+    paragraphs = "".join(f"<p>{_text(fault)}</p>" for fault in faults)
+    return f'<div class="wrong"><p><strong>This report does not add up.</strong></p>{paragraphs}</div>\n'
 
 
 def page_table(
     caption: str | None, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], total: Sequence[Cell] | None = None
 ) -> str:
-    """A table with its heading; `total` is its last line. The amounts of a column have as many decimals as any."""
+    """Return a table with its caption; `total` is its last row. The amounts of a column have equally many decimals."""
     shown = rows if total is None else [*rows, total]
     decimals = [_decimals([row[index] for row in shown], column.kind) for index, column in enumerate(columns)]
     lines = [
@@ -97,22 +97,20 @@ def page_table(
 
 
 def page_note(text: str) -> str:
-    """A sentence for people."""
     return f'<p class="note">{_text(text)}</p>\n'
 
 
 def page_link(text: str, path: str) -> str:
-    """A link within the hub."""
+    """Return a link to a path of the hub."""
     return f'<p class="note"><a href="{_text(path)}">{_text(text)}</a></p>\n'
 
 
 def page_end() -> str:
-    """The rest."""
     return "</body>\n</html>\n"
 
 
 def shown_amount(amount: int, decimals: int) -> str:
-    """For people: thousands set apart, with so many decimals."""
+    """Return an amount with separated thousands and that number of decimals."""
     whole, fraction = divmod(abs(amount), UNITS_PER_CURRENCY_UNIT)
     return f"{'-' if amount < 0 else ''}{whole:,}.{f'{fraction:0{SCALE}}'[:decimals]}"
 

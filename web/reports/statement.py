@@ -1,4 +1,4 @@
-"""An account's statement as CSV and as a page; as JSON it is web/admin/statement.py's own."""
+"""An account's statement as CSV and as a page; web/admin/statement.py has the JSON form."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Columns and cells of reports, and CSV (RFC 4180).
 
-A cell that a spreadsheet would take for a formula begins with an apostrophe. Amounts are decimal text; they need none,
-although some begin with a minus sign: they are made here and nowhere else.
+A cell that a spreadsheet would read as a formula gets an apostrophe in front. Amounts are decimal text and get none,
+although some begin with a minus sign: they never come from outside.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BEGINS_FORMULA: Final = ("=", "+", "-", "@", "|", "%")
 
 
 class Kind(Enum):
-    """What a column's cells are."""
+    """The type of a column's cells."""
 
     TEXT = "text"
     ID = "id"
@@ -34,7 +34,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`name` is its key in JSON and its heading in CSV, `heading` the one for people."""
+    """One column. `name` is its key in JSON and its heading in CSV, `heading` the one on a page."""
 
     name: str
     heading: str
@@ -42,17 +42,17 @@ class Column:
 
 
 def plain(text: str) -> str:
-    """Text from outside without line ends, control characters and marks that turn the direction of writing."""
+    """Return text from outside without line ends, control characters and marks that change the direction of writing."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def csv_header(columns: Sequence[Column]) -> bytes:
-    """The first line."""
+    """Return the row of headings."""
     return _lines([[column.name for column in columns]])
 
 
 def csv_lines(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> bytes:
-    """One line for each row."""
+    """Return a line for each row."""
     return _lines([_written(cell, column.kind) for cell, column in zip(row, columns, strict=True)] for row in rows)
 
 
@@ -66,7 +66,7 @@ def _written(cell: Cell, kind: Kind) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Also of the wide forms of these signs, which some spreadsheets read as the narrow ones."""
+    """Return a text that no spreadsheet reads as a formula, also not by the wide forms of its signs."""
     shown = plain(text)
     return f"'{shown}" if normalize("NFKC", shown).lstrip().startswith(_BEGINS_FORMULA) else shown
 

@@ -71,7 +71,7 @@ _TOTALS: Final = (
 
 @dataclass
 class _Listed:
-    """A page of transfers, and where the next one is."""
+    """A page of transfers, and the path of the next page."""
 
     transfers: list[WindowTransfer] = field(default_factory=list)
     sums: TransferSums = field(default_factory=TransferSums)
@@ -80,7 +80,7 @@ class _Listed:
 
 
 class WindowTransfersResource:
-    """Below one window."""
+    """Handler of one window's transfers."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class WindowTransfersResource:
         transfers: WindowTransfersReader,
         clock: Callable[[], int],
     ) -> None:
-        """`base_path` is the settlement API's, for links; `clock` gives milliseconds since the epoch."""
+        """`base_path` is the settlement API's, for links; `clock` returns milliseconds since the epoch."""
         self._hub_name = hub_name
         self._base_path = base_path
         self._reader = reader
@@ -98,7 +98,7 @@ class WindowTransfersResource:
         self._clock = clock
 
     async def get_transfers(self, request: Request) -> StreamResponse:
-        """The transfers by the partitions that they were committed on, and there in the order of their commits."""
+        """Answer with the transfers by partition, and on each partition in the order of their commits."""
         refuse_unknown(request, TransfersQuery.__annotations__)
         query = read_query(request, QUERY)
         form = chosen_format(request, query)
@@ -138,7 +138,7 @@ class WindowTransfersResource:
         return listed
 
     async def _faults(self, window: Window, after: Place | None, sums: TransferSums) -> list[str]:
-        """What the list, read to its end, lacks or has too much; nobody knows that of a part, or before the end."""
+        """Return what a complete list lacks or has too much; nothing for a part of the list or an open window."""
         if after is not None or window.state not in CLOSED:
             return []
         nets = await self._reader.nets(window)
@@ -147,8 +147,8 @@ class WindowTransfersResource:
         return sums.faults(nets)
 
     def _rest(self, window: Window, place: Place, limit: int, query: TransfersQuery) -> str:
-        asked = {"format": query["format"]} if "format" in query else {}
-        rest = urlencode({**asked, "limit": limit, "after": f"{place.partition}-{place.offset}"})
+        parameters = {"format": query["format"]} if "format" in query else {}
+        rest = urlencode({**parameters, "limit": limit, "after": f"{place.partition}-{place.offset}"})
         return f"{self._base_path}/settlementWindows/{window.window_id}/transfers?{rest}"
 
     async def _csv(self, window: Window, after: Place | None) -> AsyncGenerator[bytes, None]:
@@ -161,7 +161,7 @@ class WindowTransfersResource:
             yield lines
 
     async def _json(self, window: Window, after: Place | None) -> AsyncGenerator[bytes, None]:
-        """Batch by batch; the totals stand behind the transfers, since nobody knows them before."""
+        """Yield the answer in batches; the totals follow the transfers, for they are not known before."""
         sums = TransferSums()
         is_first = True
         async with aclosing(self._transfers.read(window, after)) as batches:

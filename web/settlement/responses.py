@@ -1,4 +1,4 @@
-"""How the settlement API shows things (protocol 9.1). Amounts are JSON numbers, as on all of the admin port."""
+"""The bodies of the settlement API's answers (protocol 9.1). Amounts are JSON numbers, as on all of the admin port."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from web.admin.responses import number
 
 
 def window_shape(window: Window) -> dict[str, Any]:
-    """A window without its contents: the answer to closing one, which is the next."""
+    """Return a window without its contents, as in the answer to closing a window."""
     return {"settlementWindowId": window.window_id, **_window_fields(window)}
 
 
 def whole_window_shape(window: Window) -> dict[str, Any]:
-    """A window with its contents."""
+    """Return a window with its contents."""
     return {**window_shape(window), "content": [content_shape(content) for content in window.contents]}
 
 
 def content_shape(content: Content) -> dict[str, Any]:
-    """What one currency and one ledger account type have in a window; `transfers` is the hub's own addition."""
+    """Return a content of a window; `transfers` is not in the reference."""
     shape: dict[str, Any] = {
         "id": content.content_id,
         "state": content.state.value,
@@ -39,7 +39,7 @@ def content_shape(content: Content) -> dict[str, Any]:
 
 
 def nets_shape(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> list[dict[str, Any]]:
-    """The nets of a closed window, by content; the hub's own addition."""
+    """Return the nets of a closed window, by content. Not in the reference."""
     return [
         {
             "contentId": content.content_id,
@@ -68,7 +68,7 @@ def nets_shape(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> list
 def settlement_shape(
     settlement: Settlement, windows: Sequence[Window], accounts: Iterable[SettlementAccount]
 ) -> dict[str, Any]:
-    """A settlement with some of its accounts."""
+    """Return a settlement with some of its accounts."""
     return {
         "id": settlement.settlement_id,
         "settlementModel": settlement.terms.model,
@@ -99,7 +99,6 @@ def progress_shape(
 
 
 def aborted_shape(settlement: Settlement) -> dict[str, Any]:
-    """The answer to an abort."""
     return {"id": settlement.settlement_id, "state": settlement.state.value, "reason": settlement.reason}
 
 
@@ -126,7 +125,7 @@ def _result_shape(one: AccountResult, account: SettlementAccount | None) -> dict
 
 
 def _windows(settlement: Settlement, windows: Sequence[Window]) -> list[dict[str, Any]]:
-    """Its windows, each with those contents that it settles."""
+    """Return the settlement's windows, each with the contents that it settles."""
     own = set(settlement.contents)
     return [
         {

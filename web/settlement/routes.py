@@ -1,4 +1,4 @@
-"""The settlement API's paths."""
+"""The index of the settlement API: which handler serves which path."""
 
 from __future__ import annotations
 

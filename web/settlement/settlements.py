@@ -1,4 +1,4 @@
-"""Settlements: create, look, move accounts on, abort (protocol 9.1, 9.3 to 9.5)."""
+"""Settlements: create, show, advance and abort them (protocol 9.1, 9.3 to 9.5)."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ _INVALID: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Invalid request payload
 
 
 class SettlementsResource:
-    """/settlements."""
+    """Handlers of /settlements and of what is below it."""
 
     def __init__(self, context: AdminContext, reader: SettlementReader) -> None:
         self._context = context
         self._reader = reader
 
     async def post_settlements(self, request: Request) -> Response:
-        """A settlement of closed windows by a model."""
+        """Create a settlement of closed windows by a model."""
         body = (await read_body(request, NEW_SETTLEMENT)).fields
         command = CreateSettlement(
             model=body["settlementModel"],
@@ -79,7 +79,7 @@ class SettlementsResource:
         return json_response(settlement_shape(settlement, windows, settlement.accounts))
 
     async def get_settlements(self, request: Request) -> Response:
-        """The settlements that all filters match, newest first."""
+        """Answer with the settlements that match all filters, newest first."""
         refuse_unknown(request, SETTLEMENT_FILTERS)
         query = read_query(request, SETTLEMENTS_QUERY, self._context.currencies)
         if not query:
@@ -99,22 +99,22 @@ class SettlementsResource:
         return json_response(shapes)
 
     async def get_settlement(self, request: Request) -> Response:
-        """One settlement with all its accounts."""
+        """Answer with a settlement and all of its accounts."""
         settlement = await self._settlement(request)
         return await self._shown(settlement, settlement.accounts)
 
     async def get_participant(self, request: Request) -> Response:
-        """One settlement with the accounts of one participant."""
+        """Answer with a settlement and the accounts of one participant."""
         settlement = await self._settlement(request)
         return await self._shown(settlement, _accounts_of(settlement, number_in_path(request, "pid")))
 
     async def get_account(self, request: Request) -> Response:
-        """One settlement with one account."""
+        """Answer with a settlement and one account."""
         settlement = await self._settlement(request)
         return await self._shown(settlement, [_account_of(settlement, request)])
 
     async def put_settlement(self, request: Request) -> Response:
-        """Move accounts on, or abort the whole."""
+        """Move accounts to their next states, or abort the settlement."""
         settlement_id = number_in_path(request, "id")
         body = (await read_body(request, SETTLEMENT_CHANGE)).fields
         if "participants" not in body:
@@ -131,7 +131,7 @@ class SettlementsResource:
         return await self._advance(settlement_id, requests)
 
     async def put_participant(self, request: Request) -> Response:
-        """Move accounts of one participant on."""
+        """Move accounts of one participant to their next states."""
         settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
         body = (await read_body(request, PARTICIPANT_CHANGE)).fields
         _accounts_of(await self._settlement(request, _NOT_FOUND), participant_id)
@@ -139,7 +139,7 @@ class SettlementsResource:
         return await self._advance(settlement_id, requests)
 
     async def put_account(self, request: Request) -> Response:
-        """Move one account on."""
+        """Move one account to its next state."""
         settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
         body = (await read_body(request, ACCOUNT_CHANGE)).fields
         account = _account_of(await self._settlement(request, _NOT_FOUND), request)
@@ -200,7 +200,7 @@ def _accounts_of(settlement: Settlement, participant_id: int) -> list[Settlement
 
 
 def _account_of(settlement: Settlement, request: Request) -> SettlementAccount:
-    """The account in the path, which must be the participant's in the path."""
+    """Return the account in the path, which must be of the participant in the path."""
     participant_id, account_id = number_in_path(request, "pid"), number_in_path(request, "aid")
     own = _accounts_of(settlement, participant_id)
     account = settlement.account(account_id)

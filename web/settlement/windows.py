@@ -1,4 +1,4 @@
-"""Settlement windows: list them, look into one, close the open one (protocol 9.1, 9.2)."""
+"""Settlement windows: list, show and close them (protocol 9.1, 9.2)."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _HOLDS_NOTHING: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, Win
 
 
 class WindowsResource:
-    """/settlementWindows."""
+    """Handlers of /settlementWindows and of what is below it."""
 
     def __init__(self, context: AdminContext, reader: SettlementReader) -> None:
         self._context = context
         self._reader = reader
 
     async def get_windows(self, request: Request) -> Response:
-        """The windows that all filters match, newest first."""
+        """Answer with the windows that match all filters, newest first."""
         refuse_unknown(request, WINDOW_FILTERS)
         query = read_query(request, WINDOWS_QUERY, self._context.currencies)
         if not query:
@@ -55,17 +55,16 @@ class WindowsResource:
         return json_response([whole_window_shape(window) for window in found])
 
     async def get_window(self, request: Request) -> Response:
-        """One window."""
         return json_response(whole_window_shape(await self._window(number_in_path(request, "id"))))
 
     async def get_nets(self, request: Request) -> Response:
-        """Who owes and who is owed what in a closed window; the hub's own addition."""
+        """Answer with what each party owes or is owed in a closed window. Not in the reference."""
         window = await self._window(number_in_path(request, "id"))
         nets = await find_nets(self._reader, window)
         return json_response({**window_shape(window), "content": nets_shape(window, nets)})
 
     async def post_window(self, request: Request) -> Response:
-        """Close a window; the answer is the one that is open now."""
+        """Close a window; the answer is the window that is open now."""
         window_id = number_in_path(request, "id")
         body = (await read_body(request, WINDOW_CLOSING)).fields
         command = CloseWindow(window=window_id, reason=body["reason"])
@@ -76,7 +75,7 @@ class WindowsResource:
         return await find_window(self._reader, window_id)
 
     async def _has(self, window: Window, participant_id: int) -> bool:
-        """Whether a transfer of that participant is in it, as far as that is known yet."""
+        """Return whether the participant has a transfer in the window; False while that is not known yet."""
         if window.state in _HOLDS_NOTHING:
             return False
         nets = await self._reader.nets(window)
@@ -85,7 +84,7 @@ class WindowsResource:
 
 
 async def find_window(reader: SettlementReader, window_id: int) -> Window:
-    """The window of that number.
+    """Return the window of that number.
 
     Raises:
         ApiError: there is none.
@@ -97,7 +96,7 @@ async def find_window(reader: SettlementReader, window_id: int) -> Window:
 
 
 async def find_nets(reader: SettlementReader, window: Window) -> Mapping[NettingGroup, ContentNets]:
-    """What the window holds.
+    """Return the nets of a closed window.
 
     Raises:
         ApiError: it has left the hub's table since it was found.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 INTERCHANGE_FEE: Final = "INTERCHANGE_FEE"  # the accounts, and the entries on them
 _PERCENT_WHOLE: Final = 100 * 10_000  # `percent` is in 1/10,000 of one per cent
@@ -45,7 +45,7 @@ class Charged:
     payee: str
     currency: str
     amount: int
-    transaction: Mapping[str, Any] | None
+    transaction: Mapping[str, object] | None
 
 
 def fee_of(rules: Iterable[FeeRule], charged: Charged, now_ms: int) -> int:
@@ -74,7 +74,7 @@ def _matches(rule: FeeRule, charged: Charged, now_ms: int) -> bool:
     )
 
 
-def _is_transaction(rule: FeeRule, transaction: Mapping[str, Any] | None) -> bool:
+def _is_transaction(rule: FeeRule, transaction: Mapping[str, object] | None) -> bool:
     if not rule.transaction:
         return True
     kind = None if transaction is None else transaction.get("transactionType")

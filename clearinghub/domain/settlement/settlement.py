@@ -1,7 +1,7 @@
 """A settlement: its accounts, their states and the table of legal steps (protocol 9.3, 9.4).
 
 An account may take its next state only while the settlement as a whole is in the state before; the settlement takes
-the next state with its last account. Net recipients give up their claim at RESERVED and net senders are relieved at
+the next state with its last account. Net recipients lose their claim at RESERVED and net senders are relieved at
 COMMITTED, so that the scheme is never exposed in between.
 
 Money moves on other partitions than the coordinator's. An account that has to be moved takes its new state when its
@@ -140,7 +140,7 @@ class Settlement(Row, frozen=True, array_like=True):
 
     @property
     def window_ids(self) -> tuple[int, ...]:
-        """Its windows, oldest first."""
+        """The ids of its windows, oldest first."""
         return tuple(sorted({window_id for window_id, _netting_group in self.contents}))
 
     def account(self, account_id: int) -> SettlementAccount | None:

@@ -81,7 +81,7 @@ def close(window_id: int, window: Window | None, reason: str, now_ms: int) -> Cl
     """Begin to close a window, and open the next.
 
     A FAILED window may be closed again: all is counted anew, for what it lacked may have arrived. So may a window that
-    is PROCESSING: the reports so far remain, and the partitions whose messages were lost are asked once more.
+    is PROCESSING: the reports so far remain, and partitions whose messages were lost send them once more.
     """
     if window is None:
         return Rejection(ErrorCode.VALIDATION_ERROR, f"Window {window_id} does not exist")

@@ -50,7 +50,7 @@ class TransferSums:
         self._nets: dict[_Account, Net] = {}
 
     def add(self, transfers: Iterable[WindowTransfer]) -> None:
-        """Add some transfers."""
+        """Add some transfers to the sums."""
         for one in transfers:
             self._book(one.currency, POSITION, one.payer, one.payee, one.amount)
             fee = one.interchange_fee
