@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 import time
@@ -17,6 +18,9 @@ from clearinghub.kafka.broker.cluster import NODES
 from clearinghub.kafka.broker.local import free_ports
 from clearinghub.kafka.broker.probe import addresses, broker_ids
 
+# How a broker is lost; `make test` tries the first way, `make proofs` all.
+LOSSES: Final = ("kill the leader", "stop the leader", "kill the controller")
+LOSSES_TRIED: Final = LOSSES[: int(os.environ.get("BROKER_LOSSES", "1"))]
 WHOLE_WITHIN_S: Final = 60.0
 POLL_S: Final = 0.2
 SOCKET_TIMEOUT_S: Final = 2.0

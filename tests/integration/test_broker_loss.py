@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from clearinghub.config import Settings
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.ports import RecorderBusyError, RecorderUnavailableError, RecordOutcomeUnknownError
-from tests.kafka_cluster import KafkaCluster
+from tests.kafka_cluster import LOSSES_TRIED, KafkaCluster
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 PARTITIONS = 6
@@ -138,7 +138,7 @@ async def check_truth(cluster: KafkaCluster, topic: str, load: Load, how: str) -
     assert {1} == set(found.values()), "written twice"
 
 
-@pytest.mark.parametrize("how", ["kill the leader", "stop the leader", "kill the controller"])
+@pytest.mark.parametrize("how", LOSSES_TRIED)
 async def test_the_loss_of_one_broker_costs_nobody_long(
     kafka_cluster: KafkaCluster, topic_prefix: str, how: str
 ) -> None:
@@ -151,7 +151,7 @@ async def test_the_loss_of_one_broker_costs_nobody_long(
     assert max(load.longest_wait_s.values()) < COSTS_AT_MOST_S
 
 
-@pytest.mark.parametrize("how", ["kill the leader", "stop the leader", "kill the controller"])
+@pytest.mark.parametrize("how", LOSSES_TRIED)
 async def test_a_refusal_is_true_when_the_loss_lasts_longer_than_the_wait(
     kafka_cluster: KafkaCluster, topic_prefix: str, how: str
 ) -> None:

@@ -14,7 +14,7 @@ from clearinghub.engine.partitioner import Partitioner
 from sandbox.dfsp.behaviour import Behaviour
 from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from tests.integration.hub_under_test import CURRENCY, PARTITIONS, eventually, running_hub, scheme_of
-from tests.kafka_cluster import KafkaCluster
+from tests.kafka_cluster import LOSSES_TRIED, KafkaCluster
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(400)]
 UNIT = 10_000
@@ -61,7 +61,7 @@ class Payments:
         return max(two - one for one, two in itertools.pairwise(sorted(self.committed_at_s)))
 
 
-@pytest.mark.parametrize("how", ["kill the leader", "stop the leader", "kill the controller"])
+@pytest.mark.parametrize("how", LOSSES_TRIED)
 async def test_one_broker_of_three_is_lost(
     kafka_cluster: KafkaCluster, topic_prefix: str, tmp_path: Path, how: str
 ) -> None:
