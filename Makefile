@@ -17,6 +17,7 @@ OUT ?=
 HUB ?= own
 BENCH_OPTIONS ?=
 MINUTES ?= 5
+BROKERS ?= 1
 RATE ?= 150
 # Enough for a laptop; fixed for the life of the data (`make clean-data` to change it).
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
@@ -40,9 +41,9 @@ $(STAMP): requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
 
-run: $(STAMP) ## run the hub and two simulated DFSPs on this machine until Ctrl-C; SANDBOX=0: the hub alone
+run: $(STAMP) ## run the hub and two simulated DFSPs on this machine until Ctrl-C; SANDBOX=0: the hub alone; BROKERS=3
 	@case "$(SANDBOX)" in 0) sandbox= ;; 1) sandbox=--sandbox ;; *) echo "SANDBOX is 0 or 1" >&2; exit 2 ;; esac; \
-	CLEARINGHUB_PARTITIONS=$(PARTITIONS) CLEARINGHUB_LOG_FORMAT=$${CLEARINGHUB_LOG_FORMAT:-console} exec $(BIN)/python -m clearinghub all $$sandbox
+	CLEARINGHUB_PARTITIONS=$(PARTITIONS) CLEARINGHUB_LOCAL_BROKERS=$(BROKERS) CLEARINGHUB_LOG_FORMAT=$${CLEARINGHUB_LOG_FORMAT:-console} exec $(BIN)/python -m clearinghub all $$sandbox
 
 demo: $(STAMP) ## PAYMENTS=5 whole payments of each kind and TRANSFERS=200 mixed ones, all checked; DAY=1: a day with settlement
 	@case "$(DAY)" in ''|0) what="--payments $(PAYMENTS)" ;; 1) what=--day ;; *) echo "DAY is 0 or 1" >&2; exit 2 ;; esac; \
@@ -57,8 +58,8 @@ conformance: $(STAMP) ## Mojaloop's own hub tests on clean data; LEDGERS=2: the 
 fuzz: $(STAMP) ## requests of every route, good and bad, at a hub of its own; REQUESTS=20000 SEED=1
 	FUZZ_REQUESTS=$(REQUESTS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -s tests/fuzz
 
-chaos: $(STAMP) ## processes, broker and DFSPs die under load, nothing may be lost; MINUTES=5 RATE=150 SEED=1
-	@exec $(BIN)/python -m tests.chaos.run --seconds $$(($(MINUTES) * 60)) --rate $(RATE) $(if $(SEED),--seed $(SEED))
+chaos: $(STAMP) ## processes, broker and DFSPs die under load, nothing may be lost; MINUTES=5 RATE=150 SEED=1 BROKERS=3
+	@exec $(BIN)/python -m tests.chaos.run --seconds $$(($(MINUTES) * 60)) --rate $(RATE) --brokers $(BROKERS) $(if $(SEED),--seed $(SEED))
 
 simulate: $(STAMP) ## the hub under faults of all kinds, simulated; SEEDS=1000, or SEED=123 again
 	@exec $(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
@@ -72,7 +73,7 @@ mutants: $(STAMP) ## break the code in deliberate ways; each must fail a seed of
 	@exec $(BIN)/python -m tests.simulation.mutants
 
 check: lint ## lint, then tidy, packaging, unit and property tests: a minute or two, no broker
-	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/test_manifests.py tests/test_documents.py tests/unit tests/property
+	$(BIN)/python -m pytest -m "not kafka and not slow" tests/test_tidy.py tests/test_packaging.py tests/test_manifests.py tests/test_documents.py tests/test_words.py tests/unit tests/property
 
 lint: $(STAMP) ## format, lint, types, who imports whom
 	$(BIN)/ruff format --check --quiet .

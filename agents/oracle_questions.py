@@ -16,7 +16,7 @@ from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.callbacks.oracles.http_client import OracleAnswer, OracleQuestion
 from clearinghub.engine.record import Record
 from clearinghub.messages import MalformedMessageError
-from clearinghub.ports import RecorderBusyError, RecorderUnavailableError
+from clearinghub.ports import RecorderBusyError, RecorderUnavailableError, RecordOutcomeUnknownError
 
 PENDING_MAX: Final = 10_000  # of all oracles together; each question ends within the time limit, so none waits long
 ROOM_POLL_S: Final = 0.02
@@ -86,7 +86,7 @@ async def _until_written(write: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await write()
-        except (RecorderBusyError, RecorderUnavailableError) as error:
+        except (RecorderBusyError, RecorderUnavailableError, RecordOutcomeUnknownError) as error:
             _log.warning("oracle-answer-not-written", error=repr(error))
             await asyncio.sleep(WRITE_AGAIN_AFTER_S)
         else:

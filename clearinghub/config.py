@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     kafka_ca_file: Path | None = None  # CA of the broker's certificate; default: those that the machine trusts
     kafka_cert_file: Path | None = None  # certificate of the clients, if the broker requires one
     kafka_key_file: Path | None = None  # its key, not encrypted; default: it is in the certificate's file
+    local_brokers: int = 1  # how many brokers `clearinghub all` starts on this machine if it finds none: 1 or 3
     application_id: str = "clearinghub"  # of changelogs, consumer groups and transactional ids
     topic_prefix: str = ""  # of all topics but the changelogs
     partitions: int = Field(12, ge=1, le=1024)
@@ -151,6 +152,13 @@ class Settings(BaseSettings):
     def _has_a_broker(cls, value: str, info: ValidationInfo) -> str:
         if value != "PLAINTEXT" and not info.data.get("kafka_bootstrap"):
             raise ValueError("needs KAFKA_BOOTSTRAP: a broker that the hub starts itself speaks PLAINTEXT")
+        return value
+
+    @field_validator("local_brokers")
+    @classmethod
+    def _alone_or_with_a_majority(cls, value: int) -> int:
+        if value not in (1, 3):
+            raise ValueError("must be 1 or 3")
         return value
 
     @field_validator("kafka_sasl_username", "kafka_sasl_password")

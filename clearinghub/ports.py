@@ -20,7 +20,11 @@ from clearinghub.messages.commands import Command, Result
 
 
 class RecorderUnavailableError(Exception):
-    """The broker did not confirm the record in time: the request is not accepted (503, 2003)."""
+    """The record was not written and never will be: the request is not accepted (503, 2003)."""
+
+
+class RecordOutcomeUnknownError(Exception):
+    """The record may have been written: the sender should repeat the same request with the same id (504, 2004)."""
 
 
 class RecorderBusyError(Exception):
@@ -60,7 +64,8 @@ class Recorder(Protocol):
         """Write one record, and wait until all replicas in sync have it.
 
         Raises:
-            RecorderUnavailableError: the broker cannot be reached, or did not confirm in time.
+            RecorderUnavailableError: the broker has not accepted the record in time, and never will.
+            RecordOutcomeUnknownError: the broker may have the record, and did not confirm it in time.
             RecorderBusyError: too many records wait for the broker.
             MessageTooLargeError: the broker would refuse the record.
         """

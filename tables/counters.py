@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
+from clearinghub.engine.record import View, number_table
 
-from clearinghub.engine.record import TableSpec, View
-
-COUNTERS: Final[TableSpec[int]] = TableSpec("counters", msgspec.json.encode, msgspec.json.Decoder(int).decode)
+COUNTERS: Final = number_table("counters")
 IDS: Final = "id"
 FINAL: Final = "final"
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import orjson
+from clearinghub.engine.record import View, number_table
 
-from clearinghub.engine.record import TableSpec, View
-
-WINDOWS: Final[TableSpec[int]] = TableSpec("windows", orjson.dumps, orjson.loads)
+WINDOWS: Final = number_table("windows")
 OPEN: Final = "open"
 ANNOUNCED: Final = "used"
 FIRST_WINDOW: Final = 1  # open from the start (protocol 9.2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import settings
 
 from clearinghub.kafka.broker import LocalBroker
 from clearinghub.kafka.broker.docker import docker_answers
+from tests.kafka_cluster import KafkaCluster
 
 # No deadlines: on a busy machine they measure other programs. CI repeats its examples; `night` runs more.
 settings.register_profile("dev", deadline=None)
@@ -39,6 +41,19 @@ def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield from _in_container()
     else:
         yield from _on_this_machine(tmp_path_factory.mktemp("kafka"))
+
+
+@pytest.fixture(scope="session")
+def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    """Three brokers on this machine's JVM for the whole run, started when the first test asks for them."""
+    if shutil.which("java") is None:
+        pytest.skip("three brokers need a JVM on this machine")
+    cluster = KafkaCluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        cluster.start_all()
+        yield cluster
+    finally:
+        cluster.stop_all()
 
 
 @pytest.fixture(autouse=True)

@@ -54,6 +54,18 @@ def row_table(
     return TableSpec(name, encode_row, make_row_decoder(row_type), index)
 
 
+class Number(Row, frozen=True, array_like=True):
+    """A row that is one number."""
+
+    value: int
+
+
+def number_table(name: str) -> TableSpec[int]:
+    """Return the declaration of a table whose rows are single numbers, which handlers read and write as `int`."""
+    decode = make_row_decoder(Number)
+    return TableSpec(name, lambda number: encode_row(Number(number)), lambda data: decode(data).value)
+
+
 class View(Protocol):
     """The state of one partition during one round, with all that the round has changed so far.
 

@@ -71,12 +71,15 @@ class LoadReporter:
 
     async def _report(self, producer: AIOKafkaProducer) -> None:
         key = f"{self._role}-{self._settings.instance}".encode()
+        reported: set[int] = set()  # partitions with a wait in the last report
         while True:
             await asyncio.sleep(INTERVAL_S)
             now_ms = system_now_ms()
             for partition, since_ms in self._waiting().items():
                 self.note(partition, now_ms - since_ms)
-            longest_ms, self._longest_ms = self._longest_ms, {}
+            # The end of a wait is reported too: new work must not be refused for a wait that is over.
+            longest_ms, self._longest_ms = dict.fromkeys(reported, 0) | self._longest_ms, {}
+            reported = {partition for partition, waited_ms in longest_ms.items() if waited_ms}
             if not longest_ms:
                 continue
             report = {"v": VERSION, "kind": "load", "waitedMs": {str(one): ms for one, ms in longest_ms.items()}}
@@ -89,8 +92,8 @@ class LoadReporter:
 class LoadView:
     """The longest waits of all partitions: those reported lately, and those in this process itself."""
 
-    def __init__(self, settings: Settings, own_waiting_ms: Callable[[], int]) -> None:
-        """`own_waiting_ms` returns how long the oldest record of this process waits for the broker."""
+    def __init__(self, settings: Settings, own_waiting_ms: Callable[[int], int]) -> None:
+        """`own_waiting_ms` returns how long the oldest record of a partition waits for the broker in this process."""
         self._settings = settings
         self._own_waiting_ms = own_waiting_ms
         # By reporter and partition: the wait in milliseconds, and when its report was read.
@@ -158,9 +161,9 @@ class LoadView:
             due_s = time.monotonic() + REFRESH_INTERVAL_S
             await asyncio.sleep(REFRESH_INTERVAL_S)
             now_s = time.monotonic()
-            self._lag_ms = max(int((now_s - due_s) * 1000), self._own_waiting_ms())
+            self._lag_ms = int((now_s - due_s) * 1000)
             self._reports = {by: report for by, report in self._reports.items() if now_s - report[1] <= VALID_S}
-            longest_ms: dict[int, int] = {}
+            longest_ms = {number: self._own_waiting_ms(number) for number in range(self._settings.partitions)}
             for (_, partition), (waited_ms, _) in self._reports.items():
                 longest_ms[partition] = max(waited_ms, longest_ms.get(partition, 0))
             self._longest_ms = longest_ms

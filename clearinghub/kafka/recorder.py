@@ -1,20 +1,23 @@
-"""Writes requests to the input topics. A request is answered only after this (design 3).
+"""Writes to the input topics; a request is answered only after its record is written (design 3).
 
-A sender that gets 503 must be able to rely on it: the request was not accepted. But aiokafka's idempotent producer
-never drops a record; it sends it whenever the broker is back. So if a confirmation does not come in time, the producer
-is abandoned with all that waits in it, and all its callers fail. Another producer is connected in the background; until
-it is, requests are refused at once. Only a record that the broker received just when it died may appear later; if its
-request is sent again, the ledger's duplicate check finds it.
+Who gets 503 can rely on it: nothing was accepted, and nothing turns up later. Where a log may have the record and no
+confirmation came in time, e.g. because its broker died with the request, the answer is one of its own: the outcome is
+unknown, and the same request with the same id is safe (`RecordOutcomeUnknownError`). `BatchSender` knows which it is.
+
+A partition whose batch was given up is away. Its requests are refused at once, but for the first, which is sent and so
+finds out when the partition is back. The other partitions do not notice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
@@ -23,38 +26,56 @@ from clearinghub.config import Settings
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import VALUE_BYTES_MAX
 from clearinghub.kafka.access import kafka_access
+from clearinghub.kafka.batch_sender import BatchSender, Place
 from clearinghub.kafka.topology import load_topology
-from clearinghub.ports import MessageTooLargeError, RecorderBusyError, RecorderUnavailableError
+from clearinghub.ports import (
+    MessageTooLargeError,
+    RecorderBusyError,
+    RecorderUnavailableError,
+    RecordOutcomeUnknownError,
+)
 
 log = structlog.get_logger(__name__)
 
 RECORDED = Counter("clearinghub_recorded_total", "Records written to the input topics", ["topic", "outcome"])
 WAITING = Gauge("clearinghub_recorder_waiting", "Records that wait for the broker's confirmation")
 
-REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 BATCH_BYTES_MAX: Final = 256 * 1024
-RECONNECT_INTERVAL_S: Final = 0.5
+RECORD_OVERHEAD_BYTES: Final = 32  # of a record in a batch, at most
+REQUEST_TIMEOUT_MS_MIN: Final = 1_000
 HEALTH_TIMEOUT_S: Final = 2.0
-SENDER_END_TIMEOUT_S: Final = 1.0
+
+
+class _Waiting(NamedTuple):
+    """A record that waits to be sent. `since_s` is of `time.monotonic`."""
+
+    key: bytes
+    value: bytes
+    confirmed: asyncio.Future[None]
+    since_s: float
 
 
 class _PartitionQueue:
     """The records of one partition that wait for the broker."""
 
-    __slots__ = ("confirmed", "failed", "partition", "sending_since_s", "topic", "waiting", "waiting_since_s")
+    __slots__ = ("confirmed", "is_away", "place", "sending_since_s", "topic", "waiting")
 
     def __init__(self, topic: str, broker_topic: str, partition: int) -> None:
-        self.topic = broker_topic
-        self.partition = partition
-        self.waiting: list[tuple[bytes, bytes, asyncio.Future[None]]] = []
-        self.waiting_since_s = 0.0  # when the first of them came
+        self.topic = topic
+        self.place = Place(broker_topic, partition)
+        self.waiting: deque[_Waiting] = deque()
         self.sending_since_s: float | None = None  # when the first record of the batch under way came
+        self.is_away = False  # the last batch was given up
         self.confirmed = RECORDED.labels(topic, "written")
-        self.failed = RECORDED.labels(topic, "failed")
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a task sends what waits."""
+        return self.sending_since_s is not None
 
 
 class KafkaRecorder:
-    """Implements `clearinghub.ports.Recorder` with an idempotent producer, bounded in time and number of records."""
+    """Waits until all replicas in sync have a record; bounded in time and in number."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -65,27 +86,45 @@ class KafkaRecorder:
         self._waiting = 0
         self._queues: dict[tuple[str, int], _PartitionQueue] = {}
         self._sending: set[asyncio.Task[None]] = set()
-        self._producer: AIOKafkaProducer | None = None
-        self._reconnecting: asyncio.Task[None] | None = None
+        self._client: AIOKafkaClient | None = None
+        self._sender: BatchSender | None = None
         WAITING.set_function(lambda: self._waiting)
 
     async def start(self) -> None:
-        self._producer = await self._connect()
+        """Connect.
+
+        Raises:
+            KafkaError: no broker answers.
+        """
+        # A node that hangs is given half of the time, so that its successor has the other half.
+        timeout_ms = max(REQUEST_TIMEOUT_MS_MIN, self._settings.record_timeout_ms // 2)
+        self._client = AIOKafkaClient(
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            client_id=f"{self._settings.application_id}-ingress-{self._settings.instance}",
+            request_timeout_ms=timeout_ms,
+            retry_backoff_ms=50,
+            **kafka_access(self._settings),
+        )
+        try:
+            await self._client.bootstrap()
+            self._sender = BatchSender(self._client, timeout_ms)
+            await self._sender.start()
+        except BaseException:
+            await self._client.close()
+            raise
 
     async def stop(self) -> None:
-        """Send the records that wait, and disconnect."""
-        if self._reconnecting is not None:
-            self._reconnecting.cancel()
-            await asyncio.wait({self._reconnecting})
+        """Send what waits and close."""
         if self._sending:
             await asyncio.wait(self._sending)
-        if self._producer is not None:
-            await self._producer.stop()
+        if self._sender is not None:
+            await self._sender.stop()
+        if self._client is not None:
+            await self._client.close()
 
     async def record(self, topic: str, key: str, value: bytes) -> None:
         """Write one record; see `clearinghub.ports.Recorder`."""
         if len(value) > VALUE_BYTES_MAX:
-            # If the broker refused it, that would look like a failure of the broker, and other records would fail too.
             RECORDED.labels(topic, "too-large").inc()
             raise MessageTooLargeError
         if self._waiting >= self._settings.records_waiting_max:
@@ -94,18 +133,18 @@ class KafkaRecorder:
         partition = self._partition_of(topic, key)
         queue = self._queues.get((topic, partition))
         if queue is None:
-            queue = self._queues[topic, partition] = _PartitionQueue(topic, self._settings.topic(topic), partition)
-        if self._producer is None:
-            queue.failed.inc()
+            broker_topic = self._settings.topic(topic)
+            queue = self._queues[topic, partition] = _PartitionQueue(topic, broker_topic, partition)
+        if self._sender is None or (queue.is_away and queue.is_sending):
+            RECORDED.labels(topic, "failed").inc()
             raise RecorderUnavailableError
         loop = asyncio.get_running_loop()
         confirmed: asyncio.Future[None] = loop.create_future()
-        if not queue.waiting:
-            queue.waiting_since_s = time.monotonic()
-        queue.waiting.append((key.encode(), value, confirmed))
-        if queue.sending_since_s is None:
-            queue.sending_since_s = queue.waiting_since_s
-            sending = loop.create_task(self._send(queue))
+        now_s = time.monotonic()
+        queue.waiting.append(_Waiting(key.encode(), value, confirmed, now_s))
+        if not queue.is_sending:
+            queue.sending_since_s = now_s
+            sending = loop.create_task(self._send(queue, self._sender))
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
         self._waiting += 1
@@ -114,103 +153,79 @@ class KafkaRecorder:
         finally:
             self._waiting -= 1
 
-    @property
-    def waiting_ms(self) -> int:
-        """How long the oldest record has been waiting for the broker, in milliseconds; 0 if none waits."""
-        since = [queue.sending_since_s for queue in self._queues.values() if queue.sending_since_s is not None]
+    def waiting_ms(self, partition: int) -> int:
+        """Return how long the oldest record of a partition has been waiting for the broker."""
+        since = [
+            queue.sending_since_s
+            for (_topic, number), queue in self._queues.items()
+            if number == partition and queue.sending_since_s is not None
+        ]
         return int((time.monotonic() - min(since)) * 1000) if since else 0
 
-    async def _send(self, queue: _PartitionQueue) -> None:
-        """Send a queue's records, in batches, until it is empty."""
-        while queue.waiting and (producer := self._producer) is not None:
-            queue.sending_since_s = queue.waiting_since_s
-            batch, waiters = self._next_batch(queue, producer)
+    async def _send(self, queue: _PartitionQueue, sender: BatchSender) -> None:
+        """Send what waits on a queue, and what comes in meanwhile, until nothing is left."""
+        while queue.waiting:
+            batch = _next_batch(queue)
+            queue.sending_since_s = batch[0].since_s
             try:
-                async with asyncio.timeout(queue.sending_since_s + self._timeout_s - time.monotonic()):
-                    await (await producer.send_batch(batch, queue.topic, partition=queue.partition))
-            except Exception as error:  # noqa: BLE001 - whatever it is, callers must not wait for ever
-                _fail(queue, waiters)
-                self._abandon(producer, error)
+                await sender.send(
+                    queue.place,
+                    [(one.key, one.value) for one in batch],
+                    system_now_ms(),
+                    batch[0].since_s + self._timeout_s - time.monotonic(),
+                )
+            except Exception as error:  # noqa: BLE001 - whatever it is: who waits must be notified, and the queue continue
+                is_unknown = not isinstance(error, RecorderUnavailableError)
+                _fail(queue, batch, RecordOutcomeUnknownError if is_unknown else RecorderUnavailableError)
+                self._be_away(queue, error)
                 continue
-            queue.confirmed.inc(len(waiters))
-            for confirmed in waiters:
-                if not confirmed.done():  # else its request was cancelled
-                    confirmed.set_result(None)
+            if queue.is_away:
+                queue.is_away = False
+                log.info("partition-available-again", topic=queue.topic, partition=queue.place.at.partition)
+            queue.confirmed.inc(len(batch))
+            for one in batch:
+                if not one.confirmed.done():  # its request may have been given up
+                    one.confirmed.set_result(None)
         queue.sending_since_s = None
 
     @staticmethod
-    def _next_batch(queue: _PartitionQueue, producer: AIOKafkaProducer) -> tuple[Any, list[asyncio.Future[None]]]:
-        batch = producer.create_batch()
-        timestamp_ms = system_now_ms()
-        waiters: list[asyncio.Future[None]] = []
-        for key, value, confirmed in queue.waiting:
-            if batch.append(key=key, value=value, timestamp=timestamp_ms) is None:
-                break
-            waiters.append(confirmed)
-        del queue.waiting[: len(waiters)]
-        queue.waiting_since_s = time.monotonic()
-        batch.close()
-        return batch, waiters
+    def _be_away(queue: _PartitionQueue, error: Exception) -> None:
+        """Refuse what waits for a partition whose batch was given up: nothing of it was sent."""
+        if not queue.is_away:
+            partition = queue.place.at.partition
+            log.warning("partition-unavailable", topic=queue.topic, partition=partition, error=repr(error))
+        queue.is_away = True
+        waiting = list(queue.waiting)
+        queue.waiting.clear()
+        _fail(queue, waiting, RecorderUnavailableError)
 
     async def is_up(self) -> bool:
-        """Return whether a broker answers with its metadata in time."""
-        producer = self._producer
-        if producer is None:
+        """Ask the broker for its metadata; False when none answers in time."""
+        if self._client is None:
             return False
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                return bool(await producer.client.fetch_all_metadata())
+                return bool(await self._client.fetch_all_metadata())
         except (KafkaError, TimeoutError):
             return False
 
-    async def _connect(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap,
-            client_id=f"{self._settings.application_id}-ingress-{self._settings.instance}",
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=REQUEST_BYTES_MAX,
-            max_batch_size=BATCH_BYTES_MAX,
-            request_timeout_ms=self._settings.record_timeout_ms,
-            retry_backoff_ms=50,
-            **kafka_access(self._settings),
-        )
-        try:
-            await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        return producer
 
-    def _abandon(self, producer: AIOKafkaProducer, error: BaseException) -> None:
-        if self._producer is not producer:
-            return  # another queue has abandoned it already
-        log.warning("broker-unavailable", error=repr(error), waiting=self._waiting)
-        self._producer = None
-        for queue in self._queues.values():
-            waiting, queue.waiting = queue.waiting, []
-            _fail(queue, [confirmed for _, _, confirmed in waiting])
-        self._reconnecting = asyncio.create_task(self._replace(producer), name="recorder-reconnect")
-
-    async def _replace(self, producer: AIOKafkaProducer) -> None:
-        # As aiokafka's own stop(), but without sending the records that wait.
-        sender, accumulator = producer._sender, producer._message_accumulator  # noqa: SLF001
-        producer._closed = True  # noqa: SLF001
-        sender.sender_task.cancel()
-        accumulator.fail_all(KafkaError("the broker did not confirm in time"))
-        await producer.client.close()
-        await asyncio.wait({sender.sender_task}, timeout=SENDER_END_TIMEOUT_S)
-        while self._producer is None:
-            try:
-                self._producer = await self._connect()
-            except Exception as error:  # noqa: BLE001 - until there is a producer, every request is refused
-                log.warning("broker-not-available", error=repr(error))
-                await asyncio.sleep(RECONNECT_INTERVAL_S)
-        log.info("broker-available-again")
+def _next_batch(queue: _PartitionQueue) -> list[_Waiting]:
+    """Take from the queue what goes into one batch: the oldest record, and as many more as have room."""
+    batch: list[_Waiting] = []
+    size = 0
+    while queue.waiting:
+        one = queue.waiting[0]
+        size += len(one.key) + len(one.value) + RECORD_OVERHEAD_BYTES
+        if batch and size > BATCH_BYTES_MAX:
+            break
+        batch.append(queue.waiting.popleft())
+    return batch
 
 
-def _fail(queue: _PartitionQueue, waiters: list[asyncio.Future[None]]) -> None:
-    queue.failed.inc(len(waiters))
-    for confirmed in waiters:
-        if not confirmed.done():
-            confirmed.set_exception(RecorderUnavailableError())
+def _fail(queue: _PartitionQueue, waiting: Iterable[_Waiting], error: type[Exception]) -> None:
+    outcome = "unknown" if error is RecordOutcomeUnknownError else "failed"
+    for one in waiting:
+        RECORDED.labels(queue.topic, outcome).inc()
+        if not one.confirmed.done():
+            one.confirmed.set_exception(error())

@@ -12,7 +12,7 @@ from typing import Final
 import uvloop
 
 from clearinghub.config import Settings
-from clearinghub.kafka.broker import Broker, BrokerUnavailableError, find_or_start_broker
+from clearinghub.kafka.broker import Broker, BrokerUnavailableError, find_or_start_broker, with_local_brokers
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.process import running_pid, stop_event
 from clearinghub.roles.supervisor import RestartBudget, Supervisor
@@ -45,6 +45,7 @@ def run_all(settings: Settings, *, with_sandbox: bool) -> None:
         KeyFileError: a key of a role cannot be used.
         StoredFormatError: an earlier release wrote the tables, in rows that this release cannot read.
     """
+    settings = with_local_brokers(settings)
     _check_free(settings)
     signer_of(settings)
     verifier_of(settings)
@@ -66,7 +67,12 @@ async def _run(settings: Settings, broker: Broker, *, with_sandbox: bool) -> Non
     with_broker = settings.model_copy(update={"kafka_bootstrap": broker.bootstrap})
     created = await ensure_topics(with_broker, load_topology())
     say(f"{len(created)} topics created" if created else "all topics are there")
-    environment = os.environ | {"CLEARINGHUB_KAFKA_BOOTSTRAP": broker.bootstrap, "KAFKA_BOOTSTRAP": broker.bootstrap}
+    environment = os.environ | {
+        "CLEARINGHUB_KAFKA_BOOTSTRAP": broker.bootstrap,
+        "KAFKA_BOOTSTRAP": broker.bootstrap,
+        "CLEARINGHUB_DATA_DIR": str(settings.data_dir),
+        "CLEARINGHUB_REPLICATION_FACTOR": str(settings.replication_factor),
+    }
     environment |= _signing(settings)
     supervisor = Supervisor(settings.run_dir, settings.stop_timeout_ms / 1000, say)
     watching = asyncio.create_task(keep_broker(broker))

@@ -91,7 +91,7 @@ async def run_ingress(settings: Settings) -> None:
     participants = ParticipantsView(settings)
     ledger = HttpLedgerReader(settings)
     commands = KafkaCommandClient(settings, recorder)
-    load = LoadView(settings, lambda: recorder.waiting_ms)
+    load = LoadView(settings, recorder.waiting_ms)
     health = IngressHealth(settings, recorder, participants, ledger)
     started: list[_Started] = [recorder, participants, ledger, commands, load]
     for one in started:

@@ -20,6 +20,8 @@ REQUEST_TIMEOUT_S: Final = 30
 CONNECTIONS_MAX: Final = 128
 BODY_AT_ONCE_BYTES: Final = 65_536
 BUSY_PAUSE_S: Final = 0.25
+# Not accepted; or perhaps accepted, and then the same request with the same id does no harm.
+SEND_AGAIN: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 
 
 class FspiopClient:
@@ -121,7 +123,7 @@ def signed(signer: Signer, method: str, path: str, headers: Mapping[str, str], b
 
 
 async def retry_while_busy(send: Callable[[], Awaitable[Answer]], timeout_s: float) -> Answer:
-    """Send again while the hub answers 503 (ADR 19); return another answer, or the last 503 after `timeout_s`.
+    """Send again while the hub answers 503 (ADR 19) or 504 (ADR 24), for `timeout_s` at most; return the last answer.
 
     Raises as `send` does.
     """
@@ -129,7 +131,7 @@ async def retry_while_busy(send: Callable[[], Awaitable[Answer]], timeout_s: flo
     deadline_s = loop.time() + timeout_s
     while True:
         answer = await send()
-        if answer.status != HTTPStatus.SERVICE_UNAVAILABLE or loop.time() + BUSY_PAUSE_S > deadline_s:
+        if answer.status not in SEND_AGAIN or loop.time() + BUSY_PAUSE_S > deadline_s:
             return answer
         await asyncio.sleep(BUSY_PAUSE_S)
 

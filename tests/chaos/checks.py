@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tests.chaos.plan import FaultKind
+from tests.chaos.impact import Impact
+from tests.chaos.plan import OF_THREE_BROKERS, FaultKind
 from tests.chaos.transfers import ABORTED, COMMITTED, MAY_END_IN, SENT_TO_PAYEE, Transfer, Transfers
 
 SHOWN_MAX: Final = 5
 ACCEPTED_SHARE_MIN: Final = 0.9
 SENT_SHARE_MIN: Final = 0.5  # on a busy machine the DFSPs get what is left
+STANDSTILL_S_MAX: Final = 15.0
 NOT_FOUND: Final = "error 3208"
 Judge = Callable[[Transfer, list[str]], "str | None"]
 
@@ -92,9 +94,22 @@ def check_faults(planned: int, carried_out: Counter[FaultKind]) -> Check:
 
 
 def check_answers(odd: Counter[str], checked: int) -> Check:
-    """Check the answers to DFSPs: a fault may lose one or make it 503; a 500 would be a bug."""
+    """Check the answers to DFSPs: a fault may lose one or make it 503 or 504; a 500 would be a bug."""
     problems = tuple(f"{what}: {number}" for what, number in odd.items())
-    return Check("every answer was 200, 202 or 503", checked, problems)
+    return Check("every answer was 200, 202, 503 or 504", checked, problems)
+
+
+def check_standstills(impacts: Iterable[Impact]) -> Check:
+    """Check that payments continued while one broker of three was dead."""
+    of_brokers = [one for one in impacts if one.injected.fault.kind in OF_THREE_BROKERS]
+    problems = tuple(
+        f"{one.injected.fault.kind.value}: nothing ended for {one.standstill_s} s"
+        for one in of_brokers
+        if one.standstill_s is None or one.standstill_s >= STANDSTILL_S_MAX
+    )
+    longest_s = max((one.standstill_s or 0.0 for one in of_brokers), default=0.0)
+    promise = f"with one broker of three dead something ends at least every {STANDSTILL_S_MAX:.0f} s"
+    return Check(f"{promise} (longest standstill {longest_s:.1f} s)", len(of_brokers), problems)
 
 
 def check_load(sent: int, planned: int) -> Check:

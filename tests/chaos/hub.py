@@ -1,4 +1,4 @@
-"""The hub in the chaos run: two processes of each role under the project's supervisor, with a broker of their own."""
+"""The hub in the chaos run: two processes of each role under the project's supervisor, on brokers of their own."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from clearinghub.roles.supervisor import RestartBudget, Supervisor
 from clearinghub.tools.client.hub_urls import HubUrls
 from tests.chaos.plan import INSTANCES, process_names
 from tests.integration.hub_under_test import PARTITIONS, REPOSITORY
+from tests.kafka_cluster import KafkaCluster
 
 SESSION_TIMEOUT_MS: Final = 6_000
 STOP_TIMEOUT_S: Final = 15.0
@@ -50,13 +51,20 @@ def fixed_ports(count: int) -> list[int]:
 class ChaosHub:
     """Its data are in `folder`, the logs there in `NAME.log`. `exits` counts the ends of processes by name and code."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, brokers: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.exits: Counter[tuple[str, int]] = Counter()
         names = process_names()
-        ports = fixed_ports(len(names) + INSTANCES + 1)
-        self._broker = LocalBroker(folder / "kafka", pid_file=folder / "run" / "broker.pid", port=ports.pop())
+        ports = fixed_ports(len(names) + INSTANCES + brokers)
+        broker_ports = tuple(ports.pop() for _ in range(brokers))
+        self._broker: LocalBroker | None = None
+        self.cluster: KafkaCluster | None = None
+        if brokers == 1:
+            self._broker = LocalBroker(folder / "kafka", pid_file=folder / "run" / "broker.pid", port=broker_ports[0])
+        else:
+            self.cluster = KafkaCluster(folder / "kafka", run_dir=folder / "run", ports=broker_ports)
+        self.broker_names = ["broker"] if brokers == 1 else [f"broker-{number}" for number in range(1, brokers + 1)]
         self._admin_ports = [ports.pop() for _ in range(INSTANCES)]
         self._ports = dict(zip(names, ports, strict=True))
         self._supervisor = Supervisor(folder / "run", STOP_TIMEOUT_S, self._note_end)
@@ -71,8 +79,9 @@ class ChaosHub:
     def environment(self) -> dict[str, str]:
         """The environment of all processes and of the operators' commands."""
         return os.environ | {
-            "KAFKA_BOOTSTRAP": self._broker.bootstrap,
-            "CLEARINGHUB_KAFKA_BOOTSTRAP": self._broker.bootstrap,
+            "KAFKA_BOOTSTRAP": self.bootstrap,
+            "CLEARINGHUB_KAFKA_BOOTSTRAP": self.bootstrap,
+            "CLEARINGHUB_REPLICATION_FACTOR": str(len(self.broker_names)),
             "CLEARINGHUB_PARTITIONS": str(PARTITIONS),
             "CLEARINGHUB_DATA_DIR": str(self.folder / "data"),
             "CLEARINGHUB_RUN_DIR": str(self.folder / "run"),
@@ -83,6 +92,10 @@ class ChaosHub:
 
     @property
     def bootstrap(self) -> str:
+        """The `host:port` of the broker, or of each of the three."""
+        if self.cluster is not None:
+            return self.cluster.bootstrap
+        assert self._broker is not None
         return self._broker.bootstrap
 
     async def start(self) -> None:
@@ -92,8 +105,11 @@ class ChaosHub:
             BrokerUnavailableError: the broker cannot be started.
             HubDownError: a process is not healthy in time.
         """
-        await asyncio.to_thread(self._broker.start)
-        self._keeping.append(asyncio.create_task(keep_broker(self._broker)))
+        if self._broker is not None:
+            await asyncio.to_thread(self._broker.start)
+            self._keeping.append(asyncio.create_task(keep_broker(self._broker)))
+        elif self.cluster is not None:
+            await asyncio.to_thread(self.cluster.start_all)
         for name, port in self._ports.items():
             role, _, instance = name.partition("-")
             own = {"CLEARINGHUB_INSTANCE": instance}
@@ -116,7 +132,10 @@ class ChaosHub:
             task.cancel()
         await asyncio.gather(*self._keeping, return_exceptions=True)
         await self._supervisor.stop()
-        await asyncio.to_thread(self._broker.stop, 10)
+        if self._broker is not None:
+            await asyncio.to_thread(self._broker.stop, 10)
+        elif self.cluster is not None:
+            await asyncio.to_thread(self.cluster.stop_all)
 
     def pid(self, name: str) -> int | None:
         """The process id of a role's process or of `broker`; None while it is not running."""

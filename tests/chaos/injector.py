@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.chaos.dfsp import ChaosDfsp
 from tests.chaos.hub import ChaosHub
-from tests.chaos.plan import Fault, FaultKind, other_of
+from tests.chaos.plan import OF_THREE_BROKERS, Fault, FaultKind, other_of
 
 FOUND_WITHIN_S: Final = 8.0  # a broker that was just killed may still be restarting
 POLL_S: Final = 0.05
@@ -34,6 +34,7 @@ class Injector:
     def __init__(self, hub: ChaosHub, dfsps: Mapping[str, ChaosDfsp]) -> None:
         self._hub = hub
         self._dfsps = dfsps
+        self._one_broker = asyncio.Lock()  # at a time: two of three that are dead are no cluster any more
         self.injected: list[Injected] = []
 
     async def run(self, faults: Sequence[Fault], began_at_s: float) -> None:
@@ -44,6 +45,10 @@ class Injector:
                 group.create_task(self._inject(fault))
 
     async def _inject(self, fault: Fault) -> None:
+        if fault.kind in OF_THREE_BROKERS:
+            async with self._one_broker:
+                await self._lose_broker(fault)
+            return
         at_s = time.monotonic()
         if fault.kind is FaultKind.DFSP_DEAD:
             self.injected.append(Injected(fault, at_s, fault.victim))
@@ -60,6 +65,25 @@ class Injector:
         if self._hub.pid(victim) == pid:  # otherwise it was killed while it was stopped
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+    async def _lose_broker(self, fault: Fault) -> None:
+        """Kill or stop one broker of three, and start it again after `lasts_s`; wait until its replicas are in sync."""
+        cluster = self._hub.cluster
+        assert cluster is not None
+        if fault.victim == "controller":
+            number = await asyncio.to_thread(cluster.controller)
+        elif fault.victim.startswith("prepare/"):
+            number = await cluster.leader("prepare", int(fault.victim.rpartition("/")[2]))
+        else:
+            number = int(fault.victim.rpartition("-")[2])
+        at_s = time.monotonic()
+        self.injected.append(Injected(fault, at_s, f"broker-{number}"))
+        if fault.kind.name.endswith("KILLED"):
+            cluster.kill(number)
+        else:
+            await cluster.stop(number)
+        await asyncio.sleep(max(0.0, at_s + fault.lasts_s - time.monotonic()))
+        await cluster.restore()
 
     async def _hit(self, victim: str, number: signal.Signals) -> tuple[str | None, int]:
         """Signal the victim, or the other process of its role while it restarts; return name and process id."""

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
+from tests.integration.hub_under_test import PARTITIONS
+
+BROKERS: Final = 3  # of a cluster
 INSTANCES: Final = 2  # of each role: no process is a single point of failure
 # Two on each of four partitions.
 DFSPS: Final = (
@@ -30,6 +33,30 @@ class FaultKind(Enum):
     WORKER_STOPPED = "SIGSTOP past the session timeout"
     BROKER_KILLED = "kill -9 of the broker"
     DFSP_DEAD = "a DFSP goes dead"
+    ONE_BROKER_KILLED = "kill -9 of one broker of three"
+    ONE_BROKER_STOPPED = "SIGTERM of one broker of three"
+    CONTROLLER_KILLED = "kill -9 of the active controller"
+    CONTROLLER_STOPPED = "SIGTERM of the active controller"
+    LEADER_KILLED = "kill -9 of the leader of a hot partition"
+    LEADER_STOPPED = "SIGTERM of the leader of a hot partition"
+
+
+OF_THREE_BROKERS: Final = (
+    FaultKind.ONE_BROKER_KILLED,
+    FaultKind.ONE_BROKER_STOPPED,
+    FaultKind.CONTROLLER_KILLED,
+    FaultKind.CONTROLLER_STOPPED,
+    FaultKind.LEADER_KILLED,
+    FaultKind.LEADER_STOPPED,
+)
+BROKER_DEAD_S: Final = 12.0  # longer than Kafka's clients and the hub's transactions wait for anything
+
+
+def kinds_of(brokers: int) -> list[FaultKind]:
+    """Return the kinds of faults that a hub on so many brokers is to survive."""
+    if brokers == 1:
+        return [kind for kind in FaultKind if kind not in OF_THREE_BROKERS]
+    return [kind for kind in FaultKind if kind is not FaultKind.BROKER_KILLED]
 
 
 class Fault(NamedTuple):
@@ -37,15 +64,15 @@ class Fault(NamedTuple):
 
     at_s: float
     kind: FaultKind
-    victim: str  # a process by the supervisor's name, `broker`, or a DFSP
-    lasts_s: float = 0.0  # how long a process is stopped or a DFSP is dead
+    victim: str  # a process by the supervisor's name, a DFSP, `broker`, `broker-N`, `controller` or `prepare/N`
+    lasts_s: float = 0.0  # how long a process is stopped, or a DFSP or one broker of three is dead
     hangs: bool = False  # a dead DFSP accepts connections silently; otherwise it refuses them
 
 
-def plan_faults(seed: int, seconds: int, interval_s: int, session_timeout_s: float) -> list[Fault]:
+def plan_faults(seed: int, seconds: int, interval_s: int, session_timeout_s: float, brokers: int = 1) -> list[Fault]:
     """Return a fault every `interval_s`, the first after half of it; each kind comes once before any comes again."""
     chance = random.Random(seed)
-    kinds = _kinds(chance)
+    kinds = _kinds(chance, kinds_of(brokers))
     times = range(interval_s // 2, seconds, interval_s)
     return [_fault(float(at_s), next(kinds), chance, session_timeout_s) for at_s in times]
 
@@ -61,9 +88,9 @@ def process_names() -> Sequence[str]:
     return [f"{role}-{number}" for role in ("ledger", "callbacks", "ingress") for number in range(INSTANCES)]
 
 
-def _kinds(chance: random.Random) -> Iterator[FaultKind]:
+def _kinds(chance: random.Random, kinds: list[FaultKind]) -> Iterator[FaultKind]:
     while True:
-        yield from chance.sample(list(FaultKind), len(FaultKind))
+        yield from chance.sample(kinds, len(kinds))
 
 
 def _fault(at_s: float, kind: FaultKind, chance: random.Random, session_timeout_s: float) -> Fault:
@@ -71,6 +98,12 @@ def _fault(at_s: float, kind: FaultKind, chance: random.Random, session_timeout_
     match kind:
         case FaultKind.BROKER_KILLED:
             return Fault(at_s, kind, "broker")
+        case FaultKind.ONE_BROKER_KILLED | FaultKind.ONE_BROKER_STOPPED:
+            return Fault(at_s, kind, f"broker-{chance.randint(1, BROKERS)}", BROKER_DEAD_S)
+        case FaultKind.CONTROLLER_KILLED | FaultKind.CONTROLLER_STOPPED:
+            return Fault(at_s, kind, "controller", BROKER_DEAD_S)
+        case FaultKind.LEADER_KILLED | FaultKind.LEADER_STOPPED:
+            return Fault(at_s, kind, f"prepare/{chance.randrange(PARTITIONS)}", BROKER_DEAD_S)
         case FaultKind.DFSP_DEAD:
             return Fault(at_s, kind, chance.choice(DFSPS), chance.uniform(8, 20), hangs=chance.random() < 0.5)
         case FaultKind.WORKER_STOPPED:

@@ -18,7 +18,7 @@ FIRST_PAUSE_S: Final = 0.25
 # While the broker is away hundreds of requests wait to be repeated: soon enough, and not all at once.
 LONGEST_PAUSE_S: Final = 8.0
 NO_ANSWER: Final = 0
-EXPECTED: Final = {"200", "202", "503"}
+EXPECTED: Final = {"200", "202", "503", "504"}
 
 
 class HubRequests:
@@ -80,7 +80,7 @@ class HubRequests:
         return found
 
     def odd(self) -> Counter[str]:
-        """Return the answers that no fault explains: all but 200, 202, 503 and none."""
+        """Return the answers that no fault explains: all but 200, 202, 503, 504 and none."""
         found: Counter[str] = Counter()
         for (_at_s, method, what), number in self.answers.items():
             if what.isdigit() and what not in EXPECTED:

@@ -1,8 +1,9 @@
 """Chaos on the real hub: `make chaos`.
 
 Two processes of each role on a broker of their own, eight DFSPs that send at a steady rate, and a fault every few
-seconds: processes and broker killed with -9, workers stopped past the session timeout, DFSPs gone dead. When all is
-quiet again, nothing may be lost, nothing may have ended twice, and no operator may have been needed.
+seconds: processes and broker killed with -9, workers stopped past the session timeout, DFSPs gone dead. With three
+brokers one of them is killed or stopped: any, the controller, the leader of a hot partition. When all is quiet again,
+nothing may be lost, nothing may have ended twice, and no operator may have been needed.
 Exit codes: 0 all checks passed; 1 one failed; 2 wrong options; 3 no broker, or the hub did not start.
 """
 
@@ -35,7 +36,8 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description="Chaos on the real hub.")
     parser.add_argument("--seconds", type=int, default=300, help="of load with faults (default %(default)s)")
     parser.add_argument("--rate", type=int, default=150, help="transfers a second (default %(default)s)")
-    parser.add_argument("--interval", type=int, default=10, help="seconds between faults (default %(default)s)")
+    parser.add_argument("--interval", type=int, help="seconds between faults (default 10; 20 with three brokers)")
+    parser.add_argument("--brokers", type=int, choices=(1, 3), default=1, help="brokers (default %(default)s)")
     parser.add_argument("--seed", type=int, help="repeat the faults of an earlier run")
     parser.add_argument("--out", type=Path, help="also write the report there (default run/chaos-SEED.md)")
     parser.add_argument("--keep", type=Path, help="keep the hub's data and logs in this folder")
@@ -49,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = chosen.out or Path("run") / f"chaos-{seed}.md"
     with tempfile.TemporaryDirectory(prefix="clearinghub-chaos-") as scratch:
         folder = (chosen.keep or Path(scratch)).resolve()
-        scenario = Scenario(folder, seed, chosen.seconds, chosen.rate, chosen.interval, print_progress)
+        interval_s = chosen.interval or (10 if chosen.brokers == 1 else 20)
+        scenario = Scenario(
+            folder, seed, chosen.seconds, chosen.rate, interval_s, print_progress, brokers=chosen.brokers
+        )
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 report = runner.run(scenario.run())

@@ -23,6 +23,7 @@ from tests.chaos.checks import (
     check_load,
     check_positions,
     check_processes,
+    check_standstills,
     check_transfers,
 )
 from tests.chaos.dfsp import ChaosDfsp
@@ -49,7 +50,14 @@ class Scenario:
     """A run. All draws come from `seed`, except the transfers' ids and the timing of the processes."""
 
     def __init__(
-        self, folder: Path, seed: int, seconds: int, rate: int, interval_s: int, tell: Callable[[str], None]
+        self,
+        folder: Path,
+        seed: int,
+        seconds: int,
+        rate: int,
+        interval_s: int,
+        tell: Callable[[str], None],
+        brokers: int = 1,
     ) -> None:
         self._seed = seed
         self._seconds = seconds
@@ -57,7 +65,8 @@ class Scenario:
         self._interval_s = interval_s
         self._tell = tell
         self._folder = folder
-        self._faults = plan_faults(seed, seconds, interval_s, SESSION_TIMEOUT_MS / 1000)
+        self._faults = plan_faults(seed, seconds, interval_s, SESSION_TIMEOUT_MS / 1000, brokers)
+        self._brokers = brokers
         self._transfers = Transfers()
         self._paying: set[asyncio.Task[None]] = set()
 
@@ -68,7 +77,7 @@ class Scenario:
             BrokerUnavailableError, HubDownError: the hub did not start.
         """
         self._tell(f"{self._seconds} s at {self._rate}/s, a fault every {self._interval_s} s, seed {self._seed}")
-        hub = ChaosHub(self._folder)
+        hub = ChaosHub(self._folder, self._brokers)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(hub.stop)
             await hub.start()
@@ -80,13 +89,15 @@ class Scenario:
             queried_after_s = await self._query(dfsps)
             report = Report(
                 f"Chaos: {self._seconds} s at {self._rate} transfers/s, a fault every {self._interval_s} s, "
-                f"seed {self._seed}"
+                f"seed {self._seed}, {self._brokers} broker{'s' if self._brokers > 1 else ''}"
             )
             report.impacts = self._impacts(injector, requests, ended_at_s)
             report.facts = self._facts(requests, began_at_s, ended_at_s, quiet_after_s, queried_after_s)
             report.exits = dict(hub.exits)
             report.checks = await self._verdict(hub, injector.injected)
             report.checks.append(check_answers(requests.odd(), requests.answers.total()))
+            if self._brokers > 1:
+                report.checks.append(check_standstills(report.impacts))
             return report
 
     async def _set_up(self, hub: ChaosHub, requests: HubRequests, stack: AsyncExitStack) -> dict[str, ChaosDfsp]:
@@ -158,8 +169,8 @@ class Scenario:
     async def _verdict(self, hub: ChaosHub, injected: list[Injected]) -> list[Check]:
         self._tell("checking")
         finals = await final_states(hub.bootstrap)
-        killed = Counter(one.victim for one in injected if _is_kill(one) and one.victim not in (None, "broker"))
-        not_running = [name for name in (*process_names(), "broker") if hub.pid(name) is None]
+        killed = Counter(one.victim for one in injected if _is_kill(one) and one.victim is not None)
+        not_running = [name for name in (*process_names(), *hub.broker_names) if hub.pid(name) is None]
         return [
             *check_transfers(self._transfers, finals),
             check_positions(self._transfers.books(), await self._positions(hub)),
@@ -243,4 +254,4 @@ def _load_average() -> str:
 
 
 def _is_kill(one: Injected) -> bool:
-    return one.fault.kind not in (FaultKind.WORKER_STOPPED, FaultKind.DFSP_DEAD)
+    return one.fault.kind in (FaultKind.LEDGER_KILLED, FaultKind.INGRESS_KILLED, FaultKind.CALLBACKS_KILLED)

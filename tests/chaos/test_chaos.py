@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.plan import FaultKind, plan_faults
+from tests.chaos.plan import kinds_of, plan_faults
 from tests.chaos.run import print_progress
 from tests.chaos.scenario import Scenario
 
@@ -17,12 +17,14 @@ INTERVAL_S = 10
 RATE = 60
 
 
-def test_every_kind_of_fault_comes_before_any_comes_again() -> None:
-    kinds = [fault.kind for fault in plan_faults(SEED, 300, INTERVAL_S, session_timeout_s=6.0)]
+@pytest.mark.parametrize(("brokers", "count"), [(1, 6), (3, 11)])
+def test_every_kind_of_fault_comes_before_any_comes_again(brokers: int, count: int) -> None:
+    kinds = [fault.kind for fault in plan_faults(SEED, 660, INTERVAL_S, 6.0, brokers)]
 
-    assert 30 == len(kinds)
-    for begin in range(0, 30, len(FaultKind)):
-        assert set(FaultKind) == set(kinds[begin : begin + len(FaultKind)])
+    assert 66 == len(kinds)
+    assert count == len(kinds_of(brokers))
+    for begin in range(0, 66, count):
+        assert set(kinds_of(brokers)) == set(kinds[begin : begin + count])
 
 
 def test_a_seed_repeats_its_faults() -> None:

@@ -132,7 +132,8 @@ class PartitionWindows:
         """
         self._rows.update({f"{table}:{key}": row for (table, key), row in rows.items() if table in ("nets", "windows")})
         for name, expected in (("open", self.open), ("used", self._announced)):
-            if self._rows.get(f"windows:{name}", expected) != expected:
+            row = self._rows.get(f"windows:{name}", [1, expected])
+            if row != [1, expected]:
                 raise Breach(f"partition {self._partition}: row {name} is {self._rows[f'windows:{name}']}")
         for window in self._touched:
             prefix = f"nets:net/{window}/"

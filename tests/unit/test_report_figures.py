@@ -85,8 +85,8 @@ def test_a_forged_record_makes_a_report_disagree(kind: str) -> None:
     topics = traded()
     topics.end("COMMITTED", "forged")
 
-    payee = "told 0 in 0 debits and 100 in 1 credits, counted 0 in 0 debits and 200 in 2 credits"
-    payer = "told 100 in 1 debits and 0 in 0 credits, counted 200 in 2 debits and 0 in 0 credits"
+    payee = "reported 0 in 0 debits and 100 in 1 credits, counted 0 in 0 debits and 200 in 2 credits"
+    payer = "reported 100 in 1 debits and 0 in 0 credits, counted 200 in 2 debits and 0 in 0 credits"
     assert [f"XTS POSITION NET of payee: {payee}", f"XTS POSITION NET of payer: {payer}"] == faults(
         ReportFigures(kind, 1, report(*RIGHT)), topics
     )

@@ -19,6 +19,7 @@ from clearinghub.ports import (
     LedgerUnavailableError,
     RecorderBusyError,
     RecorderUnavailableError,
+    RecordOutcomeUnknownError,
 )
 from tests.web.admin_world import MODEL, Operator
 from tests.web.admin_world import Answer as AdminAnswer
@@ -85,6 +86,16 @@ async def test_2004_server_timed_out(operator: Operator) -> None:
     answer = await operator.post("/settlementModels", MODEL)
 
     assert (504, body("2004", "Server timed out")) == answered(answer)
+
+
+async def test_2004_server_timed_out_for_a_request_that_may_be_recorded(dfsp: Dfsp) -> None:
+    dfsp.recorder.fails_with = RecordOutcomeUnknownError("not confirmed in time")
+
+    answer = await dfsp.post()
+
+    description = "Server timed out - The outcome is unknown, repeat the same request with the same id"
+    assert (504, body("2004", description)) == answered(answer)
+    assert "1" == answer.headers["Retry-After"]
 
 
 async def test_2005_server_busy(dfsp: Dfsp) -> None:

@@ -29,9 +29,12 @@ from clearinghub.ports import (
     MessageTooLargeError,
     RecorderBusyError,
     RecorderUnavailableError,
+    RecordOutcomeUnknownError,
 )
 from tests.web.fspiop_client import ERROR, FULFIL, TRANSFER_ID, Dfsp
 from web.http.errors import ApiError, make_error_middleware
+
+UNKNOWN = "Server timed out - The outcome is unknown, repeat the same request with the same id"
 
 
 class BrokerGoneError(RecorderUnavailableError):
@@ -75,6 +78,7 @@ async def a_surface_that_raises(error: Exception) -> AsyncIterator[TestClient[An
         (MessageTooLargeError(), 400, "3104", "Too large payload - Payload size is too large", "warning"),
         (LedgerUnavailableError("why"), 503, "2003", "Service currently unavailable", "warning"),
         (CommandTimeoutError("why"), 504, "2004", "Server timed out", "warning"),
+        (RecordOutcomeUnknownError("why"), 504, "2004", UNKNOWN, "warning"),
         (RuntimeError("secret"), 500, "2001", "Internal server error", "error"),
         (ConnectionResetError("secret"), 500, "2001", "Internal server error", "error"),
         (TimeoutError("secret"), 500, "2001", "Internal server error", "error"),
@@ -105,10 +109,11 @@ async def test_an_unusual_expectation_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "code", "description", "retry_after"),
+    ("failure", "error", "retry_after"),
     [
-        (RecorderUnavailableError("no broker"), "2003", "Service currently unavailable", None),
-        (RecorderBusyError("full"), "2005", "Server busy", "1"),
+        (RecorderUnavailableError("no broker"), (503, "2003", "Service currently unavailable"), None),
+        (RecorderBusyError("full"), (503, "2005", "Server busy"), "1"),
+        (RecordOutcomeUnknownError("no confirmation"), (504, "2004", UNKNOWN), "1"),
     ],
 )
 @pytest.mark.parametrize(
@@ -123,8 +128,7 @@ async def test_an_unusual_expectation_is_refused() -> None:
 async def test_what_cannot_be_recorded_is_not_accepted(
     dfsp: Dfsp,
     failure: Exception,
-    code: str,
-    description: str,
+    error: tuple[int, str, str],
     retry_after: str | None,
     method: str,
     path: str,
@@ -137,7 +141,7 @@ async def test_what_cannot_be_recorded_is_not_accepted(
     else:
         answer = await dfsp.send(method, path, data=None if body is None else json.dumps(body).encode())
 
-    assert (503, code, description) == answer.error
+    assert error == answer.error
     assert retry_after == answer.headers.get("Retry-After")
     assert [] == dfsp.recorder.records
 

@@ -21,7 +21,7 @@ from clearinghub.messages.commands import (
     SetAccountActive,
 )
 from web.admin.context import AdminContext, json_response
-from web.admin.responses import account_shape, participant_shape
+from web.admin.responses import account_body, participant_body
 from web.admin.schemas import (
     ACTIVITY,
     COMMIT_FUNDS_OUT,
@@ -52,7 +52,7 @@ class AccountsResource:
     async def get_accounts(self, request: Request) -> Response:
         """Answer with a participant's accounts and their values."""
         participant = self._context.find(name_in_path(request))
-        return json_response([account_shape(one) for one in await self._context.positions(participant.name)])
+        return json_response([account_body(one) for one in await self._context.positions(participant.name)])
 
     async def post_accounts(self, request: Request) -> Response:
         """Open an account of the hub."""
@@ -63,7 +63,7 @@ class AccountsResource:
             raise ApiError(Rejection(ErrorCode.ADD_PARTY_INFO_ERROR, fault))
         command = OpenHubAccount(currency=body["currency"], account_type=body["type"])
         hub = await self._context.change(name, command)
-        return json_response(participant_shape(hub, request), status=201)
+        return json_response(participant_body(hub, request), status=201)
 
     async def put_account(self, request: Request) -> Response:
         """Activate or deactivate a POSITION account."""

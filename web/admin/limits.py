@@ -10,7 +10,7 @@ from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.messages.commands import AdjustLimit, SetInitialLimit
 from web.admin.context import AdminContext, json_response
-from web.admin.responses import limit_shape, number, position_shape
+from web.admin.responses import limit_body, number, position_body
 from web.admin.schemas import (
     INITIAL_LIMIT,
     LIMIT,
@@ -56,12 +56,12 @@ class LimitsResource:
         name = name_in_path(request)
         query = read_query(request, LIMITS_QUERY, self._context.currencies)
         self._context.find(name)
-        return json_response([limit_shape(one) for one in _capped(await self._context.positions(name), query)])
+        return json_response([limit_body(one) for one in _capped(await self._context.positions(name), query)])
 
     async def get_limits_of_all(self, request: Request) -> Response:
         query = read_query(request, LIMITS_QUERY, self._context.currencies)
         limits = [
-            {"name": participant.name, **limit_shape(one)}
+            {"name": participant.name, **limit_body(one)}
             for participant, positions in await self._context.positions_of_all()
             for one in _capped(positions, query)
         ]
@@ -77,7 +77,7 @@ class LimitsResource:
         participant = self._context.find(name)
         positions = await self._context.positions(name) if participant.active else []
         shown = [
-            position_shape(one)
+            position_body(one)
             for one in positions
             if one.account_type == POSITION and one.active and currency in (None, one.currency)
         ]

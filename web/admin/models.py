@@ -14,7 +14,7 @@ from clearinghub.messages.commands import (
 )
 from web.admin.context import AdminContext, json_response
 from web.admin.participants import RESOURCE_NOT_FOUND
-from web.admin.responses import account_type_shape, model_shape
+from web.admin.responses import account_type_body, model_body
 from web.admin.schemas import ACTIVITY, NEW_LEDGER_ACCOUNT_TYPE, NEW_SETTLEMENT_MODEL, read_body
 from web.http.errors import ApiError
 
@@ -28,14 +28,14 @@ class ModelsResource:
     async def get_models(self, _request: Request) -> Response:
         hub = self._context.hub
         models = () if hub is None else hub.models
-        return json_response([model_shape(model) for model in models if model.active])
+        return json_response([model_body(model) for model in models if model.active])
 
     async def get_model(self, request: Request) -> Response:
         """Answer with one model, active or not."""
         model = find_model(self._context.hub, request.match_info["name"])
         if model is None:
             raise ApiError(RESOURCE_NOT_FOUND)
-        return json_response(model_shape(model))
+        return json_response(model_body(model))
 
     async def post_models(self, request: Request) -> Response:
         """Define a model, and open the accounts that it requires for participants that have its currency already."""
@@ -65,11 +65,11 @@ class ModelsResource:
             await self._back_fill(hub)
         model = find_model(hub, name)
         assert model is not None
-        return json_response(model_shape(model))
+        return json_response(model_body(model))
 
     async def get_account_types(self, _request: Request) -> Response:
         kinds = ledger_account_types(self._context.hub)
-        return json_response([account_type_shape(kind) for kind in kinds if kind.active])
+        return json_response([account_type_body(kind) for kind in kinds if kind.active])
 
     async def post_account_types(self, request: Request) -> Response:
         body = (await read_body(request, NEW_LEDGER_ACCOUNT_TYPE)).fields

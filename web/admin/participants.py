@@ -11,7 +11,7 @@ from clearinghub.domain.participants.endpoints import check_endpoint
 from clearinghub.domain.participants.scheme import account_types_for
 from clearinghub.messages.commands import RegisterParticipant, SetActive, SetEndpoint
 from web.admin.context import AdminContext, json_response
-from web.admin.responses import participant_shape
+from web.admin.responses import participant_body
 from web.admin.schemas import (
     ACTIVITY,
     ENDPOINT,
@@ -38,13 +38,13 @@ class ParticipantsResource:
         """Answer with all participants, or only with those that are proxies, or are none."""
         is_proxy = read_query(request, PARTICIPANTS_QUERY).get("isProxy")
         found = [one for one in self._context.participants.all() if is_proxy in (None, one.is_proxy)]
-        return json_response([participant_shape(one, request) for one in found])
+        return json_response([participant_body(one, request) for one in found])
 
     async def get_participant(self, request: Request) -> Response:
         participant = self._context.participants.get(name_in_path(request))
         if participant is None:
             raise ApiError(RESOURCE_NOT_FOUND)
-        return json_response(participant_shape(participant, request))
+        return json_response(participant_body(participant, request))
 
     async def post_participants(self, request: Request) -> Response:
         """Register a participant, or a further currency of one that exists."""
@@ -57,14 +57,14 @@ class ParticipantsResource:
             currency=body["currency"], account_types=account_types, is_proxy=body.get("isProxy", False)
         )
         participant = await self._context.change(body["name"], command)
-        return json_response(participant_shape(participant, request), status=201)
+        return json_response(participant_body(participant, request), status=201)
 
     async def put_participant(self, request: Request) -> Response:
         """Activate or deactivate a participant."""
         name = name_in_path(request)
         body = (await read_body(request, ACTIVITY)).fields
         participant = await self._context.change(name, SetActive(active=body["isActive"]))
-        return json_response(participant_shape(participant, request))
+        return json_response(participant_body(participant, request))
 
     async def get_endpoints(self, request: Request) -> Response:
         """Answer with all endpoints; with a type in the query, with that endpoint or an empty object."""

@@ -19,7 +19,7 @@ CREATED_BY: Final = "unknown"  # the API authenticates nobody; the reference say
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
-def participant_shape(participant: Participant, request: Request) -> dict[str, Any]:
+def participant_body(participant: Participant, request: Request) -> dict[str, Any]:
     """Return a participant with its accounts; its links have the host of the request."""
     link = f"{_origin(request)}/participants/{participant.name}"
     return {
@@ -43,7 +43,7 @@ def participant_shape(participant: Participant, request: Request) -> dict[str, A
     }
 
 
-def account_shape(position: Position) -> dict[str, Any]:
+def account_body(position: Position) -> dict[str, Any]:
     return {
         "id": position.account_id,
         "ledgerAccountType": position.account_type,
@@ -55,7 +55,7 @@ def account_shape(position: Position) -> dict[str, Any]:
     }
 
 
-def position_shape(position: Position) -> dict[str, Any]:
+def position_body(position: Position) -> dict[str, Any]:
     """Return what a DFSP owes, or is owed, in one currency."""
     return {
         "currency": position.currency,
@@ -64,7 +64,7 @@ def position_shape(position: Position) -> dict[str, Any]:
     }
 
 
-def limit_shape(position: Position) -> dict[str, Any]:
+def limit_body(position: Position) -> dict[str, Any]:
     """Return the net debit cap of a POSITION account, which must have one."""
     assert position.net_debit_cap is not None
     limit = {
@@ -75,7 +75,7 @@ def limit_shape(position: Position) -> dict[str, Any]:
     return {"currency": position.currency, "limit": limit}
 
 
-def model_shape(model: SettlementModel) -> dict[str, Any]:
+def model_body(model: SettlementModel) -> dict[str, Any]:
     """Return a settlement model; `ledgerAccountTypeId` holds the type's name, as in the reference."""
     return {
         "settlementModelId": model.model_id,
@@ -91,7 +91,7 @@ def model_shape(model: SettlementModel) -> dict[str, Any]:
     }
 
 
-def account_type_shape(kind: LedgerAccountType) -> dict[str, Any]:
+def account_type_body(kind: LedgerAccountType) -> dict[str, Any]:
     return {
         "name": kind.name,
         "description": kind.description,

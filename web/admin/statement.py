@@ -97,7 +97,7 @@ class StatementResource:
                         return await streamed_response(request, form, called, parts)
                 if form is Format.HTML:
                     return report_response(form, called, await self._html(account, from_ms, to_ms, pages))
-                shape = _shape(account, await anext(pages), from_ms, to_ms)
+                shape = _body(account, await anext(pages), from_ms, to_ms)
             except StatementTooLongError as error:
                 raise ApiError(_TOO_LONG) from error
         return report_response(form, called, orjson.dumps(shape))
@@ -137,7 +137,7 @@ def _milliseconds(moment: str) -> int:
     return min(max(at_ms, 0), _LAST_MS)
 
 
-def _shape(account: Position, statement: Statement, from_ms: int, to_ms: int) -> dict[str, Any]:
+def _body(account: Position, statement: Statement, from_ms: int, to_ms: int) -> dict[str, Any]:
     shape: dict[str, Any] = {
         "participant": account.participant,
         "accountId": account.account_id,
@@ -146,7 +146,7 @@ def _shape(account: Position, statement: Statement, from_ms: int, to_ms: int) ->
         "from": timestamp_text(from_ms),
         "to": timestamp_text(to_ms),
         "openingBalance": number(statement.opening),
-        "lines": [_entry_shape(entry) for entry in statement.entries],
+        "lines": [_entry_body(entry) for entry in statement.entries],
         "closingBalance": number(statement.closing),
     }
     if statement.kept_from_ms is not None:
@@ -164,7 +164,7 @@ def _next(account: Position, statement: Statement, to_ms: int, form: Format | No
     return f"/participants/{account.participant}/accounts/{account.account_id}/statement?{rest}"
 
 
-def _entry_shape(entry: StatementEntry) -> dict[str, Any]:
+def _entry_body(entry: StatementEntry) -> dict[str, Any]:
     return {
         "changeNumber": entry.change_number,
         "at": timestamp_text(entry.at_ms),

@@ -16,7 +16,7 @@ _NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "The requested resource co
 
 
 class TransactionsResource:
-    """Handler of /transactions/{id}."""
+    """Serves GET /transactions/{id} from what the payer sent."""
 
     def __init__(self, packets: PacketReader) -> None:
         self._packets = packets

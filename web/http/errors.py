@@ -5,6 +5,7 @@
 - RecorderUnavailableError (2003), RecorderBusyError (2005), LedgerUnavailableError (2003): the hub cannot serve the
   request now, and has accepted nothing
 - CommandTimeoutError (2004): the command is recorded, and its outcome is not known yet
+- RecordOutcomeUnknownError (2004): the request may be recorded; the client should repeat it with the same id
 - CommandRejectedError: the code and status that the ledger chose
 - anything else: 2001, a bug; logged with its traceback, which the client does not see
 """
@@ -36,12 +37,14 @@ from clearinghub.ports import (
     MessageTooLargeError,
     RecorderBusyError,
     RecorderUnavailableError,
+    RecordOutcomeUnknownError,
 )
 
 CONTENT_TYPE: Final = "application/json; charset=utf-8"
 RETRY_AFTER_S: Final = 1  # requests in flight are answered within about a second
 
 PAYLOAD_TOO_LARGE: Final = Rejection(ErrorCode.TOO_LARGE_PAYLOAD, "Payload size is too large")
+OUTCOME_UNKNOWN: Final = "The outcome is unknown, repeat the same request with the same id"
 _CLIENT_GONE_STATUS: Final = 499  # nginx's code, for the metrics: the client has disconnected and reads no answer
 _BUG: Final = ErrorInformation.of(Rejection(ErrorCode.INTERNAL_SERVER_ERROR))
 _RETRY_LATER: Final = {"Retry-After": str(RETRY_AFTER_S)}
@@ -53,6 +56,7 @@ _HUB_FAULTS: Final[Mapping[type[Exception], Rejection]] = {
     MessageTooLargeError: PAYLOAD_TOO_LARGE,
     LedgerUnavailableError: Rejection(ErrorCode.SERVICE_UNAVAILABLE),
     CommandTimeoutError: Rejection(ErrorCode.SERVER_TIMED_OUT),
+    RecordOutcomeUnknownError: Rejection(ErrorCode.SERVER_TIMED_OUT, OUTCOME_UNKNOWN),
 }
 _HUB_FAULT_KINDS: Final = tuple(_HUB_FAULTS)
 
@@ -130,8 +134,7 @@ def _about(request: Request) -> dict[str, str | None]:
 def _hub_fault(request: Request, error: Exception) -> Response:
     rejection = next(rejection for kind, rejection in _HUB_FAULTS.items() if isinstance(error, kind))
     _log.warning("request-not-taken", **_about(request), code=rejection.code, reason=str(error))
-    busy = isinstance(error, RecorderBusyError)
-    headers = _RETRY_LATER if busy else {}
+    headers = _RETRY_LATER if isinstance(error, RecorderBusyError | RecordOutcomeUnknownError) else {}
     return error_response(ErrorInformation.of(rejection), rejection.status, headers)
 
 

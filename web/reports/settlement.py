@@ -27,7 +27,7 @@ from web.http.errors import ApiError
 from web.reports.formats import Format, FormatText, chosen_format, report_response
 from web.reports.page import page_begin, page_end, page_faults, page_note, page_table
 from web.reports.table import Cell, Column, Kind, csv_header, csv_lines
-from web.settlement.responses import window_shape
+from web.settlement.responses import window_body
 from web.settlement.schemas import number_in_path, refuse_unknown
 from web.settlement.windows import find_nets, find_window
 
@@ -78,7 +78,7 @@ class SettlementReportsResource:
         report = report_window(window, await find_nets(self._reader, window))
         name = f"window-{window_id}-report"
         if form is Format.JSON:
-            shape = {**window_shape(window), **_report_shape(report)}
+            shape = {**window_body(window), **_report_body(report)}
             return report_response(form, name, orjson.dumps(shape))
         about = Column("settlementWindowId", "window", Kind.COUNT)
         if form is Format.CSV:
@@ -104,7 +104,7 @@ class SettlementReportsResource:
         report = report_settlement(settlement, kept)
         name = f"settlement-{settlement_id}-report"
         if form is Format.JSON:
-            shape = {**_settlement_head(settlement), **_report_shape(report)}
+            shape = {**_settlement_head(settlement), **_report_body(report)}
             return report_response(form, name, orjson.dumps(shape))
         about = Column("settlementId", "settlement", Kind.COUNT)
         if form is Format.CSV:
@@ -149,12 +149,12 @@ def _settlement_head(settlement: Settlement) -> dict[str, Any]:
     }
 
 
-def _report_shape(report: SettlementReport) -> dict[str, Any]:
+def _report_body(report: SettlementReport) -> dict[str, Any]:
     """Return the sections; amounts are text, for most readers make floats of JSON's numbers."""
-    return {"sections": [_section_shape(section) for section in report.sections], "faults": list(report.faults)}
+    return {"sections": [_section_body(section) for section in report.sections], "faults": list(report.faults)}
 
 
-def _section_shape(section: Section) -> dict[str, Any]:
+def _section_body(section: Section) -> dict[str, Any]:
     shapes = []
     for row in section.rows:
         shape: dict[str, Any] = {
@@ -162,13 +162,13 @@ def _section_shape(section: Section) -> dict[str, Any]:
             "participantId": row.ids.participant_id,
             "accountId": row.ids.account_id,
             "counterparty": row.party.counterparty or None,
-            **_net_shape(row.net),
+            **_net_body(row.net),
         }
         if row.account is not None:
             shape["accountState"] = row.account.state.value
             shape["externalReference"] = row.account.external_reference
         shapes.append(shape)
-    return {**_netting_group_fields(section.netting_group), "participants": shapes, "total": _net_shape(section.total)}
+    return {**_netting_group_fields(section.netting_group), "participants": shapes, "total": _net_body(section.total)}
 
 
 def _netting_group_fields(netting_group: NettingGroup) -> dict[str, str]:
@@ -179,7 +179,7 @@ def _netting_group_fields(netting_group: NettingGroup) -> dict[str, str]:
     }
 
 
-def _net_shape(net: Net) -> dict[str, Any]:
+def _net_body(net: Net) -> dict[str, Any]:
     return {
         "debits": format_amount(net.debits),
         "debitCount": net.debit_count,

@@ -29,7 +29,7 @@ from web.admin.schemas import read_query
 from web.reports.formats import Format, FormatText, chosen_format, report_response, streamed_response
 from web.reports.page import page_begin, page_end, page_faults, page_link, page_note, page_table
 from web.reports.table import Cell, Column, Kind, csv_header, csv_lines
-from web.settlement.responses import window_shape
+from web.settlement.responses import window_body
 from web.settlement.schemas import number_in_path, refuse_unknown
 from web.settlement.windows import find_window
 
@@ -216,7 +216,7 @@ def _csv_of(window: Window, transfers: Sequence[WindowTransfer]) -> bytes:
 
 
 def _json_head(window: Window) -> bytes:
-    return orjson.dumps(window_shape(window))[:-1] + b',"transfers":['
+    return orjson.dumps(window_body(window))[:-1] + b',"transfers":['
 
 
 def _json_of(transfers: Sequence[WindowTransfer]) -> bytes:

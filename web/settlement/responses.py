@@ -12,17 +12,17 @@ from clearinghub.domain.time import timestamp_text
 from web.admin.responses import number
 
 
-def window_shape(window: Window) -> dict[str, Any]:
+def window_body(window: Window) -> dict[str, Any]:
     """Return a window without its contents, as in the answer to closing a window."""
     return {"settlementWindowId": window.window_id, **_window_fields(window)}
 
 
-def whole_window_shape(window: Window) -> dict[str, Any]:
+def whole_window_body(window: Window) -> dict[str, Any]:
     """Return a window with its contents."""
-    return {**window_shape(window), "content": [content_shape(content) for content in window.contents]}
+    return {**window_body(window), "content": [content_body(content) for content in window.contents]}
 
 
-def content_shape(content: Content) -> dict[str, Any]:
+def content_body(content: Content) -> dict[str, Any]:
     """Return a content of a window; `transfers` is not in the reference."""
     shape: dict[str, Any] = {
         "id": content.content_id,
@@ -38,7 +38,7 @@ def content_shape(content: Content) -> dict[str, Any]:
     return shape
 
 
-def nets_shape(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> list[dict[str, Any]]:
+def nets_body(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> list[dict[str, Any]]:
     """Return the nets of a closed window, by content. Not in the reference."""
     return [
         {
@@ -65,7 +65,7 @@ def nets_shape(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> list
     ]
 
 
-def settlement_shape(
+def settlement_body(
     settlement: Settlement, windows: Sequence[Window], accounts: Iterable[SettlementAccount]
 ) -> dict[str, Any]:
     """Return a settlement with some of its accounts."""
@@ -77,17 +77,17 @@ def settlement_shape(
         "createdDate": timestamp_text(settlement.created_at_ms),
         "changedDate": timestamp_text(settlement.changed_at_ms),
         "settlementWindows": _windows(settlement, windows),
-        "participants": _by_participant(accounts, lambda one: (one.participant_id, _account_shape(one))),
+        "participants": _by_participant(accounts, lambda one: (one.participant_id, _account_body(one))),
     }
 
 
-def progress_shape(
+def progress_body(
     settlement: Settlement, windows: Sequence[Window], results: Iterable[AccountResult]
 ) -> dict[str, Any]:
     """Return the answer to a change: each account requested, with what became of it."""
 
     def shown(one: AccountResult) -> tuple[int, dict[str, Any]]:
-        return one.participant_id, _result_shape(one, settlement.account(one.account_id))
+        return one.participant_id, _result_body(one, settlement.account(one.account_id))
 
     return {
         "id": settlement.settlement_id,
@@ -98,11 +98,11 @@ def progress_shape(
     }
 
 
-def aborted_shape(settlement: Settlement) -> dict[str, Any]:
+def aborted_body(settlement: Settlement) -> dict[str, Any]:
     return {"id": settlement.settlement_id, "state": settlement.state.value, "reason": settlement.reason}
 
 
-def _account_shape(account: SettlementAccount) -> dict[str, Any]:
+def _account_body(account: SettlementAccount) -> dict[str, Any]:
     shape: dict[str, Any] = {
         "id": account.account_id,
         "state": account.state.value,
@@ -116,10 +116,10 @@ def _account_shape(account: SettlementAccount) -> dict[str, Any]:
     return shape
 
 
-def _result_shape(one: AccountResult, account: SettlementAccount | None) -> dict[str, Any]:
+def _result_body(one: AccountResult, account: SettlementAccount | None) -> dict[str, Any]:
     if one.error is None:
         assert account is not None
-        return _account_shape(account)
+        return _account_body(account)
     assert one.state is not None
     return {"id": one.account_id, "state": one.state.value, "reason": one.reason, **one.error.as_json()}
 
@@ -132,9 +132,7 @@ def _windows(settlement: Settlement, windows: Sequence[Window]) -> list[dict[str
             "id": window.window_id,
             **_window_fields(window),
             "content": [
-                content_shape(content)
-                for content in window.contents
-                if (window.window_id, content.netting_group) in own
+                content_body(content) for content in window.contents if (window.window_id, content.netting_group) in own
             ],
         }
         for window in windows

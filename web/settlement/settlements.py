@@ -29,7 +29,7 @@ from clearinghub.rows import make_row_decoder
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import read_body, read_query
 from web.http.errors import ApiError
-from web.settlement.responses import aborted_shape, progress_shape, settlement_shape
+from web.settlement.responses import aborted_body, progress_body, settlement_body
 from web.settlement.schemas import (
     ACCOUNT_CHANGE,
     ACCOUNTS_MAX,
@@ -76,7 +76,7 @@ class SettlementsResource:
             windows=tuple(one["id"] for one in body["settlementWindows"]),
         )
         settlement, windows, _results = await self._execute(command)
-        return json_response(settlement_shape(settlement, windows, settlement.accounts))
+        return json_response(settlement_body(settlement, windows, settlement.accounts))
 
     async def get_settlements(self, request: Request) -> Response:
         """Answer with the settlements that match all filters, newest first."""
@@ -91,7 +91,7 @@ class SettlementsResource:
                 continue
             windows = await self._reader.windows(settlement.window_ids)
             if _is_between(windows, query):
-                shapes.append(settlement_shape(settlement, windows, settlement.accounts))
+                shapes.append(settlement_body(settlement, windows, settlement.accounts))
         if not shapes:
             filters = json.dumps(dict(request.query), separators=(",", ":"))
             detail = f"No settlements found matching the provided parameters: {filters}"
@@ -154,12 +154,12 @@ class SettlementsResource:
             settlement=settlement_id, reason=body["reason"], external_reference=body.get("externalReference")
         )
         settlement, _windows, _results = await self._execute(command)
-        return json_response(aborted_shape(settlement))
+        return json_response(aborted_body(settlement))
 
     async def _advance(self, settlement_id: int, requests: Iterable[AccountRequest]) -> Response:
         command = AdvanceSettlement(settlement=settlement_id, accounts=tuple(requests))
         settlement, windows, results = await self._execute(command)
-        return json_response(progress_shape(settlement, windows, results))
+        return json_response(progress_body(settlement, windows, results))
 
     async def _execute(self, command: Command) -> tuple[Settlement, list[Window], tuple[AccountResult, ...]]:
         result = await self._context.execute(self._context.hub_name, command, SettlementResult)
@@ -176,7 +176,7 @@ class SettlementsResource:
 
     async def _shown(self, settlement: Settlement, accounts: Sequence[SettlementAccount]) -> Response:
         windows = await self._reader.windows(settlement.window_ids)
-        return json_response(settlement_shape(settlement, windows, accounts))
+        return json_response(settlement_body(settlement, windows, accounts))
 
 
 def _account_request(

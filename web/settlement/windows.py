@@ -17,7 +17,7 @@ from clearinghub.rows import make_row_decoder
 from web.admin.context import AdminContext, json_response
 from web.admin.schemas import read_body, read_query
 from web.http.errors import ApiError
-from web.settlement.responses import nets_shape, whole_window_shape, window_shape
+from web.settlement.responses import nets_body, whole_window_body, window_body
 from web.settlement.schemas import (
     WINDOW_CLOSING,
     WINDOW_FILTERS,
@@ -52,16 +52,16 @@ class WindowsResource:
             filters = json.dumps(dict(request.query), separators=(",", ":"))
             detail = f"settlementWindow by filters: {filters} not found"
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
-        return json_response([whole_window_shape(window) for window in found])
+        return json_response([whole_window_body(window) for window in found])
 
     async def get_window(self, request: Request) -> Response:
-        return json_response(whole_window_shape(await self._window(number_in_path(request, "id"))))
+        return json_response(whole_window_body(await self._window(number_in_path(request, "id"))))
 
     async def get_nets(self, request: Request) -> Response:
         """Answer with what each party owes or is owed in a closed window. Not in the reference."""
         window = await self._window(number_in_path(request, "id"))
         nets = await find_nets(self._reader, window)
-        return json_response({**window_shape(window), "content": nets_shape(window, nets)})
+        return json_response({**window_body(window), "content": nets_body(window, nets)})
 
     async def post_window(self, request: Request) -> Response:
         """Close a window; the answer is the window that is open now."""
@@ -69,7 +69,7 @@ class WindowsResource:
         body = (await read_body(request, WINDOW_CLOSING)).fields
         command = CloseWindow(window=window_id, reason=body["reason"])
         result = await self._context.execute(self._context.hub_name, command, WindowResult)
-        return json_response(window_shape(_decode_window(bytes(result.window))))
+        return json_response(window_body(_decode_window(bytes(result.window))))
 
     async def _window(self, window_id: int) -> Window:
         return await find_window(self._reader, window_id)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
+from clearinghub.kafka.broker.cluster import NODES, LocalCluster
 from clearinghub.kafka.broker.docker import DockerBroker, docker_answers
 from clearinghub.kafka.broker.local import LocalBroker
 from clearinghub.kafka.broker.probe import BrokerUnavailableError, wait_until_answers
@@ -76,24 +78,39 @@ def wait_for_broker(bootstrap: str, access: Mapping[str, Any]) -> None:
 def find_or_start_broker(settings: Settings) -> Broker:
     """Return a broker that answers. It blocks: a start takes about ten seconds, the first one about a minute.
 
+    Three brokers are always local: the Docker service has one node.
+
     Raises:
         BrokerUnavailableError: no broker was found, and none can be started.
     """
     if settings.kafka_bootstrap:
         broker: Broker = ExternalBroker(settings.kafka_bootstrap, kafka_access(settings))
-    elif docker_answers():
+    elif settings.local_brokers == 1 and docker_answers():
         broker = DockerBroker()
     else:
-        return _start_local(settings)
+        return _start_local(local_cluster(settings) if settings.local_brokers > 1 else local_broker(settings))
     broker.start()
     return broker
+
+
+def with_local_brokers(settings: Settings) -> Settings:
+    """Return the settings of a hub on `local_brokers` brokers: three have data of their own and three replicas.
+
+    A hub's tables belong to its topics, so that the data of one broker and of three must never meet.
+    """
+    if settings.local_brokers == 1 or settings.kafka_bootstrap:
+        return settings
+    changed: dict[str, Any] = {"data_dir": _cluster_data_dir(settings)}
+    if "replication_factor" not in settings.model_fields_set:
+        changed["replication_factor"] = settings.local_brokers
+    return settings.model_copy(update=changed)
 
 
 def find_running_broker(settings: Settings) -> str | None:
     """Return the bootstrap in the settings, else that of a local broker that runs, else None. Starts no broker."""
     if settings.kafka_bootstrap:
         return settings.kafka_bootstrap
-    running = local_broker(settings).find_running()
+    running = local_broker(settings).find_running() or local_cluster(settings).find_running()
     if running is None and docker_answers():
         running = DockerBroker().find_running()
     return running
@@ -116,11 +133,20 @@ def local_broker(settings: Settings) -> LocalBroker:
     return LocalBroker(settings.data_dir / "kafka", pid_file=settings.run_dir / "kafka.pid", port=None)
 
 
-def _start_local(settings: Settings) -> LocalBroker:
+def local_cluster(settings: Settings) -> LocalCluster:
+    """Return this machine's own three brokers, with their data under the data folder of their hub."""
+    return LocalCluster(_cluster_data_dir(settings) / "kafka", run_dir=settings.run_dir)
+
+
+def _cluster_data_dir(settings: Settings) -> Path:
+    name = f"brokers-{NODES}"
+    return settings.data_dir if settings.data_dir.name == name else settings.data_dir / name
+
+
+def _start_local(broker: LocalBroker | LocalCluster) -> Broker:
     missing = [name for name in ("java", "mvn") if shutil.which(name) is None]
     if "java" in missing:
         raise BrokerUnavailableError(_what_to_install(missing))
-    broker = local_broker(settings)
     try:
         broker.start()
     except BrokerUnavailableError as error:

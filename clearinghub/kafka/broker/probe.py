@@ -48,16 +48,24 @@ def port_answers(host: str, port: int) -> bool:
 def broker_answers(bootstrap: str, access: Mapping[str, Any] = PLAINTEXT) -> bool:
     """Return whether a broker there has joined its cluster. Blocks for about three seconds at most.
 
-    A node opens its port some time before it joins its cluster, so an open port alone is not enough. The broker is
-    queried in a thread of its own, so that this works inside a running event loop too.
+    A node opens its port some time before it joins its cluster, so an open port alone is not enough.
+    """
+    return bool(broker_ids(bootstrap, access))
+
+
+def broker_ids(bootstrap: str, access: Mapping[str, Any] = PLAINTEXT) -> set[int]:
+    """Return the node ids of the cluster's brokers, as the first that answers knows them; none if none answers.
+
+    Blocks for about three seconds at most. The broker is queried in a thread of its own, so that this works inside a
+    running event loop too.
     """
     if not any(port_answers(host, port) for host, port in addresses(bootstrap)):
-        return False
-    answers: list[bool] = []
-    asking = threading.Thread(target=lambda: answers.append(asyncio.run(_has_brokers(bootstrap, access))))
+        return set()
+    answers: list[set[int]] = []
+    asking = threading.Thread(target=lambda: answers.append(asyncio.run(_ask_for_brokers(bootstrap, access))))
     asking.start()
     asking.join()
-    return answers == [True]
+    return answers[0] if answers else set()
 
 
 def wait_until_answers(bootstrap: str, timeout_s: float, access: Mapping[str, Any] = PLAINTEXT) -> bool:
@@ -70,7 +78,7 @@ def wait_until_answers(bootstrap: str, timeout_s: float, access: Mapping[str, An
     return True
 
 
-async def _has_brokers(bootstrap: str, access: Mapping[str, Any]) -> bool:
+async def _ask_for_brokers(bootstrap: str, access: Mapping[str, Any]) -> set[int]:
     # The client logs each failed attempt as an error; here a failed attempt is an answer.
     logger = logging.getLogger("aiokafka")
     level = logger.level
@@ -78,9 +86,9 @@ async def _has_brokers(bootstrap: str, access: Mapping[str, Any]) -> bool:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, **access)
     try:
         await admin.start()
-        return bool((await admin.describe_cluster())["brokers"])
+        return {broker["node_id"] for broker in (await admin.describe_cluster())["brokers"]}
     except (KafkaError, OSError, TimeoutError):
-        return False
+        return set()
     finally:
         await admin.close()
         logger.setLevel(level)

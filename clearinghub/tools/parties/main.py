@@ -25,6 +25,7 @@ from clearinghub.ports import (
     LedgerUnavailableError,
     RecorderBusyError,
     RecorderUnavailableError,
+    RecordOutcomeUnknownError,
 )
 from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_OK, EXIT_STOPPED, App
@@ -43,7 +44,14 @@ SHOWN_MAX: Final = 20
 PROGRESS_EVERY_BYTES: Final = 5_000
 
 _TOPIC: Final = "party"
-_NO_HUB: Final = (KafkaError, CommandTimeoutError, LedgerUnavailableError, RecorderBusyError, RecorderUnavailableError)
+_NO_HUB: Final = (
+    KafkaError,
+    CommandTimeoutError,
+    LedgerUnavailableError,
+    RecorderBusyError,
+    RecorderUnavailableError,
+    RecordOutcomeUnknownError,
+)
 
 
 File = Annotated[Path, typer.Argument(metavar="FILE.csv", help="CSV in UTF-8 with a header.")]

@@ -151,7 +151,7 @@ def _differences(
     reported: Mapping[tuple[NettingGroupOf, str], Sums], counted: Mapping[tuple[NettingGroupOf, str], Sums]
 ) -> list[str]:
     found = [
-        f"{' '.join(group)} of {name}: told {reported.get(key, NOTHING)}, counted {counted.get(key, NOTHING)}"
+        f"{' '.join(group)} of {name}: reported {reported.get(key, NOTHING)}, counted {counted.get(key, NOTHING)}"
         for key in sorted(reported.keys() | counted.keys())
         for group, name in [key]
         if reported.get(key) != counted.get(key)

@@ -22,6 +22,7 @@ IN_FLIGHT_MAX: Final = 24
 WAIT_S: Final = 90.0  # for the end of a transfer
 LIFETIME_S: Final = 120
 BUSY_PAUSE_S: Final = 1.0  # the Retry-After of a busy hub
+SEND_AGAIN: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 
 ENDINGS: Final[Mapping[Behaviour, str]] = {
     Behaviour.COMMIT: "PUT COMMITTED",
@@ -97,10 +98,10 @@ class Traffic:
         self._problems.check(f"{order.transfer_id} ({transfer.behaviour.value})", expected, ending.label)
 
     async def _post(self, payer: SimulatedDfsp, order: TransferOrder) -> int:
-        """POST a transfer, again while the hub answers 503, and return the status."""
+        """POST a transfer, again while the hub answers 503 or 504, and return the status."""
         while True:
             answer = await payer.post_transfer(order)
-            if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            if answer.status not in SEND_AGAIN:
                 return answer.status
             await asyncio.sleep(BUSY_PAUSE_S)
 

@@ -98,7 +98,7 @@ def test_a_second_currency_is_added() -> None:
     assert 2 == change.participant.version
 
 
-def test_registering_again_opens_what_a_later_model_gives() -> None:
+def test_registering_again_opens_the_accounts_of_a_later_model() -> None:
     participant = registered().participant
 
     change = changed(register(participant, "USD", (*PAIR, "INTERCHANGE_FEE"), ids(), NOW_MS))

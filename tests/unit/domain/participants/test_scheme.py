@@ -126,7 +126,7 @@ def test_combinations(combination: tuple[str, str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"),
+    ("requested", "expected"),
     [
         (NET, ("3000", "Generic client error - Settlement Model already exists", 400)),
         (
@@ -150,13 +150,13 @@ def test_combinations(combination: tuple[str, str, str]) -> None:
         ),
     ],
 )
-def test_models_that_are_refused(asked: ModelDefinition, expected: tuple[str, str, int]) -> None:
-    assert expected == refused(add_model(hub(NET), asked, ids()))
+def test_models_that_are_refused(requested: ModelDefinition, expected: tuple[str, str, int]) -> None:
+    assert expected == refused(add_model(hub(NET), requested, ids()))
 
 
 def test_fees_may_be_gross_wherever_they_settle() -> None:
-    for asked in (CGS, replace(CGS, name="X", ledger_account_type="INTERCHANGE_FEE")):
-        assert isinstance(add_model(hub(NET), asked, ids()), Participant)
+    for requested in (CGS, replace(CGS, name="X", ledger_account_type="INTERCHANGE_FEE")):
+        assert isinstance(add_model(hub(NET), requested, ids()), Participant)
 
 
 def test_models_are_bounded() -> None:
@@ -192,11 +192,11 @@ def test_an_unknown_model_is_not_switched() -> None:
         ((NET, replace(NET, name="OTHER")), ("POSITION", "SETTLEMENT")),
     ],
 )
-def test_the_accounts_that_models_give(models: tuple[ModelDefinition, ...], expected: tuple[str, ...]) -> None:
+def test_the_accounts_that_models_open(models: tuple[ModelDefinition, ...], expected: tuple[str, ...]) -> None:
     assert expected == account_types_for(hub(*models), "USD")
 
 
-def test_an_inactive_model_gives_no_accounts() -> None:
+def test_an_inactive_model_opens_no_accounts() -> None:
     off = set_model_active(hub(NET), "DEFERREDNETUSD", active=False)
     assert isinstance(off, Participant)
 

@@ -19,7 +19,7 @@ def account(value: int, **changes: Any) -> Any:
         (0, 799, False),
         (799, 800, True),  # exactly at the threshold is reached
         (0, 1_000, True),
-        (800, 900, False),  # told already
+        (800, 900, False),  # notified already
         (900, 700, False),  # falling tells nothing, and arms the alarm again:
         (700, 801, True),
         (-500, 799, False),
@@ -58,7 +58,7 @@ def test_a_cap_that_is_lowered_onto_the_position_raises_it_too() -> None:
     assert (500, 600, None) == (breach.position, breach.limit, breach.transfer_id)
 
 
-def test_a_limit_that_is_set_or_changed_is_told() -> None:
+def test_a_limit_that_is_set_or_changed_is_notified() -> None:
     unset = account(0, net_debit_cap=None, alarm_percent=None)
     low, high = account(0), account(0, net_debit_cap=2_000)
 

@@ -69,7 +69,7 @@ def test_funds_in_are_committed_at_once() -> None:
     assert (FUNDS_IN, "dfsp", "dfsp") == (outcome.transfer.kind, outcome.transfer.payer, outcome.transfer.payee)
 
 
-def test_the_dfsp_can_ask_how_it_stands() -> None:
+def test_the_dfsp_can_query_its_state() -> None:
     transfer = recorded(record_funds_in(REQUEST, None, settlement(), NOW_MS)).transfer
 
     assert Found(transfer) == decide_get(transfer, "dfsp", requester_exists=True)
@@ -96,7 +96,7 @@ def test_an_account_has_an_end() -> None:
     assert "3100" == outcome.code
 
 
-def test_funds_out_are_taken_at_once() -> None:
+def test_funds_out_leave_the_account_at_once() -> None:
     outcome = recorded(reserve_funds_out(REQUEST, None, settlement(-1_000_000), NOW_MS))
 
     assert (1_000_000, 0) == (outcome.settlement_change, outcome.reconciliation_change)
@@ -129,7 +129,7 @@ def test_a_commit_moves_the_hubs_side_only() -> None:
     )
 
 
-def test_an_abort_gives_the_funds_back() -> None:
+def test_an_abort_returns_the_funds() -> None:
     outcome = recorded(abort_funds_out(reserved(), ACCOUNT, "dfsp", NOW_MS + 1))
 
     assert (-1_000_000, 0, State.ABORTED_REJECTED) == (
@@ -163,12 +163,12 @@ def test_nothing_is_completed_twice_or_for_another(complete: Any) -> None:
 @pytest.mark.parametrize("decide", [record_funds_in, reserve_funds_out])
 def test_a_transfer_id_is_used_once(decide: Any) -> None:
     stored = recorded(decide(REQUEST, None, settlement(-1_000_000), NOW_MS)).transfer
-    taken = Unchanged("another request has this transferId")
+    reserved = Unchanged("another request has this transferId")
 
     assert Unchanged(f"already {stored.state.value}") == decide(REQUEST, stored, settlement(), NOW_MS)
-    assert taken == decide(replace(REQUEST, hash="other"), stored, settlement(), NOW_MS)
-    assert taken == decide(REQUEST, stored, replace(settlement(), participant="other"), NOW_MS)
-    assert taken == decide(REQUEST, replace(stored, kind="transfer"), settlement(), NOW_MS)
+    assert reserved == decide(replace(REQUEST, hash="other"), stored, settlement(), NOW_MS)
+    assert reserved == decide(REQUEST, stored, replace(settlement(), participant="other"), NOW_MS)
+    assert reserved == decide(REQUEST, replace(stored, kind="transfer"), settlement(), NOW_MS)
 
 
 @pytest.mark.parametrize(
