@@ -13,8 +13,11 @@ What happens to a callback whose receiver is dead, with the times that are the d
 4. A callback that has waited for more than 60 s in all is given up when its next attempt would begin.
 5. A new callback that is worthless later (`deliver_by_ms`) is given up at once while the breaker is open.
 6. A callback that is given up is written to topic `dead-letter`, unless it is worthless later. If its message has a
-   `failure`, the error callback to the sender is written to topic `notification` (dead_letters.py). Only then is the
-   callback settled, and its offset may be committed.
+   `failure` that covers the reason, an error callback is written to topic `notification` (dead_letters.py). Only then
+   is the callback settled, and its offset may be committed.
+
+The `failure` of a POST /transfers covers a missing endpoint only. If the payee's DFSP is dead, the payer is notified
+when the transfer expires.
 """
 
 from __future__ import annotations

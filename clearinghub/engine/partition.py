@@ -1,8 +1,8 @@
 """One partition at work: rounds of group commit, one transaction each (design 4).
 
-A round takes the records that wait on the partition's inputs. It takes the inputs in the order of agents/handlers.py,
-so that work in flight comes before new work. Record by record, the handlers decide; what they change is kept as pending
-changes (pending_changes.py). Then the round ends in three steps:
+A round takes the records that wait on the partition's inputs. It takes the inputs in the order of the configuration
+(for the ledger, agents/handlers.py), so that work in flight comes before new work. Record by record, the handlers
+decide; what they change is kept as pending changes (pending_changes.py). Then the round ends in three steps:
 
 1. How far each input is decided becomes a row like any other, in table `offsets` (ADR 7).
 2. The changed rows go to the changelogs, each key once, together with all that the handlers emitted: one transaction.

@@ -38,7 +38,7 @@ TRANSACTION_MARKERS: Final = 1  # offsets that the marker of a transaction takes
 
 
 class StandbyLagError(Exception):
-    """A standby has been too late for half a day: its changelog may have dropped tombstones that it has not read."""
+    """A standby has not caught up for half a day: its changelog may have dropped tombstones that it has not read."""
 
 
 class ChangelogReader:
