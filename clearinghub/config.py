@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     round_records_max: int = Field(500, ge=1)  # decided in one transaction
     round_interval_ms: int = Field(30, ge=0)  # between the starts of a partition's rounds under load
     batch_backlog_records_max: int = Field(2_000, ge=1)  # fetched ahead for each input of a partition
+    # Then the brokers abort an open transaction; longer than they need to replace a dead one (docs/operators.md).
+    transaction_timeout_ms: int = Field(10_000, ge=1_000)
     session_timeout_ms: int = Field(10_000, ge=1_000)  # then the partitions of a silent worker go to others
     punctuate_interval_ms: int = Field(1_000, ge=100)  # how often expired transfers and the like are looked for
     transfer_retention_s: int = Field(7 * 86_400, ge=60)  # how long finished transfers answer duplicates and GETs

@@ -46,6 +46,7 @@ class EngineConfig:
     round_interval_ms: int = 10
     backlog_records_max: int = 2_000
     session_timeout_ms: int = 10_000
+    transaction_timeout_ms: int = 10_000
     standby_replicas: int = 0
     # Runs in the first round of a partition that was assigned, in that round's transaction.
     on_open: Punctuator | None = None

@@ -21,9 +21,6 @@ REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024  # one record may hold a body of 5 Mi
 # After a commit the broker may answer CONCURRENT_TRANSACTIONS for some milliseconds. The client's default pause of
 # 100 ms before it tries again would be part of every latency.
 RETRY_BACKOFF_MS: Final = 10
-# An open transaction holds back the readers of all partitions that it has written to. The coordinator aborts it
-# after this time; the replacement of one broker of three takes less.
-TRANSACTION_TIMEOUT_MS: Final = 10_000
 
 Outgoing = tuple[str, int, bytes, "bytes | None"]  # topic's name on the broker, partition, key, value
 
@@ -38,7 +35,7 @@ class PartitionProducer:
             bootstrap_servers=config.bootstrap,
             client_id=f"{config.application_id}-{config.instance}",
             transactional_id=self._transactional_id,
-            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            transaction_timeout_ms=config.transaction_timeout_ms,
             acks="all",
             enable_idempotence=True,
             max_batch_size=BATCH_BYTES_MAX,

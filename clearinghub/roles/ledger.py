@@ -84,6 +84,7 @@ def ledger_config(
         round_interval_ms=settings.round_interval_ms,
         backlog_records_max=settings.batch_backlog_records_max,
         session_timeout_ms=settings.session_timeout_ms,
+        transaction_timeout_ms=settings.transaction_timeout_ms,
         standby_replicas=settings.standby_replicas,
         on_open=make_announcement(worker_url(settings)),
         punctuators=parts.punctuators,
