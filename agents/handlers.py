@@ -53,7 +53,7 @@ from clearinghub.messages.settlement import (
 )
 from clearinghub.messages.transfers import CreditMessage, FulfilMessage, GetMessage, PrepareMessage, TimeoutMessage
 
-# What decides one kind of message. A generator lets others work between its steps (see engine/record.py).
+# Decides one kind of message. A generator lets others work between its steps (see `Handler` in engine/record.py).
 Decide = Callable[[Turn, Any, bytes], Iterator[None] | None]
 
 
@@ -62,10 +62,10 @@ class UnexpectedMessageError(Exception):
 
 
 class InputTopic(NamedTuple):
-    """A topic that the ledger reads, and what decides each kind of message on it; see `Input` for `is_heavy`."""
+    """A topic that the ledger reads, and the handler of each kind of message on it; see `Input` for `is_heavy`."""
 
     name: str
-    handlers: Mapping[type[Message], Decide] | Callable[[LedgerContext], Handler]
+    handlers: Mapping[type[Message], Decide]
     is_heavy: bool = False
 
 
@@ -111,8 +111,6 @@ INPUT_TOPICS: Final = (
 
 def make_handler(topic: InputTopic, context: LedgerContext) -> Handler:
     """Return the engine's handler of one topic."""
-    if not isinstance(topic.handlers, Mapping):
-        return topic.handlers(context)
     handlers = topic.handlers
 
     def handle(record: Record, view: View) -> Iterator[None] | None:

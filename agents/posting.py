@@ -20,7 +20,8 @@ from tables.counters import next_sequence
 from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
 
-PRINCIPLE_VALUE: Final = "PRINCIPLE_VALUE"
+PRINCIPLE_VALUE: Final = "PRINCIPLE_VALUE"  # the entry of a transfer's amount; the spelling is the reference's
+# The final states of a transfer that was reserved and not committed.
 _RELEASED: Final = frozenset({State.ABORTED_ERROR, State.EXPIRED_RESERVED})
 ANSWER_BYTES_MAX: Final = 6 * 1024 * 1024  # the engine dead-letters a record that emits one of more than 7 MiB
 _TOO_LARGE: Final = Rejection(ErrorCode.SERVICE_UNAVAILABLE, "It was done, but the answer is too large to send")
@@ -75,7 +76,7 @@ def release_payer(turn: Turn, transfer: Transfer) -> None:
 
 
 class Waiting(Protocol):
-    """What names the process that waits for a reply: the message itself, or what was stored of it."""
+    """Says which process waits for a reply: a command's message, or the row of a command whose reply follows later."""
 
     @property
     def correlation_id(self) -> str:
@@ -89,7 +90,7 @@ class Waiting(Protocol):
 def emit_reply(view: View, waiting: Waiting, answer: msgspec.Struct | Rejection) -> None:
     """Reply to a command, in the transaction of what the command did.
 
-    A result that is larger than a record may be is replaced by an error, which says that the command took effect.
+    If the result is too large for one record, an error is sent instead. It says that the command took effect.
     """
     reply = ReplyMessage(correlation_id=waiting.correlation_id, reply_to=waiting.reply_to)
     if isinstance(answer, Rejection):
@@ -105,7 +106,7 @@ def emit_reply(view: View, waiting: Waiting, answer: msgspec.Struct | Rejection)
 
 
 def store_transfer(view: View, transfer: Transfer) -> None:
-    """Store a transfer; number it and publish it on topic `transfers` when it has reached its end."""
+    """Store a transfer. If its state is final, it is also numbered, and published on topic `transfers`."""
     if transfer.state.is_final:
         stored = view.get(TRANSFERS, transfer.transfer_id)
         assert stored is None or not stored.state.is_final, f"{transfer.transfer_id} is final already"

@@ -139,13 +139,13 @@ class Settings(BaseSettings):
 
     # Callbacks (design 9).
     callback_timeout_ms: int = Field(20_000, ge=100)  # of one attempt
-    callback_retries_max: int = Field(6, ge=0)
-    callback_retry_first_ms: int = Field(200, ge=1)  # the pause before the first retry; it doubles with each
-    callback_retry_longest_ms: int = Field(30_000, ge=1)
+    callback_retries_max: int = Field(6, ge=0)  # after the first attempt; then it is dead-lettered
+    callback_retry_first_ms: int = Field(200, ge=1)  # the longest pause before the first retry; doubles with each
+    callback_retry_longest_ms: int = Field(30_000, ge=1)  # the doubling ends here
     callback_in_flight_per_receiver_max: int = Field(64, ge=1)
     callback_queue_per_receiver_max: int = Field(10_000, ge=1)
     callback_pending_max: int = Field(20_000, ge=1)  # of all receivers together, in memory
-    callback_wait_ms_max: int = Field(60_000, ge=100)  # for the first or next attempt; then it is dead-lettered
+    callback_wait_ms_max: int = Field(60_000, ge=100)  # from its reading to its last attempt; then dead-lettered
     callback_breaker_failures: int = Field(10, ge=1)  # in a row, until nothing is sent to a receiver for a while
     callback_breaker_open_ms: int = Field(5_000, ge=1)  # how long
 

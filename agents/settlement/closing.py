@@ -1,18 +1,20 @@
 """How a settlement window closes, from the command to CLOSED (protocol 9.2, design 7).
 
-1. `close_window`, on the coordinator (the partition of the hub's name), by an operator's command or by the schedule:
-   the window is PROCESSING, the next window is opened, and a message to every partition says to leave the first.
-2. `on_close_window`, on every partition: commits from here on belong to the next window. After its last credit of the
-   window, the partition writes a marker to topic `credit` of every partition.
-3. `on_window_marker`, on every partition: the markers of all partitions mean that all credits of the window are here.
+The coordinator is the partition that has the hub's name. The messages are in clearinghub/messages/settlement.py.
+
+1. `close_window`, on the coordinator, by an operator's command or by the schedule: the window is set to PROCESSING, the
+   next window is opened, and a `CloseWindowMessage` goes to every partition.
+2. `on_close_window`, on every partition: commits from here on belong to the next window. The partition has emitted its
+   last credit of the window, so it writes a marker to every partition, on topic `credit`, where it follows that credit.
+3. `on_window_marker`, on every partition: a marker from each partition means that all credits of the window are here.
    The partition reports the window's nets to the coordinator.
 4. `on_window_report`, on the coordinator: it stores the nets. With the last partition's report the window is CLOSED,
-   or FAILED if the nets do not add up to zero. Of a closed window the nets are published.
-5. `on_forget_window`, on every partition: the nets are the coordinator's now, and are deleted here.
+   or FAILED if the nets do not add up to zero. The nets of a closed window are published.
+5. `on_forget_window`, on every partition: the coordinator has the nets now, so they are deleted here.
 
 Each step is one record's transaction: whichever worker is killed, the next owner of its partition continues after the
-last transaction, and no step happens twice. If a message was dead-lettered, the window remains PROCESSING; to close it
-once more repeats what the partitions have sent (`again`).
+last transaction, and no step happens twice. If a message was dead-lettered, the window remains PROCESSING. An operator
+who closes it once more makes the partitions repeat what they have sent (`again`).
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from agents.settlement.windows import (
 from agents.turn import Turn
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.settlement.netting import AccountIds, Net, NettingGroup, PartyNet
-from clearinghub.domain.settlement.window import Window, WindowState, add_report, close
+from clearinghub.domain.settlement.window import Window, WindowState, add_report, begin_closing
 from clearinghub.engine.record import View
 from clearinghub.messages import encode
 from clearinghub.messages.settlement import (
@@ -66,10 +68,10 @@ REPORTED_AT_ONCE: Final = 2_000  # nets in one record, some 200 KB
 
 def close_window(view: View, window_id: int, reason: str, now_ms: int) -> Window | Rejection:
     """Step 1: begin to close a window; return the window that is open now."""
-    closing = close(window_id, find_window(view, window_id), reason, now_ms)
+    closing = begin_closing(window_id, find_window(view, window_id), reason, now_ms)
     if isinstance(closing, Rejection):
         return closing
-    store_window(view, closing.closing)
+    store_window(view, closing.processing)
     if closing.opened is not None:
         put_open_window(view, closing.opened)
     broadcast(view, CloseWindowMessage(window=window_id))
@@ -80,9 +82,10 @@ def close_window(view: View, window_id: int, reason: str, now_ms: int) -> Window
 
 
 def on_close_window(turn: Turn, message: CloseWindowMessage, _body: bytes) -> None:
-    """Step 2: leave the window, and write a marker after its last credit to every partition.
+    """Step 2: leave the window, and write a marker to every partition.
 
-    If the window was left before, it was closed once more: markers and report are repeated for those that miss them.
+    If this partition has left the window before, an operator closes it once more: markers and report are repeated, for
+    the partitions that miss them.
     """
     view, window = turn.view, message.window
     if open_window(view) > window:
@@ -98,9 +101,9 @@ def on_close_window(turn: Turn, message: CloseWindowMessage, _body: bytes) -> No
 
 
 def on_window_marker(turn: Turn, message: WindowMarkerMessage, _body: bytes) -> None:
-    """Step 3: all credits of the window from partition `source` are here; report if those of all partitions are.
+    """Step 3: note that all credits of the window from partition `source` are here; report if it was the last marker.
 
-    A repeated marker counts only if it is still missing: not here before, and the window not forgotten.
+    A repeated marker counts only if the first one never came, and if this partition still has the window.
     """
     view, key = turn.view, markers_key(message.window)
     markers = view.get(MARKERS, key)
@@ -172,7 +175,7 @@ def _reported_net(view: View, key: NetKey, net: Net) -> ReportedNet:
 
 
 def _chunks(nets: Sequence[ReportedNet]) -> Iterator[tuple[Sequence[ReportedNet], bool]]:
-    """Split a report into parts that one record can hold, the last one marked; without nets, into one empty part."""
+    """Yield a report in parts that one record can hold, and whether each is the last; without nets, one empty part."""
     for start in range(0, max(len(nets), 1), REPORTED_AT_ONCE):
         end = start + REPORTED_AT_ONCE
         yield nets[start:end], end >= len(nets)
@@ -184,7 +187,7 @@ def _reported_groups(view: View, window_id: int) -> tuple[NettingGroup, ...]:
 
 
 def _store_reported(view: View, window_id: int, nets: Sequence[ReportedNet]) -> None:
-    """Store reported nets beside those of other partitions; what was reported before is replaced."""
+    """Store reported nets beside those of other partitions; a party's earlier report is replaced."""
     by_group: dict[NettingGroup, list[PartyNet]] = {}
     for one in nets:
         by_group.setdefault(one.netting_group, []).append(one.party_net)

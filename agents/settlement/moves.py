@@ -48,7 +48,7 @@ def on_move(turn: Turn, message: MoveMessage, _body: bytes) -> None:
 
 
 def _raise_cap(turn: Turn, before: Position, added: int) -> None:
-    """Raise a recipient's cap by the amount of its claim, if the cap has no room for that (protocol 9.4)."""
+    """Raise a net recipient's cap by `added` if its higher position would not fit below the cap (protocol 9.4)."""
     cap = before.net_debit_cap
     if cap is None or cap - before.value - before.reserved - added >= 0:
         return

@@ -2,7 +2,7 @@
 
 The coordinator stores an operator's change and requests the moves (`MoveMessage`, moves.py). Each confirmation
 (`MovedMessage`) moves the hub's account by the opposite amount, and may take the settlement to its next state. The
-operator's reply follows when every account requested has moved, so that what the operator then reads is settled.
+operator's reply follows when every account of the request has moved, so that the operator then reads the new balances.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ OnStates: TypeAlias = Callable[[str, Mapping[str, int]], None]
 class IncrementalScan:
     """Visit at most ROWS_AT_ONCE numbers a run, then start over after the last.
 
-    `visit` deletes the row of a number if it is finished since before a time, and returns the state of a row that
-    stays.
+    `visit` is called with a number and a time. If the row of that number was finished before the time, it deletes the
+    row and returns None; else it returns the row's state.
     """
 
     def __init__(

@@ -27,8 +27,9 @@ NextDue: TypeAlias = Callable[[int], int]
 def make_window_punctuator(coordinator: int, next_due: NextDue | None, schedule: int = 0) -> Punctuator:
     """Return the punctuator of windows, which acts on the coordinator's partition only.
 
-    The next due time is stored, so each time is used once, whichever worker owns the partition. Of times that passed
-    while nobody owned it, one is made up for. Times of another schedule, known by its number, are dropped.
+    The next due time is stored, so each time is used once, whichever worker owns the partition. If several times passed
+    while no worker owned it, the window is closed once. If the stored time is of another schedule (`schedule` is the
+    number of this one), it is replaced.
     """
 
     def punctuate(view: PunctuatorView, now_ms: int) -> None:

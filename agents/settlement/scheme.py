@@ -27,7 +27,7 @@ def publish_scheme(view: View, hub: Participant) -> None:
 
 
 def make_scheme_punctuator(coordinator: int, hub_name: str) -> Punctuator:
-    """Return the punctuator that broadcasts, once, models that were defined before there were broadcasts."""
+    """Return the punctuator that broadcasts, once, models that an older release stored without a broadcast."""
 
     def punctuate(view: PunctuatorView, _now_ms: int) -> None:
         if view.partition != coordinator or view.get(COUNTERS, BROADCAST) is not None:

@@ -37,7 +37,7 @@ _VERSION_PARAMETER: Final = re.compile(r"version=([0-9.]+)")
 
 
 def on_fulfil(turn: Turn, message: FulfilMessage, body: bytes) -> None:
-    """Decide the payee's answer to a transfer and notify both DFSPs; look elsewhere for a transfer not known here."""
+    """Decide the payee's answer to a transfer and notify both DFSPs; pass it on if the transfer is not known here."""
     stored = turn.view.get(TRANSFERS, message.id)
     if stored is None and pass_to_next_partition(turn, "lookup", message, body):
         return

@@ -97,7 +97,7 @@ def apply_prepare(turn: Turn, request: PrepareRequest, read_packet: Callable[[],
 
 
 def payer_eligibility(view: View, name: str, currency: str) -> PayerEligibility:
-    """Return what the payer's own partition knows of it, in order with all else that concerns the payer."""
+    """Return what the payer's own partition knows of the payer; no other worker can change it meanwhile."""
     participant = view.get(PARTICIPANTS, name)
     return PayerEligibility(
         exists=participant is not None,

@@ -28,7 +28,7 @@ def make_retention_punctuator(retention_ms: int, archive: Archive | None = None)
                 transfer = view.get(TRANSFERS, transfer_id)
                 assert transfer is not None, f"{transfer_id} is in the index but not in the table"
                 if not _is_archived(archive, view, transfer):
-                    # The archive copies in order of their ends: it has none of those that follow either.
+                    # The archive copies transfers in the order of their ends, so it has none of the later ones either.
                     overdue_ms = until_ms - transfer.changed_at_ms
                     break
             view.delete(TRANSFERS, transfer_id)

@@ -1,8 +1,9 @@
 """Find transfers and bulks that are due, write a reminder of each, and expire the transfer (protocol 3.8).
 
-The punctuator runs by the worker's clock and only reminds. The handler decides, by the reminder's own time, on the
-partition where fulfils are decided too: a transfer is committed or expired, never both. A bulk is due as a whole; its
-reminder goes to the topic where it is decided (agents/bulk/fulfil.py).
+A reminder is a record on topic `timeout`. The punctuator runs by the worker's clock and only writes reminders. Their
+handler decides, by the time that the broker wrote into the record, on the partition where fulfils are decided too: a
+transfer is committed or expired, never both. A bulk is due as a whole; its reminder goes to topic `bulk-fulfil`, where
+bulks are decided (agents/bulk/fulfil.py).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tables.transfers import DUE, TRANSFERS, at
 
 log = structlog.get_logger(__name__)
 
-DUE_AT_ONCE: Final = 1_000
+DUE_AT_ONCE: Final = 1_000  # reminders in one run
 REMIND_AGAIN_AFTER_MS: Final = 30_000
 
 
@@ -69,9 +70,9 @@ def make_bulk_due_punctuator() -> Punctuator:
 def _make_reminder(
     table: TableSpec[Any], topic: str, message_type: type[TimeoutMessage | BulkTimeoutMessage]
 ) -> Punctuator:
-    """Return a punctuator that reminds of each due row, and again after a while if the row is still due.
+    """Return a punctuator that writes a reminder of each due row, and another after a while if the row is still due.
 
-    A reminder may be on its way for some time, so the same row is not repeated at every run.
+    A reminder may wait in its topic for some time, so not every run writes one of the same row.
     """
     reminded: dict[int, dict[str, int]] = {}
 

@@ -2,6 +2,22 @@
 
 A queue has as many workers as it has ready callbacks, up to the limit in flight; a worker is a task that ends when
 nothing is ready. A callback that waits for its next attempt, or for another callback of its subject, has no worker.
+
+What happens to a callback whose receiver is dead, with the times that are the defaults of clearinghub/config.py:
+
+1. An attempt fails: the connection is refused at once, or no answer comes within 20 s, or the answer is a 5xx.
+2. It is tried again after a random pause of up to 0.2 s, then up to 0.4 s, and so on, doubled up to 30 s. After the
+   sixth retry it is given up: within 13 s if every connection is refused.
+3. After ten failures in a row, of all callbacks to the receiver, its breaker opens. Nothing is sent to the receiver for
+   5 s; then one attempt tests it. A failure opens the breaker for 5 s more, an answer closes it.
+4. A callback that has waited for more than 60 s in all is given up when its next attempt would begin.
+5. A new callback that is worthless later (`deliver_by_ms`) is given up at once while the breaker is open.
+6. A callback that is given up is written to topic `dead-letter`, unless it is worthless later. If its message has a
+   `failure` that covers the reason, an error callback is written to topic `notification` (dead_letters.py). Only then
+   is the callback settled, and its offset may be committed.
+
+The `failure` of a POST /transfers covers a missing endpoint only. If the payee's DFSP is dead, the payer is notified
+when the transfer expires.
 """
 
 from __future__ import annotations
@@ -38,7 +54,7 @@ ROOM_POLL_S: Final = 0.02
 """How often a feeder that waits for room looks: rarely enough to cost nothing, and before a queue runs empty."""
 
 SHED_BATCH: Final = 500
-"""How many callbacks are dropped at a time when the process holds too many; more would block the event loop."""
+"""How many callbacks are dead-lettered at a time when the process holds too many; more would block the event loop."""
 
 _log = structlog.get_logger()
 
@@ -111,9 +127,9 @@ class Deliverer:
     def full(self, receiver: str) -> bool:
         """Return whether the feeder should wait before it submits for the receiver.
 
-        That is so if all receivers together hold what the process may hold, or if the receiver's own queue is full and
-        moves. Waiting for a queue that does not move would delay the other receivers: then submit, and the notification
-        goes to the dead letter.
+        That is so if all queues together hold as many as the process may hold, or if the receiver's own queue is full
+        and the receiver is healthy. To wait for an unhealthy receiver would delay the others: then submit, and the
+        notification goes to the dead letter.
         """
         if len(self._open) >= self._settings.callback_pending_max:
             return True
@@ -123,7 +139,7 @@ class Deliverer:
         return not self._unhealthy(queue)
 
     async def room(self, receiver: str) -> None:
-        """Wait while `full`. If the process holds too much, drop what waits for receivers that are down."""
+        """Wait while `full`. If the process holds too much, dead-letter what waits for receivers that are down."""
         while self.full(receiver):
             if len(self._open) >= self._settings.callback_pending_max and not self._dead_letters.backlog:
                 self._shed()
@@ -179,7 +195,7 @@ class Deliverer:
                 delivery = queue.ready.popleft()
                 request = self._prepare(delivery)
                 if isinstance(request, Reason):
-                    self._drop(queue, delivery, request)
+                    self._abandon(queue, delivery, request)
                     await asyncio.sleep(0)  # thousands may end here together; lets the answers of others come between
                 elif queue.breaker.allow(self._now_ms()):
                     await self._attempt(queue, delivery, request)
@@ -213,7 +229,7 @@ class Deliverer:
             self._settle(delivery)
         else:
             self._note_answer(queue)  # a refusal is an answer
-            self._drop(queue, delivery, outcome)
+            self._abandon(queue, delivery, outcome)
 
     def _note_answer(self, queue: ReceiverQueue) -> None:
         was_closed = queue.breaker.state is BreakerState.CLOSED
@@ -237,7 +253,7 @@ class Deliverer:
             random=self._jitter,
         )
         if delivery.attempts > settings.callback_retries_max or self._is_worthless(message, delay_ms):
-            self._drop(queue, delivery, Reason(ReasonCode.RETRIES_EXHAUSTED, failed.detail, failed.status))
+            self._abandon(queue, delivery, Reason(ReasonCode.RETRIES_EXHAUSTED, failed.detail, failed.status))
             return
         queue.metrics.retries.inc()
         _log.warning(
@@ -263,11 +279,11 @@ class Deliverer:
         if not delivery.settled.done():
             delivery.settled.set_result(None)
 
-    def _drop(self, queue: ReceiverQueue, delivery: Delivery, reason: Reason) -> None:
-        """Dead-letter the first callback of a chain. The next one waits until that is written, so none gets lost."""
-        self._dead_letter(queue, delivery, reason, partial(self._dropped, queue, delivery))
+    def _abandon(self, queue: ReceiverQueue, delivery: Delivery, reason: Reason) -> None:
+        """Dead-letter the first callback of its subject. The next one waits until it is written, so none gets lost."""
+        self._dead_letter(queue, delivery, reason, partial(self._abandoned, queue, delivery))
 
-    def _dropped(self, queue: ReceiverQueue, delivery: Delivery) -> None:
+    def _abandoned(self, queue: ReceiverQueue, delivery: Delivery) -> None:
         queue.finish(delivery)
         self._settle(delivery)
         self._start_workers(queue, 1)
@@ -297,12 +313,12 @@ class Deliverer:
         return queue.unhealthy(self._now_ms(), self._settings.callback_wait_ms_max // 2)
 
     def _shed(self) -> None:
-        """Drop the ready callbacks of the receiver that is down and for which the most callbacks wait."""
+        """Dead-letter ready callbacks of a receiver that is down: of the one for which the most callbacks wait."""
         down = [queue for queue in self._queues.all() if queue.ready and queue.breaker.state is not BreakerState.CLOSED]
         if down:
             queue = max(down, key=lambda queue: queue.pending)
             for _ in range(min(SHED_BATCH, len(queue.ready))):  # the next of a chain becomes ready after this
-                self._drop(queue, queue.ready.popleft(), Reason(ReasonCode.RECEIVER_OVERLOADED))
+                self._abandon(queue, queue.ready.popleft(), Reason(ReasonCode.RECEIVER_OVERLOADED))
 
     def _now_ms(self) -> int:
         """Return the milliseconds of the event loop's clock, which never jumps."""

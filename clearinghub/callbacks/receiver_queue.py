@@ -72,7 +72,7 @@ class ReceiverQueue:
             self.ready.append(delivery.after)
 
     def unhealthy(self, now_ms: int, lag_ms_max: int) -> bool:
-        """Return whether the receiver does not keep up, so that no other receiver may wait for room in its queue."""
+        """Return whether the receiver does not keep up; then nobody may wait for room in its queue."""
         if self.breaker.state is not BreakerState.CLOSED:
             return True
         if not self.ready:

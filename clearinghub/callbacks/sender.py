@@ -34,11 +34,11 @@ class ReasonCode(StrEnum):
     UNKNOWN_RECEIVER = "unknown-receiver"  # no such participant
     NO_ENDPOINT = "no-endpoint"  # the participant has registered no URL of the type
     BAD_ENDPOINT = "bad-endpoint"  # the registered template cannot be rendered
-    UNSAFE_HEADER = "unsafe-header"  # a header that could break the request apart, e.g. by a newline
-    REFUSED = "refused"  # the receiver's answer would be the same to a repetition
+    UNSAFE_HEADER = "unsafe-header"  # a header that could end the request early, e.g. by a newline
+    REFUSED = "refused"  # the receiver answered; a repetition would get the same answer
     RETRIES_EXHAUSTED = "retries-exhausted"
     RECEIVER_DOWN = "receiver-down"  # the breaker is open, and the callback is worthless later
-    WAITED_TOO_LONG = "waited-too-long"  # the receiver could not be reached, or not fast enough
+    WAITED_TOO_LONG = "waited-too-long"  # longer than callback_wait_ms_max, or until it was worthless
     RECEIVER_OVERLOADED = "receiver-overloaded"  # more callbacks wait for it than the hub holds for one receiver
     INTERNAL_ERROR = "internal-error"  # a bug of the hub
 

@@ -1,14 +1,15 @@
 """One partition at work: rounds of group commit, one transaction each (design 4).
 
-A round takes the records that wait on the partition's inputs. It takes the inputs in their order, so that work in
-flight comes before new work. It decides record by record on pending changes over the tables, and then closes:
+A round takes the records that wait on the partition's inputs. It takes the inputs in the order of the configuration
+(for the ledger, agents/handlers.py), so that work in flight comes before new work. Record by record, the handlers
+decide; what they change is kept as pending changes (pending_changes.py). Then the round ends in three steps:
 
 1. How far each input is decided becomes a row like any other, in table `offsets` (ADR 7).
 2. The changed rows go to the changelogs, each key once, together with all that the handlers emitted: one transaction.
 3. The rows and the changelogs' offsets are written to RocksDB, one write for each table.
 
-A crash before the end of step 2 leaves nothing of the round, a crash after it leaves all: recovery reads from the
-changelogs what RocksDB has missed. RocksDB is never ahead of them.
+After a crash before the end of step 2 nothing of the round remains. After a later crash all of it remains: recovery
+reads from the changelogs what RocksDB has missed. RocksDB is never ahead of the changelogs.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Partition:
         self._task: asyncio.Task[None] | None = None
         self._round_started_s = 0.0
         self._last_count = 0
-        self._punctuated_s = -math.inf  # so that the first round runs the punctuators before it decides anything
+        self._punctuated_s = -math.inf  # the first round runs the punctuators at once
 
     def start(self) -> None:
         """Begin with rounds. The tables are recovered and the consumer is at the offsets that come next."""
@@ -143,10 +144,11 @@ class Partition:
             self._on_failure(self.number, error)
 
     async def _wait_for_work(self) -> None:
-        """Wait until a record waits or the punctuators are due, and for the rest of the round interval.
+        """Wait until a record is in the inbox or the punctuators are due; for a record, also until a round may begin.
 
-        The interval, counted from the last round's start, makes rounds large under load. If the last round had few
-        records the interval shrinks in proportion: a single transfer, which needs two rounds, should not wait.
+        A round may begin when the round interval has passed since the last one began: this makes rounds large under
+        load. After a round of few records the interval is shorter in proportion: a single transfer, which needs two
+        rounds, should not wait.
         """
         punctuate_s = self._punctuated_s + self._config.punctuate_interval_ms / 1000
         due_in_s = max(0.0, punctuate_s - self._environment.steady_s())
@@ -171,8 +173,8 @@ class Partition:
             pending.release()
         self._punctuate(pending, started_s)
         count = await self._decide(pending)
-        # The first round writes the row even if it decides nothing. So tables that have rows, but not this one, were
-        # written by a release that did not know it.
+        # The first round writes the row even if it decides nothing. So if the tables have rows and this row is missing,
+        # an older release wrote them, which had no such row.
         if count or (is_first and self._tables):
             pending.put(OFFSETS, INPUTS, DecidedOffsets(row_format=ROW_FORMAT, next_offsets=dict(self._next_offsets)))
             pending.release()
@@ -218,7 +220,9 @@ class Partition:
         return count
 
     def _room(self, topic: str, count: int, pending: PendingChanges, *, is_first: bool) -> int:
-        """Return how many records of an input may come next. Of a heavy input it is one or none, first always one.
+        """Return how many records of an input may come next.
+
+        For a heavy input that is one or none; its first record in a round may always come.
 
         `count` is the number of records in the round so far; `is_first` says that none of them is of this input.
         """

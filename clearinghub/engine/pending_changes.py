@@ -27,11 +27,11 @@ class Emission(NamedTuple):
 class PendingChanges:
     """The write buffer of one round, over the stores of one partition; implements `View` and `PunctuatorView`.
 
-    Rows are kept decoded: a hot row is read and decoded once a round, however often it changes.
+    Rows are kept decoded: a row that many records change is read and decoded once a round.
 
     Each record is decided under a savepoint. `release` makes its changes part of the round; `roll_back` undoes them if
-    its handler raised. `release` also encodes the changed rows: a row that cannot be encoded is the fault of one
-    record, and must not make the whole round fail.
+    its handler raised. `release` also encodes the changed rows, so that a row that cannot be encoded fails with the
+    record that changed it, and not with the whole round.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class PendingChanges:
         self._rows: dict[RowPlace, Any] = {}
         self._changed: dict[RowPlace, TableSpec[Any]] = {}
         self._encoded: dict[RowPlace, bytes] = {}
-        # Since the savepoint: what each change replaced, and whether the row had been changed before.
+        # Since the savepoint: the place, the row that each change replaced, whether this round had changed it before.
         self._undo: list[tuple[RowPlace, Any, bool]] = []
         self._released_emissions = 0
 
@@ -103,8 +103,8 @@ class PendingChanges:
         """Release the savepoint: all changes since the last one become part of the round.
 
         Raises:
-            RecordTooLargeError: the broker would refuse a changed row. Call `roll_back` then, as for all else that a
-                table's `encode` raises.
+            RecordTooLargeError: the broker would refuse a changed row. After this or any other error, which a table's
+                `encode` may raise, call `roll_back`.
         """
         for place in {place for place, _row, _was_changed in self._undo}:
             row = self._rows[place]

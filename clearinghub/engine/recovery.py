@@ -1,8 +1,9 @@
 """Recovery: the local copies of tables catch up with their changelogs before the partitions work.
 
-Faust says which changelog partitions this worker owns, and for which it is a standby. They are read here, with a
-consumer of its own, in large batches: one write to RocksDB for thousands of rows. And their ends are known exactly.
-Faust's own reader waits for two cycles of five seconds when a changelog ends in a transaction marker, as ours all do.
+Faust says which changelog partitions this worker owns, and for which it is a standby. They are read here, by a separate
+consumer, in large batches: one write to RocksDB for thousands of rows. This reader also knows exactly where a changelog
+ends. Faust's own reader does not if the last offset is a transaction marker, as it always is here: it waits for two
+cycles of five seconds.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ RECOVERY_FETCH_TIMEOUT_MS: Final = 200
 STANDBY_FETCH_TIMEOUT_MS: Final = 1_000
 STANDBY_CHECKPOINT_INTERVAL_MS: Final = 10 * 60 * 1000
 STANDBY_AGAIN_S: Final = 5.0
-STALE_AFTER_MS: Final = TOMBSTONES_KEPT_MS // 2  # the other half is for reading, and for clocks that differ
+STALE_AFTER_MS: Final = TOMBSTONES_KEPT_MS // 2  # half, because reading takes time and clocks differ
 TRANSACTION_MARKERS: Final = 1  # offsets that the marker of a transaction takes after its last record
 
 
@@ -43,7 +44,7 @@ class StandbyLagError(Exception):
 class ChangelogReader:
     """Reads changelog partitions into the local copies of their tables.
 
-    A copy is caught up when it has come to the end that its changelog had when the ends were last fetched.
+    A copy is caught up when it has all rows before the end that its changelog had when the ends were last fetched.
     """
 
     def __init__(self, config: EngineConfig, tables: Mapping[TP, LedgerTable]) -> None:
@@ -113,7 +114,7 @@ class ChangelogReader:
         """Apply one fetch to a standby's copies, and write a checkpoint to those that are caught up.
 
         Raises:
-            StandbyLagError: the copies can no longer be trusted. A new reader deletes those that it must.
+            StandbyLagError: the copies can no longer be trusted. Make a new reader: its `start` deletes the stale ones.
             StoredFormatError: a row cannot be decoded.
         """
         waited_ms = self._wall_ms() - self._ends_fetched_ms

@@ -1,6 +1,6 @@
 """The messages of settlement, on topic `settlement`, and the window markers among the credits on topic `credit`.
 
-agents/settlement/closing.py tells how those that close a window follow each other.
+The order of those that close a window is in agents/settlement/closing.py.
 """
 
 from __future__ import annotations

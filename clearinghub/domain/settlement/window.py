@@ -66,9 +66,9 @@ class Window(Row, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Store both windows and ask every partition to leave the first; `opened` is None if it was left before."""
+    """Store both windows and let every partition leave `processing`; `opened` is None if they have left it before."""
 
-    closing: Window
+    processing: Window
     opened: Window | None
 
 
@@ -77,11 +77,11 @@ def open_window(window_id: int, now_ms: int) -> Window:
     return Window(window_id, WindowState.OPEN, None, now_ms, now_ms)
 
 
-def close(window_id: int, window: Window | None, reason: str, now_ms: int) -> Closing | Rejection:
+def begin_closing(window_id: int, window: Window | None, reason: str, now_ms: int) -> Closing | Rejection:
     """Begin to close a window, and open the next.
 
-    A FAILED window may be closed again: all is counted anew, for what it lacked may have arrived. So may a window that
-    is PROCESSING: the reports so far remain, and partitions whose messages were lost send them once more.
+    A FAILED window may be closed again: all partitions report anew, since what was missing may have arrived. So
+    may a window that is PROCESSING: it keeps the reports that it has, and the missing ones are sent once more.
     """
     if window is None:
         return Rejection(ErrorCode.VALIDATION_ERROR, f"Window {window_id} does not exist")

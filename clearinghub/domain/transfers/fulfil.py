@@ -16,7 +16,7 @@ from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection, is
 from clearinghub.domain.transfers.ilp import fulfils
 from clearinghub.domain.transfers.transfer import TRANSFER_KIND, State, Step, Transfer
 
-VERSION_WITHOUT_RESERVED: Final = "1.0"  # its payees may not answer RESERVED
+VERSION_WITHOUT_RESERVED: Final = "1.0"  # a payee that uses this version may not answer RESERVED
 
 _NOT_FOUND: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "transfer not found")
 _WRONG_SOURCE: Final = Rejection(
@@ -34,7 +34,7 @@ _UNDEFINED_CODE: Final = Rejection(ErrorCode.VALIDATION_ERROR, "API specificatio
 
 
 class Action(Enum):
-    """What the sender requests, by the transferState of PUT /transfers/{ID}; or by its /error, which is ABORT."""
+    """What the sender requests: the transferState of its PUT /transfers/{ID} says it; a PUT to /error is ABORT."""
 
     COMMIT = "commit"
     RESERVE = "reserve"
@@ -47,7 +47,7 @@ class FulfilRequest(NamedTuple):
 
     `source` and `destination` are the FSPIOP headers, the latter None when absent. `content_version` is the version in
     the Content-Type, e.g. "1.1". `error` is the errorInformation of an ABORT as it came. `bulk_id` is None for a
-    transfer of its own.
+    transfer that belongs to no bulk.
     """
 
     transfer_id: str
@@ -96,10 +96,10 @@ class AbortedInvalid:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Notify the sender only. `transfer` is to be stored: its state is unchanged, its answer counts as received.
+    """Notify the sender only. If there is a `transfer`, store it: its state is as before, but it has the answer's hash.
 
-    Without `transfer` nothing is stored. `reserve`: the payee has answered RESERVED, so a PATCH must also say that the
-    transfer will not be committed.
+    `reserve`: the payee has answered RESERVED, so also send it a PATCH, which says that the transfer will not be
+    committed.
     """
 
     rejection: Rejection
@@ -109,7 +109,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """The same message again, to a final transfer: send the sender the transfer's state.
+    """The same message again, and the transfer is final: send the sender the transfer's state.
 
     `reserve`: as after the first message, the payer is sent a PUT (if committed) and the payee a PATCH (protocol 3.4).
     """
@@ -120,7 +120,7 @@ class Resent:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Notify nobody. `transfer`, if there is one, is to be stored: unchanged, but its answer counts as received."""
+    """Notify nobody. If there is a `transfer`, store it: its state is as before, but it has the answer's hash."""
 
     transfer: Transfer | None
 
@@ -142,7 +142,7 @@ def decide_fulfil(request: FulfilRequest, stored: Transfer | None, window: int, 
     if stored is None or stored.kind != TRANSFER_KIND:
         return Refused(_NOT_FOUND, None, reserve=False)
     if stored.bulk_id != request.bulk_id:
-        return Refused(_OF_A_BULK, None, reserve=False)  # its bulk would not count the outcome
+        return Refused(_OF_A_BULK, None, reserve=False)  # decided alone, it would be missing from its bulk's counts
     misaddressed = _misaddressed(request, stored)
     if misaddressed is not None:
         return _decide_misaddressed(request, stored, misaddressed, now_ms)
@@ -153,7 +153,7 @@ def decide_fulfil(request: FulfilRequest, stored: Transfer | None, window: int, 
 
 
 def _misaddressed(request: FulfilRequest, stored: Transfer) -> Rejection | None:
-    """Return what is wrong with source or destination; of both the destination, as in the reference."""
+    """Return what is wrong with source or destination; if both are wrong, the destination, as in the reference."""
     if request.destination is not None and request.destination.lower() != stored.payer.lower():
         return _WRONG_DESTINATION
     return None if _is_from_payee(request, stored) else _WRONG_SOURCE
@@ -227,7 +227,7 @@ def _abort(request: FulfilRequest, row: Transfer, now_ms: int) -> Aborted:
 
 
 def error_for_payer(error: ErrorInformation | None) -> ErrorInformation:
-    """Return the payee's error as the payer is sent it: the hub's own if the specification does not know its code."""
+    """Return the error to send to the payer: the payee's, or the hub's own if the payee's code is undefined."""
     if error is None or not is_defined_error_code(error.code):
         return ErrorInformation.of(_UNDEFINED_CODE)
     return error

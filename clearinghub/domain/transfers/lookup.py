@@ -85,7 +85,7 @@ def committed_body(transfer: Transfer) -> dict[str, object]:
 def committed_patch_body(transfer: Transfer) -> dict[str, object]:
     """Return the body of the PATCH that tells a payee its RESERVED transfer is committed (protocol 3.6).
 
-    It is the payer's without the fulfilment, which came from the payee.
+    It is the payer's body without the fulfilment, which the payee knows.
     """
     body = committed_body(transfer)
     del body["fulfilment"]

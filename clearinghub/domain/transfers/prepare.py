@@ -21,7 +21,7 @@ _NO_SETTLEMENT_MODEL: Final = Rejection(
 
 
 class PrepareRequest(NamedTuple):
-    """A POST /transfers, or an item of the bulk `bulk_id` as if it were one (protocol 8.1).
+    """A POST /transfers, or an item of bulk `bulk_id` in the same form (protocol 8.1).
 
     `source` is FSPIOP-Source, `hash` the hash of the body, `extensions` its extensionList as parsed JSON.
     """
@@ -40,7 +40,7 @@ class PrepareRequest(NamedTuple):
 
 
 class PayerEligibility(NamedTuple):
-    """What the ledger knows of the payer, and its POSITION and SETTLEMENT accounts in the transfer's currency."""
+    """What the ledger knows of the payer; `position` and `settlement` are its accounts in the transfer's currency."""
 
     exists: bool
     active: bool
@@ -82,7 +82,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Modified:
-    """Another body under an id that is consumed: notify the sender; the first transfer is unaffected."""
+    """Another body with the id of a known transfer: notify the sender; the known transfer is unaffected."""
 
     rejection: Rejection = _MODIFIED
 
@@ -147,7 +147,7 @@ def _decide_repeated(request: PrepareRequest, stored: Transfer) -> PrepareOutcom
 def _fault(
     request: PrepareRequest, payer: PayerEligibility, payee: PayeeEligibility, policy: PreparePolicy, now_ms: int
 ) -> str | None:
-    """Return the first thing wrong with the request, in the order of protocol 3.2, or None."""
+    """Return the first thing that is wrong, in the order of protocol 3.2, or None. It is refused with 3100."""
     account = payer.position
     return (
         _source_fault(request)
@@ -187,7 +187,7 @@ def _expiration_fault(request: PrepareRequest, now_ms: int) -> str | None:
 def _same_party_fault(request: PrepareRequest, policy: PreparePolicy) -> str | None:
     if policy.on_us_transfers or request.payer.lower() != request.payee.lower():
         return None
-    # The misspelling is the reference's, and part of the wire.
+    # The misspelling is the reference's; DFSPs may compare the text.
     return "Payer FSP and Payee FSP should be different, unless on-us tranfers are allowed by the Scheme"
 
 
@@ -198,6 +198,7 @@ def _account_fault(name: str, request: PrepareRequest, *, exists: bool, active: 
 
 
 def _reserve(amount: int, payer: PayerEligibility, now_ms: int) -> Position | Rejection:
+    """Return the payer's position with the amount, or the refusal of a request that is right but has no cover."""
     assert payer.position is not None  # else _account_fault has refused the request
     if payer.settlement is None:
         return _NO_SETTLEMENT_MODEL

@@ -33,7 +33,7 @@ TimeoutOutcome: TypeAlias = Expired | NotDue
 
 
 def decide_timeout(stored: Transfer | None, now_ms: int) -> TimeoutOutcome:
-    """Return what a reminder of the transfer leads to. A transfer whose fulfil was accepted never expires."""
+    """Return what a reminder (topic `timeout`) leads to. A transfer whose fulfil was accepted never expires."""
     if stored is None or stored.kind != TRANSFER_KIND or stored.expires_at_ms >= now_ms:
         return NotDue()
     if stored.state is State.RECEIVED_PREPARE:

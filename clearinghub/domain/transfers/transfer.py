@@ -111,7 +111,7 @@ class Transfer(Row, frozen=True, array_like=True):
     Attributes:
         history: every state with the time at which it was reached, oldest first.
         prepare_hash: the hash of the prepare's body, which distinguishes a repeated request from a changed one.
-        fulfil_hash: the same of the payee's fulfil, or None as long as none was accepted or refused.
+        fulfil_hash: the same of the payee's first fulfil, accepted or refused; None until it comes.
         error_hash: the same of the payee's error.
         completed_timestamp: the payee's text as it came.
         window: the settlement window in which the transfer was committed.
@@ -122,7 +122,7 @@ class Transfer(Row, frozen=True, array_like=True):
         prepare_offset: where the prepare is on its partition of topic `prepare`, or of `bulk-prepare` for an item.
         bulk_id: the bulk of which the transfer is an item.
         interchange_fee: what the payer's DFSP will owe the payee's on commit; negative the other way round.
-        sequence: the number of its final state among all of its partition; None while the transfer is open.
+        sequence: counts the final states of its partition, from 1; None while the transfer is open.
     """
 
     transfer_id: str

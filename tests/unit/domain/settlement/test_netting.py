@@ -18,7 +18,7 @@ from clearinghub.domain.settlement.netting import (
     joined,
     settlement_method_of,
 )
-from clearinghub.domain.settlement.window import WindowState, add_report, close, open_window
+from clearinghub.domain.settlement.window import WindowState, add_report, begin_closing, open_window
 
 GROUP = NettingGroup("USD", "POSITION", NET)
 NOW_MS = 1_700_000_000_000
@@ -92,8 +92,8 @@ def reported(nets: dict[NettingGroup, dict[Party, Net]], *partitions: int) -> An
     """Window 1 of two partitions after these have reported."""
     used = add_report(open_window(1, NOW_MS), 0, 2, {}, lambda: 1, NOW_MS)  # an open window accepts no report
     assert WindowState.OPEN is used.state
-    closing: Any = close(1, replace(open_window(1, NOW_MS), used=True), "r", NOW_MS)
-    window: Any = closing.closing
+    closing: Any = begin_closing(1, replace(open_window(1, NOW_MS), used=True), "r", NOW_MS)
+    window: Any = closing.processing
     ids = count(7)
     for partition in partitions:
         window = add_report(window, partition, 2, nets, lambda: next(ids), NOW_MS + 1)
@@ -117,11 +117,11 @@ def test_a_window_that_does_not_balance_fails_and_may_be_counted_anew() -> None:
         failed.reason,
     )
 
-    again: Any = close(1, failed, "repaired", NOW_MS + 2)
-    assert (WindowState.PROCESSING, (), None) == (again.closing.state, again.closing.reported, again.opened)
+    again: Any = begin_closing(1, failed, "repaired", NOW_MS + 2)
+    assert (WindowState.PROCESSING, (), None) == (again.processing.state, again.processing.reported, again.opened)
 
 
 def test_a_window_that_waits_may_be_closed_again_and_keeps_its_reports() -> None:
-    again: Any = close(1, reported({}, 1), "still waiting", NOW_MS + 2)
-    assert (WindowState.PROCESSING, (1,), None) == (again.closing.state, again.closing.reported, again.opened)
-    assert "still waiting" == again.closing.reason
+    again: Any = begin_closing(1, reported({}, 1), "still waiting", NOW_MS + 2)
+    assert (WindowState.PROCESSING, (1,), None) == (again.processing.state, again.processing.reported, again.opened)
+    assert "still waiting" == again.processing.reason
