@@ -33,9 +33,9 @@ GARBAGE_THRESHOLD: Final = 20_000
 
 # The function of each role that runs until it is stopped. Its module is imported only by the process that plays it.
 ROLE_ENTRIES: Final = {
-    "ingress": ("clearinghub.roles", "run_ingress"),
-    "ledger": ("clearinghub.roles", "run_ledger"),
-    "callbacks": ("clearinghub.roles", "run_callbacks"),
+    "ingress": ("clearinghub.roles.ingress", "run_ingress"),
+    "ledger": ("clearinghub.roles.ledger", "run_ledger"),
+    "callbacks": ("clearinghub.roles.callbacks", "run_callbacks"),
 }
 
 

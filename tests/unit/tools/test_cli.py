@@ -84,6 +84,13 @@ def test_a_role_loads_no_tool() -> None:
     assert [] == [name for name in modules if name.startswith((*tools, "sandbox", "pyarrow"))]
 
 
+def test_the_supervisor_loads_no_role() -> None:
+    modules = loaded("import clearinghub.tools.cli, clearinghub.roles.start, clearinghub.roles.all")
+    parts = ("agents", "faust", "rocksdict", "tables", "web", "clearinghub.roles.ledger", "clearinghub.callbacks")
+
+    assert [] == [name for name in modules if name.startswith(parts)]
+
+
 def test_the_shell_completes_commands_nouns_and_options() -> None:
     def completed(words: str) -> list[str]:
         environment = {**os.environ, "_CLEARINGHUB_COMPLETE": "complete_bash", "COMP_WORDS": words}
