@@ -123,11 +123,6 @@ def make_handler(topic: InputTopic, context: LedgerContext) -> Handler:
     return handle
 
 
-def make_handlers(context: LedgerContext) -> dict[str, Handler]:
-    """Return the engine's handlers of all topics, by topic."""
-    return {topic.name: make_handler(topic, context) for topic in INPUT_TOPICS}
-
-
 def ledger_inputs(context: LedgerContext) -> tuple[Input, ...]:
     """Return the engine's inputs in the order in which a round takes them."""
     return tuple(Input(topic.name, make_handler(topic, context), topic.is_heavy) for topic in INPUT_TOPICS)

@@ -15,7 +15,6 @@ from clearinghub.domain.money import format_amount
 from clearinghub.tools.client.admin import AdminClient, AdminError, Content, RefusedError, Reply, parsed
 from clearinghub.tools.client.responses import (
     BALANCES,
-    POSITION,
     SETTLEMENT,
     AccountBalance,
     Endpoint,
@@ -189,10 +188,6 @@ class Operations:
         account = await self.account(name, currency, SETTLEMENT)
         path = f"{_path(name)}/accounts/{account.account_id}/transfers/{quote(transfer_id, safe='')}"
         return _funds_answer(await self._admin.call("PUT", path, {"action": action, "reason": reason}))
-
-    async def position_account(self, name: str, currency: str) -> AccountBalance:
-        """Return the account that transfers move."""
-        return await self.account(name, currency, POSITION)
 
     async def _read(self, path: str, kind: TypeAdapter[Content]) -> Content:
         return parsed(await self._admin.call("GET", path), kind)
