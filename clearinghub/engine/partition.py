@@ -4,7 +4,8 @@ A round takes the records that wait on the partition's inputs. It takes the inpu
 (for the ledger, agents/handlers.py), so that work in flight comes before new work. Record by record, the handlers
 decide; what they change is kept as pending changes (pending_changes.py). Then the round ends in three steps:
 
-1. How far each input is decided becomes a row like any other, in table `offsets` (ADR 7).
+1. How far each input is decided, and where each changelog ends with this round, becomes a row of table `offsets`
+   (ADR 7, 28).
 2. The changed rows go to the changelogs, each key once, together with all that the handlers emitted: one transaction.
 3. The rows and the changelogs' offsets are written to RocksDB, one write for each table.
 
@@ -18,7 +19,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -26,10 +27,11 @@ from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.dead_letter import poison_record_letter
 from clearinghub.engine.errors import ContiguityError, PartitionLostError
+from clearinghub.engine.loss import TRANSACTION_MARKERS, checksum
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
-from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, Record
-from clearinghub.engine.store import LedgerStore
+from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, LastRecord, PunctuatorView, Record
+from clearinghub.engine.store import LedgerStore, TableChanges
 from clearinghub.engine.transaction import Outgoing, PartitionProducer
 from clearinghub.rows import ROW_FORMAT
 
@@ -38,10 +40,23 @@ RECORDS_AT_ONCE: Final = 20  # decided before other partitions, the fetch and th
 # A round that has this much to send takes no further record of a heavy input. It is about what 500 records of the other
 # inputs send.
 HEAVY_ROUND_BYTES: Final = 1024 * 1024
+MARKERS_INTERVAL_S: Final = 60.0
 CHECKPOINT_INTERVAL_MS: Final = 60 * 60 * 1000
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
+
+
+class PartitionPlace(NamedTuple):
+    """Where a partition begins to work: in its inputs, by topic, and in its changelogs, by table.
+
+    `changelog_offsets` are the offsets of the last records that are known, `changelog_ends` those of the next ones.
+    """
+
+    next_offsets: Mapping[str, int]
+    last_records: Mapping[str, LastRecord]
+    changelog_offsets: Mapping[str, int]
+    changelog_ends: Mapping[str, int]
 
 
 class Partition:
@@ -57,10 +72,23 @@ class Partition:
         epoch: int,
         producer: PartitionProducer,
         stores: Mapping[str, LedgerStore],
-        next_offsets: Mapping[str, int],
-        on_failure: Callable[[int, BaseException], None],
+        place: PartitionPlace,
+        step_over_markers: Callable[[str, int, int], int],
+        on_failure: Callable[[BaseException], None],
     ) -> None:
-        """`next_offsets` says, by topic, which offset comes next; `on_failure` is called once if a round fails."""
+        """Prepare; no round begins before `start`.
+
+        Args:
+            config: of the engine.
+            number: the partition's.
+            epoch: batches of another one are void.
+            producer: has fenced the partition's earlier owners.
+            stores: the recovered tables.
+            place: where the inputs and the changelogs are.
+            step_over_markers: returns, for a topic, the partition and the offset that comes next, the offset that comes
+                next when markers of transactions at the end of the log are stepped over.
+            on_failure: is called once if a round fails.
+        """
         self.number = number
         self.epoch = epoch
         self._config = config
@@ -73,7 +101,12 @@ class Partition:
         self._handlers = {one.topic: one.handler for one in config.inputs}
         self._heavy = frozenset(one.topic for one in config.inputs if one.is_heavy)
         self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
-        self._next_offsets = dict(next_offsets)
+        self._next_offsets = dict(place.next_offsets)
+        self._last_records = dict(place.last_records)
+        self._changelog_offsets = dict(place.changelog_offsets)
+        self._changelog_ends = dict(place.changelog_ends)
+        self._step_over_markers = step_over_markers
+        self._row_written_s = -math.inf
         self._checkpoint_ms = self._environment.wall_ms()  # recovery has just written one
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()  # held from a round's first decision until its rows are in RocksDB
@@ -141,7 +174,7 @@ class Partition:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, this partition must not continue
             self._closing = True
-            self._on_failure(self.number, error)
+            self._on_failure(error)
 
     async def _wait_for_work(self) -> None:
         """Wait until a record is in the inbox or the punctuators are due; for a record, also until a round may begin.
@@ -173,13 +206,9 @@ class Partition:
             pending.release()
         self._punctuate(pending, started_s)
         count = await self._decide(pending)
-        # The first round writes the row even if it decides nothing. So if the tables have rows and this row is missing,
-        # an older release wrote them, which had no such row.
-        if count or (is_first and self._tables):
-            pending.put(OFFSETS, INPUTS, DecidedOffsets(row_format=ROW_FORMAT, next_offsets=dict(self._next_offsets)))
-            pending.release()
         self._last_count = count
-        if pending.is_empty:
+        # The first round writes the row of offsets even if it decides nothing: rows without it are a loss.
+        if pending.is_empty and not is_first and not count and not self._markers_are_due():
             return
         await self._commit(pending)
         if any(self._inbox.values()):
@@ -250,6 +279,26 @@ class Partition:
             raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
         assert batch.end > expected, f"{topic}/{self.number}: batch ends at {batch.end}, before it begins"
         self._next_offsets[topic] = batch.end
+        last = batch.records[-1]
+        self._last_records[topic] = LastRecord(last.offset, last.timestamp, checksum(last.key, last.value))
+
+    def _markers_are_due(self) -> bool:
+        """Step over the markers at the ends of quiet inputs; return whether a row should say so by itself.
+
+        Otherwise retention would one day delete the markers, and a worker that starts later would miss their offsets.
+        """
+        if self._environment.steady_s() - self._row_written_s < MARKERS_INTERVAL_S:
+            return False
+        self._row_written_s = self._environment.steady_s()
+        return self._pass_markers()
+
+    def _pass_markers(self) -> bool:
+        """Step over the markers at the ends of inputs where nothing waits; return whether there were any."""
+        before = dict(self._next_offsets)
+        for topic, batches in self._inbox.items():
+            if not batches:
+                self._next_offsets[topic] = self._step_over_markers(topic, self.number, before[topic])
+        return before != self._next_offsets
 
     async def _decide_one(self, topic: str, consumed: Any, pending: PendingChanges) -> None:
         record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value or b"")
@@ -286,6 +335,8 @@ class Partition:
     async def _commit(self, pending: PendingChanges) -> None:
         config = self._config
         changes = pending.changes()
+        began_ms = self._environment.wall_ms()
+        foreseen = self._note_offsets(changes, began_ms)
         outgoing: list[Outgoing] = [
             (config.changelog(table), self.number, key, value)
             for table, changed in changes.items()
@@ -293,13 +344,35 @@ class Partition:
         ]
         prefix = config.topic_prefix
         outgoing.extend((prefix + topic, partition, key, value) for topic, partition, key, value in pending.emissions)
-        began_ms = self._environment.wall_ms()
-        last_offsets = await self._producer.commit(outgoing)
+        await self._producer.commit(
+            outgoing, {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
+        )
         # The transaction is committed: from here the round is a fact, and RocksDB only follows.
         for table, changed in changes.items():
-            offset = last_offsets[config.changelog(table), self.number]
-            self._stores[table].apply(self._tables[table], self.number, changed, offset)
+            self._stores[table].apply(self._tables[table], self.number, changed, foreseen[table])
+            self._changelog_ends[table] = foreseen[table] + 1 + TRANSACTION_MARKERS
         self._checkpoint(began_ms)
+
+    def _note_offsets(self, changes: dict[str, TableChanges], now_ms: int) -> dict[str, int]:
+        """Add the row of offsets to a round's changes, and return the offset of each changed table's last record.
+
+        Nobody else writes the changelogs, so the offsets are known before the records are sent.
+        """
+        self._pass_markers()
+        self._row_written_s = self._environment.steady_s()
+        changed = changes.setdefault(OFFSETS.name, TableChanges({}, []))
+        changed.rows[INPUTS.encode()] = None  # counts as a record of its changelog; its value follows
+        foreseen = {table: self._changelog_ends[table] + len(one.rows) - 1 for table, one in changes.items()}
+        self._changelog_offsets |= foreseen
+        row = DecidedOffsets(
+            row_format=ROW_FORMAT,
+            next_offsets=self._next_offsets,
+            last_records=self._last_records,
+            changelog_offsets=self._changelog_offsets,
+            committed_ms=now_ms,
+        )
+        changed.rows[INPUTS.encode()] = OFFSETS.encode(row)
+        return foreseen
 
     def _checkpoint(self, caught_up_ms: int) -> None:
         """Write a checkpoint to each local copy once an hour. All of them are caught up: nobody else can commit."""
