@@ -52,7 +52,7 @@ def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def trace_of(headers: Mapping[str, str]) -> str | None:
-    """Return the W3C trace context of a request: its traceparent and, behind a blank, its tracestate if it has one.
+    """Return the W3C trace context of a request: its traceparent and, after a blank, its tracestate if it has one.
 
     It is None without a valid traceparent. Of a long tracestate the last members are left out, as W3C says.
     """
@@ -63,7 +63,7 @@ def trace_of(headers: Mapping[str, str]) -> str | None:
     if not tracestate or _TRACESTATE.fullmatch(tracestate) is None:
         return traceparent
     if len(tracestate) > TRACESTATE_LENGTH_MAX:
-        # Cut behind the last member that ends in time; a single member that is longer is dropped.
+        # Cut after the last member that ends in time; a single member that is longer is dropped.
         tracestate = tracestate[: TRACESTATE_LENGTH_MAX + 1].rpartition(",")[0]
     tracestate = tracestate.strip()
     return f"{traceparent} {tracestate}" if tracestate else traceparent
