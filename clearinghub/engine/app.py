@@ -25,7 +25,7 @@ from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, StoredFo
 from clearinghub.engine.keeper import PartitionKeeper
 from clearinghub.engine.record import PunctuatorView
 from clearinghub.engine.recovery import LedgerTableManager
-from clearinghub.engine.status import PartitionStatus, StoppedPartition
+from clearinghub.engine.status import PartitionStatus, StoppedInput, StoppedPartition
 from clearinghub.engine.store import LedgerStore, LedgerTable
 
 log = structlog.get_logger(__name__)
@@ -228,6 +228,16 @@ class EngineApp(faust.App):  # type: ignore[misc]
     def statuses(self) -> list[PartitionStatus]:
         """Return how each assigned partition is, in the order of their numbers."""
         return [self._keepers[number].status for number in sorted(self._keepers)]
+
+    @property
+    def stopped_inputs(self) -> dict[tuple[str, int], StoppedInput]:
+        """The inputs that have stopped before a vital record, by topic and partition; the partition works (ADR 25)."""
+        return {
+            (topic, number): stopped
+            for number, keeper in self._keepers.items()
+            if keeper.partition is not None
+            for topic, stopped in keeper.partition.stopped_inputs.items()
+        }
 
     def waiting_since_ms(self) -> dict[int, int]:
         """Return, by partition, when its oldest waiting record was written, milliseconds since 1970.

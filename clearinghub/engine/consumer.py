@@ -17,17 +17,18 @@ What it does differently from Faust's own consumer, and why (design 5):
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 from faust.transport.consumer import Consumer, ensure_TP, ensure_TPset
 from faust.types import TP, ConsumerMessage
 
-from clearinghub.engine.batch import Batch
+from clearinghub.engine.batch import Batch, runs_of
 from clearinghub.engine.errors import FAUST_LOGGER
+from clearinghub.engine.group import GroupListener, note_heartbeats
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         self._fetching: asyncio.Task[Any] | None = None
         self.seek_offsets: dict[TP, int] = {}  # where each input was when the assignment began
         self._next_begins: dict[TP, int] = {}  # where each input's next batch begins
-        self._known_positions: dict[TP, int] = {}  # up to where there is no record behind `_next_begins`
+        self._known_positions: dict[TP, int] = {}  # up to where there is no record after `_next_begins`
         self._without_holes: frozenset[str] = frozenset()
 
     @property
@@ -96,21 +97,10 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             **config.access,
         )
         await self._client.start()
-        self._note_heartbeats()
+        note_heartbeats(self._client, self._steady_s, self._note_heartbeat)
 
-    def _note_heartbeats(self) -> None:
-        """Note when the coordinator confirms a heartbeat: until a session later, nobody else gets our partitions."""
-        coordinator = self.client._coordinator  # noqa: SLF001 - the client has no public way
-        beat = coordinator._do_heartbeat  # noqa: SLF001
-
-        async def noted_beat() -> bool:
-            began_s = self._steady_s()
-            is_member = await beat()
-            if is_member:
-                self.heard_s = began_s
-            return cast("bool", is_member)
-
-        coordinator._do_heartbeat = noted_beat  # noqa: SLF001
+    def _note_heartbeat(self, began_s: float) -> None:
+        self.heard_s = began_s
 
     def _steady_s(self) -> float:
         return cast("float", self.app.engine_config.environment.steady_s())
@@ -184,8 +174,8 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     def _on_fetch_error(self, error: BaseException) -> None:
         """Let the partitions that an error concerns open again.
 
-        A position out of range concerns its own partition. After any other error records of all may have been taken
-        from the client's buffers and thrown away.
+        A position out of range concerns its own partition. After any other error the client
+        may have removed records of all from its buffers, and thrown them away.
 
         Raises:
             BaseException: the error itself, for an app without tables.
@@ -219,7 +209,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             # Records that are read a second time make a batch that begins before the last one ended.
             await self._hand_over_run(tp, min(self._next_begins[tp], records[0].offset), end, records)
             return
-        for run in _runs(records):
+        for run in runs_of(records):
             await self._hand_over_run(tp, run[0].offset, run[-1].offset + 1, run)
 
     async def _hand_over_run(self, tp: TP, begin: int, end: int, records: list[Any]) -> None:
@@ -231,13 +221,20 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         else:
             batch = self._waiting[tp] = Batch(tp.topic, tp.partition, epoch, begin, end, records)
             await self.callback(self._to_message(tp, batch))
-        if len(batch.records) >= self.app.engine_config.backlog_max(tp.topic) and tp not in self._paused:
+        config = self.app.engine_config
+        is_full = len(batch.records) >= config.backlog_max(tp.topic) or batch.size >= config.backlog_bytes_max
+        if is_full and tp not in self._paused:
             self._paused.add(tp)
             self.client.pause(TopicPartition(*tp))
 
     def _resume_paused(self) -> None:
+        config = self.app.engine_config
         for tp, waiting in [(tp, self._waiting[tp]) for tp in self._paused]:
-            if waiting.is_closed or len(waiting.records) < self.app.engine_config.backlog_max(tp.topic) // 2:
+            is_half_empty = (
+                len(waiting.records) < config.backlog_max(tp.topic) // 2
+                and waiting.size < config.backlog_bytes_max // 2
+            )
+            if waiting.is_closed or is_half_empty:
                 self._paused.discard(tp)
                 self.client.resume(TopicPartition(*tp))
 
@@ -313,7 +310,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         return self._epochs.get(number, self.epoch)
 
     def step_over_markers(self, topic: str, number: int, offset: int) -> int:
-        """Return up to where there are only markers of transactions behind an offset, if all before it is handed over.
+        """Return up to where there are only markers of transactions after an offset, if all before it is handed over.
 
         The next batch begins there.
         """
@@ -396,33 +393,3 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         raise NotImplementedError  # `_drain_messages` fetches
-
-
-def _runs(records: list[Any]) -> Iterator[list[Any]]:
-    """Yield runs of records with consecutive offsets."""
-    start = 0
-    if records[-1].offset - records[0].offset == len(records) - 1:
-        yield records
-        return
-    for index in range(1, len(records) + 1):
-        if index == len(records) or records[index].offset != records[index - 1].offset + 1:
-            yield records[start:index]
-            start = index
-
-
-class GroupListener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Passes the group's decisions on to Faust."""
-
-    def __init__(self, consumer: BatchConsumer) -> None:
-        self._consumer = consumer
-
-    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        """Close all partitions of this worker: a rebalance has begun, and the group has not decided yet."""
-        self._consumer.app.on_rebalance_start()
-        await self._consumer.on_partitions_revoked(ensure_TPset(revoked))
-        # Faust does so only for an app with transactions; other apps must not commit offsets of partitions lost.
-        await self._consumer.app.close_partitions()
-
-    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """Begin to work on the partitions that the group has given to this worker."""
-        await self._consumer.on_group_assignment(ensure_TPset(assigned))

@@ -114,7 +114,7 @@ class PartitionKeeper:
 
     @property
     def status(self) -> PartitionStatus:
-        """How the partition is."""
+        """What the partition does now, and why."""
         if self.stopped is not None:
             state = PartitionState.STOPPED
         elif self._is_lost:

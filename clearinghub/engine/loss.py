@@ -31,7 +31,7 @@ _RECOVER: Final = (
 
 
 class InputLog(NamedTuple):
-    """What the broker has of an input: its offsets, and the first records from the one asked for."""
+    """What the broker has of an input: its offsets, and the first records from a place on."""
 
     beginning: int
     end: int

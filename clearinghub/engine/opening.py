@@ -16,7 +16,7 @@ from faust.types import TP
 from clearinghub.engine import loss
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import PartitionStoppedError
-from clearinghub.engine.partition import PartitionPlace
+from clearinghub.engine.offsets import PartitionPlace
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, LastRecord, read_decided_offsets
 from clearinghub.engine.recovery import ChangelogReader
 from clearinghub.engine.store import LedgerTable
@@ -36,7 +36,7 @@ class OpenedPartition(NamedTuple):
 
 
 class PartitionOpening:
-    """Opens one partition once."""
+    """Opens one partition; made anew for each attempt."""
 
     def __init__(self, config: EngineConfig, number: int, tables: Mapping[str, LedgerTable]) -> None:
         self._config = config

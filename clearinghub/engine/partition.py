@@ -4,8 +4,7 @@ A round takes the records that wait on the partition's inputs. It takes the inpu
 (for the ledger, agents/handlers.py), so that work in flight comes before new work. Record by record, the handlers
 decide; what they change is kept as pending changes (pending_changes.py). Then the round ends in three steps:
 
-1. How far each input is decided, and where each changelog ends with this round, becomes a row of table `offsets`
-   (ADR 7, 28).
+1. How far inputs are decided, and where changelogs end with this round, becomes a row of table `offsets` (ADR 7, 28).
 2. The changed rows go to the changelogs, each key once, together with all that the handlers emitted: one transaction.
 3. The rows and the changelogs' offsets are written to RocksDB, one write for each table.
 
@@ -19,21 +18,21 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
-from clearinghub.engine.dead_letter import poison_record_letter
+from clearinghub.engine.dead_letter import error_text, poison_record_letter
 from clearinghub.engine.errors import ContiguityError, PartitionLostError
-from clearinghub.engine.loss import TRANSACTION_MARKERS, checksum
+from clearinghub.engine.offsets import PartitionOffsets, PartitionPlace, StepOverMarkers
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
-from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, LastRecord, PunctuatorView, Record
-from clearinghub.engine.store import LedgerStore, TableChanges
+from clearinghub.engine.record import PunctuatorView, Record
+from clearinghub.engine.status import StoppedInput
+from clearinghub.engine.store import LedgerStore
 from clearinghub.engine.transaction import Outgoing, PartitionProducer
-from clearinghub.rows import ROW_FORMAT
 
 BUSY_ROUND_RECORDS: Final = 10  # after a round of so many records, the next one waits for the whole interval
 RECORDS_AT_ONCE: Final = 20  # decided before other partitions, the fetch and the heartbeat may run
@@ -45,18 +44,6 @@ CHECKPOINT_INTERVAL_MS: Final = 60 * 60 * 1000
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
-
-
-class PartitionPlace(NamedTuple):
-    """Where a partition begins to work: in its inputs, by topic, and in its changelogs, by table.
-
-    `changelog_offsets` are the offsets of the last records that are known, `changelog_ends` those of the next ones.
-    """
-
-    next_offsets: Mapping[str, int]
-    last_records: Mapping[str, LastRecord]
-    changelog_offsets: Mapping[str, int]
-    changelog_ends: Mapping[str, int]
 
 
 class Partition:
@@ -73,7 +60,7 @@ class Partition:
         producer: PartitionProducer,
         stores: Mapping[str, LedgerStore],
         place: PartitionPlace,
-        step_over_markers: Callable[[str, int, int], int],
+        step_over_markers: StepOverMarkers,
         on_failure: Callable[[BaseException], None],
     ) -> None:
         """Prepare; no round begins before `start`.
@@ -85,8 +72,7 @@ class Partition:
             producer: has fenced the partition's earlier owners.
             stores: the recovered tables.
             place: where the inputs and the changelogs are.
-            step_over_markers: returns, for a topic, the partition and the offset that comes next, the offset that comes
-                next when markers of transactions at the end of the log are stepped over.
+            step_over_markers: of its consumer.
             on_failure: is called once if a round fails.
         """
         self.number = number
@@ -99,13 +85,11 @@ class Partition:
         self._tables = {table.name: table for table in config.all_tables}
         self._partitioner = Partitioner(config.output_partitions)
         self._handlers = {one.topic: one.handler for one in config.inputs}
+        self._may_be_dead_lettered = {one.topic: one.may_be_dead_lettered for one in config.inputs}
+        self.stopped_inputs: dict[str, StoppedInput] = {}
         self._heavy = frozenset(one.topic for one in config.inputs if one.is_heavy)
         self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
-        self._next_offsets = dict(place.next_offsets)
-        self._last_records = dict(place.last_records)
-        self._changelog_offsets = dict(place.changelog_offsets)
-        self._changelog_ends = dict(place.changelog_ends)
-        self._step_over_markers = step_over_markers
+        self._offsets = PartitionOffsets(number, place, step_over_markers)
         self._row_written_s = -math.inf
         self._checkpoint_ms = self._environment.wall_ms()  # recovery has just written one
         self._wake = asyncio.Event()
@@ -115,6 +99,7 @@ class Partition:
         self._task: asyncio.Task[None] | None = None
         self._round_started_s = 0.0
         self._last_count = 0
+        self._read_bytes = 0  # of the records that the round has decided
         self._punctuated_s = -math.inf  # the first round runs the punctuators at once
 
     def start(self) -> None:
@@ -131,9 +116,18 @@ class Partition:
 
     @property
     def waiting_since_ms(self) -> int | None:
-        """When the oldest record in the inbox was written, milliseconds since 1970; None if the inbox is empty."""
-        firsts = [batches[0].records[0].timestamp for batches in self._inbox.values() if batches]
+        """When the oldest record that waits was written, milliseconds since 1970; None if none waits.
+
+        Records of a stopped input do not count: what else waits is decided without them.
+        """
+        firsts = [batches[0].records[0].timestamp for _topic, batches in self._waiting_inputs()]
         return min(firsts) if firsts else None
+
+    def _waiting_inputs(self) -> list[tuple[str, deque[Batch]]]:
+        """Return the inputs that the next round can decide, and their batches."""
+        return [
+            (topic, batches) for topic, batches in self._inbox.items() if batches and topic not in self.stopped_inputs
+        ]
 
     async def close(self, timeout_s: float) -> None:
         """Begin no further round. A round under way may end within `timeout_s`, else it is cancelled."""
@@ -211,7 +205,7 @@ class Partition:
         if pending.is_empty and not is_first and not count and not self._markers_are_due():
             return
         await self._commit(pending)
-        if any(self._inbox.values()):
+        if self._waiting_inputs():
             self._wake.set()
         self._config.on_round(self.number, count, self._environment.steady_s() - started_s)
 
@@ -234,18 +228,15 @@ class Partition:
             The number of records decided.
         """
         count = 0
+        self._read_bytes = 0
         for topic, batches in self._inbox.items():
             before = count
-            while batches and (room := self._room(topic, count, pending, is_first=count == before)) > 0:
-                batch = self._take(batches, room)
-                self._advance(topic, batch)
-                for number, record in enumerate(batch.records):
-                    await self._decide_one(topic, record, pending)
-                    if number % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1:
-                        await asyncio.sleep(0)
-                count += len(batch.records)
-                age_s = self._environment.wall_s() - batch.records[0].timestamp / 1000
-                self._config.on_batch(topic, self.number, age_s)
+            while (
+                batches
+                and topic not in self.stopped_inputs
+                and (room := self._room(topic, count, pending, is_first=count == before)) > 0
+            ):
+                count += await self._decide_batch(topic, batches, room, pending)
         return count
 
     def _room(self, topic: str, count: int, pending: PendingChanges, *, is_first: bool) -> int:
@@ -255,52 +246,80 @@ class Partition:
 
         `count` is the number of records in the round so far; `is_first` says that none of them is of this input.
         """
-        room = self._config.round_records_max - count
+        room = 0 if self._is_full(pending) else self._config.round_records_max - count
         if topic not in self._heavy:
             return room
         return int(is_first or (room > 0 and pending.emitted_bytes < HEAVY_ROUND_BYTES))
 
-    @staticmethod
-    def _take(batches: deque[Batch], count_max: int) -> Batch:
-        batch = batches[0]
-        if len(batch.records) > count_max:
-            return batch.split(count_max)
-        batch.is_closed = True
-        return batches.popleft()
+    def _is_full(self, pending: PendingChanges) -> bool:
+        """Return whether the round has as many bytes, read, written and emitted, as a round may have."""
+        size = self._read_bytes + pending.emitted_bytes + pending.encoded_bytes
+        return size >= self._config.round_bytes_max
 
-    def _advance(self, topic: str, batch: Batch) -> None:
-        """Move the input's next offset past a batch.
+    async def _decide_batch(self, topic: str, batches: deque[Batch], room: int, pending: PendingChanges) -> int:
+        """Decide at most `room` records of the input's first batch, fewer if they fill the round.
+
+        Returns:
+            The number of records decided. The rest of the batch waits for the next round.
 
         Raises:
             ContiguityError: the batch does not begin at the next offset.
         """
-        expected = self._next_offsets[topic]
+        batch = batches[0]
+        self._check_begin(topic, batch)
+        age_s = self._environment.wall_s() - batch.records[0].timestamp / 1000
+        count = 0
+        for record in batch.records[:room]:
+            if not await self._decide_one(topic, record, pending):
+                break
+            count += 1
+            self._read_bytes += len(record.value or b"")
+            if self._is_full(pending):
+                break
+            if count % RECORDS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        if count:
+            self._offsets.decided(topic, self._take(batches, count))
+            self._config.on_batch(topic, self.number, age_s)
+        return count
+
+    @staticmethod
+    def _take(batches: deque[Batch], count: int) -> Batch:
+        """Remove the first `count` records from the input's first batch, and return them as a batch."""
+        batch = batches[0]
+        if len(batch.records) > count:
+            return batch.split(count)
+        batch.is_closed = True
+        return batches.popleft()
+
+    def _check_begin(self, topic: str, batch: Batch) -> None:
+        """Check that no record is missing before a batch.
+
+        Raises:
+            ContiguityError: the batch does not begin at the next offset.
+        """
+        expected = self._offsets.next[topic]
         if batch.begin != expected:
             raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
         assert batch.end > expected, f"{topic}/{self.number}: batch ends at {batch.end}, before it begins"
-        self._next_offsets[topic] = batch.end
-        last = batch.records[-1]
-        self._last_records[topic] = LastRecord(last.offset, last.timestamp, checksum(last.key, last.value))
 
     def _markers_are_due(self) -> bool:
-        """Step over the markers at the ends of quiet inputs; return whether a row should say so by itself.
-
-        Otherwise retention would one day delete the markers, and a worker that starts later would miss their offsets.
-        """
-        if self._environment.steady_s() - self._row_written_s < MARKERS_INTERVAL_S:
+        """Step over markers once in a while. Return whether a row should say so by itself."""
+        now_s = self._environment.steady_s()
+        if now_s - self._row_written_s < MARKERS_INTERVAL_S:
             return False
-        self._row_written_s = self._environment.steady_s()
-        return self._pass_markers()
+        self._row_written_s = now_s
+        return self._offsets.pass_markers(self._quiet_inputs())
 
-    def _pass_markers(self) -> bool:
-        """Step over the markers at the ends of inputs where nothing waits; return whether there were any."""
-        before = dict(self._next_offsets)
-        for topic, batches in self._inbox.items():
-            if not batches:
-                self._next_offsets[topic] = self._step_over_markers(topic, self.number, before[topic])
-        return before != self._next_offsets
+    def _quiet_inputs(self) -> list[str]:
+        return [topic for topic, batches in self._inbox.items() if not batches]
 
-    async def _decide_one(self, topic: str, consumed: Any, pending: PendingChanges) -> None:
+    async def _decide_one(self, topic: str, consumed: Any, pending: PendingChanges) -> bool:
+        """Decide a record, or dead-letter it if its handler raises.
+
+        Returns:
+            False if it was neither: then its input is stopped.
+        """
         record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value or b"")
         try:
             steps = self._handlers[topic](record, pending)
@@ -311,7 +330,25 @@ class Partition:
         except Exception as error:
             pending.roll_back()
             log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)
+            if not self._may_be_dead_lettered[topic](record):
+                self._stop_input(record, error)
+                return False
             self._dead_letter(record, error, pending)
+        return True
+
+    def _stop_input(self, record: Record, error: Exception) -> None:
+        """Decide no record of this input from `record` on: the books would be wrong without it."""
+        topic = record.topic
+        stopped = StoppedInput(record.offset, error_text(error), self._environment.wall_ms())
+        self.stopped_inputs[topic] = stopped
+        log.error(
+            "input-stopped",
+            topic=topic,
+            partition=self.number,
+            offset=record.offset,
+            error=stopped.error,
+            remedy="install a release that can decide this record and start the worker again: it goes on by itself",
+        )
 
     def _dead_letter(self, record: Record, error: Exception, pending: PendingChanges) -> None:
         """Send a poison record to the dead-letter topic, and answer its sender."""
@@ -336,7 +373,9 @@ class Partition:
         config = self._config
         changes = pending.changes()
         began_ms = self._environment.wall_ms()
-        foreseen = self._note_offsets(changes, began_ms)
+        self._row_written_s = self._environment.steady_s()
+        self._offsets.pass_markers(self._quiet_inputs())
+        foreseen = self._offsets.note(changes, began_ms)
         outgoing: list[Outgoing] = [
             (config.changelog(table), self.number, key, value)
             for table, changed in changes.items()
@@ -350,29 +389,8 @@ class Partition:
         # The transaction is committed: from here the round is a fact, and RocksDB only follows.
         for table, changed in changes.items():
             self._stores[table].apply(self._tables[table], self.number, changed, foreseen[table])
-            self._changelog_ends[table] = foreseen[table] + 1 + TRANSACTION_MARKERS
+        self._offsets.committed(foreseen)
         self._checkpoint(began_ms)
-
-    def _note_offsets(self, changes: dict[str, TableChanges], now_ms: int) -> dict[str, int]:
-        """Add the row of offsets to a round's changes, and return the offset of each changed table's last record.
-
-        Nobody else writes the changelogs, so the offsets are known before the records are sent.
-        """
-        self._pass_markers()
-        self._row_written_s = self._environment.steady_s()
-        changed = changes.setdefault(OFFSETS.name, TableChanges({}, []))
-        changed.rows[INPUTS.encode()] = None  # counts as a record of its changelog; its value follows
-        foreseen = {table: self._changelog_ends[table] + len(one.rows) - 1 for table, one in changes.items()}
-        self._changelog_offsets |= foreseen
-        row = DecidedOffsets(
-            row_format=ROW_FORMAT,
-            next_offsets=self._next_offsets,
-            last_records=self._last_records,
-            changelog_offsets=self._changelog_offsets,
-            committed_ms=now_ms,
-        )
-        changed.rows[INPUTS.encode()] = OFFSETS.encode(row)
-        return foreseen
 
     def _checkpoint(self, caught_up_ms: int) -> None:
         """Write a checkpoint to each local copy once an hour. All of them are caught up: nobody else can commit."""

@@ -15,7 +15,8 @@ import pytest
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import Input
 from clearinghub.engine.environment import Environment
-from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition, PartitionPlace
+from clearinghub.engine.offsets import PartitionPlace
+from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition
 from clearinghub.engine.record import OFFSETS, Punctuator, PunctuatorView, Record, TableSpec, View
 from clearinghub.engine.store import TableChanges
 from tests.engine.toy import BALANCES, toy_config

@@ -167,7 +167,7 @@ async def read_all(bootstrap: str, topic: str) -> list[bytes]:
 
 
 async def test_fenced_without_a_rebalance(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Another process fences a partition that the group still gives to the worker: it alone is opened again."""
+    """Another process fences a partition that still belongs to the worker: it alone is opened again."""
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
     await worker.ready()

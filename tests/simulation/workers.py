@@ -161,7 +161,9 @@ class Member(ABC):
         return not self.is_cut_off and client._coordinator.generation == self.bus.generations.get(self.group)
 
     def _run(self, app: SimulatedApp) -> None:
-        client = self._consumer_client(group_id=app.engine_config.application_id)
+        client = self._consumer_client(
+            group_id=app.engine_config.application_id, auto_offset_reset="none" if app.has_tables else "earliest"
+        )
         self._consumer = SimulatedConsumer(
             app, client, self.process, self._comes_through, lambda: self._is_member(client)
         )
