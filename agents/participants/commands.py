@@ -18,6 +18,7 @@ from agents.settlement.scheme import publish_scheme
 from agents.turn import Turn
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.participants import registration
+from clearinghub.domain.participants.features import raise_level
 from clearinghub.domain.participants.funds_request import FundsRequest
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
@@ -51,6 +52,7 @@ from clearinghub.messages.commands import (
     OpenAccounts,
     OpenHubAccount,
     ParticipantResult,
+    RaiseFeatureLevel,
     RecordFundsIn,
     RegisterParticipant,
     RemoveOracle,
@@ -230,6 +232,11 @@ def _remove_oracle(rows: ParticipantRows, command: RemoveOracle) -> Answer:
     return _store_hub(rows, remove_oracle(rows.hub, command.oracle_id))
 
 
+def _raise_feature_level(rows: ParticipantRows, command: RaiseFeatureLevel) -> Answer:
+    highest = rows.turn.context.highest_level
+    return _store_hub(rows, raise_level(rows.hub, command.level, command.reason, highest, rows.turn.now_ms))
+
+
 def _store_hub(rows: ParticipantRows, hub: Participant | Rejection) -> Answer:
     """Store the hub, and tell every partition how the scheme settles from now on."""
     if isinstance(hub, Rejection):
@@ -320,6 +327,7 @@ PARTICIPANT_COMMANDS: Final[Mapping[type[Command], Callable[[ParticipantRows, An
     AddOracle: _add_oracle,
     ChangeOracle: _change_oracle,
     RemoveOracle: _remove_oracle,
+    RaiseFeatureLevel: _raise_feature_level,
     RecordFundsIn: _record_funds_in,
     ReserveFundsOut: _reserve_funds_out,
     CommitFundsOut: _commit_funds_out,
