@@ -2,6 +2,7 @@
 
 EngineError
   PartitionLostError    another worker owns the partition now
+  PartitionStoppedError the partition must not go on until an operator has decided; the others do
   ContiguityError       records are missing between two batches
   StoredFormatError     the tables were written by a release whose rows this release cannot read
 RecordTooLargeError     a handler writes what the broker would refuse
