@@ -18,12 +18,11 @@ from agents.settlement.scheme import publish_scheme
 from agents.turn import Turn
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.participants import registration
-from clearinghub.domain.participants.features import raise_level
 from clearinghub.domain.participants.funds_request import FundsRequest
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.registration import NOT_FOUND, Change
-from clearinghub.domain.participants.scheme import HUB_RECONCILIATION, SETTLEMENT
+from clearinghub.domain.participants.scheme import HUB_RECONCILIATION, SETTLEMENT, raise_feature_level
 from clearinghub.domain.parties.oracle import add_oracle, change_oracle, remove_oracle
 from clearinghub.domain.settlement.model import add_account_type, add_model, set_model_active
 from clearinghub.domain.transfers.funds import (
@@ -234,7 +233,7 @@ def _remove_oracle(rows: ParticipantRows, command: RemoveOracle) -> Answer:
 
 def _raise_feature_level(rows: ParticipantRows, command: RaiseFeatureLevel) -> Answer:
     highest = rows.turn.context.highest_level
-    return _store_hub(rows, raise_level(rows.hub, command.level, command.reason, highest, rows.turn.now_ms))
+    return _store_hub(rows, raise_feature_level(rows.hub, command.level, command.reason, highest, rows.turn.now_ms))
 
 
 def _store_hub(rows: ParticipantRows, hub: Participant | Rejection) -> Answer:

@@ -79,7 +79,7 @@ class ProcessAnnouncer:
         self._task = asyncio.create_task(self._keep_announcing(), name="announce")
 
     async def stop(self) -> None:
-        """Withdraw the announcement."""
+        """Withdraw the announcement and disconnect."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 from aiohttp.web import Request, Response
-from pydantic import Field, TypeAdapter, with_config
+from pydantic import PlainValidator, TypeAdapter, WithJsonSchema, with_config
 from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
 from clearinghub import __version__
@@ -16,16 +16,31 @@ from clearinghub.features import FEATURE_LEVELS, FIRST_LEVEL
 from clearinghub.messages.commands import RaiseFeatureLevel
 from clearinghub.ports import Processes
 from web.admin.context import AdminContext, json_response
+from web.admin.schema_errors import refused
 from web.admin.schema_types import NO_OTHER_KEYS
 from web.admin.schemas import Reason, read_body
 from web.http.errors import ApiError
+
+
+def _level(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not FIRST_LEVEL <= value <= LEVEL_MAX:
+        raise refused(ErrorCode.VALIDATION_ERROR, f"must be a number from {FIRST_LEVEL} to {LEVEL_MAX}")
+    return value
+
+
+LEVEL_MAX: Final = 1_000
+Level: TypeAlias = Annotated[
+    int,
+    PlainValidator(_level),
+    WithJsonSchema({"type": "integer", "minimum": FIRST_LEVEL, "maximum": LEVEL_MAX}),
+]
 
 
 @with_config(NO_OTHER_KEYS)
 class NewLevel(TypedDict):
     """The body of PUT /features."""
 
-    level: Annotated[int, Field(ge=FIRST_LEVEL, le=1_000, strict=True)]
+    level: Level
     reason: Reason
 
 
@@ -33,7 +48,7 @@ NEW_LEVEL: Final[TypeAdapter[NewLevel]] = TypeAdapter(NewLevel)
 
 
 class FeaturesResource:
-    """Handlers of /features."""
+    """Answers GET and PUT of /features."""
 
     def __init__(self, context: AdminContext, processes: Processes) -> None:
         self._context = context
@@ -47,13 +62,13 @@ class FeaturesResource:
         """Raise the level, unless a process that runs does not know it."""
         body = (await read_body(request, NEW_LEVEL)).fields
         level = body["level"]
-        behind = [
+        older = [
             f"{one.role} {one.instance} in release {one.release}"
             for one in self._processes.running()
             if one.highest_level < level
         ]
-        if behind:
-            fault = f"level {level} is not known to {len(behind)} process(es), such as {behind[0]}"
+        if older:
+            fault = f"level {level} is not known to {len(older)} process(es), such as {older[0]}"
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, fault))
         command = RaiseFeatureLevel(level=level, reason=body["reason"])
         return json_response(self._body(await self._context.change(self._context.hub_name, command)))

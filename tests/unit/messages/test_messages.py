@@ -94,10 +94,10 @@ def test_what_is_passed_on_keeps_the_fields_of_a_later_release() -> None:
 
 
 def test_an_oracles_answer_keeps_what_a_later_release_wrote_into_the_request() -> None:
-    asked = json.loads(split(encode(question().message))[0])
-    asked["request"]["later"] = 7
+    sent = json.loads(split(encode(question().message))[0])
+    sent["request"]["later"] = 7
 
-    answered = OracleQuestion.parse(encode(asked)).answered(NO_ANSWER)
+    answered = OracleQuestion.parse(encode(sent)).answered(NO_ANSWER)
 
     assert 7 == json.loads(split(answered)[0])["request"]["later"]
     assert REQUEST == decode_as(OracleAnswerMessage, answered)[0].request
