@@ -1,4 +1,4 @@
-"""What a partition does with what only a later release knows: it stops, since that may move money (ADR 25)."""
+"""What a partition does with what only a later release knows: it stops, since that may move money (ADR 26)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feature levels: what a release may write only when every process of the hub can read it (ADR 25).
+"""Feature levels: what a release may write only when every process of the hub can read it (ADR 26).
 
 A later release adds a level for each change that the release before it cannot read or keep. The scheme's level is in
 the hub's row. An operator raises it when no earlier release runs any more, and it is never lowered.

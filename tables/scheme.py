@@ -35,5 +35,5 @@ def scheme_copy(view: View) -> SchemeCopy:
 
 
 def may_write(view: View, level: int) -> bool:
-    """Return whether this partition may write what a feature level adds. The one gate for new forms (ADR 25)."""
+    """Return whether this partition may write what a feature level adds. The one gate for new forms (ADR 26)."""
     return scheme_copy(view).feature_level >= level

@@ -1,4 +1,4 @@
-"""/features: the scheme's feature level, which processes run in which release, and raising the level (ADR 25)."""
+"""/features: the scheme's feature level, which processes run in which release, and raising the level (ADR 26)."""
 
 from __future__ import annotations
 

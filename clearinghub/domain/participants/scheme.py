@@ -103,7 +103,7 @@ def _account_types(models: Iterable[SettlementModel]) -> tuple[str, ...]:
 def raise_feature_level(
     hub: Participant, level: int, reason: str, highest: int, now_ms: int
 ) -> Participant | Rejection:
-    """Return the hub at a higher feature level. A level is never lowered: rows of it may be stored already (ADR 25).
+    """Return the hub at a higher feature level. A level is never lowered: rows of it may be stored already (ADR 26).
 
     `highest` is the last level that this release knows.
     """
