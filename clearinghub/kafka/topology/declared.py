@@ -16,7 +16,7 @@ TOPICS_FILE: Final = Path(__file__).resolve().parents[3] / "topics.yaml"
 HOUR_MS: Final = 3_600_000
 RECORD_BYTES_MAX: Final = 8 * 1024 * 1024  # a body of 5 MiB (protocol 1.1), its header, and a batch's overhead
 DAY_MS: Final = 24 * HOUR_MS
-# A compacted topic keeps every value this long, so that a backup can read a table as of some seconds ago (ADR 27).
+# A compacted topic keeps every value this long, so that a backup can read a table as of some seconds ago.
 COMPACTION_LAG_MS: Final = 10 * 60_000
 CLEANUPS: Final = ("delete", "compact")
 TIMESTAMPS: Final = ("append", "create")
