@@ -28,7 +28,7 @@ class Input:
     input stops on its partition, before that record, until another process decides it (ADR 25).
 
     In a topic without holes every offset is a record: nobody writes it in transactions, whose markers take offsets too.
-    An offset that is missing there is a lost record (ADR 28).
+    An offset that is missing there is a lost record (ADR 27).
     """
 
     topic: str

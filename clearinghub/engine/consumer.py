@@ -7,7 +7,7 @@ What it does differently from Faust's own consumer, and why (design 5):
   sought them, and a fetch begun before is cancelled. A fetch that spans the seek would take records at the new
   positions, and would be thrown away together with records at the old ones.
 - A position that the broker does not have is an error of that partition. The client's own way, a jump to the log's
-  beginning inside the fetch, would step over lost records (ADR 28).
+  beginning inside the fetch, would step over lost records (ADR 27).
 - The changelogs stay paused: recovery reads them with a consumer of its own, and records that are fetched but never
   consumed would hold up the others.
 - Faust's tracking of gaps is bypassed: our streams do not acknowledge messages, so its interval tree would only grow.

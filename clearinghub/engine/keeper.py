@@ -1,7 +1,7 @@
 """One assigned partition from its assignment to its revocation: it is opened, works, and is opened again when it fails.
 
 Each partition does so by itself, in a task of its own, so that one that cannot be opened, or whose commit's outcome is
-unknown, holds up no other (ADR 28). Only a partition that must not go on stays closed, until an operator decides.
+unknown, holds up no other (ADR 27). Only a partition that must not go on stays closed, until an operator decides.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A round takes the records that wait on the partition's inputs. It takes the inpu
 (for the ledger, agents/handlers.py), so that work in flight comes before new work. Record by record, the handlers
 decide; what they change is kept as pending changes (pending_changes.py). Then the round ends in three steps:
 
-1. How far inputs are decided, and where changelogs end with this round, becomes a row of table `offsets` (ADR 7, 28).
+1. How far inputs are decided, and where changelogs end with this round, becomes a row of table `offsets` (ADR 7, 27).
 2. The changed rows go to the changelogs, each key once, together with all that the handlers emitted: one transaction.
 3. The rows and the changelogs' offsets are written to RocksDB, one write for each table.
 
@@ -24,8 +24,8 @@ import structlog
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
-from clearinghub.engine.dead_letter import error_text, poison_record_letter
-from clearinghub.engine.errors import ContiguityError, PartitionLostError
+from clearinghub.engine.dead_letter import dead_letter_record, error_text
+from clearinghub.engine.errors import ContiguityError, PartitionLostError, PartitionStoppedError
 from clearinghub.engine.offsets import PartitionOffsets, PartitionPlace, StepOverMarkers
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
@@ -327,13 +327,15 @@ class Partition:
                 for _step in steps:
                     await asyncio.sleep(0)
             pending.release()
+        except PartitionStoppedError:
+            raise  # to set the record aside, or to go on without it, may lose money
         except Exception as error:
             pending.roll_back()
             log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)
             if not self._may_be_dead_lettered[topic](record):
                 self._stop_input(record, error)
                 return False
-            self._dead_letter(record, error, pending)
+            dead_letter_record(self._config, record, error, pending)
         return True
 
     def _stop_input(self, record: Record, error: Exception) -> None:
@@ -349,23 +351,6 @@ class Partition:
             error=stopped.error,
             remedy="install a release that can decide this record and start the worker again: it goes on by itself",
         )
-
-    def _dead_letter(self, record: Record, error: Exception, pending: PendingChanges) -> None:
-        """Send a poison record to the dead-letter topic, and answer its sender."""
-        key = (record.key or b"").decode(errors="replace")
-        pending.emit(self._config.dead_letter_topic, key, poison_record_letter(record, error))
-        pending.release()
-        self._config.on_dead_letter(record.topic)
-        if self._config.on_poison_record is None:
-            return
-        try:
-            self._config.on_poison_record(record, pending)
-            pending.release()
-        except Exception:  # the record may be too broken to say who sent it
-            pending.roll_back()
-            log.exception(
-                "poison-record-sender-not-notified", topic=record.topic, partition=self.number, offset=record.offset
-            )
 
     # -- committing
 

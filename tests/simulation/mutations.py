@@ -78,8 +78,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "poison-record-lost",
-        "clearinghub/engine/partition.py",
-        "pending.emit(self._config.dead_letter_topic, key, poison_record_letter(record, error))",
+        "clearinghub/engine/dead_letter.py",
+        "pending.emit(config.dead_letter_topic, key, poison_record_letter(record, error))",
         "pass",
     ),
     # -- domain and agents
