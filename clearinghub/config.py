@@ -100,6 +100,8 @@ class Settings(BaseSettings):
     oracle_breaker_failures: int = Field(10, ge=1)
     oracle_breaker_open_ms: int = Field(5_000, ge=1)
 
+    forward_headers_extra: tuple[str, ...] = ()  # headers that travel with a message besides those that FSPIOP defines
+
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
     jws_keys_dir: Path | None = Field(None, validate_default=True)  # NAME.pem of each participant
