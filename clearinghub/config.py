@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     accept_versions: tuple[str, ...] = ("1", "1.0", "1.1", "2", "2.0")
     content_version_default: str = "1.1"
     body_bytes_max: int = Field(5_242_880, ge=1024)
+    body_timeout_ms: int = Field(10_000, ge=100)  # within which the whole body of a request must arrive
     completed_timestamp_ahead_ms_max: int = 200  # how far completedTimestamp may be after the hub's time
     completed_timestamp_age_ms_max: int = 300_000  # and how far before it
     on_us_transfers: bool = False  # accept transfers whose payer and payee are the same DFSP
