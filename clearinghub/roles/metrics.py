@@ -22,12 +22,20 @@ class _Consumer(Protocol):
     def backlog(self) -> Mapping[TP, int]: ...
 
 
+class _Stopped(Protocol):
+    @property
+    def code(self) -> str: ...
+
+
 class _Engine(Protocol):
     @property
     def consumer(self) -> _Consumer: ...
 
     @property
     def ready_partitions(self) -> set[int]: ...
+
+    @property
+    def stopped_partitions(self) -> Mapping[int, _Stopped]: ...
 
     def assigned_partitions(self) -> set[int]: ...
 
@@ -55,6 +63,14 @@ class LedgerCollector(Collector):
             "Partitions at work in this worker",
             value=len(self._engine.ready_partitions),
         )
+        stopped = GaugeMetricFamily(
+            "clearinghub_ledger_partition_stopped",
+            "1 for each partition that waits for an operator's decision, with the reason's code",
+            labels=["partition", "code"],
+        )
+        for number, reason in self._engine.stopped_partitions.items():
+            stopped.add_metric([str(number), reason.code], 1)
+        yield stopped
 
 
 def show_states(kind: str, states: Mapping[str, int]) -> None:

@@ -107,7 +107,7 @@ async def test_a_body_of_just_the_limit_is_accepted(dfsp: Dfsp) -> None:
 async def test_an_encoded_body_is_refused_before_anything_is_unfolded(dfsp: Dfsp, encoding: str, data: bytes) -> None:
     answer = await dfsp.send("POST", "/transfers", {"Content-Encoding": encoding}, data)
 
-    assert (400, "3101", "Malformed syntax - Invalid content-encoding header") == answer.error
+    assert (400, "3101", "Malformed syntax - Unsupported content-encoding header") == answer.error
     assert [] == dfsp.recorder.records
 
 

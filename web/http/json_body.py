@@ -17,7 +17,7 @@ from web.http.errors import PAYLOAD_TOO_LARGE, ApiError
 BODY_TIMEOUT_S: Final = AppKey("body_timeout_s", float)
 BODY_TIMEOUT_DEFAULT_S: Final = 10.0  # a bulk of 5 MiB at 4 Mbit/s
 
-_ENCODED: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "Invalid content-encoding header")
+_ENCODED: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "Unsupported content-encoding header")
 _TOO_SLOW: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "The body was not received in time")
 _NOT_JSON: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "Invalid request payload JSON format")
 _NOT_AN_OBJECT: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "/requestBody must be object")
