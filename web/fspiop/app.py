@@ -50,7 +50,7 @@ def build_fspiop_app(
         admits: returns whether the DFSP of that name may begin something new now.
         participants: a copy of the scheme's participants.
     """
-    admission = AdmissionMiddlewares(admits, settings.requests_begun_max)
+    admission = _make_admission(settings, admits)
     app = Application(
         client_max_size=settings.body_bytes_max,
         middlewares=[admission.refuse, make_metrics_middleware(), make_error_middleware(), admission.take],
@@ -67,3 +67,10 @@ def build_fspiop_app(
     add_readiness_route(app, health, __version__)
     add_documentation_routes(app, "fspiop")
     return app
+
+
+def _make_admission(settings: Settings, admits: Callable[[str], bool]) -> AdmissionMiddlewares:
+    """Return the admission control: in maintenance nothing new is accepted, whoever sends it."""
+    if settings.maintenance:
+        return AdmissionMiddlewares(lambda _source: False, 1, settings.maintenance_retry_after_s)
+    return AdmissionMiddlewares(admits, settings.requests_begun_max)
