@@ -33,7 +33,7 @@ class Logs(Protocol):
 
 
 class Holdback:
-    """Says how many of an input's waiting records may be decided. It asks again whenever further ones wait."""
+    """Says how many of an input's waiting records may be decided; requests the ends again for those that come later."""
 
     def __init__(
         self,
@@ -49,21 +49,21 @@ class Holdback:
         self._logs = logs
         self._decided = decided
         self._wake = wake
-        self._ends: Mapping[str, int] | None = None  # which must be decided before the records below `_asked_below` are
-        self._asked_below = 0
+        self._ends: Mapping[str, int] | None = None  # which must be decided before the records below `_noted_below` are
+        self._noted_below = 0
         self._free_below = 0
         self._request: asyncio.Task[None] | None = None
 
     def free(self, batches: deque[Batch]) -> int:
-        """Return how many records of the first batch may be decided now; ask the broker if some may not."""
+        """Return how many records of the first batch may be decided now; request the ends if some may not."""
         if self._ends is not None and all(self._is_past(topic, end) for topic, end in self._ends.items()):
-            self._ends, self._free_below = None, self._asked_below
+            self._ends, self._free_below = None, self._noted_below
         if self._ends is None and self._request is None and batches[-1].end > self._free_below:
-            self._request = asyncio.create_task(self._ask(batches[-1].end), name=f"ends-{self._number}")
+            self._request = asyncio.create_task(self._note_ends(batches[-1].end), name=f"ends-{self._number}")
         return bisect_left(batches[0].records, self._free_below, key=lambda record: record.offset)
 
     def close(self) -> None:
-        """Ask no more."""
+        """Request no more."""
         if self._request is not None:
             self._request.cancel()
 
@@ -71,7 +71,7 @@ class Holdback:
         decided = self._decided(topic)
         return decided >= end or self._logs.is_read(self._number, topic, decided, end)
 
-    async def _ask(self, below: int) -> None:
+    async def _note_ends(self, below: int) -> None:
         """Note where the other logs end, now that all records below `below` are read."""
         try:
             ends = await self._logs.ends(self._number, self._after)
@@ -80,6 +80,6 @@ class Holdback:
             await asyncio.sleep(RETRY_S)
         else:
             assert self._ends is None
-            self._ends, self._asked_below = ends, below
+            self._ends, self._noted_below = ends, below
         self._request = None
         self._wake()
