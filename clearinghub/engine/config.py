@@ -25,7 +25,7 @@ class Input:
     A record whose handler raises is dead-lettered, if `may_be_dead_lettered` says so of it. Otherwise its
     input stops on its partition, before that record, until another process decides it (ADR 25).
 
-    A record is decided only after all that the inputs `after` had in their logs when it was read (ADR 26).
+    A record is decided only after all that the inputs `after` had in their logs when it was read (ADR 27).
     """
 
     topic: str

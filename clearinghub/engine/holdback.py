@@ -1,4 +1,4 @@
-"""Hold the records of one input back until other inputs are decided past them (ADR 26).
+"""Hold the records of one input back until other inputs are decided past them (ADR 27).
 
 Two topics have no order between them. A fetch may return a record of one, and only later what was written to the other
 long before. For an input with `after`, the partition asks the broker where the other logs end, after it has read the
