@@ -20,8 +20,14 @@ from faust.types import TP
 from clearinghub.engine.batch import Batch, BatchSchema
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.consumer import BatchConsumer
-from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, PartitionStoppedError, StoredFormatError
-from clearinghub.engine.partition import Partition, StoppedInput
+from clearinghub.engine.errors import (
+    FAUST_LOGGER,
+    PartitionLostError,
+    PartitionStoppedError,
+    StoppedInput,
+    StoredFormatError,
+)
+from clearinghub.engine.partition import Partition
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, read_decided_offsets
 from clearinghub.engine.recovery import LedgerTableManager
 from clearinghub.engine.store import LedgerStore, LedgerTable

@@ -63,7 +63,6 @@ class Holdback:
         return bisect_left(batches[0].records, self._free_below, key=lambda record: record.offset)
 
     def close(self) -> None:
-        """Request no more."""
         if self._request is not None:
             self._request.cancel()
 

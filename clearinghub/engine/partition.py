@@ -18,14 +18,14 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.dead_letter import error_text, poison_record_letter
-from clearinghub.engine.errors import ContiguityError, PartitionLostError, PartitionStoppedError
+from clearinghub.engine.errors import ContiguityError, PartitionLostError, PartitionStoppedError, StoppedInput
 from clearinghub.engine.holdback import Holdback, Logs
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
@@ -43,14 +43,6 @@ CHECKPOINT_INTERVAL_MS: Final = 60 * 60 * 1000
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
-
-
-class StoppedInput(NamedTuple):
-    """The record at which an input has stopped, what its handler raised, and when, in milliseconds since 1970."""
-
-    offset: int
-    error: str
-    since_ms: int
 
 
 class Partition:
