@@ -21,15 +21,33 @@ from faust.types import TP
 from clearinghub.engine.batch import Batch, BatchSchema
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.consumer import BatchConsumer
-from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, StoredFormatError
+from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, StoppedInput, StoredFormatError
 from clearinghub.engine.keeper import PartitionKeeper
 from clearinghub.engine.record import PunctuatorView
 from clearinghub.engine.recovery import LedgerTableManager
-from clearinghub.engine.status import PartitionStatus, StoppedInput, StoppedPartition
+from clearinghub.engine.status import PartitionStatus, StoppedPartition
 from clearinghub.engine.store import LedgerStore, LedgerTable
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
+
+
+class InputLogs:
+    """The logs of the inputs, as this worker's consumer knows them; implements `Logs` of holdback.py."""
+
+    def __init__(self, config: EngineConfig, consumer: BatchConsumer) -> None:
+        self._prefix = config.topic_prefix
+        self._consumer = consumer
+
+    async def ends(self, number: int, topics: tuple[str, ...]) -> dict[str, int]:
+        """Return where the logs of partition `number` end now, by topic."""
+        places = {topic: TP(self._prefix + topic, number) for topic in topics}
+        ends = await self._consumer.highwaters(*places.values())
+        return {topic: ends[place] for topic, place in places.items()}
+
+    def is_read(self, number: int, topic: str, decided: int, offset: int) -> bool:
+        """Return whether there are only markers between `decided` and `offset`."""
+        return self._consumer.is_read(TP(self._prefix + topic, number), decided, offset)
 
 
 class PartitionTransactions(TransactionManager):  # type: ignore[misc]
@@ -157,6 +175,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
                 number,
                 self._ledger_tables,
                 self.consumer,
+                InputLogs(self.engine_config, self.consumer),
                 self._on_settled,
                 self._on_hopeless_partition,
             )

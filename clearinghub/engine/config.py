@@ -28,13 +28,16 @@ class Input:
     input stops on its partition, before that record, until another process decides it (ADR 25).
 
     In a topic without holes every offset is a record: nobody writes it in transactions, whose markers take offsets too.
-    An offset that is missing there is a lost record (ADR 27).
+    An offset that is missing there is a lost record (ADR 28).
+
+    A record is decided only after all that the inputs `after` had in their logs when it was read (ADR 27).
     """
 
     topic: str
     handler: Handler
     is_heavy: bool = False
     may_be_dead_lettered: Callable[[Record], bool] = field(default=lambda _record: True)
+    after: tuple[str, ...] = ()
     has_no_holes: bool = False
 
 

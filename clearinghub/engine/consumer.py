@@ -7,7 +7,7 @@ What it does differently from Faust's own consumer, and why (design 5):
   sought them, and a fetch begun before is cancelled. A fetch that spans the seek would take records at the new
   positions, and would be thrown away together with records at the old ones.
 - A position that the broker does not have is an error of that partition. The client's own way, a jump to the log's
-  beginning inside the fetch, would step over lost records (ADR 27).
+  beginning inside the fetch, would step over lost records (ADR 28).
 - The changelogs stay paused: recovery reads them with a consumer of its own, and records that are fetched but never
   consumed would hold up the others.
 - Faust's tracking of gaps is bypassed: our streams do not acknowledge messages, so its interval tree would only grow.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final, cast
 
 import structlog
@@ -97,10 +98,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             **config.access,
         )
         await self._client.start()
-        note_heartbeats(self._client, self._steady_s, self._note_heartbeat)
-
-    def _note_heartbeat(self, began_s: float) -> None:
-        self.heard_s = began_s
+        note_heartbeats(self._client, self._steady_s, partial(setattr, self, "heard_s"))
 
     def _steady_s(self) -> float:
         return cast("float", self.app.engine_config.environment.steady_s())
@@ -237,6 +235,12 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             if waiting.is_closed or is_half_empty:
                 self._paused.discard(tp)
                 self.client.resume(TopicPartition(*tp))
+
+    def is_read(self, tp: TP, decided: int, offset: int) -> bool:
+        """Return whether the fetch has passed `offset` and found no record from `decided` on."""
+        last = self._waiting.get(tp)
+        handed_over = self.seek_offsets.get(tp) if last is None else last.end
+        return decided == handed_over and self._known_positions.get(tp, -1) >= offset
 
     def backlog(self) -> dict[TP, int]:
         """Return, by input partition, how many fetched records wait for a round."""

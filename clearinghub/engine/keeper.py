@@ -1,7 +1,7 @@
 """One assigned partition from its assignment to its revocation: it is opened, works, and is opened again when it fails.
 
 Each partition does so by itself, in a task of its own, so that one that cannot be opened, or whose commit's outcome is
-unknown, holds up no other (ADR 27). Only a partition that must not go on stays closed, until an operator decides.
+unknown, holds up no other (ADR 28). Only a partition that must not go on stays closed, until an operator decides.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import structlog
 
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import PartitionLostError, PartitionStoppedError, StoredFormatError
+from clearinghub.engine.holdback import Logs
+from clearinghub.engine.offsets import PartitionOffsets
 from clearinghub.engine.opening import PartitionOpening
 from clearinghub.engine.partition import Partition
 from clearinghub.engine.partitioner import Partitioner
@@ -61,6 +63,7 @@ class PartitionKeeper:
         number: int,
         tables: Mapping[str, LedgerTable],
         inputs: Inputs,
+        logs: Logs,
         on_settled: Callable[[], None],
         on_hopeless: Callable[[PartitionKeeper, BaseException], None],
     ) -> None:
@@ -71,6 +74,7 @@ class PartitionKeeper:
             number: the partition's.
             tables: the local copies, by name.
             inputs: where the partition's records come from.
+            logs: what is known of where the inputs end.
             on_settled: is called once, when the partition works or stops for the first time.
             on_hopeless: is called when opening it again does not help.
         """
@@ -83,6 +87,7 @@ class PartitionKeeper:
         self._environment = config.environment
         self._tables = tables
         self._inputs = inputs
+        self._logs = logs
         self._on_settled = on_settled
         self._on_hopeless = on_hopeless
         self._is_lost = False
@@ -156,9 +161,9 @@ class PartitionKeeper:
             epoch,
             opened.producer,
             stores,
-            opened.place,
-            self._inputs.step_over_markers,
+            PartitionOffsets(self.number, opened.place, self._inputs.step_over_markers),
             self.fail,
+            self._logs,
         )
         partition.start()
         ready_s = self._environment.steady_s()

@@ -1,4 +1,4 @@
-"""What the broker may have lost, found by comparing it with what a partition has noted (ADR 27).
+"""What the broker may have lost, found by comparing it with what a partition has noted (ADR 28).
 
 Each function returns why the partition must stop, or None. They only compare: opening.py reads what they compare.
 """

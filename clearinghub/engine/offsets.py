@@ -1,4 +1,4 @@
-"""What the row of offsets says: how far the inputs are decided, and where the changelogs end (ADR 7, 27)."""
+"""What the row of offsets says: how far the inputs are decided, and where the changelogs end (ADR 7, 28)."""
 
 from __future__ import annotations
 

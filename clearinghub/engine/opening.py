@@ -1,4 +1,4 @@
-"""How one partition is opened: fence, recover, compare with the broker, and say where its inputs continue (ADR 27).
+"""How one partition is opened: fence, recover, compare with the broker, and say where its inputs continue (ADR 28).
 
 The order matters. What earlier owners have not committed before the fence, they never will. So the changelogs' ends
 that are read after it are final, and what they lack of what was noted is lost.

@@ -4,7 +4,7 @@ A round takes the records that wait on the partition's inputs. It takes the inpu
 (for the ledger, agents/handlers.py), so that work in flight comes before new work. Record by record, the handlers
 decide; what they change is kept as pending changes (pending_changes.py). Then the round ends in three steps:
 
-1. How far inputs are decided, and where changelogs end with this round, becomes a row of table `offsets` (ADR 7, 27).
+1. How far inputs are decided, and where changelogs end with this round, becomes a row of table `offsets` (ADR 7, 28).
 2. The changed rows go to the changelogs, each key once, together with all that the handlers emitted: one transaction.
 3. The rows and the changelogs' offsets are written to RocksDB, one write for each table.
 
@@ -25,12 +25,12 @@ import structlog
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.dead_letter import dead_letter_record, error_text
-from clearinghub.engine.errors import ContiguityError, PartitionLostError, PartitionStoppedError
-from clearinghub.engine.offsets import PartitionOffsets, PartitionPlace, StepOverMarkers
+from clearinghub.engine.errors import ContiguityError, PartitionLostError, PartitionStoppedError, StoppedInput
+from clearinghub.engine.holdback import Holdback, Logs
+from clearinghub.engine.offsets import PartitionOffsets
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import PunctuatorView, Record
-from clearinghub.engine.status import StoppedInput
 from clearinghub.engine.store import LedgerStore
 from clearinghub.engine.transaction import Outgoing, PartitionProducer
 
@@ -59,9 +59,9 @@ class Partition:
         epoch: int,
         producer: PartitionProducer,
         stores: Mapping[str, LedgerStore],
-        place: PartitionPlace,
-        step_over_markers: StepOverMarkers,
+        offsets: PartitionOffsets,
         on_failure: Callable[[BaseException], None],
+        logs: Logs | None = None,
     ) -> None:
         """Prepare; no round begins before `start`.
 
@@ -71,9 +71,9 @@ class Partition:
             epoch: batches of another one are void.
             producer: has fenced the partition's earlier owners.
             stores: the recovered tables.
-            place: where the inputs and the changelogs are.
-            step_over_markers: of its consumer.
+            offsets: where the inputs and the changelogs are.
             on_failure: is called once if a round fails.
+            logs: is needed if an input waits for others.
         """
         self.number = number
         self.epoch = epoch
@@ -88,8 +88,13 @@ class Partition:
         self._may_be_dead_lettered = {one.topic: one.may_be_dead_lettered for one in config.inputs}
         self.stopped_inputs: dict[str, StoppedInput] = {}
         self._heavy = frozenset(one.topic for one in config.inputs if one.is_heavy)
+        self._holdbacks: dict[str, Holdback] = {}
+        for one in config.inputs:
+            if one.after:
+                assert logs is not None, f"{one.topic} waits for {one.after}"
+                self._holdbacks[one.topic] = Holdback(number, one.after, logs, self._decided_up_to, self._wake_up)
         self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
-        self._offsets = PartitionOffsets(number, place, step_over_markers)
+        self._offsets = offsets
         self._row_written_s = -math.inf
         self._checkpoint_ms = self._environment.wall_ms()  # recovery has just written one
         self._wake = asyncio.Event()
@@ -125,14 +130,21 @@ class Partition:
 
     def _waiting_inputs(self) -> list[tuple[str, deque[Batch]]]:
         """Return the inputs that the next round can decide, and their batches."""
-        return [
-            (topic, batches) for topic, batches in self._inbox.items() if batches and topic not in self.stopped_inputs
-        ]
+        return [(topic, batches) for topic, batches in self._inbox.items() if self._free(topic, batches)]
+
+    def _free(self, topic: str, batches: deque[Batch]) -> int:
+        """Return how many records of the input's first batch may be decided: its input has not stopped, nor waits."""
+        if not batches or topic in self.stopped_inputs:
+            return 0
+        holdback = self._holdbacks.get(topic)
+        return len(batches[0].records) if holdback is None else holdback.free(batches)
 
     async def close(self, timeout_s: float) -> None:
         """Begin no further round. A round under way may end within `timeout_s`, else it is cancelled."""
         self._closing = True
         self._wake.set()
+        for holdback in self._holdbacks.values():
+            holdback.close()
         task, self._task = self._task, None
         if task is not None and task is not asyncio.current_task():
             _done, running = await asyncio.wait({task}, timeout=timeout_s)
@@ -151,6 +163,12 @@ class Partition:
             if self._closing:
                 raise PartitionLostError(f"partition {self.number} is closing")
             return query(self._new_changes())
+
+    def _decided_up_to(self, topic: str) -> int:
+        return self._offsets.next[topic]
+
+    def _wake_up(self) -> None:
+        self._wake.set()
 
     def _new_changes(self) -> PendingChanges:
         return PendingChanges(self.number, self._config.partitions, self._stores, self._partitioner)
@@ -231,12 +249,10 @@ class Partition:
         self._read_bytes = 0
         for topic, batches in self._inbox.items():
             before = count
-            while (
-                batches
-                and topic not in self.stopped_inputs
-                and (room := self._room(topic, count, pending, is_first=count == before)) > 0
-            ):
-                count += await self._decide_batch(topic, batches, room, pending)
+            while (free := self._free(topic, batches)) and (
+                room := self._room(topic, count, pending, is_first=count == before)
+            ) > 0:
+                count += await self._decide_batch(topic, batches, min(room, free), pending)
         return count
 
     def _room(self, topic: str, count: int, pending: PendingChanges, *, is_first: bool) -> int:
@@ -305,11 +321,8 @@ class Partition:
 
     def _markers_are_due(self) -> bool:
         """Step over markers once in a while. Return whether a row should say so by itself."""
-        now_s = self._environment.steady_s()
-        if now_s - self._row_written_s < MARKERS_INTERVAL_S:
-            return False
-        self._row_written_s = now_s
-        return self._offsets.pass_markers(self._quiet_inputs())
+        is_due = self._environment.steady_s() - self._row_written_s >= MARKERS_INTERVAL_S
+        return is_due and self._offsets.pass_markers(self._quiet_inputs())
 
     def _quiet_inputs(self) -> list[str]:
         return [topic for topic, batches in self._inbox.items() if not batches]

@@ -123,7 +123,7 @@ class LastRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DecidedOffsets(Row, frozen=True, array_like=True):
-    """How far a partition has decided its inputs, and what the broker must still have of it (ADR 27).
+    """How far a partition has decided its inputs, and what the broker must still have of it (ADR 28).
 
     `next_offsets` has, by topic, the offset of the first record not decided yet; `last_records` the last record that
     was decided. `changelog_offsets` has, by table, the offset of the last record of its changelog, this round's

@@ -25,14 +25,6 @@ class StoppedPartition(NamedTuple):
     stop_id: str = ""
 
 
-class StoppedInput(NamedTuple):
-    """The record at which an input has stopped, what its handler raised, and when, in milliseconds since 1970."""
-
-    offset: int
-    error: str
-    since_ms: int
-
-
 class PartitionStatus(NamedTuple):
     """An assigned partition: its state, why it is stopped, its last failure, and how often it was opened again."""
 

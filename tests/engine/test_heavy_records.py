@@ -16,10 +16,10 @@ from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import Input
 from clearinghub.engine.environment import Environment
 from clearinghub.engine.errors import PartitionStoppedError
-from clearinghub.engine.offsets import PartitionPlace
 from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition
 from clearinghub.engine.record import OFFSETS, Punctuator, PunctuatorView, Record, TableSpec, View
 from clearinghub.engine.store import TableChanges
+from tests.engine.bench import offsets_at
 from tests.engine.toy import BALANCES, toy_config
 
 EPOCH = 1
@@ -130,8 +130,7 @@ class Bench:
             EPOCH,
             self.producer,  # type: ignore[arg-type]
             self.stores,  # type: ignore[arg-type]
-            PartitionPlace({"light": 0, "heavy": 0}, {}, {}, {"balances": 0, "offsets": 0}),
-            lambda _topic, _number, offset: offset,
+            offsets_at({"light": 0, "heavy": 0}),
             self.failures.append,
         )
         now_ms = time.time_ns() // 1_000_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiokafka.errors import KafkaTimeoutError
 
-from clearinghub.engine.app import EngineApp
+from clearinghub.engine.app import EngineApp, InputLogs
 from clearinghub.engine.errors import PartitionStoppedError
 from clearinghub.engine.keeper import PartitionKeeper
 from tests.engine.toy import toy_config
@@ -25,7 +25,15 @@ async def test_the_process_ends_only_when_nothing_in_it_works(tmp_path: Path) ->
     app = EngineApp(toy_config("127.0.0.1:1", "t-", tmp_path))
     app.finalize()
     hopeless, working = (
-        PartitionKeeper(app.engine_config, number, {}, app.consumer, app._on_settled, app._on_hopeless_partition)
+        PartitionKeeper(
+            app.engine_config,
+            number,
+            {},
+            app.consumer,
+            InputLogs(app.engine_config, app.consumer),
+            app._on_settled,
+            app._on_hopeless_partition,
+        )
         for number in (0, 1)
     )
     app._keepers = {0: hopeless, 1: working}
