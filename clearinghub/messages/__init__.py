@@ -10,7 +10,13 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 
 from clearinghub.messages.bulk import BulkMessage
-from clearinghub.messages.callbacks import DeadLetterMessage, FailureMessage, NotificationMessage
+from clearinghub.messages.callbacks import (
+    DeadLetterMessage,
+    FailureMessage,
+    NotificationMessage,
+    ParkedMessage,
+    ParkedProgressMessage,
+)
 from clearinghub.messages.codec import VERSION, MalformedMessageError, Message, encode, split
 from clearinghub.messages.commands import CommandMessage, ReplyMessage
 from clearinghub.messages.parties import AnyPartyMessage
@@ -27,6 +33,8 @@ __all__ = [
     "MalformedMessageError",
     "Message",
     "NotificationMessage",
+    "ParkedMessage",
+    "ParkedProgressMessage",
     "decode",
     "decode_as",
     "encode",
@@ -44,6 +52,8 @@ AnyMessage: TypeAlias = (
     | AnySettlementMessage
     | ReplyMessage
     | NotificationMessage
+    | ParkedMessage
+    | ParkedProgressMessage
     | DeadLetterMessage
 )
 OneMessage = TypeVar("OneMessage", bound=Message)
