@@ -1,4 +1,8 @@
-"""Topic `notification`: deliver the callbacks; the offset of each record is done when its callback is settled."""
+"""Topics `notification` and `parked`: deliver the callbacks.
+
+The offset of a notification is done when its callback is delivered, dead-lettered or parked (ADR 27); that of a parked
+callback when it is delivered or dead-lettered.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,9 @@ DEAD_LETTERS_MAX: Final = 20_000
 RECORDS_AT_ONCE: Final = 8
 """Deliveries begun before other tasks may run. If a whole batch were begun at once, every turn of the event loop would
 last as long as sending all its requests, and the next fetch needs about ten turns."""
+
+PARKED_AT_ONCE: Final = 64
+"""Parked callbacks indexed before other tasks may run."""
 
 _log = structlog.get_logger()
 
@@ -83,8 +90,8 @@ class NotificationAgent:
 
         The window of offsets is full only then too: a receiver cannot hold up an offset longer than an attempt takes.
         """
-        is_behind = self._parking.is_behind or self._deliverer.backlog >= DEAD_LETTERS_MAX
-        return is_behind or self._tracker.full(partition)
+        is_full = self._parking.is_full or self._deliverer.backlog >= DEAD_LETTERS_MAX
+        return is_full or self._tracker.full(partition)
 
     def _begin(self, record: Record, partition: Partition, record_end: int, home: Home) -> None:
         try:
@@ -107,3 +114,29 @@ class NotificationAgent:
         self._unreadable.put(
             partial(self._write_dead_letter, record, error), partial(self._tracker.done, partition, record.offset)
         )
+
+
+class ParkedAgent:
+    """Feeds the index of what is parked. It waits neither for a receiver nor for room."""
+
+    def __init__(self, parking: Parking) -> None:
+        self._parking = parking
+
+    async def take(self, records: Sequence[Record], next_offset: int) -> None:
+        """Take a fetched batch of one partition, in order; `next_offset` is where the reading continues after it."""
+        home = self._parking.home(records[0].partition)
+        for index, record in enumerate(records):
+            if index % PARKED_AT_ONCE == PARKED_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            if not home.is_open:
+                return
+            home.take(record)
+        home.reach(next_offset)
+
+    def revoke(self) -> None:
+        """Forget what is parked on partitions that another worker may own now."""
+        self._parking.revoke()
+
+    async def close(self) -> None:
+        """Stop; what is not settled is read again."""
+        await self._parking.close()

@@ -1,4 +1,4 @@
-"""Deliver callbacks: each receiver has a queue, so that a slow or dead DFSP delays no other (design 9, ADR 25).
+"""Deliver callbacks: each receiver has a queue, so that a slow or dead DFSP delays no other (design 9, ADR 27).
 
 A queue has as many workers as it has ready callbacks, up to the limit in flight; a worker is a task that ends when
 nothing is ready. A callback that waits for its next attempt, or for another callback of its subject, has no worker.
@@ -12,16 +12,14 @@ What happens to a callback whose receiver is dead, with the times that are the d
    5 s; then one attempt tests it. A failure opens the breaker for 5 s more, an answer closes it.
 4. A callback that has waited for 5 s, and one for which the receiver's queue has no room, is parked: written to topic
    `parked`, which frees its memory and its offset. It is read back when the receiver has room (read_back.py).
-5. A callback that has been parked for 15 minutes, and one for which no more may be parked, is given up. So is one that
-   could not be parked and has waited for more than 60 s when its next attempt would begin.
+5. A callback that has been parked for 15 minutes, one for which no more may be parked, and one that could not be parked
+   and has waited for 60 s, is given up.
 6. A new callback that is worthless later (`deliver_by_ms`) is given up at once while the breaker is open or the queue
    has no room. It is never parked.
 7. A callback that is given up is written to topic `dead-letter`, unless it is worthless later. If its message has a
    `failure` that covers the reason, an error callback is written to topic `notification` (dead_letters.py). Only then
-   is the callback settled, and its offset may be committed.
-
-The `failure` of a POST /transfers covers a missing endpoint only. If the payee's DFSP is dead, the payer is notified
-when the transfer expires.
+   is it settled, and its offset may be committed.
+   The `failure` of a POST /transfers covers a missing endpoint only: a payer is notified when its transfer expires.
 """
 
 from __future__ import annotations
@@ -49,7 +47,8 @@ from clearinghub.callbacks.sender import (
     ReasonCode,
     backoff_ms,
 )
-from clearinghub.callbacks.shares import Shares
+from clearinghub.callbacks.shares import Shares, Usage
+from clearinghub.callbacks.workers import Workers
 from clearinghub.config import Settings
 from clearinghub.messages import NotificationMessage
 from clearinghub.ports import Participants
@@ -58,14 +57,7 @@ from clearinghub.security.signature import Signer
 HOLD_CHECK_S: Final = 0.5
 """How often to look for callbacks that have waited so long that they are parked."""
 
-HEADER_BYTES: Final = 1_000
-"""How much a callback takes beside its body, about, where the record's size is not given."""
-
-READ_BACK_PER_WORKER: Final = 4
-"""How many parked callbacks are read back for each that may be in flight."""
-
-READ_BACK_BYTES_MAX: Final = 8 * 1024 * 1024
-"""Of one receiver's callbacks in memory, before no more are read back."""
+HEADER_BYTES: Final = 1_000  # about what a callback takes beside its body, where the record's size is not given
 
 _log = structlog.get_logger()
 
@@ -93,7 +85,7 @@ class Deliverer:
             write_dead_letter: writes an undelivered callback; repeated until it raises nothing.
             clock: returns milliseconds since 1970, for the Date header and for callbacks that are worthless later.
             jitter: returns a number in [0, 1), which spreads the retries.
-            signer: signs the hub's own callbacks; None to send them unsigned.
+            signer: signs the hub's own callbacks; None for none.
         """
         self._settings = settings
         self._sender = CallbackSender(settings, participants, transport, clock, signer)
@@ -101,11 +93,12 @@ class Deliverer:
         self._clock = clock
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
-        breaker = partial(Breaker, settings.callback_breaker_failures, settings.callback_breaker_open_ms)
         self._shares = Shares(settings)
-        self._queues = ReceiverQueues(breaker, self._shares)
+        self._queues = ReceiverQueues(
+            partial(Breaker, settings.callback_breaker_failures, settings.callback_breaker_open_ms), self._shares
+        )
         self._open: set[Delivery] = set()
-        self._workers: set[asyncio.Task[None]] = set()
+        self._workers = Workers(self._shares, self._send_next, self._now_ms)
         self._dead_letters = DeadLetterQueue()
         self._closing = False
         self._hold_timer = self._loop.call_later(HOLD_CHECK_S, self._park_held)
@@ -120,94 +113,77 @@ class Deliverer:
         """How many callbacks wait to be written to the dead letter."""
         return self._dead_letters.backlog
 
-    def queues(self) -> list[ReceiverQueue]:
-        """Return the queues of all receivers that have callbacks, or had some a short time ago."""
-        return self._queues.all()
-
     def submit(self, notification: Notification, home: Home = NOWHERE, size: int | None = None) -> asyncio.Future[None]:
         """Begin a delivery and return its future, which is done when the notification is settled.
 
         What the receiver cannot take now is parked at its `home`, which settles it too. `close` and `drop_closed`
-        cancel the future of a notification that is not settled by then; it is read again. `size` is the record's, in
-        bytes.
+        cancel the future of what is not settled by then; it is read again. `size` is the record's, in bytes.
         """
-        bytes_ = len(notification.body) + HEADER_BYTES if size is None else size
-        delivery = Delivery(notification, self._loop.create_future(), self._now_ms(), bytes_, home)
-        if self._closing:
-            delivery.settled.cancel()
+        size = len(notification.body) + HEADER_BYTES if size is None else size
+        delivery = Delivery(notification, self._loop.create_future(), self._now_ms(), size, home)
+        if not self._opens(delivery):
             return delivery.settled
-        self._open.add(delivery)
         message = notification.message
         queue = self._queues.of(message.queue)
         if message.deliver_by_ms is not None and not queue.breaker.ready(self._now_ms()):
             self._dead_letter(queue, delivery, ReasonCode.RECEIVER_DOWN)  # notifies its sender now
         elif self._may_queue(queue, delivery):
             queue.add(delivery)
-            self._start_workers(queue, 1)
+            self._workers.start(queue, 1)
         else:
             self._park([delivery])
         return delivery.settled
 
     def submit_parked(
-        self, notification: Notification, home: Home, size: int, *, since_ms: int, attempts: int = 0, in_ms: int = 0
+        self,
+        notification: Notification,
+        home: Home,
+        size: int,
+        *,
+        since_ms: int,
+        attempts: int = 0,
+        in_ms: int = 0,
+        is_too_old: bool = False,
     ) -> asyncio.Future[None]:
-        """Go on with a callback that was parked; ask `room_for_parked` before.
+        """Continue with a callback that was parked, `size` bytes on its partition `home`; ask `room_for_parked` before.
 
-        Args:
-            notification: the callback.
-            home: its partition of topic `parked`.
-            size: the record's, in bytes.
-            since_ms: from when on it counts as parked, in milliseconds since 1970.
-            attempts: how often it was tried before.
-            in_ms: in how many milliseconds its next attempt is due.
+        It counts as parked from `since_ms` on (milliseconds since 1970), was tried `attempts` times before, and is due
+        in `in_ms`. If it has been parked too long, it goes to the dead letter.
         """
         delivery = Delivery(notification, self._loop.create_future(), self._now_ms(), size, home, attempts, since_ms)
-        if self._closing:
-            delivery.settled.cancel()
+        if not self._opens(delivery):
             return delivery.settled
-        self._open.add(delivery)
         queue = self._queues.of(notification.message.queue)
+        if is_too_old:
+            self._dead_letter(queue, delivery, ReasonCode.WAITED_TOO_LONG)
+            return delivery.settled
         queue.add(delivery)
         if in_ms > 0 and delivery.before is None:
             queue.detain(delivery)
             self._loop.call_later(in_ms / 1000, self._again, queue, delivery)
         else:
-            self._start_workers(queue, 1)
+            self._workers.start(queue, 1)
         return delivery.settled
 
-    def give_up_parked(self, notification: Notification, home: Home, size: int, attempts: int) -> asyncio.Future[None]:
-        """Write a callback that has been parked too long to the dead letter."""
-        delivery = Delivery(notification, self._loop.create_future(), self._now_ms(), size, home, attempts, 0)
+    def _opens(self, delivery: Delivery) -> bool:
         if self._closing:
             delivery.settled.cancel()
-            return delivery.settled
-        self._open.add(delivery)
-        self._dead_letter(self._queues.of(notification.message.queue), delivery, ReasonCode.WAITED_TOO_LONG)
-        return delivery.settled
+        else:
+            self._open.add(delivery)
+        return not self._closing
 
     def room_for_parked(self, receiver: str) -> int:
-        """Return how many parked callbacks of the queue may be read back now.
-
-        A few times as many as may be in flight, so that the receiver never waits for the reading, and little memory is
-        taken. Of a receiver that is down one, which will test it.
-        """
+        """Return how many parked callbacks of the queue may be read back now."""
         queue = self._queues.get(receiver)
-        wanted = READ_BACK_PER_WORKER * self._settings.callback_in_flight_per_receiver_max
-        if queue is None:
-            return wanted
-        if queue.breaker.state is not BreakerState.CLOSED:
-            return int(not queue.pending and queue.breaker.ready(self._now_ms()))
-        if not self._shares.has_room(queue.taken, 0) or queue.taken.bytes > READ_BACK_BYTES_MAX:
-            return 0
-        return max(0, wanted - queue.pending)
+        if queue is not None and queue.breaker.state is not BreakerState.CLOSED:
+            return int(not queue.pending and queue.breaker.ready(self._now_ms()))  # one that tests the receiver
+        return self._shares.room_for_parked(Usage() if queue is None else queue.usage)
 
     def wants_parked(self, receiver: str) -> bool:
         """Return whether the queue has room for so many parked callbacks that it is worth reading the topic."""
-        queue = self._queues.get(receiver)
-        if queue is None or queue.breaker.state is not BreakerState.CLOSED:
-            return self.room_for_parked(receiver) > 0
-        wanted = READ_BACK_PER_WORKER * self._settings.callback_in_flight_per_receiver_max
-        return queue.pending <= wanted // 2 and self.room_for_parked(receiver) > 0
+        queue, room = self._queues.get(receiver), self.room_for_parked(receiver)
+        is_down = queue is not None and queue.breaker.state is not BreakerState.CLOSED
+        return room >= (1 if is_down else self._shares.read_back_max // 2)
 
     def drop_closed(self) -> None:
         """Forget what waits and belongs to partitions that this worker has lost: it is read again by their owner."""
@@ -219,80 +195,42 @@ class Deliverer:
         """Finish what is ready or in flight, within the time to stop, and cancel the rest, which is read again."""
         self._closing = True
         self._hold_timer.cancel()
+        self._workers.start_no_more()
         try:
             async with asyncio.timeout(self._settings.stop_timeout_ms / 1000):
-                while self._workers:
-                    await asyncio.wait(self._workers)
+                await self._workers.drain()
                 await self._dead_letters.drain()
         except TimeoutError:
             _log.warning("callbacks-not-drained", pending=len(self._open))
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._workers.close()
         await self._dead_letters.close()
         for delivery in self._open:
             delivery.settled.cancel()
         self._open.clear()
         self._queues.close()
 
-    # Workers.
-
-    def _start_workers(self, queue: ReceiverQueue, count: int) -> None:
-        """Start up to `count` workers, if the breaker allows any; otherwise start one when it does."""
-        count = min(count, len(queue.ready), self._shares.in_flight_max() - queue.workers)
-        if count <= 0 or self._closing:
-            return
-        if not queue.breaker.ready(self._now_ms()):
-            self._wake_later(queue)
-            return
-        for _ in range(count):
-            queue.workers += 1
-            self._shares.taken.in_flight += 1
-            worker = self._loop.create_task(self._work(queue))
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
-
-    def _wake_later(self, queue: ReceiverQueue) -> None:
-        if queue.wake is None and queue.breaker.state is BreakerState.OPEN:
-            delay_ms = max(0, queue.breaker.retry_at_ms - self._now_ms()) + 1
-            queue.wake = self._loop.call_later(delay_ms / 1000, self._wake, queue)
-
-    def _wake(self, queue: ReceiverQueue) -> None:
-        queue.wake = None
-        self._start_workers(queue, 1)  # this one tests the receiver; its success starts the others
-
-    async def _work(self, queue: ReceiverQueue) -> None:
-        try:
-            # One more than may be started, or the last one started would end at once and be started again.
-            while queue.ready and queue.workers <= self._shares.in_flight_max() + 1:
-                delivery = queue.ready.popleft()
-                delivery.is_waiting = False
-                request = self._prepare(delivery)
-                if isinstance(request, Reason):
-                    self._abandon(queue, delivery, request)
-                    await asyncio.sleep(0)  # thousands may end here together; lets the answers of others come between
-                elif queue.breaker.allow(self._now_ms()):
-                    await self._attempt(queue, delivery, request)
-                else:
-                    delivery.is_waiting = True
-                    queue.ready.appendleft(delivery)
-                    self._wake_later(queue)
-                    return
-        finally:
-            queue.workers -= 1
-            self._shares.taken.in_flight -= 1
-
     # One callback.
 
+    async def _send_next(self, queue: ReceiverQueue, delivery: Delivery) -> bool:
+        """Make an attempt at a ready callback, or end it; return False if the breaker does not allow an attempt."""
+        request = self._prepare(delivery)
+        if isinstance(request, Reason):
+            self._abandon(queue, delivery, request)
+            await asyncio.sleep(0)  # thousands may end here together; lets the answers of others come between
+        elif queue.breaker.allow(self._now_ms()):
+            await self._attempt(queue, delivery, request)
+        else:
+            return False
+        return True
+
     def _prepare(self, delivery: Delivery) -> CallbackRequest | Reason:
-        if self._has_waited_too_long(delivery) or self._is_worthless(delivery.notification.message):
+        if delivery.parked_since_ms is not None:
+            is_late = self._clock() - delivery.parked_since_ms > self._settings.callback_parked_ms_max
+        else:
+            is_late = self._now_ms() - delivery.submitted_ms > self._settings.callback_wait_ms_max
+        if is_late or self._is_worthless(delivery.notification.message):
             return Reason(ReasonCode.WAITED_TOO_LONG)
         return self._sender.prepare(delivery.notification)
-
-    def _has_waited_too_long(self, delivery: Delivery) -> bool:
-        if delivery.parked_since_ms is not None:
-            return self._clock() - delivery.parked_since_ms > self._settings.callback_parked_ms_max
-        return self._now_ms() - delivery.submitted_ms > self._settings.callback_wait_ms_max
 
     async def _attempt(self, queue: ReceiverQueue, delivery: Delivery, request: CallbackRequest) -> None:
         delivery.attempts += 1
@@ -307,18 +245,17 @@ class Deliverer:
             queue.metrics.delivered.inc()
             queue.finish(delivery)
             self._settle(delivery)
-            if len(queue.ready) > queue.workers:
-                self._start_workers(queue, 1)  # others may have left more of the connections since
+            self._workers.start(queue, 1)  # others may have left more of the connections since
         else:
             self._note_answer(queue)  # a refusal is an answer
             self._abandon(queue, delivery, outcome)
 
     def _note_answer(self, queue: ReceiverQueue) -> None:
-        was_closed = queue.breaker.state is BreakerState.CLOSED
+        was_open = queue.breaker.state is not BreakerState.CLOSED
         queue.breaker.succeeded()
-        if not was_closed:
+        if was_open:
             _log.info("receiver-back", receiver=queue.receiver, pending=queue.pending)
-            self._start_workers(queue, len(queue.ready))
+            self._workers.start(queue, len(queue.ready))
 
     def _note_failure(self, queue: ReceiverQueue) -> None:
         was_closed = queue.breaker.state is BreakerState.CLOSED
@@ -341,7 +278,7 @@ class Deliverer:
         if not delivery.home.is_open:  # read again by the partition's owner
             queue.finish(delivery)
             self._drop(delivery)
-            self._start_workers(queue, 1)
+            self._workers.start(queue, 1)
             return
         _log.warning(
             "callback-failed",
@@ -361,11 +298,9 @@ class Deliverer:
             self._loop.call_later(delay_ms / 1000, self._again, queue, delivery)
 
     def _again(self, queue: ReceiverQueue, delivery: Delivery) -> None:
-        if self._closing:
-            return
         delivery.is_waiting = True
         queue.ready.append(delivery)
-        self._start_workers(queue, 1)
+        self._workers.start(queue, 1)
 
     # Parking.
 
@@ -381,7 +316,7 @@ class Deliverer:
             return queue.pending < 2 * self._settings.callback_queue_per_receiver_max
         if delivery.home.must_park(message.queue, message.id):
             return False
-        return self._shares.has_room(queue.taken, delivery.size)
+        return self._shares.has_room(queue.usage, delivery.size)
 
     def _park(self, deliveries: Iterable[Delivery], not_before_ms: int = 0) -> None:
         """Park callbacks in this order; the first one's next attempt is due at `not_before_ms`, since 1970."""
@@ -420,7 +355,6 @@ class Deliverer:
             delivery.settled.set_result(None)
 
     def _drop(self, delivery: Delivery) -> None:
-        """Forget a callback: its offset is not committed here."""
         self._open.discard(delivery)
         delivery.settled.cancel()
 
@@ -435,7 +369,7 @@ class Deliverer:
     def _abandoned(self, queue: ReceiverQueue, delivery: Delivery) -> None:
         queue.finish(delivery)
         self._settle(delivery)
-        self._start_workers(queue, 1)
+        self._workers.start(queue, 1)
 
     def _write_dead_letter_of(
         self, queue: ReceiverQueue, delivery: Delivery, reason: Reason, done: Callable[[], None]
@@ -461,5 +395,5 @@ class Deliverer:
         return message.deliver_by_ms is not None and self._clock() + in_ms >= message.deliver_by_ms
 
     def _now_ms(self) -> int:
-        """Return the milliseconds of the event loop's clock, which never jumps."""
+        """Return the milliseconds of the event loop's clock."""
         return int(self._loop.time() * 1000)

@@ -2,7 +2,7 @@
 
 The topic has the callbacks of all receivers in the order in which they were parked. The index says of each receiver
 which of them are not settled, and which of those are not read back yet. It is built by reading the topic, from the
-committed offset on: the same way while the worker runs and after it has taken the partition over.
+committed offset on: the same way while the worker runs and after it has read the partition over.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ParkedIndex:
         self._totals = totals
 
     def must_park(self, queue: str, subject: str) -> bool:
-        """Return whether the queue's next callback of this subject must be parked behind others.
+        """Return whether the queue's next callback of this subject must be parked after others.
 
         It must if others of the queue wait to be read back, on any partition of the worker: they have come first. And
         it must if an earlier one of its subject is on its way to the topic.

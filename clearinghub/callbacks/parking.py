@@ -1,4 +1,4 @@
-"""Topic `parked`: callbacks that their receivers cannot take now, durable and out of the way (ADR 25).
+"""Topic `parked`: callbacks that their receivers cannot take now, durable and out of the way (ADR 27).
 
 A callback is parked on the partition of the same number as its notification, and then its notification is settled. The
 topic is also an input of this role: what is read from it goes into an index (parked_index.py), and into the receiver's
@@ -23,15 +23,12 @@ from clearinghub.callbacks.dead_letters import DeadLetterQueue
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.metrics import ParkedMetrics
 from clearinghub.callbacks.notification import Notification
-from clearinghub.callbacks.parked_index import Amount, Parked, ParkedIndex
-from clearinghub.callbacks.parking_writer import ParkedWrite, ParkingWriter
-from clearinghub.callbacks.receiver_queue import Delivery
+from clearinghub.callbacks.parked_index import Amount, Parked
+from clearinghub.callbacks.parked_partition import RETRY_S, ParkedPartition
+from clearinghub.callbacks.parking_writer import ParkingWriter
 from clearinghub.config import Settings
 from clearinghub.engine.record import VALUE_BYTES_MAX, Record
-from clearinghub.messages import MalformedMessageError, ParkedMessage, ParkedProgressMessage, decode, encode
-
-UNREADABLE_QUEUE: Final = ""
-"""The queue of records that cannot be read, until they are on the dead letter."""
+from clearinghub.messages import ParkedMessage, ParkedProgressMessage, decode, encode
 
 HEADER_BYTES_MAX: Final = 64 * 1024
 """Room for the header of a parked callback in its record."""
@@ -42,11 +39,8 @@ LOOK_S: Final = 0.2
 REPORT_S: Final = 1.0
 """How often metrics and progress records are written."""
 
-RETRY_S: Final = 1.0
-"""After an error of the broker."""
-
-BEHIND_RECORDS: Final = 20_000
-BEHIND_BYTES: Final = 64 * 1024 * 1024
+UNWRITTEN_RECORDS: Final = 20_000
+UNWRITTEN_BYTES: Final = 64 * 1024 * 1024
 """What may wait to be written. Then nothing more is read, until the broker takes it."""
 
 GIVEN_UP_AT_ONCE_MAX: Final = 1_000
@@ -70,138 +64,6 @@ class ParkedLog(Protocol):
 
 WriteUnreadable = Callable[[Record, str], Awaitable[None]]
 """Writes a record that cannot be read to the dead letter, with the error."""
-
-
-class ParkedPartition:
-    """One partition of the topic: the `Home` of the callbacks on the partition of `notification` of that number."""
-
-    def __init__(self, parking: Parking, number: int, start: int) -> None:
-        """`start` is the offset from which the topic is read."""
-        self.number = number
-        self.is_open = True
-        self.index = ParkedIndex(parking.writer_id, parking.totals)
-        self.since_ms = parking.now_ms()
-        self._parking = parking
-        self._start = start
-        self._end: int | None = None
-        self._caught_up = asyncio.Event()
-        self._numbers = 0
-
-    @property
-    def is_caught_up(self) -> bool:
-        """Whether everything that former owners have parked is in the index."""
-        return self._caught_up.is_set()
-
-    async def caught_up(self) -> None:
-        """Return when it is, or when the assignment has ended; then no callback can overtake a parked one."""
-        await self._caught_up.wait()
-
-    def must_park(self, queue: str, subject: str) -> bool:
-        return self.index.must_park(queue, subject)
-
-    def has_room(self, queue: str, size: int) -> bool:
-        return self.is_open and self.is_caught_up and self._parking.has_room(queue, size)
-
-    def park(self, delivery: Delivery, not_before_ms: int, done: Callable[[], None]) -> None:
-        message = delivery.notification.message
-        self._numbers += 1
-        parked = ParkedMessage(
-            trace=message.trace,
-            queue=message.queue,
-            subject=message.id,
-            since_ms=self._parking.now_ms(),
-            writer=self._parking.writer_id,
-            number=self._numbers,
-            attempts=delivery.attempts,
-            not_before_ms=not_before_ms,
-        )
-        self.index.begin(message.queue, parked.number, message.id, delivery.size)
-        value = partial(_parked_value, parked, delivery.notification)
-        self._parking.writer.put(ParkedWrite(self.number, message.queue, message.id, delivery.size, value, done))
-
-    def take(self, record: Record) -> None:
-        """Take a record that was read as input."""
-        try:
-            message, body = decode(record.value)
-        except MalformedMessageError as error:
-            self._hold_unreadable(record, str(error))
-            return
-        if isinstance(message, ParkedProgressMessage):
-            if not self.is_caught_up:
-                self.index.settle_before(message.queue, message.before)
-            return
-        if not isinstance(message, ParkedMessage):
-            self._hold_unreadable(record, f"a {type(message).__name__}, not a parked callback")
-            return
-        is_first = not self._has_unread(message.queue)
-        parked = self.index.see(message, record.offset, len(record.value))
-        if parked is None:
-            return
-        if is_first and self.is_caught_up and self._parking.room_for(message.queue):
-            self.go_on(message, body, record)
-        else:
-            self._parking.wake()
-
-    def reach(self, position: int) -> None:
-        """Note up to where the topic was read, exclusive."""
-        self.index.position = max(self.index.position, position)
-        self._look_whether_caught_up()
-
-    def go_on(self, message: ParkedMessage, body: bytes, record: Record) -> None:
-        """Take the queue's oldest unread callback, which is this one, out of the index and into the queue."""
-        parked = self.index.read_back(message.queue)
-        assert parked.offset == record.offset, f"{record.offset} was read back, and {parked.offset} is the next"
-        try:
-            notification = Notification.parse(body)
-        except MalformedMessageError as error:
-            self._parking.bury(self, message.queue, parked, record, str(error))
-            return
-        settled = self._parking.deliver(self, message, notification, parked)
-        settled.add_done_callback(partial(self._settled, message.queue, parked))
-
-    def forget_lost(self, queue: str, before: int) -> None:
-        """Settle what the topic does not have any more: its retention was too short, or records were deleted."""
-        found = self.index.queues[queue]
-        while found.unread and found.unread[0].offset < before:
-            parked = self.index.read_back(queue)
-            _log.error("parked-callback-lost", partition=self.number, offset=parked.offset, receiver=queue)
-            self.index.settle(queue, parked)
-
-    def close(self) -> None:
-        """Take no more: the partition may belong to another worker."""
-        self.is_open = False
-        self.index.forget_all()
-        self._caught_up.set()  # who waits for it looks at `is_open`
-
-    async def find_end(self, bounds: Callable[[int], Awaitable[tuple[int, int]]]) -> None:
-        """Ask the broker how far the topic must be read first; again until it answers."""
-        while self._end is None:
-            try:
-                first, end = await bounds(self.number)
-            except Exception as error:  # noqa: BLE001 - the broker is away: nothing is delivered meanwhile
-                _log.warning("parked-bounds-unknown", partition=self.number, error=repr(error))
-                await asyncio.sleep(RETRY_S)
-            else:
-                self._end = self._start if first >= end else end
-        self._look_whether_caught_up()
-
-    def _look_whether_caught_up(self) -> None:
-        if not self.is_caught_up and self._end is not None and max(self._start, self.index.position) >= self._end:
-            self._caught_up.set()
-            self._parking.wake()
-
-    def _has_unread(self, queue: str) -> bool:
-        found = self.index.queues.get(queue)
-        return found is not None and bool(found.unread)
-
-    def _hold_unreadable(self, record: Record, problem: str) -> None:
-        parked = self.index.hold(UNREADABLE_QUEUE, record.offset, len(record.value), self._parking.now_ms())
-        self._parking.bury(self, UNREADABLE_QUEUE, parked, record, problem)
-
-    def _settled(self, queue: str, parked: Parked, future: asyncio.Future[None]) -> None:
-        if not future.cancelled():
-            self.index.settle(queue, parked)
-            self._parking.wake_for(queue)
 
 
 class Parking:
@@ -280,9 +142,7 @@ class Parking:
     def deliver(
         self, home: ParkedPartition, message: ParkedMessage, notification: Notification, parked: Parked
     ) -> asyncio.Future[None]:
-        """Let the deliverer go on with a callback, or give it up if it has been parked too long."""
-        if self._is_too_old(home, parked):
-            return self._deliverer.give_up_parked(notification, home, parked.size, message.attempts)
+        """Let the deliverer go on with a callback, or dead-letter it if it has been parked too long."""
         return self._deliverer.submit_parked(
             notification,
             home,
@@ -290,9 +150,10 @@ class Parking:
             since_ms=max(parked.since_ms, home.since_ms),
             attempts=message.attempts,
             in_ms=message.not_before_ms - self.now_ms() if message.not_before_ms else 0,
+            is_too_old=self._is_too_old(home, parked),
         )
 
-    def bury(self, home: ParkedPartition, queue: str, parked: Parked, record: Record, problem: str) -> None:
+    def dead_letter(self, home: ParkedPartition, queue: str, parked: Parked, record: Record, problem: str) -> None:
         """Write a record that cannot be read to the dead letter, then settle it."""
         _log.error("parked-unreadable", partition=record.partition, offset=record.offset, error=problem)
         self._unreadable.put(
@@ -302,9 +163,9 @@ class Parking:
     # Of the assignment.
 
     @property
-    def is_behind(self) -> bool:
+    def is_full(self) -> bool:
         """Whether so much waits to be written that nothing more should be read: the broker is slow or away."""
-        return self.writer.backlog >= BEHIND_RECORDS or self.writer.bytes >= BEHIND_BYTES
+        return self.writer.backlog >= UNWRITTEN_RECORDS or self.writer.bytes >= UNWRITTEN_BYTES
 
     def wake(self) -> None:
         """Look for what can be read back: something was parked, or there may be room."""
@@ -359,25 +220,25 @@ class Parking:
 
     async def _read_back_all(self) -> None:
         """Read back until no queue has room for more; each time another partition begins."""
-        taken = True
-        while taken:
-            taken = False
+        found = True
+        while found:
+            found = False
             partitions = list(self.partitions.values())
             self._turn += 1
             for index in range(len(partitions)):
-                taken |= await self._read_back(partitions[(self._turn + index) % len(partitions)])
+                found |= await self._read_back(partitions[(self._turn + index) % len(partitions)])
 
     async def _read_back(self, partition: ParkedPartition) -> bool:
-        """Read the oldest callbacks of the queues that have room; return whether any was taken."""
+        """Read the oldest callbacks of the queues that have room; return whether any was found."""
         queues = partition.index.queues
-        wanted = {name for name, queue in queues.items() if queue.unread and self._wants(partition, name)}
-        if not partition.is_caught_up or not wanted:
+        with_room = {name for name, queue in queues.items() if queue.unread and self._wants(partition, name)}
+        if not partition.is_caught_up or not with_room:
             return False
-        records = await self._log.read(partition.number, min(queues[name].unread[0].offset for name in wanted))
-        taken = 0
+        records = await self._log.read(partition.number, min(queues[name].unread[0].offset for name in with_room))
+        found = 0
         for record in records if partition.is_open else ():
             name = (record.key or b"").decode()
-            if name not in wanted:
+            if name not in with_room:
                 continue
             partition.forget_lost(name, record.offset)
             unread = queues[name].unread
@@ -386,10 +247,10 @@ class Parking:
             message, body = decode(record.value)
             assert isinstance(message, ParkedMessage), "the index has callbacks only"
             partition.go_on(message, body, record)
-            taken += 1
+            found += 1
             if not unread or not self._takes(partition, name):
-                wanted.discard(name)
-        return bool(taken)
+                with_room.discard(name)
+        return bool(found)
 
     def _wants(self, partition: ParkedPartition, queue: str) -> bool:
         """Return whether so much of a queue may be read back that it is worth reading."""
@@ -430,7 +291,3 @@ class Parking:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _parked_value(message: ParkedMessage, notification: Notification) -> bytes:
-    return encode(message, notification.as_value())

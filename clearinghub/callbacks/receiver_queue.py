@@ -4,7 +4,7 @@ The callbacks about one subject, e.g. one transfer, form a chain: only the first
 when that one is settled. Chains are served side by side, in the order in which they became ready.
 
 Of a chain, what was parked and read back comes first, and what came straight from topic `notification` after it: while
-an earlier callback of its subject is parked, a callback is parked behind it.
+an earlier callback of its subject is parked, a callback is parked after it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from clearinghub.callbacks.breaker import Breaker
 from clearinghub.callbacks.metrics import ReceiverMetrics
 from clearinghub.callbacks.notification import Notification
-from clearinghub.callbacks.shares import Shares, Taken
+from clearinghub.callbacks.shares import Shares, Usage
 
 IDLE_MS: Final = 60_000
 """A receiver that has had no callbacks for this time is forgotten, and created anew with its next callback."""
@@ -102,13 +102,13 @@ def chain_of(last: Delivery) -> Iterator[Delivery]:
 
 
 class ReceiverQueue:
-    """A receiver's queue. `taken` counts every delivery from `add` to `finish` or `detach`, wherever it waits."""
+    """A receiver's queue. `usage` counts every delivery from `add` to `finish` or `detach`, wherever it waits."""
 
-    def __init__(self, receiver: str, breaker: Breaker, now_ms: int, total: Taken) -> None:
+    def __init__(self, receiver: str, breaker: Breaker, now_ms: int, total: Usage) -> None:
         """`total` is what all queues take together."""
         self.receiver = receiver
         self.breaker = breaker
-        self.taken = Taken()
+        self.usage = Usage()
         self.workers = 0
         self.used_ms = now_ms
         self.wake: asyncio.TimerHandle | None = None  # set while the breaker is open and something is ready
@@ -121,7 +121,7 @@ class ReceiverQueue:
     @property
     def pending(self) -> int:
         """How many callbacks wait or are in flight."""
-        return self.taken.count
+        return self.usage.count
 
     def last(self, subject: str) -> Delivery | None:
         """Return the last callback of a subject, or None."""
@@ -202,10 +202,10 @@ class ReceiverQueue:
         return list(removed)
 
     def _take(self, count: int, size: int) -> None:
-        for taken in (self.taken, self._total):
-            taken.count += count
-            taken.bytes += size
-            assert taken.count >= 0
+        for usage in (self.usage, self._total):
+            usage.count += count
+            usage.bytes += size
+            assert usage.count >= 0
 
 
 class ReceiverQueues:
@@ -227,7 +227,7 @@ class ReceiverQueues:
         """Return the receiver's queue, created if there is none."""
         queue = self._queues.get(receiver)
         if queue is None:
-            queue = ReceiverQueue(receiver, self._new_breaker(), self._now_ms(), self._shares.taken)
+            queue = ReceiverQueue(receiver, self._new_breaker(), self._now_ms(), self._shares.usage)
             self._queues[receiver] = queue
             if self._idle_timer is None:
                 self._idle_timer = self._loop.call_later(IDLE_MS / 1000, self._remove_idle)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import faust
 import structlog
@@ -20,8 +20,8 @@ from faust.types import TP
 from clearinghub.engine.batch import Batch, BatchSchema
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.consumer import BatchConsumer
-from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, StoredFormatError
-from clearinghub.engine.partition import Partition
+from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, PartitionStoppedError, StoredFormatError
+from clearinghub.engine.partition import Partition, StoppedInput
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, read_decided_offsets
 from clearinghub.engine.recovery import LedgerTableManager
 from clearinghub.engine.store import LedgerStore, LedgerTable
@@ -33,6 +33,15 @@ Answer = TypeVar("Answer")
 CLOSE_TIMEOUT_S: Final = 3.0
 # A partition that was fenced waits so many session timeouts for the rebalance that must follow.
 LOST_SESSIONS_MAX: Final = 2
+
+
+class StoppedPartition(NamedTuple):
+    """Why a partition of this worker does not work, and since when, in milliseconds since 1970."""
+
+    code: str
+    sentence: str
+    remedy: str
+    since_ms: int
 
 
 class PartitionTransactions(TransactionManager):  # type: ignore[misc]
@@ -108,6 +117,8 @@ class EngineApp(faust.App):  # type: ignore[misc]
         self.on_ready: list[Callable[[], None]] = []
         self._partitions: dict[int, Partition] = {}
         self._producers: dict[int, PartitionProducer] = {}
+        self._stopped_partitions: dict[int, StoppedPartition] = {}
+        self._closing_stopped: set[asyncio.Task[None]] = set()
         self._ledger_tables: dict[str, LedgerTable] = {
             spec.name: self._declare_table(spec.name) for spec in config.all_tables
         }
@@ -210,6 +221,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
         """Close all partitions and producers; rounds under way may end within CLOSE_TIMEOUT_S."""
         partitions, self._partitions = self._partitions, {}
         producers, self._producers = self._producers, {}
+        self._stopped_partitions = {}
         await asyncio.gather(
             *(partition.close(CLOSE_TIMEOUT_S) for partition in partitions.values()),
             *(producer.stop() for producer in producers.values()),
@@ -222,8 +234,22 @@ class EngineApp(faust.App):  # type: ignore[misc]
             patience_s = LOST_SESSIONS_MAX * self.engine_config.session_timeout_ms / 1000
             self.loop.call_later(patience_s, self._fail_if_still_lost, self._partitions.get(number), error)
             return
+        if isinstance(error, PartitionStoppedError):
+            self._stop_partition(number, error)
+            return
         log.error("partition-failed", partition=number, error=repr(error), exc_info=error)
         self._fail(error)
+
+    def _stop_partition(self, number: int, error: PartitionStoppedError) -> None:
+        """Let one partition rest until its next assignment, which finds the same reason again. The others go on."""
+        since_ms = self.engine_config.environment.wall_ms()
+        self._stopped_partitions[number] = StoppedPartition(error.code, error.sentence, error.remedy, since_ms)
+        log.error("partition-stopped", partition=number, code=error.code, reason=error.sentence, remedy=error.remedy)
+        partition = self._partitions.pop(number, None)
+        if partition is not None:
+            closing = asyncio.get_running_loop().create_task(partition.close(CLOSE_TIMEOUT_S))
+            self._closing_stopped.add(closing)
+            closing.add_done_callback(self._closing_stopped.discard)
 
     def _fail_if_still_lost(self, partition: Partition | None, error: BaseException) -> None:
         """Fail if no rebalance came: the partition is still ours, and yet another process writes in its name."""
@@ -248,12 +274,28 @@ class EngineApp(faust.App):  # type: ignore[misc]
         """The numbers of the partitions that work and answer queries now."""
         return set(self._partitions)
 
+    @property
+    def stopped_partitions(self) -> dict[int, StoppedPartition]:
+        """The partitions of this worker that do not work, each with the reason. They are not ready, and not lost."""
+        return dict(self._stopped_partitions)
+
+    @property
+    def stopped_inputs(self) -> dict[tuple[str, int], StoppedInput]:
+        """The inputs that have stopped before a vital record, by topic and partition; the partition works (ADR 25)."""
+        return {
+            (topic, number): stopped
+            for number, partition in self._partitions.items()
+            for topic, stopped in partition.stopped_inputs.items()
+        }
+
     def waiting_since_ms(self) -> dict[int, int]:
         """Return, by partition, when its oldest waiting record was written, milliseconds since 1970.
 
-        A partition where nothing waits is left out.
+        A partition where nothing waits is left out. A stopped one waits since it stopped, so that the ingress takes no
+        new work for it.
         """
         since = {number: partition.waiting_since_ms for number, partition in self._partitions.items()}
+        since |= {number: stopped.since_ms for number, stopped in self._stopped_partitions.items()}
         return {number: since_ms for number, since_ms in since.items() if since_ms is not None}
 
     @property

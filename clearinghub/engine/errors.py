@@ -2,6 +2,7 @@
 
 EngineError
   PartitionLostError    another worker owns the partition now
+  PartitionStoppedError the partition must not go on until an operator has decided; the others do
   ContiguityError       records are missing between two batches
   StoredFormatError     the tables were written by a release whose rows this release cannot read
 RecordTooLargeError     a handler writes what the broker would refuse
@@ -23,6 +24,27 @@ class EngineError(Exception):
 
 class PartitionLostError(EngineError):
     """This worker no longer owns the partition: it was fenced by the new owner, or the partition was revoked."""
+
+
+class PartitionStoppedError(EngineError):
+    """The partition must not go on: what is stored contradicts itself, or is missing, and no restart mends it.
+
+    Raise it at opening, while seeking, in a round or at a commit. Only this partition stops; the process and its other
+    partitions go on. An operator sees the partition with `clearinghub admin partitions`.
+    """
+
+    def __init__(self, code: str, sentence: str, remedy: str) -> None:
+        """Say why the partition stops.
+
+        Args:
+            code: names the kind of the reason in metrics, logs and commands, such as `input-lost`.
+            sentence: says what is wrong, with names, numbers and times. It must be the same after a restart.
+            remedy: says what the operator can do.
+        """
+        super().__init__(f"{code}: {sentence}")
+        self.code = code
+        self.sentence = sentence
+        self.remedy = remedy
 
 
 class ContiguityError(EngineError):

@@ -32,7 +32,7 @@ class KafkaParkedLog:
         self._last: list[Record] = []  # what was read last: mostly more than was used
 
     async def start(self) -> None:
-        """Connect."""
+        """Connect to the broker, without joining a group."""
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             client_id=f"{self._settings.application_id}-callbacks-{self._settings.instance}-parked",
@@ -49,11 +49,9 @@ class KafkaParkedLog:
             await self._consumer.stop()
 
     async def append(self, partition: int, key: str, value: bytes) -> None:
-        """See `ParkedLog.append`."""
         await self._recorder.record_in_partition(TOPIC, partition, key, value)
 
     async def bounds(self, partition: int) -> tuple[int, int]:
-        """See `ParkedLog.bounds`."""
         assert self._consumer is not None
         place = TopicPartition(self._topic, partition)
         firsts = await self._consumer.beginning_offsets([place])
@@ -61,7 +59,6 @@ class KafkaParkedLog:
         return firsts[place], ends[place]
 
     async def read(self, partition: int, offset: int) -> Sequence[Record]:
-        """See `ParkedLog.read`."""
         assert self._consumer is not None
         async with self._reading:
             last = self._last

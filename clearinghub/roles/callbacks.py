@@ -14,9 +14,8 @@ from aiohttp.web import Application
 from faust.types import TP
 from prometheus_client import Histogram
 
-from agents.callback_delivery import NotificationAgent
+from agents.callback_delivery import NotificationAgent, ParkedAgent
 from agents.oracle_questions import OracleAgent
-from agents.parked_callbacks import ParkedAgent
 from clearinghub import __version__
 from clearinghub.callbacks.dead_letters import DeadLetterWriter
 from clearinghub.callbacks.deliverer import Deliverer

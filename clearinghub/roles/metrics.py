@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 from faust.types import TP
@@ -22,12 +22,23 @@ class _Consumer(Protocol):
     def backlog(self) -> Mapping[TP, int]: ...
 
 
+class _Stopped(Protocol):
+    @property
+    def code(self) -> str: ...
+
+
 class _Engine(Protocol):
     @property
     def consumer(self) -> _Consumer: ...
 
     @property
     def ready_partitions(self) -> set[int]: ...
+
+    @property
+    def stopped_partitions(self) -> Mapping[int, _Stopped]: ...
+
+    @property
+    def stopped_inputs(self) -> Collection[tuple[str, int]]: ...
 
     def assigned_partitions(self) -> set[int]: ...
 
@@ -55,6 +66,22 @@ class LedgerCollector(Collector):
             "Partitions at work in this worker",
             value=len(self._engine.ready_partitions),
         )
+        stopped = GaugeMetricFamily(
+            "clearinghub_ledger_partition_stopped",
+            "1 for each partition that waits for an operator's decision, with the reason's code",
+            labels=["partition", "code"],
+        )
+        for number, reason in self._engine.stopped_partitions.items():
+            stopped.add_metric([str(number), reason.code], 1)
+        yield stopped
+        inputs = GaugeMetricFamily(
+            "clearinghub_ledger_input_stopped",
+            "1 for each input that has stopped before a record that may not be dead-lettered",
+            labels=["topic", "partition"],
+        )
+        for topic, number in self._engine.stopped_inputs:
+            inputs.add_metric([topic, str(number)], 1)
+        yield inputs
 
 
 def show_states(kind: str, states: Mapping[str, int]) -> None:

@@ -40,6 +40,8 @@ class SimulatedApp(EngineApp):
         self._loop = asyncio.get_running_loop()
         self._partitions = {}
         self._producers = {}
+        self._stopped_partitions = {}
+        self._closing_stopped = set()
         self._ledger_tables: Any = {
             spec.name: SimulatedTable(spec.name, SimulatedStore(self.disk, spec.name, self.process.reach))
             for spec in config.all_tables

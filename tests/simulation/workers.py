@@ -9,9 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from agents.callback_delivery import NotificationAgent
+from agents.callback_delivery import NotificationAgent, ParkedAgent
 from agents.context import LedgerContext
-from agents.parked_callbacks import ParkedAgent
 from clearinghub.callbacks.dead_letters import dead_letter
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.notification import Notification

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
-from agents.parked_callbacks import ParkedAgent
+from agents.callback_delivery import ParkedAgent
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.http_client import DestinationError
 from clearinghub.callbacks.notification import Notification

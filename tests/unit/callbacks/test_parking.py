@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from agents.parked_callbacks import ParkedAgent
+from agents.callback_delivery import ParkedAgent
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.http_client import DestinationError
 from clearinghub.callbacks.notification import Notification
@@ -112,7 +112,7 @@ async def test_what_is_parked_is_read_back_in_order_when_there_is_room(start: An
     assert {} == scene.parking.totals
 
 
-async def test_a_parked_transfers_later_callbacks_are_parked_behind_it(start: Any) -> None:
+async def test_a_parked_transfers_later_callbacks_are_parked_after_it(start: Any) -> None:
     scene = await start()
     held = scene.transport.hold("a")
     for number in range(2):
@@ -125,7 +125,7 @@ async def test_a_parked_transfers_later_callbacks_are_parked_behind_it(start: An
     assert [b"first", b"second", b"third"] == [body for body in scene.bodies() if body != b"{}"]
 
 
-async def test_a_callback_behind_one_in_flight_is_not_parked_ahead_of_it(start: Any) -> None:
+async def test_a_callback_after_one_in_flight_is_not_parked_ahead_of_it(start: Any) -> None:
     """After a crash the one in flight would be read again, and would come after the parked one."""
     scene = await start(callback_hold_ms_max=10)
     held = scene.transport.hold("a")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
+from clearinghub.engine.app import StoppedPartition
 from clearinghub.roles.metrics import LedgerCollector
 
 
@@ -27,6 +28,8 @@ class Worker:
 
     ready_partitions: set[int]
     consumer: Consumer = field(default_factory=Consumer)
+    stopped_partitions: dict[int, StoppedPartition] = field(default_factory=dict)
+    stopped_inputs: set[tuple[str, int]] = field(default_factory=set)
 
     def assigned_partitions(self) -> set[int]:
         return self.ready_partitions
@@ -57,3 +60,24 @@ def test_a_partition_that_left_is_not_shown() -> None:
     worker.ready_partitions = {0}
 
     assert {"x-prepare-0", "x-fulfil-0", "clearinghub_ledger_partitions"} == set(shown(worker))
+
+
+def test_a_stopped_partition_is_shown_with_its_code_until_it_works_again() -> None:
+    worker = Worker({0})
+    worker.stopped_partitions[1] = StoppedPartition("input-lost", "prepare/1 lacks offsets 5 to 7", "recover", 1)
+    registry = CollectorRegistry()
+    registry.register(LedgerCollector(worker, []))
+    labels = {"partition": "1", "code": "input-lost"}
+    assert 1 == registry.get_sample_value("clearinghub_ledger_partition_stopped", labels)
+
+    worker.stopped_partitions.clear()
+
+    assert registry.get_sample_value("clearinghub_ledger_partition_stopped", labels) is None
+
+
+def test_a_stopped_input_is_shown_with_its_topic_and_partition() -> None:
+    worker = Worker({0, 3}, stopped_inputs={("credit", 3)})
+    registry = CollectorRegistry()
+    registry.register(LedgerCollector(worker, []))
+
+    assert 1 == registry.get_sample_value("clearinghub_ledger_input_stopped", {"topic": "credit", "partition": "3"})
