@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
@@ -180,6 +181,39 @@ class CallbacksHealth:
         return {"broker": self._app.is_ready, "participantEndpointService": self._participants.is_caught_up}
 
 
+@dataclass(frozen=True, slots=True)
+class AgentFactory:
+    """Makes the agents of each assignment."""
+
+    settings: Settings
+    recorder: KafkaRecorder
+    parked: KafkaParkedLog
+    deliverer: Deliverer
+    oracles: OracleClient
+    letters: DeadLetterWriter
+
+    def make(self, tracker: OffsetTracker, start_of: Callable[[str, int], int]) -> dict[str, DeliveryAgent]:
+        """Return an agent for each input; `start_of` returns from where on a partition of one is read."""
+        write_unreadable = self.letters.write_unreadable
+        parking = Parking(
+            self.settings,
+            self.parked,
+            self.deliverer,
+            system_now_ms,
+            lambda number: start_of("parked", number),
+            write_unreadable,
+            lambda number, low: tracker.follow(("parked", number), low),
+        )
+        return {
+            "notification": NotificationAgent(self.deliverer, tracker, parking, write_unreadable),
+            "parked": ParkedAgent(parking),
+            "oracle": OracleAgent(self.oracles, tracker, self._answer, write_unreadable),
+        }
+
+    async def _answer(self, key: str, value: bytes) -> None:
+        await self.recorder.record("party", key, value)
+
+
 async def run_callbacks(settings: Settings) -> None:
     """Deliver until SIGTERM or SIGINT."""
     stop = stop_event()
@@ -197,28 +231,9 @@ async def run_callbacks(settings: Settings) -> None:
     load = LoadReporter(settings, "callbacks", dict)
     oracle_transport = HttpOracleTransport()
     oracles = OracleClient(settings, oracle_transport)
-
-    async def answer(key: str, value: bytes) -> None:
-        await recorder.record("party", key, value)
-
-    def make_agents(tracker: OffsetTracker) -> dict[str, DeliveryAgent]:
-        parking = Parking(
-            settings,
-            parked,
-            deliverer,
-            system_now_ms,
-            lambda number: app.start_of("parked", number),
-            letters.write_unreadable,
-            lambda number, low: tracker.follow(("parked", number), low),
-        )
-        return {
-            "notification": NotificationAgent(deliverer, tracker, parking, letters.write_unreadable),
-            "parked": ParkedAgent(parking),
-            "oracle": OracleAgent(oracles, tracker, answer, letters.write_unreadable),
-        }
-
+    agents = AgentFactory(settings, recorder, parked, deliverer, oracles, letters)
     announcer = ProcessAnnouncer(settings, "callbacks", participants)
-    app = CallbacksApp(callbacks_config(settings), make_agents, load.note)
+    app = CallbacksApp(callbacks_config(settings), lambda tracker: agents.make(tracker, app.start_of), load.note)
     surface = Application()
     add_operations_routes(surface, CallbacksHealth(app, participants), __version__)
     listener = Listener(surface, settings.bind_host, settings.callbacks_port)
