@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     accept_versions: tuple[str, ...] = ("1", "1.0", "1.1", "2", "2.0")
     content_version_default: str = "1.1"
     body_bytes_max: int = Field(5_242_880, ge=1024)
+    body_timeout_ms: int = Field(10_000, ge=100)  # within which the whole body of a request must arrive
     completed_timestamp_ahead_ms_max: int = 200  # how far completedTimestamp may be after the hub's time
     completed_timestamp_age_ms_max: int = 300_000  # and how far before it
     on_us_transfers: bool = False  # accept transfers whose payer and payee are the same DFSP
@@ -100,10 +101,14 @@ class Settings(BaseSettings):
     oracle_breaker_failures: int = Field(10, ge=1)
     oracle_breaker_open_ms: int = Field(5_000, ge=1)
 
+    forward_headers_extra: tuple[str, ...] = ()  # headers that travel with a message besides those that FSPIOP defines
+
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
     jws_keys_dir: Path | None = Field(None, validate_default=True)  # NAME.pem of each participant
     jws_keys_interval_ms: int = Field(1_000, ge=100)  # how often the folder is checked for changes
+    # How far the signed date may be from the time of receipt; 0 accepts any date, and messages that do not sign theirs.
+    jws_date_skew_s: int = Field(300, ge=0)
     jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
 
