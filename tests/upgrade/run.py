@@ -25,6 +25,7 @@ from clearinghub.tools.client.hub_urls import HubDownError
 from tests.chaos.checks import Check
 from tests.chaos.dfsp import ChaosDfsp
 from tests.chaos.hub import ChaosHub
+from tests.chaos.impact import Impact
 from tests.chaos.injector import Injected
 from tests.chaos.plan import process_names
 from tests.chaos.report import Report
@@ -61,6 +62,9 @@ class UpgradeScenario(Scenario):
 
     def _is_over(self) -> bool:
         return self._roller is not None and self._roller.is_done
+
+    def _impacts(self, *_facts: object) -> list[Impact]:
+        return []
 
     def _title(self) -> str:
         return f"Upgrade: {self._older.release} -> {self._newer.release} -> {self._older.release} under load"
