@@ -95,20 +95,20 @@ def named(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
-def differences(wanted: Any, found: Any, place: str = "") -> list[str]:
-    """Return where `found` lacks or changes something of `wanted`; it may have more fields."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
+def differences(expected: Any, found: Any, place: str = "") -> list[str]:
+    """Return where `found` lacks or changes something of `expected`; it may have more fields."""
+    if isinstance(expected, dict) and isinstance(found, dict):
         return [
             one
-            for key, value in wanted.items()
+            for key, value in expected.items()
             for one in (
                 differences(value, found[key], f"{place}.{key}") if key in found else [f"{place}.{key} is gone"]
             )
         ]
-    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        pairs = enumerate(zip(wanted, found, strict=True))
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        pairs = enumerate(zip(expected, found, strict=True))
         return [one for number, (a, b) in pairs for one in differences(a, b, f"{place}[{number}]")]
-    return [] if wanted == found else [f"{place} is {found!r}, was {wanted!r}"]
+    return [] if expected == found else [f"{place} is {found!r}, was {expected!r}"]
 
 
 def enumerations(structs: list[type[Any]]) -> dict[str, list[Any]]:

@@ -1,6 +1,6 @@
 """The release after this one, made of a copy of the code: rows and messages have a field more, and there is a level 2.
 
-It stands in for a real next release until there is one: `make upgrade` rolls the hub to it and back.
+It takes the place of a real next release until there is one: `make upgrade` rolls the hub to it and back.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _edit(path: Path, old: str, new: str) -> None:
 
 
 def _add_field(path: Path, name: str, field: str) -> None:
-    """Add a field behind the last one of a class: behind the last line of its body that begins with a field's name."""
+    """Add a field after the last one of a class: after the last line of its body that begins with a field's name."""
     lines = path.read_text().splitlines()
     begin = next((at for at, line in enumerate(lines) if line.startswith(f"class {name}(")), None)
     if begin is None:
