@@ -20,6 +20,7 @@ FAULTS: Final = (
     "late markers",
     "lost commit answers",
     "stalled topics",
+    "stalled fulfils",
     "small fetches",
     "small batches",
     # of DFSPs and their callbacks
@@ -36,6 +37,7 @@ FAULTS: Final = (
     "repeated prepares",
     "changed prepares",
     "odd prepares",
+    "large bodies",
     # of operators and of whoever writes to our topics
     "commands",
     "lookups",
@@ -96,6 +98,7 @@ class Swarm:
         self.room = draw.choice((300, 1_000, 5_000))  # each payer's cap and funds, where amounts are up to 100
         self.session_s = draw.choice((1.0, 2.0, 5.0))
         self.closes_by_schedule = draw.random() < 0.3
+        self.mixes_releases = random.Random(f"mixed {seed}").random() < 0.5  # no draw of the others' for it
 
     def settings(self) -> dict[str, Any]:
         """Return the hub's settings that differ from run to run."""
@@ -105,6 +108,8 @@ class Swarm:
             "round_records_max": draw.choice((1, 2, 7, 50, 500)),
             "round_interval_ms": draw.choice((0, 10, 30)),
             "batch_backlog_records_max": draw.choice((2, 10, 2_000)),
+            "round_bytes_max": draw.choice((4_000, 8 * 1024 * 1024)),
+            "batch_backlog_bytes_max": draw.choice((4_000, 4 * 1024 * 1024)),
             "punctuate_interval_ms": draw.choice((300, 1_000)),
             "session_timeout_ms": int(self.session_s * 1000),
             "confirm_to_payee": draw.random() < 0.8,
