@@ -1,6 +1,6 @@
 """Topics `notification` and `parked`: deliver the callbacks.
 
-The offset of a notification is done when its callback is delivered, dead-lettered or parked (ADR 27); that of a parked
+The offset of a notification is done when its callback is delivered, dead-lettered or parked (ADR 29); that of a parked
 callback when it is delivered or dead-lettered.
 """
 

@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     callback_retry_longest_ms: int = Field(30_000, ge=1)  # the doubling ends here
     callback_in_flight_per_receiver_max: int = Field(64, ge=1)
     callback_in_flight_max: int = Field(1_024, ge=1)  # of all receivers of a worker together: its connections
-    callback_queue_per_receiver_max: int = Field(10_000, ge=1)  # in memory; what exceeds it is parked (ADR 27)
+    callback_queue_per_receiver_max: int = Field(10_000, ge=1)  # in memory; what exceeds it is parked (ADR 29)
     callback_queue_bytes_per_receiver_max: int = Field(64 * 1024 * 1024, ge=1)
     callback_pending_max: int = Field(20_000, ge=1)  # of all receivers of a worker together, in memory
     callback_pending_bytes_max: int = Field(128 * 1024 * 1024, ge=1)

@@ -1,4 +1,4 @@
-"""Deliver callbacks: each receiver has a queue, so that a slow or dead DFSP delays no other (design 9, ADR 27).
+"""Deliver callbacks: each receiver has a queue, so that a slow or dead DFSP delays no other (design 9, ADR 29).
 
 A queue has as many workers as it has ready callbacks, up to the limit in flight; a worker is a task that ends when
 nothing is ready. A callback that waits for its next attempt, or for another callback of its subject, has no worker.

@@ -1,4 +1,4 @@
-"""One partition of topic `parked`: what this worker parks on it, and what it reads from it (ADR 27)."""
+"""One partition of topic `parked`: what this worker parks on it, and what it reads from it (ADR 29)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topic `parked`: callbacks that their receivers cannot take now, durable and out of the way (ADR 27).
+"""Topic `parked`: callbacks that their receivers cannot take now, durable and out of the way (ADR 29).
 
 A callback is parked on the partition of the same number as its notification, and then its notification is settled. The
 topic is also an input of this role: what is read from it goes into an index (parked_index.py), and into the receiver's
