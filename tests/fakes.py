@@ -80,6 +80,10 @@ class MemoryView:
         )
         return [key for _entry, key in found[:count_max]]
 
+    def keys(self, table: TableSpec[Row], prefix: str, after: str, count_max: int) -> list[str]:
+        found = sorted(key for key in self.tables.get(table.name, {}) if key.startswith(prefix) and key > after)
+        return found[:count_max]
+
     def rows(self, table: TableSpec[Row]) -> dict[str, Row]:
         return {key: table.decode(data) for key, data in self.tables.get(table.name, {}).items()}
 

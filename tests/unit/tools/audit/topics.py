@@ -24,7 +24,7 @@ from clearinghub.messages.commands import CommandMessage, RecordFundsIn, Reserve
 from clearinghub.messages.settlement import WindowMarkerMessage
 from clearinghub.messages.transfers import CreditMessage, FulfilAction, FulfilMessage, PrepareMessage
 from clearinghub.tools.audit.books import Books, Closing
-from clearinghub.tools.audit.records import Entry
+from clearinghub.tools.audit.records import SETTLEMENT_VERSION, Entry
 from clearinghub.tools.audit.transfers import Kept
 
 START_MS = 1_700_000_000_000
@@ -195,19 +195,15 @@ class Topics:
 
     def settlement(self, state: str, *, moving: bool = False, nets: tuple[int, int] = (AMOUNT, -AMOUNT)) -> None:
         """Settlement 1 of payer and payee, its accounts all in that state; its transfers are s-payer and s-payee."""
-        accounts = [
-            {
-                "participant": name,
-                "currency": "XTS",
-                "state": state,
-                "net": net,
-                "moving": moving,
-                "legs": [{"transferId": f"s-{name}", "net": net}],
-            }
-            for name, net in zip((PAYER, PAYEE), nets, strict=True)
-        ]
-        row = {"v": VERSION, "settlementId": 1, "ledgerAccountType": "POSITION", "movesPositions": True}
-        self.first("settlements", {**row, "accounts": accounts})
+        about = {"v": SETTLEMENT_VERSION, "settlementId": 1}
+        for number, (name, net) in enumerate(zip((PAYER, PAYEE), nets, strict=True), start=1):
+            account = {"participant": name, "accountId": number, "currency": "XTS"}
+            legs = [{"transferId": f"s-{name}", "net": net}]
+            self.first("settlements", {**about, **account, "kind": "legs", "legs": legs})
+            progress = {"state": state, "net": net, "moving": moving}
+            self.first("settlements", {**about, **account, **progress, "kind": "account"})
+        whole = {"ledgerAccountType": "POSITION", "movesPositions": True, "accounts": 2}
+        self.first("settlements", {**about, **whole, "kind": "settlement"})
 
     def first(self, topic: str, row: dict[str, Any]) -> None:
         """Write a record that is read before all others."""
