@@ -28,6 +28,7 @@ from clearinghub.domain.settlement.settlement import (
 from clearinghub.domain.settlement.window import WindowState, change_contents
 from clearinghub.domain.time import timestamp_text
 from clearinghub.engine.record import View
+from clearinghub.messages import VERSION
 from clearinghub.messages.commands import SettlementResult
 from clearinghub.rows import encode_row
 from tables.counters import COUNTERS
@@ -35,7 +36,6 @@ from tables.settlements import ACCOUNTS, SETTLEMENTS, account_key, settlement_ke
 
 log = structlog.get_logger(__name__)
 
-VERSION: Final = 2  # of the records of topic `settlements`
 LATEST: Final = "settlement"  # counter: the number of the latest settlement
 
 _CONTENT_STATES: Final = {

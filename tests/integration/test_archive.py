@@ -97,7 +97,7 @@ async def test_a_second_run_continues_after_the_first(topics: Topics) -> None:
         assert (0, "11 records") == ((await topics.archive())[0], topics.output[:10])
 
     counts = await topics.check_whole()
-    assert {"transfers": 34, "positions": 34, "settlement-windows": 4, "settlements": 2} == counts
+    assert {"transfers": 34, "positions": 34, "settlement-windows": 4, "settlements": 6} == counts
     await topics.check_progress()
 
 

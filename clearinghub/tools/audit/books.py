@@ -26,7 +26,6 @@ from clearinghub.tools.audit.records import (
     SETTLEMENT,
     SETTLEMENT_CHANGE,
     SETTLEMENT_ENTRIES,
-    SETTLEMENT_VERSION,
     TRANSFER,
     TRANSFER_ENTRIES,
     WINDOW,
@@ -260,7 +259,7 @@ class Books:
         self._settlements.change_window(read(WINDOW, entry.value), entry.at_ms)
 
     def _read_settlement(self, entry: Entry) -> None:
-        self._settlements.change_settlement(read(SETTLEMENT_CHANGE, entry.value, SETTLEMENT_VERSION), entry.at_ms)
+        self._settlements.change_settlement(read(SETTLEMENT_CHANGE, entry.value), entry.at_ms)
 
     def _read_dead_letter(self, entry: Entry) -> None:
         message, _record = decode_as(DeadLetterMessage, entry.value)

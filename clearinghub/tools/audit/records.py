@@ -193,17 +193,16 @@ FINAL_STATE: Final = msgspec.json.Decoder(FinalState)
 EVENT: Final = msgspec.json.Decoder(Event)
 WINDOW: Final = msgspec.json.Decoder(WindowChange | WindowNets)
 SETTLEMENT_CHANGE: Final = msgspec.json.Decoder(SettlementChange | SettledAccount | SettledLegs)
-SETTLEMENT_VERSION: Final = 2  # of topic `settlements`
 
 
-def read(decoder: msgspec.json.Decoder[R], value: bytes, version: int = VERSION) -> R:
+def read(decoder: msgspec.json.Decoder[R], value: bytes) -> R:
     """Return a published record.
 
     Raises:
         msgspec.MsgspecError, ValueError: it is none of its topic, or of another version.
     """
     record = decoder.decode(value)
-    if record.v != version:
+    if record.v != VERSION:
         raise ValueError(f"version {record.v}")
     return record
 

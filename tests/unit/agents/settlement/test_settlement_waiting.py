@@ -61,10 +61,10 @@ def test_what_waits_is_bounded_in_number_and_size() -> None:
     again = request(moving.participant_id, moving.account_id, "PS_TRANSFERS_RESERVED", "again")
     refused = [request(1, number, "SETTLED", LONG) for number in range(10_000, 12_000)]
 
-    put(world, [again, *refused * 3])
+    put(world, [again, *refused * 4])
     assert ["2005"] == [one["error"]["code"] for one in world.replies]
     put(world, [again, *refused])
-    assert RESULTS_BYTES_MAX // 3 < len(world.hub.coordinator.tables["settlement"][results_key(1, 2)])
+    assert RESULTS_BYTES_MAX // 4 < len(world.hub.coordinator.tables["settlement"][results_key(1, 2)])
     for _ in range(WAITING_MAX - 2):
         put(world, [again])
     before, account = world.settlements()[0], world.accounts(1)

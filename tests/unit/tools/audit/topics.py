@@ -24,7 +24,7 @@ from clearinghub.messages.commands import CommandMessage, RecordFundsIn, Reserve
 from clearinghub.messages.settlement import WindowMarkerMessage
 from clearinghub.messages.transfers import CreditMessage, FulfilAction, FulfilMessage, PrepareMessage
 from clearinghub.tools.audit.books import Books, Closing
-from clearinghub.tools.audit.records import SETTLEMENT_VERSION, Entry
+from clearinghub.tools.audit.records import Entry
 from clearinghub.tools.audit.transfers import Kept
 
 START_MS = 1_700_000_000_000
@@ -195,7 +195,7 @@ class Topics:
 
     def settlement(self, state: str, *, moving: bool = False, nets: tuple[int, int] = (AMOUNT, -AMOUNT)) -> None:
         """Settlement 1 of payer and payee, its accounts all in that state; its transfers are s-payer and s-payee."""
-        about = {"v": SETTLEMENT_VERSION, "settlementId": 1}
+        about = {"v": VERSION, "settlementId": 1}
         for number, (name, net) in enumerate(zip((PAYER, PAYEE), nets, strict=True), start=1):
             account = {"participant": name, "accountId": number, "currency": "XTS"}
             legs = [{"transferId": f"s-{name}", "net": net}]
