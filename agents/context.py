@@ -9,6 +9,7 @@ from clearinghub.domain.participants.participant import Oracle, Participant, Par
 from clearinghub.domain.parties.party import PARTY_TYPES
 from clearinghub.domain.quotes.agreement import Policy
 from clearinghub.domain.settlement.interchange_fee import FeeRule
+from clearinghub.features import HIGHEST_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class LedgerContext:
 
     `completed_ahead_ms_max` and `completed_age_ms_max` bound a fulfilment's completedTimestamp against the record's
     time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12). Settlement reads and
-    writes at most `settlement_entries_at_once` nets, accounts or legs with one record (design 7).
+    writes at most `settlement_entries_at_once` nets, accounts or legs with one record (design 7). `highest_level` is
+    the last feature level that this release knows.
     """
 
     hub_name: str
@@ -41,6 +43,7 @@ class LedgerContext:
     forward_patience_ms: int = 10_000
     settlement_entries_at_once: int = 500
     fee_rules: tuple[FeeRule, ...] = ()
+    highest_level: int = HIGHEST_LEVEL
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
 
     @classmethod

@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     accept_versions: tuple[str, ...] = ("1", "1.0", "1.1", "2", "2.0")
     content_version_default: str = "1.1"
     body_bytes_max: int = Field(5_242_880, ge=1024)
+    body_timeout_ms: int = Field(10_000, ge=100)  # within which the whole body of a request must arrive
     completed_timestamp_ahead_ms_max: int = 200  # how far completedTimestamp may be after the hub's time
     completed_timestamp_age_ms_max: int = 300_000  # and how far before it
     on_us_transfers: bool = False  # accept transfers whose payer and payee are the same DFSP
@@ -100,10 +101,14 @@ class Settings(BaseSettings):
     oracle_breaker_failures: int = Field(10, ge=1)
     oracle_breaker_open_ms: int = Field(5_000, ge=1)
 
+    forward_headers_extra: tuple[str, ...] = ()  # headers that travel with a message besides those that FSPIOP defines
+
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
     jws_keys_dir: Path | None = Field(None, validate_default=True)  # NAME.pem of each participant
     jws_keys_interval_ms: int = Field(1_000, ge=100)  # how often the folder is checked for changes
+    # How far the signed date may be from the time of receipt; 0 accepts any date, and messages that do not sign theirs.
+    jws_date_skew_s: int = Field(300, ge=0)
     jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
 
@@ -111,6 +116,8 @@ class Settings(BaseSettings):
     record_timeout_ms: int = Field(5_000, ge=100)  # for the confirmation; then 503, 2003
     records_waiting_max: int = Field(5_000, ge=1)  # for their confirmation; further requests get 503, 2005
     requests_begun_max: int = Field(500, ge=1)  # POST and GET that are not answered yet; further ones get 503, 2005
+    maintenance: bool = False  # accept nothing new, only answers to what was begun (docs/operators.md)
+    maintenance_retry_after_s: int = Field(60, ge=1)  # when the sender of a refused request should come again
     # Admission control: from the first wait of records on, a growing share of new requests gets 503, 2005; from the
     # second on, all of them.
     overload_full_ms: int = Field(1_000, ge=1)

@@ -25,7 +25,7 @@ import structlog
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.dead_letter import error_text, poison_record_letter
-from clearinghub.engine.errors import ContiguityError, PartitionLostError
+from clearinghub.engine.errors import ContiguityError, PartitionLostError, PartitionStoppedError
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, Record
@@ -313,6 +313,8 @@ class Partition:
                 for _step in steps:
                     await asyncio.sleep(0)
             pending.release()
+        except PartitionStoppedError:
+            raise  # to set the record aside, or to go on without it, may lose money
         except Exception as error:
             pending.roll_back()
             log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient
 
 from clearinghub.config import Settings
 from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
-from tests.web.fspiop_client import ERROR, FULFIL, TRANSFER_ID, Dfsp, HubServer
+from tests.web.fspiop_client import ERROR, FULFIL, TRANSFER_ID, Dfsp, HubServer, raw_prepare, send_raw
 from web.fspiop.app import build_fspiop_app
 
 BUSY = (503, "2005", "Server busy")
@@ -86,3 +86,45 @@ async def test_so_many_new_requests_may_wait_and_answers_do_not_count() -> None:
         recorder.go.set()
         assert [202, 202, 200] == [answer.status for answer in await asyncio.gather(*waiting)]
         assert 202 == (await dfsp.post()).status
+
+
+async def test_a_body_that_never_ends_takes_no_place_of_others() -> None:
+    recorder, health = FakeRecorder(), FakeHealth()
+    app = build_fspiop_app(
+        Settings(requests_begun_max=1, body_timeout_ms=300), recorder, health, participants=FakeParticipants()
+    )
+    async with TestClient(HubServer(app)) as http:
+        dfsp = Dfsp(http, recorder, health)
+        unfinished = [asyncio.create_task(send_raw(dfsp, raw_prepare()[:-10])) for _ in range(20)]
+        await asyncio.sleep(0.1)
+
+        assert 202 == (await dfsp.post()).status
+
+        for answer in await asyncio.gather(*unfinished):
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert b"Malformed syntax - The body was not received in time" in answer
+    assert 1 == len(recorder.records)
+
+
+@pytest.fixture
+async def dfsp_in_maintenance() -> AsyncIterator[Dfsp]:
+    """A DFSP before a hub in maintenance."""
+    recorder, health = FakeRecorder(), FakeHealth()
+    settings = Settings(maintenance=True, maintenance_retry_after_s=90)
+    app = build_fspiop_app(settings, recorder, health, participants=FakeParticipants())
+    async with TestClient(HubServer(app)) as http:
+        yield Dfsp(http, recorder, health)
+
+
+async def test_in_maintenance_nothing_new_is_accepted_of_anybody(dfsp_in_maintenance: Dfsp) -> None:
+    for answer in (await dfsp_in_maintenance.post(), await dfsp_in_maintenance.send("GET", PATH)):
+        assert BUSY == answer.error
+        assert "90" == answer.headers["Retry-After"]
+    assert [] == dfsp_in_maintenance.recorder.records
+
+
+async def test_in_maintenance_what_was_begun_may_end(dfsp_in_maintenance: Dfsp) -> None:
+    answer = await dfsp_in_maintenance.send("PUT", PATH, {"FSPIOP-Source": "payerfsp"}, json.dumps(FULFIL).encode())
+
+    assert 200 == answer.status
+    assert 200 == (await dfsp_in_maintenance.send("GET", "/health")).status

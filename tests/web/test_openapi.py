@@ -19,7 +19,7 @@ from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
 from tests.in_memory_hub import InMemoryHub
 from tests.in_memory_ports import InMemoryPorts, admin_app
 from tests.web.admin_world import MODEL, Operator
-from web.admin import oracles, statement
+from web.admin import features, oracles, statement
 from web.admin import schemas as bodies
 from web.admin.schema_types import TransferId
 from web.fspiop import schemas as models
@@ -27,6 +27,7 @@ from web.fspiop.app import build_fspiop_app
 from web.reports import settlement as settlement_reports
 from web.reports import transfers
 from web.settlement import schemas as settlement_bodies
+from web.settlement import windows as settlement_windows
 
 FOLDER = Path(__file__).parents[2] / "web" / "openapi"
 FSPIOP: Mapping[str, Any] = yaml.safe_load((FOLDER / "fspiop-transfers.yaml").read_text())
@@ -146,6 +147,7 @@ ADMIN_BODIES: list[tuple[str, str, Any]] = [
     ("PUT", "/participants/{name}/accounts/{id}", bodies.Activity),
     ("POST", "/participants/{name}/accounts/{id}", bodies.Funds),
     ("PUT", "/participants/{name}/accounts/{id}/transfers/{transferId}", bodies.FundsOutCompletion),
+    ("PUT", "/features", features.NewLevel),
     ("POST", "/settlementModels", bodies.NewSettlementModel),
     ("PUT", "/settlementModels/{name}", bodies.Activity),
     ("POST", "/ledgerAccountTypes", bodies.NewLedgerAccountType),
@@ -208,6 +210,7 @@ def test_no_admin_body_is_forgotten() -> None:
         ("/participants/{name}/accounts/{id}/statement", statement.StatementQuery),
         ("/v2/settlementWindows", settlement_bodies.WindowsQuery),
         ("/v2/settlements", settlement_bodies.SettlementsQuery),
+        ("/v2/settlementWindows/{id}/nets", settlement_windows.NetsQuery),
         ("/v2/settlementWindows/{id}/report", settlement_reports.ReportQuery),
         ("/v2/settlementWindows/{id}/transfers", transfers.TransfersQuery),
         ("/v2/settlements/{id}/report", settlement_reports.ReportQuery),
