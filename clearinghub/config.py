@@ -126,8 +126,10 @@ class Settings(BaseSettings):
     # Engine (design 4 and 5).
     standby_replicas: int = Field(0, ge=0)  # further copies of each partition's tables, on other workers
     round_records_max: int = Field(500, ge=1)  # decided in one transaction
+    round_bytes_max: int = Field(8 * 1024 * 1024, ge=1024)  # read, written and emitted in one; ends after that record
     round_interval_ms: int = Field(30, ge=0)  # between the starts of a partition's rounds under load
     batch_backlog_records_max: int = Field(2_000, ge=1)  # fetched ahead for each input of a partition
+    batch_backlog_bytes_max: int = Field(4 * 1024 * 1024, ge=1024)  # or so many bytes
     # Then the brokers abort an open transaction; longer than they need to replace a dead one (docs/operators.md).
     transaction_timeout_ms: int = Field(10_000, ge=1_000)
     session_timeout_ms: int = Field(10_000, ge=1_000)  # then the partitions of a silent worker go to others
