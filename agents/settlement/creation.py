@@ -108,7 +108,7 @@ def on_make_settlement(turn: Turn, message: MakeSettlementMessage, _body: bytes)
 
 
 def request_making(view: View, settlement_id: int) -> None:
-    """Continue to make a settlement; a record that asks for it twice has no effect."""
+    """Continue to make a settlement; a second record that requests it has no effect."""
     making = view.get(MAKINGS, making_key(settlement_id))
     assert making is not None
     send_to_itself(view, MakeSettlementMessage(settlement=settlement_id, place=_place(making)))

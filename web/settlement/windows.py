@@ -97,6 +97,8 @@ class WindowsResource:
         if window.state in _HOLDS_NOTHING:
             return False
         names = [one.name for one in self._context.participants.all() if one.participant_id == participant_id]
+        if await self._reader.sums(window) is None:
+            return False  # retention is about to remove it
         for content in window.contents if names else ():
             async with aclosing(self._reader.nets(window, content.netting_group, names[0])) as pages:
                 async for _page in pages:

@@ -65,7 +65,7 @@ def confirm_moves(account: SettlementAccount, number: int, change: int, now_ms: 
 
 
 def moved_in(account: SettlementAccount, state: SettlementState) -> int:
-    """Return by how much an account is moved in all when it has taken `state`, whose step moves it."""
+    """Return by how much an account is moved in all when it is in `state`, whose step moves it."""
     assert state in (RESERVED, COMMITTED)
     return account.owed if state is RESERVED else account.owed - account.owing
 

@@ -224,7 +224,7 @@ class Settlements:
         if one.record is None:
             return "it was begun and is not whole: the record of the settlement itself is missing"
         if len(one.accounts) != one.record.accounts:
-            return f"it has {one.record.accounts} accounts, and {len(one.accounts)} were told"
+            return f"it has {one.record.accounts} accounts, and {len(one.accounts)} are on the topic"
         for account_id, account in sorted(one.accounts.items()):
             if sum(leg.net for leg in one.legs.get(account_id, ())) != account.net:
                 return f"the legs of {account.participant} {account.currency} do not add up to its net"
