@@ -51,7 +51,7 @@ class Publication(Row, frozen=True, array_like=True):
 class Making(Row, frozen=True, array_like=True):
     """A settlement that is being made of its contents, and the command that waits for it.
 
-    `content` is the index of the content whose entries are taken in now, `cursor` the key of the last row that was
+    `content` is the index of the content whose entries come next, `cursor` the key of the last row that was
     read. `totals` are the nets so far by currency.
     """
 

@@ -8,9 +8,9 @@ The coordinator is the partition that has the hub's name. The messages are in cl
    last credit of the window, so it writes a marker to every partition, on topic `credit`, where it follows that credit.
 3. `on_window_marker`, on every partition: a marker from each partition means that all credits of the window are here.
    The partition reports the window's nets to the coordinator.
-4. `on_window_report`, on the coordinator: it stores the nets, an entry each. If the partition has more, they
-   are requested (`on_report_window`). With the last partition's last report it is known whether the nets add up to zero; if they
-   do not, the window is FAILED.
+4. `on_window_report`, on the coordinator: it stores the nets, an entry each. If the partition has more, they are
+   requested (`on_report_window`). With the last partition's last report it is known whether the nets add up to zero;
+   if they do not, the window is FAILED.
 5. `on_publish_window`, on the coordinator: the nets are published, some with each record; with the last of them the
    window is CLOSED.
 6. `on_forget_window`, on every partition: the coordinator has the nets now, so they are deleted here.
