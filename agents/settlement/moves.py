@@ -30,7 +30,7 @@ def on_move(turn: Turn, message: MoveMessage, _body: bytes) -> None:
     assert before.account_id == message.account_id
     change = sum(move.change for move in message.moves)
     if message.raise_cap:
-        _raise_cap(turn, before, message.added)
+        _raise_cap(turn, before, message.adds_in_all)
     after = before
     for move in message.moves:
         after = move_account(turn, key, move.change, move.transfer_id, move.entry_type)

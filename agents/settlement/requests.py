@@ -85,7 +85,7 @@ def request_moves(view: View, settlement: Settlement, account: SettlementAccount
         account_type=settlement.terms.ledger_account_type,
         moves=moves,
         raise_cap=settlement.terms.require_liquidity_check and is_first and change > 0,
-        added=account.owed if is_first else 0,
+        adds_in_all=account.owed if is_first else 0,
         is_last=account.moved + change == target,
     )
     view.emit("settlement", account.participant, encode(message))

@@ -110,7 +110,7 @@ class MoveMessage(Message, frozen=True, kw_only=True, tag="settlement-move"):
     """To an account's partition: make all `moves` at once and confirm them by `number`.
 
     An account with many is moved in several such steps. With the first one, `raise_cap` may say to raise the net debit
-    cap if it would leave no room for `added`, what all of them add (protocol 9.4). `is_last`: no more follow.
+    cap if it would leave no room for `adds_in_all`, what all of them add (protocol 9.4). `is_last`: no more follow.
     """
 
     settlement: int
@@ -121,7 +121,7 @@ class MoveMessage(Message, frozen=True, kw_only=True, tag="settlement-move"):
     account_type: str
     moves: tuple[Move, ...]
     raise_cap: bool
-    added: int = 0
+    adds_in_all: int = 0
     is_last: bool = True
 
 
