@@ -15,7 +15,7 @@ from clearinghub.messages import Message, decode, encode
 from clearinghub.rows import Row, encode_row, make_row_decoder
 from tests.analysts import check_record
 from tests.golden.catalogue import BODY, KINDS
-from tests.golden.make import FOLDER, files
+from tests.golden.make import FOLDER, files, names
 from tests.golden.reading import faults, lines
 from tests.golden.samples import differences, enumerations, full, named
 
@@ -36,6 +36,11 @@ def test_no_value_of_an_enumeration_is_gone(folder: Path) -> None:
 
     for name, values in json.loads((folder / "enumerations.json").read_text()).items():
         assert set(values) <= set(now[name]), name
+
+
+@pytest.mark.parametrize("folder", RELEASES, ids=lambda folder: folder.name)
+def test_two_releases_find_each_other(folder: Path) -> None:
+    assert [] == differences(json.loads((folder / "names.json").read_text()), names())
 
 
 def needs_a_level(folder: Path) -> list[str]:
@@ -74,7 +79,7 @@ def test_what_was_published_is_of_the_schema_that_analysts_have(folder: Path) ->
         check_record(one["topic"], one["value"].encode())
 
 
-@pytest.mark.parametrize("name", ["samples.jsonl", "rows.jsonl", "records.jsonl", "enumerations.json"])
+@pytest.mark.parametrize("name", ["samples.jsonl", "rows.jsonl", "records.jsonl", "enumerations.json", "names.json"])
 def test_this_release_writes_what_its_golden_files_have(name: str) -> None:
     folder = FOLDER / __version__
     assert folder.is_dir(), AGAIN
