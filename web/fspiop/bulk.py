@@ -27,6 +27,7 @@ from web.fspiop.bulk_schemas import (
 from web.fspiop.headers import HeaderRules
 from web.fspiop.schemas import check_path_id, date_time_ms, ledger_amount
 from web.fspiop.signatures import SignatureCheck
+from web.fspiop.sources import Sources
 from web.http.json_body import body_hash, read_json_body
 
 PREPARE_TOPIC: Final = "bulk-prepare"
@@ -36,8 +37,8 @@ FULFIL_TOPIC: Final = "bulk-fulfil"
 class BulkTransfersResource:
     """Handles the requests of /bulkTransfers: one method for each path and HTTP method."""
 
-    def __init__(self, settings: Settings, recorder: Recorder, signatures: SignatureCheck) -> None:
-        self._rules = HeaderRules("bulkTransfers", settings, signatures)
+    def __init__(self, settings: Settings, recorder: Recorder, signatures: SignatureCheck, sources: Sources) -> None:
+        self._rules = HeaderRules("bulkTransfers", settings, signatures, sources)
         self._currencies = currencies_with(settings.currencies_extra)
         self._recorder = recorder
 

@@ -28,6 +28,7 @@ from web.fspiop.schemas import (
     transfer_prepare,
 )
 from web.fspiop.signatures import SignatureCheck
+from web.fspiop.sources import Sources
 from web.http.errors import ApiError
 from web.http.json_body import read_json_body
 
@@ -46,9 +47,14 @@ class TransfersResource:
     """Handles the requests of /transfers: one method for each path and HTTP method."""
 
     def __init__(
-        self, settings: Settings, recorder: Recorder, now_ms: Callable[[], int], signatures: SignatureCheck
+        self,
+        settings: Settings,
+        recorder: Recorder,
+        now_ms: Callable[[], int],
+        signatures: SignatureCheck,
+        sources: Sources,
     ) -> None:
-        self._rules = HeaderRules("transfers", settings, signatures)
+        self._rules = HeaderRules("transfers", settings, signatures, sources)
         self._currencies = currencies_with(settings.currencies_extra)
         self._completed_ahead_ms_max = settings.completed_timestamp_ahead_ms_max
         self._completed_age_ms_max = settings.completed_timestamp_age_ms_max
