@@ -16,8 +16,18 @@ def at(prefix: bytes, time_ms: int) -> bytes:
     return prefix + b"%015d" % time_ms
 
 
+def valid_until_ms(row: Transfer) -> int:
+    """Return the time from which on no copy of the transfer's messages can have an effect; the retention follows it.
+
+    Until its expiration the prepare could reserve again if the transfer were not known any more.
+    """
+    return max(row.changed_at_ms, row.expires_at_ms)
+
+
 def entries(key: str, row: Transfer) -> tuple[tuple[bytes, bool], ...]:
     """Return the index entries of a transfer: an open one is found by its expiry, a final one by its end.
+
+    The end is that of its validity (`valid_until_ms`), for the retention begins then.
 
     An item of a bulk has none: it expires and leaves the table together with its bulk (tables/bulks.py).
     """
@@ -26,7 +36,7 @@ def entries(key: str, row: Transfer) -> tuple[tuple[bytes, bool], ...]:
     due = (at(DUE, row.expires_at_ms) + key.encode(), row.kind == TRANSFER_KIND and not row.state.is_final)
     if not row.state.is_final:
         return (due,)
-    return (due, (at(FINISHED, row.changed_at_ms) + key.encode(), True))
+    return (due, (at(FINISHED, valid_until_ms(row)) + key.encode(), True))
 
 
 TRANSFERS: Final = row_table("transfers", Transfer, entries)

@@ -25,6 +25,7 @@ from clearinghub.roles.metrics import show_states
 from clearinghub.roles.schedule import next_due_of, number_of
 from tables.batches import BATCHES
 from tables.bulks import BULKS
+from tables.claims import CLAIMS
 from tables.counters import COUNTERS
 from tables.nets import NETS
 from tables.participants import PARTICIPANTS
@@ -47,6 +48,7 @@ TABLES: Final = (
     QUOTES,
     PARTIES,
     BATCHES,
+    CLAIMS,
 )
 
 

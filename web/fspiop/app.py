@@ -61,7 +61,7 @@ def build_fspiop_app(
     )
     sources = Sources(participants)
     add_transfer_routes(app, TransfersResource(settings, recorder, now_ms, signatures, sources))
-    add_bulk_routes(app, BulkTransfersResource(settings, recorder, signatures, sources))
+    add_bulk_routes(app, BulkTransfersResource(settings, recorder, now_ms, signatures, sources))
     for resource in agreement_resources(settings, recorder, signatures, sources):
         add_agreement_routes(app, resource)
     add_party_routes(

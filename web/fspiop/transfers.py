@@ -23,6 +23,7 @@ from web.fspiop.schemas import (
     check_path_id,
     date_time_ms,
     error_information,
+    expiration_ms,
     ledger_amount,
     transfer_fulfil,
     transfer_prepare,
@@ -58,6 +59,7 @@ class TransfersResource:
         self._currencies = currencies_with(settings.currencies_extra)
         self._completed_ahead_ms_max = settings.completed_timestamp_ahead_ms_max
         self._completed_age_ms_max = settings.completed_timestamp_age_ms_max
+        self._expiration_ahead_s_max = settings.expiration_ahead_s_max
         self._recorder = recorder
         self._now_ms = now_ms
 
@@ -75,7 +77,7 @@ class TransfersResource:
             amount=ledger_amount(transfer["amount"]["amount"]),
             currency=transfer["amount"]["currency"],
             condition=transfer["condition"],
-            expires_at_ms=date_time_ms(transfer["expiration"]),
+            expires_at_ms=expiration_ms(transfer["expiration"], self._now_ms(), self._expiration_ahead_s_max),
             hash=body.hash,
             extensions=transfer.get("extensionList"),
             headers=forwarded_headers(headers),
