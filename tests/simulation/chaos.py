@@ -33,6 +33,7 @@ class Chaos:
             ("rebalances", self._rebalance),
             ("zombies", self._cut_off),
             ("stalled topics", self._stall),
+            ("stalled fulfils", self._stall_fulfils),
             ("clock jumps", self._jump),
             ("failing callbacks", self._take_down),
             ("unreadable records", self._write_nonsense),
@@ -97,6 +98,11 @@ class Chaos:
     def _stall(self) -> None:
         place = self._draw.choice(list(self._bus.logs))
         self._bus.stall(place, self._draw.uniform(0.1, 3.0))
+
+    def _stall_fulfils(self) -> None:
+        """Let a partition read its reminders long before its fulfils, as after an outage of one broker."""
+        partition = self._draw.randrange(self._swarm.partitions)
+        self._bus.stall(("fulfil", partition), self._draw.uniform(2.0, 6.0))
 
     def _jump(self) -> None:
         """Move the broker's clock by seconds, or a worker's by up to ten minutes."""
