@@ -1,4 +1,4 @@
-"""Table `claims`: who has used an id that a client chose. It outlives the rows of transfers, or is elsewhere (ADR 28).
+"""Table `claims`: who has used an id that a client chose. It outlives the rows of transfers, or is elsewhere.
 
 - `funds/{transfer id}`, on the participant's partition: funds in or out that have left table `transfers`, for ever.
 """

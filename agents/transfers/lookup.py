@@ -2,7 +2,7 @@
 
 A transfer or a bulk is on the partition of its payer, which a request about it need not name. So the request visits
 the partitions one after the other, each handing it to the next, until one knows the answer or all were visited. An id
-alone does not say that a transfer is meant, for two payers may have chosen it: so the rest must fit too (ADR 28).
+alone does not say that a transfer is meant, for two payers may have chosen it: so the rest must fit too.
 """
 
 from __future__ import annotations

@@ -214,8 +214,9 @@ class PartitionBooks:
     def _fulfil(self, message: dict[str, Any], seen: Seen, effects: Effects) -> str:
         transfer_id, source, reserve = message["id"], message["source"], message["action"] == "reserve"
         case = self.auditor.cases.get(transfer_id)
+        is_item = bool(message.get("bulk_id", ""))  # its bulk has been found already
         step = ring.onward(self.partition, self._partitions, message, self._nearness(message, case))
-        if step is not None:
+        if step is not None and not is_item:
             target, hops = step
             effects.add("lookup", target, "fulfil", transfer_id, hops)
             return "forwarded"
