@@ -29,6 +29,7 @@ from tests.simulation.clients import ConsumerClient, ProducerClient
 from tests.simulation.disk import Disk
 from tests.simulation.engine import SimulatedApp, SimulatedConsumer
 from tests.simulation.loop import CrashedError, Process
+from tests.simulation.releases import NEXT_LEVEL, next_release_of
 
 
 class Member(ABC):
@@ -157,9 +158,16 @@ class Member(ABC):
             return False
         return True
 
+    def _is_member(self, client: ConsumerClient) -> bool:
+        return not self.is_cut_off and client._coordinator.generation == self.bus.generations.get(self.group)
+
     def _run(self, app: SimulatedApp) -> None:
-        client = self._consumer_client(group_id=app.engine_config.application_id)
-        self._consumer = SimulatedConsumer(app, client, self.process, self._comes_through)
+        client = self._consumer_client(
+            group_id=app.engine_config.application_id, auto_offset_reset="none" if app.has_tables else "earliest"
+        )
+        self._consumer = SimulatedConsumer(
+            app, client, self.process, self._comes_through, lambda: self._is_member(client)
+        )
         app.consumer = self._consumer
         self.app = app
         self._consumer.start()
@@ -169,10 +177,15 @@ class LedgerMember(Member):
     """A worker of the role `ledger`; see `clearinghub.roles.ledger.run_ledger`."""
 
     drops_batches = True  # the ledger notices a gap; the callbacks rely on their client and would not
+    wants_next = False  # the next process is of the next release
+    is_next = False
 
     async def _build(self) -> None:
         participants = await self._participants()
+        self.is_next = self.wants_next
         context = LedgerContext.of(self.settings, participants)
+        if self.is_next:
+            context = replace(context, highest_level=NEXT_LEVEL)
         process, disk = self.process, self.disk
 
         class App(SimulatedApp):
@@ -180,6 +193,9 @@ class LedgerMember(Member):
 
         App.process, App.disk = process, disk
         self._run(App(self._with_points(ledger_config(self.settings, context))))
+
+    def _released(self, handler: Handler) -> Handler:
+        return next_release_of(handler) if self.is_next else handler
 
     def _with_points(self, config: EngineConfig) -> EngineConfig:
         """Return the production configuration with the points at which the process can be killed."""
@@ -204,9 +220,14 @@ class LedgerMember(Member):
             self.bus.counts["rounds"] += 1
             process.reach("round-done")
 
+        def failed(_partition: int, error: BaseException) -> None:
+            self.bus.counts["partitions opened again"] += 1
+            self.failures.append(error)
+
         return replace(
             config,
-            inputs=tuple(replace(one, handler=partial(decide, one.handler)) for one in config.inputs),
+            on_partition_failure=failed,
+            inputs=tuple(replace(one, handler=partial(decide, self._released(one.handler))) for one in config.inputs),
             punctuators=tuple(partial(punctuate, one) for one in config.punctuators),
             on_round=round_done,
             environment=self._environment(),
