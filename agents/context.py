@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from clearinghub.config import Settings
@@ -28,6 +29,7 @@ class LedgerContext:
     `completed_ahead_ms_max` and `completed_age_ms_max` bound a fulfilment's completedTimestamp against the record's
     time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12). `highest_level` is the
     last feature level that this release knows.
+    `count_alarm` counts an alarm of operators by its event.
     """
 
     hub_name: str
@@ -42,6 +44,7 @@ class LedgerContext:
     forward_patience_ms: int = 10_000
     fee_rules: tuple[FeeRule, ...] = ()
     highest_level: int = HIGHEST_LEVEL
+    count_alarm: Callable[[str], None] = lambda _event: None
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
 
     @classmethod

@@ -17,6 +17,7 @@ from agents.transfers.lookup import is_passed_on
 from agents.transfers.timeout import apply_timeout
 from agents.turn import Turn
 from clearinghub.domain.bulk.bulk import Bulk, BulkState
+from clearinghub.domain.bulk.fit import fit_of_bulk_fulfil
 from clearinghub.domain.bulk.fulfil import (
     Aborting,
     Answered,
@@ -34,7 +35,7 @@ from clearinghub.domain.bulk.fulfil import (
 )
 from clearinghub.domain.bulk.lookup import Found, Rejected, Silent, decide_bulk_get
 from clearinghub.domain.errors import ErrorInformation
-from clearinghub.domain.transfers.fit import fit_of_bulk_fulfil, fit_of_get
+from clearinghub.domain.transfers.fit import fit_of_get
 from clearinghub.domain.transfers.fulfil import Aborted, AbortedInvalid, Committed
 from clearinghub.domain.transfers.transfer import State
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkTimeoutMessage, decode_fulfil_body

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from clearinghub.messages.codec import Message
 
 
@@ -91,4 +93,22 @@ class TimeoutMessage(Message, frozen=True, kw_only=True, tag="timeout"):
     id: str
 
 
-TransferMessage: TypeAlias = PrepareMessage | FulfilMessage | GetMessage | CreditMessage | TimeoutMessage
+class ClaimedId(msgspec.Struct, frozen=True, array_like=True):
+    """An id that a client chose: whose it is, what for, and until when; see `Claim` and table `claims`."""
+
+    id: str
+    space: str
+    payer: str
+    until_ms: int | None
+    kind: str
+
+
+class ClaimsMessage(Message, frozen=True, kw_only=True, tag="claims"):
+    """Ids that were used on a partition, on topic `lookup` of their home; written by the ledger's own punctuator."""
+
+    claimed: tuple[ClaimedId, ...]
+
+
+TransferMessage: TypeAlias = (
+    PrepareMessage | FulfilMessage | GetMessage | CreditMessage | TimeoutMessage | ClaimsMessage
+)

@@ -156,7 +156,7 @@ class PartitionBooks:
         elif message["kind"] == "command":
             who = self.coordinator if message["command"]["name"] in COMMANDS else self.funds
             who.command(message, effects)
-        else:
+        elif message["kind"] != "claims":
             follow(message, self.windows, self.coordinator, effects)
 
     def decide_item(self, message: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> str:
@@ -335,9 +335,9 @@ _KINDS = {
     "timeout": ("timeout",),
     "credit": ("credit", "window-marker"),
     "command": ("command",),
-    "lookup": ("get", "fulfil"),
+    "lookup": ("get", "fulfil", "claims"),
     "settlement": ("close-window", "forget-window", "scheme", "window-used", "window-report"),
     "bulk-prepare": ("bulk-prepare",),
     "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
 }
-_BY_PUNCTUATORS = ("timeout", "bulk-fulfil", "workers", "settlement", "settlement-windows")
+_BY_PUNCTUATORS = ("timeout", "lookup", "bulk-fulfil", "workers", "settlement", "settlement-windows")

@@ -18,9 +18,9 @@ from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.registration import NOT_FOUND
 from clearinghub.domain.participants.scheme import SETTLEMENT
+from clearinghub.domain.transfers.claim import Claim
 from clearinghub.domain.transfers.lookup import EXTENSION_VALUE_LENGTH_MAX, EXTENSIONS_MAX
 from clearinghub.domain.transfers.transfer import State, Step, Transfer
-from clearinghub.rows import Row
 
 FUNDS_IN: Final = "funds-in"
 FUNDS_OUT: Final = "funds-out"
@@ -58,29 +58,17 @@ class Unchanged:
 FundsOutcome: TypeAlias = Recorded | Unchanged
 
 
-class PastFunds(Row, frozen=True, array_like=True):
-    """What stays of funds in or out when their transfer has left its table: money from outside is booked once for ever.
-
-    `hash` is that of the request's body, `state` the last state of the transfer.
-    """
-
-    participant: str
-    kind: str
-    hash: str
-    state: str
-
-
-def repeat_past_funds(request: FundsRequest, participant: str, kind: str, past: PastFunds) -> Unchanged:
+def repeat_past_funds(request: FundsRequest, participant: str, kind: str, past: Claim) -> Unchanged:
     """Return how a request is answered whose transferId was used by funds long ago."""
-    same = (past.hash, past.participant, past.kind) == (request.hash, participant, kind)
+    same = (past.hash, past.payer, past.kind) == (request.hash, participant, kind)
     return Unchanged(f"already {past.state}" if same else _ANOTHER)
 
 
-def complete_past_funds(past: PastFunds, participant: str) -> Unchanged:
+def complete_past_funds(past: Claim, participant: str) -> Unchanged:
     """Return how the completion of funds out is answered that ended long ago."""
     if past.kind != FUNDS_OUT:
         return Unchanged("no such funds out")
-    return Unchanged(f"already {past.state}" if past.participant == participant else "of another account")
+    return Unchanged(f"already {past.state}" if past.payer == participant else "of another account")
 
 
 def settlement_account(participant: Participant | None, account_id: int, currency: str | None) -> Account | Rejection:
