@@ -1,4 +1,4 @@
-"""A second payer's use of an id is seen: every partition tells the id's home who has used it there (ADR 30).
+"""A second payer's use of an id is seen: every partition tells the id's home who has used it there (ADR 31).
 
 An id is checked at once on the payer's own partition, by the row of the transfer or bulk. Another partition may have
 a row of the same id, and to ask it would cost every transfer a wait. So a punctuator reports the ids that are new, many

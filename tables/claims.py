@@ -1,4 +1,4 @@
-"""Table `claims`: who has used an id that a client chose, beside the rows of transfers and bulks (ADR 30).
+"""Table `claims`: who has used an id that a client chose, beside the rows of transfers and bulks (ADR 31).
 
 - `funds/{transfer id}`, on the participant's partition: funds in or out that have left table `transfers`, for ever.
 - `transfer/{id}` and `bulk/{id}`, on the id's home partition: the first payer who has used it on any partition.

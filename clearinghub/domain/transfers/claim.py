@@ -1,4 +1,4 @@
-"""Claims: who has used an id that a client chose, where its transfer or bulk has no row, or none any more (ADR 30)."""
+"""Claims: who has used an id that a client chose, where its transfer or bulk has no row, or none any more (ADR 31)."""
 
 from __future__ import annotations
 
