@@ -19,9 +19,8 @@ from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.processes import ProcessAnnouncer
-from clearinghub.kafka.recoveries import RecoveriesView
 from clearinghub.kafka.topology import load_topology
-from clearinghub.kafka.view import ParticipantsView
+from clearinghub.kafka.view import ParticipantsView, RecoveriesView
 from clearinghub.messages.codec import VERSION
 from clearinghub.messages.recoveries import Stopped, WorkerAnnouncement, encode_worker
 from clearinghub.ports import Archive

@@ -8,8 +8,7 @@ from clearinghub.config import Settings
 from clearinghub.engine import loss
 from clearinghub.engine.errors import PartitionStoppedError
 from clearinghub.engine.status import StoppedPartition
-from clearinghub.kafka.recoveries import RecoveriesView
-from clearinghub.kafka.view import decode_worker_url
+from clearinghub.kafka.view import RecoveriesView, decode_worker_url
 from clearinghub.messages.recoveries import Recovery, decode_recovery, decode_worker, encode_recovery
 from clearinghub.roles.ledger import make_announcement, make_stop_announcement
 from clearinghub.tools.recover import EFFECTS
