@@ -24,6 +24,7 @@ from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, Partitio
 from clearinghub.engine.partition import Partition
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, read_decided_offsets
 from clearinghub.engine.recovery import LedgerTableManager
+from clearinghub.engine.relay import Relay
 from clearinghub.engine.store import LedgerStore, LedgerTable
 from clearinghub.engine.transaction import PartitionProducer
 
@@ -110,6 +111,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
             autodiscover=False,
         )
         self.engine_config = config
+        self.relay = Relay(config)
         self.in_worker = True
         self.transport = BatchTransport(self.conf.broker_consumer, self)
         self.failure: BaseException | None = None
@@ -175,7 +177,14 @@ class EngineApp(faust.App):  # type: ignore[misc]
         for number, producer in self._producers.items():
             next_offsets = self._next_offsets(number)
             partition = Partition(
-                self.engine_config, number, epoch, producer, stores, next_offsets, self._on_partition_failure
+                self.engine_config,
+                number,
+                epoch,
+                producer,
+                stores,
+                next_offsets,
+                self.relay,
+                self._on_partition_failure,
             )
             self._partitions[number] = partition
             partition.start()
@@ -308,6 +317,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
     async def on_stop(self) -> None:
         """Close the partitions, then stop Faust's services."""
         await self.close_partitions()
+        await self.relay.stop()
         await super().on_stop()
 
     def store(self, table: str) -> LedgerStore:

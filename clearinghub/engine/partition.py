@@ -6,7 +6,9 @@ decide; what they change is kept as pending changes (pending_changes.py). Then t
 
 1. How far each input is decided becomes a row like any other, in table `offsets` (ADR 7).
 2. The changed rows go to the changelogs, each key once, together with all that the handlers emitted: one transaction.
-3. The rows and the changelogs' offsets are written to RocksDB, one write for each table.
+   It writes to partitions of the round's own number alone; messages to other partitions go to topic `outbox`.
+3. The rows and the changelogs' offsets are written to RocksDB, one write for each table, and the relay passes the
+   messages on (relay.py).
 
 After a crash before the end of step 2 nothing of the round remains. After a later crash all of it remains: recovery
 reads from the changelogs what RocksDB has missed. RocksDB is never ahead of the changelogs.
@@ -26,11 +28,13 @@ from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.dead_letter import poison_record_letter
 from clearinghub.engine.errors import ContiguityError, PartitionLostError
+from clearinghub.engine.exchange import Exchange, RoundOutput
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, Record
+from clearinghub.engine.relay import Relay
 from clearinghub.engine.store import LedgerStore
-from clearinghub.engine.transaction import Outgoing, PartitionProducer
+from clearinghub.engine.transaction import NO_HEADERS, Outgoing, PartitionProducer
 from clearinghub.rows import ROW_FORMAT
 
 BUSY_ROUND_RECORDS: Final = 10  # after a round of so many records, the next one waits for the whole interval
@@ -58,9 +62,10 @@ class Partition:
         producer: PartitionProducer,
         stores: Mapping[str, LedgerStore],
         next_offsets: Mapping[str, int],
+        relay: Relay,
         on_failure: Callable[[int, BaseException], None],
     ) -> None:
-        """`next_offsets` says, by topic, which offset comes next; `on_failure` is called once if a round fails."""
+        """`next_offsets` says, by topic, which offset comes next; `on_failure` is called when the partition fails."""
         self.number = number
         self.epoch = epoch
         self._config = config
@@ -68,6 +73,7 @@ class Partition:
         self._producer = producer
         self._stores = stores
         self._on_failure = on_failure
+        self._exchange = Exchange(config, number, stores, relay, self._fail)
         self._tables = {table.name: table for table in config.all_tables}
         self._partitioner = Partitioner(config.output_partitions)
         self._handlers = {one.topic: one.handler for one in config.inputs}
@@ -112,6 +118,7 @@ class Partition:
             if running:
                 task.cancel()
                 await asyncio.wait({task}, timeout=timeout_s)
+        await self._exchange.close()
         await self._producer.stop()
 
     async def read(self, query: Callable[[PunctuatorView], Answer]) -> Answer:
@@ -126,7 +133,7 @@ class Partition:
             return query(self._new_changes())
 
     def _new_changes(self) -> PendingChanges:
-        return PendingChanges(self.number, self._config.partitions, self._stores, self._partitioner)
+        return PendingChanges(self.number, self._config.partitions, self._stores, self._partitioner, self._handlers)
 
     # -- the loop
 
@@ -140,8 +147,11 @@ class Partition:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, this partition must not continue
-            self._closing = True
-            self._on_failure(self.number, error)
+            self._fail(self.number, error)
+
+    def _fail(self, number: int, error: BaseException) -> None:
+        self._closing = True
+        self._on_failure(number, error)
 
     async def _wait_for_work(self) -> None:
         """Wait until a record is in the inbox or the punctuators are due; for a record, also until a round may begin.
@@ -179,9 +189,10 @@ class Partition:
             pending.put(OFFSETS, INPUTS, DecidedOffsets(row_format=ROW_FORMAT, next_offsets=dict(self._next_offsets)))
             pending.release()
         self._last_count = count
+        output = self._exchange.take_output(pending)
         if pending.is_empty:
             return
-        await self._commit(pending)
+        await self._commit(pending, output)
         if any(self._inbox.values()):
             self._wake.set()
         self._config.on_round(self.number, count, self._environment.steady_s() - started_s)
@@ -252,6 +263,8 @@ class Partition:
         self._next_offsets[topic] = batch.end
 
     async def _decide_one(self, topic: str, consumed: Any, pending: PendingChanges) -> None:
+        if not self._exchange.is_new(topic, consumed):
+            return
         record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value or b"")
         try:
             steps = self._handlers[topic](record, pending)
@@ -267,7 +280,8 @@ class Partition:
     def _dead_letter(self, record: Record, error: Exception, pending: PendingChanges) -> None:
         """Send a poison record to the dead-letter topic, and answer its sender."""
         key = (record.key or b"").decode(errors="replace")
-        pending.emit(self._config.dead_letter_topic, key, poison_record_letter(record, error))
+        letter = poison_record_letter(record, error)
+        pending.emit_to_partition(self._config.dead_letter_topic, self.number, key, letter)
         pending.release()
         self._config.on_dead_letter(record.topic)
         if self._config.on_poison_record is None:
@@ -283,22 +297,22 @@ class Partition:
 
     # -- committing
 
-    async def _commit(self, pending: PendingChanges) -> None:
+    async def _commit(self, pending: PendingChanges, output: RoundOutput) -> None:
         config = self._config
         changes = pending.changes()
         outgoing: list[Outgoing] = [
-            (config.changelog(table), self.number, key, value)
+            (config.changelog(table), self.number, key, value, NO_HEADERS)
             for table, changed in changes.items()
             for key, value in changed.rows.items()
         ]
-        prefix = config.topic_prefix
-        outgoing.extend((prefix + topic, partition, key, value) for topic, partition, key, value in pending.emissions)
+        outgoing.extend(output.records)
         began_ms = self._environment.wall_ms()
         last_offsets = await self._producer.commit(outgoing)
         # The transaction is committed: from here the round is a fact, and RocksDB only follows.
         for table, changed in changes.items():
             offset = last_offsets[config.changelog(table), self.number]
             self._stores[table].apply(self._tables[table], self.number, changed, offset)
+        self._exchange.pass_on(output.messages, last_offsets)
         self._checkpoint(began_ms)
 
     def _checkpoint(self, caught_up_ms: int) -> None:

@@ -20,6 +20,7 @@ from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.consumer import BatchConsumer
 from clearinghub.engine.recovery import LedgerRecovery
+from clearinghub.engine.relay import Relay
 from tests.simulation.clients import ConsumerClient
 from tests.simulation.disk import Disk, SimulatedStore, SimulatedTable
 from tests.simulation.loop import Process
@@ -38,6 +39,7 @@ class SimulatedApp(EngineApp):
         self.on_ready = []
         self.consumer_generation_id = 0
         self._loop = asyncio.get_running_loop()
+        self.relay = Relay(config)
         self._partitions = {}
         self._producers = {}
         self._stopped_partitions = {}
