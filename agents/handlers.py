@@ -29,7 +29,7 @@ from agents.transfers.timeout import on_timeout
 from agents.turn import Turn
 from clearinghub.engine.config import Input
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import Message, decode
+from clearinghub.messages import MalformedMessageError, Message, decode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage, BulkTimeoutMessage
 from clearinghub.messages.commands import CommandMessage
 from clearinghub.messages.parties import (
@@ -62,15 +62,35 @@ class UnexpectedMessageError(Exception):
 
 
 class InputTopic(NamedTuple):
-    """A topic that the ledger reads, and the handler of each kind of message on it; see `Input` for `is_heavy`."""
+    """A topic that the ledger reads, and the handler of each kind of message on it; see `Input` for `is_heavy`.
+
+    Messages that the ledger writes itself are `vital`: without them money would be missing on one side, or stay
+    reserved, and no DFSP would repeat them. They are never dead-lettered (ADR 25). On a topic that carries no others, a
+    record that cannot be read is vital too: a newer release may have written it.
+    """
 
     name: str
     handlers: Mapping[type[Message], Decide]
     is_heavy: bool = False
+    vital: frozenset[type[Message]] = frozenset()
+
+    def may_be_dead_lettered(self, record: Record) -> bool:
+        """Return whether a record whose handler raised may become a dead letter, so that the next one is decided."""
+        if self.vital == self.handlers.keys():
+            return False
+        try:
+            message, _body = decode(record.value)
+        except MalformedMessageError:
+            return True
+        return type(message) not in self.vital
 
 
 INPUT_TOPICS: Final = (
-    InputTopic("credit", {CreditMessage: on_credit, WindowMarkerMessage: on_window_marker}),
+    InputTopic(
+        "credit",
+        {CreditMessage: on_credit, WindowMarkerMessage: on_window_marker},
+        vital=frozenset((CreditMessage, WindowMarkerMessage)),
+    ),
     InputTopic(
         "settlement",
         {
@@ -82,15 +102,27 @@ INPUT_TOPICS: Final = (
             MovedMessage: on_moved,
             SchemeMessage: on_scheme,
         },
+        vital=frozenset(
+            (
+                CloseWindowMessage,
+                WindowUsedMessage,
+                WindowReportMessage,
+                ForgetWindowMessage,
+                MoveMessage,
+                MovedMessage,
+                SchemeMessage,
+            )
+        ),
     ),
     InputTopic("fulfil", {FulfilMessage: on_fulfil}),
-    InputTopic("timeout", {TimeoutMessage: on_timeout}),
+    InputTopic("timeout", {TimeoutMessage: on_timeout}, vital=frozenset((TimeoutMessage,))),
     InputTopic("command", {CommandMessage: on_command}),
     InputTopic("lookup", {GetMessage: on_get, FulfilMessage: on_fulfil}),
     InputTopic(
         "bulk-fulfil",
         {BulkFulfilMessage: on_bulk_fulfil, BulkGetMessage: on_bulk_get, BulkTimeoutMessage: on_bulk_timeout},
         is_heavy=True,
+        vital=frozenset((BulkTimeoutMessage,)),
     ),
     InputTopic("prepare", {PrepareMessage: on_prepare}),
     InputTopic("bulk-prepare", {BulkPrepareMessage: on_bulk_prepare}, is_heavy=True),
@@ -125,4 +157,7 @@ def make_handler(topic: InputTopic, context: LedgerContext) -> Handler:
 
 def ledger_inputs(context: LedgerContext) -> tuple[Input, ...]:
     """Return the engine's inputs in the order in which a round takes them."""
-    return tuple(Input(topic.name, make_handler(topic, context), topic.is_heavy) for topic in INPUT_TOPICS)
+    return tuple(
+        Input(topic.name, make_handler(topic, context), topic.is_heavy, topic.may_be_dead_lettered)
+        for topic in INPUT_TOPICS
+    )

@@ -110,7 +110,7 @@ def store_transfer(view: View, transfer: Transfer) -> None:
     if transfer.state.is_final:
         stored = view.get(TRANSFERS, transfer.transfer_id)
         assert stored is None or not stored.state.is_final, f"{transfer.transfer_id} is final already"
-        transfer = replace(transfer, sequence=next_sequence(view))
+        transfer = replace(transfer, sequence=next_sequence(view), trace=None)
         value = encode_published(_final_record(transfer))
         view.emit_to_partition("transfers", view.partition, transfer.transfer_id, value)
     view.put(TRANSFERS, transfer.transfer_id, transfer)

@@ -12,7 +12,7 @@ class Turn(NamedTuple):
     """One record being decided on its partition.
 
     `now_ms` is the time that the broker wrote into the record, so that a replay decides the same. `trace` is the
-    traceparent of the request that led to the record. `view` is the partition's state, with what this turn changes.
+    W3C trace context of the request that led to the record. `view` is the partition's state, with this turn's changes.
     """
 
     record: Record

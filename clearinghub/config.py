@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     record_timeout_ms: int = Field(5_000, ge=100)  # for the confirmation; then 503, 2003
     records_waiting_max: int = Field(5_000, ge=1)  # for their confirmation; further requests get 503, 2005
     requests_begun_max: int = Field(500, ge=1)  # POST and GET that are not answered yet; further ones get 503, 2005
+    maintenance: bool = False  # accept nothing new, only answers to what was begun (docs/operators.md)
+    maintenance_retry_after_s: int = Field(60, ge=1)  # when the sender of a refused request should come again
     # Admission control: from the first wait of records on, a growing share of new requests gets 503, 2005; from the
     # second on, all of them.
     overload_full_ms: int = Field(1_000, ge=1)

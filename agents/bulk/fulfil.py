@@ -118,7 +118,8 @@ def on_bulk_timeout(turn: Turn, message: BulkTimeoutMessage, _body: bytes) -> It
     closed = close(bulk, turn.now_ms, expired=expired)
     turn.view.put(BULKS, closed.bulk_id, closed)
     log.debug("bulk-expired", bulk=closed.bulk_id, items=expired)
-    yield from BulkNotifier(turn, closed.bulk_id).state(closed, closed.payer, closed.payee)
+    notifier = BulkNotifier(turn._replace(trace=closed.trace), closed.bulk_id)
+    yield from notifier.state(closed, closed.payer, closed.payee)
 
 
 def _end_items(

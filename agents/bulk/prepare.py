@@ -76,7 +76,7 @@ def _prepare_items(
         outcomes.append(apply_prepare(turn, request, partial(getattr, item, "ilp_packet")))
         if len(outcomes) % ITEMS_AT_ONCE == 0:
             yield
-    closed = close_prepare(bulk, outcomes, turn.now_ms)
+    closed = msgspec.structs.replace(close_prepare(bulk, outcomes, turn.now_ms), trace=turn.trace)
     turn.view.put(BULKS, closed.bulk_id, closed)
     log.debug("bulk-prepared", bulk=closed.bulk_id, accepted=closed.tally.pending, refused=closed.tally.refused)
     if closed.state.is_final:

@@ -90,7 +90,8 @@ def apply_prepare(turn: Turn, request: PrepareRequest, read_packet: Callable[[],
         store_position(view, outcome.position, request.amount, request.transfer_id, PRINCIPLE_VALUE)
         raise_breach_alarm(turn, payer.position, outcome.position, request.transfer_id)
         fee = interchange_fee(context, outcome.transfer, read_packet, turn.now_ms)
-        store_transfer(view, replace(outcome.transfer, prepare_offset=offset, interchange_fee=fee))
+        trace = turn.trace if request.bulk_id is None else None  # the bulk's row has that of its items
+        store_transfer(view, replace(outcome.transfer, prepare_offset=offset, interchange_fee=fee, trace=trace))
     elif isinstance(outcome, Refused):
         store_transfer(view, replace(outcome.transfer, prepare_offset=offset))
     return outcome

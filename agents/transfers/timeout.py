@@ -37,7 +37,7 @@ def on_timeout(turn: Turn, message: TimeoutMessage, _body: bytes) -> None:
     transfer = outcome.transfer
     log.debug("transfer-expired", transfer=transfer.transfer_id, was_reserved=outcome.was_reserved)
     assert transfer.error is not None
-    notifier = TransferNotifier(turn, transfer.transfer_id)
+    notifier = TransferNotifier(turn._replace(trace=transfer.trace), transfer.transfer_id)
     notifier.error(transfer.payer, transfer.error)
     if outcome.was_reserved:
         notifier.error(transfer.payee, transfer.error)

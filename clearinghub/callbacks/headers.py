@@ -11,7 +11,7 @@ from typing import Final
 
 from clearinghub.messages import NotificationMessage
 from clearinghub.messages.callbacks import ALARM_RESOURCE
-from clearinghub.messages.headers import first_unsafe, forwarded_headers
+from clearinghub.messages.headers import first_unsafe, forwarded_headers, trace_headers
 
 _IMF_DATE: Final = re.compile(
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} "
@@ -41,8 +41,8 @@ def outbound_headers(
     headers = _built(message, content_version, now_ms) if is_own else _forwarded(message, now_ms)
     headers["fspiop-http-method"] = message.method
     headers["fspiop-uri"] = message.path
-    if message.trace is not None:
-        headers.setdefault("traceparent", message.trace)
+    if "traceparent" not in headers:
+        headers |= trace_headers(message.trace)
     unsafe = first_unsafe(headers)
     return headers if unsafe is None else UnsafeHeader(unsafe)
 

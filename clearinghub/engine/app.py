@@ -21,7 +21,7 @@ from clearinghub.engine.batch import Batch, BatchSchema
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.consumer import BatchConsumer
 from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, PartitionStoppedError, StoredFormatError
-from clearinghub.engine.partition import Partition
+from clearinghub.engine.partition import Partition, StoppedInput
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, read_decided_offsets
 from clearinghub.engine.recovery import LedgerTableManager
 from clearinghub.engine.relay import Relay
@@ -287,6 +287,15 @@ class EngineApp(faust.App):  # type: ignore[misc]
     def stopped_partitions(self) -> dict[int, StoppedPartition]:
         """The partitions of this worker that do not work, each with the reason. They are not ready, and not lost."""
         return dict(self._stopped_partitions)
+
+    @property
+    def stopped_inputs(self) -> dict[tuple[str, int], StoppedInput]:
+        """The inputs that have stopped before a vital record, by topic and partition; the partition works (ADR 25)."""
+        return {
+            (topic, number): stopped
+            for number, partition in self._partitions.items()
+            for topic, stopped in partition.stopped_inputs.items()
+        }
 
     def waiting_since_ms(self) -> dict[int, int]:
         """Return, by partition, when its oldest waiting record was written, milliseconds since 1970.

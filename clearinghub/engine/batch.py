@@ -18,9 +18,11 @@ class Batch:
 
     A batch grows by what is fetched next, until a round begins with it (`is_closed`). Otherwise each fetch would become
     a round, and each round costs a transaction.
+
+    `size` counts the bytes of the records' keys and values.
     """
 
-    __slots__ = ("begin", "end", "epoch", "is_closed", "partition", "records", "topic")
+    __slots__ = ("begin", "end", "epoch", "is_closed", "partition", "records", "size", "topic")
 
     def __init__(
         self, topic: str, partition: int, epoch: int, begin: int, end: int, records: list[ConsumerRecord[bytes, bytes]]
@@ -32,6 +34,7 @@ class Batch:
         self.begin = begin
         self.end = end
         self.records = records
+        self.size = _bytes_of(records)
         self.is_closed = False
 
     def join(self, begin: int, end: int, records: list[ConsumerRecord[bytes, bytes]]) -> bool:
@@ -42,6 +45,7 @@ class Batch:
         if self.is_closed or begin != self.end:
             return False
         self.records.extend(records)
+        self.size += _bytes_of(records)
         self.end = end
         return True
 
@@ -51,8 +55,13 @@ class Batch:
         head_end = self.records[count - 1].offset + 1
         head = Batch(self.topic, self.partition, self.epoch, self.begin, head_end, self.records[:count])
         self.records = self.records[count:]
+        self.size -= head.size
         self.begin = head_end
         return head
+
+
+def _bytes_of(records: list[ConsumerRecord[bytes, bytes]]) -> int:
+    return sum(len(one.key or b"") + len(one.value or b"") for one in records)
 
 
 class BatchSchema(faust.Schema):  # type: ignore[misc]

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from clearinghub.engine.environment import REAL, Environment
-from clearinghub.engine.record import OFFSETS, Handler, Punctuator, TableSpec
+from clearinghub.engine.record import OFFSETS, Handler, Punctuator, Record, TableSpec
 
 HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (protocol 1.1)
+ROUND_BYTES_MAX: Final = 8 * 1024 * 1024
+BACKLOG_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +21,15 @@ class Input:
 
     One record of a heavy input may be as large, and as much work, as hundreds of other records. Few are fetched ahead.
     A round always takes one, and takes more only while it has little to send.
+
+    A record whose handler raises is dead-lettered, if `may_be_dead_lettered` says so of it. Otherwise its
+    input stops on its partition, before that record, until another process decides it (ADR 25).
     """
 
     topic: str
     handler: Handler
     is_heavy: bool = False
+    may_be_dead_lettered: Callable[[Record], bool] = field(default=lambda _record: True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,12 @@ class EngineConfig:
     instance: str = "0"
     worker_url: str = "http://127.0.0.1:4002"
     round_records_max: int = 500
+    # A round that has read, written and emitted so many bytes ends after the record that reached the limit.
+    round_bytes_max: int = ROUND_BYTES_MAX
     round_interval_ms: int = 10
+    # So many records, or bytes, of one input may wait on a partition; then its fetching pauses.
     backlog_records_max: int = 2_000
+    backlog_bytes_max: int = BACKLOG_BYTES_MAX
     session_timeout_ms: int = 10_000
     transaction_timeout_ms: int = 10_000
     standby_replicas: int = 0

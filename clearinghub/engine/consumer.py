@@ -187,13 +187,20 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         else:
             batch = self._waiting[tp] = Batch(tp.topic, tp.partition, self.epoch, begin, end, records)
             await self.callback(self._to_message(tp, batch))
-        if len(batch.records) >= self.app.engine_config.backlog_max(tp.topic) and tp not in self._paused:
+        config = self.app.engine_config
+        is_full = len(batch.records) >= config.backlog_max(tp.topic) or batch.size >= config.backlog_bytes_max
+        if is_full and tp not in self._paused:
             self._paused.add(tp)
             self.client.pause(TopicPartition(*tp))
 
     def _resume_paused(self) -> None:
+        config = self.app.engine_config
         for tp, waiting in [(tp, self._waiting[tp]) for tp in self._paused]:
-            if waiting.is_closed or len(waiting.records) < self.app.engine_config.backlog_max(tp.topic) // 2:
+            is_half_empty = (
+                len(waiting.records) < config.backlog_max(tp.topic) // 2
+                and waiting.size < config.backlog_bytes_max // 2
+            )
+            if waiting.is_closed or is_half_empty:
                 self._paused.discard(tp)
                 self.client.resume(TopicPartition(*tp))
 

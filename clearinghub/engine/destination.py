@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import structlog
 
 from clearinghub.engine.hops import HOP_HEADER, Headers, Hop
-
-if TYPE_CHECKING:
-    from clearinghub.engine.outbox import Outbox, Passage
 
 log = structlog.get_logger(__name__)
 
@@ -25,13 +22,24 @@ RETRY_LONGEST_S: Final = 1.0
 Records = Sequence[tuple[bytes, bytes, Headers]]  # key, value, headers
 
 
+class Origin(Protocol):
+    """Where a message comes from."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the message is no longer ours to send."""
+
+    def confirm(self, message: Message) -> None:
+        """Note that the receiver's log has the message."""
+
+
 class Message:
     """A message in memory. It is at `offset` of the outbox or after it, and is passed on with `headers`."""
 
-    __slots__ = ("headers", "key", "offset", "passage", "sequence", "size", "value", "written_ms")
+    __slots__ = ("headers", "key", "offset", "origin", "sequence", "size", "value", "written_ms")
 
-    def __init__(self, passage: Passage, hop: Hop, offset: int, key: bytes, value: bytes, written_ms: int) -> None:
-        self.passage = passage
+    def __init__(self, origin: Origin, hop: Hop, offset: int, key: bytes, value: bytes, written_ms: int) -> None:
+        self.origin = origin
         self.sequence = hop.sequence
         self.headers: Headers = [(HOP_HEADER, hop.encode())]
         self.offset = offset
@@ -50,7 +58,7 @@ class Destination:
         self.receiver = receiver
         self.bytes = 0
         self.waiting: deque[Message] = deque()
-        self.behind: set[Outbox] = set()  # they have messages that found no room here
+        self.awaiting_room: set[asyncio.Event] = set()  # to be set when messages find room here again
         self.sending: asyncio.Task[None] | None = None
         self._write = send
 
@@ -78,15 +86,15 @@ class Destination:
                 batch = self._next_batch()
                 if batch and await self._send_batch(batch):
                     for message in batch:
-                        if not message.passage.outbox.is_closed:
-                            message.passage.confirm(message)
+                        if not message.origin.is_closed:
+                            message.origin.confirm(message)
                 self._drop(len(batch))
         finally:
             self.sending = None
 
     def _next_batch(self) -> list[Message]:
         """Return the next messages, which stay in `waiting`; what a closed outbox has left is dropped."""
-        while self.waiting and self.waiting[0].passage.outbox.is_closed:
+        while self.waiting and self.waiting[0].origin.is_closed:
             self._drop(1)
         batch: list[Message] = []
         size = 0
@@ -101,7 +109,7 @@ class Destination:
         """Send until the broker has confirmed; return False if meanwhile none of the messages is ours to send."""
         pause_s = RETRY_FIRST_S
         records = [(one.key, one.value, one.headers) for one in batch]
-        while not all(one.passage.outbox.is_closed for one in batch):
+        while not all(one.origin.is_closed for one in batch):
             try:
                 await self._write(self.topic, self.receiver, records)
             except Exception as error:  # noqa: BLE001 - whatever it is: the messages must arrive, however late
@@ -119,8 +127,6 @@ class Destination:
         for _ in range(count):
             self.bytes -= self.waiting.popleft().size
         if self.has_room:
-            for outbox in self.behind:
-                outbox.room.set()
-            self.behind.clear()
-
-
+            for event in self.awaiting_room:
+                event.set()
+            self.awaiting_room.clear()

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import PartitionStoppedError
-from clearinghub.engine.hops import HOP_HEADER, HOPS, Hops, HopsRow, hop_in, hops_key
+from clearinghub.engine.hops import HOP_HEADER, HOPS, Hop, Hops, HopsRow, hop_in, hops_key
 from clearinghub.engine.outbox import OUTBOX, OutgoingMessage
 from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import OFFSETS
@@ -52,21 +52,32 @@ class Exchange:
         """Pass nothing more on: the partition has another owner, or soon will."""
         await self._outbox.close()
 
-    def is_new(self, topic: str, record: Any) -> bool:
-        """Count a record of an input. Return False for a message that was received before, which is to be dropped.
+    def read_hop(self, topic: str, record: Any) -> Hop | None:
+        """Return the number that a record of an input has; None if it does not come from a partition.
 
         Raises:
-            PartitionStoppedError: messages before it are lost, or it contradicts what was received.
+            PartitionStoppedError: the number cannot be read.
         """
         try:
-            hop = hop_in(record.headers)
+            return hop_in(record.headers)
         except ValueError:
             raise PartitionStoppedError(
                 "hop-unreadable",
                 f"The number of the message at {topic}/{self._partition}, offset {record.offset}, cannot be read.",
                 f"Look who writes to topic {topic}: only the hub may.",
             ) from None
-        return hop is None or self._hops.is_new(topic, hop, record.key or b"", record.value or b"")
+
+    def is_repetition(self, topic: str, hop: Hop, record: Any) -> bool:
+        """Return whether a message was received before, and is to be dropped.
+
+        Raises:
+            PartitionStoppedError: messages before it are lost, or it contradicts what was received.
+        """
+        return not self._hops.is_new(topic, hop, record.key or b"", record.value or b"")
+
+    def count(self, topic: str, hop: Hop) -> None:
+        """Count a message that the round has decided."""
+        self._hops.count(topic, hop)
 
     def take_output(self, pending: PendingChanges) -> RoundOutput:
         """Number what a round has emitted, and put the rows that count it into the round."""

@@ -157,15 +157,12 @@ class Hops:
         return hop
 
     def is_new(self, topic: str, hop: Hop, key: bytes, value: bytes) -> bool:
-        """Count a message that has arrived. Return False for a repetition, which is to be dropped.
+        """Return whether a message that has arrived is the next one; False for a repetition.
 
         Raises:
             PartitionStoppedError: a message before it is missing, or it is not the message that was sent or counted.
         """
-        received = self._peer(hop.sender).received
-        count = received.get(topic)
-        if count is None:
-            count = received[topic] = _ReceivedCount(FIRST - 1, ())
+        count = self._received(topic, hop.sender)
         if hop.sequence <= count.last:
             age = count.last - hop.sequence
             if age < len(count.chains) and count.chains[-1 - age] != hop.chain:
@@ -182,10 +179,22 @@ class Hops:
         chain = chain_after(count.chains[-1] if count.chains else NO_CHAIN, key, value)
         if chain != hop.chain:
             raise self._contradiction(topic, hop, "its content, or that of the message before it, is another")
-        count.last = hop.sequence
-        count.chains.append(chain)
-        self._changed.add(hop.sender)
         return True
+
+    def count(self, topic: str, hop: Hop) -> None:
+        """Count a new message that the round has decided."""
+        count = self._received(topic, hop.sender)
+        assert hop.sequence == count.last + 1
+        count.last = hop.sequence
+        count.chains.append(hop.chain)
+        self._changed.add(hop.sender)
+
+    def _received(self, topic: str, sender: int) -> _ReceivedCount:
+        received = self._peer(sender).received
+        count = received.get(topic)
+        if count is None:
+            count = received[topic] = _ReceivedCount(FIRST - 1, ())
+        return count
 
     def _contradiction(self, topic: str, hop: Hop, what: str) -> PartitionStoppedError:
         return PartitionStoppedError(

@@ -68,6 +68,11 @@ class Passage:
         self.in_memory.append(message)
         return True
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the partition has another owner, or soon will."""
+        return self.outbox.is_closed
+
     def confirm(self, message: Message) -> None:
         """Note that the receiver's log has the message."""
         first = self.in_memory.popleft()
@@ -117,7 +122,7 @@ class Outbox:
         return passage
 
     async def close(self) -> None:
-        """Send nothing more."""
+        """Stop passing on: the partition has another owner, or soon will."""
         self.is_closed = True
         task, self._reading = self._reading, None
         if task is not None:
@@ -198,7 +203,7 @@ class Outbox:
     async def _wait_for_room(self, unread: set[Passage]) -> None:
         self.room.clear()
         for one in unread:
-            one.destination.behind.add(self)
+            one.destination.awaiting_room.add(self.room)
         await self.room.wait()
 
     async def _read(self, consumer: Any, place: TopicPartition, readable: set[Passage]) -> None:
@@ -261,5 +266,3 @@ class Outbox:
     def waiting(self) -> list[tuple[int, int]]:
         """Return, for each passage, the receiver and how many committed messages it has not confirmed."""
         return [(number, one.committed - one.confirmed) for (_topic, number), one in self._passages.items()]
-
-

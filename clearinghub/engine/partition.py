@@ -20,13 +20,13 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
-from clearinghub.engine.dead_letter import poison_record_letter
+from clearinghub.engine.dead_letter import error_text, poison_record_letter
 from clearinghub.engine.errors import ContiguityError, PartitionLostError
 from clearinghub.engine.exchange import Exchange, RoundOutput
 from clearinghub.engine.partitioner import Partitioner
@@ -46,6 +46,14 @@ CHECKPOINT_INTERVAL_MS: Final = 60 * 60 * 1000
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
+
+
+class StoppedInput(NamedTuple):
+    """The record at which an input has stopped, what its handler raised, and when, in milliseconds since 1970."""
+
+    offset: int
+    error: str
+    since_ms: int
 
 
 class Partition:
@@ -77,6 +85,8 @@ class Partition:
         self._tables = {table.name: table for table in config.all_tables}
         self._partitioner = Partitioner(config.output_partitions)
         self._handlers = {one.topic: one.handler for one in config.inputs}
+        self._may_be_dead_lettered = {one.topic: one.may_be_dead_lettered for one in config.inputs}
+        self.stopped_inputs: dict[str, StoppedInput] = {}
         self._heavy = frozenset(one.topic for one in config.inputs if one.is_heavy)
         self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
         self._next_offsets = dict(next_offsets)
@@ -88,6 +98,7 @@ class Partition:
         self._task: asyncio.Task[None] | None = None
         self._round_started_s = 0.0
         self._last_count = 0
+        self._read_bytes = 0  # of the records that the round has decided
         self._punctuated_s = -math.inf  # the first round runs the punctuators at once
 
     def start(self) -> None:
@@ -104,9 +115,18 @@ class Partition:
 
     @property
     def waiting_since_ms(self) -> int | None:
-        """When the oldest record in the inbox was written, milliseconds since 1970; None if the inbox is empty."""
-        firsts = [batches[0].records[0].timestamp for batches in self._inbox.values() if batches]
+        """When the oldest record that waits was written, milliseconds since 1970; None if none waits.
+
+        Records of a stopped input do not count: what else waits is decided without them.
+        """
+        firsts = [batches[0].records[0].timestamp for _topic, batches in self._waiting_inputs()]
         return min(firsts) if firsts else None
+
+    def _waiting_inputs(self) -> list[tuple[str, deque[Batch]]]:
+        """Return the inputs that the next round can decide, and their batches."""
+        return [
+            (topic, batches) for topic, batches in self._inbox.items() if batches and topic not in self.stopped_inputs
+        ]
 
     async def close(self, timeout_s: float) -> None:
         """Begin no further round. A round under way may end within `timeout_s`, else it is cancelled."""
@@ -147,11 +167,11 @@ class Partition:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, this partition must not continue
-            self._fail(self.number, error)
+            self._fail(error)
 
-    def _fail(self, number: int, error: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
         self._closing = True
-        self._on_failure(number, error)
+        self._on_failure(self.number, error)
 
     async def _wait_for_work(self) -> None:
         """Wait until a record is in the inbox or the punctuators are due; for a record, also until a round may begin.
@@ -193,7 +213,7 @@ class Partition:
         if pending.is_empty:
             return
         await self._commit(pending, output)
-        if any(self._inbox.values()):
+        if self._waiting_inputs():
             self._wake.set()
         self._config.on_round(self.number, count, self._environment.steady_s() - started_s)
 
@@ -216,18 +236,15 @@ class Partition:
             The number of records decided.
         """
         count = 0
+        self._read_bytes = 0
         for topic, batches in self._inbox.items():
             before = count
-            while batches and (room := self._room(topic, count, pending, is_first=count == before)) > 0:
-                batch = self._take(batches, room)
-                self._advance(topic, batch)
-                for number, record in enumerate(batch.records):
-                    await self._decide_one(topic, record, pending)
-                    if number % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1:
-                        await asyncio.sleep(0)
-                count += len(batch.records)
-                age_s = self._environment.wall_s() - batch.records[0].timestamp / 1000
-                self._config.on_batch(topic, self.number, age_s)
+            while (
+                batches
+                and topic not in self.stopped_inputs
+                and (room := self._room(topic, count, pending, is_first=count == before)) > 0
+            ):
+                count += await self._decide_batch(topic, batches, room, pending)
         return count
 
     def _room(self, topic: str, count: int, pending: PendingChanges, *, is_first: bool) -> int:
@@ -237,21 +254,54 @@ class Partition:
 
         `count` is the number of records in the round so far; `is_first` says that none of them is of this input.
         """
-        room = self._config.round_records_max - count
+        room = 0 if self._is_full(pending) else self._config.round_records_max - count
         if topic not in self._heavy:
             return room
         return int(is_first or (room > 0 and pending.emitted_bytes < HEAVY_ROUND_BYTES))
 
-    @staticmethod
-    def _take(batches: deque[Batch], count_max: int) -> Batch:
+    def _is_full(self, pending: PendingChanges) -> bool:
+        """Return whether the round has as many bytes, read, written and emitted, as a round may have."""
+        size = self._read_bytes + pending.emitted_bytes + pending.encoded_bytes
+        return size >= self._config.round_bytes_max
+
+    async def _decide_batch(self, topic: str, batches: deque[Batch], room: int, pending: PendingChanges) -> int:
+        """Decide at most `room` records of the input's first batch, fewer if they fill the round.
+
+        Returns:
+            The number of records decided. The rest of the batch waits for the next round.
+
+        Raises:
+            ContiguityError: the batch does not begin at the next offset.
+        """
         batch = batches[0]
-        if len(batch.records) > count_max:
-            return batch.split(count_max)
+        self._check_begin(topic, batch)
+        age_s = self._environment.wall_s() - batch.records[0].timestamp / 1000
+        count = 0
+        for record in batch.records[:room]:
+            if not await self._decide_one(topic, record, pending):
+                break
+            count += 1
+            self._read_bytes += len(record.value or b"")
+            if self._is_full(pending):
+                break
+            if count % RECORDS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        if count:
+            self._next_offsets[topic] = self._take(batches, count).end
+            self._config.on_batch(topic, self.number, age_s)
+        return count
+
+    @staticmethod
+    def _take(batches: deque[Batch], count: int) -> Batch:
+        """Remove the first `count` records from the input's first batch, and return them as a batch."""
+        batch = batches[0]
+        if len(batch.records) > count:
+            return batch.split(count)
         batch.is_closed = True
         return batches.popleft()
 
-    def _advance(self, topic: str, batch: Batch) -> None:
-        """Move the input's next offset past a batch.
+    def _check_begin(self, topic: str, batch: Batch) -> None:
+        """Check that no record is missing before a batch.
 
         Raises:
             ContiguityError: the batch does not begin at the next offset.
@@ -260,11 +310,16 @@ class Partition:
         if batch.begin != expected:
             raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
         assert batch.end > expected, f"{topic}/{self.number}: batch ends at {batch.end}, before it begins"
-        self._next_offsets[topic] = batch.end
 
-    async def _decide_one(self, topic: str, consumed: Any, pending: PendingChanges) -> None:
-        if not self._exchange.is_new(topic, consumed):
-            return
+    async def _decide_one(self, topic: str, consumed: Any, pending: PendingChanges) -> bool:
+        """Decide a record, drop it if it is a repetition, or dead-letter it if its handler raises.
+
+        Returns:
+            False if it was none of that: then its input is stopped.
+        """
+        hop = self._exchange.read_hop(topic, consumed)
+        if hop is not None and self._exchange.is_repetition(topic, hop, consumed):
+            return True
         record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value or b"")
         try:
             steps = self._handlers[topic](record, pending)
@@ -275,7 +330,27 @@ class Partition:
         except Exception as error:
             pending.roll_back()
             log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)
+            if not self._may_be_dead_lettered[topic](record):
+                self._stop_input(record, error)
+                return False
             self._dead_letter(record, error, pending)
+        if hop is not None:
+            self._exchange.count(topic, hop)
+        return True
+
+    def _stop_input(self, record: Record, error: Exception) -> None:
+        """Decide no record of this input from `record` on: the books would be wrong without it."""
+        topic = record.topic
+        stopped = StoppedInput(record.offset, error_text(error), self._environment.wall_ms())
+        self.stopped_inputs[topic] = stopped
+        log.error(
+            "input-stopped",
+            topic=topic,
+            partition=self.number,
+            offset=record.offset,
+            error=stopped.error,
+            remedy="install a release that can decide this record and start the worker again: it goes on by itself",
+        )
 
     def _dead_letter(self, record: Record, error: Exception, pending: PendingChanges) -> None:
         """Send a poison record to the dead-letter topic, and answer its sender."""

@@ -47,6 +47,7 @@ class PendingChanges:
         self.partitions = partitions
         self.emissions: list[Emission] = []
         self.emitted_bytes = 0
+        self.encoded_bytes = 0  # of rows; one that is changed again counts again
         self._stores = stores
         self._partitioner = partitioner
         self._inputs = inputs
@@ -120,6 +121,7 @@ class PendingChanges:
                 self._encoded.pop(place, None)
                 continue
             value = self._encoded[place] = self._changed[place].encode(row)
+            self.encoded_bytes += len(value)
             if len(value) > VALUE_BYTES_MAX:
                 raise RecordTooLargeError(f"{len(value)} bytes for a row of {place[0]}")
         self._undo.clear()

@@ -53,9 +53,7 @@ class Relay:
         self._sender: Sender | None = None
         self._starting = asyncio.Lock()
 
-    def open(
-        self, partition: int, rows: Mapping[int, HopsRow], on_failure: Callable[[BaseException], None]
-    ) -> Outbox:
+    def open(self, partition: int, rows: Mapping[int, HopsRow], on_failure: Callable[[BaseException], None]) -> Outbox:
         """Begin to pass on what a partition sends; `rows` say what its predecessor has passed on.
 
         `on_failure` is called if messages are lost.

@@ -16,9 +16,15 @@ SEND_TIMEOUT_S: Final = 10.0  # then the relay, which sends it again, says in th
 class RelaySender:
     """Sends to each partition by itself: one that takes nothing costs the others nothing."""
 
-    def __init__(self, **settings: Any) -> None:
-        """`settings` are those of aiokafka's client."""
-        self._client = AIOKafkaClient(request_timeout_ms=REQUEST_TIMEOUT_MS, retry_backoff_ms=50, **settings)
+    def __init__(self, bootstrap_servers: str, client_id: str, **access: Any) -> None:
+        """`access` is as `kafka_access` returns it."""
+        self._client = AIOKafkaClient(
+            bootstrap_servers=bootstrap_servers,
+            client_id=client_id,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            retry_backoff_ms=50,
+            **access,
+        )
         self._sender: BatchSender | None = None
         self._places: dict[tuple[str, int], Place] = {}
 

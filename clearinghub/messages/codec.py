@@ -23,8 +23,8 @@ class MalformedMessageError(Exception):
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     """What every header carries; `kind`, written first, says which message it is.
 
-    `v` is the version of the header's form. `trace` is the W3C traceparent of the request that led to this record.
-    Subclasses repeat `frozen` and `kw_only`.
+    `v` is the version of the header's form. `trace` is the W3C trace context of the request that led to this
+    record (`trace_of`). Subclasses repeat `frozen` and `kw_only`.
     """
 
     v: int = VERSION

@@ -30,6 +30,10 @@ NOT_FORWARDED: Final = frozenset(
     }
 )
 
+TRACESTATE_LENGTH_MAX: Final = 512  # what W3C asks everybody to pass on
+
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACESTATE: Final = re.compile(r"[\t -~]+")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")
 _UNSAFE_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -45,6 +49,32 @@ def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
         for name in connection.lower().split(","):
             forwarded.pop(name.strip(), None)
     return forwarded
+
+
+def trace_of(headers: Mapping[str, str]) -> str | None:
+    """Return the W3C trace context of a request: its traceparent and, after a blank, its tracestate if it has one.
+
+    It is None without a valid traceparent. Of a long tracestate the last members are left out, as W3C says.
+    """
+    traceparent = headers.get("traceparent")
+    if traceparent is None or _TRACEPARENT.fullmatch(traceparent) is None:
+        return None
+    tracestate = headers.get("tracestate")
+    if not tracestate or _TRACESTATE.fullmatch(tracestate) is None:
+        return traceparent
+    if len(tracestate) > TRACESTATE_LENGTH_MAX:
+        # Cut after the last member that ends in time; a single member that is longer is dropped.
+        tracestate = tracestate[: TRACESTATE_LENGTH_MAX + 1].rpartition(",")[0]
+    tracestate = tracestate.strip()
+    return f"{traceparent} {tracestate}" if tracestate else traceparent
+
+
+def trace_headers(trace: str | None) -> dict[str, str]:
+    """Return the headers of a trace context, as `trace_of` has made it from a request's."""
+    if trace is None:
+        return {}
+    traceparent, _, tracestate = trace.partition(" ")
+    return {"traceparent": traceparent, "tracestate": tracestate} if tracestate else {"traceparent": traceparent}
 
 
 def first_unsafe(headers: Mapping[str, str]) -> str | None:

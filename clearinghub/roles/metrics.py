@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 from faust.types import TP
@@ -36,6 +36,9 @@ class _Engine(Protocol):
 
     @property
     def stopped_partitions(self) -> Mapping[int, _Stopped]: ...
+
+    @property
+    def stopped_inputs(self) -> Collection[tuple[str, int]]: ...
 
     def assigned_partitions(self) -> set[int]: ...
 
@@ -71,6 +74,14 @@ class LedgerCollector(Collector):
         for number, reason in self._engine.stopped_partitions.items():
             stopped.add_metric([str(number), reason.code], 1)
         yield stopped
+        inputs = GaugeMetricFamily(
+            "clearinghub_ledger_input_stopped",
+            "1 for each input that has stopped before a record that may not be dead-lettered",
+            labels=["topic", "partition"],
+        )
+        for topic, number in self._engine.stopped_inputs:
+            inputs.add_metric([topic, str(number)], 1)
+        yield inputs
 
 
 def show_states(kind: str, states: Mapping[str, int]) -> None:

@@ -14,6 +14,7 @@ from aiohttp.web import Application, AppRunner
 from aiohttp.web_runner import BaseSite
 
 from clearinghub.process import RoleFailedError
+from web.http.protocol import JsonRequestHandler
 
 log = structlog.get_logger(__name__)
 
@@ -36,14 +37,7 @@ class Listener:
     """Serves an aiohttp application on a port."""
 
     def __init__(self, app: Application, host: str, port: int, connections_max: int = CONNECTIONS_MAX) -> None:
-        self._runner = AppRunner(
-            app,
-            access_log=None,
-            keepalive_timeout=KEEP_ALIVE_S,
-            shutdown_timeout=SHUTDOWN_TIMEOUT_S,
-            max_field_size=HEADER_BYTES_MAX,
-            max_line_size=HEADER_BYTES_MAX,
-        )
+        self._runner = AppRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         self._host = host
         self._port = port
         self._connections_max = connections_max
@@ -91,7 +85,19 @@ class _Site(BaseSite):
         except OSError as error:
             raise CannotListenError(f"cannot listen on {self.name}: {os.strerror(error.errno or 0)}") from error
         listening.setblocking(False)  # noqa: FBT003 - its signature
-        self._accepting = _AcceptLoop(listening, server, lambda: len(server.connections) < self._connections_max)
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> JsonRequestHandler:
+            return JsonRequestHandler(
+                server,
+                loop=loop,
+                access_log=None,  # type: ignore[arg-type]  # None: there is none
+                keepalive_timeout=KEEP_ALIVE_S,
+                max_field_size=HEADER_BYTES_MAX,
+                max_line_size=HEADER_BYTES_MAX,
+            )
+
+        self._accepting = _AcceptLoop(listening, protocol, lambda: len(server.connections) < self._connections_max)
 
     async def stop(self) -> None:
         if self._accepting is not None:

@@ -26,8 +26,9 @@ the records for analysts are in [topics](topics/README.md).
 
 A record's value is a header in JSON, a newline, and a body that the hub only passes on, which may be empty. Every
 header has `kind`, which is given below with each message, `v`, the version of the header's form, and `trace`, the W3C
-traceparent of the request that led to the record, or null. A field with a default may be missing in a record of an
-older release. `agents/handlers.py` lists which function decides which message.
+trace context of the request that led to the record, or null: the traceparent and, after a blank, the tracestate. A
+field with a default may be missing in a record of an older release. `agents/handlers.py` lists which function decides
+which message.
 """
 
 

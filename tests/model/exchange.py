@@ -1,4 +1,4 @@
-"""What partitions tell each other: each message is sent once, and taken once, however often it was passed on."""
+"""What partitions say to each other: a message is sent once and decided once, however often it was passed on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def number_of(seen: Seen) -> Number | None:
     return Number(int(sender), seen.topic, seen.partition, int(sequence))
 
 
-class TakenOnce:
+class ReceivedOnce:
     """Finds repetitions among the records that one partition reads."""
 
     def __init__(self) -> None:

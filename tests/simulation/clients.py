@@ -139,7 +139,7 @@ class SenderClient:
         self._loop = asyncio.get_running_loop()
 
     async def start(self) -> None:
-        """Connect."""
+        """Die here if the process is to die when it connects."""
         self._process.reach("connect")
 
     async def stop(self) -> None:

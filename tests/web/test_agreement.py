@@ -11,7 +11,7 @@ import pytest
 from tests.fakes import fields_of
 from tests.web.agreement_bodies import ID, QUERY, QUOTE, QUOTE_ANSWER, SENT, Sent
 from tests.web.exchange import Exchange, an_exchange
-from tests.web.fspiop_client import Answer, Dfsp, a_dfsp
+from tests.web.fspiop_client import DATE, Answer, Dfsp, a_dfsp, send_raw
 
 ENDPOINTS = {
     "quotes": "QUOTES",
@@ -76,6 +76,21 @@ async def test_a_stranger_reaches_nobody(exchange: Exchange) -> None:
         for name in ("nobody", "Hub"):
             assert (await send(exchange.dfsp, sent, {"FSPIOP-Source": name})).status in (200, 202)
     assert [] == exchange.callbacks()
+
+
+@pytest.mark.parametrize("query", [b"?a=\xc3\xa9", b"?a=\xff", b"?\xe2\x80\xa8", b"?a=\x7f"])
+async def test_a_query_that_is_not_encoded_is_refused_at_once(dfsp: Dfsp, query: bytes) -> None:
+    """The callback repeats it in its URL and in FSPIOP-URI, which are ASCII; the server's parser refuses others."""
+    sent = next(one for one in SENT if (one.method, one.resource) == ("GET", "transactionRequests"))
+    sent_headers = {**sent.headers, "Date": DATE, "Connection": "close"}
+    headers = "".join(f"{name}: {value}\r\n" for name, value in sent_headers.items()).encode()
+
+    def request(query: bytes) -> bytes:
+        return b"GET " + sent.path.encode() + query + b" HTTP/1.1\r\nHost: hub\r\n" + headers + b"\r\n"
+
+    assert b" 400 " in (await send_raw(dfsp, request(query))).partition(b"\r\n")[0]
+    assert [] == dfsp.recorder.records
+    assert (await send_raw(dfsp, request(b"?a=%C3%A9"))).startswith(b"HTTP/1.1 202 ")
 
 
 @ALL

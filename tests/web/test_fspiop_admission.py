@@ -86,3 +86,27 @@ async def test_so_many_new_requests_may_wait_and_answers_do_not_count() -> None:
         recorder.go.set()
         assert [202, 202, 200] == [answer.status for answer in await asyncio.gather(*waiting)]
         assert 202 == (await dfsp.post()).status
+
+
+@pytest.fixture
+async def dfsp_in_maintenance() -> AsyncIterator[Dfsp]:
+    """A DFSP before a hub in maintenance."""
+    recorder, health = FakeRecorder(), FakeHealth()
+    settings = Settings(maintenance=True, maintenance_retry_after_s=90)
+    app = build_fspiop_app(settings, recorder, health, participants=FakeParticipants())
+    async with TestClient(HubServer(app)) as http:
+        yield Dfsp(http, recorder, health)
+
+
+async def test_in_maintenance_nothing_new_is_accepted_of_anybody(dfsp_in_maintenance: Dfsp) -> None:
+    for answer in (await dfsp_in_maintenance.post(), await dfsp_in_maintenance.send("GET", PATH)):
+        assert BUSY == answer.error
+        assert "90" == answer.headers["Retry-After"]
+    assert [] == dfsp_in_maintenance.recorder.records
+
+
+async def test_in_maintenance_what_was_begun_may_end(dfsp_in_maintenance: Dfsp) -> None:
+    answer = await dfsp_in_maintenance.send("PUT", PATH, {"FSPIOP-Source": "payerfsp"}, json.dumps(FULFIL).encode())
+
+    assert 200 == answer.status
+    assert 200 == (await dfsp_in_maintenance.send("GET", "/health")).status

@@ -139,7 +139,6 @@ async def test_every_fsp_that_has_the_party_gets_the_lookup(dfsps: PartyDfsps) -
         ("/EMAIL/me", "Invalid EMAIL"),
         ("/IBAN/44DE", "Invalid IBAN"),
         ("/ALIAS/a%60b", "Invalid party identifier"),
-        ("/ALIAS/ok/%0A", "Invalid party sub-id"),
     ],
 )
 async def test_what_is_no_identifier(dfsps: PartyDfsps, path: str, detail: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from tables.parties import PARTIES
+from tests.web.fspiop_client import DATE, send_raw
 from tests.web.party_world import (
     ERROR,
     ID,
@@ -135,6 +138,58 @@ async def test_parties_that_are_wrong(dfsps: PartyDfsps, change: dict[str, Any])
 async def test_paths_that_are_wrong(dfsps: PartyDfsps, path: str) -> None:
     assert (400, "3100") == (await dfsps.send("GET", path)).error[:2]
     assert nothing_was_kept(dfsps)
+
+
+UNWRITABLE = ("..", ".", "%2e%2e", "%2E", ".%2e", "%00", "a%0Ab", "a%7F", "%C2%85", "%E2%80%A8")
+
+
+@pytest.mark.parametrize("segment", UNWRITABLE)
+async def test_what_no_callback_can_name_is_refused_at_once(dfsps: PartyDfsps, segment: str) -> None:
+    """Raw, for a client library would resolve the dots before it sends."""
+    for method, path, body in (
+        ("GET", f"/parties/MSISDN/{segment}", b""),
+        ("GET", f"/parties/{segment}/1", b""),
+        ("GET", f"/parties/MSISDN/1/{segment}", b""),
+        ("PUT", f"/parties/MSISDN/{segment}", json.dumps(PARTY).encode()),
+        ("PUT", f"/parties/MSISDN/{segment}/error", json.dumps(ERROR).encode()),
+        ("GET", f"/participants/MSISDN/{segment}", b""),
+        ("POST", f"/participants/MSISDN/{segment}", json.dumps(FSP).encode()),
+        ("PUT", f"/participants/MSISDN/{segment}", json.dumps(FSP).encode()),
+        ("DELETE", f"/participants/MSISDN/1/{segment}", b""),
+    ):
+        answer = await send_raw(dfsps.exchange.dfsp, raw_request(method, path, body))
+        assert b" 400 " in answer.partition(b"\r\n")[0], (method, path, answer)
+        assert b'"errorCode":"3100"' in answer, (method, path, answer)
+    assert nothing_was_kept(dfsps)
+
+
+@pytest.mark.parametrize("segment", ["..", ".", "a\n", "\x7f"])
+async def test_nor_is_it_registered_by_a_batch(dfsps: PartyDfsps, segment: str) -> None:
+    for party in (
+        {"partyIdType": "ALIAS", "partyIdentifier": segment},
+        {"partyIdType": "ALIAS", "partyIdentifier": "1", "partySubIdOrType": segment},
+    ):
+        body = {"requestId": REQUEST_ID, "partyList": [party | {"fspId": PAYER}]}
+        answer = await dfsps.send("POST", "/participants", PAYER, body)
+        refused = [one.body["partyList"][0] for one in dfsps.exchange.callbacks() if one.body]
+        assert (answer.status == 202) == bool(refused)
+        assert all("3101" == one["errorInformation"]["errorCode"] for one in refused)
+    assert {} == dfsps.exchange.hub.rows(PARTIES)
+
+
+def raw_request(method: str, path: str, body: bytes) -> bytes:
+    resource = path.split("/")[1]
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        "Host: hub",
+        "Connection: close",
+        f"Content-Length: {len(body)}",
+        f"Content-Type: {media(resource)}",
+        f"Date: {DATE}",
+        f"FSPIOP-Source: {PAYER}",
+        *([f"Accept: {media(resource, '1')}"] if method != "PUT" else []),
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 @pytest.mark.parametrize("path", ["/parties/MSISDN/%FF", "/parties/%ED%A0%80/1", "/parties/MSISDN/1/%C3%28"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from aiohttp.typedefs import Middleware
 from aiohttp.web import Application
 
 from clearinghub import __version__
@@ -52,7 +53,7 @@ def build_fspiop_app(
     app = Application(
         client_max_size=settings.body_bytes_max,
         middlewares=[
-            make_admission_middleware(admits, settings.requests_begun_max),
+            _make_admission(settings, admits),
             make_metrics_middleware(),
             make_error_middleware(),
         ],
@@ -68,3 +69,10 @@ def build_fspiop_app(
     add_readiness_route(app, health, __version__)
     add_documentation_routes(app, "fspiop")
     return app
+
+
+def _make_admission(settings: Settings, admits: Callable[[str], bool]) -> Middleware:
+    """Return the admission control: in maintenance nothing new is accepted, whoever sends it."""
+    if settings.maintenance:
+        return make_admission_middleware(lambda _source: False, 1, settings.maintenance_retry_after_s)
+    return make_admission_middleware(admits, settings.requests_begun_max)

@@ -15,6 +15,7 @@ from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.messages import encode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage
+from clearinghub.messages.headers import trace_of
 from clearinghub.ports import Recorder
 from web.fspiop.bulk_schemas import (
     BulkTransferPrepare,
@@ -23,7 +24,7 @@ from web.fspiop.bulk_schemas import (
     bulk_transfer_fulfil,
     bulk_transfer_prepare,
 )
-from web.fspiop.headers import HeaderRules, trace_of
+from web.fspiop.headers import HeaderRules
 from web.fspiop.schemas import check_path_id, date_time_ms, ledger_amount
 from web.fspiop.signatures import SignatureCheck
 from web.http.json_body import body_hash, read_json_body

@@ -21,7 +21,6 @@ _ACCEPT_REQUIRED: Final = frozenset({"GET", "POST", "DELETE"})
 _IMF_DATE: Final = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class HeaderRules:
@@ -95,14 +94,6 @@ class HeaderRules:
         if version not in self._content_versions:
             detail = "Client supplied a protocol version which is not supported by the server"
             raise ApiError(Rejection(ErrorCode.UNACCEPTABLE_VERSION, detail), self._content_extensions)
-
-
-def trace_of(headers: Mapping[str, str]) -> str | None:
-    """Return the request's W3C traceparent, or None if it is absent or malformed."""
-    traceparent = headers.get("traceparent")
-    if traceparent is None or _TRACEPARENT.fullmatch(traceparent) is None:
-        return None
-    return traceparent
 
 
 @lru_cache(maxsize=1024)  # all requests of one second have the same text

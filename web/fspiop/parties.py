@@ -16,10 +16,10 @@ from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.parties.party import BatchItem, PartyId, identifier_rejection
 from clearinghub.messages import encode
-from clearinghub.messages.headers import forwarded_headers
+from clearinghub.messages.headers import forwarded_headers, trace_of
 from clearinghub.messages.parties import PartyBatchMessage, PartyMessage, PartyMethod
 from clearinghub.ports import Participants, Recorder
-from web.fspiop.headers import HeaderRules, trace_of
+from web.fspiop.headers import HeaderRules
 from web.fspiop.parties_schemas import (
     PARTICIPANT_ANSWER,
     PARTICIPANT_BATCH,

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic takes typing's only from Python 3.12 on
 
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.endpoints import is_path_segment
 from web.fspiop.quotes_schemas import DATE_PATTERN, MerchantCode, Text128
 from web.fspiop.schema_errors import pattern_mismatch
 from web.fspiop.schemas import CorrelationId, Currency, ErrorCodeText, ExtensionList, FspId
@@ -146,11 +147,16 @@ PARTY_ERROR: Final = TypeAdapter(PartyError)
 def checked_segment(name: str, text: str, length_max: int = 128, *, pattern: bool = False) -> str:
     """Return a segment of the path; with `pattern` it may contain neither blanks nor braces.
 
+    What is accepted here can be written into the URL of every callback about it.
+
     Raises:
-        ApiError: the segment is too long or does not match its pattern (3100).
+        ApiError: the segment is too long, does not match its pattern, or can be no segment of a callback's URL (3100).
     """
     if len(text) > length_max:
         detail = f"/path/{name} must NOT have more than {length_max} characters"
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+    if not is_path_segment(text):
+        detail = f"/path/{name} must be neither a dot segment nor contain control characters"
         raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
     if any(character in "{}" or character.isspace() for character in text) and pattern:
         raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, pattern_mismatch(f"/path/{name}", IDENTIFIER_PATTERN)))

@@ -18,10 +18,10 @@ from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.messages import encode
-from clearinghub.messages.headers import forwarded_headers
+from clearinghub.messages.headers import forwarded_headers, trace_of
 from clearinghub.messages.quotes import Action, AgreementMessage
 from clearinghub.ports import Recorder
-from web.fspiop.headers import HeaderRules, trace_of
+from web.fspiop.headers import HeaderRules
 from web.fspiop.quotes_schemas import (
     AuthenticationType,
     AuthorizationAnswer,

@@ -81,9 +81,10 @@ def error_response(information: ErrorInformation, status: int, headers: Mapping[
     )
 
 
-def busy_response() -> Response:
+def busy_response(retry_after_s: int = RETRY_AFTER_S) -> Response:
     """Return the answer to a request that should be repeated later: 503, 2005, Retry-After."""
-    return Response(status=ErrorCode.SERVER_BUSY.http_status, body=_BUSY, headers=_BUSY_HEADERS)
+    headers = _BUSY_HEADERS if retry_after_s == RETRY_AFTER_S else {**_BUSY_HEADERS, "Retry-After": str(retry_after_s)}
+    return Response(status=ErrorCode.SERVER_BUSY.http_status, body=_BUSY, headers=headers)
 
 
 def make_error_middleware() -> Middleware:

@@ -42,6 +42,13 @@ def _whole(value: object) -> int:
     return int(written)
 
 
+def _whole_in_query(written: str) -> int:
+    """Return a number of a query; a text that is none has the wrong type, which is malformed (protocol 1.3)."""
+    if _NUMBER.fullmatch(written) is None:
+        raise refused(ErrorCode.MALFORMED_SYNTAX, "must be a positive number")
+    return int(written)
+
+
 def _milliseconds(written: str) -> int:
     if not written:
         raise refused(ErrorCode.MALFORMED_SYNTAX, "is not allowed to be empty")
@@ -53,7 +60,7 @@ def _milliseconds(written: str) -> int:
         zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         return (zoned - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError) as error:
-        raise refused(ErrorCode.VALIDATION_ERROR, "There is no such day", names_place=False) from error
+        raise refused(ErrorCode.MALFORMED_SYNTAX, "There is no such day", names_place=False) from error
 
 
 def _without_duplicates(items: list[Any]) -> list[Any]:
@@ -73,7 +80,7 @@ Number: TypeAlias = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 999_999_999_999}, _WRITTEN]}),
 ]
 """The number of a window, a settlement, a participant or an account, or its text."""
-NumberInQuery: TypeAlias = Annotated[int, PlainValidator(_whole), WithJsonSchema(_WRITTEN)]
+NumberInQuery: TypeAlias = Annotated[int, PlainValidator(_whole_in_query), WithJsonSchema(_WRITTEN)]
 MomentInQuery: TypeAlias = Annotated[
     int,
     PlainValidator(_milliseconds),

@@ -105,13 +105,15 @@ class SettlementsResource:
 
     async def get_participant(self, request: Request) -> Response:
         """Answer with a settlement and the accounts of one participant."""
+        participant_id = number_in_path(request, "pid")
         settlement = await self._settlement(request)
-        return await self._shown(settlement, _accounts_of(settlement, number_in_path(request, "pid")))
+        return await self._shown(settlement, _accounts_of(settlement, participant_id))
 
     async def get_account(self, request: Request) -> Response:
         """Answer with a settlement and one account."""
+        participant_id, account_id = number_in_path(request, "pid"), number_in_path(request, "aid")
         settlement = await self._settlement(request)
-        return await self._shown(settlement, [_account_of(settlement, request)])
+        return await self._shown(settlement, [_account_of(settlement, participant_id, account_id)])
 
     async def put_settlement(self, request: Request) -> Response:
         """Move accounts to their next states, or abort the settlement."""
@@ -141,8 +143,9 @@ class SettlementsResource:
     async def put_account(self, request: Request) -> Response:
         """Move one account to its next state."""
         settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
+        account_id = number_in_path(request, "aid")
         body = (await read_body(request, ACCOUNT_CHANGE)).fields
-        account = _account_of(await self._settlement(request, _NOT_FOUND), request)
+        account = _account_of(await self._settlement(request, _NOT_FOUND), participant_id, account_id)
         return await self._advance(settlement_id, [_account_request(participant_id, account.account_id, body)])
 
     async def _abort(self, settlement_id: int, body: SettlementChange) -> Response:
@@ -199,9 +202,8 @@ def _accounts_of(settlement: Settlement, participant_id: int) -> list[Settlement
     return accounts
 
 
-def _account_of(settlement: Settlement, request: Request) -> SettlementAccount:
-    """Return the account in the path, which must be of the participant in the path."""
-    participant_id, account_id = number_in_path(request, "pid"), number_in_path(request, "aid")
+def _account_of(settlement: Settlement, participant_id: int, account_id: int) -> SettlementAccount:
+    """Return the account of that id, which must be of that participant."""
     own = _accounts_of(settlement, participant_id)
     account = settlement.account(account_id)
     if account is None:

@@ -126,6 +126,7 @@ class Bulk(Row, frozen=True, array_like=True):
         tally: how many items have which outcome.
         fulfil_hash: the hash of the payee's answer, or None.
         error_hash: the hash of the payee's error, or None.
+        trace: the trace context of the prepare, for the callbacks of an expiry.
     """
 
     bulk_id: str
@@ -139,6 +140,7 @@ class Bulk(Row, frozen=True, array_like=True):
     tally: Tally = Tally()
     fulfil_hash: str | None = None
     error_hash: str | None = None
+    trace: str | None = None
 
     @property
     def state(self) -> BulkState:

@@ -67,6 +67,9 @@ _THIRD_PARTY_TYPE: Final = re.compile(THIRD_PARTY_PREFIX + r"[A-Z0-9_]{1,64}\Z")
 _URL_CHARACTERS: Final = re.compile(r"[!-~]*\Z")  # printable ASCII without a blank
 _PATH: Final = re.compile(r"/[!-~]*\Z")
 _READY: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*\Z")  # a value that needs no quoting and is no dot segment
+_NO_SEGMENTS: Final = frozenset({"", ".", ".."})
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _EMAIL: Final = re.compile(r"[!-?A-~]+@[A-Za-z0-9.-]+\Z")
 
@@ -107,13 +110,21 @@ def render_url(endpoint_type: str, value: str, variables: Mapping[str, str], pat
             return Unrenderable(f"unknown variable {name}")
         if _READY.match(raw):
             parts.append(raw)
-        elif raw in {"", ".", ".."}:
-            # Such a segment would name another resource: the parent, or the collection.
+        elif raw in _NO_SEGMENTS or _SURROGATE.search(raw) is not None:
             return Unrenderable(f"variable {name} is no path segment")
         else:
             parts.append(quote(raw, safe=""))
         parts.append(literal)
     return "".join(parts)
+
+
+def is_path_segment(text: str) -> bool:
+    """Return whether a text may come in as one segment of a path. `render_url` can write all of these, and few others.
+
+    An empty one and the dot segments would name another resource: the collection, or the parent. A control character
+    is no part of any name, and half a surrogate pair has no encoding.
+    """
+    return text not in _NO_SEGMENTS and _SURROGATE.search(text) is None and _CONTROL.search(text) is None
 
 
 def check_endpoint(endpoint_type: str, value: str) -> Rejection | None:

@@ -9,13 +9,13 @@ from typing import Final, TypeAlias
 import msgspec
 
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.endpoints import is_path_segment
 from clearinghub.rows import Row
 
 PARTY_TYPES: Final = ("MSISDN", "EMAIL", "PERSONAL_ID", "BUSINESS", "DEVICE", "ACCOUNT_ID", "IBAN", "ALIAS")
 IDENTIFIER_LENGTH_MAX: Final = 128
 ENTRIES_MAX: Final = 200  # of one identifier: more than a business has sub-ids, and few enough for a small row
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Blanks, and what a URL template, a shell or a web page could interpret. Sub-ids may contain them.
 _FORBIDDEN: Final = re.compile(r"[\s{}<>`\\]")
 _SYNTAX: Final[Mapping[str, re.Pattern[str]]] = {
@@ -164,4 +164,5 @@ def _overlap(one: PartyEntry, other: PartyEntry) -> bool:
 
 
 def _is_text(text: str) -> bool:
-    return 0 < len(text) <= IDENTIFIER_LENGTH_MAX and _CONTROL.search(text) is None
+    """Return whether it has a right length, and can be written into the URLs of callbacks."""
+    return len(text) <= IDENTIFIER_LENGTH_MAX and is_path_segment(text)

@@ -123,6 +123,7 @@ class Transfer(Row, frozen=True, array_like=True):
         bulk_id: the bulk of which the transfer is an item.
         interchange_fee: what the payer's DFSP will owe the payee's on commit; negative the other way round.
         sequence: counts the final states of its partition, from 1; None while the transfer is open.
+        trace: the trace context of the prepare, for the callbacks of an expiry; None once the transfer is final.
     """
 
     transfer_id: str
@@ -147,6 +148,7 @@ class Transfer(Row, frozen=True, array_like=True):
     bulk_id: str | None = None
     interchange_fee: int = 0
     sequence: int | None = None
+    trace: str | None = None
 
     @property
     def state(self) -> State:

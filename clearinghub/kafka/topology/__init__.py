@@ -1,6 +1,7 @@
 """topics.yaml, the list of the hub's topics and tables: read, checked, created on the broker, and printed."""
 
 from clearinghub.kafka.topology.declared import (
+    COMPACTION_LAG_MS,
     Table,
     Topic,
     Topology,
@@ -13,6 +14,7 @@ from clearinghub.kafka.topology.declared import (
 from clearinghub.kafka.topology.ensure import TopicCreationError, TopologyMismatchError, declared_topics, ensure_topics
 
 __all__ = [
+    "COMPACTION_LAG_MS",
     "Table",
     "Topic",
     "TopicCreationError",

@@ -16,6 +16,8 @@ TOPICS_FILE: Final = Path(__file__).resolve().parents[3] / "topics.yaml"
 HOUR_MS: Final = 3_600_000
 RECORD_BYTES_MAX: Final = 8 * 1024 * 1024  # a body of 5 MiB (protocol 1.1), its header, and a batch's overhead
 DAY_MS: Final = 24 * HOUR_MS
+# A compacted topic keeps every value this long, so that a backup can read a table as of some seconds ago.
+COMPACTION_LAG_MS: Final = 10 * 60_000
 CLEANUPS: Final = ("delete", "compact")
 TIMESTAMPS: Final = ("append", "create")
 PARTITIONS_OF_DEPLOYMENT: Final = "N"
@@ -100,6 +102,7 @@ def topic_configs(topic: Topic, replication_factor: int) -> dict[str, str]:
             "segment.ms": str(topic.segment_ms or HOUR_MS),
             "segment.bytes": str(64 * 1024 * 1024),
             "min.cleanable.dirty.ratio": "0.2",
+            "min.compaction.lag.ms": str(COMPACTION_LAG_MS),
             "max.compaction.lag.ms": str(DAY_MS),
             "delete.retention.ms": str(TOMBSTONES_KEPT_MS),
         }

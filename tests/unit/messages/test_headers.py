@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from clearinghub.messages.headers import NOT_FORWARDED, first_unsafe, forwarded_headers
+from clearinghub.messages.headers import NOT_FORWARDED, first_unsafe, forwarded_headers, trace_headers, trace_of
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def test_headers_of_the_connection_do_not_travel() -> None:
@@ -24,3 +26,29 @@ def test_a_header_that_could_break_a_request_apart_is_found(name: str, value: st
 
 def test_a_tab_and_text_of_any_script_are_safe() -> None:
     assert first_unsafe({"x-a": "a\tb", "x-b": "\u00e9"}) is None
+
+
+@pytest.mark.parametrize(
+    ("tracestate", "kept"),
+    [
+        (None, None),
+        ("", None),
+        (" ", None),
+        ("a=\u00e9", None),
+        ("a=1,b=2", "a=1,b=2"),
+        ("a=" + "x" * 510, "a=" + "x" * 510),
+        ("a=" + "x" * 511, None),
+        ("a=1, b=" + "x" * 300 + ",c=" + "y" * 300, "a=1, b=" + "x" * 300),
+        ("a=" + "x" * 509 + " ,b=2", "a=" + "x" * 509),
+    ],
+)
+def test_a_trace_context_is_one_text_of_limited_length(tracestate: str | None, kept: str | None) -> None:
+    sent = {"traceparent": PARENT} | ({} if tracestate is None else {"tracestate": tracestate})
+    expected = {"traceparent": PARENT} | ({} if kept is None else {"tracestate": kept})
+
+    assert expected == trace_headers(trace_of(sent))
+
+
+@pytest.mark.parametrize("sent", [{}, {"tracestate": "a=1"}, {"traceparent": "x", "tracestate": "a=1"}])
+def test_without_a_valid_traceparent_there_is_no_trace(sent: dict[str, str]) -> None:
+    assert {} == trace_headers(trace_of(sent))

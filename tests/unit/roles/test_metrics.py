@@ -29,6 +29,7 @@ class Worker:
     ready_partitions: set[int]
     consumer: Consumer = field(default_factory=Consumer)
     stopped_partitions: dict[int, StoppedPartition] = field(default_factory=dict)
+    stopped_inputs: set[tuple[str, int]] = field(default_factory=set)
 
     def assigned_partitions(self) -> set[int]:
         return self.ready_partitions
@@ -72,3 +73,11 @@ def test_a_stopped_partition_is_shown_with_its_code_until_it_works_again() -> No
     worker.stopped_partitions.clear()
 
     assert registry.get_sample_value("clearinghub_ledger_partition_stopped", labels) is None
+
+
+def test_a_stopped_input_is_shown_with_its_topic_and_partition() -> None:
+    worker = Worker({0, 3}, stopped_inputs={("credit", 3)})
+    registry = CollectorRegistry()
+    registry.register(LedgerCollector(worker, []))
+
+    assert 1 == registry.get_sample_value("clearinghub_ledger_input_stopped", {"topic": "credit", "partition": "3"})

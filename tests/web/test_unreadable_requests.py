@@ -1,0 +1,94 @@
+"""What is no HTTP request is refused as JSON too, on both surfaces and over real sockets (protocol 2.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from clearinghub.roles.serving import Listener
+from tests.in_memory_hub import InMemoryHub
+from tests.in_memory_ports import InMemoryPorts, admin_app
+from tests.web.fspiop_client import raw_prepare
+
+GOOD = raw_prepare()
+HEAD = b"GET /health HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n"
+UNREADABLE = {
+    "an encoding that the hub cannot read": (
+        GOOD.replace(b"Host: hub", b"Host: hub\r\nContent-Encoding: br"),
+        "Unsupported content-encoding header",
+    ),
+    "another one": (
+        GOOD.replace(b"Host: hub", b"Host: hub\r\nContent-Encoding: zstd"),
+        "Unsupported content-encoding header",
+    ),
+    "two lengths": (GOOD.replace(b"Host: hub", b"Host: hub\r\nContent-Length: 3"), "The request is not valid HTTP"),
+    "a length that is no number": (HEAD + b"Content-Length: x\r\n\r\n", "The request is not valid HTTP"),
+    "a length and chunks": (
+        GOOD.replace(b"Host: hub", b"Host: hub\r\nTransfer-Encoding: chunked"),
+        "The request is not valid HTTP",
+    ),
+    "a control character in a value": (HEAD + b"X-A: a\x01b\r\n\r\n", "The request is not valid HTTP"),
+    "a zero byte in a value": (HEAD + b"X-A: a\x00b\r\n\r\n", "The request is not valid HTTP"),
+    "a blank in a name": (HEAD + b"X A: b\r\n\r\n", "The request is not valid HTTP"),
+    "a header without a colon": (HEAD + b"nothing\r\n\r\n", "The request is not valid HTTP"),
+    "no request line": (b"hello\r\n\r\n", "The request is not valid HTTP"),
+    "a request line of one word": (b"GET\r\nHost: hub\r\n\r\n", "The request is not valid HTTP"),
+    "a version that is none": (b"GET /health HTTP/9.x\r\nHost: hub\r\n\r\n", "The request is not valid HTTP"),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "The request is not valid HTTP"),
+    "a header that is too long": (HEAD + b"X-A: " + b"a" * 70_000 + b"\r\n\r\n", "Headers are too large"),
+    "a request line that is too long": (
+        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: hub\r\n\r\n",
+        "Headers are too large",
+    ),
+    "too many headers": (
+        HEAD + b"".join(b"X-%d: a\r\n" % number for number in range(5_000)) + b"\r\n",
+        "Headers are too large",
+    ),
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(params=["fspiop", "admin"])
+async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
+    hub = InMemoryHub()
+    app = hub.fspiop_app() if request.param == "fspiop" else admin_app(hub, InMemoryPorts(hub))
+    number = free_port()
+    listener = Listener(app, "127.0.0.1", number)
+    await listener.start()
+    yield number
+    await listener.stop()
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+async def test_what_cannot_be_read_is_refused_as_json(port: int, name: str) -> None:
+    sent, detail = UNREADABLE[name]
+
+    head, _, body = (await answer_to(port, sent)).partition(b"\r\n\r\n")
+
+    assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ")), head
+    assert b"\r\ncontent-type: application/json; charset=utf-8" in head.lower()
+    information = json.loads(body)["errorInformation"]
+    assert "3101" == information["errorCode"]
+    assert f"Malformed syntax - {detail}" == information["errorDescription"]
+
+
+async def test_what_can_be_read_is_answered_as_before(port: int) -> None:
+    assert (await answer_to(port, HEAD + b"\r\n")).startswith(b"HTTP/1.1 200 OK")
+
+
+async def answer_to(port: int, sent: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    return answer
