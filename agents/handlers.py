@@ -12,6 +12,7 @@ from agents.bulk.fulfil import on_bulk_fulfil, on_bulk_get, on_bulk_timeout
 from agents.bulk.prepare import on_bulk_prepare
 from agents.commands import on_command
 from agents.context import LedgerContext
+from agents.features import unknown_message
 from agents.parties.batch import on_batch, on_part, on_part_done
 from agents.parties.party import on_oracle_answer, on_party
 from agents.parties.party_import import on_import
@@ -29,7 +30,7 @@ from agents.transfers.timeout import on_timeout
 from agents.turn import Turn
 from clearinghub.engine.config import Input
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import MalformedMessageError, Message, decode
+from clearinghub.messages import MalformedMessageError, Message, UnknownMessageError, decode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage, BulkTimeoutMessage
 from clearinghub.messages.commands import CommandMessage
 from clearinghub.messages.parties import (
@@ -146,7 +147,10 @@ def make_handler(topic: InputTopic, context: LedgerContext) -> Handler:
     handlers = topic.handlers
 
     def handle(record: Record, view: View) -> Iterator[None] | None:
-        message, body = decode(record.value)
+        try:
+            message, body = decode(record.value)
+        except UnknownMessageError as error:
+            raise unknown_message(record, error) from error
         decide = handlers.get(type(message))
         if decide is None:
             raise UnexpectedMessageError(f"{type(message).__name__} on topic {topic.name}")

@@ -27,7 +27,7 @@ import structlog
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.dead_letter import error_text, poison_record_letter
-from clearinghub.engine.errors import ContiguityError, PartitionLostError
+from clearinghub.engine.errors import ContiguityError, PartitionLostError, PartitionStoppedError
 from clearinghub.engine.exchange import Exchange, RoundOutput
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
@@ -327,6 +327,8 @@ class Partition:
                 for _step in steps:
                     await asyncio.sleep(0)
             pending.release()
+        except PartitionStoppedError:
+            raise  # to set the record aside, or to go on without it, may lose money
         except Exception as error:
             pending.roll_back()
             log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)

@@ -19,6 +19,7 @@ from clearinghub.engine.record import Punctuator, PunctuatorView
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
+from clearinghub.kafka.processes import ProcessAnnouncer
 from clearinghub.kafka.relay_sender import RelaySender
 from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.view import ParticipantsView
@@ -143,6 +144,7 @@ async def run_ledger(settings: Settings) -> None:
     Raises:
         FeesFileError: the file of interchange fees cannot be used.
         RoleFailedError: a partition failed; the supervisor starts the role again, and it recovers.
+        UnknownLevelError: the scheme's feature level is of a later release.
         StoredFormatError: an earlier release wrote the tables, in rows that this release cannot read.
     """
     stop = stop_event()
@@ -151,6 +153,7 @@ async def run_ledger(settings: Settings) -> None:
     context = LedgerContext.of(settings, participants, load_fee_rules(settings.interchange_fees_file))
     load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
     archive = ArchivedView(settings) if settings.archiving else None
+    announcer = ProcessAnnouncer(settings, "ledger", participants)
     app = EngineApp(ledger_config(settings, context, load.note, archive))
 
     health = LedgerHealth(app, coordinator_of(settings))
@@ -159,11 +162,12 @@ async def run_ledger(settings: Settings) -> None:
     try:
         if archive is not None:
             await archive.start()
+        await announcer.start()
         await app.start()
         REGISTRY.register(LedgerCollector(app, [settings.topic(one.topic) for one in app.engine_config.inputs]))
         await load.start()
         await listener.start()
-        await until_stopped(stop, app.failed)
+        await until_stopped(stop, app.failed, announcer.failed)
     except RoleFailedError:
         if isinstance(app.failure, StoredFormatError):
             raise app.failure from None
@@ -171,6 +175,7 @@ async def run_ledger(settings: Settings) -> None:
     finally:
         log.info("stopping")
         await load.stop()
+        await announcer.stop()
         await app.stop()
         await listener.stop()
         await participants.stop()

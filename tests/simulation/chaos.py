@@ -119,9 +119,10 @@ class Chaos:
         self._dfsps.down_until_s[name] = asyncio.get_running_loop().time() + self._draw.uniform(0.5, 5.0)
 
     def _write_nonsense(self) -> None:
-        # Not to topics that only the ledger writes: such a record would stop its input for good (ADR 25).
+        # Not to topics that only the ledger writes: such a record would stop its input for good (ADR 25). And not of an
+        # unknown kind: it would stop the partition, as a message of a later release must (ADR 26).
         inputs = ("prepare", "fulfil", "command", "lookup", "bulk-prepare", "bulk-fulfil")
         topic = self._draw.choice((*inputs, "notification"))
         partition = self._draw.randrange(self._swarm.partitions)
-        value = self._draw.choice((b"", b"nonsense", b"{}\n", b'{"v":1,"kind":"nonsense"}\n', b"[]\nbody"))
+        value = self._draw.choice((b"", b"nonsense", b"{}\n", b'{"v":1,"kind":7}\n', b"[]\nbody"))
         self._bus.append(topic, partition, b"nobody", value)
