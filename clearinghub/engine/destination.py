@@ -58,7 +58,7 @@ class Destination:
         self.receiver = receiver
         self.bytes = 0
         self.waiting: deque[Message] = deque()
-        self.awaiting_room: set[asyncio.Event] = set()  # to be set when messages find room here again
+        self.awaiting_room: dict[asyncio.Event, None] = {}  # to be set when messages find room here again
         self.sending: asyncio.Task[None] | None = None
         self._write = send
 
@@ -83,27 +83,30 @@ class Destination:
     async def _send(self) -> None:
         try:
             while self.waiting:
-                batch = self._next_batch()
+                batch, count = self._next_batch()
                 if batch and await self._send_batch(batch):
                     for message in batch:
                         if not message.origin.is_closed:
                             message.origin.confirm(message)
-                self._drop(len(batch))
+                self._drop(count)
         finally:
             self.sending = None
 
-    def _next_batch(self) -> list[Message]:
-        """Return the next messages, which stay in `waiting`; what a closed outbox has left is dropped."""
-        while self.waiting and self.waiting[0].origin.is_closed:
-            self._drop(1)
+    def _next_batch(self) -> tuple[list[Message], int]:
+        """Return the next messages to send, and after how many of those that wait the batch after them begins.
+
+        What a closed outbox has left is passed over, all of it: a part of it would be a gap for the receiver.
+        """
         batch: list[Message] = []
-        size = 0
+        size = count = 0
         for message in self.waiting:
-            size += message.size
-            if batch and size > BATCH_BYTES_MAX:
-                break
-            batch.append(message)
-        return batch
+            if not message.origin.is_closed:
+                size += message.size
+                if batch and size > BATCH_BYTES_MAX:
+                    break
+                batch.append(message)
+            count += 1
+        return batch, count
 
     async def _send_batch(self, batch: list[Message]) -> bool:
         """Send until the broker has confirmed; return False if meanwhile none of the messages is ours to send."""

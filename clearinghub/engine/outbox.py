@@ -142,7 +142,7 @@ class Outbox:
         """Pass on the messages of a round, which is committed. `last_offset` is that of the last one in the outbox."""
         # A broker that has written a batch before does not always say where: then it is there or later.
         first_offset = max(self._next_offset, last_offset - len(messages) + 1)
-        touched: set[Destination] = set()
+        touched: dict[Destination, None] = {}  # not a set: its order differs from process to process
         for offset, one in enumerate(messages, first_offset):
             passage = self._passages.get((one.topic, one.receiver)) or self._add_passage(one.topic, one.receiver, 0, 0)
             assert one.hop.sequence == passage.committed + 1, "a round numbers its messages without a gap"
@@ -150,7 +150,7 @@ class Outbox:
             if passage.unread_from is None:
                 if not passage.queue(one.hop, offset, one.key, one.value, written_ms):
                     passage.unread_from = offset
-                touched.add(passage.destination)
+                touched[passage.destination] = None
         self._next_offset = first_offset + len(messages)
         for destination in touched:
             destination.send_soon()
@@ -190,8 +190,8 @@ class Outbox:
         try:
             await consumer.start()
             consumer.assign([place])
-            while unread := {one for one in self._passages.values() if one.unread_from is not None}:
-                readable = {one for one in unread if one.destination.has_room}
+            while unread := [one for one in self._passages.values() if one.unread_from is not None]:
+                readable = [one for one in unread if one.destination.has_room]
                 if readable:
                     await self._read(consumer, place, readable)
                 else:
@@ -200,13 +200,13 @@ class Outbox:
             with contextlib.suppress(Exception):
                 await consumer.stop()
 
-    async def _wait_for_room(self, unread: set[Passage]) -> None:
+    async def _wait_for_room(self, unread: list[Passage]) -> None:
         self.room.clear()
         for one in unread:
-            one.destination.awaiting_room.add(self.room)
+            one.destination.awaiting_room[self.room] = None
         await self.room.wait()
 
-    async def _read(self, consumer: Any, place: TopicPartition, readable: set[Passage]) -> None:
+    async def _read(self, consumer: Any, place: TopicPartition, readable: list[Passage]) -> None:
         """Read from the first message that is missing in memory, until all are there or their memory is full.
 
         Raises:
@@ -224,7 +224,7 @@ class Outbox:
                 self._take(record, readable)
             for one in [one for one in readable if one.queued == one.committed]:
                 one.unread_from = None
-                readable.discard(one)
+                readable.remove(one)
             for one in self._passages.values():
                 one.destination.send_soon()
             if records:
@@ -235,7 +235,7 @@ class Outbox:
                     one = min(readable, key=lambda one: (one.destination.topic, one.destination.receiver))
                     raise self._lost(one, one.committed)
 
-    def _take(self, record: Any, readable: set[Passage]) -> None:
+    def _take(self, record: Any, readable: list[Passage]) -> None:
         """Put a message that was read into memory, if it is the next one of a passage in `readable`."""
         hop = hop_in(record.headers)
         to = dict(record.headers).get(TO_HEADER)
@@ -251,7 +251,7 @@ class Outbox:
             passage.unread_from = record.offset + 1
         else:
             passage.unread_from = record.offset
-            readable.discard(passage)
+            readable.remove(passage)
 
     def _lost(self, passage: Passage, last: int) -> PartitionStoppedError:
         destination = passage.destination

@@ -49,7 +49,7 @@ class Relay:
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
         self._destinations: dict[tuple[str, int], Destination] = {}
-        self._outboxes: set[Outbox] = set()
+        self._outboxes: list[Outbox] = []
         self._sender: Sender | None = None
         self._starting = asyncio.Lock()
 
@@ -58,9 +58,9 @@ class Relay:
 
         `on_failure` is called if messages are lost.
         """
-        self._outboxes = {one for one in self._outboxes if not one.is_closed}
+        self._outboxes = [one for one in self._outboxes if not one.is_closed]
         outbox = Outbox(self.config, partition, rows, self._destination, on_failure)
-        self._outboxes.add(outbox)
+        self._outboxes.append(outbox)
         return outbox
 
     def _destination(self, topic: str, receiver: int) -> Destination:

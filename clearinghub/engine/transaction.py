@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import structlog
@@ -11,6 +11,7 @@ from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, 
 
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import PartitionLostError
+from clearinghub.engine.hops import Headers
 
 log = structlog.get_logger(__name__)
 
@@ -23,9 +24,9 @@ REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024  # one record may hold a body of 5 Mi
 RETRY_BACKOFF_MS: Final = 10
 
 # The topic's name on the broker, the partition, key, value, headers.
-Outgoing = tuple[str, int, bytes, "bytes | None", Sequence[tuple[str, bytes]]]
-NO_HEADERS: Final[Sequence[tuple[str, bytes]]] = ()
-_Sent = tuple[bytes, "bytes | None", Sequence[tuple[str, bytes]]]
+Outgoing = tuple[str, int, bytes, "bytes | None", Headers]
+NO_HEADERS: Final[Headers] = []
+_Sent = tuple[bytes, "bytes | None", Headers]
 
 
 class PartitionProducer:
