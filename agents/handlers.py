@@ -68,12 +68,16 @@ class InputTopic(NamedTuple):
     Messages that the ledger writes itself are `vital`: without them money would be missing on one side, or stay
     reserved, and no DFSP would repeat them. They are never dead-lettered (ADR 25). On a topic that carries no others, a
     record that cannot be read is vital too: a newer release may have written it.
+
+    A reminder is decided `after` all that could have ended its transfer in time (ADR 27). Reminders of bulks are on the
+    topic of the bulks' fulfils, so the order of that topic has the same effect.
     """
 
     name: str
     handlers: Mapping[type[Message], Decide]
     is_heavy: bool = False
     vital: frozenset[type[Message]] = frozenset()
+    after: tuple[str, ...] = ()
 
     def may_be_dead_lettered(self, record: Record) -> bool:
         """Return whether a record whose handler raised may become a dead letter, so that the next one is decided."""
@@ -116,7 +120,7 @@ INPUT_TOPICS: Final = (
         ),
     ),
     InputTopic("fulfil", {FulfilMessage: on_fulfil}),
-    InputTopic("timeout", {TimeoutMessage: on_timeout}, vital=frozenset((TimeoutMessage,))),
+    InputTopic("timeout", {TimeoutMessage: on_timeout}, vital=frozenset((TimeoutMessage,)), after=("fulfil", "lookup")),
     InputTopic("command", {CommandMessage: on_command}),
     InputTopic("lookup", {GetMessage: on_get, FulfilMessage: on_fulfil}),
     InputTopic(
@@ -162,6 +166,6 @@ def make_handler(topic: InputTopic, context: LedgerContext) -> Handler:
 def ledger_inputs(context: LedgerContext) -> tuple[Input, ...]:
     """Return the engine's inputs in the order in which a round takes them."""
     return tuple(
-        Input(topic.name, make_handler(topic, context), topic.is_heavy, topic.may_be_dead_lettered)
+        Input(topic.name, make_handler(topic, context), topic.is_heavy, topic.may_be_dead_lettered, topic.after)
         for topic in INPUT_TOPICS
     )

@@ -13,11 +13,18 @@ from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import OFFSETS
 from clearinghub.engine.relay import Relay
 from clearinghub.engine.store import LedgerStore
-from clearinghub.engine.transaction import NO_HEADERS, Outgoing
+from clearinghub.engine.transaction import NO_HEADERS, Outgoing, PartitionProducer
 
 # How far the relay has come is written with rounds that send, and so often by itself. What was passed on since then is
 # passed on again after a crash.
 NOTE_INTERVAL_S: Final = 1.0
+
+
+class Outlets(NamedTuple):
+    """What a partition writes with: transactions of its own, and the worker's relay."""
+
+    producer: PartitionProducer
+    relay: Relay
 
 
 class RoundOutput(NamedTuple):

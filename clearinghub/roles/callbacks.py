@@ -152,6 +152,7 @@ def callbacks_config(settings: Settings) -> EngineConfig:
         instance=settings.instance,
         worker_url=f"http://127.0.0.1:{settings.callbacks_port}",
         backlog_records_max=settings.batch_backlog_records_max,
+        backlog_bytes_max=settings.batch_backlog_bytes_max,
         session_timeout_ms=settings.session_timeout_ms,
     )
 

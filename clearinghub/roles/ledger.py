@@ -48,6 +48,11 @@ AGES = Histogram(
     ["topic"],
     buckets=AGE_BUCKETS_S,
 )
+FAILURES = Counter(
+    "clearinghub_ledger_partition_failures_total",
+    "Failures after which a partition was opened again, by kind",
+    ["partition", "error"],
+)
 DEAD_LETTERS = Counter("clearinghub_ledger_dead_letters_total", "Records that made the code raise", ["topic"])
 
 
@@ -76,7 +81,7 @@ def ledger_config(
         bootstrap=settings.kafka_bootstrap,
         access=kafka_access(settings),
         partitions=settings.partitions,
-        inputs=parts.inputs,
+        inputs=tuple(replace(one, has_no_holes=topics[one.topic].writers == ("ingress",)) for one in parts.inputs),
         tables=parts.tables,
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
@@ -85,8 +90,10 @@ def ledger_config(
         instance=settings.instance,
         worker_url=worker_url(settings),
         round_records_max=settings.round_records_max,
+        round_bytes_max=settings.round_bytes_max,
         round_interval_ms=settings.round_interval_ms,
         backlog_records_max=settings.batch_backlog_records_max,
+        backlog_bytes_max=settings.batch_backlog_bytes_max,
         session_timeout_ms=settings.session_timeout_ms,
         transaction_timeout_ms=settings.transaction_timeout_ms,
         standby_replicas=settings.standby_replicas,
@@ -96,6 +103,7 @@ def ledger_config(
         on_batch=on_batch,
         on_round=_on_round,
         on_poison_record=parts.on_poison_record,
+        on_partition_failure=lambda number, error: FAILURES.labels(str(number), type(error).__name__).inc(),
         on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
         environment=replace(REAL, make_sender=RelaySender),
     )

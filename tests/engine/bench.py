@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.exchange import Outlets
+from clearinghub.engine.holdback import Logs
+from clearinghub.engine.offsets import PartitionOffsets, PartitionPlace
 from clearinghub.engine.partition import Partition
 from clearinghub.engine.record import OFFSETS, TableSpec
 from clearinghub.engine.relay import Relay
@@ -37,7 +40,7 @@ class RoundProducer:
 
     rounds: list[list[Outgoing]] = field(default_factory=list)
 
-    async def commit(self, outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], int]:
+    async def commit(self, outgoing: Iterable[Outgoing], _foreseen: object) -> dict[tuple[str, int], int]:
         self.rounds.append(list(outgoing))
         return {(topic, partition): 0 for topic, partition, *_rest in self.rounds[-1]}
 
@@ -61,11 +64,22 @@ class RowStore:
         self.rows |= changes.rows
 
 
+def offsets_at(next_offsets: dict[str, int]) -> PartitionOffsets:
+    """Return the offsets of partition 0 with empty changelogs, and inputs without markers."""
+    place = PartitionPlace(next_offsets, {}, {}, {"balances": 0, "offsets": 0})
+    return PartitionOffsets(0, place, lambda _topic, _number, offset: offset)
+
+
 class OnePartition:
     """Partition 0 with the given inputs, at offset 0 of each. A second one on the same stores is its restart."""
 
     def __init__(
-        self, folder: Path, inputs: Sequence[Input], stores: dict[str, RowStore] | None = None, **config: Any
+        self,
+        folder: Path,
+        inputs: Sequence[Input],
+        stores: dict[str, RowStore] | None = None,
+        logs: Logs | None = None,
+        **config: Any,
     ) -> None:
         self.producer = RoundProducer()
         self.stores = stores or {one: RowStore() for one in ("balances", "offsets")}
@@ -78,11 +92,11 @@ class OnePartition:
             self.config,
             0,
             EPOCH,
-            self.producer,  # type: ignore[arg-type]
+            Outlets(self.producer, Relay(self.config)),  # type: ignore[arg-type]
             self.stores,  # type: ignore[arg-type]
-            {one.topic: 0 for one in inputs} | self.decided(),
-            Relay(self.config),
-            lambda _number, error: self.failures.append(error),
+            offsets_at({one.topic: 0 for one in inputs} | self.decided()),
+            self.failures.append,
+            logs,
         )
 
     def put(self, topic: str, values: Sequence[bytes], timestamp_ms: int = 1, first: int | None = None) -> None:

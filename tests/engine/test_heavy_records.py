@@ -16,11 +16,13 @@ from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import Input
 from clearinghub.engine.environment import Environment
 from clearinghub.engine.errors import PartitionStoppedError
+from clearinghub.engine.exchange import Outlets
 from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition
 from clearinghub.engine.record import OFFSETS, Punctuator, PunctuatorView, Record, TableSpec, View
 from clearinghub.engine.relay import Relay
 from clearinghub.engine.store import TableChanges
 from clearinghub.engine.transaction import Outgoing
+from tests.engine.bench import offsets_at
 from tests.engine.toy import BALANCES, toy_config
 
 EPOCH = 1
@@ -49,7 +51,7 @@ class Consumed(NamedTuple):
 class MemoryProducer:
     rounds: list[list[Outgoing]] = field(default_factory=list)
 
-    async def commit(self, outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], int]:
+    async def commit(self, outgoing: Iterable[Outgoing], _foreseen: object) -> dict[tuple[str, int], int]:
         self.rounds.append(list(outgoing))
         return {(topic, partition): 0 for topic, partition, *_rest in self.rounds[-1]}
 
@@ -128,11 +130,10 @@ class Bench:
             config,
             0,
             EPOCH,
-            self.producer,  # type: ignore[arg-type]
+            Outlets(self.producer, Relay(config)),  # type: ignore[arg-type]
             self.stores,  # type: ignore[arg-type]
-            {"light": 0, "heavy": 0},
-            Relay(config),
-            lambda _number, error: self.failures.append(error),
+            offsets_at({"light": 0, "heavy": 0}),
+            self.failures.append,
         )
         now_ms = time.time_ns() // 1_000_000
         for topic, values in (("light", [b""] * light), ("heavy", heavy)):

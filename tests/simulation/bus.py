@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any, Final
 
 from aiokafka.errors import ProducerFenced
@@ -21,6 +22,7 @@ Headers = Sequence[tuple[str, bytes]]
 Sent = tuple[bytes, "bytes | None", int, Headers]  # key, value, time in milliseconds, headers
 WAKE_S: Final = 0.001
 TRANSACTION_TIMEOUT_S: Final = 60.0
+_ORDER: Final = count()
 
 
 class Transaction:
@@ -41,7 +43,7 @@ class Transaction:
 class Entry:
     """One offset of a log: a record or a marker. What clients read has the names of aiokafka's ConsumerRecord."""
 
-    __slots__ = ("headers", "is_marker", "key", "offset", "place", "timestamp", "transaction", "value")
+    __slots__ = ("headers", "is_marker", "key", "offset", "order", "place", "timestamp", "transaction", "value")
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class Entry:
         self.place = place
         self.headers = headers
         self.offset = offset
+        self.order = next(_ORDER)  # among the entries of all logs, whatever the clock says
         self.timestamp = timestamp_ms
         self.key = key
         self.value = value

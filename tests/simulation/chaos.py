@@ -34,6 +34,7 @@ class Chaos:
             ("zombies", self._cut_off),
             ("stalled topics", self._stall),
             ("unavailable partitions", self._make_unavailable),
+            ("stalled fulfils", self._stall_fulfils),
             ("clock jumps", self._jump),
             ("failing callbacks", self._take_down),
             ("unreadable records", self._write_nonsense),
@@ -105,6 +106,11 @@ class Chaos:
         partition = self._draw.randrange(self._swarm.partitions)
         seconds = self._draw.uniform(0.5, 5.0)
         self._bus.unavailable_until_s[partition] = asyncio.get_running_loop().time() + seconds
+
+    def _stall_fulfils(self) -> None:
+        """Let a partition read its reminders long before its fulfils, as after an outage of one broker."""
+        partition = self._draw.randrange(self._swarm.partitions)
+        self._bus.stall(("fulfil", partition), self._draw.uniform(2.0, 6.0))
 
     def _jump(self) -> None:
         """Move the broker's clock by seconds, or a worker's by up to ten minutes."""

@@ -15,6 +15,7 @@ from aiokafka.errors import (
     IllegalOperation,
     KafkaError,
     NotEnoughReplicasError,
+    OffsetOutOfRangeError,
     ProducerFenced,
     RequestTimedOutError,
 )
@@ -179,6 +180,7 @@ class ConsumerClient:
         self._bus = bus
         self._process = process
         self._group: str | None = settings.get("group_id")
+        self._resets = settings.get("auto_offset_reset") != "none"
         self._coordinator = SimpleNamespace(generation=0)
         self._positions: dict[TopicPartition, int | None] = {}
         self._paused: set[TopicPartition] = set()
@@ -264,6 +266,12 @@ class ConsumerClient:
         now_s = self._loop.time()
         for place, position in self._positions.items():
             log = self._bus.logs[place]
+            if position is not None and place not in self._paused and not log.first <= position <= len(log.entries):
+                if not fetched and not self._resets:
+                    raise OffsetOutOfRangeError({place: position})
+                if self._resets:
+                    self._positions[place] = log.first
+                continue
             if position is None or place in self._paused or position >= len(log.entries) or log.stalled_until_s > now_s:
                 continue
             count_max = min(records_max, self._bus.swarm.fetch_records_max())

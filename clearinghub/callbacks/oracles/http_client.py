@@ -10,7 +10,7 @@ import msgspec
 from yarl import URL
 
 from clearinghub.messages import decode_as, encode, encode_changed, field_of
-from clearinghub.messages.headers import forwarded_headers, is_safe
+from clearinghub.messages.headers import is_safe
 from clearinghub.messages.parties import OracleAnswerMessage, OracleMessage
 
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024  # a batch of 10,000; must fit into one record together with its request
@@ -97,11 +97,7 @@ def sent_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
     Its resource is always `participants`, also for a request of /parties.
     """
-    sent = {
-        name: value
-        for name, value in forwarded_headers(headers).items()
-        if name not in _NOT_SENT and is_safe(name, value)
-    }
+    sent = {name: value for name, value in headers.items() if name not in _NOT_SENT and is_safe(name, value)}
     for name in ("accept", "content-type"):
         if name in sent:
             sent[name] = sent[name].replace(".parties+json", ".participants+json")
