@@ -22,6 +22,7 @@ from tests.simulation.dfsps import Dfsps
 from tests.simulation.group import Group
 from tests.simulation.operators import Operators
 from tests.simulation.reading import difference_of_copies, messages_under_way
+from tests.simulation.releases import mix_releases
 from tests.simulation.swarm import Swarm
 from tests.simulation.workers import CallbacksMember, LedgerMember
 
@@ -70,7 +71,9 @@ class World:
             raise AssertionError("liveness: the scheme was not set up in time") from None
         self.swarm.is_calm = False
         striking = loop.create_task(self.chaos.keep_striking())
+        mixing = [loop.create_task(mix_releases(self))] if self.swarm.mixes_releases else []
         await self._disturb()
+        self._commands.update(mixing)
         striking.cancel()
         self.swarm.is_calm = True
         self.chaos.heal()
