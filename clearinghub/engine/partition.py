@@ -35,7 +35,7 @@ from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import PunctuatorView, Record
 from clearinghub.engine.store import LedgerStore
-from clearinghub.engine.transaction import NO_HEADERS, Outgoing
+from clearinghub.engine.transaction import changed_rows
 
 BUSY_ROUND_RECORDS: Final = 10  # after a round of so many records, the next one waits for the whole interval
 RECORDS_AT_ONCE: Final = 20  # decided before other partitions, the fetch and the heartbeat may run
@@ -370,14 +370,8 @@ class Partition:
         topic = record.topic
         stopped = StoppedInput(record.offset, error_text(error), self._environment.wall_ms())
         self.stopped_inputs[topic] = stopped
-        log.error(
-            "input-stopped",
-            topic=topic,
-            partition=self.number,
-            offset=record.offset,
-            error=stopped.error,
-            remedy="install a release that can decide this record and start the worker again: it goes on by itself",
-        )
+        remedy = "install a release that can decide this record and start the worker again: it goes on by itself"
+        log.error("input-stopped", topic=topic, partition=self.number, **stopped._asdict(), remedy=remedy)
 
     # -- committing
 
@@ -388,15 +382,8 @@ class Partition:
         self._row_written_s = self._environment.steady_s()
         self._offsets.pass_markers(self._quiet_inputs())
         foreseen = self._offsets.note(changes, began_ms)
-        outgoing: list[Outgoing] = [
-            (config.changelog(table), self.number, key, value, NO_HEADERS)
-            for table, changed in changes.items()
-            for key, value in changed.rows.items()
-        ]
-        outgoing.extend(output.records)
-        last_offsets = await self._producer.commit(
-            outgoing, {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
-        )
+        ends = {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
+        last_offsets = await self._producer.commit(changed_rows(config, self.number, changes) + output.records, ends)
         # The transaction is committed: from here the round is a fact, and RocksDB only follows.
         for table, changed in changes.items():
             self._stores[table].apply(self._tables[table], self.number, changed, foreseen[table])

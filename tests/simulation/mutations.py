@@ -18,9 +18,7 @@ class Mutant:
 
 
 _APPLY: Final = """\
-        await self._producer.commit(
-            outgoing, {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
-        )
+        last_offsets = await self._producer.commit(changed_rows(config, self.number, changes) + output.records, ends)
 """
 
 MUTANTS: Final = (
@@ -53,7 +51,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "hot-row-not-in-changelog",
-        "clearinghub/engine/partition.py",
+        "clearinghub/engine/transaction.py",
         "for key, value in changed.rows.items()\n",
         "for key, value in list(changed.rows.items())[:2]\n",
     ),
@@ -184,6 +182,31 @@ MUTANTS: Final = (
         "agents/settlement/closing.py",
         "if len(markers.sources) < view.partitions:",
         "if len(markers.sources) < view.partitions - 1:",
+    ),
+    Mutant(
+        "net-skipped-between-two-parts",
+        "agents/settlement/closing.py",
+        "is_last, keys = len(keys) <= at_once, keys[:at_once]",
+        "is_last, keys = len(keys) <= at_once, keys[:at_once]\n"
+        "    keys = keys if is_last or len(keys) < 2 else keys[1:]",
+    ),
+    Mutant(
+        "net-published-twice-at-a-resume",
+        "agents/settlement/closing.py",
+        "keys = view.keys(ENTRIES, entries_prefix(window_id), publication.published_to, at_once)",
+        "keys = view.keys(ENTRIES, entries_prefix(window_id), publication.published_to[:-1], at_once)",
+    ),
+    Mutant(
+        "closed-before-the-last-net",
+        "agents/settlement/closing.py",
+        "if len(keys) == at_once:\n        view.put(PUBLICATIONS,",
+        "if len(keys) > at_once:\n        view.put(PUBLICATIONS,",
+    ),
+    Mutant(
+        "part-of-a-report-requested-twice-counts-twice",
+        "agents/settlement/closing.py",
+        "if message.after != progress.reported_to:",
+        "if message.after > progress.reported_to:",
     ),
     Mutant(
         "emptiness-told-once",
