@@ -254,6 +254,19 @@ MUTANTS: Final = (
         "now_ms - last_ms <",
         first_seed=301,  # one seed in hundreds shows the error: begin shortly before it
     ),
+    Mutant(
+        "answer-by-id-alone",
+        "clearinghub/domain/transfers/fit.py",
+        "if stored.kind != TRANSFER_KIND or request.source.lower() != stored.payee.lower():",
+        "if stored.kind != TRANSFER_KIND:",
+    ),
+    Mutant("second-use-unseen", "agents/claims.py", "elif known.payer != one.payer:", "elif False:"),
+    Mutant(
+        "report-skips-ids",
+        "agents/claims.py",
+        "view.put(COUNTERS, REPORTED, last)",
+        "view.put(COUNTERS, REPORTED, last + 1)",
+    ),
     # -- two releases in one group
     Mutant(
         "fields-of-a-later-release-dropped",
