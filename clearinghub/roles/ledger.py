@@ -12,6 +12,7 @@ from agents.context import LedgerContext
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
+from clearinghub.engine.environment import REAL
 from clearinghub.engine.errors import PartitionStoppedError, StoredFormatError
 from clearinghub.engine.record import Punctuator, PunctuatorView, View
 from clearinghub.engine.status import StoppedPartition
@@ -19,6 +20,7 @@ from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.processes import ProcessAnnouncer
+from clearinghub.kafka.relay_sender import RelaySender
 from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.view import ParticipantsView, RecoveriesView
 from clearinghub.messages.codec import VERSION
@@ -110,6 +112,7 @@ def ledger_config(
         on_poison_record=parts.on_poison_record,
         on_partition_failure=lambda number, error: FAILURES.labels(str(number), type(error).__name__).inc(),
         on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
+        environment=replace(REAL, make_sender=RelaySender),
     )
 
 
@@ -126,7 +129,7 @@ def make_announcement(url: str) -> Punctuator:
     value = encode_worker(WorkerAnnouncement(url, VERSION))
 
     def announce(view: PunctuatorView, _now_ms: int) -> None:
-        view.emit("workers", str(view.partition), value)
+        view.emit_to_partition("workers", view.partition, str(view.partition), value)
 
     return announce
 
@@ -136,7 +139,7 @@ def make_stop_announcement(url: str) -> Callable[[View, StoppedPartition], None]
 
     def announce(view: View, stopped: StoppedPartition) -> None:
         value = encode_worker(WorkerAnnouncement(url, VERSION, Stopped(*stopped)))
-        view.emit("workers", str(view.partition), value)
+        view.emit_to_partition("workers", view.partition, str(view.partition), value)
 
     return announce
 
