@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from agents.reminders import Reminders
 from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Oracle, Participant, ParticipantDirectory
 from clearinghub.domain.parties.party import PARTY_TYPES
@@ -43,6 +44,7 @@ class LedgerContext:
     fee_rules: tuple[FeeRule, ...] = ()
     highest_level: int = HIGHEST_LEVEL
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
+    reminders: Reminders = field(default_factory=Reminders, compare=False)  # the process's memory, no rule
 
     @classmethod
     def of(

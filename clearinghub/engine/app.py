@@ -266,7 +266,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
 
     def _stop_partition(self, number: int, error: PartitionStoppedError) -> None:
         """Let one partition rest until its next assignment, which finds the same reason again. The others go on."""
-        since_ms = self.engine_config.environment.wall_ms()
+        since_ms = self.engine_config.broker_ms()
         self._stopped_partitions[number] = StoppedPartition(error.code, error.sentence, error.remedy, since_ms)
         log.error("partition-stopped", partition=number, code=error.code, reason=error.sentence, remedy=error.remedy)
         partition = self._partitions.pop(number, None)

@@ -73,7 +73,13 @@ class EngineConfig:
     on_poison_record: Handler | None = None
     # Is called after each dead letter, with the topic of the poison record.
     on_dead_letter: Callable[[str], None] = field(default=lambda _topic: None)
+    # Returns how many milliseconds this process's clock is ahead of the broker's.
+    clock_lead_ms: Callable[[], int] = field(default=lambda: 0)
     environment: Environment = REAL
+
+    def broker_ms(self) -> int:
+        """Return the time by the broker's clock, in milliseconds since 1970: that of the records' times."""
+        return self.environment.wall_ms() - self.clock_lead_ms()
 
     def backlog_max(self, broker_topic: str) -> int:
         """Return how many fetched records of an input may wait on a partition; then its fetching pauses."""

@@ -22,6 +22,7 @@ ENDPOINTS: Final = {
 }
 STRANGER: Final = "mallory"
 LARGE_BYTES: Final = 5_000  # more than a round may have, where that is limited
+SHORT_MS: Final = 1_500
 ANSWERS: Final = ("commit",) * 6 + ("reserve",) * 2 + ("abort", "reject")
 
 
@@ -50,6 +51,7 @@ class Dfsps:
         self._answered: dict[str, InputRecord] = {}
         self._busy: dict[asyncio.Task[None], None] = {}
         self._count = 0
+        self._silent: set[str] = set()
         self.bulks = bulks.Bulks(self, bus.swarm)
 
     @property
@@ -89,6 +91,15 @@ class Dfsps:
         if swarm.happens("lookups", 0.3):
             asker = draw.choice((payer, payee, *self.names, STRANGER))
             self._do(self._after(draw.uniform(0.0, 6.0), wire.get(terms.transfer_id, asker)))
+
+    def pay_in_vain(self) -> Terms:
+        """Send a prepare that nobody will answer, and return it."""
+        payer, payee = self._swarm.random.sample(self.names, 2)
+        self._count += 1
+        terms = Terms(f"t{self._count}", payer, payee, 1, self.now_ms() + SHORT_MS)
+        self._silent.add(terms.transfer_id)
+        self.pay_singly(terms)
+        return terms
 
     def pay_singly(self, terms: Terms) -> None:
         """Send a single prepare, perhaps under the id of an item of a bulk."""
@@ -154,7 +165,7 @@ class Dfsps:
 
     def _decide(self, terms: Terms) -> None:
         draw, swarm = self._swarm.random, self._swarm
-        if swarm.happens("silent payees", 0.15):
+        if terms.transfer_id in self._silent or swarm.happens("silent payees", 0.15):
             return
         action = draw.choice(ANSWERS)
         destination = draw.choice(("", "", "", "", None))  # with None, the answer visits one partition after the other
