@@ -35,7 +35,6 @@ class BrokerClock:
         self._samples: deque[_Sample] = deque(maxlen=SAMPLES)
 
     def wall_ms(self) -> int:
-        """Return this machine's time, in milliseconds since 1970."""
         return self._wall_ms()
 
     def note(self, sent_ms: int, appended_ms: int, confirmed_ms: int) -> None:
