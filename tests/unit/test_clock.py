@@ -10,7 +10,7 @@ NOW_MS = 1_700_000_000_000
 
 
 class Wall:
-    """A process's clock."""
+    """A clock that is ahead of the true time, or slow."""
 
     def __init__(self, ahead_ms: int) -> None:
         self.ahead_ms = ahead_ms
