@@ -15,6 +15,7 @@ from tests.model.deliveries import Received, check_deliveries
 from tests.model.journal import Round, activity_of
 from tests.model.scheme import check_scheme
 from tests.simulation.reading import between, records_of, round_of
+from tests.simulation.releases import narrowed_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,8 @@ def check(world: World) -> None:
     """Raise AssertionError, with what is wrong, unless the run was right."""
     ended = wrong_end(world)
     assert ended is None, ended
+    narrowed = narrowed_row(world)
+    assert narrowed is None, narrowed
     bus = world.bus
     dfsps = world.dfsps.names
     activity = activity_of(records_of(bus, "participants", 0))

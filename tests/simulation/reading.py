@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-import orjson
-
 from tests.model.journal import Round, Seen
 from tests.simulation.bus import Bus, Entry, Transaction
+from tests.simulation.releases import as_this_release, row_as_this_release
 from tests.simulation.workers import Member
 
 READ_ROWS: Final = ("positions", "transfers", "bulks", "offsets", "nets", "windows", "settlement")
@@ -16,7 +15,7 @@ READ_ROWS: Final = ("positions", "transfers", "bulks", "offsets", "nets", "windo
 
 def seen_of(entry: Entry) -> Seen:
     topic, partition = entry.place
-    return Seen(topic, partition, entry.offset, entry.timestamp, entry.key or b"", entry.value)
+    return Seen(topic, partition, entry.offset, entry.timestamp, entry.key or b"", as_this_release(entry.value))
 
 
 def records_of(bus: Bus, topic: str, partition: int) -> Iterator[Seen]:
@@ -37,7 +36,7 @@ def round_of(number: int, transaction: Transaction, application: str) -> Round:
             continue
         table = topic.removeprefix(f"{application}-").removesuffix("-changelog")
         if table in READ_ROWS and entry.key is not None:
-            rows[table, entry.key.decode()] = None if entry.value is None else orjson.loads(entry.value)
+            rows[table, entry.key.decode()] = row_as_this_release(entry.value)
     return Round(number, emitted, rows)
 
 

@@ -27,6 +27,8 @@ FAULTS: Final = (
     # of DFSPs and their callbacks
     "failing callbacks",
     "callbacks answered twice",
+    "slow receivers",
+    "lost parkings",
     "strangers",
     "late fulfils",
     "repeated fulfils",
@@ -65,7 +67,16 @@ CRASH_POINTS: Final = (
     "recovering",
     "recovered",
 )
-CALLBACK_CRASH_POINTS: Final = ("fetched", "request", "answered", "commit-offsets", "offsets-committed")
+CALLBACK_CRASH_POINTS: Final = (
+    "fetched",
+    "request",
+    "answered",
+    "commit-offsets",
+    "offsets-committed",
+    "parking",
+    "parked",
+    "reading back",
+)
 
 
 class Swarm:
@@ -88,6 +99,7 @@ class Swarm:
         self.room = draw.choice((300, 1_000, 5_000))  # each payer's cap and funds, where amounts are up to 100
         self.session_s = draw.choice((1.0, 2.0, 5.0))
         self.closes_by_schedule = draw.random() < 0.3
+        self.mixes_releases = random.Random(f"mixed {seed}").random() < 0.5  # no draw of the others' for it
 
     def settings(self) -> dict[str, Any]:
         """Return the hub's settings that differ from run to run."""
@@ -110,6 +122,10 @@ class Swarm:
             "callback_queue_per_receiver_max": draw.choice((5, 10_000)),
             "callback_pending_max": draw.choice((10, 20_000)),
             "callback_wait_ms_max": draw.choice((5_000, 60_000)),
+            "callback_hold_ms_max": draw.choice((50, 500, 5_000)),
+            "callback_parked_per_receiver_max": draw.choice((10, 100_000)),
+            "callback_parked_ms_max": draw.choice((5_000, 900_000)),
+            "callback_in_flight_max": draw.choice((3, 1_024)),
             "callback_breaker_failures": draw.choice((2, 10)),
             "callback_breaker_open_ms": 1_000,
             "settlement_window_cron": "* * * * *" if self.closes_by_schedule else "",

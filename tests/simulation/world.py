@@ -22,6 +22,7 @@ from tests.simulation.dfsps import Dfsps
 from tests.simulation.group import Group
 from tests.simulation.operators import Operators
 from tests.simulation.reading import difference_of_copies
+from tests.simulation.releases import mix_releases
 from tests.simulation.swarm import Swarm
 from tests.simulation.wire import Terms
 from tests.simulation.workers import CallbacksMember, LedgerMember
@@ -75,7 +76,9 @@ class World:
             raise AssertionError("liveness: the scheme was not set up in time") from None
         self.swarm.is_calm = False
         striking = loop.create_task(self.chaos.keep_striking())
+        mixing = [loop.create_task(mix_releases(self))] if self.swarm.mixes_releases else []
         await self._disturb()
+        self._commands.update(mixing)
         striking.cancel()
         self.swarm.is_calm = True
         self.chaos.heal()
@@ -153,10 +156,11 @@ class World:
                     return f"{topic}/{partition} is decided up to {decided.get(topic, 0)} of {end}"
             if (held := self._held(partition)) is not None:
                 return f"transfer {held} is still held"
-            end = end_of(self.bus.logs["notification", partition])
-            settled = self.bus.group_offsets.get(CALLBACKS, {}).get(("notification", partition), 0)
-            if settled < end:
-                return f"notification/{partition} is settled up to {settled} of {end}"
+            for topic in ("notification", "parked"):
+                end = end_of(self.bus.logs[topic, partition])
+                settled = self.bus.group_offsets.get(CALLBACKS, {}).get((topic, partition), 0)
+                if settled < end:
+                    return f"{topic}/{partition} is settled up to {settled} of {end}"
         if self._processing():
             return "a window is not closed"
         differences = (difference_of_copies(self.bus, member) for member in self.groups[0].members)
