@@ -142,6 +142,8 @@ class Settings(BaseSettings):
     # Settlement (protocol 9.2).
     settlement_window_cron: str = ""  # when the open window is closed, e.g. "0 17 * * 1-5"; default: by operators only
     settlement_window_time_zone: str = "UTC"  # IANA, e.g. "Africa/Nairobi"
+    # Nets, accounts and legs that one record's decision reads and writes; what has more is done in several (ADR 30).
+    settlement_entries_at_once: int = Field(500, ge=1, le=10_000)
     settlement_retention_s: int = Field(90 * 86_400, ge=3_600)  # of settled windows and finished settlements
 
     interchange_fees_file: Path | None = None  # the rules of interchange fees (docs/settlement.md)
