@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agents.reminders import Reminders
@@ -30,6 +31,7 @@ class LedgerContext:
     time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12). Settlement reads and
     writes at most `settlement_entries_at_once` nets, accounts or legs with one record (design 7). `highest_level` is
     the last feature level that this release knows.
+    `count_alarm` counts an alarm of operators by its event.
     """
 
     hub_name: str
@@ -45,6 +47,7 @@ class LedgerContext:
     settlement_entries_at_once: int = 500
     fee_rules: tuple[FeeRule, ...] = ()
     highest_level: int = HIGHEST_LEVEL
+    count_alarm: Callable[[str], None] = lambda _event: None
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
     reminders: Reminders = field(default_factory=Reminders, compare=False)  # the process's memory, no rule
 

@@ -133,8 +133,8 @@ class Partition:
         return [(topic, batches) for topic, batches in self._inbox.items() if self._free(topic, batches)]
 
     def _free(self, topic: str, batches: deque[Batch]) -> int:
-        """Return how many records of the input's first batch may be decided: its input has not stopped, nor waits."""
-        if not batches or topic in self.stopped_inputs:
+        """Return how many records of the input's first batch may be decided: none if it waits."""
+        if not batches or topic in self.stopped_inputs or batches[0].begin != self._offsets.next[topic]:
             return 0
         holdback = self._holdbacks.get(topic)
         return len(batches[0].records) if holdback is None else holdback.free(batches)
@@ -244,9 +244,13 @@ class Partition:
 
         Returns:
             The number of records decided.
+
+        Raises:
+            ContiguityError: records are missing before an input's first batch. What is before a gap is decided first.
         """
         count = 0
         self._read_bytes = 0
+        self._check_begins()
         for topic, batches in self._inbox.items():
             before = count
             while (free := self._free(topic, batches)) and (
@@ -277,12 +281,8 @@ class Partition:
 
         Returns:
             The number of records decided. The rest of the batch waits for the next round.
-
-        Raises:
-            ContiguityError: the batch does not begin at the next offset.
         """
         batch = batches[0]
-        self._check_begin(topic, batch)
         age_s = max(0, self._config.broker_ms() - batch.records[0].timestamp) / 1000
         count = 0
         for record in batch.records[:room]:
@@ -308,16 +308,12 @@ class Partition:
         batch.is_closed = True
         return batches.popleft()
 
-    def _check_begin(self, topic: str, batch: Batch) -> None:
-        """Check that no record is missing before a batch.
-
-        Raises:
-            ContiguityError: the batch does not begin at the next offset.
-        """
-        expected = self._offsets.next[topic]
-        if batch.begin != expected:
-            raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
-        assert batch.end > expected, f"{topic}/{self.number}: batch ends at {batch.end}, before it begins"
+    def _check_begins(self) -> None:
+        """Check that no record is missing before any batch that is next."""
+        for topic, batch in ((topic, batches[0]) for topic, batches in self._inbox.items() if batches):
+            expected = self._offsets.next[topic]
+            if batch.begin != expected:
+                raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
 
     def _markers_are_due(self) -> bool:
         """Step over markers once in a while. Return whether a row should say so by itself."""
