@@ -9,11 +9,12 @@ import structlog
 from prometheus_client import REGISTRY, Counter, Histogram
 
 from agents.context import LedgerContext
+from clearinghub.clock import BrokerClock
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.environment import REAL
-from clearinghub.engine.errors import PartitionStoppedError, StoredFormatError
+from clearinghub.engine.errors import StoredFormatError
 from clearinghub.engine.record import Punctuator, PunctuatorView, View
 from clearinghub.engine.status import StoppedPartition
 from clearinghub.kafka.access import kafka_access
@@ -63,7 +64,7 @@ def ledger_config(
     context: LedgerContext,
     on_wait: Callable[[int, int], None] = lambda _partition, _waited_ms: None,
     archive: Archive | None = None,
-    is_accepted: Callable[[int, PartitionStoppedError], bool] = lambda _partition, _stop: False,
+    clock: BrokerClock | None = None,
 ) -> EngineConfig:
     """Return the configuration of the ledger's engine.
 
@@ -72,7 +73,7 @@ def ledger_config(
         context: the rules by which the agents decide.
         on_wait: is called for each batch, with its partition and how many milliseconds its oldest record has waited.
         archive: if given, finished transfers stay in their table until the archive has them.
-        is_accepted: returns whether an operator has decided that a partition goes on past a reason to stop.
+        clock: knows how far this process's clock is from the broker's.
     """
     topics, parts = load_topology().topics, ledger_parts(settings, context, archive)
 
@@ -104,10 +105,10 @@ def ledger_config(
         standby_replicas=settings.standby_replicas,
         on_open=make_announcement(worker_url(settings)),
         on_stopped=make_stop_announcement(worker_url(settings)),
-        is_accepted=is_accepted,
         punctuators=parts.punctuators,
         punctuate_interval_ms=settings.punctuate_interval_ms,
         on_batch=on_batch,
+        clock_lead_ms=(lambda: 0) if clock is None else lambda: clock.lead_ms,
         on_round=_on_round,
         on_poison_record=parts.on_poison_record,
         on_partition_failure=lambda number, error: FAILURES.labels(str(number), type(error).__name__).inc(),
@@ -176,11 +177,13 @@ async def run_ledger(settings: Settings) -> None:
     participants = ParticipantsView(settings)
     await participants.start()
     context = LedgerContext.of(settings, participants, load_fee_rules(settings.interchange_fees_file))
-    load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
+    clock = BrokerClock()
+    load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms(), clock.now_ms)  # noqa: PLW0108 - made below
     archive = ArchivedView(settings) if settings.archiving else None
-    announcer = ProcessAnnouncer(settings, "ledger", participants)
+    announcer = ProcessAnnouncer(settings, "ledger", participants, clock)
     recoveries = RecoveriesView(settings)
-    app = EngineApp(ledger_config(settings, context, load.note, archive, recoveries.is_accepted))
+    config = ledger_config(settings, context, load.note, archive, clock)
+    app = EngineApp(replace(config, is_accepted=recoveries.is_accepted))
 
     health = LedgerHealth(app, coordinator_of(settings))
     listener = Listener(build_ledger_app(StoreRows(app), health), settings.bind_host, settings.ledger_port)
