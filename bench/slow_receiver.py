@@ -1,8 +1,9 @@
 """`python -m bench.slow_receiver`: what one slow receiver costs the callbacks of the others, on a real broker.
 
-Three healthy receivers get callbacks at a steady rate. In every second phase a fourth, which answers after 15 s, gets
-many more. Phases alternate, so that both kinds meet the same machine. Printed is how long the callbacks to the healthy
-ones took, from the writing of their notification to their arrival over HTTP, with and without the slow one beside them.
+Three healthy receivers get callbacks at a steady rate: alone, beside a fourth that gets many more and answers at once,
+and beside one that gets as many and answers after 15 s. The three kinds of phases take turns, so that all meet the same
+machine. Printed is how long the callbacks to the healthy ones took, from the writing of their notification to their
+arrival over HTTP. The quick neighbour shows what so much more load costs by itself; the slow one should cost no more.
 
 It starts a broker (or uses KAFKA_BOOTSTRAP) and the role `callbacks`; the notifications are written by the load itself.
 """
@@ -19,13 +20,13 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import aiohttp
 import orjson
+import uvloop
 from aiokafka import AIOKafkaProducer
 
-from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.kafka.broker import LocalBroker
@@ -37,7 +38,8 @@ from tests.integration.hub_under_test import free_port
 
 ENDPOINT: Final = "FSPIOP_CALLBACK_URL_TRANSFER_PUT"
 HEALTHY: Final = ("well1", "well2", "well3")
-SLOW: Final = "slow"
+NEIGHBOURS: Final = ("", "quick", "slow")
+KINDS: Final = ("alone", "beside a quick one", "beside a slow one")
 STEP_S: Final = 0.02
 HEADER_END: Final = b"\r\n\r\n"
 
@@ -51,8 +53,7 @@ class Receiver(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -70,13 +71,16 @@ class Receiver(asyncio.Protocol):
         self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
 
-async def receive(ports: Sequence[int], slow_port: int, after_s: float) -> None:
+async def receive(ports: Sequence[int], after_s: float) -> None:
     """Serve until stdin ends; then print the arrivals of the healthy receivers, and how many the slow one had."""
     loop = asyncio.get_running_loop()
     arrived: list[tuple[bytes, float]] = []
+    quick: list[tuple[bytes, float]] = []
     slow: list[tuple[bytes, float]] = []
-    for port in ports:
+    *healthy, quick_port, slow_port = ports
+    for port in healthy:
         await loop.create_server(lambda: Receiver(0.0, arrived), "127.0.0.1", port)
+    await loop.create_server(lambda: Receiver(0.0, quick), "127.0.0.1", quick_port)
     await loop.create_server(lambda: Receiver(after_s, slow), "127.0.0.1", slow_port)
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -144,7 +148,7 @@ async def measure(chosen: argparse.Namespace, bootstrap: str, folder: Path) -> N
         kafka_bootstrap=bootstrap, application_id=f"{prefix}hub", topic_prefix=prefix, partitions=2, data_dir=folder
     )
     await ensure_topics(settings, load_topology())
-    ports = {name: free_port() for name in (*HEALTHY, SLOW)}
+    ports = {name: free_port() for name in (*HEALTHY, *NEIGHBOURS[1:])}
     health_port = free_port()
     environment = os.environ | {
         "KAFKA_BOOTSTRAP": bootstrap,
@@ -163,8 +167,8 @@ async def measure(chosen: argparse.Namespace, bootstrap: str, folder: Path) -> N
         rates = dict.fromkeys(HEALTHY, chosen.rate)
         await load.run(-1, chosen.warm_up, rates)
         for phase in range(chosen.phases):
-            slow = {SLOW: chosen.slow_rate} if phase % 2 else {}
-            await load.run(phase, chosen.seconds, rates | slow)
+            neighbour = NEIGHBOURS[phase % 3]
+            await load.run(phase, chosen.seconds, rates | ({neighbour: chosen.neighbour_rate} if neighbour else {}))
         await asyncio.sleep(2)
         parked = await parked_now(health_port)
         output, _ = receivers.communicate(b"", timeout=30)
@@ -211,27 +215,27 @@ async def parked_now(port: int) -> str:
 
 
 def report(chosen: argparse.Namespace, found: dict[str, list[list[float]]], parked: str) -> None:
-    """Print each phase, then both kinds together."""
+    """Print each phase, then each kind of phases together."""
     by_phase: dict[int, list[int]] = {phase: [] for phase in range(chosen.phases)}
     for phase, written_s, arrived_s in found["waits"]:
         if phase >= 0:
             by_phase[int(phase)].append(int((arrived_s - written_s) * 1_000_000))
     for phase, waits in by_phase.items():
         waits.sort()
-        print(f"{'with   ' if phase % 2 else 'without'} {line_of(waits)}")
+        print(f"{KINDS[phase % 3]:20}{line_of(waits)}")
     kinds = [
-        sorted(wait for phase, waits in by_phase.items() if phase % 2 == kind for wait in waits) for kind in (0, 1)
+        sorted(wait for phase, waits in by_phase.items() if phase % 3 == kind for wait in waits) for kind in range(3)
     ]
-    print(f"all without {line_of(kinds[0])}\nall with    {line_of(kinds[1])}")
-    ratios = [percentile(kinds[1], percent) / percentile(kinds[0], percent) for percent in (50, 99)]
-    print(f"with / without: p50 {ratios[0]:.2f}, p99 {ratios[1]:.2f}; slow received {found['slow']}, parked {parked}")
-    pairs = sorted(
-        percentile(by_phase[phase + 1], 99) / percentile(by_phase[phase], 99) for phase in range(0, chosen.phases, 2)
-    )
-    print(
-        f"p99 of neighbouring phases: median ratio {pairs[len(pairs) // 2]:.2f} of {[round(one, 2) for one in pairs]}"
-    )
-    print(f"written at {system_now_ms()}: {chosen.rate}/s to each of three, {chosen.slow_rate}/s to the slow one")
+    for name, waits in zip(KINDS, kinds, strict=True):
+        print(f"all {name:20}{line_of(waits)}")
+    for kind in (0, 1):
+        ratios = [percentile(kinds[2], percent) / percentile(kinds[kind], percent) for percent in (50, 99)]
+        print(f"slow / {KINDS[kind]}: p50 {ratios[0]:.2f}, p99 {ratios[1]:.2f}")
+    turns = range(0, chosen.phases - 2, 3)
+    pairs = sorted(percentile(by_phase[turn + 2], 99) / percentile(by_phase[turn + 1], 99) for turn in turns)
+    print(f"p99 slow / quick in each turn: median {pairs[len(pairs) // 2]:.2f} of {[round(one, 2) for one in pairs]}")
+    print(f"the slow one has received {found['slow']}, {parked} are parked for it")
+    print(f"{chosen.rate}/s to each of three, {chosen.neighbour_rate}/s to the neighbour")
 
 
 def line_of(waits: list[int]) -> str:
@@ -242,11 +246,11 @@ def line_of(waits: list[int]) -> str:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.slow_receiver", description=__doc__)
-    parser.add_argument("--phases", type=int, default=8, help="how many, alternately without and with")
+    parser.add_argument("--phases", type=int, default=12, help="how many, of the three kinds in turn")
     parser.add_argument("--seconds", type=float, default=15.0, help="of each")
     parser.add_argument("--warm-up", type=float, default=10.0)
     parser.add_argument("--rate", type=int, default=50, help="callbacks a second to each healthy receiver")
-    parser.add_argument("--slow-rate", type=int, default=300, help="callbacks a second to the slow one")
+    parser.add_argument("--neighbour-rate", type=int, default=300, help="callbacks a second to the fourth")
     parser.add_argument("--after", type=float, default=15.0, help="seconds until the slow one answers")
     parser.add_argument("--serve", type=int, nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -256,17 +260,17 @@ def main() -> None:
     """Measure on KAFKA_BOOTSTRAP, or on a broker of its own."""
     chosen = arguments()
     if chosen.serve:
-        asyncio.run(receive(chosen.serve[:-1], chosen.serve[-1], chosen.after))
+        uvloop.run(receive(chosen.serve, chosen.after))
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if configured := os.environ.get("KAFKA_BOOTSTRAP"):
-            asyncio.run(measure(chosen, configured, folder))
+            uvloop.run(measure(chosen, configured, folder))
             return
         broker = LocalBroker(folder / "kafka", pid_file=folder / "kafka.pid")
         bootstrap = broker.start()
         try:
-            asyncio.run(measure(chosen, bootstrap, folder))
+            uvloop.run(measure(chosen, bootstrap, folder))
         finally:
             broker.stop()
 

@@ -35,6 +35,7 @@ def check(world: World) -> None:
     narrowed = narrowed_row(world)
     assert narrowed is None, narrowed
     bus = world.bus
+    assert not bus.counts["parked beyond the bound"], "a receiver has more parked callbacks than it may have"
     dfsps = world.dfsps.names
     activity = activity_of(records_of(bus, "participants", 0))
     books = [
