@@ -261,7 +261,7 @@ class SimulatedParkedLog:
         await self._bus.request(lambda: self._bus.append("parked", partition, key.encode(), value))
         self._process.reach("parked")
         self._bus.counts["callbacks parked"] += 1
-        # A worker may have taken over what others have parked for the same receiver: then twice as many, or more.
+        # A worker also has what its predecessors have parked for the same receiver: then twice as many, or more.
         total = self.parking.totals.get(key)
         if total is not None and total.count > PARKED_TIMES_MAX * self._parked_max:
             self._bus.counts["parked beyond the bound"] += 1

@@ -295,7 +295,7 @@ async def test_a_change_whose_time_is_over_lets_nobody_pass_the_one_before_it() 
     assert ["POST", "GET"] == [one.message.method for one in oracle.sent]
 
 
-async def test_however_many_oracles_hang_one_that_answers_is_asked() -> None:
+async def test_however_many_oracles_hang_one_that_answers_gets_its_questions() -> None:
     oracle = FakeOracle(hanging=frozenset(range(1, 30)))
     client = client_of(oracle)
     asking = [
