@@ -17,13 +17,14 @@ OUT ?=
 HUB ?= own
 BENCH_OPTIONS ?=
 MINUTES ?= 5
+TIMES ?= 10
 BROKERS ?= 1
 RATE ?= 150
 # Enough for a laptop; fixed for the life of the data (`make clean-data` to change it).
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz chaos simulate mutants proofs check lint format clean-data bench bench-engine bench-jws lock docs messages golden upgrade
+.PHONY: help setup run demo test conformance fuzz chaos blackout simulate mutants proofs check lint format clean-data bench bench-engine bench-jws lock docs messages golden upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -60,6 +61,10 @@ fuzz: $(STAMP) ## requests of every route, good and bad, at a hub of its own; RE
 
 chaos: $(STAMP) ## processes, broker and DFSPs die under load, nothing may be lost; MINUTES=5 RATE=150 SEED=1 BROKERS=3
 	@exec $(BIN)/python -m tests.chaos.run --seconds $$(($(MINUTES) * 60)) --rate $(RATE) --brokers $(BROKERS) $(if $(SEED),--seed $(SEED))
+
+blackout: BROKERS = 3
+blackout: $(STAMP) ## everything killed at once with -9, TIMES=10 times under load, brokers too; nothing may be lost; RATE=150 SEED=1
+	@exec $(BIN)/python -m tests.chaos.run --blackouts $(TIMES) --rate $(RATE) --brokers $(BROKERS) $(if $(SEED),--seed $(SEED))
 
 upgrade: $(STAMP) ## roll every process to another release and back under load; FROM=v1.0.0 TO=... (this folder with a patch) RATE=100
 	@exec $(BIN)/python -m tests.upgrade.run $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) --rate $(or $(UPGRADE_RATE),100)
