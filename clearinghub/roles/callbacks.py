@@ -234,7 +234,13 @@ async def run_callbacks(settings: Settings) -> None:
     oracles = OracleClient(settings, oracle_transport)
     agents = AgentFactory(settings, recorder, parked, deliverer, oracles, letters)
     announcer = ProcessAnnouncer(settings, "callbacks", participants)
-    app = CallbacksApp(callbacks_config(settings), lambda tracker: agents.make(tracker, app.start_of), load.note)
+
+    def make_agents(tracker: OffsetTracker) -> dict[str, DeliveryAgent]:
+        return agents.make(
+            tracker, lambda topic, number: app.start_of(topic, number)
+        )  # the app makes agents as it begins
+
+    app = CallbacksApp(callbacks_config(settings), make_agents, load.note)
     surface = Application()
     add_operations_routes(surface, CallbacksHealth(app, participants), __version__)
     listener = Listener(surface, settings.bind_host, settings.callbacks_port)
