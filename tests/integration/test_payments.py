@@ -144,10 +144,12 @@ async def refused_for_the_limit(paying: PayingHub) -> None:
 
 
 async def duplicates(paying: PayingHub) -> None:
+    before = await paying.positions()
     order = paying.payer.order(paying.payee, UNIT, CURRENCY)
     await paying.payer.post_transfer(order)
     await callback_of(paying.payer, order.transfer_id, "PUT COMMITTED")
-    before = await paying.positions()
+    before[paying.payer.name] += UNIT
+    before[paying.payee.name] -= UNIT
     await paying.payer.post_transfer(order)
     again = await callback_of(paying.payer, order.transfer_id, "PUT COMMITTED", count=2)
     assert "Hub" == again.source
@@ -247,7 +249,7 @@ async def test_bad_input_is_refused_and_leaves_nothing(paying: PayingHub) -> Non
 
 
 async def test_unknown_participants(paying: PayingHub) -> None:
-    """An unknown payee is refused by callback; an unknown payer has nobody to tell, and reserves nothing."""
+    """An unknown payee is refused by callback, an unknown payer at once."""
     before = await paying.positions()
     order = paying.payer.order(paying.payee, UNIT, CURRENCY)
     await paying.payer.post_transfer(replace(order, payee="nobody"))
@@ -259,7 +261,7 @@ async def test_unknown_participants(paying: PayingHub) -> None:
     forged = paying.payer.order(paying.payee, UNIT, CURRENCY)
     ghost = SimulatedDfsp("ghost", paying.hub.urls.fspiop)
     async with ghost:
-        assert 202 == (await ghost.post_transfer(replace(forged, payer="ghost"))).status
+        assert 400 == (await ghost.post_transfer(replace(forged, payer="ghost"))).status
     await asyncio.sleep(1)
     assert [] == paying.payee.callbacks_of(forged.transfer_id)
     await eventually(paying.scheme, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.errors import KafkaError
@@ -12,9 +13,10 @@ from tests.analysts import TOPICS, check_record
 from tests.model.books import PartitionBooks
 from tests.model.bulk_ends import check_bulk_ends
 from tests.model.deliveries import Received, check_deliveries
+from tests.model.exchange import check_messages
 from tests.model.journal import Round, activity_of
 from tests.model.scheme import check_scheme
-from tests.simulation.reading import between, records_of, round_of
+from tests.simulation.reading import between, messages_of, records_of, round_of
 from tests.simulation.releases import narrowed_row
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def check(world: World) -> None:
     assert narrowed is None, narrowed
     bus = world.bus
     dfsps = world.dfsps.names
-    activity = activity_of(records_of(bus, "participants", 0))
+    partitions = range(world.swarm.partitions)
+    activity = activity_of(seen for number in partitions for seen in records_of(bus, "participants", number))
     books = [
         PartitionBooks(
             partition,
@@ -51,6 +54,9 @@ def check(world: World) -> None:
         )
         for partition in range(world.swarm.partitions)
     ]
+    sent, received = messages_of(bus, world.swarm.partitions)
+    bus.counts["messages between partitions"] += len(sent)
+    bus.counts["messages passed on again"] += check_messages(sent, received)
     for transaction in bus.committed:
         number = int(transaction.owner.rpartition("-")[2])
         one = round_of(number, transaction, world.settings.application_id)
@@ -58,16 +64,36 @@ def check(world: World) -> None:
         _check_size(world, transaction, one, books[number].decided)
         books[number].follow(one)
     check_scheme(books)
+    _check_ids(world, books)
     _check_analysts(world)
-    received = [
+    callbacks = [
         Received(one.receiver, one.method, one.url.partition(".example")[2], one.body) for one in world.dfsps.received
     ]
-    notifications = [list(records_of(bus, "notification", number)) for number in range(world.swarm.partitions)]
+    dead = (seen for number in partitions for seen in records_of(bus, "dead-letter", number))
+    notifications = [list(records_of(bus, "notification", number)) for number in partitions]
     finals = (seen for number in range(world.swarm.partitions) for seen in records_of(bus, "transfers", number))
     bus.counts["bulks sent on"] += check_bulk_ends((seen for one in notifications for seen in one), finals)
-    bus.counts["callbacks"] += check_deliveries(notifications, records_of(bus, "dead-letter", 0), received)
-    bus.counts["callbacks received"] += len(received)
+    bus.counts["callbacks"] += check_deliveries(notifications, dead, callbacks)
+    bus.counts["callbacks received"] += len(callbacks)
     _count(world, books)
+
+
+def _check_ids(world: World, books: list[PartitionBooks]) -> None:
+    """Check that each id that two payers have used on two partitions is an alarm, once, and that no other id is."""
+    places: Counter[str] = Counter(transfer_id for one in books for transfer_id in one.auditor.cases)
+    twice = {transfer_id for transfer_id, partitions in places.items() if partitions > 1}
+    events = [
+        json.loads(seen.value or b"")
+        for number in range(len(books))
+        for seen in records_of(world.bus, "events", number)
+    ]
+    alarms = Counter(
+        event["id"] for event in events if event["event"] == "id-used-twice" and event["kind"] == "transfer"
+    )
+    assert set(alarms) == twice, f"ids used twice: {sorted(twice)}, alarms: {sorted(alarms)}"
+    for transfer_id, count in alarms.items():
+        assert count == places[transfer_id] - 1, f"{transfer_id}: {count} alarms, {places[transfer_id]} payers"
+    world.bus.counts["alarms of ids"] += len(alarms)
 
 
 def _check_just_timeouts(bus: Bus, one: Round, before: Mapping[str, int]) -> None:
