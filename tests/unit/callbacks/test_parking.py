@@ -12,7 +12,6 @@ from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.http_client import DestinationError
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.parking import Parking
-from clearinghub.clock import system_now_ms
 from clearinghub.engine.record import Record
 from clearinghub.messages import ParkedProgressMessage, encode
 from clearinghub.roles.callbacks import AgentFactory
@@ -354,9 +353,9 @@ async def test_a_worker_tells_operators_what_waits_for_each_receiver(start: Any)
     for number in range(5):
         scene.submit(str(number))
     await scene.until(lambda: len(scene.home.index.queues["a"].unread) == 3)
-    scene.now_ms = system_now_ms()
+    scene.now_ms += 5_000
     unused: Any = None
-    factory = AgentFactory(settings(), unused, unused, scene.deliverer, unused, unused, scene.parking)
+    factory = AgentFactory(settings(), unused, unused, scene.deliverer, unused, unused, scene.clock, scene.parking)
 
     body = (await factory.get_receivers(unused)).body
 
@@ -364,4 +363,4 @@ async def test_a_worker_tells_operators_what_waits_for_each_receiver(start: Any)
     [found] = CallbacksWorker.model_validate_json(body).receivers
     assert ("a", 2, 1, "closed", 3) == (found.receiver, found.waiting, found.in_flight, found.breaker, found.parked)
     assert found.parked_bytes > 0
-    assert found.oldest_parked_s > 0
+    assert 5 == found.oldest_parked_s
