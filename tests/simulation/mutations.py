@@ -22,9 +22,7 @@ class Mutant:
 
 
 _APPLY: Final = """\
-        await self._producer.commit(
-            outgoing, {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
-        )
+        last_offsets = await self._producer.commit(changed_rows(config, self.number, changes) + output.records, ends)
 """
 
 _LOSS: Final = "clearinghub/engine/loss.py"
@@ -55,11 +53,11 @@ MUTANTS: Final = (
         "fencing-unheard",
         "clearinghub/engine/transaction.py",
         "raise PartitionLostError(repr(error)) from error",
-        "return {(topic, partition): 0 for topic, partition, _key, _value in outgoing}",
+        "return {(topic, partition): 0 for topic, partition, *_rest in outgoing}",
     ),
     Mutant(
         "hot-row-not-in-changelog",
-        "clearinghub/engine/partition.py",
+        "clearinghub/engine/transaction.py",
         "for key, value in changed.rows.items()\n",
         "for key, value in list(changed.rows.items())[:2]\n",
     ),
@@ -85,7 +83,7 @@ MUTANTS: Final = (
     Mutant(
         "poison-record-lost",
         "clearinghub/engine/dead_letter.py",
-        "pending.emit(config.dead_letter_topic, key, poison_record_letter(record, error))",
+        "pending.emit_to_partition(config.dead_letter_topic, record.partition, key, letter)",
         "pass",
     ),
     Mutant(
