@@ -1,0 +1,83 @@
+"""Messages between partitions on another number of partitions: each goes where its receiver is now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from clearinghub.copies import CopyError
+from clearinghub.copies.in_flight import MessageInFlight
+from clearinghub.copies.regroup.rows import Places
+from clearinghub.messages import decode, encode
+from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkTimeoutMessage
+from clearinghub.messages.parties import PartyPartDoneMessage, PartyPartMessage
+from clearinghub.messages.settlement import (
+    CloseWindowMessage,
+    ForgetWindowMessage,
+    MovedMessage,
+    MoveMessage,
+    SchemeMessage,
+    WindowMarkerMessage,
+    WindowReportMessage,
+    WindowUsedMessage,
+)
+from clearinghub.messages.transfers import CreditMessage, FulfilMessage, GetMessage, TimeoutMessage
+
+# The closing of a window begins anew on the new partitions, and nets of closed windows are not restored.
+_MADE_ANEW: Final = (CloseWindowMessage, ForgetWindowMessage, WindowMarkerMessage, WindowReportMessage)
+# The punctuator writes another reminder as soon as a partition works.
+REMINDERS: Final = (TimeoutMessage, BulkTimeoutMessage)
+_PARTS_OF_BATCHES: Final = (PartyPartMessage, PartyPartDoneMessage)
+
+
+class RestoredMessage(NamedTuple):
+    """A record to write to an input topic of a new partition."""
+
+    partition: int
+    topic: str
+    key: bytes
+    value: bytes
+
+
+def regrouped(messages: Iterable[MessageInFlight], places: Places, hub_name: str) -> Iterator[RestoredMessage]:
+    """Yield the messages with their new receivers, in their order; one to all partitions goes to all once.
+
+    Raises:
+        CopyError: a message is of a kind for which there is no rule.
+    """
+    announced: set[bytes] = set()
+    for one in messages:
+        message, body = decode(one.value)
+        match message:
+            case CreditMessage() | MoveMessage():
+                yield _to(one, places.of_name(message.participant))
+            case WindowUsedMessage() | MovedMessage():
+                yield _to(one, places.of_name(hub_name))
+            case SchemeMessage():
+                if one.value not in announced:
+                    announced.add(one.value)
+                    yield from (_to(one, partition) for partition in range(places.partitions))
+            case FulfilMessage() | GetMessage() | BulkFulfilMessage() | BulkGetMessage():
+                restarted = encode(replace(message, hops=0), body)
+                yield RestoredMessage(places.of_name(one.key.decode()), one.topic, one.key, restarted)
+            case _ if isinstance(message, (*_MADE_ANEW, *REMINDERS, *_PARTS_OF_BATCHES)):
+                continue
+            case _:
+                raise CopyError(
+                    f"a {type(message).__name__} is on its way to partition {one.receiver}: it can be restored to the "
+                    "same number of partitions only"
+                )
+
+
+def close_again(windows: Iterable[int], places: Places) -> Iterator[RestoredMessage]:
+    """Yield the orders to close windows, one for every new partition; they are to come after all credits."""
+    for window in windows:
+        value = encode(CloseWindowMessage(window=window))
+        for partition in range(places.partitions):
+            yield RestoredMessage(partition, "settlement", b"", value)
+
+
+def _to(one: MessageInFlight, partition: int) -> RestoredMessage:
+    return RestoredMessage(partition, one.topic, one.key, one.value)
