@@ -9,6 +9,7 @@ from clearinghub.domain.participants.participant import Oracle, Participant, Par
 from clearinghub.domain.parties.party import PARTY_TYPES
 from clearinghub.domain.quotes.agreement import Policy
 from clearinghub.domain.settlement.interchange_fee import FeeRule
+from clearinghub.features import HIGHEST_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class LedgerContext:
     """The rules by which every partition of one hub decides; the same in production, in tests and in the simulation.
 
     `completed_ahead_ms_max` and `completed_age_ms_max` bound a fulfilment's completedTimestamp against the record's
-    time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12).
+    time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12). `highest_level` is the
+    last feature level that this release knows.
     """
 
     hub_name: str
@@ -39,6 +41,7 @@ class LedgerContext:
     participants_reference_shapes: bool = False
     forward_patience_ms: int = 10_000
     fee_rules: tuple[FeeRule, ...] = ()
+    highest_level: int = HIGHEST_LEVEL
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
 
     @classmethod

@@ -12,6 +12,7 @@ from agents.bulk.fulfil import on_bulk_fulfil, on_bulk_get, on_bulk_timeout
 from agents.bulk.prepare import on_bulk_prepare
 from agents.commands import on_command
 from agents.context import LedgerContext
+from agents.features import unknown_message
 from agents.parties.batch import on_batch, on_part, on_part_done
 from agents.parties.party import on_oracle_answer, on_party
 from agents.parties.party_import import on_import
@@ -29,7 +30,7 @@ from agents.transfers.timeout import on_timeout
 from agents.turn import Turn
 from clearinghub.engine.config import Input
 from clearinghub.engine.record import Handler, Record, View
-from clearinghub.messages import MalformedMessageError, Message, decode
+from clearinghub.messages import MalformedMessageError, Message, UnknownMessageError, decode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkPrepareMessage, BulkTimeoutMessage
 from clearinghub.messages.commands import CommandMessage
 from clearinghub.messages.parties import (
@@ -67,12 +68,16 @@ class InputTopic(NamedTuple):
     Messages that the ledger writes itself are `vital`: without them money would be missing on one side, or stay
     reserved, and no DFSP would repeat them. They are never dead-lettered (ADR 25). On a topic that carries no others, a
     record that cannot be read is vital too: a newer release may have written it.
+
+    A reminder is decided `after` all that could have ended its transfer in time (ADR 27). Reminders of bulks are on the
+    topic of the bulks' fulfils, so the order of that topic has the same effect.
     """
 
     name: str
     handlers: Mapping[type[Message], Decide]
     is_heavy: bool = False
     vital: frozenset[type[Message]] = frozenset()
+    after: tuple[str, ...] = ()
 
     def may_be_dead_lettered(self, record: Record) -> bool:
         """Return whether a record whose handler raised may become a dead letter, so that the next one is decided."""
@@ -115,7 +120,7 @@ INPUT_TOPICS: Final = (
         ),
     ),
     InputTopic("fulfil", {FulfilMessage: on_fulfil}),
-    InputTopic("timeout", {TimeoutMessage: on_timeout}, vital=frozenset((TimeoutMessage,))),
+    InputTopic("timeout", {TimeoutMessage: on_timeout}, vital=frozenset((TimeoutMessage,)), after=("fulfil", "lookup")),
     InputTopic("command", {CommandMessage: on_command}),
     InputTopic("lookup", {GetMessage: on_get, FulfilMessage: on_fulfil}),
     InputTopic(
@@ -146,7 +151,10 @@ def make_handler(topic: InputTopic, context: LedgerContext) -> Handler:
     handlers = topic.handlers
 
     def handle(record: Record, view: View) -> Iterator[None] | None:
-        message, body = decode(record.value)
+        try:
+            message, body = decode(record.value)
+        except UnknownMessageError as error:
+            raise unknown_message(record, error) from error
         decide = handlers.get(type(message))
         if decide is None:
             raise UnexpectedMessageError(f"{type(message).__name__} on topic {topic.name}")
@@ -158,6 +166,6 @@ def make_handler(topic: InputTopic, context: LedgerContext) -> Handler:
 def ledger_inputs(context: LedgerContext) -> tuple[Input, ...]:
     """Return the engine's inputs in the order in which a round takes them."""
     return tuple(
-        Input(topic.name, make_handler(topic, context), topic.is_heavy, topic.may_be_dead_lettered)
+        Input(topic.name, make_handler(topic, context), topic.is_heavy, topic.may_be_dead_lettered, topic.after)
         for topic in INPUT_TOPICS
     )

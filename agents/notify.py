@@ -91,10 +91,6 @@ class TransferNotifier(Notifier):
         """Send the hub's own PUT /transfers/{id}."""
         self._send(receiver, self._turn.hub_name, "PUT", TRANSFER_PUT, {}, orjson.dumps(body))
 
-    def confirm(self, payee: str, body: bytes) -> None:
-        """Repeat the payee's PUT to the payee, as the hub's own PUT with the same body (protocol 3.6)."""
-        self._send(payee, self._turn.hub_name, "PUT", TRANSFER_PUT, {}, body)
-
     def patch(self, receiver: str, body: dict[str, object]) -> None:
         """Send the hub's own PATCH /transfers/{id}, to the endpoint of PUT (protocol 3.6)."""
         self._send(receiver, self._turn.hub_name, "PATCH", TRANSFER_PUT, {}, orjson.dumps(body))

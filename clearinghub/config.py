@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     accept_versions: tuple[str, ...] = ("1", "1.0", "1.1", "2", "2.0")
     content_version_default: str = "1.1"
     body_bytes_max: int = Field(5_242_880, ge=1024)
+    body_timeout_ms: int = Field(10_000, ge=100)  # within which the whole body of a request must arrive
     completed_timestamp_ahead_ms_max: int = 200  # how far completedTimestamp may be after the hub's time
     completed_timestamp_age_ms_max: int = 300_000  # and how far before it
     on_us_transfers: bool = False  # accept transfers whose payer and payee are the same DFSP
@@ -100,10 +101,14 @@ class Settings(BaseSettings):
     oracle_breaker_failures: int = Field(10, ge=1)
     oracle_breaker_open_ms: int = Field(5_000, ge=1)
 
+    forward_headers_extra: tuple[str, ...] = ()  # headers that travel with a message besides those that FSPIOP defines
+
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
     jws_keys_dir: Path | None = Field(None, validate_default=True)  # NAME.pem of each participant
     jws_keys_interval_ms: int = Field(1_000, ge=100)  # how often the folder is checked for changes
+    # How far the signed date may be from the time of receipt; 0 accepts any date, and messages that do not sign theirs.
+    jws_date_skew_s: int = Field(300, ge=0)
     jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
 
@@ -121,8 +126,10 @@ class Settings(BaseSettings):
     # Engine (design 4 and 5).
     standby_replicas: int = Field(0, ge=0)  # further copies of each partition's tables, on other workers
     round_records_max: int = Field(500, ge=1)  # decided in one transaction
+    round_bytes_max: int = Field(8 * 1024 * 1024, ge=1024)  # read, written and emitted in one; ends after that record
     round_interval_ms: int = Field(30, ge=0)  # between the starts of a partition's rounds under load
     batch_backlog_records_max: int = Field(2_000, ge=1)  # fetched ahead for each input of a partition
+    batch_backlog_bytes_max: int = Field(4 * 1024 * 1024, ge=1024)  # or so many bytes
     # Then the brokers abort an open transaction; longer than they need to replace a dead one (docs/operators.md).
     transaction_timeout_ms: int = Field(10_000, ge=1_000)
     session_timeout_ms: int = Field(10_000, ge=1_000)  # then the partitions of a silent worker go to others

@@ -17,6 +17,7 @@ from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
 from clearinghub.messages.commands import Command, Result
+from clearinghub.messages.processes import RunningProcess
 
 
 class RecorderUnavailableError(Exception):
@@ -166,6 +167,13 @@ class WindowTransfersReader(Protocol):
         Raises:
             LedgerUnavailableError: the broker does not answer.
         """
+
+
+class Processes(Protocol):
+    """Knows which processes of the hub run."""
+
+    def running(self) -> list[RunningProcess]:
+        """Return the processes that run, with their releases, by role and instance."""
 
 
 class Health(Protocol):

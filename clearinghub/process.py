@@ -34,17 +34,17 @@ def stop_event() -> asyncio.Event:
     return event
 
 
-async def until_stopped(stop: asyncio.Event, failed: asyncio.Event) -> None:
+async def until_stopped(stop: asyncio.Event, *failed: asyncio.Event) -> None:
     """Wait for the order to stop, or for a failure.
 
     Raises:
         RoleFailedError: the failure came first.
     """
-    waits = {asyncio.create_task(stop.wait()), asyncio.create_task(failed.wait())}
+    waits = {asyncio.create_task(event.wait()) for event in (stop, *failed)}
     _done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
-    if failed.is_set() and not stop.is_set():
+    if any(event.is_set() for event in failed) and not stop.is_set():
         raise RoleFailedError
 
 

@@ -8,7 +8,7 @@ defaults, and keeps the fields of a newer writer (`Row.later`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -62,3 +62,14 @@ def make_row_decoder(row_type: type[AnyRow]) -> Callable[[bytes], AnyRow]:
         return msgspec.structs.replace(row, later=tuple(elements[known_width:]))
 
     return decode
+
+
+def kept_later(before: Any, row: Any) -> Any:
+    """Return the row that takes the place of `before`, with the fields of a later release that `before` had.
+
+    A handler that builds a row anew instead of copying it does not know of them. What is no row, such as a number or
+    None, is returned unchanged.
+    """
+    if isinstance(before, Row) and before.later and isinstance(row, Row) and not row.later:
+        return msgspec.structs.replace(row, later=before.later)
+    return row

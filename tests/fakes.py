@@ -11,6 +11,7 @@ from clearinghub.domain.participants.participant import Participant
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Record, TableSpec
 from clearinghub.messages import split
+from clearinghub.rows import kept_later
 from tables.participants import PARTICIPANTS
 from tests.analysts import check_record
 
@@ -53,6 +54,7 @@ class MemoryView:
         return None if data is None else table.decode(data)
 
     def put(self, table: TableSpec[Row], key: str, row: Row) -> None:
+        row = kept_later(self.get(table, key), row)
         self.tables.setdefault(table.name, {})[key] = table.encode(row)
 
     def delete(self, table: TableSpec[Row], key: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -25,6 +26,7 @@ from clearinghub.domain.settlement.interchange_fee import FeeRule
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Record
+from clearinghub.features import HIGHEST_LEVEL
 from clearinghub.kafka.topology import load_topology
 from clearinghub.messages import encode
 from clearinghub.messages.commands import CommandMessage
@@ -74,11 +76,12 @@ class InMemoryHub(FakeRecorder):
         fee_rules: tuple[FeeRule, ...] = (),
         make_view: Callable[..., MemoryView] = MemoryView,
         delivers_at_once: bool = True,
+        highest_level: int = HIGHEST_LEVEL,
     ) -> None:
         super().__init__()
         self.settings = settings = settings or Settings(partitions=PARTITIONS)
         self.participants = FakeParticipants()
-        self.context = LedgerContext.of(settings, self.participants, fee_rules)
+        self.context = replace(LedgerContext.of(settings, self.participants, fee_rules), highest_level=highest_level)
         self.delivers_at_once = delivers_at_once
         self.now_ms = START_MS
         self.tick_ms = 1

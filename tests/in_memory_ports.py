@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aiohttp.web import Application
 
+from clearinghub import __version__
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement, StatementEntry
 from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
@@ -17,8 +18,10 @@ from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
 from clearinghub.engine.record import TableSpec
+from clearinghub.features import HIGHEST_LEVEL
 from clearinghub.kafka.commands import KafkaCommandClient
 from clearinghub.messages.commands import Command, Result, name_of
+from clearinghub.messages.processes import RunningProcess
 from clearinghub.ports import CommandTimeoutError
 from tables.positions import POSITIONS
 from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key
@@ -45,6 +48,7 @@ class InMemoryPorts:
         self.failing: dict[str, Exception] = {}
         self.loses_answer_to: str | None = None
         self.stalls_at: str | None = None
+        self.processes = [RunningProcess(role="ledger", instance="0", release=__version__, highest_level=HIGHEST_LEVEL)]
         self.packets: dict[str, str] = {}
         self.history = AccountHistory(hub)
         self.window_transfers = InMemoryWindowTransfers(hub)
@@ -73,6 +77,9 @@ class InMemoryPorts:
         if name == self.loses_answer_to:
             raise CommandTimeoutError(name)
         return result
+
+    def running(self) -> list[RunningProcess]:
+        return self.processes
 
     async def ilp_packet(self, transfer_id: str) -> str | None:
         if self.fails_with is not None:
@@ -211,4 +218,5 @@ def admin_app(hub: InMemoryHub, ports: InMemoryPorts) -> Application:
         ports,
         FakeHealth(),
         window_transfers=ports.window_transfers,
+        processes=ports,
     )

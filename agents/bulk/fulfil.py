@@ -50,7 +50,7 @@ def on_bulk_fulfil(turn: Turn, message: BulkFulfilMessage, body: bytes) -> Itera
     stored = turn.view.get(BULKS, message.id)
     # An ID that was refused here may be a bulk elsewhere: its payer may have named another payer first.
     is_elsewhere = stored is None or stored.state is BulkState.INVALID
-    if is_elsewhere and pass_to_next_partition(turn, TOPIC, message, body):
+    if is_elsewhere and pass_to_next_partition(turn, TOPIC, message):
         return
     content = decode_fulfil_body(body)
     request = BulkFulfilRequest(
@@ -83,10 +83,10 @@ def on_bulk_fulfil(turn: Turn, message: BulkFulfilMessage, body: bytes) -> Itera
             pass
 
 
-def on_bulk_get(turn: Turn, message: BulkGetMessage, body: bytes) -> Iterator[None]:
+def on_bulk_get(turn: Turn, message: BulkGetMessage, _body: bytes) -> Iterator[None]:
     """Show a bulk to one of its two DFSPs, from whichever partition has it."""
     stored = turn.view.get(BULKS, message.id)
-    if stored is None and pass_to_next_partition(turn, TOPIC, message, body):
+    if stored is None and pass_to_next_partition(turn, TOPIC, message):
         return
     requester = message.source
     notifier = BulkNotifier(turn, message.id)

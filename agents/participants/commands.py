@@ -22,7 +22,7 @@ from clearinghub.domain.participants.funds_request import FundsRequest
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.registration import NOT_FOUND, Change
-from clearinghub.domain.participants.scheme import HUB_RECONCILIATION, SETTLEMENT
+from clearinghub.domain.participants.scheme import HUB_RECONCILIATION, SETTLEMENT, raise_feature_level
 from clearinghub.domain.parties.oracle import add_oracle, change_oracle, remove_oracle
 from clearinghub.domain.settlement.model import add_account_type, add_model, set_model_active
 from clearinghub.domain.transfers.funds import (
@@ -51,6 +51,7 @@ from clearinghub.messages.commands import (
     OpenAccounts,
     OpenHubAccount,
     ParticipantResult,
+    RaiseFeatureLevel,
     RecordFundsIn,
     RegisterParticipant,
     RemoveOracle,
@@ -230,6 +231,11 @@ def _remove_oracle(rows: ParticipantRows, command: RemoveOracle) -> Answer:
     return _store_hub(rows, remove_oracle(rows.hub, command.oracle_id))
 
 
+def _raise_feature_level(rows: ParticipantRows, command: RaiseFeatureLevel) -> Answer:
+    highest = rows.turn.context.highest_level
+    return _store_hub(rows, raise_feature_level(rows.hub, command.level, command.reason, highest, rows.turn.now_ms))
+
+
 def _store_hub(rows: ParticipantRows, hub: Participant | Rejection) -> Answer:
     """Store the hub, and tell every partition how the scheme settles from now on."""
     if isinstance(hub, Rejection):
@@ -320,6 +326,7 @@ PARTICIPANT_COMMANDS: Final[Mapping[type[Command], Callable[[ParticipantRows, An
     AddOracle: _add_oracle,
     ChangeOracle: _change_oracle,
     RemoveOracle: _remove_oracle,
+    RaiseFeatureLevel: _raise_feature_level,
     RecordFundsIn: _record_funds_in,
     ReserveFundsOut: _reserve_funds_out,
     CommitFundsOut: _commit_funds_out,

@@ -1,6 +1,6 @@
-"""How every partition learns by which models the scheme settles (ADR 16).
+"""How every partition learns by which models the scheme settles, and its feature level (ADR 16, 25).
 
-The hub's row has the models. A change of it is broadcast, so that each partition applies the new models from one record
+The hub's row has both. A change of it is broadcast, so that each partition applies what is new from one record
 on, and decides the same in a replay.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from agents.features import check_known_level
 from agents.settlement.windows import broadcast
 from agents.turn import Turn
 from clearinghub.domain.participants.participant import Participant
@@ -22,7 +23,7 @@ BROADCAST: Final = "scheme"  # counter: the version of the hub's row that was br
 
 def publish_scheme(view: View, hub: Participant) -> None:
     """Broadcast the scheme's models; to be called whenever the hub's row has changed."""
-    broadcast(view, SchemeMessage(hub_version=hub.version, models=hub.models))
+    broadcast(view, SchemeMessage(hub_version=hub.version, models=hub.models, feature_level=hub.feature_level))
     view.put(COUNTERS, BROADCAST, hub.version)
 
 
@@ -40,6 +41,10 @@ def make_scheme_punctuator(coordinator: int, hub_name: str) -> Punctuator:
 
 
 def on_scheme(turn: Turn, message: SchemeMessage, _body: bytes) -> None:
-    """Store the scheme's models on this partition, unless a later version is here already."""
+    """Store the scheme's models and feature level on this partition, unless a later version is here already.
+
+    From this record on, the partition writes what the level adds.
+    """
+    check_known_level(turn.context, turn.view.partition, message.feature_level)
     if message.hub_version >= scheme_copy(turn.view).hub_version:
-        turn.view.put(SCHEME, KEY, SchemeCopy(message.hub_version, message.models))
+        turn.view.put(SCHEME, KEY, SchemeCopy(message.hub_version, message.models, message.feature_level))

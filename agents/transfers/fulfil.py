@@ -39,7 +39,7 @@ _VERSION_PARAMETER: Final = re.compile(r"version=([0-9.]+)")
 def on_fulfil(turn: Turn, message: FulfilMessage, body: bytes) -> None:
     """Decide the payee's answer to a transfer and notify both DFSPs; pass it on if the transfer is not known here."""
     stored = turn.view.get(TRANSFERS, message.id)
-    if stored is None and pass_to_next_partition(turn, "lookup", message, body):
+    if stored is None and pass_to_next_partition(turn, "lookup", message):
         return
     outcome = apply_fulfil(turn, _request(message), stored)
     log.debug("fulfil-decided", transfer=message.id, outcome=type(outcome).__name__, trace=turn.trace)
@@ -112,7 +112,8 @@ def _notify_committed(
         return
     notifier.forward_put(transfer.payer, message.source, TRANSFER_PUT, message.headers, body)
     if turn.context.confirm_to_payee and transfer.payer != transfer.payee:
-        notifier.confirm(transfer.payee, body)
+        # The hub signs its callbacks, so it never repeats bytes that somebody else has written.
+        notifier.put(transfer.payee, committed_body(transfer))
 
 
 def _notify_aborted(

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from msgspec.structs import replace
-
 from agents.notify import TransferNotifier
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.transfers.lookup import Found, NotFound, NotParty, Silent, decide_get, transfer_body
-from clearinghub.messages import encode
+from clearinghub.messages import encode_changed
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage
 from clearinghub.messages.transfers import FulfilMessage, GetMessage
 from tables.transfers import TRANSFERS
@@ -22,10 +20,10 @@ from tables.transfers import TRANSFERS
 RingMessage: TypeAlias = FulfilMessage | GetMessage | BulkFulfilMessage | BulkGetMessage
 
 
-def on_get(turn: Turn, message: GetMessage, body: bytes) -> None:
+def on_get(turn: Turn, message: GetMessage, _body: bytes) -> None:
     """Answer with the transfer's state, or an error if no partition has it or the requester is no party to it."""
     stored = turn.view.get(TRANSFERS, message.id)
-    if stored is None and pass_to_next_partition(turn, "lookup", message, body):
+    if stored is None and pass_to_next_partition(turn, "lookup", message):
         return
     requester = message.source
     notifier = TransferNotifier(turn, message.id)
@@ -39,11 +37,11 @@ def on_get(turn: Turn, message: GetMessage, body: bytes) -> None:
             pass
 
 
-def pass_to_next_partition(turn: Turn, topic: str, message: RingMessage, body: bytes) -> bool:
+def pass_to_next_partition(turn: Turn, topic: str, message: RingMessage) -> bool:
     """Hand a request to the next partition; return False, having done nothing, if all partitions were visited."""
     view = turn.view
     if message.hops + 1 >= view.partitions:
         return False
-    onward = replace(message, hops=message.hops + 1)
-    view.emit_to_partition(topic, (view.partition + 1) % view.partitions, message.id, encode(onward, body))
+    onward = encode_changed(turn.record.value, hops=message.hops + 1)
+    view.emit_to_partition(topic, (view.partition + 1) % view.partitions, message.id, onward)
     return True

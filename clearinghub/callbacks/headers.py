@@ -11,7 +11,7 @@ from typing import Final
 
 from clearinghub.messages import NotificationMessage
 from clearinghub.messages.callbacks import ALARM_RESOURCE
-from clearinghub.messages.headers import first_unsafe, forwarded_headers, trace_headers
+from clearinghub.messages.headers import first_unsafe, trace_headers
 
 _IMF_DATE: Final = re.compile(
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} "
@@ -67,7 +67,7 @@ def _built(message: NotificationMessage, content_version: str, now_ms: int) -> d
 
 
 def _forwarded(message: NotificationMessage, now_ms: int) -> dict[str, str]:
-    headers = forwarded_headers({name.lower(): value for name, value in message.headers.items()})
+    headers = {name.lower(): value for name, value in message.headers.items()}
     if message.method in ("PUT", "PATCH"):
         headers.pop("accept", None)  # must not be sent on callbacks (protocol 1.1)
     headers["date"] = _date(headers.get("date"), now_ms)

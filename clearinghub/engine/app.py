@@ -20,8 +20,14 @@ from faust.types import TP
 from clearinghub.engine.batch import Batch, BatchSchema
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.consumer import BatchConsumer
-from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, PartitionStoppedError, StoredFormatError
-from clearinghub.engine.partition import Partition, StoppedInput
+from clearinghub.engine.errors import (
+    FAUST_LOGGER,
+    PartitionLostError,
+    PartitionStoppedError,
+    StoppedInput,
+    StoredFormatError,
+)
+from clearinghub.engine.partition import Partition
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, read_decided_offsets
 from clearinghub.engine.recovery import LedgerTableManager
 from clearinghub.engine.store import LedgerStore, LedgerTable
@@ -42,6 +48,24 @@ class StoppedPartition(NamedTuple):
     sentence: str
     remedy: str
     since_ms: int
+
+
+class InputLogs:
+    """The logs of the inputs, as this worker's consumer knows them; implements `Logs` of holdback.py."""
+
+    def __init__(self, config: EngineConfig, consumer: BatchConsumer) -> None:
+        self._prefix = config.topic_prefix
+        self._consumer = consumer
+
+    async def ends(self, number: int, topics: tuple[str, ...]) -> dict[str, int]:
+        """Return where the logs of partition `number` end now, by topic."""
+        places = {topic: TP(self._prefix + topic, number) for topic in topics}
+        ends = await self._consumer.highwaters(*places.values())
+        return {topic: ends[place] for topic, place in places.items()}
+
+    def is_read(self, number: int, topic: str, decided: int, offset: int) -> bool:
+        """Return whether there are only markers between `decided` and `offset`."""
+        return self._consumer.is_read(TP(self._prefix + topic, number), decided, offset)
 
 
 class PartitionTransactions(TransactionManager):  # type: ignore[misc]
@@ -171,11 +195,11 @@ class EngineApp(faust.App):  # type: ignore[misc]
     def start_partitions(self) -> None:
         """Let the assigned partitions work: they are fenced, recovered, and at their decided offsets."""
         stores = {name: table.data for name, table in self._ledger_tables.items()}
-        epoch = self.consumer.epoch
+        epoch, logs = self.consumer.epoch, InputLogs(self.engine_config, self.consumer)
         for number, producer in self._producers.items():
             next_offsets = self._next_offsets(number)
             partition = Partition(
-                self.engine_config, number, epoch, producer, stores, next_offsets, self._on_partition_failure
+                self.engine_config, number, epoch, producer, stores, next_offsets, self._on_partition_failure, logs
             )
             self._partitions[number] = partition
             partition.start()

@@ -24,12 +24,15 @@ class Input:
 
     A record whose handler raises is dead-lettered, if `may_be_dead_lettered` says so of it. Otherwise its
     input stops on its partition, before that record, until another process decides it (ADR 25).
+
+    A record is decided only after all that the inputs `after` had in their logs when it was read (ADR 27).
     """
 
     topic: str
     handler: Handler
     is_heavy: bool = False
     may_be_dead_lettered: Callable[[Record], bool] = field(default=lambda _record: True)
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,12 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
                 self._paused.discard(tp)
                 self.client.resume(TopicPartition(*tp))
 
+    def is_read(self, tp: TP, decided: int, offset: int) -> bool:
+        """Return whether the fetch has passed `offset` and found no record from `decided` on."""
+        last = self._waiting.get(tp)
+        handed_over = self.seek_offsets.get(tp) if last is None else last.end
+        return decided == handed_over and self._known_positions.get(tp, -1) >= offset
+
     def backlog(self) -> dict[TP, int]:
         """Return, by input partition, how many fetched records wait for a round."""
         return {tp: len(batch.records) for tp, batch in self._waiting.items() if not batch.is_closed}

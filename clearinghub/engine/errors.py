@@ -11,7 +11,7 @@ RecordTooLargeError     a handler writes what the broker would refuse
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Final, NamedTuple
 
 # Faust names a service's logger after the module of its class. Without this, messages about our subclasses' starting
 # and stopping would be logged as messages of our modules.
@@ -57,3 +57,11 @@ class StoredFormatError(EngineError):
 
 class RecordTooLargeError(Exception):
     """A handler emits or stores what the broker would refuse. Its record is dead-lettered; the partition continues."""
+
+
+class StoppedInput(NamedTuple):
+    """The record at which an input has stopped, what its handler raised, and when, in milliseconds since 1970."""
+
+    offset: int
+    error: str
+    since_ms: int

@@ -18,14 +18,15 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.dead_letter import error_text, poison_record_letter
-from clearinghub.engine.errors import ContiguityError, PartitionLostError
+from clearinghub.engine.errors import ContiguityError, PartitionLostError, PartitionStoppedError, StoppedInput
+from clearinghub.engine.holdback import Holdback, Logs
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, Record
@@ -44,14 +45,6 @@ log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
 
 
-class StoppedInput(NamedTuple):
-    """The record at which an input has stopped, what its handler raised, and when, in milliseconds since 1970."""
-
-    offset: int
-    error: str
-    since_ms: int
-
-
 class Partition:
     """One partition's inbox, its loop of rounds, and its answers to queries.
 
@@ -67,8 +60,12 @@ class Partition:
         stores: Mapping[str, LedgerStore],
         next_offsets: Mapping[str, int],
         on_failure: Callable[[int, BaseException], None],
+        logs: Logs | None = None,
     ) -> None:
-        """`next_offsets` says, by topic, which offset comes next; `on_failure` is called once if a round fails."""
+        """`next_offsets` says, by topic, which offset comes next; `on_failure` is called once if a round fails.
+
+        `logs` is needed if an input waits for others.
+        """
         self.number = number
         self.epoch = epoch
         self._config = config
@@ -82,6 +79,11 @@ class Partition:
         self._may_be_dead_lettered = {one.topic: one.may_be_dead_lettered for one in config.inputs}
         self.stopped_inputs: dict[str, StoppedInput] = {}
         self._heavy = frozenset(one.topic for one in config.inputs if one.is_heavy)
+        self._holdbacks: dict[str, Holdback] = {}
+        for one in config.inputs:
+            if one.after:
+                assert logs is not None, f"{one.topic} waits for {one.after}"
+                self._holdbacks[one.topic] = Holdback(number, one.after, logs, self._decided_up_to, self._wake_up)
         self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
         self._next_offsets = dict(next_offsets)
         self._checkpoint_ms = self._environment.wall_ms()  # recovery has just written one
@@ -118,14 +120,21 @@ class Partition:
 
     def _waiting_inputs(self) -> list[tuple[str, deque[Batch]]]:
         """Return the inputs that the next round can decide, and their batches."""
-        return [
-            (topic, batches) for topic, batches in self._inbox.items() if batches and topic not in self.stopped_inputs
-        ]
+        return [(topic, batches) for topic, batches in self._inbox.items() if self._free(topic, batches)]
+
+    def _free(self, topic: str, batches: deque[Batch]) -> int:
+        """Return how many records of the input's first batch may be decided: its input has not stopped, nor waits."""
+        if not batches or topic in self.stopped_inputs:
+            return 0
+        holdback = self._holdbacks.get(topic)
+        return len(batches[0].records) if holdback is None else holdback.free(batches)
 
     async def close(self, timeout_s: float) -> None:
         """Begin no further round. A round under way may end within `timeout_s`, else it is cancelled."""
         self._closing = True
         self._wake.set()
+        for holdback in self._holdbacks.values():
+            holdback.close()
         task, self._task = self._task, None
         if task is not None and task is not asyncio.current_task():
             _done, running = await asyncio.wait({task}, timeout=timeout_s)
@@ -144,6 +153,12 @@ class Partition:
             if self._closing:
                 raise PartitionLostError(f"partition {self.number} is closing")
             return query(self._new_changes())
+
+    def _decided_up_to(self, topic: str) -> int:
+        return self._next_offsets[topic]
+
+    def _wake_up(self) -> None:
+        self._wake.set()
 
     def _new_changes(self) -> PendingChanges:
         return PendingChanges(self.number, self._config.partitions, self._stores, self._partitioner)
@@ -228,12 +243,10 @@ class Partition:
         self._read_bytes = 0
         for topic, batches in self._inbox.items():
             before = count
-            while (
-                batches
-                and topic not in self.stopped_inputs
-                and (room := self._room(topic, count, pending, is_first=count == before)) > 0
-            ):
-                count += await self._decide_batch(topic, batches, room, pending)
+            while (free := self._free(topic, batches)) and (
+                room := self._room(topic, count, pending, is_first=count == before)
+            ) > 0:
+                count += await self._decide_batch(topic, batches, min(room, free), pending)
         return count
 
     def _room(self, topic: str, count: int, pending: PendingChanges, *, is_first: bool) -> int:
@@ -313,6 +326,8 @@ class Partition:
                 for _step in steps:
                     await asyncio.sleep(0)
             pending.release()
+        except PartitionStoppedError:
+            raise  # to set the record aside, or to go on without it, may lose money
         except Exception as error:
             pending.roll_back()
             log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
-from clearinghub.engine.errors import RecordTooLargeError
+import msgspec
+
+from clearinghub.engine.errors import PartitionStoppedError, RecordTooLargeError
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import VALUE_BYTES_MAX, TableSpec
 from clearinghub.engine.store import LedgerStore, TableChanges
+from clearinghub.rows import kept_later
 
 RowT = TypeVar("RowT")
 RowPlace = tuple[str, str]  # table, key
 _NOT_READ: Final = object()
+UNREADABLE_REMEDY: Final = (
+    "If a later release wrote it, start the partition's worker in that release; else restore a copy."
+)
 
 
 class Emission(NamedTuple):
@@ -57,8 +63,16 @@ class PendingChanges:
         row = self._rows.get(place, _NOT_READ)
         if row is _NOT_READ:
             data = self._stores[table.name].row(self.partition, key.encode())
-            row = self._rows[place] = None if data is None else table.decode(data)
+            row = self._rows[place] = None if data is None else self._decoded(table, key, data)
         return cast("RowT | None", row)
+
+    def _decoded(self, table: TableSpec[RowT], key: str, data: bytes) -> RowT:
+        """Decode a stored row. One that cannot be read stops the partition: a decision without it may lose money."""
+        try:
+            return table.decode(data)
+        except (msgspec.MsgspecError, ValueError) as error:
+            sentence = f"partition {self.partition}: row {key!r} of table {table.name} cannot be read: {error}"
+            raise PartitionStoppedError("unreadable-row", sentence, UNREADABLE_REMEDY) from error
 
     def put(self, table: TableSpec[RowT], key: str, row: RowT) -> None:
         self._set(table, key, row)
@@ -69,8 +83,9 @@ class PendingChanges:
 
     def _set(self, table: TableSpec[Any], key: str, row: Any) -> None:
         place = (table.name, key)
-        self._undo.append((place, self._rows.get(place, _NOT_READ), place in self._changed))
-        self._rows[place] = row
+        before = self._rows.get(place, _NOT_READ)
+        self._undo.append((place, before, place in self._changed))
+        self._rows[place] = kept_later(before, row)
         self._changed[place] = table
 
     def partition_of(self, topic: str, key: str) -> int:

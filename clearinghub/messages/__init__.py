@@ -11,7 +11,16 @@ import msgspec
 
 from clearinghub.messages.bulk import BulkMessage
 from clearinghub.messages.callbacks import DeadLetterMessage, FailureMessage, NotificationMessage
-from clearinghub.messages.codec import VERSION, MalformedMessageError, Message, encode, split
+from clearinghub.messages.codec import (
+    VERSION,
+    MalformedMessageError,
+    Message,
+    UnknownMessageError,
+    encode,
+    encode_changed,
+    field_of,
+    split,
+)
 from clearinghub.messages.commands import CommandMessage, ReplyMessage
 from clearinghub.messages.parties import AnyPartyMessage
 from clearinghub.messages.quotes import AgreementMessage
@@ -27,9 +36,12 @@ __all__ = [
     "MalformedMessageError",
     "Message",
     "NotificationMessage",
+    "UnknownMessageError",
     "decode",
     "decode_as",
     "encode",
+    "encode_changed",
+    "field_of",
     "split",
 ]
 
@@ -47,23 +59,45 @@ AnyMessage: TypeAlias = (
     | DeadLetterMessage
 )
 OneMessage = TypeVar("OneMessage", bound=Message)
+KINDS: Final = frozenset(str(one.__struct_config__.tag) for one in AnyMessage.__args__)
 _DECODER: Final = msgspec.json.Decoder(AnyMessage)
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    """What a header of any release says of itself."""
+
+    kind: str
+    v: int
+
+
+_KIND_DECODER: Final = msgspec.json.Decoder(_Kind)
 
 
 def decode(value: bytes) -> tuple[AnyMessage, bytes]:
     """Return a record's message and its body.
 
     Raises:
-        MalformedMessageError: the header is missing, is no known message, or is of another version.
+        UnknownMessageError: the header is of a kind or version that only a later release knows.
+        MalformedMessageError: the header is missing, or is no message.
     """
     header, body = split(value)
     try:
         message = _DECODER.decode(header)
     except msgspec.MsgspecError as error:
-        raise MalformedMessageError(str(error)) from error
+        raise _unreadable(header, error) from error
     if message.v != VERSION:
-        raise MalformedMessageError(f"version {message.v!r}")
+        raise UnknownMessageError(f"{message.__struct_config__.tag!r} of version {message.v}")
     return message, body
+
+
+def _unreadable(header: bytes, error: msgspec.MsgspecError) -> MalformedMessageError:
+    try:
+        one = _KIND_DECODER.decode(header)
+    except msgspec.MsgspecError:
+        return MalformedMessageError(str(error))
+    if one.kind in KINDS and one.v == VERSION:
+        return MalformedMessageError(str(error))
+    return UnknownMessageError(f"{one.kind!r} of version {one.v}")
 
 
 def decode_as(message_type: type[OneMessage], value: bytes) -> tuple[OneMessage, bytes]:

@@ -14,10 +14,15 @@ import msgspec
 VERSION: Final = 1
 
 _ENCODER: Final = msgspec.json.Encoder()
+_FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class MalformedMessageError(Exception):
     """A record of our own topics that cannot be read: a bug, or a foreign writer."""
+
+
+class UnknownMessageError(MalformedMessageError):
+    """A message of a kind or version that only a later release knows."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -46,3 +51,19 @@ def split(value: bytes) -> tuple[bytes, bytes]:
     if not newline:
         raise MalformedMessageError("the record has no header")
     return header, body
+
+
+def encode_changed(value: bytes, **changes: object) -> bytes:
+    """Return a record's value with other values for some fields of its header.
+
+    For a message that is passed on: what a later release has added to it stays, although this release cannot read it.
+    """
+    header, body = split(value)
+    fields = _FIELDS.decode(header)
+    fields.update({name: msgspec.Raw(_ENCODER.encode(one)) for name, one in changes.items()})
+    return encode(fields, body)
+
+
+def field_of(value: bytes, name: str) -> msgspec.Raw:
+    """Return one field of a record's header, as it is encoded there."""
+    return _FIELDS.decode(split(value)[0])[name]

@@ -149,6 +149,13 @@ class RemoveOracle(Command, frozen=True, kw_only=True, tag="remove-oracle"):
     oracle_id: int
 
 
+class RaiseFeatureLevel(Command, frozen=True, kw_only=True, tag="raise-feature-level"):
+    """Let the hub write what a feature level adds. The result is a `ParticipantResult` with the hub."""
+
+    level: int
+    reason: str
+
+
 class RecordFundsIn(Command, frozen=True, kw_only=True, tag="record-funds-in"):
     """Book money that a DFSP has paid in. The result is a `FundsResult`."""
 
@@ -247,6 +254,7 @@ AnyCommand: TypeAlias = (
     | AddOracle
     | ChangeOracle
     | RemoveOracle
+    | RaiseFeatureLevel
     | RecordFundsIn
     | ReserveFundsOut
     | CommitFundsOut

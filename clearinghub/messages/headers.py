@@ -3,32 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
-# Headers of the sender's connection to the hub, not of its message (RFC 9110, 7.6.1); those that the hub's own client
-# writes anew; the encoding of a body that the hub has decoded; and credentials, which are for the hub alone.
-NOT_FORWARDED: Final = frozenset(
-    {
-        "accept-encoding",
-        "authorization",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-    }
-)
+FORWARDED: Final = frozenset({"accept", "content-type", "date", "traceparent", "tracestate"})
+FORWARDED_PREFIX: Final = "fspiop-"
 
 TRACESTATE_LENGTH_MAX: Final = 512  # what W3C asks everybody to pass on
 
@@ -38,17 +17,16 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")
 _UNSAFE_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that travel with a message (protocol 1.7); names are in lower case.
+def forwarded_headers(headers: Mapping[str, str], extra: Collection[str] = ()) -> dict[str, str]:
+    """Return the headers that travel with a message (protocol 1.7); all names are in lower case.
 
-    A header that `Connection` names belongs to the sender's connection too.
+    Others belong to the sender's connection, to a gateway, or to the sender's login, and are for the hub alone.
     """
-    forwarded = {name: value for name, value in headers.items() if name not in NOT_FORWARDED}
-    connection = headers.get("connection")
-    if connection is not None:
-        for name in connection.lower().split(","):
-            forwarded.pop(name.strip(), None)
-    return forwarded
+    return {
+        name: value
+        for name, value in headers.items()
+        if name in FORWARDED or name.startswith(FORWARDED_PREFIX) or name in extra
+    }
 
 
 def trace_of(headers: Mapping[str, str]) -> str | None:

@@ -12,6 +12,7 @@ import msgspec
 from clearinghub.domain.participants.participant import SettlementModel
 from clearinghub.domain.settlement.netting import NettingGroup, PartyNet
 from clearinghub.domain.settlement.settlement import Move
+from clearinghub.features import FIRST_LEVEL
 from clearinghub.messages.codec import Message
 
 
@@ -61,10 +62,11 @@ class ForgetWindowMessage(Message, frozen=True, kw_only=True, tag="forget-window
 
 
 class SchemeMessage(Message, frozen=True, kw_only=True, tag="scheme"):
-    """To every partition: the settlement models from now on, as of `hub_version` of the hub's row."""
+    """To every partition: settlement models and feature level from now on, as of `hub_version` of the hub's row."""
 
     hub_version: int
     models: tuple[SettlementModel, ...]
+    feature_level: int = FIRST_LEVEL
 
 
 class MoveMessage(Message, frozen=True, kw_only=True, tag="settlement-move"):

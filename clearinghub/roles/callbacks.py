@@ -31,6 +31,7 @@ from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.record import Record, View
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.load import LoadReporter
+from clearinghub.kafka.processes import ProcessAnnouncer
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.process import stop_event, until_stopped
@@ -151,6 +152,7 @@ def callbacks_config(settings: Settings) -> EngineConfig:
         instance=settings.instance,
         worker_url=f"http://127.0.0.1:{settings.callbacks_port}",
         backlog_records_max=settings.batch_backlog_records_max,
+        backlog_bytes_max=settings.batch_backlog_bytes_max,
         session_timeout_ms=settings.session_timeout_ms,
     )
 
@@ -192,6 +194,7 @@ async def run_callbacks(settings: Settings) -> None:
             "oracle": OracleAgent(oracles, tracker, answer, letters.write_unreadable),
         }
 
+    announcer = ProcessAnnouncer(settings, "callbacks", participants)
     app = CallbacksApp(callbacks_config(settings), make_agents, load.note)
     surface = Application()
     add_operations_routes(surface, CallbacksHealth(app, participants), __version__)
@@ -199,14 +202,16 @@ async def run_callbacks(settings: Settings) -> None:
     app.finalize()
     committing: asyncio.Task[None] | None = None
     try:
+        await announcer.start()
         await app.start()
         await load.start()
         await listener.start()
         committing = asyncio.create_task(app.keep_committing(), name="commit")
-        await until_stopped(stop, app.failed)
+        await until_stopped(stop, app.failed, announcer.failed)
     finally:
         log.info("stopping")
         await load.stop()
+        await announcer.stop()
         await _stop(app, deliverer, committing)
         await listener.stop()
         await app.close_agents()

@@ -9,6 +9,7 @@ from pydantic import SecretStr, ValidationError
 
 from clearinghub.config import Settings
 from clearinghub.engine.errors import StoredFormatError
+from clearinghub.features import UnknownLevelError
 from clearinghub.kafka.access import KafkaAccessError
 from clearinghub.kafka.broker import BrokerUnavailableError
 from clearinghub.kafka.topology import TopicCreationError, TopologyError, TopologyMismatchError
@@ -36,6 +37,7 @@ _FAILED: Final = (
     TopicCreationError,
     TopologyError,
     TopologyMismatchError,
+    UnknownLevelError,
 )
 
 

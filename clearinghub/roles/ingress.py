@@ -12,6 +12,7 @@ from clearinghub.config import Settings
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.commands import KafkaCommandClient
 from clearinghub.kafka.load import LoadView
+from clearinghub.kafka.processes import ProcessAnnouncer, ProcessesView
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.statements import KafkaStatementReader
 from clearinghub.kafka.view import ParticipantsView
@@ -92,8 +93,10 @@ async def run_ingress(settings: Settings) -> None:
     ledger = HttpLedgerReader(settings)
     commands = KafkaCommandClient(settings, recorder)
     load = LoadView(settings, recorder.waiting_ms)
+    processes = ProcessesView(settings)
+    announcer = ProcessAnnouncer(settings, "ingress", participants)
     health = IngressHealth(settings, recorder, participants, ledger)
-    started: list[_Started] = [recorder, participants, ledger, commands, load]
+    started: list[_Started] = [recorder, participants, announcer, processes, ledger, commands, load]
     for one in started:
         await one.start()
     fspiop = build_fspiop_app(
@@ -114,6 +117,7 @@ async def run_ingress(settings: Settings) -> None:
         ledger,
         health,
         window_transfers=KafkaWindowTransfers(settings),
+        processes=processes,
     )
     listeners = [
         Listener(fspiop, settings.bind_host, settings.fspiop_port),
@@ -122,7 +126,7 @@ async def run_ingress(settings: Settings) -> None:
     try:
         for listener in listeners:
             await listener.start()
-        await until_stopped(stop, asyncio.Event())
+        await until_stopped(stop, announcer.failed)
     finally:
         log.info("stopping")
         await asyncio.gather(*(listener.stop() for listener in listeners))

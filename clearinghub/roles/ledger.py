@@ -17,6 +17,7 @@ from clearinghub.engine.record import Punctuator, PunctuatorView
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
+from clearinghub.kafka.processes import ProcessAnnouncer
 from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.ports import Archive
@@ -81,8 +82,10 @@ def ledger_config(
         instance=settings.instance,
         worker_url=worker_url(settings),
         round_records_max=settings.round_records_max,
+        round_bytes_max=settings.round_bytes_max,
         round_interval_ms=settings.round_interval_ms,
         backlog_records_max=settings.batch_backlog_records_max,
+        backlog_bytes_max=settings.batch_backlog_bytes_max,
         session_timeout_ms=settings.session_timeout_ms,
         transaction_timeout_ms=settings.transaction_timeout_ms,
         standby_replicas=settings.standby_replicas,
@@ -139,6 +142,7 @@ async def run_ledger(settings: Settings) -> None:
     Raises:
         FeesFileError: the file of interchange fees cannot be used.
         RoleFailedError: a partition failed; the supervisor starts the role again, and it recovers.
+        UnknownLevelError: the scheme's feature level is of a later release.
         StoredFormatError: an earlier release wrote the tables, in rows that this release cannot read.
     """
     stop = stop_event()
@@ -147,6 +151,7 @@ async def run_ledger(settings: Settings) -> None:
     context = LedgerContext.of(settings, participants, load_fee_rules(settings.interchange_fees_file))
     load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
     archive = ArchivedView(settings) if settings.archiving else None
+    announcer = ProcessAnnouncer(settings, "ledger", participants)
     app = EngineApp(ledger_config(settings, context, load.note, archive))
 
     health = LedgerHealth(app, coordinator_of(settings))
@@ -155,11 +160,12 @@ async def run_ledger(settings: Settings) -> None:
     try:
         if archive is not None:
             await archive.start()
+        await announcer.start()
         await app.start()
         REGISTRY.register(LedgerCollector(app, [settings.topic(one.topic) for one in app.engine_config.inputs]))
         await load.start()
         await listener.start()
-        await until_stopped(stop, app.failed)
+        await until_stopped(stop, app.failed, announcer.failed)
     except RoleFailedError:
         if isinstance(app.failure, StoredFormatError):
             raise app.failure from None
@@ -167,6 +173,7 @@ async def run_ledger(settings: Settings) -> None:
     finally:
         log.info("stopping")
         await load.stop()
+        await announcer.stop()
         await app.stop()
         await listener.stop()
         await participants.stop()

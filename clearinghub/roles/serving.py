@@ -24,6 +24,7 @@ HEADER_BYTES_MAX: Final = 64 * 1024  # protocol 1.1
 BACKLOG: Final = 4_096  # the kernel lowers it to net.core.somaxconn
 CONNECTIONS_MAX: Final = 10_000  # of one listener; more wait in the backlog until others have closed
 SHUTDOWN_TIMEOUT_S: Final = 3.0
+LINGERING_S: Final = 1.0  # how long the rest of a body that nobody reads is received and dropped
 ACCEPTS_AT_ONCE: Final = 128
 PAUSE_S: Final = 0.1
 _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -95,6 +96,8 @@ class _Site(BaseSite):
                 keepalive_timeout=KEEP_ALIVE_S,
                 max_field_size=HEADER_BYTES_MAX,
                 max_line_size=HEADER_BYTES_MAX,
+                auto_decompress=False,  # encoded bodies are refused (web/http/json_body.py)
+                lingering_time=LINGERING_S,
             )
 
         self._accepting = _AcceptLoop(listening, protocol, lambda: len(server.connections) < self._connections_max)

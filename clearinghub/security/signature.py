@@ -10,8 +10,10 @@ Otherwise anybody who has seen a signed message could send it again to another p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 
 import orjson
@@ -42,6 +44,15 @@ _MANDATORY: Final = (
 )
 _DESTINATION: Final = ("FSPIOP-Destination", "fspiop-destination")
 _DATE: Final = ("Date", "date")
+# Headers that FSPIOP defines. A signer may protect others of the request too; whatever is protected must be equal.
+_DEFINED_HEADERS: Final = frozenset({"accept", "content-type", "date"})
+_DEFINED_PREFIX: Final = "fspiop-"
+_KNOWN_NAMES: Final = {
+    "accept": "Accept",
+    "content-type": "Content-Type",
+    "date": "Date",
+    "fspiop-proxy": "FSPIOP-Proxy",
+}
 
 
 class _Registry(jws.JWSRegistry):
@@ -101,8 +112,13 @@ class Signer:
 class Verifier:
     """Verifies signed requests with the public keys of their sources."""
 
-    def __init__(self, keys: PublicKeys) -> None:
+    def __init__(
+        self, keys: PublicKeys, date_skew_s: int | None = None, wall_s: Callable[[], float] = time.time
+    ) -> None:
+        """With `date_skew_s`, the date must be protected, and may differ from `wall_s` by that many seconds."""
         self._keys = keys
+        self._date_skew_s = date_skew_s
+        self._wall_s = wall_s
 
     def fault(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Fault | None:
         """Return what is wrong with a request's signature; None if it is valid. Never raises, whatever the headers are.
@@ -122,12 +138,35 @@ class Verifier:
         token = _token_in(headers[HEADER], body)
         if isinstance(token, Fault):
             return token
-        fitting = [key for key in keys if token.protected["alg"] in ALGORITHMS_OF[key.key_type]]
+        kid = token.protected.get("kid")
+        named = keys if kid is None else [key for key in keys if key.thumbprint() == kid]
+        if not named:
+            return Fault("kid is of no key of the source")
+        fitting = [key for key in named if token.protected["alg"] in ALGORITHMS_OF[key.key_type]]
         if not fitting:
             return Fault("alg is not of the key's type")
         if not any(is_signature_of(key, token) for key in fitting):
             return Fault("not the source's signature over this body and protected header")
-        return _binding_fault(token.protected, headers, method, path)
+        return _binding_fault(token.protected, headers, method, path) or self._date_fault(token.protected, headers)
+
+    def _date_fault(self, protected: Mapping[str, Any], headers: Mapping[str, str]) -> Fault | None:
+        """Return why the time of a message is not accepted: a signature that is valid for ever can be sent for ever."""
+        now_s = self._wall_s()
+        expires_s = protected.get("exp")
+        if isinstance(expires_s, int | float) and expires_s < now_s:
+            return Fault("exp is over")
+        if self._date_skew_s is None:
+            return None
+        name, header = _DATE
+        if name not in protected:
+            return Fault("the date is not protected")
+        try:
+            sent_s = parsedate_to_datetime(headers[header]).timestamp()
+        except (ValueError, OverflowError):
+            return Fault("the date is no date")
+        if abs(sent_s - now_s) > self._date_skew_s:
+            return Fault("the date is too far from the time of receipt")
+        return None
 
 
 def read_token(protected_text: str, signature_text: str, body: bytes) -> jws.CompactSignature | Fault:
@@ -184,7 +223,8 @@ def verifier_of(settings: Settings) -> Verifier | None:
     if not settings.jws_validate:
         return None
     assert settings.jws_keys_dir is not None  # the settings' own check
-    return Verifier(KeyDirectory(settings.jws_keys_dir, settings.jws_keys_interval_ms))
+    keys = KeyDirectory(settings.jws_keys_dir, settings.jws_keys_interval_ms)
+    return Verifier(keys, settings.jws_date_skew_s or None)
 
 
 def _token_in(value: str, body: bytes) -> jws.CompactSignature | Fault:
@@ -211,9 +251,14 @@ def _binding_fault(protected: Mapping[str, Any], headers: Mapping[str, str], met
     name, header = _DESTINATION
     if (name in protected) != (header in headers) or protected.get(name) != headers.get(header):
         return Fault(f"protected {name} is not the header's")
-    name, header = _DATE
-    if name in protected and (header not in headers or protected[name] != headers[header]):
-        return Fault(f"protected {name} is not the header's")
+    for name, value in protected.items():
+        header = name.lower()
+        is_defined = header in _DEFINED_HEADERS or header.startswith(_DEFINED_PREFIX)
+        if (is_defined or header in headers) and headers.get(header) != value:
+            known = _KNOWN_NAMES.get(header)
+            return Fault(
+                "a protected header is not the request's" if known is None else f"protected {known} is not the header's"
+            )
     if headers["fspiop-http-method"] != method:
         return Fault("FSPIOP-HTTP-Method is not the request's")
     if headers["fspiop-uri"] != path:

@@ -88,6 +88,23 @@ app = App(
 )
 
 
+def _show_version(*, shown: bool) -> None:
+    if shown:
+        print(__version__)  # noqa: T201 - the answer
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    shows_version: Annotated[
+        bool, typer.Option("--version", callback=lambda shown: _show_version(shown=shown), is_eager=True)
+    ] = False,
+) -> None:
+    """A clearing hub for instant payments."""
+    del shows_version  # its callback has shown it
+
+
 @app.add(rich_help_panel=ROLES)
 def ingress() -> Callable[[], Coroutine[Any, Any, None]]:
     """Serve HTTP: FSPIOP, admin and settlement API."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.holdback import Logs
 from clearinghub.engine.partition import Partition
 from clearinghub.engine.record import OFFSETS, TableSpec
 from clearinghub.engine.store import TableChanges
@@ -62,7 +63,12 @@ class OnePartition:
     """Partition 0 with the given inputs, at offset 0 of each. A second one on the same stores is its restart."""
 
     def __init__(
-        self, folder: Path, inputs: Sequence[Input], stores: dict[str, RowStore] | None = None, **config: Any
+        self,
+        folder: Path,
+        inputs: Sequence[Input],
+        stores: dict[str, RowStore] | None = None,
+        logs: Logs | None = None,
+        **config: Any,
     ) -> None:
         self.producer = RoundProducer()
         self.stores = stores or {one: RowStore() for one in ("balances", "offsets")}
@@ -79,6 +85,7 @@ class OnePartition:
             self.stores,  # type: ignore[arg-type]
             {one.topic: 0 for one in inputs} | self.decided(),
             lambda _number, error: self.failures.append(error),
+            logs,
         )
 
     def put(self, topic: str, values: Sequence[bytes], timestamp_ms: int = 1, first: int | None = None) -> None:

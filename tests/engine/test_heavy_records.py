@@ -15,6 +15,7 @@ import pytest
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import Input
 from clearinghub.engine.environment import Environment
+from clearinghub.engine.errors import PartitionStoppedError
 from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition
 from clearinghub.engine.record import OFFSETS, Punctuator, PunctuatorView, Record, TableSpec, View
 from clearinghub.engine.store import TableChanges
@@ -101,6 +102,10 @@ class Bench:
             view.put(BALANCES, f"row-{record.offset}", step)
             view.emit("out", f"heavy-{record.offset}", b"x" * (self.heavy_bytes // 3))
             yield
+            if record.value == b"read":
+                view.get(BALANCES, "unreadable")
+            if record.value == b"stop":
+                raise PartitionStoppedError("unknown-message", "in/0 at 1", "")
             if (record.value.startswith(b"poison") or record.offset in self.empty) and step == 1:
                 raise ComplaintError(self.complaint)
             if record.value in UNWRITABLE:
@@ -136,7 +141,8 @@ class Bench:
             self.turns += 1
             await asyncio.sleep(0)
         await partition.close(1)
-        assert [] == self.failures
+        if self.failures:
+            raise self.failures[0]
 
 
 async def test_others_have_their_turn_at_every_step(tmp_path: Path) -> None:
@@ -237,3 +243,20 @@ async def test_the_first_round_punctuates_before_it_decides_even_when_the_clock_
     await bench.run(light=1, heavy=[])
 
     assert [[b"punctuator", b"light-0"]] == bench.producer.emitted()
+
+
+async def test_a_handler_that_must_stop_its_partition_dead_letters_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    with pytest.raises(PartitionStoppedError, match="unknown-message"):
+        await bench.run(0, [b"", b"stop", b""])
+    assert [] == bench.dead_letters()
+
+
+async def test_nor_does_a_row_that_cannot_be_read(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.stores["balances"].rows[b"unreadable"] = b"[1,"
+
+    with pytest.raises(PartitionStoppedError, match="unreadable-row: partition 0: row 'unreadable' of table balances"):
+        await bench.run(0, [b"", b"read", b""])
+    assert [] == bench.dead_letters()

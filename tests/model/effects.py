@@ -78,7 +78,7 @@ class Effects:
             return
         self.notify(payer, "PUT", transfer_id, "forward")
         if self._confirm_to_payee:
-            self.notify(payee, "PUT", transfer_id, "hub: forward")
+            self.notify(payee, "PUT", transfer_id, "hub: COMMITTED")
 
     def reconcile(self, amount: int, transfer_id: str) -> None:
         """Credit the hub's side of funds in or out, which is in no settlement."""

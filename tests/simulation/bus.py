@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Any, Final
 
 from aiokafka.errors import ProducerFenced
@@ -19,6 +20,7 @@ from tests.simulation.swarm import Swarm
 Place = tuple[str, int]  # a topic's name on the broker, a partition
 WAKE_S: Final = 0.001
 TRANSACTION_TIMEOUT_S: Final = 60.0
+_ORDER: Final = count()
 
 
 class Transaction:
@@ -39,7 +41,7 @@ class Transaction:
 class Entry:
     """One offset of a log: a record or a marker. What clients read has the names of aiokafka's ConsumerRecord."""
 
-    __slots__ = ("is_marker", "key", "offset", "place", "timestamp", "transaction", "value")
+    __slots__ = ("is_marker", "key", "offset", "order", "place", "timestamp", "transaction", "value")
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Entry:
     ) -> None:
         self.place = place
         self.offset = offset
+        self.order = next(_ORDER)  # among the entries of all logs, whatever the clock says
         self.timestamp = timestamp_ms
         self.key = key
         self.value = value

@@ -33,6 +33,7 @@ class Chaos:
             ("rebalances", self._rebalance),
             ("zombies", self._cut_off),
             ("stalled topics", self._stall),
+            ("stalled fulfils", self._stall_fulfils),
             ("clock jumps", self._jump),
             ("failing callbacks", self._take_down),
             ("unreadable records", self._write_nonsense),
@@ -98,6 +99,11 @@ class Chaos:
         place = self._draw.choice(list(self._bus.logs))
         self._bus.stall(place, self._draw.uniform(0.1, 3.0))
 
+    def _stall_fulfils(self) -> None:
+        """Let a partition read its reminders long before its fulfils, as after an outage of one broker."""
+        partition = self._draw.randrange(self._swarm.partitions)
+        self._bus.stall(("fulfil", partition), self._draw.uniform(2.0, 6.0))
+
     def _jump(self) -> None:
         """Move the broker's clock by seconds, or a worker's by up to ten minutes."""
         if self._swarm.chance(0.5):
@@ -111,9 +117,10 @@ class Chaos:
         self._dfsps.down_until_s[name] = asyncio.get_running_loop().time() + self._draw.uniform(0.5, 5.0)
 
     def _write_nonsense(self) -> None:
-        # Not to topics that only the ledger writes: such a record would stop its input for good (ADR 25).
+        # Not to topics that only the ledger writes: such a record would stop its input for good (ADR 25). And not of an
+        # unknown kind: it would stop the partition, as a message of a later release must (ADR 26).
         inputs = ("prepare", "fulfil", "command", "lookup", "bulk-prepare", "bulk-fulfil")
         topic = self._draw.choice((*inputs, "notification"))
         partition = self._draw.randrange(self._swarm.partitions)
-        value = self._draw.choice((b"", b"nonsense", b"{}\n", b'{"v":1,"kind":"nonsense"}\n', b"[]\nbody"))
+        value = self._draw.choice((b"", b"nonsense", b"{}\n", b'{"v":1,"kind":7}\n', b"[]\nbody"))
         self._bus.append(topic, partition, b"nobody", value)

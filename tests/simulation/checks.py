@@ -12,14 +12,18 @@ from tests.analysts import TOPICS, check_record
 from tests.model.books import PartitionBooks
 from tests.model.bulk_ends import check_bulk_ends
 from tests.model.deliveries import Received, check_deliveries
-from tests.model.journal import activity_of
+from tests.model.journal import Round, activity_of
 from tests.model.scheme import check_scheme
 from tests.simulation.reading import between, records_of, round_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.simulation.bus import Bus, Transaction
     from tests.simulation.world import World
 
 # A process may end of these: the outcome of its commit is unknown, or another worker owns its partition.
+ONE_RECORD_BYTES: Final = 20_000  # what one record leads to, and a round's row of offsets
 RIGHT_ENDS: Final = (KafkaError, PartitionLostError)
 
 
@@ -45,7 +49,10 @@ def check(world: World) -> None:
     ]
     for transaction in bus.committed:
         number = int(transaction.owner.rpartition("-")[2])
-        books[number].follow(round_of(number, transaction, world.settings.application_id))
+        one = round_of(number, transaction, world.settings.application_id)
+        _check_just_timeouts(bus, one, books[number].decided)
+        _check_size(world, transaction, one, books[number].decided)
+        books[number].follow(one)
     check_scheme(books)
     _check_analysts(world)
     received = [
@@ -57,6 +64,32 @@ def check(world: World) -> None:
     bus.counts["callbacks"] += check_deliveries(notifications, records_of(bus, "dead-letter", 0), received)
     bus.counts["callbacks received"] += len(received)
     _count(world, books)
+
+
+def _check_just_timeouts(bus: Bus, one: Round, before: Mapping[str, int]) -> None:
+    """Check that a round decides no reminder before a fulfil that was written earlier, by the broker's own order."""
+    row = one.rows.get(("offsets", "inputs"))
+    if row is None:
+        return
+    decided: dict[str, int] = row[2]
+    reminders = bus.logs["timeout", one.partition].entries[before["timeout"] : decided.get("timeout", 0)]
+    last = max((entry.order for entry in reminders if entry.is_committed), default=-1)
+    rest = bus.logs["fulfil", one.partition].entries[decided.get("fulfil", 0) :]
+    assert not rest or rest[0].order > last, (
+        f"fulfil@{rest[0].offset} of partition {one.partition} was written before a reminder, and is decided after it"
+    )
+    bus.counts["reminders decided"] += sum(entry.is_committed for entry in reminders)
+
+
+def _check_size(world: World, transaction: Transaction, one: Round, before: Mapping[str, int]) -> None:
+    """Check that a round has not more bytes than it may have, and those of one record more; bulks may have many."""
+    row = one.rows.get(("offsets", "inputs"))
+    after: dict[str, int] = {} if row is None else row[2]
+    if any(after.get(topic, 0) > before[topic] for topic in ("bulk-prepare", "bulk-fulfil")):
+        return
+    size = sum(len(entry.value or b"") for entry in transaction.entries)
+    allowed = world.settings.round_bytes_max + ONE_RECORD_BYTES
+    assert size <= allowed, f"a round of partition {one.partition} has {size} bytes, and may have {allowed}"
 
 
 def _check_analysts(world: World) -> None:

@@ -21,6 +21,7 @@ ENDPOINTS: Final = {
     **bulks.ENDPOINTS,
 }
 STRANGER: Final = "mallory"
+LARGE_BYTES: Final = 5_000  # more than a round may have, where that is limited
 ANSWERS: Final = ("commit",) * 6 + ("reserve",) * 2 + ("abort", "reject")
 
 
@@ -98,6 +99,8 @@ class Dfsps:
     async def _ask(self, terms: Terms) -> None:
         draw, swarm = self._swarm.random, self._swarm
         record = self._odd(terms) if swarm.happens("odd prepares", 0.15) else wire.prepare(terms)
+        if swarm.happens("large bodies", 0.2):
+            record = replace(record, value=record.value + b" " * LARGE_BYTES)
         await self.send(record)
         if swarm.happens("repeated prepares", 0.25):
             self._do(self._after(draw.choice((0.0, 0.1, 5.0)), record))

@@ -82,6 +82,24 @@ MUTANTS: Final = (
         "pending.emit(self._config.dead_letter_topic, key, poison_record_letter(record, error))",
         "pass",
     ),
+    Mutant(
+        "timeout-overtakes-fulfils",
+        "agents/handlers.py",
+        'vital=frozenset((TimeoutMessage,)), after=("fulfil", "lookup")),',
+        "vital=frozenset((TimeoutMessage,))),",
+    ),
+    Mutant(
+        "log-ends-before-reading",
+        "clearinghub/engine/holdback.py",
+        "self._ends, self._free_below = None, self._noted_below",
+        "self._ends, self._free_below = None, 1 << 60",
+    ),
+    Mutant(
+        "round-without-byte-limit",
+        "clearinghub/engine/partition.py",
+        "return size >= self._config.round_bytes_max",
+        "return False",
+    ),
     # -- domain and agents
     Mutant(
         "add-instead-of-subtract",

@@ -20,6 +20,7 @@ FAULTS: Final = (
     "late markers",
     "lost commit answers",
     "stalled topics",
+    "stalled fulfils",
     "small fetches",
     "small batches",
     # of DFSPs and their callbacks
@@ -34,6 +35,7 @@ FAULTS: Final = (
     "repeated prepares",
     "changed prepares",
     "odd prepares",
+    "large bodies",
     # of operators and of whoever writes to our topics
     "commands",
     "lookups",
@@ -94,6 +96,8 @@ class Swarm:
             "round_records_max": draw.choice((1, 2, 7, 50, 500)),
             "round_interval_ms": draw.choice((0, 10, 30)),
             "batch_backlog_records_max": draw.choice((2, 10, 2_000)),
+            "round_bytes_max": draw.choice((4_000, 8 * 1024 * 1024)),
+            "batch_backlog_bytes_max": draw.choice((4_000, 4 * 1024 * 1024)),
             "punctuate_interval_ms": draw.choice((300, 1_000)),
             "session_timeout_ms": int(self.session_s * 1000),
             "confirm_to_payee": draw.random() < 0.8,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from clearinghub.engine.record import row_table
 from clearinghub.rows import Row, encode_row, make_row_decoder
+from tests.fakes import MemoryView
 
 
 class Old(Row, frozen=True, array_like=True):
@@ -50,3 +52,22 @@ def test_a_row_passes_through_an_older_worker_unchanged() -> None:
 def test_what_is_no_row_is_refused(data: bytes) -> None:
     with pytest.raises((msgspec.MsgspecError, ValueError)):
         decode_old(data)
+
+
+def test_a_row_that_is_built_anew_keeps_what_its_reader_does_not_know() -> None:
+    view = MemoryView()
+    view.tables["t"] = {"k": encode_row(New("a", 5, "n", ("x",)))}
+
+    view.put(row_table("t", Old), "k", Old("a", 6))
+
+    assert New("a", 6, "n", ("x",)) == view.get(row_table("t", New), "k")
+
+
+def test_what_a_later_release_wrote_is_gone_with_its_row() -> None:
+    view, table = MemoryView(), row_table("t", Old)
+    view.tables["t"] = {"k": encode_row(New("a", 5, "n", ("x",)))}
+
+    view.delete(table, "k")
+    view.put(table, "k", Old("b", 1))
+
+    assert Old("b", 1) == view.get(table, "k")

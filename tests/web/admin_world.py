@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 
 from clearinghub.config import Settings
+from clearinghub.features import HIGHEST_LEVEL
 from tests.in_memory_hub import PARTITIONS, START_MS, InMemoryHub
 from tests.in_memory_ports import InMemoryPorts, admin_app
 
@@ -126,9 +127,9 @@ def funds(action: str, amount: Any, transfer_id: str = FUNDS_ID) -> dict[str, An
 
 
 @asynccontextmanager
-async def an_operator(**settings: Any) -> AsyncIterator[Operator]:
+async def an_operator(*, highest_level: int = HIGHEST_LEVEL, **settings: Any) -> AsyncIterator[Operator]:
     """Yield an operator at a hub that is not set up."""
-    hub = InMemoryHub(Settings(**{"partitions": PARTITIONS, **settings}))
+    hub = InMemoryHub(Settings(**{"partitions": PARTITIONS, **settings}), highest_level=highest_level)
     ports = InMemoryPorts(hub)
     async with TestClient(TestServer(admin_app(hub, ports))) as client:
         yield Operator(client, hub, ports)

@@ -93,7 +93,9 @@ class HubServer(TestServer):
     """A server as in the roles: a request runs to its end even if its client disconnects."""
 
     async def _make_runner(self, **kwargs: Any) -> BaseRunner:
-        return await super()._make_runner(**{**kwargs, "handler_cancellation": False})
+        return await super()._make_runner(
+            **{**kwargs, "handler_cancellation": False, "auto_decompress": False, "lingering_time": 0.2}
+        )
 
 
 @asynccontextmanager

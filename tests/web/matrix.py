@@ -191,8 +191,9 @@ def hub_error(body: Any, to: str | None = None) -> Expected:
 
 
 def confirmed(sent: Sent) -> Outcome:
-    """Expect the hub's own copy of the message to its sender."""
-    return [Callback(sent.source, HUB, sent.method, sent.path, sent.body)]
+    """Expect the hub's own confirmation to the message's sender: what the message says, in the hub's words."""
+    body = {"completedTimestamp": "any", "transferState": "COMMITTED", "fulfilment": sent.body["fulfilment"]}
+    return [Callback(sent.source, HUB, sent.method, sent.path, body)]
 
 
 def error(code: str, description: str, to: str | None = None, *, extended: bool = False) -> Expected:

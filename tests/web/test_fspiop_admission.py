@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient
 
 from clearinghub.config import Settings
 from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
-from tests.web.fspiop_client import ERROR, FULFIL, TRANSFER_ID, Dfsp, HubServer
+from tests.web.fspiop_client import ERROR, FULFIL, TRANSFER_ID, Dfsp, HubServer, raw_prepare, send_raw
 from web.fspiop.app import build_fspiop_app
 
 BUSY = (503, "2005", "Server busy")
@@ -86,6 +86,24 @@ async def test_so_many_new_requests_may_wait_and_answers_do_not_count() -> None:
         recorder.go.set()
         assert [202, 202, 200] == [answer.status for answer in await asyncio.gather(*waiting)]
         assert 202 == (await dfsp.post()).status
+
+
+async def test_a_body_that_never_ends_takes_no_place_of_others() -> None:
+    recorder, health = FakeRecorder(), FakeHealth()
+    app = build_fspiop_app(
+        Settings(requests_begun_max=1, body_timeout_ms=300), recorder, health, participants=FakeParticipants()
+    )
+    async with TestClient(HubServer(app)) as http:
+        dfsp = Dfsp(http, recorder, health)
+        unfinished = [asyncio.create_task(send_raw(dfsp, raw_prepare()[:-10])) for _ in range(20)]
+        await asyncio.sleep(0.1)
+
+        assert 202 == (await dfsp.post()).status
+
+        for answer in await asyncio.gather(*unfinished):
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert b"Malformed syntax - The body was not received in time" in answer
+    assert 1 == len(recorder.records)
 
 
 @pytest.fixture

@@ -169,19 +169,19 @@ async def test_a_header_sent_twice_is_read_as_one_by_everybody(dfsp: Dfsp) -> No
 
 
 async def test_a_header_that_is_not_utf8_is_refused(dfsp: Dfsp) -> None:
-    answer = await send_raw(dfsp, raw_prepare((b"X-Custom", b"\xff\xfe")))
+    answer = await send_raw(dfsp, raw_prepare((b"FSPIOP-Custom", b"\xff\xfe")))
 
     assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"Malformed syntax - Invalid x-custom header" in answer
+    assert b"Malformed syntax - Invalid fspiop-custom header" in answer
     assert [] == dfsp.recorder.records
 
 
 async def test_a_header_in_utf8_goes_on(dfsp: Dfsp) -> None:
-    answer = await send_raw(dfsp, raw_prepare((b"X-Custom", "Zürich".encode())))
+    answer = await send_raw(dfsp, raw_prepare((b"FSPIOP-Custom", "Zürich".encode())))
 
     assert answer.startswith(b"HTTP/1.1 202 ")
     header, _ = fields_of(dfsp.recorder.records[0][2])
-    assert "Zürich" == header["headers"]["x-custom"]
+    assert "Zürich" == header["headers"]["fspiop-custom"]
 
 
 @pytest.mark.parametrize(

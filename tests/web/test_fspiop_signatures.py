@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -167,15 +166,6 @@ async def test_a_signature_sent_twice_is_no_signature(dfsp: Dfsp) -> None:
     answer = await exchange(dfsp, "POST", "/transfers", twice, data)
 
     assert (400, "3105", "Invalid signature - header fspiop-signature is no JSON object") == answer.error
-
-
-async def test_a_compressed_body_is_signed_as_what_it_holds(dfsp: Dfsp) -> None:
-    data = encoded(PREPARE)
-    headers = signed(PAYER, "POST", "/transfers", data) | {"content-encoding": "gzip"}
-
-    assert 202 == (await exchange(dfsp, "POST", "/transfers", headers, gzip.compress(data))).status
-    answer = await exchange(dfsp, "POST", "/transfers", headers, b"no gzip")
-    assert (400, "3101", "Malformed syntax - Invalid request payload JSON format") == answer.error
 
 
 def message_routes(app: Application) -> list[tuple[str, str]]:

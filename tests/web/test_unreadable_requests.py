@@ -17,14 +17,6 @@ from tests.web.fspiop_client import raw_prepare
 GOOD = raw_prepare()
 HEAD = b"GET /health HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n"
 UNREADABLE = {
-    "an encoding that the hub cannot read": (
-        GOOD.replace(b"Host: hub", b"Host: hub\r\nContent-Encoding: br"),
-        "Unsupported content-encoding header",
-    ),
-    "another one": (
-        GOOD.replace(b"Host: hub", b"Host: hub\r\nContent-Encoding: zstd"),
-        "Unsupported content-encoding header",
-    ),
     "two lengths": (GOOD.replace(b"Host: hub", b"Host: hub\r\nContent-Length: 3"), "The request is not valid HTTP"),
     "a length that is no number": (HEAD + b"Content-Length: x\r\n\r\n", "The request is not valid HTTP"),
     "a length and chunks": (

@@ -12,6 +12,7 @@ from clearinghub.ports import (
     LedgerReader,
     PacketReader,
     Participants,
+    Processes,
     SettlementReader,
     StatementReader,
     WindowTransfersReader,
@@ -19,6 +20,7 @@ from clearinghub.ports import (
 from web.admin.accounts import AccountsResource
 from web.admin.context import AdminContext
 from web.admin.enums import EnumsResource
+from web.admin.features import FeaturesResource
 from web.admin.limits import LimitsResource
 from web.admin.models import ModelsResource
 from web.admin.oracles import OraclesResource
@@ -42,6 +44,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     health: FrontHealth,
     *,
     window_transfers: WindowTransfersReader,
+    processes: Processes,
 ) -> Application:
     """Return the application. It authenticates nobody: it must be reachable from the network of the operators only."""
     app = Application(
@@ -53,6 +56,9 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     statement = StatementResource(context, statements)
     app.router.add_route("GET", "/participants/{name}/accounts/{id}/statement", statement.get_statement)
     app.router.add_get("/transactions/{id}", TransactionsResource(packets).get_transaction, allow_head=False)
+    features = FeaturesResource(context, processes)
+    app.router.add_route("GET", "/features", features.get_features)
+    app.router.add_route("PUT", "/features", features.put_features)
     add_settlement_routes(app, settings.settlement_base_path, context, settlement, window_transfers)
     add_operations_routes(app, health, __version__, base_paths=("", settings.settlement_base_path))
     add_readiness_route(app, health, __version__)

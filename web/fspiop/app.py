@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aiohttp.typedefs import Middleware
 from aiohttp.web import Application
 
 from clearinghub import __version__
@@ -12,7 +11,7 @@ from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.ports import FrontHealth, Participants, Recorder
 from web.documentation.page import add_documentation_routes
-from web.fspiop.admission import make_admission_middleware
+from web.fspiop.admission import AdmissionMiddlewares
 from web.fspiop.bulk import BulkTransfersResource
 from web.fspiop.parties import PartiesResource
 from web.fspiop.quotes import agreement_resources
@@ -26,6 +25,7 @@ from web.fspiop.routes import (
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.transfers import TransfersResource
 from web.http.errors import make_error_middleware
+from web.http.json_body import BODY_TIMEOUT_S
 from web.http.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
 
 
@@ -50,14 +50,12 @@ def build_fspiop_app(
         admits: returns whether the DFSP of that name may begin something new now.
         participants: a copy of the scheme's participants.
     """
+    admission = _make_admission(settings, admits)
     app = Application(
         client_max_size=settings.body_bytes_max,
-        middlewares=[
-            _make_admission(settings, admits),
-            make_metrics_middleware(),
-            make_error_middleware(),
-        ],
+        middlewares=[admission.refuse, make_metrics_middleware(), make_error_middleware(), admission.take],
     )
+    app[BODY_TIMEOUT_S] = settings.body_timeout_ms / 1000
     add_transfer_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
     add_bulk_routes(app, BulkTransfersResource(settings, recorder, signatures))
     for resource in agreement_resources(settings, recorder, signatures):
@@ -71,8 +69,8 @@ def build_fspiop_app(
     return app
 
 
-def _make_admission(settings: Settings, admits: Callable[[str], bool]) -> Middleware:
+def _make_admission(settings: Settings, admits: Callable[[str], bool]) -> AdmissionMiddlewares:
     """Return the admission control: in maintenance nothing new is accepted, whoever sends it."""
     if settings.maintenance:
-        return make_admission_middleware(lambda _source: False, 1, settings.maintenance_retry_after_s)
-    return make_admission_middleware(admits, settings.requests_begun_max)
+        return AdmissionMiddlewares(lambda _source: False, 1, settings.maintenance_retry_after_s)
+    return AdmissionMiddlewares(admits, settings.requests_begun_max)

@@ -12,6 +12,7 @@ from aiohttp.web import Request
 
 from clearinghub.config import Settings
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.messages.headers import forwarded_headers
 from web.fspiop.signatures import SignatureCheck
 from web.fspiop.versions import accepted_versions, content_version, extension_list, is_readable_media_type
 from web.http.errors import PAYLOAD_TOO_LARGE, ApiError
@@ -49,9 +50,12 @@ class HeaderRules:
         self._accept_extensions = extension_list(accept_versions)
         self._content_extensions = extension_list(content_versions)
         self._body_bytes_max = settings.body_bytes_max
+        self._forwarded_extra = frozenset(name.lower() for name in settings.forward_headers_extra)
 
     async def read(self, request: Request) -> dict[str, str]:
-        """Check the request's headers and its signature, and return the headers with names in lower case.
+        """Check the request's headers and its signature, and return those that travel with the message.
+
+        Their names are in lower case.
 
         As the signature is checked here, no handler can forget it, and none parses a body that its source has not
         signed.
@@ -70,7 +74,7 @@ class HeaderRules:
         if self._destination_required:
             _check_name("fspiop-destination", headers.get("fspiop-destination"))
         await self._signatures.check(request, headers)
-        return headers
+        return forwarded_headers(headers, self._forwarded_extra)
 
     def _check_accept(self, method: str, accept: str | None) -> None:
         if accept is None:

@@ -5,7 +5,6 @@ Each handler checks headers, path and body, records a message, and answers when 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final, Literal, cast
 
 from aiohttp.web import Request, Response
@@ -16,7 +15,7 @@ from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.parties.party import BatchItem, PartyId, identifier_rejection
 from clearinghub.messages import encode
-from clearinghub.messages.headers import forwarded_headers, trace_of
+from clearinghub.messages.headers import trace_of
 from clearinghub.messages.parties import PartyBatchMessage, PartyMessage, PartyMethod
 from clearinghub.ports import Participants, Recorder
 from web.fspiop.headers import HeaderRules
@@ -138,7 +137,7 @@ class PartiesResource:
             source=headers["fspiop-source"],
             currency=batch.get("currency"),
             items=items,
-            headers=forwarded_headers(headers),
+            headers=headers,
             trace=trace_of(headers),
         )
         await self._recorder.record("party", message.id, encode(message))
@@ -162,7 +161,7 @@ class PartiesResource:
         body = await read_json_body(request)
         checked(adapter, body.parsed, self._currencies)
 
-    def _message(self, request: Request, headers: Mapping[str, str], *, is_error: bool = False) -> PartyMessage:
+    def _message(self, request: Request, headers: dict[str, str], *, is_error: bool = False) -> PartyMessage:
         """Return the message of a request about one party, without what comes from its query or body."""
         path = request.rel_url.raw_path.removesuffix("/error") if is_error else request.rel_url.raw_path
         sub_id = request.match_info.get("SubId") or None
@@ -179,7 +178,7 @@ class PartiesResource:
             source=headers["fspiop-source"],
             destination=headers.get("fspiop-destination") or None,
             party=party,
-            headers=forwarded_headers(headers),
+            headers=headers,
             trace=trace_of(headers),
         )
 

@@ -18,7 +18,7 @@ from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.messages import encode
-from clearinghub.messages.headers import forwarded_headers, trace_of
+from clearinghub.messages.headers import trace_of
 from clearinghub.messages.quotes import Action, AgreementMessage
 from clearinghub.ports import Recorder
 from web.fspiop.headers import HeaderRules
@@ -189,7 +189,7 @@ class AgreementResource:
         return await self._record(message, body.raw, 200)
 
     def _message(
-        self, action: Action, subject_id: str, headers: Mapping[str, str], *, path: str, **fields: Any
+        self, action: Action, subject_id: str, headers: dict[str, str], *, path: str, **fields: Any
     ) -> AgreementMessage:
         return AgreementMessage(
             resource=self.description.resource,
@@ -198,7 +198,7 @@ class AgreementResource:
             source=headers["fspiop-source"],
             destination=headers["fspiop-destination"],
             path=path,
-            headers=forwarded_headers(headers),
+            headers=headers,
             trace=trace_of(headers),
             **fields,
         )

@@ -15,7 +15,7 @@ from clearinghub.config import Settings
 from clearinghub.domain.currencies import currencies_with
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.messages import encode
-from clearinghub.messages.headers import forwarded_headers, trace_of
+from clearinghub.messages.headers import trace_of
 from clearinghub.messages.transfers import FulfilAction, FulfilMessage, GetMessage, PrepareMessage
 from clearinghub.ports import Recorder
 from web.fspiop.headers import HeaderRules
@@ -72,7 +72,7 @@ class TransfersResource:
             expires_at_ms=date_time_ms(transfer["expiration"]),
             hash=body.hash,
             extensions=transfer.get("extensionList"),
-            headers=forwarded_headers(headers),
+            headers=headers,
             trace=trace_of(headers),
         )
         await self._recorder.record("prepare", payer, encode(message, body.raw))
@@ -96,7 +96,7 @@ class TransfersResource:
             completed=completed,
             hash=body.hash,
             extensions=transfer.get("extensionList"),
-            headers=forwarded_headers(headers),
+            headers=headers,
             trace=trace_of(headers),
         )
         await self._record_fulfil(message, body.raw)
@@ -117,7 +117,7 @@ class TransfersResource:
             error_description=error["errorDescription"],
             hash=body.hash,
             extensions=error.get("extensionList"),
-            headers=forwarded_headers(headers),
+            headers=headers,
             trace=trace_of(headers),
         )
         await self._record_fulfil(message, body.raw)

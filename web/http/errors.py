@@ -64,12 +64,16 @@ _log = structlog.get_logger(__name__)
 
 
 class ApiError(Exception):
-    """A request is refused for the reason in `rejection`. `extensions` is the error's extensionList, or None."""
+    """A request is refused for the reason in `rejection`. `extensions` is the error's extensionList, or None.
 
-    def __init__(self, rejection: Rejection, extensions: object = None) -> None:
+    With `closes`, the connection is closed after the answer.
+    """
+
+    def __init__(self, rejection: Rejection, extensions: object = None, *, closes: bool = False) -> None:
         super().__init__(rejection.description)
         self.rejection = rejection
         self.extensions = extensions
+        self.closes = closes
 
 
 def error_response(information: ErrorInformation, status: int, headers: Mapping[str, str] | None = None) -> Response:
@@ -95,7 +99,10 @@ def make_error_middleware() -> Middleware:
         try:
             return await handler(request)
         except ApiError as error:
-            return _refuse(request, error.rejection, error.extensions)
+            response = _refuse(request, error.rejection, error.extensions)
+            if error.closes:
+                response.force_close()
+            return response
         except CommandRejectedError as error:
             _log_refusal(request, error.code, error.description, error.status)
             return error_response(ErrorInformation(error.code, error.description), error.status)

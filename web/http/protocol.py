@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import structlog
-from aiohttp.http_exceptions import ContentEncodingError, LineTooLong
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web import BaseRequest, RequestHandler, Response
 
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from web.http.errors import error_response
 
-_UNKNOWN_ENCODING: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "Unsupported content-encoding header")
 _TOO_LARGE: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "Headers are too large")
 _UNREADABLE: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "The request is not valid HTTP")
 _TIMED_OUT: Final = Rejection(ErrorCode.SERVER_TIMED_OUT)
@@ -26,7 +25,7 @@ class JsonRequestHandler(RequestHandler):
     """aiohttp's protocol of one connection, with FSPIOP's errorInformation in place of its plain texts.
 
     The application's middlewares see a request only once its head has been read. What comes before that is answered
-    here: a malformed request line or header, lengths that contradict each other, an encoding that the hub cannot read.
+    here: a malformed request line or header, lengths that contradict each other.
     """
 
     __slots__ = ()
@@ -60,7 +59,5 @@ def _rejection(status: int, error: BaseException | None) -> Rejection:
         return _TIMED_OUT
     if status != _HTTP_BAD_REQUEST:
         return _BUG
-    if isinstance(error, ContentEncodingError):
-        return _UNKNOWN_ENCODING
     is_too_large = isinstance(error, LineTooLong) or "Too many headers" in str(error)
     return _TOO_LARGE if is_too_large else _UNREADABLE

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
 import aiohttp
+import msgspec
 from yarl import URL
 
-from clearinghub.messages import decode_as, encode
-from clearinghub.messages.headers import forwarded_headers, is_safe
+from clearinghub.messages import decode_as, encode, encode_changed, field_of
+from clearinghub.messages.headers import is_safe
 from clearinghub.messages.parties import OracleAnswerMessage, OracleMessage
 
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024  # a batch of 10,000; must fit into one record together with its request
@@ -29,10 +30,11 @@ NO_ANSWER: Final = OracleAnswer(None)
 
 
 class OracleQuestion(NamedTuple):
-    """A record of topic `oracle`: its message, and the body of the HTTP request."""
+    """A record of topic `oracle`: its message, the body of the HTTP request, and what it answers, as it is encoded."""
 
     message: OracleMessage
     body: bytes
+    request: msgspec.Raw
 
     @classmethod
     def parse(cls, value: bytes) -> OracleQuestion:
@@ -41,15 +43,15 @@ class OracleQuestion(NamedTuple):
         Raises:
             MalformedMessageError: the value is no question of this version.
         """
-        return cls(*decode_as(OracleMessage, value))
+        return cls(*decode_as(OracleMessage, value), field_of(value, "request"))
 
     def answered(self, answer: OracleAnswer) -> bytes:
-        """Return the value of the answer's record, on topic `party`."""
+        """Return the value of the answer's record, on topic `party`, with the request unchanged."""
         message = self.message
         reply = OracleAnswerMessage(
             step=message.step, status=answer.status, request=message.request, trace=message.trace
         )
-        return encode(reply, answer.body)
+        return encode_changed(encode(reply, answer.body), request=self.request)
 
 
 class OracleTransport(Protocol):
@@ -95,11 +97,7 @@ def sent_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
     Its resource is always `participants`, also for a request of /parties.
     """
-    sent = {
-        name: value
-        for name, value in forwarded_headers(headers).items()
-        if name not in _NOT_SENT and is_safe(name, value)
-    }
+    sent = {name: value for name, value in headers.items() if name not in _NOT_SENT and is_safe(name, value)}
     for name in ("accept", "content-type"):
         if name in sent:
             sent[name] = sent[name].replace(".parties+json", ".participants+json")

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from clearinghub.features import FIRST_LEVEL
 from clearinghub.rows import Row
 
 
@@ -102,11 +103,19 @@ class Oracle(msgspec.Struct, frozen=True, array_like=True):
     is_default: bool
 
 
+class FeatureRaise(msgspec.Struct, frozen=True, array_like=True):
+    """An operator's decision that the hub writes what a feature level adds, with its time and reason."""
+
+    level: int
+    at_ms: int
+    reason: str
+
+
 class Participant(Row, frozen=True, array_like=True):
     """A participant with its accounts and endpoints: a row, and the record that every process of the hub reads.
 
-    `version` counts changes and tells an older record from a newer one. `models`, `account_types` and `oracles` are the
-    scheme's, and only the hub has any.
+    `version` counts changes and tells an older record from a newer one. `models`, `account_types`, `oracles` and
+    `feature_raises` are the scheme's, and only the hub has any.
     """
 
     participant_id: int
@@ -120,6 +129,12 @@ class Participant(Row, frozen=True, array_like=True):
     account_types: tuple[LedgerAccountType, ...] = ()
     version: int = 0
     oracles: tuple[Oracle, ...] = ()
+    feature_raises: tuple[FeatureRaise, ...] = ()
+
+    @property
+    def feature_level(self) -> int:
+        """The scheme's feature level, if this is the hub."""
+        return self.feature_raises[-1].level if self.feature_raises else FIRST_LEVEL
 
     def account(self, currency: str, account_type: str) -> Account | None:
         """Return the account of that currency and type, or None."""

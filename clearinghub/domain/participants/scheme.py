@@ -1,6 +1,6 @@
-"""What the scheme has defined for its participants: ledger account types and settlement models (protocol 4.1, 5.3).
+"""What the scheme has set: ledger account types and settlement models (protocol 4.1, 5.3), and its feature level.
 
-Both are part of the hub's row and change on the hub's partition only (model.py). What follows from them for the other
+All are part of the hub's row and change on the hub's partition only (model.py). What follows from them for the other
 participants, namely which accounts each has, any process reads from its copy of that row.
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from msgspec.structs import replace
+
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.participants.participant import LedgerAccountType, Participant, SettlementModel
+from clearinghub.domain.participants.participant import FeatureRaise, LedgerAccountType, Participant, SettlementModel
 
 POSITION: Final = "POSITION"
 SETTLEMENT: Final = "SETTLEMENT"
@@ -96,3 +98,18 @@ def accounts_missing(hub: Participant, participant: Participant) -> tuple[tuple[
 def _account_types(models: Iterable[SettlementModel]) -> tuple[str, ...]:
     named = (name for model in models for name in (model.ledger_account_type, model.settlement_account_type))
     return tuple(dict.fromkeys(named))  # two models may share one
+
+
+def raise_feature_level(
+    hub: Participant, level: int, reason: str, highest: int, now_ms: int
+) -> Participant | Rejection:
+    """Return the hub at a higher feature level. A level is never lowered: rows of it may be stored already (ADR 26).
+
+    `highest` is the last level that this release knows.
+    """
+    if level <= hub.feature_level:
+        return Rejection(ErrorCode.VALIDATION_ERROR, f"the feature level is {hub.feature_level} and is never lowered")
+    if level > highest:
+        return Rejection(ErrorCode.VALIDATION_ERROR, f"the ledger knows feature levels up to {highest}")
+    raises = (*hub.feature_raises, FeatureRaise(level, now_ms, reason))
+    return replace(hub, feature_raises=raises, version=hub.version + 1)

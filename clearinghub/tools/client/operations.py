@@ -18,6 +18,7 @@ from clearinghub.tools.client.responses import (
     SETTLEMENT,
     AccountBalance,
     Endpoint,
+    Features,
     Limit,
     LimitValue,
     Participant,
@@ -41,6 +42,7 @@ _PARTICIPANT: Final = TypeAdapter(Participant)
 _PARTICIPANTS: Final = TypeAdapter(list[Participant])
 _LIMITS: Final = TypeAdapter(list[Limit])
 _ENDPOINTS: Final = TypeAdapter(list[Endpoint])
+_FEATURES: Final = TypeAdapter(Features)
 _MODEL: Final = TypeAdapter(SettlementModel)
 _MODELS: Final = TypeAdapter(list[SettlementModel])
 
@@ -121,6 +123,14 @@ class Operations:
             if error.code == ErrorCode.ID_NOT_FOUND.code:
                 return None
             raise
+
+    async def features(self) -> Features:
+        """Return the scheme's feature level, and the processes that run."""
+        return await self._read("/features", _FEATURES)
+
+    async def raise_features(self, level: int, reason: str) -> Features:
+        """Raise the scheme's feature level; it is never lowered."""
+        return parsed(await self._admin.call("PUT", "/features", {"level": level, "reason": reason}), _FEATURES)
 
     async def add_hub_account(self, hub_name: str, currency: str, account_type: str) -> None:
         await self._admin.call("POST", f"{_path(hub_name)}/accounts", {"currency": currency, "type": account_type})

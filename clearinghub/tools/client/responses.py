@@ -85,6 +85,41 @@ class Endpoint(Response):
     value: str
 
 
+class FeatureLevel(Response):
+    """A feature level that the hub's release knows, and what is written only from it on."""
+
+    level: int
+    release: str
+    adds: str
+
+
+class FeatureRaise(Response):
+    """When and why an operator raised the scheme's feature level."""
+
+    level: int
+    at: str
+    reason: str
+
+
+class RunningProcess(Response):
+    """A process of the hub, with its release."""
+
+    role: str
+    instance: str
+    release: str
+    highest_level: int = Field(alias="highestLevel")
+
+
+class Features(Response):
+    """The scheme's feature level, and who knows which."""
+
+    level: int
+    release: str
+    levels: tuple[FeatureLevel, ...]
+    raised: tuple[FeatureRaise, ...]
+    processes: tuple[RunningProcess, ...]
+
+
 class SettlementModel(Response):
     """A settlement model; the API does not show the settlement account's type."""
 

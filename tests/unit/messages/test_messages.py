@@ -7,8 +7,18 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from clearinghub.callbacks.oracles.http_client import NO_ANSWER, OracleQuestion
 from clearinghub.domain.parties.party import BatchItem, PartyId
-from clearinghub.messages import AgreementMessage, MalformedMessageError, decode, decode_as, encode, split
+from clearinghub.messages import (
+    AgreementMessage,
+    MalformedMessageError,
+    UnknownMessageError,
+    decode,
+    decode_as,
+    encode,
+    encode_changed,
+    split,
+)
 from clearinghub.messages.callbacks import NotificationMessage
 from clearinghub.messages.parties import (
     OracleAnswerMessage,
@@ -56,15 +66,47 @@ def test_the_kind_comes_first_and_a_field_of_a_later_release_is_ignored() -> Non
     [
         b"",
         b'{"kind":"agreement"}\n',
-        b'{"kind":"unknown","v":1}\n',
         b"[]\n",
-        encode(replace(AGREEMENT, v=2)),
         encode(AGREEMENT).replace(b'"request"', b'"guess"'),
     ],
 )
-def test_what_is_no_message_of_this_release_is_malformed(value: bytes) -> None:
-    with pytest.raises(MalformedMessageError):
+def test_what_is_no_message_is_malformed(value: bytes) -> None:
+    with pytest.raises(MalformedMessageError) as raised:
         decode(value)
+    assert not isinstance(raised.value, UnknownMessageError)
+
+
+@pytest.mark.parametrize("value", [b'{"kind":"unknown","v":1,"id":"x"}\nbody', encode(replace(AGREEMENT, v=2))])
+def test_what_only_a_later_release_knows_is_no_mere_mistake(value: bytes) -> None:
+    with pytest.raises(UnknownMessageError):
+        decode(value)
+
+
+def test_what_is_passed_on_keeps_the_fields_of_a_later_release() -> None:
+    value = with_field(encode(AGREEMENT, b"body\n"), "later", {"a": [1, "2"]})
+
+    passed_on = encode_changed(value, path="/other")
+
+    header, body = split(passed_on)
+    assert {"a": [1, "2"]} == json.loads(header)["later"]
+    assert (replace(AGREEMENT, path="/other"), b"body\n") == decode(passed_on)
+    assert b"body\n" == body
+
+
+def test_an_oracles_answer_keeps_what_a_later_release_wrote_into_the_request() -> None:
+    sent = json.loads(split(encode(question().message))[0])
+    sent["request"]["later"] = 7
+
+    answered = OracleQuestion.parse(encode(sent)).answered(NO_ANSWER)
+
+    assert 7 == json.loads(split(answered)[0])["request"]["later"]
+    assert REQUEST == decode_as(OracleAnswerMessage, answered)[0].request
+
+
+def with_field(value: bytes, name: str, content: object) -> bytes:
+    """Return a record's value with one more field in its header, as a later release writes it."""
+    header, body = split(value)
+    return encode(json.loads(header) | {name: content}, body)
 
 
 def test_a_message_of_another_type_is_malformed() -> None:

@@ -6,7 +6,9 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from clearinghub.security.key_files import jose_key
 from clearinghub.security.signature import HEADER, HEADER_CHARACTERS_MAX, Signer, Verifier
 from tests.unit.security.samples import BODY, HEADERS, PATH, FixedKeys, ec_key, encoded, judged, pem_of, rsa_key, signed
 
@@ -161,10 +164,79 @@ def test_a_mandatory_protected_field_is_missing(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("FSPIOP-URI", None), ("FSPIOP-Source", ["payeefsp"]), ("FSPIOP-Destination", None), ("Date", None), ("Date", 5)],
+    [("FSPIOP-URI", None), ("FSPIOP-Source", ["payeefsp"]), ("FSPIOP-Destination", None)],
 )
 def test_a_protected_field_of_another_type(name: str, value: Any) -> None:
     assert f"protected {name} is not the header's" == judged(VERIFIER, by_hand({**PROTECTED, name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("Date", None, "protected Date is not the header's"),
+        ("Date", 5, "protected Date is not the header's"),
+        ("Content-Type", "application/json", "protected Content-Type is not the header's"),
+        ("content-type", "application/json", "protected Content-Type is not the header's"),
+        ("Accept", "application/json", "protected Accept is not the header's"),
+        ("FSPIOP-Proxy", "evil", "protected FSPIOP-Proxy is not the header's"),
+        ("FSPIOP-Other", "1", "a protected header is not the request's"),
+        ("X-Sent", "2", "a protected header is not the request's"),
+    ],
+)
+def test_every_protected_header_is_compared(name: str, value: Any, reason: str) -> None:
+    assert reason == judged(VERIFIER, by_hand({**PROTECTED, name: value}) | {"x-sent": "1"})
+
+
+def test_protected_headers_that_are_equal_are_good() -> None:
+    protected = {**PROTECTED, "content-type": HEADERS["content-type"], "X-Sent": "1", "Date": HEADERS["date"]}
+
+    assert "good" == judged(VERIFIER, by_hand(protected) | {"x-sent": "1"})
+
+
+def test_members_that_are_no_headers_are_not_compared() -> None:
+    assert "good" == judged(VERIFIER, by_hand({**PROTECTED, "typ": "JOSE", "note": "for the reader"}))
+
+
+def test_kid_names_the_key() -> None:
+    thumbprint = jose_key(rsa_key(1).public_key()).thumbprint()
+    protected = {**PROTECTED, "FSPIOP-Source": "both", "kid": thumbprint}
+    source = {"fspiop-source": "both"}
+
+    assert "good" == judged(VERIFIER, by_hand(protected, key=rsa_key(1)) | source)
+    assert NOT_HIS == judged(VERIFIER, by_hand(protected) | source)
+    assert "kid is of no key of the source" == judged(VERIFIER, by_hand({**protected, "kid": "payerfsp"}) | source)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "protects_date", "answer"),
+    [
+        (0, True, "good"),
+        (300, True, "good"),
+        (-300, True, "good"),
+        (301, True, "the date is too far from the time of receipt"),
+        (-301, True, "the date is too far from the time of receipt"),
+        (0, False, "the date is not protected"),
+    ],
+)
+def test_a_signed_date_is_of_now(late_s: int, protects_date: bool, answer: str) -> None:
+    sent_s = datetime(2017, 5, 23, 21, 12, 31, tzinfo=UTC).timestamp()
+    keys = FixedKeys(payeefsp=[rsa_key()])
+    verifier = Verifier(keys, date_skew_s=300, wall_s=lambda: sent_s + late_s)
+    protected = {**PROTECTED, "Date": HEADERS["date"]} if protects_date else PROTECTED
+
+    assert answer == judged(verifier, by_hand(protected))
+
+
+@pytest.mark.parametrize("date", ["", "today", "Tue, 99 May 2017 21:12:31 GMT", "Tue, 23 May 9999999 21:12:31 GMT"])
+def test_a_signed_date_that_is_no_date(date: str) -> None:
+    verifier = Verifier(FixedKeys(payeefsp=[rsa_key()]), date_skew_s=300)
+
+    assert "the date is no date" == judged(verifier, by_hand({**PROTECTED, "Date": date}) | {"date": date})
+
+
+def test_a_signature_that_says_when_it_ends() -> None:
+    assert "exp is over" == judged(VERIFIER, by_hand({**PROTECTED, "exp": 1_495_573_951}))
+    assert "good" == judged(VERIFIER, by_hand({**PROTECTED, "exp": time.time() + 60}))
 
 
 def test_protected_names_are_case_sensitive() -> None:
@@ -197,7 +269,7 @@ def test_the_public_key_is_no_shared_secret() -> None:
 
 
 def test_a_key_that_comes_with_the_message_is_not_looked_at() -> None:
-    protected = {**PROTECTED, "jwk": {"kty": "RSA"}, "kid": "payerfsp", "x5u": "http://127.0.0.1/key"}
+    protected = {**PROTECTED, "jwk": {"kty": "RSA"}, "x5u": "http://127.0.0.1/key"}
 
     assert NOT_HIS == judged(VERIFIER, by_hand(protected, key=rsa_key(3)))
     assert "good" == judged(VERIFIER, by_hand(protected))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clearinghub.callbacks.oracles.http_client import OracleQuestion
 from clearinghub.domain.parties.party import PartyId
+from clearinghub.messages import encode
 from clearinghub.messages.parties import OracleMessage, OracleStep, PartyMessage, PartyMethod
 
 REQUEST = PartyMessage(
@@ -35,4 +36,4 @@ def question(
         reply_key="MSISDN/1",
         request=REQUEST,
     )
-    return OracleQuestion(message, body)
+    return OracleQuestion.parse(encode(message, body))
