@@ -23,7 +23,7 @@ RATE ?= 150
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz chaos simulate mutants proofs check lint format clean-data bench bench-engine bench-jws lock docs messages
+.PHONY: help setup run demo test conformance fuzz chaos simulate mutants proofs drills backup-proof check lint format clean-data bench bench-engine bench-jws lock docs messages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -69,6 +69,12 @@ proofs: $(STAMP) ## the tests that `make test` runs with small counts, with larg
 		tests/simulation/test_simulation.py tests/integration/test_settlement_windows.py tests/integration/test_bulks.py \
 		tests/integration/test_archive.py tests/integration/test_broker_loss.py tests/integration/test_hub_on_three_brokers.py \
 		tests/unit/agents/settlement/test_closing_cost.py
+
+drills: $(STAMP) ## the drills of docs/recovery.md on a real broker: a broker lost, topics lost, a copy restored, growth
+	$(BIN)/python -m pytest -s tests/integration/test_copies.py tests/integration/test_hub_on_three_brokers.py tests/simulation/test_stale_copy.py
+
+backup-proof: $(STAMP) ## a hub with TRANSFERS=1000000 is copied at 200/s, then grows from 4 to 12 partitions
+	$(BIN)/python -m bench.copies --transfers $(if $(filter command line,$(origin TRANSFERS)),$(TRANSFERS),1000000)
 
 mutants: $(STAMP) ## break the code in deliberate ways; each must fail a seed of the simulation
 	@exec $(BIN)/python -m tests.simulation.mutants

@@ -82,15 +82,10 @@ class ChangelogsReader:
                 await self._read_once()
             await self._read_to(await self._consumer.end_offsets(list(self._places)))
             self._check_age()
+            self._check_worked()
             cut = greatest_cut({number: history.rounds() for number, history in self._histories.items()})
             if cut is not None:
                 return cut
-        silent = sorted(number for number, history in self._histories.items() if not history.rounds())
-        if silent:
-            raise CopyError(
-                f"partitions {', '.join(map(str, silent))} have no round that can be copied: a ledger worker must have "
-                "opened every partition once, in this release"
-            )
         raise CopyError("no consistent cut was found within a minute; run the backup again when the hub has less load")
 
     async def _fold_to_present(self, on_progress: OnProgress) -> None:
@@ -129,6 +124,14 @@ class ChangelogsReader:
                 "the changelogs grow faster than they can be read; run the backup when the hub has less load"
             )
         return list(fetched)
+
+    def _check_worked(self) -> None:
+        silent = sorted(number for number, history in self._histories.items() if not history.has_worked)
+        if silent:
+            raise CopyError(
+                f"partitions {', '.join(map(str, silent))} have no round that can be copied: a ledger worker must have "
+                "opened every partition once, in this release"
+            )
 
     def _check_age(self) -> None:
         """Refuse a cut so long after the last pass that a changelog may have been compacted before it was read."""

@@ -54,6 +54,12 @@ class PartitionHistory:
         """How many changes are kept in memory."""
         return sum(map(len, self._tails.values()))
 
+    @property
+    def has_worked(self) -> bool:
+        """Whether a ledger of this release has ever opened the partition."""
+        marks = (*self._engine_rows.values(), *self._tails[OFFSETS.name])
+        return any(one.key == _INPUTS_KEY and _changelogs_of(one) for one in marks)
+
     def fold_before(self, ends: Mapping[str, int]) -> None:
         """Fold each table's changes before an offset into the store; the rounds before cannot be had any more."""
         for table, end in ends.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -30,12 +30,12 @@ class MessageInFlight(NamedTuple):
     value: bytes
 
 
-class _Sought:
+class SoughtMessages:
     """The messages that are to be found, and those that were."""
 
     def __init__(self, cut: Mapping[int, Round]) -> None:
         self._missing = {channel: set(numbers) for channel, numbers in numbers_between(cut).items()}
-        self.found: list[MessageInFlight] = []
+        self._found: list[MessageInFlight] = []
 
     def missing(self) -> list[tuple[int, int, str]]:
         """Return from where to where messages are missing, and on which topic."""
@@ -53,7 +53,17 @@ class _Sought:
         numbers = self._missing.get((hop.sender, receiver, topic))
         if numbers is not None and hop.sequence in numbers:
             numbers.discard(hop.sequence)
-            self.found.append(MessageInFlight(hop.sender, receiver, topic, hop.sequence, record.key, record.value))
+            self._found.append(MessageInFlight(hop.sender, receiver, topic, hop.sequence, record.key, record.value))
+
+    def take_from_outbox(self, record: Any) -> None:
+        """Take a record of the outbox, which says where it is to go."""
+        text = next((value for name, value in record.headers if name == TO_HEADER), b"/-1").decode()
+        topic, _, receiver = text.rpartition("/")
+        self.take(topic, int(receiver), record)
+
+    def in_order(self) -> list[MessageInFlight]:
+        """Return what was found, in the order in which each receiver is to get it."""
+        return sorted(self._found, key=lambda one: (one.receiver, one.topic, one.sender, one.number))
 
 
 async def messages_in_flight(settings: Settings, cut: Mapping[int, Round]) -> list[MessageInFlight]:
@@ -62,7 +72,7 @@ async def messages_in_flight(settings: Settings, cut: Mapping[int, Round]) -> li
     Raises:
         CopyError: one is nowhere to be found.
     """
-    sought = _Sought(cut)
+    sought = SoughtMessages(cut)
     if not sought.missing():
         return []
     consumer = AIOKafkaConsumer(
@@ -85,11 +95,11 @@ async def messages_in_flight(settings: Settings, cut: Mapping[int, Round]) -> li
             f"{sought.describe()} was sent, not received, and is neither on its topic nor in the outbox: the topics "
             "have lost records. Nothing was copied; see docs/recovery.md"
         )
-    return sorted(sought.found, key=lambda one: (one.receiver, one.topic, one.sender, one.number))
+    return sought.in_order()
 
 
 async def _look_at_inputs(
-    settings: Settings, consumer: AIOKafkaConsumer, cut: Mapping[int, Round], sought: _Sought
+    settings: Settings, consumer: AIOKafkaConsumer, cut: Mapping[int, Round], sought: SoughtMessages
 ) -> None:
     places = {
         TopicPartition(settings.topic(topic), receiver): (topic, receiver) for _, receiver, topic in sought.missing()
@@ -106,7 +116,7 @@ async def _look_at_inputs(
         )
 
 
-async def _look_into_outbox(settings: Settings, consumer: AIOKafkaConsumer, sought: _Sought) -> None:
+async def _look_into_outbox(settings: Settings, consumer: AIOKafkaConsumer, sought: SoughtMessages) -> None:
     senders = {sender for sender, receiver, _ in sought.missing() if sender != receiver}
     if not senders:
         return
@@ -116,15 +126,10 @@ async def _look_into_outbox(settings: Settings, consumer: AIOKafkaConsumer, soug
     consumer.assign(places)
     for place in places:
         consumer.seek(place, firsts[place])
-
-    def take(record: Any) -> None:
-        topic, receiver = _destination(record.headers)
-        sought.take(topic, receiver, record)
-
-    await _read(consumer, ends, take)
+    await _read(consumer, ends, sought.take_from_outbox)
 
 
-async def _read(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], take: Any) -> None:
+async def _read(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], take: Callable[[Any], None]) -> None:
     while True:
         fetched = await consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS)
         for records in fetched.values():
@@ -133,10 +138,3 @@ async def _read(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], 
         positions = [(await consumer.position(place), end) for place, end in ends.items()]
         if all(position >= end for position, end in positions):
             return
-
-
-def _destination(headers: Iterable[tuple[str, bytes]]) -> tuple[str, int]:
-    """Return the topic and the partition that a record of the outbox is for."""
-    text = next((value for name, value in headers if name == TO_HEADER), b"/-1").decode()
-    topic, _, partition = text.rpartition("/")
-    return topic, int(partition)

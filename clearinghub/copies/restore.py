@@ -70,7 +70,7 @@ async def restore(settings: Settings, copy: Copy, on_step: Step) -> Restored:
     _check_copy(settings, copy)
     await ensure_topics(settings, load_topology())
     await _check_empty(settings)
-    plan = _Plan(copy, settings)
+    plan = Plan(copy, settings)
     async with _producer(settings) as producer:
         ends = await _write_rows(settings, producer, plan, on_step)
     messages = list(plan.messages())
@@ -114,7 +114,7 @@ async def _check_empty(settings: Settings) -> None:
         )
 
 
-class _Plan:
+class Plan:
     """Which row and which message goes where. Read `rows` to the end before `messages`."""
 
     def __init__(self, copy: Copy, settings: Settings) -> None:
@@ -216,7 +216,7 @@ class _Batches:
 
 
 async def _write_rows(
-    settings: Settings, producer: AIOKafkaProducer, plan: _Plan, on_step: Step
+    settings: Settings, producer: AIOKafkaProducer, plan: Plan, on_step: Step
 ) -> dict[TopicPartition, int]:
     """Write all rows; return the number of records by changelog and partition."""
     batches, done = _Batches(producer), 0
@@ -290,7 +290,7 @@ async def _read_back(
     return books
 
 
-def _compare(copy: Copy, books: BooksOfRows, plan: _Plan) -> None:
+def _compare(copy: Copy, books: BooksOfRows, plan: Plan) -> None:
     """Check the restored books against themselves and against the manifest.
 
     Raises:

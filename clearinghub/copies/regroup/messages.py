@@ -32,6 +32,16 @@ REMINDERS: Final = (TimeoutMessage, BulkTimeoutMessage)
 _PARTS_OF_BATCHES: Final = (PartyPartMessage, PartyPartDoneMessage)
 
 
+_TO_PARTICIPANT: Final = (CreditMessage, MoveMessage)
+_TO_COORDINATOR: Final = (WindowUsedMessage, MovedMessage)
+_TO_ALL: Final = (SchemeMessage,)
+_ON_THE_RING: Final = (FulfilMessage, GetMessage, BulkFulfilMessage, BulkGetMessage)
+ROUTED: Final = frozenset(
+    (*_MADE_ANEW, *REMINDERS, *_PARTS_OF_BATCHES, *_TO_PARTICIPANT, *_TO_COORDINATOR, *_TO_ALL, *_ON_THE_RING)
+)
+"""All messages that can be between partitions."""
+
+
 class RestoredMessage(NamedTuple):
     """A record to write to an input topic of a new partition."""
 
@@ -50,25 +60,22 @@ def regrouped(messages: Iterable[MessageInFlight], places: Places, hub_name: str
     announced: set[bytes] = set()
     for one in messages:
         message, body = decode(one.value)
-        match message:
-            case CreditMessage() | MoveMessage():
-                yield _to(one, places.of_name(message.participant))
-            case WindowUsedMessage() | MovedMessage():
-                yield _to(one, places.of_name(hub_name))
-            case SchemeMessage():
-                if one.value not in announced:
-                    announced.add(one.value)
-                    yield from (_to(one, partition) for partition in range(places.partitions))
-            case FulfilMessage() | GetMessage() | BulkFulfilMessage() | BulkGetMessage():
-                restarted = encode(replace(message, hops=0), body)
-                yield RestoredMessage(places.of_name(one.key.decode()), one.topic, one.key, restarted)
-            case _ if isinstance(message, (*_MADE_ANEW, *REMINDERS, *_PARTS_OF_BATCHES)):
-                continue
-            case _:
-                raise CopyError(
-                    f"a {type(message).__name__} is on its way to partition {one.receiver}: it can be restored to the "
-                    "same number of partitions only"
-                )
+        if isinstance(message, _TO_PARTICIPANT):
+            yield _to(one, places.of_name(message.participant))
+        elif isinstance(message, _TO_COORDINATOR):
+            yield _to(one, places.of_name(hub_name))
+        elif isinstance(message, _TO_ALL):
+            if one.value not in announced:
+                announced.add(one.value)
+                yield from (_to(one, partition) for partition in range(places.partitions))
+        elif isinstance(message, _ON_THE_RING):
+            restarted = encode(replace(message, hops=0), body)
+            yield RestoredMessage(places.of_name(one.key.decode()), one.topic, one.key, restarted)
+        elif type(message) not in ROUTED:
+            raise CopyError(
+                f"a {type(message).__name__} is on its way to partition {one.receiver}: it can be restored to the same "
+                "number of partitions only"
+            )
 
 
 def close_again(windows: Iterable[int], places: Places) -> Iterator[RestoredMessage]:

@@ -101,7 +101,7 @@ def rows_left_out(copy: Copy) -> set[tuple[int, str, bytes]]:
                 found[row.table, row.key].append(RowOfPartition(one.partition, row))
     left_out = set()
     for (table, key), rows in found.items():
-        kept = _the_one_to_keep(rows)
+        kept = the_one_to_keep(rows)
         left_out |= {(one.partition, table, key) for one in rows if one is not kept}
     return left_out
 
@@ -112,7 +112,7 @@ def _keys_known_twice(copy: Copy, table: str) -> frozenset[bytes]:
     return frozenset(twice.field("values").to_pylist()) if len(twice) else frozenset()
 
 
-def _the_one_to_keep(rows: list[RowOfPartition]) -> RowOfPartition:
+def the_one_to_keep(rows: list[RowOfPartition]) -> RowOfPartition:
     with_money = [one for one in rows if _has_moved_money(one.row)]
     if len(with_money) > 1:
         first, second = with_money[:2]
