@@ -19,7 +19,7 @@ BENCH_OPTIONS ?=
 MINUTES ?= 5
 BROKERS ?= 1
 RATE ?= 150
-# Enough for a laptop; fixed for the life of the data (`make clean-data` to change it).
+# Enough for a laptop; changed by a copy and a restore (docs/recovery.md), or `make clean-data`.
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
