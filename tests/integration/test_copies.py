@@ -15,7 +15,14 @@ from clearinghub.copies.folder import MANIFEST, Copy
 from tests.integration.copies import command
 from tests.integration.hub_under_test import PARTITIONS, HubUnderTest
 from tests.integration.ledger_load import LedgerLoad
-from tests.integration.test_settlement_windows import NAMES, PATIENCE, set_up
+from tests.integration.test_settlement_windows import (
+    NAMES,
+    PATIENCE,
+    all_closed,
+    close_open_window,
+    reported_nets,
+    set_up,
+)
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -101,6 +108,10 @@ async def check_grown(hub: HubUnderTest, bootstrap: str, prefix: str, copy: Path
         await load.send(FEW)
         await load.all_end(within_s=60)
         assert FEW == len(load.committed)
+        number = await close_open_window(grown)
+        assert number in [one["settlementWindowId"] for one in await all_closed(grown, within_s=30)]
+        nets, _debits = await reported_nets(grown, number)
+        assert 0 == nets.total()
         code, out, _said = await command(grown.environment, "audit")
         assert 0 == code, out
 
