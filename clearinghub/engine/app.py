@@ -1,14 +1,15 @@
 """The engine as a Faust app: its transport, its agents, its tables, and the partitions at work.
 
-After an assignment by the group, these steps follow in this order: fence the earlier owners (`open_partitions`),
-recover the tables (recovery.py), go to the decided offsets (`BatchConsumer.seek_inputs`), work (`start_partitions`).
+After an assignment by the group each partition is kept by its own task (keeper.py), with these steps in this order:
+fence the earlier owners, recover the tables, compare them with the broker (opening.py), go to the decided offsets
+(`BatchConsumer.resume_at`), work (partition.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import faust
 import structlog
@@ -20,34 +21,15 @@ from faust.types import TP
 from clearinghub.engine.batch import Batch, BatchSchema
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.consumer import BatchConsumer
-from clearinghub.engine.errors import (
-    FAUST_LOGGER,
-    PartitionLostError,
-    PartitionStoppedError,
-    StoppedInput,
-    StoredFormatError,
-)
-from clearinghub.engine.partition import Partition
-from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, read_decided_offsets
+from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, StoppedInput, StoredFormatError
+from clearinghub.engine.keeper import PartitionKeeper
+from clearinghub.engine.record import PunctuatorView
 from clearinghub.engine.recovery import LedgerTableManager
+from clearinghub.engine.status import PartitionStatus, StoppedPartition
 from clearinghub.engine.store import LedgerStore, LedgerTable
-from clearinghub.engine.transaction import PartitionProducer
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
-
-CLOSE_TIMEOUT_S: Final = 3.0
-# A partition that was fenced waits so many session timeouts for the rebalance that must follow.
-LOST_SESSIONS_MAX: Final = 2
-
-
-class StoppedPartition(NamedTuple):
-    """Why a partition of this worker does not work, and since when, in milliseconds since 1970."""
-
-    code: str
-    sentence: str
-    remedy: str
-    since_ms: int
 
 
 class InputLogs:
@@ -79,9 +61,9 @@ class PartitionTransactions(TransactionManager):  # type: ignore[misc]
         await self.app.close_partitions()
 
     async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP]) -> None:
-        """Fence the earlier owners before recovery reads: what they have not committed by now, they never will."""
+        """Close all partitions: those that are assigned open again when Faust lets them recover."""
         del assigned, revoked, newly_assigned
-        await self.app.open_partitions()
+        await self.app.close_partitions()
 
     async def create_topic(self, *_args: Any, **_kwargs: Any) -> None:
         """Topics are created from topics.yaml before anything starts."""
@@ -139,10 +121,8 @@ class EngineApp(faust.App):  # type: ignore[misc]
         self.failure: BaseException | None = None
         self.failed = asyncio.Event()
         self.on_ready: list[Callable[[], None]] = []
-        self._partitions: dict[int, Partition] = {}
-        self._producers: dict[int, PartitionProducer] = {}
-        self._stopped_partitions: dict[int, StoppedPartition] = {}
-        self._closing_stopped: set[asyncio.Task[None]] = set()
+        self._keepers: dict[int, PartitionKeeper] = {}
+        self._opened_s = 0.0
         self._ledger_tables: dict[str, LedgerTable] = {
             spec.name: self._declare_table(spec.name) for spec in config.all_tables
         }
@@ -174,9 +154,9 @@ class EngineApp(faust.App):  # type: ignore[misc]
 
     async def on_batch(self, name: str, batch: Batch) -> None:
         """Put a batch of topic `name` into its partition's inbox. An app without tables overrides this."""
-        partition = self._partitions.get(batch.partition)
-        if partition is not None:
-            partition.accept(name, batch)
+        keeper = self._keepers.get(batch.partition)
+        if keeper is not None and keeper.partition is not None:
+            keeper.partition.accept(name, batch)
 
     # -- partitions
 
@@ -185,100 +165,56 @@ class EngineApp(faust.App):  # type: ignore[misc]
         inputs = {self.engine_config.topic_prefix + one.topic for one in self.engine_config.inputs}
         return {tp.partition for tp in self.consumer.assignment() if tp.topic in inputs}
 
-    async def open_partitions(self) -> None:
-        """Start the producers of all assigned partitions, which fences the partitions' earlier owners."""
-        await self.close_partitions()
-        producers = {number: PartitionProducer(self.engine_config, number) for number in self.assigned_partitions()}
-        await asyncio.gather(*(producer.start() for producer in producers.values()))
-        self._producers = producers
-
     def start_partitions(self) -> None:
-        """Let the assigned partitions work: they are fenced, recovered, and at their decided offsets."""
-        stores = {name: table.data for name, table in self._ledger_tables.items()}
-        epoch, logs = self.consumer.epoch, InputLogs(self.engine_config, self.consumer)
-        for number, producer in self._producers.items():
-            next_offsets = self._next_offsets(number)
-            partition = Partition(
-                self.engine_config, number, epoch, producer, stores, next_offsets, self._on_partition_failure, logs
+        """Let each assigned partition open and work, in its own time."""
+        self._opened_s = self.engine_config.environment.steady_s()
+        numbers = sorted(self.assigned_partitions()) if self.has_tables else []
+        self._keepers = {
+            number: PartitionKeeper(
+                self.engine_config,
+                number,
+                self._ledger_tables,
+                self.consumer,
+                InputLogs(self.engine_config, self.consumer),
+                self._on_settled,
+                self._on_hopeless_partition,
             )
-            self._partitions[number] = partition
-            partition.start()
-        self._producers = {}
-        log.info("partitions-ready", partitions=sorted(self._partitions))
+            for number in numbers
+        }
+        for keeper in self._keepers.values():
+            keeper.start()
+        if not numbers:
+            self._on_settled()
+
+    def _on_settled(self) -> None:
+        """Say so when the last assigned partition works, or is stopped, for the first time."""
+        if not all(keeper.is_settled for keeper in self._keepers.values()):
+            return
+        log.info(
+            "partitions-ready",
+            partitions=sorted(self.ready_partitions),
+            stopped=sorted(self.stopped_partitions),
+            rows=sum(keeper.rows_read for keeper in self._keepers.values()),
+            seconds=round(self.engine_config.environment.steady_s() - self._opened_s, 3),
+        )
         for callback in self.on_ready:
             callback()
 
-    def decided_offsets(self) -> dict[TP, int] | None:
-        """Return how far each assigned input is decided, from the recovered tables; None for an app without tables.
-
-        Raises:
-            StoredFormatError: the tables hold rows of another format.
-        """
-        if not self._ledger_tables:
-            return None
-        offsets: dict[TP, int] = {}
-        for number in self.assigned_partitions():
-            decided = self._decided_in(number)
-            for topic, offset in ({} if decided is None else decided.next_offsets).items():
-                offsets[TP(self.engine_config.topic_prefix + topic, number)] = offset
-        return offsets
-
-    def _decided_in(self, number: int) -> DecidedOffsets | None:
-        data = self._ledger_tables[OFFSETS.name].data.row(number, INPUTS.encode())
-        if data is not None:
-            return read_decided_offsets(number, data)
-        for name, table in self._ledger_tables.items():
-            if table.offset(TP(self.engine_config.changelog(name), number)) >= 0:
-                raise StoredFormatError(f"partition {number}: table {name} has rows, and table {OFFSETS.name} has none")
-        return None
-
-    def _next_offsets(self, number: int) -> dict[str, int]:
-        """Return where each input of a partition continues, by topic: its first batch must begin there."""
-        names = {self.engine_config.topic_prefix + one.topic: one.topic for one in self.engine_config.inputs}
-        return {
-            names[tp.topic]: offset
-            for tp, offset in self.consumer.seek_offsets.items()
-            if tp.partition == number and tp.topic in names
-        }
-
     async def close_partitions(self) -> None:
-        """Close all partitions and producers; rounds under way may end within CLOSE_TIMEOUT_S."""
-        partitions, self._partitions = self._partitions, {}
-        producers, self._producers = self._producers, {}
-        self._stopped_partitions = {}
-        await asyncio.gather(
-            *(partition.close(CLOSE_TIMEOUT_S) for partition in partitions.values()),
-            *(producer.stop() for producer in producers.values()),
-        )
+        """Close all partitions; rounds under way may end within a few seconds."""
+        keepers, self._keepers = self._keepers, {}
+        await asyncio.gather(*(keeper.close() for keeper in keepers.values()))
 
-    def _on_partition_failure(self, number: int, error: BaseException) -> None:
-        if isinstance(error, PartitionLostError):
-            # A new owner has fenced us, and a rebalance will follow. Until then the partition does nothing.
-            log.warning("partition-lost", partition=number, reason=str(error))
-            patience_s = LOST_SESSIONS_MAX * self.engine_config.session_timeout_ms / 1000
-            self.loop.call_later(patience_s, self._fail_if_still_lost, self._partitions.get(number), error)
-            return
-        if isinstance(error, PartitionStoppedError):
-            self._stop_partition(number, error)
-            return
-        log.error("partition-failed", partition=number, error=repr(error), exc_info=error)
-        self._fail(error)
+    def fail_partition(self, number: int, error: BaseException) -> None:
+        """Let a partition open again, alone, because its inputs cannot be read on."""
+        keeper = self._keepers.get(number)
+        if keeper is not None:
+            keeper.fail(error)
 
-    def _stop_partition(self, number: int, error: PartitionStoppedError) -> None:
-        """Let one partition rest until its next assignment, which finds the same reason again. The others go on."""
-        since_ms = self.engine_config.environment.wall_ms()
-        self._stopped_partitions[number] = StoppedPartition(error.code, error.sentence, error.remedy, since_ms)
-        log.error("partition-stopped", partition=number, code=error.code, reason=error.sentence, remedy=error.remedy)
-        partition = self._partitions.pop(number, None)
-        if partition is not None:
-            closing = asyncio.get_running_loop().create_task(partition.close(CLOSE_TIMEOUT_S))
-            self._closing_stopped.add(closing)
-            closing.add_done_callback(self._closing_stopped.discard)
-
-    def _fail_if_still_lost(self, partition: Partition | None, error: BaseException) -> None:
-        """Fail if no rebalance came: the partition is still ours, and yet another process writes in its name."""
-        if partition is not None and self._partitions.get(partition.number) is partition:
-            log.error("partition-lost-but-assigned", partition=partition.number)
+    def _on_hopeless_partition(self, keeper: PartitionKeeper, error: BaseException) -> None:
+        """Fail if nothing works here: a new process has new clients. Otherwise the others go on."""
+        if isinstance(error, StoredFormatError) or not self.ready_partitions:
+            log.error("partition-failed", partition=keeper.number, error=repr(error), exc_info=error)
             self._fail(error)
 
     def _crash(self, reason: BaseException) -> None:
@@ -294,22 +230,32 @@ class EngineApp(faust.App):  # type: ignore[misc]
     # -- queries
 
     @property
+    def has_tables(self) -> bool:
+        """Whether the app has tables, and so rounds and partitions that open."""
+        return bool(self._ledger_tables)
+
+    @property
     def ready_partitions(self) -> set[int]:
         """The numbers of the partitions that work and answer queries now."""
-        return set(self._partitions)
+        return {number for number, keeper in self._keepers.items() if keeper.partition is not None}
 
     @property
     def stopped_partitions(self) -> dict[int, StoppedPartition]:
-        """The partitions of this worker that do not work, each with the reason. They are not ready, and not lost."""
-        return dict(self._stopped_partitions)
+        """The partitions of this worker that wait for an operator's decision, each with the reason."""
+        return {number: keeper.stopped for number, keeper in self._keepers.items() if keeper.stopped is not None}
+
+    def statuses(self) -> list[PartitionStatus]:
+        """Return how each assigned partition is, in the order of their numbers."""
+        return [self._keepers[number].status for number in sorted(self._keepers)]
 
     @property
     def stopped_inputs(self) -> dict[tuple[str, int], StoppedInput]:
         """The inputs that have stopped before a vital record, by topic and partition; the partition works (ADR 25)."""
         return {
             (topic, number): stopped
-            for number, partition in self._partitions.items()
-            for topic, stopped in partition.stopped_inputs.items()
+            for number, keeper in self._keepers.items()
+            if keeper.partition is not None
+            for topic, stopped in keeper.partition.stopped_inputs.items()
         }
 
     def waiting_since_ms(self) -> dict[int, int]:
@@ -318,25 +264,36 @@ class EngineApp(faust.App):  # type: ignore[misc]
         A partition where nothing waits is left out. A stopped one waits since it stopped, so that the ingress takes no
         new work for it.
         """
-        since = {number: partition.waiting_since_ms for number, partition in self._partitions.items()}
-        since |= {number: stopped.since_ms for number, stopped in self._stopped_partitions.items()}
+        since = {
+            number: keeper.partition.waiting_since_ms
+            for number, keeper in self._keepers.items()
+            if keeper.partition is not None
+        }
+        since |= {number: stopped.since_ms for number, stopped in self.stopped_partitions.items()}
         return {number: since_ms for number, since_ms in since.items() if since_ms is not None}
 
     @property
     def is_ready(self) -> bool:
-        """True when no rebalance is under way and every assigned partition is at work."""
-        return not self.rebalancing and self.tables.actives_ready and not self._producers
+        """True when no rebalance is under way and every assigned partition has been opened, or is stopped."""
+        settled = all(keeper.is_settled for keeper in self._keepers.values())
+        return not self.rebalancing and self.tables.actives_ready and settled
 
     async def read(self, number: int, query: Callable[[PunctuatorView], Answer]) -> Answer:
         """Return a query's answer from the committed state of a partition.
 
         Raises:
-            PartitionLostError: this worker does not own the partition, or is giving it up.
+            PartitionLostError: this worker does not own the partition, is giving it up, or cannot know whether it still
+                owns it: the group has not confirmed it for a session.
         """
-        partition = self._partitions.get(number)
+        keeper = self._keepers.get(number)
+        partition = None if keeper is None else keeper.partition
         if partition is None:
             raise PartitionLostError(f"partition {number} is not here")
-        return await partition.read(query)
+        answer = await partition.read(query)
+        silent_s = self.engine_config.environment.steady_s() - self.consumer.heard_s
+        if silent_s >= self.engine_config.session_timeout_ms / 1000:
+            raise PartitionLostError(f"the group has not confirmed this worker for {silent_s:.1f} s")
+        return answer
 
     async def on_stop(self) -> None:
         """Close the partitions, then stop Faust's services."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import faust
@@ -72,3 +73,15 @@ class BatchSchema(faust.Schema):  # type: ignore[misc]
 
     def loads_value(self, _app: AppT, message: Message, **_kwargs: Any) -> Any:
         return message.value
+
+
+def runs_of(records: list[Any]) -> Iterator[list[Any]]:
+    """Yield runs of records with consecutive offsets."""
+    start = 0
+    if records[-1].offset - records[0].offset == len(records) - 1:
+        yield records
+        return
+    for index in range(1, len(records) + 1):
+        if index == len(records) or records[index].offset != records[index - 1].offset + 1:
+            yield records[start:index]
+            start = index

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from clearinghub.engine.environment import REAL, Environment
-from clearinghub.engine.record import OFFSETS, Handler, Punctuator, Record, TableSpec
+from clearinghub.engine.errors import PartitionStoppedError
+from clearinghub.engine.record import OFFSETS, Handler, Punctuator, Record, TableSpec, View
+from clearinghub.engine.status import StoppedPartition
 
 HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (protocol 1.1)
 ROUND_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -25,6 +27,9 @@ class Input:
     A record whose handler raises is dead-lettered, if `may_be_dead_lettered` says so of it. Otherwise its
     input stops on its partition, before that record, until another process decides it (ADR 25).
 
+    In a topic without holes every offset is a record: nobody writes it in transactions, whose markers take offsets too.
+    An offset that is missing there is a lost record (ADR 28).
+
     A record is decided only after all that the inputs `after` had in their logs when it was read (ADR 27).
     """
 
@@ -33,6 +38,7 @@ class Input:
     is_heavy: bool = False
     may_be_dead_lettered: Callable[[Record], bool] = field(default=lambda _record: True)
     after: tuple[str, ...] = ()
+    has_no_holes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,12 @@ class EngineConfig:
     on_poison_record: Handler | None = None
     # Is called after each dead letter, with the topic of the poison record.
     on_dead_letter: Callable[[str], None] = field(default=lambda _topic: None)
+    # Is called when a partition has failed and will be opened again, with the partition and the error.
+    on_partition_failure: Callable[[int, BaseException], None] = field(default=lambda _partition, _error: None)
+    # Returns whether an operator has decided that a partition goes on past this very reason to stop.
+    is_accepted: Callable[[int, PartitionStoppedError], bool] = field(default=lambda _partition, _stop: False)
+    # Says, in a transaction of a partition that has stopped, that it has, and why.
+    on_stopped: Callable[[View, StoppedPartition], None] | None = None
     environment: Environment = REAL
 
     def backlog_max(self, broker_topic: str) -> int:

@@ -1,4 +1,4 @@
-"""The form of a dead letter: what is known of a record that could not be processed, and the record's own value."""
+"""Dead letters: what is known of a record that could not be processed, and the record's own value."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
+import structlog
 
+from clearinghub.engine.config import EngineConfig
+from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import VALUE_BYTES_MAX, Record
+
+log = structlog.get_logger(__name__)
 
 VERSION: Final = 1
 DEAD_VALUE_BYTES_MAX: Final = VALUE_BYTES_MAX - 16 * 1024  # the header needs room too
@@ -40,3 +45,21 @@ def poison_record_letter(record: Record, error: BaseException) -> bytes:
 def error_text(error: BaseException) -> str:
     """Return the error as text that every encoder accepts: it may quote invalid Unicode from outside."""
     return repr(error)[:1000].encode(errors="replace").decode()
+
+
+def dead_letter_record(config: EngineConfig, record: Record, error: Exception, pending: PendingChanges) -> None:
+    """Send a poison record to the dead-letter topic, and answer its sender."""
+    key = (record.key or b"").decode(errors="replace")
+    pending.emit(config.dead_letter_topic, key, poison_record_letter(record, error))
+    pending.release()
+    config.on_dead_letter(record.topic)
+    if config.on_poison_record is None:
+        return
+    try:
+        config.on_poison_record(record, pending)
+        pending.release()
+    except Exception:  # the record may be too broken to say who sent it
+        pending.roll_back()
+        log.exception(
+            "poison-record-sender-not-notified", topic=record.topic, partition=record.partition, offset=record.offset
+        )

@@ -4,6 +4,7 @@ EngineError
   PartitionLostError    another worker owns the partition now
   PartitionStoppedError the partition must not go on until an operator has decided; the others do
   ContiguityError       records are missing between two batches
+  ChangelogOffsetError  a changelog's records did not get the offsets that were foreseen
   StoredFormatError     the tables were written by a release whose rows this release cannot read
 RecordTooLargeError     a handler writes what the broker would refuse
 """
@@ -11,6 +12,7 @@ RecordTooLargeError     a handler writes what the broker would refuse
 from __future__ import annotations
 
 import logging
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 # Faust names a service's logger after the module of its class. Without this, messages about our subclasses' starting
@@ -46,9 +48,18 @@ class PartitionStoppedError(EngineError):
         self.sentence = sentence
         self.remedy = remedy
 
+    @property
+    def stop_id(self) -> str:
+        """Names this very stop: a decision to go on past it is valid for no other."""
+        return sha256(f"{self.code}\n{self.sentence}".encode()).hexdigest()[:16]
+
 
 class ContiguityError(EngineError):
     """A batch does not begin where the batch before it ended: to decide it would lose the records in between."""
+
+
+class ChangelogOffsetError(EngineError):
+    """A round's rows got other offsets than its row of offsets says: nothing of it may be committed."""
 
 
 class StoredFormatError(EngineError):

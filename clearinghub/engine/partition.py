@@ -4,7 +4,7 @@ A round takes the records that wait on the partition's inputs. It takes the inpu
 (for the ledger, agents/handlers.py), so that work in flight comes before new work. Record by record, the handlers
 decide; what they change is kept as pending changes (pending_changes.py). Then the round ends in three steps:
 
-1. How far each input is decided becomes a row like any other, in table `offsets` (ADR 7).
+1. How far inputs are decided, and where changelogs end with this round, becomes a row of table `offsets` (ADR 7, 28).
 2. The changed rows go to the changelogs, each key once, together with all that the handlers emitted: one transaction.
 3. The rows and the changelogs' offsets are written to RocksDB, one write for each table.
 
@@ -24,21 +24,22 @@ import structlog
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
-from clearinghub.engine.dead_letter import error_text, poison_record_letter
+from clearinghub.engine.dead_letter import dead_letter_record, error_text
 from clearinghub.engine.errors import ContiguityError, PartitionLostError, PartitionStoppedError, StoppedInput
 from clearinghub.engine.holdback import Holdback, Logs
+from clearinghub.engine.offsets import PartitionOffsets
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
-from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, PunctuatorView, Record
+from clearinghub.engine.record import PunctuatorView, Record
 from clearinghub.engine.store import LedgerStore
 from clearinghub.engine.transaction import Outgoing, PartitionProducer
-from clearinghub.rows import ROW_FORMAT
 
 BUSY_ROUND_RECORDS: Final = 10  # after a round of so many records, the next one waits for the whole interval
 RECORDS_AT_ONCE: Final = 20  # decided before other partitions, the fetch and the heartbeat may run
 # A round that has this much to send takes no further record of a heavy input. It is about what 500 records of the other
 # inputs send.
 HEAVY_ROUND_BYTES: Final = 1024 * 1024
+MARKERS_INTERVAL_S: Final = 60.0
 CHECKPOINT_INTERVAL_MS: Final = 60 * 60 * 1000
 
 log = structlog.get_logger(__name__)
@@ -58,13 +59,21 @@ class Partition:
         epoch: int,
         producer: PartitionProducer,
         stores: Mapping[str, LedgerStore],
-        next_offsets: Mapping[str, int],
-        on_failure: Callable[[int, BaseException], None],
+        offsets: PartitionOffsets,
+        on_failure: Callable[[BaseException], None],
         logs: Logs | None = None,
     ) -> None:
-        """`next_offsets` says, by topic, which offset comes next; `on_failure` is called once if a round fails.
+        """Prepare; no round begins before `start`.
 
-        `logs` is needed if an input waits for others.
+        Args:
+            config: of the engine.
+            number: the partition's.
+            epoch: batches of another one are void.
+            producer: has fenced the partition's earlier owners.
+            stores: the recovered tables.
+            offsets: where the inputs and the changelogs are.
+            on_failure: is called once if a round fails.
+            logs: is needed if an input waits for others.
         """
         self.number = number
         self.epoch = epoch
@@ -85,7 +94,8 @@ class Partition:
                 assert logs is not None, f"{one.topic} waits for {one.after}"
                 self._holdbacks[one.topic] = Holdback(number, one.after, logs, self._decided_up_to, self._wake_up)
         self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
-        self._next_offsets = dict(next_offsets)
+        self._offsets = offsets
+        self._row_written_s = -math.inf
         self._checkpoint_ms = self._environment.wall_ms()  # recovery has just written one
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()  # held from a round's first decision until its rows are in RocksDB
@@ -155,7 +165,7 @@ class Partition:
             return query(self._new_changes())
 
     def _decided_up_to(self, topic: str) -> int:
-        return self._next_offsets[topic]
+        return self._offsets.next[topic]
 
     def _wake_up(self) -> None:
         self._wake.set()
@@ -176,7 +186,7 @@ class Partition:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, this partition must not continue
             self._closing = True
-            self._on_failure(self.number, error)
+            self._on_failure(error)
 
     async def _wait_for_work(self) -> None:
         """Wait until a record is in the inbox or the punctuators are due; for a record, also until a round may begin.
@@ -208,13 +218,9 @@ class Partition:
             pending.release()
         self._punctuate(pending, started_s)
         count = await self._decide(pending)
-        # The first round writes the row even if it decides nothing. So if the tables have rows and this row is missing,
-        # an older release wrote them, which had no such row.
-        if count or (is_first and self._tables):
-            pending.put(OFFSETS, INPUTS, DecidedOffsets(row_format=ROW_FORMAT, next_offsets=dict(self._next_offsets)))
-            pending.release()
         self._last_count = count
-        if pending.is_empty:
+        # The first round writes the row of offsets even if it decides nothing: rows without it are a loss.
+        if pending.is_empty and not is_first and not count and not self._markers_are_due():
             return
         await self._commit(pending)
         if self._waiting_inputs():
@@ -289,7 +295,7 @@ class Partition:
             if count % RECORDS_AT_ONCE == 0:
                 await asyncio.sleep(0)
         if count:
-            self._next_offsets[topic] = self._take(batches, count).end
+            self._offsets.decided(topic, self._take(batches, count))
             self._config.on_batch(topic, self.number, age_s)
         return count
 
@@ -308,10 +314,18 @@ class Partition:
         Raises:
             ContiguityError: the batch does not begin at the next offset.
         """
-        expected = self._next_offsets[topic]
+        expected = self._offsets.next[topic]
         if batch.begin != expected:
             raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
         assert batch.end > expected, f"{topic}/{self.number}: batch ends at {batch.end}, before it begins"
+
+    def _markers_are_due(self) -> bool:
+        """Step over markers once in a while. Return whether a row should say so by itself."""
+        is_due = self._environment.steady_s() - self._row_written_s >= MARKERS_INTERVAL_S
+        return is_due and self._offsets.pass_markers(self._quiet_inputs())
+
+    def _quiet_inputs(self) -> list[str]:
+        return [topic for topic, batches in self._inbox.items() if not batches]
 
     async def _decide_one(self, topic: str, consumed: Any, pending: PendingChanges) -> bool:
         """Decide a record, or dead-letter it if its handler raises.
@@ -334,7 +348,7 @@ class Partition:
             if not self._may_be_dead_lettered[topic](record):
                 self._stop_input(record, error)
                 return False
-            self._dead_letter(record, error, pending)
+            dead_letter_record(self._config, record, error, pending)
         return True
 
     def _stop_input(self, record: Record, error: Exception) -> None:
@@ -351,28 +365,15 @@ class Partition:
             remedy="install a release that can decide this record and start the worker again: it goes on by itself",
         )
 
-    def _dead_letter(self, record: Record, error: Exception, pending: PendingChanges) -> None:
-        """Send a poison record to the dead-letter topic, and answer its sender."""
-        key = (record.key or b"").decode(errors="replace")
-        pending.emit(self._config.dead_letter_topic, key, poison_record_letter(record, error))
-        pending.release()
-        self._config.on_dead_letter(record.topic)
-        if self._config.on_poison_record is None:
-            return
-        try:
-            self._config.on_poison_record(record, pending)
-            pending.release()
-        except Exception:  # the record may be too broken to say who sent it
-            pending.roll_back()
-            log.exception(
-                "poison-record-sender-not-notified", topic=record.topic, partition=self.number, offset=record.offset
-            )
-
     # -- committing
 
     async def _commit(self, pending: PendingChanges) -> None:
         config = self._config
         changes = pending.changes()
+        began_ms = self._environment.wall_ms()
+        self._row_written_s = self._environment.steady_s()
+        self._offsets.pass_markers(self._quiet_inputs())
+        foreseen = self._offsets.note(changes, began_ms)
         outgoing: list[Outgoing] = [
             (config.changelog(table), self.number, key, value)
             for table, changed in changes.items()
@@ -380,12 +381,13 @@ class Partition:
         ]
         prefix = config.topic_prefix
         outgoing.extend((prefix + topic, partition, key, value) for topic, partition, key, value in pending.emissions)
-        began_ms = self._environment.wall_ms()
-        last_offsets = await self._producer.commit(outgoing)
+        await self._producer.commit(
+            outgoing, {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
+        )
         # The transaction is committed: from here the round is a fact, and RocksDB only follows.
         for table, changed in changes.items():
-            offset = last_offsets[config.changelog(table), self.number]
-            self._stores[table].apply(self._tables[table], self.number, changed, offset)
+            self._stores[table].apply(self._tables[table], self.number, changed, foreseen[table])
+        self._offsets.committed(foreseen)
         self._checkpoint(began_ms)
 
     def _checkpoint(self, caught_up_ms: int) -> None:

@@ -114,15 +114,28 @@ Handler = Callable[[Record, View], Iterator[None] | None]
 Punctuator = Callable[[PunctuatorView, int], None]
 
 
-class DecidedOffsets(Row, frozen=True, array_like=True):
-    """How far a partition has decided its inputs: by topic, the offset of the first record not decided yet.
+class LastRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A record by which an input's log is known again: its offset, its time, the CRC-32 of its key and value."""
 
-    The row is written in the transaction of every round that decides records. `row_format` is the format of all rows of
-    the partition's tables.
+    offset: int
+    timestamp_ms: int
+    crc: int
+
+
+class DecidedOffsets(Row, frozen=True, array_like=True):
+    """How far a partition has decided its inputs, and what the broker must still have of it (ADR 28).
+
+    `next_offsets` has, by topic, the offset of the first record not decided yet; `last_records` the last record that
+    was decided. `changelog_offsets` has, by table, the offset of the last record of its changelog, this round's
+    included. The row is written in the transaction of every round that changes a table. `row_format` is the format of
+    all rows of the partition's tables.
     """
 
     row_format: int
     next_offsets: dict[str, int]
+    last_records: dict[str, LastRecord] = msgspec.field(default_factory=dict)
+    changelog_offsets: dict[str, int] = msgspec.field(default_factory=dict)
+    committed_ms: int = 0  # the worker's time of the round
 
 
 OFFSETS: Final = row_table("offsets", DecidedOffsets)

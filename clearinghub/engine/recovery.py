@@ -1,15 +1,14 @@
 """Recovery: the local copies of tables catch up with their changelogs before the partitions work.
 
-Faust says which changelog partitions this worker owns, and for which it is a standby. They are read here, by a separate
-consumer, in large batches: one write to RocksDB for thousands of rows. This reader also knows exactly where a changelog
-ends. Faust's own reader does not if the last offset is a transaction marker, as it always is here: it waits for two
-cycles of five seconds.
+Faust says when this worker has new partitions, and for which changelogs it is a standby. Changelogs are read here, by
+separate consumers, in large batches: one write to RocksDB for thousands of rows. This reader also knows exactly where a
+changelog ends. Faust's own reader does not if the last offset is a transaction marker, as it always is here: it waits
+for two cycles of five seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from mode import Service
 
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import FAUST_LOGGER, StoredFormatError
+from clearinghub.engine.loss import TRANSACTION_MARKERS
 from clearinghub.engine.record import TOMBSTONES_KEPT_MS, TableSpec
 from clearinghub.engine.store import LedgerTable, TableChanges
 
@@ -34,7 +34,6 @@ STANDBY_FETCH_TIMEOUT_MS: Final = 1_000
 STANDBY_CHECKPOINT_INTERVAL_MS: Final = 10 * 60 * 1000
 STANDBY_AGAIN_S: Final = 5.0
 STALE_AFTER_MS: Final = TOMBSTONES_KEPT_MS // 2  # half, because reading takes time and clocks differ
-TRANSACTION_MARKERS: Final = 1  # offsets that the marker of a transaction takes after its last record
 
 
 class StandbyLagError(Exception):
@@ -54,6 +53,7 @@ class ChangelogReader:
         self._specs: dict[str, TableSpec[Any]] = {table.name: table for table in config.all_tables}
         self._ends_fetched_ms = 0
         self._ends: dict[TopicPartition, int] = {}
+        self._ahead: set[TP] = set()  # changelog partitions that have less than their copies
         self._lagging: set[TP] = set()  # changelog partitions whose copies are not caught up
         self._consumer = config.environment.make_consumer(
             bootstrap_servers=config.bootstrap,
@@ -63,29 +63,52 @@ class ChangelogReader:
             auto_offset_reset="none",
             max_partition_fetch_bytes=8 * 1024 * 1024,
             fetch_max_wait_ms=100,
-            check_crcs=False,
+            check_crcs=True,
             **config.access,
         )
 
-    async def start(self) -> None:
-        """Connect, delete local copies that cannot be trusted, and go to where each copy's changelog continues."""
+    @property
+    def consumer(self) -> Any:
+        """The client, which is free for other reads of committed records when the copies are caught up."""
+        return self._consumer
+
+    def ends(self) -> dict[str, int]:
+        """Return, by table, where its changelog ended when the ends were last fetched; for one partition's reader."""
+        return {table.name: self._ends[TopicPartition(*tp)] for tp, table in self._tables.items()}
+
+    def lasts(self) -> dict[str, int]:
+        """Return, by table, the offset of the last record in its copy, or -1; for one partition's reader."""
+        return {table.name: table.offset(tp) for tp, table in self._tables.items()}
+
+    async def connect(self) -> None:
+        """Connect, and fetch where the changelogs end."""
         await self._consumer.start()
-        partitions = [TopicPartition(*tp) for tp in self._tables]
-        self._consumer.assign(partitions)
+        self._consumer.assign([TopicPartition(*tp) for tp in self._tables])
         await self._fetch_ends()
-        beginnings = await self._consumer.beginning_offsets(partitions)
+
+    async def start(self) -> None:
+        """Delete local copies that cannot be trusted, and go to where each copy's changelog continues.
+
+        A copy that is ahead of its changelog is neither deleted nor read on: it may be the only good one.
+        """
+        beginnings = await self._consumer.beginning_offsets([TopicPartition(*tp) for tp in self._tables])
         for tp, table in self._tables.items():
             place = TopicPartition(*tp)
-            local = table.offset(tp)
-            fault = "ahead" if local >= self._ends[place] else "stale"
-            if fault == "ahead" or self._is_stale(tp, table):
+            local, end = table.offset(tp), self._ends[place]
+            if local >= end:
+                log.error("local-copy-ahead", changelog=tp.topic, partition=tp.partition, local=local, end=end)
+                self._ahead.add(tp)
+                self._lagging.discard(tp)
+                self._consumer.seek(place, end)
+                self._consumer.pause(place)
+                continue
+            if self._is_stale(tp, table):
                 log.warning(
-                    "local-copy-of-no-use",
-                    fault=fault,
+                    "local-copy-stale",
                     changelog=tp.topic,
                     partition=tp.partition,
                     local=local,
-                    changelog_end=self._ends[place],
+                    changelog_end=end,
                     remedy="rebuilt from the changelog",
                 )
                 table.data.wipe(tp.partition)
@@ -123,6 +146,8 @@ class ChangelogReader:
         await self._read_once(timeout_ms)
         await self._write_checkpoints()
         if not self._lagging and waited_ms >= STANDBY_CHECKPOINT_INTERVAL_MS:
+            if self._ahead:
+                raise StandbyLagError(f"copies ahead of their changelogs: {sorted(self._ahead)}")
             await self._fetch_ends()
 
     async def _fetch_ends(self) -> None:
@@ -190,7 +215,7 @@ class ChangelogReader:
 
 
 class LedgerRecovery(Recovery):  # type: ignore[misc]
-    """Faust's recovery service, with `ChangelogReader` in place of Faust's own reader."""
+    """Faust's recovery service: partitions open by themselves, and `ChangelogReader` feeds the standbys."""
 
     logger = FAUST_LOGGER
     _standby_task: asyncio.Task[None] | None = None
@@ -208,40 +233,20 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
                 await self.app.crash(error)
 
     async def _recover(self, generation_id: int) -> None:
-        """Catch up, seek the inputs, and let the partitions work, unless a newer assignment comes meanwhile."""
+        """Let the assigned partitions open, each by itself, unless a newer assignment has come meanwhile."""
         self._set_recovery_started()
         await self._stop_standby()
-        started_s = time.monotonic()
-        rows = await self._read_active()
-        ended_s = time.monotonic()
         self._set_recovery_ended()
         if generation_id != self.app.consumer_generation_id or self.signal_recovery_start.is_set():
             log.info("recovery-superseded", generation=generation_id)
             return
-        await self.app.consumer.seek_inputs(self.app.decided_offsets())
-        if generation_id != self.app.consumer_generation_id:
-            return
+        if not self.app.has_tables:
+            await self.app.consumer.seek_committed()
+            if generation_id != self.app.consumer_generation_id:
+                return
         self.app.start_partitions()
         self._resume()
         self._start_standby()
-        log.info(
-            "recovered",
-            rows=rows,
-            seconds=round(ended_s - started_s, 3),
-            ready_after_ms=round((time.monotonic() - ended_s) * 1000),
-        )
-
-    async def _read_active(self) -> int:
-        """Catch up with the changelogs of the partitions that this worker owns, and return the number of rows read."""
-        tables = {tp: self.tp_to_table[tp] for tp in self.active_tps}
-        if not tables:
-            return 0
-        reader = ChangelogReader(self.app.engine_config, tables)
-        try:
-            await reader.start()
-            return await reader.catch_up()
-        finally:
-            await reader.stop()
 
     def _resume(self) -> None:
         """Tell Faust that recovery has ended, in the order in which its own recovery does."""
@@ -264,6 +269,7 @@ class LedgerRecovery(Recovery):  # type: ignore[misc]
         while True:
             reader = ChangelogReader(self.app.engine_config, tables)
             try:
+                await reader.connect()
                 await reader.start()
                 while True:
                     await reader.follow_once(STANDBY_FETCH_TIMEOUT_MS)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import structlog
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from clearinghub.engine.config import EngineConfig
-from clearinghub.engine.errors import PartitionLostError
+from clearinghub.engine.errors import ChangelogOffsetError, PartitionLostError
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +21,8 @@ REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024  # one record may hold a body of 5 Mi
 # After a commit the broker may answer CONCURRENT_TRANSACTIONS for some milliseconds. The client's default pause of
 # 100 ms before it tries again would be part of every latency.
 RETRY_BACKOFF_MS: Final = 10
+
+NOTHING_FORESEEN: Final[Mapping[tuple[str, int], int]] = {}
 
 Outgoing = tuple[str, int, bytes, "bytes | None"]  # topic's name on the broker, partition, key, value
 
@@ -60,18 +62,23 @@ class PartitionProducer:
         except TimeoutError:  # the client waits for a broker that cannot be reached
             log.warning("producer-not-stopped", transactional_id=self._transactional_id)
 
-    async def commit(self, outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], int]:
+    async def commit(
+        self, outgoing: Iterable[Outgoing], foreseen: Mapping[tuple[str, int], int] = NOTHING_FORESEEN
+    ) -> dict[tuple[str, int], int]:
         """Send all records in one transaction, and commit it.
+
+        `foreseen` has the offsets that the last records of some (topic, partition) must get.
 
         Returns:
             For each (topic, partition), the offset of the last record sent to it.
 
         Raises:
             PartitionLostError: another owner has fenced this producer; nothing was committed.
+            ChangelogOffsetError: a record got another offset than foreseen; nothing was committed.
             KafkaError: it is unknown whether the transaction was committed; only recovery from the broker can tell.
         """
         try:
-            return await self._commit(outgoing)
+            return await self._commit(outgoing, foreseen)
         except (KafkaError, IllegalOperation) as error:
             if isinstance(error, FENCED) or isinstance(self._fatal_error(), FENCED):
                 raise PartitionLostError(repr(error)) from error
@@ -83,7 +90,9 @@ class PartitionProducer:
         ended = task is not None and task.done() and not task.cancelled()
         return task.exception() if ended else None
 
-    async def _commit(self, outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], int]:
+    async def _commit(
+        self, outgoing: Iterable[Outgoing], foreseen: Mapping[tuple[str, int], int]
+    ) -> dict[tuple[str, int], int]:
         producer = self._producer
         await producer.begin_transaction()
         last: dict[tuple[str, int], tuple[asyncio.Future[Any], int]] = {}
@@ -100,8 +109,12 @@ class PartitionProducer:
             for sent in in_flight:  # nobody will await them
                 sent.cancel()
             raise
+        offsets = {place: sent.result().offset + count - 1 for place, (sent, count) in last.items()}
+        for place, offset in foreseen.items():
+            if offsets[place] != offset:
+                raise ChangelogOffsetError(f"{place[0]}/{place[1]}: offset {offsets[place]}, not {offset}")
         await producer.commit_transaction()
-        return {place: sent.result().offset + count - 1 for place, (sent, count) in last.items()}
+        return offsets
 
     def _batches(self, records: list[tuple[bytes, bytes | None]]) -> Iterable[Any]:
         timestamp_ms = self._environment.wall_ms()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import orjson
 import structlog
@@ -45,6 +46,11 @@ AGES = Histogram(
     ["topic"],
     buckets=AGE_BUCKETS_S,
 )
+FAILURES = Counter(
+    "clearinghub_ledger_partition_failures_total",
+    "Failures after which a partition was opened again, by kind",
+    ["partition", "error"],
+)
 DEAD_LETTERS = Counter("clearinghub_ledger_dead_letters_total", "Records that made the code raise", ["topic"])
 
 
@@ -73,7 +79,7 @@ def ledger_config(
         bootstrap=settings.kafka_bootstrap,
         access=kafka_access(settings),
         partitions=settings.partitions,
-        inputs=parts.inputs,
+        inputs=tuple(replace(one, has_no_holes=topics[one.topic].writers == ("ingress",)) for one in parts.inputs),
         tables=parts.tables,
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",
@@ -95,6 +101,7 @@ def ledger_config(
         on_batch=on_batch,
         on_round=_on_round,
         on_poison_record=parts.on_poison_record,
+        on_partition_failure=lambda number, error: FAILURES.labels(str(number), type(error).__name__).inc(),
         on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
     )
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.holdback import Logs
+from clearinghub.engine.offsets import PartitionOffsets, PartitionPlace
 from clearinghub.engine.partition import Partition
 from clearinghub.engine.record import OFFSETS, TableSpec
 from clearinghub.engine.store import TableChanges
@@ -35,7 +36,9 @@ class RoundProducer:
 
     rounds: list[list[tuple[str, int, bytes, bytes | None]]] = field(default_factory=list)
 
-    async def commit(self, outgoing: Iterable[tuple[str, int, bytes, bytes | None]]) -> dict[tuple[str, int], int]:
+    async def commit(
+        self, outgoing: Iterable[tuple[str, int, bytes, bytes | None]], _foreseen: object
+    ) -> dict[tuple[str, int], int]:
         self.rounds.append(list(outgoing))
         return {(topic, partition): 0 for topic, partition, _key, _value in self.rounds[-1]}
 
@@ -57,6 +60,12 @@ class RowStore:
 
     def apply(self, _spec: TableSpec[Any], _partition: int, changes: TableChanges, _offset: int) -> None:
         self.rows |= changes.rows
+
+
+def offsets_at(next_offsets: dict[str, int]) -> PartitionOffsets:
+    """Return the offsets of partition 0 with empty changelogs, and inputs without markers."""
+    place = PartitionPlace(next_offsets, {}, {}, {"balances": 0, "offsets": 0})
+    return PartitionOffsets(0, place, lambda _topic, _number, offset: offset)
 
 
 class OnePartition:
@@ -83,8 +92,8 @@ class OnePartition:
             EPOCH,
             self.producer,  # type: ignore[arg-type]
             self.stores,  # type: ignore[arg-type]
-            {one.topic: 0 for one in inputs} | self.decided(),
-            lambda _number, error: self.failures.append(error),
+            offsets_at({one.topic: 0 for one in inputs} | self.decided()),
+            self.failures.append,
             logs,
         )
 

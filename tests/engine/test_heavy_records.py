@@ -19,6 +19,7 @@ from clearinghub.engine.errors import PartitionStoppedError
 from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition
 from clearinghub.engine.record import OFFSETS, Punctuator, PunctuatorView, Record, TableSpec, View
 from clearinghub.engine.store import TableChanges
+from tests.engine.bench import offsets_at
 from tests.engine.toy import BALANCES, toy_config
 
 EPOCH = 1
@@ -46,7 +47,9 @@ class Consumed(NamedTuple):
 class MemoryProducer:
     rounds: list[list[tuple[str, int, bytes, bytes | None]]] = field(default_factory=list)
 
-    async def commit(self, outgoing: Iterable[tuple[str, int, bytes, bytes | None]]) -> dict[tuple[str, int], int]:
+    async def commit(
+        self, outgoing: Iterable[tuple[str, int, bytes, bytes | None]], _foreseen: object
+    ) -> dict[tuple[str, int], int]:
         self.rounds.append(list(outgoing))
         return {(topic, partition): 0 for topic, partition, _key, _value in self.rounds[-1]}
 
@@ -127,8 +130,8 @@ class Bench:
             EPOCH,
             self.producer,  # type: ignore[arg-type]
             self.stores,  # type: ignore[arg-type]
-            {"light": 0, "heavy": 0},
-            lambda _number, error: self.failures.append(error),
+            offsets_at({"light": 0, "heavy": 0}),
+            self.failures.append,
         )
         now_ms = time.time_ns() // 1_000_000
         for topic, values in (("light", [b""] * light), ("heavy", heavy)):

@@ -167,19 +167,18 @@ async def read_all(bootstrap: str, topic: str) -> list[bytes]:
 
 
 async def test_fenced_without_a_rebalance(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Another process fences a partition, and no rebalance follows: the worker ends itself."""
+    """Another process fences a partition that still belongs to the worker: it alone is opened again."""
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
     await worker.ready()
     intruder = PartitionProducer(toy_config(kafka_bootstrap, topic_prefix, tmp_path), 0)
     await intruder.start()
-    await send_orders(kafka_bootstrap, topic_prefix, range(200))
-    assert 1 == await asyncio.to_thread(worker.process.wait, 40)
-    assert "partition-lost-but-assigned" in worker.said
-    await intruder.stop()
-    again = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
     async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
+        await send_orders(kafka_bootstrap, topic_prefix, range(200))
         await outputs.read_until(200, within_s=60)
-    assert 0 == await again.stop()
+    await intruder.stop()
+    assert 0 == await worker.stop()
 
+    assert 1 == worker.said.count("partition-opens-again")
+    assert 1 == len(worker.ready_lines())
     outputs.check(range(200))

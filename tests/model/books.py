@@ -110,7 +110,7 @@ class PartitionBooks:
             if any(seen.topic not in _BY_PUNCTUATORS for seen in one.emitted):
                 raise Breach(f"partition {self.partition}: a round wrote outputs and no offsets")
             return []
-        _width, _row_format, decided_offsets = row
+        _width, _row_format, decided_offsets, *_noted = row
         decided: list[Seen] = []
         for topic in INPUTS:
             end = decided_offsets.get(topic, 0)

@@ -9,7 +9,14 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalOperation, KafkaError, ProducerFenced, RequestTimedOutError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalOperation,
+    KafkaError,
+    OffsetOutOfRangeError,
+    ProducerFenced,
+    RequestTimedOutError,
+)
 
 from tests.simulation.bus import Bus, Entry, Place
 from tests.simulation.loop import Process
@@ -128,6 +135,7 @@ class ConsumerClient:
         self._bus = bus
         self._process = process
         self._group: str | None = settings.get("group_id")
+        self._resets = settings.get("auto_offset_reset") != "none"
         self._coordinator = SimpleNamespace(generation=0)
         self._positions: dict[TopicPartition, int | None] = {}
         self._paused: set[TopicPartition] = set()
@@ -213,6 +221,12 @@ class ConsumerClient:
         now_s = self._loop.time()
         for place, position in self._positions.items():
             log = self._bus.logs[place]
+            if position is not None and place not in self._paused and not log.first <= position <= len(log.entries):
+                if not fetched and not self._resets:
+                    raise OffsetOutOfRangeError({place: position})
+                if self._resets:
+                    self._positions[place] = log.first
+                continue
             if position is None or place in self._paused or position >= len(log.entries) or log.stalled_until_s > now_s:
                 continue
             count_max = min(records_max, self._bus.swarm.fetch_records_max())

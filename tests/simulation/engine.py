@@ -7,6 +7,7 @@ Faust's order.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from types import SimpleNamespace
@@ -38,10 +39,8 @@ class SimulatedApp(EngineApp):
         self.on_ready = []
         self.consumer_generation_id = 0
         self._loop = asyncio.get_running_loop()
-        self._partitions = {}
-        self._producers = {}
-        self._stopped_partitions = {}
-        self._closing_stopped = set()
+        self._keepers = {}
+        self._opened_s = 0.0
         self._ledger_tables: Any = {
             spec.name: SimulatedTable(spec.name, SimulatedStore(self.disk, spec.name, self.process.reach))
             for spec in config.all_tables
@@ -63,11 +62,22 @@ class SimulatedConsumer(BatchConsumer):
         client: ConsumerClient,
         process: Process,
         comes_through: Callable[[Batch], Awaitable[bool]],
+        is_member: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`comes_through` delays a batch on its way to the agent; the batch is lost if it returns False."""
+        """Prepare; nothing is fetched before `start`.
+
+        `comes_through` delays a batch on its way to the agent; the batch is lost if it returns False. `is_member` says
+        whether the group would answer a heartbeat now.
+        """
+        self._is_member = is_member
         self._comes_through = comes_through
         self.app = app
         self.epoch = 0
+        self._epochs = {}
+        self._last_epoch = 0
+        self._without_holes = frozenset(
+            app.engine_config.topic_prefix + one.topic for one in app.engine_config.inputs if one.has_no_holes
+        )
         self.seek_offsets = {}
         self._next_begins = {}
         self._known_positions = {}
@@ -128,6 +138,18 @@ class SimulatedConsumer(BatchConsumer):
 
     # -- the group's decisions
 
+    @property
+    def heard_s(self) -> float:
+        """Now, for a member: the group answers each heartbeat at once."""
+        return asyncio.get_running_loop().time() if self._is_member() else -math.inf
+
+    @heard_s.setter
+    def heard_s(self, _now_s: float) -> None:
+        """Leave out what the production class notes."""
+
+    def _steady_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
     async def revoke(self) -> None:
         """Revoke all partitions, as the group does before a new assignment."""
         self.stop_flow()
@@ -142,7 +164,7 @@ class SimulatedConsumer(BatchConsumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Fence the last owner, then recover the tables: the order in which Faust does it."""
-        await self.app.open_partitions()
+        await self.app.close_partitions()
         self.recovery.begin(assigned, generation_id)
 
 

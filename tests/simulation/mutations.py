@@ -18,9 +18,9 @@ class Mutant:
 
 
 _APPLY: Final = """\
-        last_offsets = await self._producer.commit(outgoing)
-        # The transaction is committed: from here the round is a fact, and RocksDB only follows.
-        for table, changed in changes.items():
+        await self._producer.commit(
+            outgoing, {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
+        )
 """
 
 MUTANTS: Final = (
@@ -36,8 +36,8 @@ MUTANTS: Final = (
     Mutant(
         "offsets-not-in-each-round",
         "clearinghub/engine/partition.py",
-        "if count or (is_first and self._tables):",
-        "if count > 1 or (is_first and self._tables):",
+        "if pending.is_empty and not is_first and not count and not self._markers_are_due():",
+        "if pending.is_empty and not is_first and not self._markers_are_due():",
     ),
     Mutant(
         "no-fencing",
@@ -73,13 +73,13 @@ MUTANTS: Final = (
     Mutant(
         "gap-behind-aborted",
         "clearinghub/engine/consumer.py",
-        " if firsts[TopicPartition(*tp)] > begins[tp] or now < begins[tp]",
-        "",
+        "min(self._next_begins[tp], records[0].offset)",
+        "records[0].offset",
     ),
     Mutant(
         "poison-record-lost",
-        "clearinghub/engine/partition.py",
-        "pending.emit(self._config.dead_letter_topic, key, poison_record_letter(record, error))",
+        "clearinghub/engine/dead_letter.py",
+        "pending.emit(config.dead_letter_topic, key, poison_record_letter(record, error))",
         "pass",
     ),
     Mutant(

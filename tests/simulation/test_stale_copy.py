@@ -109,6 +109,7 @@ class Copy:
     def recover(self, *rows: Row, end: int = 5) -> None:
         async def run() -> None:
             reader = self.reader(Changelog(list(rows), end))
+            await reader.connect()
             await reader.start()
             await reader.catch_up()
 
@@ -170,7 +171,12 @@ def standby() -> Standby:
     copy = Copy(None)
     copy.table.data.wipe(0)
     standby = Standby(copy, end=5)
-    asyncio.run(standby.reader.start())
+
+    async def start() -> None:
+        await standby.reader.connect()
+        await standby.reader.start()
+
+    asyncio.run(start())
     return standby
 
 

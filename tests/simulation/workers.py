@@ -157,9 +157,16 @@ class Member(ABC):
             return False
         return True
 
+    def _is_member(self, client: ConsumerClient) -> bool:
+        return not self.is_cut_off and client._coordinator.generation == self.bus.generations.get(self.group)
+
     def _run(self, app: SimulatedApp) -> None:
-        client = self._consumer_client(group_id=app.engine_config.application_id)
-        self._consumer = SimulatedConsumer(app, client, self.process, self._comes_through)
+        client = self._consumer_client(
+            group_id=app.engine_config.application_id, auto_offset_reset="none" if app.has_tables else "earliest"
+        )
+        self._consumer = SimulatedConsumer(
+            app, client, self.process, self._comes_through, lambda: self._is_member(client)
+        )
         app.consumer = self._consumer
         self.app = app
         self._consumer.start()
@@ -204,8 +211,13 @@ class LedgerMember(Member):
             self.bus.counts["rounds"] += 1
             process.reach("round-done")
 
+        def failed(_partition: int, error: BaseException) -> None:
+            self.bus.counts["partitions opened again"] += 1
+            self.failures.append(error)
+
         return replace(
             config,
+            on_partition_failure=failed,
             inputs=tuple(replace(one, handler=partial(decide, one.handler)) for one in config.inputs),
             punctuators=tuple(partial(punctuate, one) for one in config.punctuators),
             on_round=round_done,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from clearinghub.engine.errors import StoredFormatError
-from clearinghub.engine.record import OFFSETS, DecidedOffsets, read_decided_offsets
+from clearinghub.engine.record import OFFSETS, DecidedOffsets, LastRecord, read_decided_offsets
 from clearinghub.rows import ROW_FORMAT
 
 
 def test_a_row_of_this_format_is_read() -> None:
-    row = DecidedOffsets(row_format=ROW_FORMAT, next_offsets={"prepare": 12})
+    last = {"prepare": LastRecord(11, 1_800_000_000_000, 7)}
+    row = DecidedOffsets(row_format=ROW_FORMAT, next_offsets={"prepare": 12}, last_records=last, committed_ms=1)
 
-    assert b'[2,1,{"prepare":12}]' == OFFSETS.encode(row)
+    assert b'[5,1,{"prepare":12},{"prepare":[11,1800000000000,7]},{},1]' == OFFSETS.encode(row)
     assert row == read_decided_offsets(0, OFFSETS.encode(row))
 
 

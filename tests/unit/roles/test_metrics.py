@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from clearinghub.engine.app import StoppedPartition
+from clearinghub.engine.status import StoppedPartition
 from clearinghub.roles.metrics import LedgerCollector
 
 

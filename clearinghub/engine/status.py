@@ -1,0 +1,35 @@
+"""How an assigned partition is, for health, metrics, queries and operators."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class PartitionState(StrEnum):
+    """What an assigned partition does."""
+
+    RECOVERING = "recovering"  # it is being opened, for the first time or again
+    READY = "ready"
+    STOPPED = "stopped"  # an operator must decide
+    LOST = "lost"  # another worker has fenced it; a rebalance or a new opening follows
+
+
+class StoppedPartition(NamedTuple):
+    """Why a partition of this worker does not work, and since when, in milliseconds since 1970."""
+
+    code: str
+    sentence: str
+    remedy: str
+    since_ms: int
+    stop_id: str = ""
+
+
+class PartitionStatus(NamedTuple):
+    """An assigned partition: its state, why it is stopped, its last failure, and how often it was opened again."""
+
+    number: int
+    state: PartitionState
+    stopped: StoppedPartition | None
+    last_failure: str
+    reopenings: int
