@@ -46,7 +46,7 @@ class BooksOfRows:
         self._declared_keys: set[str] = set()
 
     def add(self, row: StoredRow) -> None:
-        """Add a row."""
+        """Add a row of whatever partition, which is decoded if it counts."""
         self.rows[row.table] += 1
         match row.table:
             case "positions":

@@ -1,4 +1,4 @@
-"""Reads the changelogs of all partitions up to the present, and chooses the cut of a copy (ADR 25)."""
+"""Reads the changelogs of all partitions up to the present, and chooses the cut of a copy (ADR NN)."""
 
 from __future__ import annotations
 

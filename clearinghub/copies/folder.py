@@ -150,7 +150,7 @@ class CopyWriter:
         return self._write(f"messages-{partition:04d}.parquet", _MESSAGES, rows)
 
     def discard(self) -> None:
-        """Delete what was written."""
+        """Delete all files that were written, so that the folder is empty again."""
         for path in self._folder.iterdir():
             path.unlink()
 

@@ -52,7 +52,7 @@ Step = Callable[[str, int, int], None]
 
 @dataclass(slots=True)
 class Restored:
-    """What a restore has done. `left_out` are rows that were not taken over, by what they are."""
+    """What a restore has done. `left_out` are rows that were not restored, by what they are."""
 
     rows: Counter[str]
     messages: int

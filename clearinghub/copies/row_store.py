@@ -56,7 +56,7 @@ class DiskRowStore:
             iterator.next()
 
     def close(self) -> None:
-        """Delete everything."""
+        """Close the database and delete its folder with all rows."""
         self._database.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from tests.model.journal import Breach, header_of
 
-# Fields of stored rows, behind the number of fields.
+# Fields of stored rows, after the number of fields.
 VALUE: Final = 5  # of a position
 ACCOUNT_ID: Final = 4
 PAYER: Final = 2  # of a transfer

@@ -35,7 +35,7 @@ PARTITIONS_MAX: Final = 7  # of a restored hub
 
 
 class _Rows:
-    """A RowStore in memory."""
+    """A `RowStore` in memory: the rows of one partition by table."""
 
     def __init__(self) -> None:
         self.tables: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)

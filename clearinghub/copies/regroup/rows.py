@@ -83,7 +83,7 @@ class RowOfPartition(NamedTuple):
 
 
 def rows_left_out(copy: Copy) -> set[tuple[int, str, bytes]]:
-    """Return which rows give way to another of the same key, by partition, table and key.
+    """Return which rows are dropped for another of the same key, by partition, table and key.
 
     Two partitions may know one id: each had a request with it. On one partition only one row can stay: the one that has
     moved money, else the one that is on the partition of its payer.

@@ -46,7 +46,7 @@ def test_what_a_partition_sends_itself_counts() -> None:
 
 
 def test_who_steps_back_takes_back_what_it_has_sent() -> None:
-    """0 steps back behind a message from 2, so its own to 1 is not sent, and 1 steps back too."""
+    """0 steps back to before a message from 2, so its own to 1 is not sent, and 1 steps back too."""
     zero = [a_round(), a_round(sent={(1, CREDIT): 1}, received={(2, CREDIT): 1})]
     one = [a_round(), a_round(received={(0, CREDIT): 1})]
     two = [a_round()]

@@ -15,7 +15,7 @@ from clearinghub.rows import ROW_FORMAT
 
 
 class Store:
-    """A RowStore in memory."""
+    """A `RowStore` in memory: the rows of one partition by table."""
 
     def __init__(self) -> None:
         self.rows: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)
@@ -57,7 +57,6 @@ class Lived:
             self._ends[table] += len(changes) + 1  # and the transaction's marker
 
     def fold(self) -> None:
-        """Fold what there is."""
         self.history.fold_before(dict(self._ends))
 
 

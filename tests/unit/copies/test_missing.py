@@ -30,7 +30,7 @@ def archived(root: Path, partition: int, count: int) -> None:
         folder.commit(batch)
 
 
-def test_what_was_finished_after_the_copy_is_told_with_its_amount(tmp_path: Path) -> None:
+def test_what_was_finished_after_the_copy_is_found_with_its_amount(tmp_path: Path) -> None:
     archived(tmp_path, 0, 6)
     archived(tmp_path, 1, 3)
     found = list(finished_in_archive(manifest(p0=4, p1=3), tmp_path))
