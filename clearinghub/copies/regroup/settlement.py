@@ -1,7 +1,8 @@
 """Counters, windows and nets on another number of partitions: what each new partition begins with.
 
-Nets belong to their accounts and go with these. Ids and final states go on after the highest of all partitions. All partitions begin in the latest window. A window that was being closed is closed anew: every new partition
-waits for the markers of all, and gets the order to close before anything else (agents/settlement/closing.py).
+Nets belong to their accounts and go with these. Ids and final states go on after the highest of all partitions. All
+partitions begin in the latest window. A window that was being closed is closed anew: every new partition waits for the
+markers of all, and gets the order to close before anything else (agents/settlement/closing.py).
 """
 
 from __future__ import annotations
