@@ -102,7 +102,7 @@ def emit_reply(view: View, waiting: Waiting, answer: msgspec.Struct | Rejection)
     if len(value) > ANSWER_BYTES_MAX:
         emit_reply(view, waiting, _TOO_LARGE)
         return
-    view.emit("reply", waiting.reply_to, value)
+    view.emit_to_partition("reply", view.partition, waiting.reply_to, value)
 
 
 def store_transfer(view: View, transfer: Transfer) -> None:

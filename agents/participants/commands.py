@@ -117,8 +117,9 @@ def _store(rows: ParticipantRows, change: Change | Rejection) -> Answer:
     before = rows.stored
     participant = change.participant
     if before is None or before.version != participant.version:
-        rows.turn.view.put(PARTICIPANTS, participant.name, participant)
-        rows.turn.view.emit("participants", participant.name, encode_row(participant))
+        view = rows.turn.view
+        view.put(PARTICIPANTS, participant.name, participant)
+        view.emit_to_partition("participants", view.partition, participant.name, encode_row(participant))
     for position in change.positions:
         _store_account(rows, position)
     return ParticipantResult(msgspec.Raw(encode_row(participant)))

@@ -25,6 +25,7 @@ from clearinghub.engine.errors import FAUST_LOGGER, PartitionLostError, StoppedI
 from clearinghub.engine.keeper import PartitionKeeper
 from clearinghub.engine.record import PunctuatorView
 from clearinghub.engine.recovery import LedgerTableManager
+from clearinghub.engine.relay import Relay
 from clearinghub.engine.status import PartitionStatus, StoppedPartition
 from clearinghub.engine.store import LedgerStore, LedgerTable
 
@@ -116,6 +117,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
             autodiscover=False,
         )
         self.engine_config = config
+        self.relay = Relay(config)
         self.in_worker = True
         self.transport = BatchTransport(self.conf.broker_consumer, self)
         self.failure: BaseException | None = None
@@ -176,6 +178,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
                 self._ledger_tables,
                 self.consumer,
                 InputLogs(self.engine_config, self.consumer),
+                self.relay,
                 self._on_settled,
                 self._on_hopeless_partition,
             )
@@ -298,6 +301,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
     async def on_stop(self) -> None:
         """Close the partitions, then stop Faust's services."""
         await self.close_partitions()
+        await self.relay.stop()
         await super().on_stop()
 
     def store(self, table: str) -> LedgerStore:

@@ -50,7 +50,8 @@ def error_text(error: BaseException) -> str:
 def dead_letter_record(config: EngineConfig, record: Record, error: Exception, pending: PendingChanges) -> None:
     """Send a poison record to the dead-letter topic, and answer its sender."""
     key = (record.key or b"").decode(errors="replace")
-    pending.emit(config.dead_letter_topic, key, poison_record_letter(record, error))
+    letter = poison_record_letter(record, error)
+    pending.emit_to_partition(config.dead_letter_topic, record.partition, key, letter)
     pending.release()
     config.on_dead_letter(record.topic)
     if config.on_poison_record is None:

@@ -10,17 +10,23 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 
+def _no_sender(**_settings: Any) -> Any:
+    raise NotImplementedError("this environment has no sender for messages between partitions")
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """The process's clocks, in seconds, and the functions that make its Kafka clients.
 
-    `wall_s` counts from 1970 and may jump. `steady_s` counts from any moment and never jumps.
+    `wall_s` counts from 1970 and may jump. `steady_s` counts from any moment and never jumps. `make_sender` makes what
+    the relay writes with (relay.py, `Sender`); an engine with one partition needs none.
     """
 
     wall_s: Callable[[], float] = time.time
     steady_s: Callable[[], float] = time.monotonic
     make_producer: Callable[..., Any] = AIOKafkaProducer
     make_consumer: Callable[..., Any] = AIOKafkaConsumer
+    make_sender: Callable[..., Any] = _no_sender
 
     def wall_ms(self) -> int:
         """Return the time in whole milliseconds since 1970."""

@@ -14,15 +14,17 @@ import structlog
 
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import PartitionLostError, PartitionStoppedError, StoredFormatError
+from clearinghub.engine.exchange import Outlets
 from clearinghub.engine.holdback import Logs
 from clearinghub.engine.offsets import PartitionOffsets
 from clearinghub.engine.opening import PartitionOpening
 from clearinghub.engine.partition import Partition
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
+from clearinghub.engine.relay import Relay
 from clearinghub.engine.status import PartitionState, PartitionStatus, StoppedPartition
 from clearinghub.engine.store import LedgerTable
-from clearinghub.engine.transaction import PartitionProducer
+from clearinghub.engine.transaction import NO_HEADERS, PartitionProducer
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +66,7 @@ class PartitionKeeper:
         tables: Mapping[str, LedgerTable],
         inputs: Inputs,
         logs: Logs,
+        relay: Relay,
         on_settled: Callable[[], None],
         on_hopeless: Callable[[PartitionKeeper, BaseException], None],
     ) -> None:
@@ -75,6 +78,7 @@ class PartitionKeeper:
             tables: the local copies, by name.
             inputs: where the partition's records come from.
             logs: what is known of where the inputs end.
+            relay: passes messages on to other partitions.
             on_settled: is called once, when the partition works or stops for the first time.
             on_hopeless: is called when opening it again does not help.
         """
@@ -88,6 +92,7 @@ class PartitionKeeper:
         self._tables = tables
         self._inputs = inputs
         self._logs = logs
+        self._relay = relay
         self._on_settled = on_settled
         self._on_hopeless = on_hopeless
         self._is_lost = False
@@ -159,7 +164,7 @@ class PartitionKeeper:
             self._config,
             self.number,
             epoch,
-            opened.producer,
+            Outlets(opened.producer, self._relay),
             stores,
             PartitionOffsets(self.number, opened.place, self._inputs.step_over_markers),
             self.fail,
@@ -242,7 +247,8 @@ class PartitionKeeper:
         if self._config.on_stopped is None:
             return
         stores: dict[str, Any] = {name: table.data for name, table in self._tables.items()}
-        view = PendingChanges(self.number, self._config.partitions, stores, Partitioner(self._config.output_partitions))
+        partitioner = Partitioner(self._config.output_partitions)
+        view = PendingChanges(self.number, self._config.partitions, stores, partitioner, inputs=())
         self._config.on_stopped(view, stopped)
         prefix = self._config.topic_prefix
         producer = PartitionProducer(self._config, self.number)
@@ -250,7 +256,7 @@ class PartitionKeeper:
             async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):
                 await producer.start()
                 await producer.commit(
-                    [(prefix + one.topic, one.partition, one.key, one.value) for one in view.emissions]
+                    [(prefix + one.topic, one.partition, one.key, one.value, NO_HEADERS) for one in view.emissions]
                 )
         except Exception as error:  # noqa: BLE001 - the log and the metrics say it too
             log.warning("partition-stop-not-announced", partition=self.number, error=repr(error))

@@ -6,7 +6,9 @@ decide; what they change is kept as pending changes (pending_changes.py). Then t
 
 1. How far inputs are decided, and where changelogs end with this round, becomes a row of table `offsets` (ADR 7, 28).
 2. The changed rows go to the changelogs, each key once, together with all that the handlers emitted: one transaction.
-3. The rows and the changelogs' offsets are written to RocksDB, one write for each table.
+   It writes to partitions of the round's own number alone; messages to other partitions go to topic `outbox`.
+3. The rows and the changelogs' offsets are written to RocksDB, one write for each table, and the relay passes the
+   messages on (relay.py).
 
 After a crash before the end of step 2 nothing of the round remains. After a later crash all of it remains: recovery
 reads from the changelogs what RocksDB has missed. RocksDB is never ahead of the changelogs.
@@ -26,13 +28,14 @@ from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.dead_letter import dead_letter_record, error_text
 from clearinghub.engine.errors import ContiguityError, PartitionLostError, PartitionStoppedError, StoppedInput
+from clearinghub.engine.exchange import Exchange, Outlets, RoundOutput
 from clearinghub.engine.holdback import Holdback, Logs
 from clearinghub.engine.offsets import PartitionOffsets
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import PunctuatorView, Record
 from clearinghub.engine.store import LedgerStore
-from clearinghub.engine.transaction import Outgoing, PartitionProducer
+from clearinghub.engine.transaction import NO_HEADERS, Outgoing
 
 BUSY_ROUND_RECORDS: Final = 10  # after a round of so many records, the next one waits for the whole interval
 RECORDS_AT_ONCE: Final = 20  # decided before other partitions, the fetch and the heartbeat may run
@@ -57,7 +60,7 @@ class Partition:
         config: EngineConfig,
         number: int,
         epoch: int,
-        producer: PartitionProducer,
+        outlets: Outlets,
         stores: Mapping[str, LedgerStore],
         offsets: PartitionOffsets,
         on_failure: Callable[[BaseException], None],
@@ -69,19 +72,20 @@ class Partition:
             config: of the engine.
             number: the partition's.
             epoch: batches of another one are void.
-            producer: has fenced the partition's earlier owners.
+            outlets: what the partition writes with; its producer has fenced the partition's earlier owners.
             stores: the recovered tables.
             offsets: where the inputs and the changelogs are.
-            on_failure: is called once if a round fails.
+            on_failure: is called if a round fails, or messages are lost.
             logs: is needed if an input waits for others.
         """
         self.number = number
         self.epoch = epoch
         self._config = config
         self._environment = config.environment
-        self._producer = producer
+        self._producer = outlets.producer
         self._stores = stores
         self._on_failure = on_failure
+        self._exchange = Exchange(config, number, stores, outlets.relay, self._fail)
         self._tables = {table.name: table for table in config.all_tables}
         self._partitioner = Partitioner(config.output_partitions)
         self._handlers = {one.topic: one.handler for one in config.inputs}
@@ -151,6 +155,7 @@ class Partition:
             if running:
                 task.cancel()
                 await asyncio.wait({task}, timeout=timeout_s)
+        await self._exchange.close()
         await self._producer.stop()
 
     async def read(self, query: Callable[[PunctuatorView], Answer]) -> Answer:
@@ -171,7 +176,7 @@ class Partition:
         self._wake.set()
 
     def _new_changes(self) -> PendingChanges:
-        return PendingChanges(self.number, self._config.partitions, self._stores, self._partitioner)
+        return PendingChanges(self.number, self._config.partitions, self._stores, self._partitioner, self._handlers)
 
     # -- the loop
 
@@ -185,8 +190,11 @@ class Partition:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, this partition must not continue
-            self._closing = True
-            self._on_failure(error)
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self._closing = True
+        self._on_failure(error)
 
     async def _wait_for_work(self) -> None:
         """Wait until a record is in the inbox or the punctuators are due; for a record, also until a round may begin.
@@ -219,10 +227,11 @@ class Partition:
         self._punctuate(pending, started_s)
         count = await self._decide(pending)
         self._last_count = count
+        output = self._exchange.take_output(pending)
         # The first round writes the row of offsets even if it decides nothing: rows without it are a loss.
         if pending.is_empty and not is_first and not count and not self._markers_are_due():
             return
-        await self._commit(pending)
+        await self._commit(pending, output)
         if self._waiting_inputs():
             self._wake.set()
         self._config.on_round(self.number, count, self._environment.steady_s() - started_s)
@@ -328,11 +337,14 @@ class Partition:
         return [topic for topic, batches in self._inbox.items() if not batches]
 
     async def _decide_one(self, topic: str, consumed: Any, pending: PendingChanges) -> bool:
-        """Decide a record, or dead-letter it if its handler raises.
+        """Decide a record, drop it if it is a repetition, or dead-letter it if its handler raises.
 
         Returns:
-            False if it was neither: then its input is stopped.
+            False if it was none of that: then its input is stopped.
         """
+        hop = self._exchange.read_hop(topic, consumed)
+        if hop is not None and self._exchange.is_repetition(topic, hop, consumed):
+            return True
         record = Record(topic, self.number, consumed.offset, consumed.timestamp, consumed.key, consumed.value or b"")
         try:
             steps = self._handlers[topic](record, pending)
@@ -349,6 +361,8 @@ class Partition:
                 self._stop_input(record, error)
                 return False
             dead_letter_record(self._config, record, error, pending)
+        if hop is not None:
+            self._exchange.count(topic, hop)
         return True
 
     def _stop_input(self, record: Record, error: Exception) -> None:
@@ -367,7 +381,7 @@ class Partition:
 
     # -- committing
 
-    async def _commit(self, pending: PendingChanges) -> None:
+    async def _commit(self, pending: PendingChanges, output: RoundOutput) -> None:
         config = self._config
         changes = pending.changes()
         began_ms = self._environment.wall_ms()
@@ -375,19 +389,19 @@ class Partition:
         self._offsets.pass_markers(self._quiet_inputs())
         foreseen = self._offsets.note(changes, began_ms)
         outgoing: list[Outgoing] = [
-            (config.changelog(table), self.number, key, value)
+            (config.changelog(table), self.number, key, value, NO_HEADERS)
             for table, changed in changes.items()
             for key, value in changed.rows.items()
         ]
-        prefix = config.topic_prefix
-        outgoing.extend((prefix + topic, partition, key, value) for topic, partition, key, value in pending.emissions)
-        await self._producer.commit(
+        outgoing.extend(output.records)
+        last_offsets = await self._producer.commit(
             outgoing, {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
         )
         # The transaction is committed: from here the round is a fact, and RocksDB only follows.
         for table, changed in changes.items():
             self._stores[table].apply(self._tables[table], self.number, changed, foreseen[table])
         self._offsets.committed(foreseen)
+        self._exchange.pass_on(output.messages, last_offsets)
         self._checkpoint(began_ms)
 
     def _checkpoint(self, caught_up_ms: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -41,8 +41,14 @@ class PendingChanges:
     """
 
     def __init__(
-        self, partition: int, partitions: int, stores: Mapping[str, LedgerStore], partitioner: Partitioner
+        self,
+        partition: int,
+        partitions: int,
+        stores: Mapping[str, LedgerStore],
+        partitioner: Partitioner,
+        inputs: Container[str],
     ) -> None:
+        """`inputs` are the topics that the ledger itself decides: only these may be written to other partitions."""
         self.partition = partition
         self.partitions = partitions
         self.emissions: list[Emission] = []
@@ -50,6 +56,7 @@ class PendingChanges:
         self.encoded_bytes = 0  # of rows; one that is changed again counts again
         self._stores = stores
         self._partitioner = partitioner
+        self._inputs = inputs
         self._rows: dict[RowPlace, Any] = {}
         self._changed: dict[RowPlace, TableSpec[Any]] = {}
         self._encoded: dict[RowPlace, bytes] = {}
@@ -101,13 +108,14 @@ class PendingChanges:
         self.emit_to_partition(topic, self._partitioner(topic, key), key, value)
 
     def emit_to_partition(self, topic: str, partition: int, key: str, value: bytes) -> None:
-        """Send a record to a partition that the caller chooses.
+        """Send a record to a partition that the caller chooses: its own, unless the topic is an input.
 
         Raises:
             RecordTooLargeError: the broker would refuse it.
         """
         if len(value) > VALUE_BYTES_MAX:
             raise RecordTooLargeError(f"{len(value)} bytes for {topic}")
+        assert partition == self.partition or topic in self._inputs, f"{topic}/{partition} from {self.partition}"
         self.emissions.append(Emission(topic, partition, key.encode(), value))
         self.emitted_bytes += len(value)
 

@@ -94,7 +94,10 @@ class View(Protocol):
         """Remove the row under `key`, if there is one."""
 
     def emit(self, topic: str, key: str, value: bytes) -> None:
-        """Write a record to another topic, named as in topics.yaml, in this round's transaction."""
+        """Write a record to another topic, named as in topics.yaml, if this round commits.
+
+        A record for another partition follows the commit by itself, in order (relay.py). Only inputs have such.
+        """
 
     def emit_to_partition(self, topic: str, partition: int, key: str, value: bytes) -> None:
         """Write a record to a partition that the caller chooses, e.g. the next partition of the ring."""

@@ -11,6 +11,7 @@ from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, 
 
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import ChangelogOffsetError, PartitionLostError
+from clearinghub.engine.hops import Headers
 
 log = structlog.get_logger(__name__)
 
@@ -24,13 +25,17 @@ RETRY_BACKOFF_MS: Final = 10
 
 NOTHING_FORESEEN: Final[Mapping[tuple[str, int], int]] = {}
 
-Outgoing = tuple[str, int, bytes, "bytes | None"]  # topic's name on the broker, partition, key, value
+# The topic's name on the broker, the partition, key, value, headers.
+Outgoing = tuple[str, int, bytes, "bytes | None", Headers]
+NO_HEADERS: Final[Headers] = []
+_Sent = tuple[bytes, "bytes | None", Headers]
 
 
 class PartitionProducer:
     """Writes the transactions of one partition, under the transactional id that all owners of the partition share."""
 
     def __init__(self, config: EngineConfig, partition: int) -> None:
+        self._partition = partition
         self._transactional_id = config.transactional_id(partition)
         self._environment = config.environment
         self._producer = self._environment.make_producer(
@@ -99,6 +104,10 @@ class PartitionProducer:
         in_flight: list[asyncio.Future[Any]] = []
         try:
             for (topic, partition), records in _by_partition(outgoing).items():
+                # An open transaction holds up all readers of a partition: it must not hold up another partition's.
+                assert partition == self._partition, (
+                    f"a round of partition {self._partition} writes {topic}/{partition}"
+                )
                 for batch in self._batches(records):
                     count = batch.record_count()
                     sent = await producer.send_batch(batch, topic, partition=partition)
@@ -116,21 +125,21 @@ class PartitionProducer:
         await producer.commit_transaction()
         return offsets
 
-    def _batches(self, records: list[tuple[bytes, bytes | None]]) -> Iterable[Any]:
+    def _batches(self, records: list[_Sent]) -> Iterable[Any]:
         timestamp_ms = self._environment.wall_ms()
         batch = self._producer.create_batch()
-        for key, value in records:
-            if batch.append(key=key, value=value, timestamp=timestamp_ms) is None:
+        for key, value, headers in records:
+            if batch.append(key=key, value=value, timestamp=timestamp_ms, headers=headers) is None:
                 yield batch
                 batch = self._producer.create_batch()
-                appended = batch.append(key=key, value=value, timestamp=timestamp_ms)
+                appended = batch.append(key=key, value=value, timestamp=timestamp_ms, headers=headers)
                 assert appended is not None, f"a record of {len(value or b'')} bytes fits no batch"
         batch.close()
         yield batch
 
 
-def _by_partition(outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], list[tuple[bytes, bytes | None]]]:
-    grouped: dict[tuple[str, int], list[tuple[bytes, bytes | None]]] = {}
-    for topic, partition, key, value in outgoing:
-        grouped.setdefault((topic, partition), []).append((key, value))
+def _by_partition(outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], list[_Sent]]:
+    grouped: dict[tuple[str, int], list[_Sent]] = {}
+    for topic, partition, key, value, headers in outgoing:
+        grouped.setdefault((topic, partition), []).append((key, value, headers))
     return grouped

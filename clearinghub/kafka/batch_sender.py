@@ -38,6 +38,8 @@ SEQUENCE_MAX: Final = 2**31 - 2**20
 ALL_IN_SYNC: Final = -1
 FORMAT: Final = 2  # of batches of records
 
+Headers = Sequence[tuple[str, bytes]]
+
 # Kafka's error codes of a produce request (protocol guide, "Error codes").
 WRITTEN: Final = frozenset((0, 46))  # none; the batch was written by an earlier attempt
 # The broker has checked before it wrote, and has not written: corrupt message, unknown topic or partition, leader not
@@ -79,11 +81,14 @@ class Place:
 class _Batch:
     """Records on their way to a place. `outcome` is done when the place has them, or when they are given up."""
 
-    __slots__ = ("attempts", "data", "is_in_flight", "is_unsure", "outcome", "place", "records", "since_s")
+    __slots__ = ("attempts", "data", "headers", "is_in_flight", "is_unsure", "outcome", "place", "records", "since_s")
 
-    def __init__(self, place: Place, records: Sequence[tuple[bytes, bytes]], now_s: float) -> None:
+    def __init__(
+        self, place: Place, records: Sequence[tuple[bytes, bytes]], headers: Sequence[Headers], now_s: float
+    ) -> None:
         self.place = place
         self.records = records
+        self.headers = headers
         self.since_s = now_s
         self.data = b""
         self.attempts = 0
@@ -105,7 +110,8 @@ class _Batch:
             batch_size=REQUEST_BYTES_MAX,
         )
         for offset, (key, value) in enumerate(self.records):
-            appended = builder.append(offset, timestamp_ms, key, value, [])
+            headers = list(self.headers[offset]) if self.headers else []
+            appended = builder.append(offset, timestamp_ms, key, value, headers)
             assert appended is not None, f"{len(self.records)} records fit no batch"
         self.data = bytes(builder.build())
 
@@ -141,11 +147,17 @@ class BatchSender:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def send(
-        self, place: Place, records: Sequence[tuple[bytes, bytes]], timestamp_ms: int, timeout_s: float
+        self,
+        place: Place,
+        records: Sequence[tuple[bytes, bytes]],
+        timestamp_ms: int,
+        timeout_s: float,
+        headers: Sequence[Headers] = (),
     ) -> None:
         """Write a batch of (key, value), and wait until all replicas in sync have it. One batch of a place at a time.
 
-        `timestamp_ms` is the time of the records, milliseconds since 1970.
+        `timestamp_ms` is the time of the records, milliseconds since 1970. `headers` has those of each record, or is
+        empty.
 
         Raises:
             RecorderUnavailableError: no log has the batch and none will have it.
@@ -160,7 +172,7 @@ class BatchSender:
                 await self._prepare(place)
         except TimeoutError:
             raise RecorderUnavailableError("no broker answers") from None
-        batch = _Batch(place, records, self._loop.time())
+        batch = _Batch(place, records, headers, self._loop.time())
         batch.build(timestamp_ms)
         expiry = self._loop.call_at(deadline_s, self._expire, batch)
         self._unsent[place.at] = batch

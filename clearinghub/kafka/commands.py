@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -30,7 +31,7 @@ class KafkaCommandClient:
         self._settings = settings
         self._recorder = recorder
         self._name = f"ingress-{uuid.uuid4()}"
-        self._place = TopicPartition(settings.topic("reply"), 0)
+        self._places = [TopicPartition(settings.topic("reply"), number) for number in range(settings.partitions)]
         self._waiting: dict[str, asyncio.Future[ReplyMessage]] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
@@ -44,9 +45,10 @@ class KafkaCommandClient:
             **kafka_access(self._settings),
         )
         await consumer.start()
-        consumer.assign([self._place])
-        await consumer.seek_to_end(self._place)
-        await consumer.position(self._place)
+        consumer.assign(self._places)
+        await consumer.seek_to_end(*self._places)
+        for place in self._places:
+            await consumer.position(place)
         self._task = asyncio.create_task(self._listen(consumer), name="replies")
 
     async def stop(self) -> None:
@@ -104,7 +106,7 @@ class KafkaCommandClient:
                 log.exception("replies-read-failed")
                 await asyncio.sleep(READ_AGAIN_S)
                 continue
-            for record in fetched.get(self._place, ()):
+            for record in chain.from_iterable(fetched.values()):
                 if record.key == self._name.encode():
                     self._answer(record.value)
 

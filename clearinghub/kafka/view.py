@@ -1,4 +1,4 @@
-"""Views: in-memory copies of compacted topics, which have one partition and are read whole."""
+"""Views: in-memory copies of compacted topics, of which all partitions are read whole."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.kafka.access import kafka_access
+from clearinghub.kafka.topology import load_topology
 from clearinghub.rows import make_row_decoder
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,9 @@ class CompactedView(Generic[Value]):
         self.values: dict[str, Value] = {}
         self.is_caught_up = False
         self._settings = settings
-        self._place = TopicPartition(settings.topic(topic), 0)
+        self._topic = settings.topic(topic)
+        count = load_topology().topics[topic].partition_count(settings.partitions)
+        self._places = [TopicPartition(self._topic, number) for number in range(count)]
         self._decode = decode
         self._make_consumer = make_consumer
         self._changed = asyncio.Condition()
@@ -54,14 +57,15 @@ class CompactedView(Generic[Value]):
             **kafka_access(self._settings),
         )
         await consumer.start()
-        consumer.assign([self._place])
-        end = (await consumer.end_offsets([self._place]))[self._place]
-        beginning = (await consumer.beginning_offsets([self._place]))[self._place]
-        consumer.seek(self._place, beginning)
-        while await consumer.position(self._place) < end:
-            await self._read(consumer)
+        consumer.assign(self._places)
+        ends = await consumer.end_offsets(self._places)
+        for place, beginning in (await consumer.beginning_offsets(self._places)).items():
+            consumer.seek(place, beginning)
+        for place in self._places:
+            while await consumer.position(place) < ends[place]:
+                await self._read(consumer)
         self.is_caught_up = True
-        self._task = asyncio.create_task(self._follow(consumer), name=f"view-{self._place.topic}")
+        self._task = asyncio.create_task(self._follow(consumer), name=f"view-{self._topic}")
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -84,13 +88,14 @@ class CompactedView(Generic[Value]):
             try:
                 await self._read(consumer)
             except Exception:  # whatever it is: a view that stops following would return old values
-                log.exception("view-read-failed", topic=self._place.topic)
+                log.exception("view-read-failed", topic=self._topic)
                 await asyncio.sleep(READ_AGAIN_S)
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         fetched = await consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS)
-        for record in fetched.get(self._place, ()):
-            self._take(record.key, record.value)
+        for records in fetched.values():
+            for record in records:
+                self._take(record.key, record.value)
         if fetched:
             async with self._changed:
                 self._changed.notify_all()
@@ -103,7 +108,7 @@ class CompactedView(Generic[Value]):
             else:
                 self.values[key] = self._decode(value)
         except (msgspec.MsgspecError, ValueError, KeyError, TypeError, AttributeError):
-            log.exception("view-record-unreadable", topic=self._place.topic, key=raw_key)
+            log.exception("view-record-unreadable", topic=self._topic, key=raw_key)
 
 
 class ParticipantsView(CompactedView[Participant]):

@@ -13,12 +13,14 @@ from agents.context import LedgerContext
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
+from clearinghub.engine.environment import REAL
 from clearinghub.engine.errors import StoredFormatError
 from clearinghub.engine.record import Punctuator, PunctuatorView
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.processes import ProcessAnnouncer
+from clearinghub.kafka.relay_sender import RelaySender
 from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.ports import Archive
@@ -103,6 +105,7 @@ def ledger_config(
         on_poison_record=parts.on_poison_record,
         on_partition_failure=lambda number, error: FAILURES.labels(str(number), type(error).__name__).inc(),
         on_dead_letter=lambda topic: DEAD_LETTERS.labels(topic).inc(),
+        environment=replace(REAL, make_sender=RelaySender),
     )
 
 
@@ -119,7 +122,7 @@ def make_announcement(url: str) -> Punctuator:
     value = orjson.dumps({"v": 1, "url": url})
 
     def announce(view: PunctuatorView, _now_ms: int) -> None:
-        view.emit("workers", str(view.partition), value)
+        view.emit_to_partition("workers", view.partition, str(view.partition), value)
 
     return announce
 

@@ -67,7 +67,7 @@ async def replay(
 
 async def given_up(settings: Settings) -> AsyncIterator[tuple[DeadLetterMessage, bytes]]:
     """Yield every dead letter that is a callback, with the callback's record, up to the topic's present end."""
-    place = TopicPartition(settings.topic("dead-letter"), 0)
+    places = [TopicPartition(settings.topic("dead-letter"), number) for number in range(settings.partitions)]
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
         isolation_level="read_committed",
@@ -76,14 +76,17 @@ async def given_up(settings: Settings) -> AsyncIterator[tuple[DeadLetterMessage,
     )
     await consumer.start()
     try:
-        consumer.assign([place])
-        end = (await consumer.end_offsets([place]))[place]
-        consumer.seek(place, (await consumer.beginning_offsets([place]))[place])
-        while await consumer.position(place) < end:
-            for record in (await consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS)).get(place, ()):
-                found = _callback(record.value)
-                if found is not None and record.offset < end:
-                    yield found
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        for place, beginning in (await consumer.beginning_offsets(places)).items():
+            consumer.seek(place, beginning)
+        for place in places:
+            while await consumer.position(place) < ends[place]:
+                for at, records in (await consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS)).items():
+                    for record in records:
+                        found = _callback(record.value)
+                        if found is not None and record.offset < ends[at]:
+                            yield found
     finally:
         await consumer.stop()
 

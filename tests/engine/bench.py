@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig, Input
+from clearinghub.engine.exchange import Outlets
 from clearinghub.engine.holdback import Logs
 from clearinghub.engine.offsets import PartitionOffsets, PartitionPlace
 from clearinghub.engine.partition import Partition
 from clearinghub.engine.record import OFFSETS, TableSpec
+from clearinghub.engine.relay import Relay
 from clearinghub.engine.store import TableChanges
+from clearinghub.engine.transaction import Outgoing
 from tests.engine.toy import BALANCES, toy_config
 
 EPOCH = 1
@@ -28,25 +31,24 @@ class Consumed(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass
 class RoundProducer:
     """Keeps what each round has sent."""
 
-    rounds: list[list[tuple[str, int, bytes, bytes | None]]] = field(default_factory=list)
+    rounds: list[list[Outgoing]] = field(default_factory=list)
 
-    async def commit(
-        self, outgoing: Iterable[tuple[str, int, bytes, bytes | None]], _foreseen: object
-    ) -> dict[tuple[str, int], int]:
+    async def commit(self, outgoing: Iterable[Outgoing], _foreseen: object) -> dict[tuple[str, int], int]:
         self.rounds.append(list(outgoing))
-        return {(topic, partition): 0 for topic, partition, _key, _value in self.rounds[-1]}
+        return {(topic, partition): 0 for topic, partition, *_rest in self.rounds[-1]}
 
     async def stop(self) -> None: ...
 
     def sent(self, topic: str) -> list[bytes]:
         """Return the keys of the records sent to a topic, over all rounds."""
-        return [key for one in self.rounds for to, _partition, key, _value in one if to == topic]
+        return [key for one in self.rounds for to, _partition, key, *_rest in one if to == topic]
 
 
 @dataclass
@@ -90,7 +92,7 @@ class OnePartition:
             self.config,
             0,
             EPOCH,
-            self.producer,  # type: ignore[arg-type]
+            Outlets(self.producer, Relay(self.config)),  # type: ignore[arg-type]
             self.stores,  # type: ignore[arg-type]
             offsets_at({one.topic: 0 for one in inputs} | self.decided()),
             self.failures.append,

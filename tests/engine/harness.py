@@ -33,7 +33,7 @@ async def create_toy_topics(bootstrap: str, prefix: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     topics = [NewTopic(prefix + name, PARTITIONS, 1) for name in ("in", "out")]
-    topics.append(NewTopic(prefix + "dead", 1, 1))
+    topics.append(NewTopic(prefix + "dead", PARTITIONS, 1))
     compacted = {"cleanup.policy": "compact"}
     topics.extend(NewTopic(config.changelog(table), PARTITIONS, 1, topic_configs=compacted) for table in TABLES)
     await admin.create_topics(topics)

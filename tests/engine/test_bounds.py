@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 
 def forward(record: Record, view: View) -> None:
     """Send a record on as it is, as a prepare's body is sent on to the payee."""
-    view.emit("out", f"{record.topic}-{record.offset}", record.value)
+    view.emit_to_partition("out", view.partition, f"{record.topic}-{record.offset}", record.value)
 
 
 def one_batch(values: Sequence[bytes], first: int = 0) -> Batch:
@@ -27,7 +27,9 @@ def one_batch(values: Sequence[bytes], first: int = 0) -> Batch:
 
 def sizes(partition: OnePartition) -> list[int]:
     """Return how many bytes each round has sent."""
-    return [sum(len(value or b"") for _topic, _partition, _key, value in one) for one in partition.producer.rounds]
+    return [
+        sum(len(value or b"") for _topic, _partition, _key, value, _headers in one) for one in partition.producer.rounds
+    ]
 
 
 async def test_sixty_large_prepares_are_many_transactions(tmp_path: Path) -> None:
@@ -43,7 +45,7 @@ async def test_sixty_large_prepares_are_many_transactions(tmp_path: Path) -> Non
 async def test_a_round_is_bounded_by_what_it_sends_too(tmp_path: Path) -> None:
     def multiply(record: Record, view: View) -> None:
         for _ in range(4):
-            view.emit("out", f"{record.offset}", b"x" * (MIB // 2))
+            view.emit_to_partition("out", view.partition, f"{record.offset}", b"x" * (MIB // 2))
 
     partition = OnePartition(tmp_path, [Input("party", multiply)])
     partition.put("party", [b"small"] * 40)

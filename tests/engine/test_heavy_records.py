@@ -16,9 +16,12 @@ from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import Input
 from clearinghub.engine.environment import Environment
 from clearinghub.engine.errors import PartitionStoppedError
+from clearinghub.engine.exchange import Outlets
 from clearinghub.engine.partition import HEAVY_ROUND_BYTES, Partition
 from clearinghub.engine.record import OFFSETS, Punctuator, PunctuatorView, Record, TableSpec, View
+from clearinghub.engine.relay import Relay
 from clearinghub.engine.store import TableChanges
+from clearinghub.engine.transaction import Outgoing
 from tests.engine.bench import offsets_at
 from tests.engine.toy import BALANCES, toy_config
 
@@ -41,23 +44,22 @@ class Consumed(NamedTuple):
     timestamp: int
     key: bytes
     value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass
 class MemoryProducer:
-    rounds: list[list[tuple[str, int, bytes, bytes | None]]] = field(default_factory=list)
+    rounds: list[list[Outgoing]] = field(default_factory=list)
 
-    async def commit(
-        self, outgoing: Iterable[tuple[str, int, bytes, bytes | None]], _foreseen: object
-    ) -> dict[tuple[str, int], int]:
+    async def commit(self, outgoing: Iterable[Outgoing], _foreseen: object) -> dict[tuple[str, int], int]:
         self.rounds.append(list(outgoing))
-        return {(topic, partition): 0 for topic, partition, _key, _value in self.rounds[-1]}
+        return {(topic, partition): 0 for topic, partition, *_rest in self.rounds[-1]}
 
     async def stop(self) -> None: ...
 
     def emitted(self) -> list[list[bytes]]:
         """Return the keys of the records of topic `out`, round by round."""
-        return [[key for topic, _partition, key, _value in one if topic == "t-out"] for one in self.rounds]
+        return [[key for topic, _partition, key, *_rest in one if topic == "t-out"] for one in self.rounds]
 
 
 @dataclass
@@ -90,7 +92,7 @@ class Bench:
 
     def dead_letters(self) -> list[bytes]:
         sent = (one for outgoing in self.producer.rounds for one in outgoing)
-        return [value or b"" for topic, _partition, _key, value in sent if topic == "t-dead"]
+        return [value or b"" for topic, _partition, _key, value, _headers in sent if topic == "t-dead"]
 
     def decided(self) -> dict[str, int]:
         """Return how far the inputs are decided."""
@@ -98,12 +100,12 @@ class Bench:
         return {} if data is None else OFFSETS.decode(data).next_offsets
 
     def on_light(self, record: Record, view: View) -> None:
-        view.emit("out", f"light-{record.offset}", b"")
+        view.emit_to_partition("out", view.partition, f"light-{record.offset}", b"")
 
     def on_heavy(self, record: Record, view: View) -> Iterator[None]:
         for step in range(3):
             view.put(BALANCES, f"row-{record.offset}", step)
-            view.emit("out", f"heavy-{record.offset}", b"x" * (self.heavy_bytes // 3))
+            view.emit_to_partition("out", view.partition, f"heavy-{record.offset}", b"x" * (self.heavy_bytes // 3))
             yield
             if record.value == b"read":
                 view.get(BALANCES, "unreadable")
@@ -128,7 +130,7 @@ class Bench:
             config,
             0,
             EPOCH,
-            self.producer,  # type: ignore[arg-type]
+            Outlets(self.producer, Relay(config)),  # type: ignore[arg-type]
             self.stores,  # type: ignore[arg-type]
             offsets_at({"light": 0, "heavy": 0}),
             self.failures.append,
@@ -240,7 +242,7 @@ async def test_a_crowd_of_others_does_not_keep_a_heavy_record_out(tmp_path: Path
 
 async def test_the_first_round_punctuates_before_it_decides_even_when_the_clock_has_just_begun(tmp_path: Path) -> None:
     def punctuate(view: PunctuatorView, _now_ms: int) -> None:
-        view.emit("out", "punctuator", b"")
+        view.emit_to_partition("out", view.partition, "punctuator", b"")
 
     bench = Bench(tmp_path, punctuators=(punctuate,), steady_s=lambda: 0.0)
     await bench.run(light=1, heavy=[])

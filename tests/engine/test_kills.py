@@ -160,8 +160,10 @@ async def read_all(bootstrap: str, topic: str) -> list[bytes]:
     )
     await consumer.start()
     try:
-        fetched = await consumer.getmany(timeout_ms=3_000)
-        return [record.value for records in fetched.values() for record in records]
+        values: list[bytes] = []
+        while fetched := await consumer.getmany(timeout_ms=3_000):
+            values.extend(record.value for records in fetched.values() for record in records)
+        return values
     finally:
         await consumer.stop()
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets
-from clearinghub.engine.transaction import PartitionProducer
+from clearinghub.engine.transaction import NO_HEADERS, PartitionProducer
 from clearinghub.rows import ROW_FORMAT
 from tests.engine.harness import Outputs, Worker, create_toy_topics, send_orders
 from tests.engine.toy import COUNTS, PARTITIONS, toy_config
@@ -39,10 +39,11 @@ async def test_recovery_of_200_000_rows(kafka_bootstrap: str, topic_prefix: str,
     async def write(partition: int) -> None:
         producer = PartitionProducer(config, partition)
         await producer.start()
-        await producer.commit([(config.changelog(OFFSETS.name), partition, INPUTS.encode(), OFFSETS.encode(DECIDED))])
+        decided = (config.changelog(OFFSETS.name), partition, INPUTS.encode(), OFFSETS.encode(DECIDED), NO_HEADERS)
+        await producer.commit([decided])
         for start in range(0, ROWS // PARTITIONS, ROWS_OF_A_ROUND):
             keys = [f"{partition}-{start + number:07d}".encode() for number in range(ROWS_OF_A_ROUND)]
-            await producer.commit([(changelog, partition, key, ROW) for key in keys])
+            await producer.commit([(changelog, partition, key, ROW, NO_HEADERS) for key in keys])
         await producer.stop()
 
     await asyncio.gather(*(write(partition) for partition in range(PARTITIONS)))

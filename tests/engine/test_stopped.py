@@ -31,6 +31,7 @@ async def test_the_process_ends_only_when_nothing_in_it_works(tmp_path: Path) ->
             {},
             app.consumer,
             InputLogs(app.engine_config, app.consumer),
+            app.relay,
             app._on_settled,
             app._on_hopeless_partition,
         )

@@ -18,12 +18,12 @@ class Release:
 
     def on_credit(self, record: Record, view: View) -> None:
         view.put(BALANCES, "payee", (view.get(BALANCES, "payee") or 0) + 1)
-        view.emit("out", f"credit-{record.offset}", b"")
+        view.emit_to_partition("out", view.partition, f"credit-{record.offset}", b"")
         if self._is_bad and record.value == b"odd":
             raise TypeError("an amount of another kind")
 
     def on_prepare(self, record: Record, view: View) -> None:
-        view.emit("out", f"prepare-{record.offset}", b"")
+        view.emit_to_partition("out", view.partition, f"prepare-{record.offset}", b"")
         if record.value == b"odd":
             raise TypeError("a body of another kind")
 

@@ -55,7 +55,7 @@ def toy_config(
         partitions=PARTITIONS,
         inputs=(Input("in", on_add),),
         tables=(BALANCES, COUNTS),
-        output_partitions={"out": PARTITIONS, "dead": 1},
+        output_partitions={"out": PARTITIONS, "dead": PARTITIONS},
         dead_letter_topic="dead",
         data_dir=data_dir,
         topic_prefix=prefix,

@@ -17,6 +17,7 @@ from tests.model.bulks import PartitionBulks
 from tests.model.conditions import decoded, fulfils, is_hash
 from tests.model.coordinator import COMMANDS, Coordinator
 from tests.model.effects import Effects, read_effects
+from tests.model.exchange import ReceivedOnce
 from tests.model.funds import Funds
 from tests.model.journal import INPUTS, Between, Breach, Round, Seen, body_of, header_of
 from tests.model.messages import Fulfil, Happening, Prepare, Timeout
@@ -63,6 +64,7 @@ class PartitionBooks:
         self.decided = dict.fromkeys(INPUTS, 0)
         self.records = 0
         self.credited: dict[str, int] = {}
+        self._received_once = ReceivedOnce()
         self._partitions = partitions
         self._between = between
         self._confirm_to_payee = confirm_to_payee
@@ -116,7 +118,8 @@ class PartitionBooks:
             end = decided_offsets.get(topic, 0)
             if end < self.decided[topic]:
                 raise Breach(f"{topic}/{self.partition}: decided up to {self.decided[topic]}, and again from {end}")
-            decided.extend(self._between(topic, self.partition, self.decided[topic], end))
+            read = self._between(topic, self.partition, self.decided[topic], end)
+            decided.extend(seen for seen in read if self._received_once.is_new(seen))
             self.decided[topic] = end
         return decided
 

@@ -22,7 +22,7 @@ INPUTS: Final = (
 
 
 class Seen(NamedTuple):
-    """A committed record; `at_ms` is its time, as the broker wrote it."""
+    """A committed record; `at_ms` is its time, as the broker wrote it, `hop` its header of that name."""
 
     topic: str
     partition: int
@@ -30,6 +30,7 @@ class Seen(NamedTuple):
     at_ms: int
     key: bytes
     value: bytes | None
+    hop: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

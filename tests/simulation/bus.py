@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from tests.simulation.loop import START_S
 from tests.simulation.swarm import Swarm
 
 Place = tuple[str, int]  # a topic's name on the broker, a partition
+Headers = Sequence[tuple[str, bytes]]
+Sent = tuple[bytes, "bytes | None", int, Headers]  # key, value, time in milliseconds, headers
 WAKE_S: Final = 0.001
 TRANSACTION_TIMEOUT_S: Final = 60.0
 _ORDER: Final = count()
@@ -41,7 +43,7 @@ class Transaction:
 class Entry:
     """One offset of a log: a record or a marker. What clients read has the names of aiokafka's ConsumerRecord."""
 
-    __slots__ = ("is_marker", "key", "offset", "order", "place", "timestamp", "transaction", "value")
+    __slots__ = ("headers", "is_marker", "key", "offset", "order", "place", "timestamp", "transaction", "value")
 
     def __init__(
         self,
@@ -51,10 +53,12 @@ class Entry:
         key: bytes | None,
         value: bytes | None,
         transaction: Transaction | None,
+        headers: Headers = (),
         *,
         is_marker: bool = False,
     ) -> None:
         self.place = place
+        self.headers = headers
         self.offset = offset
         self.order = next(_ORDER)  # among the entries of all logs, whatever the clock says
         self.timestamp = timestamp_ms
@@ -92,10 +96,12 @@ class Log:
         key: bytes | None,
         value: bytes | None,
         transaction: Transaction | None,
+        headers: Headers = (),
         *,
         is_marker: bool = False,
     ) -> Entry:
-        entry = Entry(self.place, len(self.entries), timestamp_ms, key, value, transaction, is_marker=is_marker)
+        offset = len(self.entries)
+        entry = Entry(self.place, offset, timestamp_ms, key, value, transaction, headers, is_marker=is_marker)
         self.entries.append(entry)
         if is_marker:
             assert transaction is not None
@@ -126,6 +132,7 @@ class Bus:
         self.counts = counts
         self.logs: dict[Place, Log] = {}
         self.wall_offset_s = 0.0
+        self.unavailable_until_s: dict[int, float] = {}  # numbers of partitions that take no records
         self.committed: list[Transaction] = []
         self.crashes: list[tuple[str, int]] = []  # the group, and how many transactions were committed before
         self.group_offsets: dict[str, dict[Place, int]] = {}
@@ -162,12 +169,18 @@ class Bus:
 
     # -- records
 
-    def append(self, topic: str, partition: int, key: bytes | None, value: bytes) -> Entry:
+    def append(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()
+    ) -> Entry:
         """Write one record outside any transaction."""
         log = self.logs[topic, partition]
-        entry = log.add(self.wall_ms(), key, value, None)
+        entry = log.add(self.wall_ms(), key, value, None, headers)
         self._wake(log)
         return entry
+
+    def is_unavailable(self, partition: int) -> bool:
+        """Whether a partition's number takes no records now: too few of its replicas are in sync."""
+        return self.unavailable_until_s.get(partition, 0.0) > self._loop.time()
 
     def stall(self, place: Place, seconds: float) -> None:
         """Stop all reads of a log for some seconds."""
@@ -201,7 +214,7 @@ class Bus:
             self.counts["writes fenced"] += 1
             raise ProducerFenced(f"{owner}: epoch {epoch}, now {self._epochs[owner]}")
 
-    def produce(self, owner: str, epoch: int, place: Place, records: Iterable[tuple[bytes, bytes | None, int]]) -> int:
+    def produce(self, owner: str, epoch: int, place: Place, records: Iterable[Sent]) -> int:
         """Append a batch to the owner's transaction, or begin one; return the offset of the batch's first record."""
         self.check(owner, epoch)
         transaction = self._current.get(owner)
@@ -211,9 +224,9 @@ class Bus:
         log = self.logs[place]
         first = len(log.entries)
         now_ms = self.wall_ms()
-        for key, value, timestamp_ms in records:
+        for key, value, timestamp_ms, headers in records:
             time_ms = now_ms if log.has_arrival_times else timestamp_ms
-            transaction.entries.append(log.add(time_ms, key, value, transaction))
+            transaction.entries.append(log.add(time_ms, key, value, transaction, headers))
         transaction.unmarked[place] = None
         return first
 

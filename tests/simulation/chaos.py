@@ -33,6 +33,7 @@ class Chaos:
             ("rebalances", self._rebalance),
             ("zombies", self._cut_off),
             ("stalled topics", self._stall),
+            ("unavailable partitions", self._make_unavailable),
             ("stalled fulfils", self._stall_fulfils),
             ("clock jumps", self._jump),
             ("failing callbacks", self._take_down),
@@ -47,6 +48,7 @@ class Chaos:
     def heal(self) -> None:
         """Undo every fault that would last: clocks, dead DFSPs, cut off workers, planned crashes."""
         self._bus.wall_offset_s = 0.0
+        self._bus.unavailable_until_s.clear()
         self._dfsps.down_until_s.clear()
         for group in self._groups:
             for member in group.members:
@@ -98,6 +100,12 @@ class Chaos:
     def _stall(self) -> None:
         place = self._draw.choice(list(self._bus.logs))
         self._bus.stall(place, self._draw.uniform(0.1, 3.0))
+
+    def _make_unavailable(self) -> None:
+        """Let a partition's number take no records for some seconds, in all topics."""
+        partition = self._draw.randrange(self._swarm.partitions)
+        seconds = self._draw.uniform(0.5, 5.0)
+        self._bus.unavailable_until_s[partition] = asyncio.get_running_loop().time() + seconds
 
     def _stall_fulfils(self) -> None:
         """Let a partition read its reminders long before its fulfils, as after an outage of one broker."""

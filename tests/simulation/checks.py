@@ -12,9 +12,10 @@ from tests.analysts import TOPICS, check_record
 from tests.model.books import PartitionBooks
 from tests.model.bulk_ends import check_bulk_ends
 from tests.model.deliveries import Received, check_deliveries
+from tests.model.exchange import check_messages
 from tests.model.journal import Round, activity_of
 from tests.model.scheme import check_scheme
-from tests.simulation.reading import between, records_of, round_of
+from tests.simulation.reading import between, messages_of, records_of, round_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,8 @@ def check(world: World) -> None:
     assert ended is None, ended
     bus = world.bus
     dfsps = world.dfsps.names
-    activity = activity_of(records_of(bus, "participants", 0))
+    partitions = range(world.swarm.partitions)
+    activity = activity_of(seen for number in partitions for seen in records_of(bus, "participants", number))
     books = [
         PartitionBooks(
             partition,
@@ -47,6 +49,9 @@ def check(world: World) -> None:
         )
         for partition in range(world.swarm.partitions)
     ]
+    sent, received = messages_of(bus, world.swarm.partitions)
+    bus.counts["messages between partitions"] += len(sent)
+    bus.counts["messages passed on again"] += check_messages(sent, received)
     for transaction in bus.committed:
         number = int(transaction.owner.rpartition("-")[2])
         one = round_of(number, transaction, world.settings.application_id)
@@ -55,14 +60,15 @@ def check(world: World) -> None:
         books[number].follow(one)
     check_scheme(books)
     _check_analysts(world)
-    received = [
+    callbacks = [
         Received(one.receiver, one.method, one.url.partition(".example")[2], one.body) for one in world.dfsps.received
     ]
-    notifications = [list(records_of(bus, "notification", number)) for number in range(world.swarm.partitions)]
+    dead = (seen for number in partitions for seen in records_of(bus, "dead-letter", number))
+    notifications = [list(records_of(bus, "notification", number)) for number in partitions]
     finals = (seen for number in range(world.swarm.partitions) for seen in records_of(bus, "transfers", number))
     bus.counts["bulks sent on"] += check_bulk_ends((seen for one in notifications for seen in one), finals)
-    bus.counts["callbacks"] += check_deliveries(notifications, records_of(bus, "dead-letter", 0), received)
-    bus.counts["callbacks received"] += len(received)
+    bus.counts["callbacks"] += check_deliveries(notifications, dead, callbacks)
+    bus.counts["callbacks received"] += len(callbacks)
     _count(world, books)
 
 

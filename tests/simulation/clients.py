@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -13,12 +14,13 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalOperation,
     KafkaError,
+    NotEnoughReplicasError,
     OffsetOutOfRangeError,
     ProducerFenced,
     RequestTimedOutError,
 )
 
-from tests.simulation.bus import Bus, Entry, Place
+from tests.simulation.bus import Bus, Entry, Headers, Place, Sent
 from tests.simulation.loop import Process
 
 CONCLUDE_S: Final = 0.01  # pause of a client while the broker ends its last transaction
@@ -29,14 +31,14 @@ class Batch:
     """A batch of records to send; full at a number of records, where aiokafka's is full at a number of bytes."""
 
     def __init__(self, records_max: int) -> None:
-        self.records: list[tuple[bytes, bytes | None, int]] = []
+        self.records: list[Sent] = []
         self._records_max = records_max
 
-    def append(self, *, key: bytes, value: bytes | None, timestamp: int) -> object | None:
+    def append(self, *, key: bytes, value: bytes | None, timestamp: int, headers: Headers = ()) -> object | None:
         """Add a record; return None when the batch is full."""
         if len(self.records) >= self._records_max:
             return None
-        self.records.append((key, value, timestamp))
+        self.records.append((key, value, timestamp, headers))
         return self
 
     def record_count(self) -> int:
@@ -86,7 +88,8 @@ class ProducerClient:
         return sent
 
     def _arrive(self, place: Place) -> None:
-        if not self._bus.is_concluded(self._owner):  # CONCURRENT_TRANSACTIONS: the client tries again
+        # CONCURRENT_TRANSACTIONS, NOT_ENOUGH_REPLICAS: the client tries again.
+        if not self._bus.is_concluded(self._owner) or self._bus.is_unavailable(place[1]):
             self._loop.call_later(CONCLUDE_S, self._arrive, place)
             return
         batch, sent = self._sent[place].popleft()
@@ -126,6 +129,48 @@ class ProducerClient:
         ended.exception()
         self._sender.sender_task = ended
         return IllegalOperation("the sender has ended")
+
+
+class SenderClient:
+    """The relay's sender, of one process: `clearinghub.kafka.relay_sender.RelaySender` on the bus."""
+
+    def __init__(self, bus: Bus, process: Process) -> None:
+        self._bus = bus
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+
+    async def start(self) -> None:
+        """Die here if the process is to die when it connects."""
+        self._process.reach("connect")
+
+    async def stop(self) -> None:
+        """Leave what is under way: it may still arrive."""
+
+    async def send(
+        self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes, Headers]], _timestamp_ms: int
+    ) -> None:
+        """Write records; raise if they are not written, or if the answer is lost."""
+        self._process.reach("relay")
+        sent = list(records)
+        if self._bus.swarm.happens("doubled relays", 0.1):
+            late_s = self._bus.swarm.random.uniform(0.0, 1.0)
+            self._loop.call_later(late_s, self._write_if_available, topic, partition, sent)
+        answer = self._bus.request(lambda: self._write(topic, partition, sent))
+        self._process.reach("relay-sent")
+        await answer
+        if self._bus.swarm.happens("lost relay answers", 0.05):
+            raise RequestTimedOutError
+        self._process.reach("relayed")
+
+    def _write(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes, Headers]]) -> None:
+        if self._bus.is_unavailable(partition):
+            raise NotEnoughReplicasError
+        for key, value, headers in records:
+            self._bus.append(topic, partition, key, value, headers)
+
+    def _write_if_available(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes, Headers]]) -> None:
+        with contextlib.suppress(NotEnoughReplicasError):
+            self._write(topic, partition, records)
 
 
 class ConsumerClient:

@@ -21,6 +21,7 @@ from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.consumer import BatchConsumer
 from clearinghub.engine.recovery import LedgerRecovery
+from clearinghub.engine.relay import Relay
 from tests.simulation.clients import ConsumerClient
 from tests.simulation.disk import Disk, SimulatedStore, SimulatedTable
 from tests.simulation.loop import Process
@@ -39,6 +40,7 @@ class SimulatedApp(EngineApp):
         self.on_ready = []
         self.consumer_generation_id = 0
         self._loop = asyncio.get_running_loop()
+        self.relay = Relay(config)
         self._keepers = {}
         self._opened_s = 0.0
         self._ledger_tables: Any = {

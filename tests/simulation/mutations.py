@@ -49,7 +49,7 @@ MUTANTS: Final = (
         "fencing-unheard",
         "clearinghub/engine/transaction.py",
         "raise PartitionLostError(repr(error)) from error",
-        "return {(topic, partition): 0 for topic, partition, _key, _value in outgoing}",
+        "return {(topic, partition): 0 for topic, partition, *_rest in outgoing}",
     ),
     Mutant(
         "hot-row-not-in-changelog",
@@ -79,7 +79,7 @@ MUTANTS: Final = (
     Mutant(
         "poison-record-lost",
         "clearinghub/engine/dead_letter.py",
-        "pending.emit(config.dead_letter_topic, key, poison_record_letter(record, error))",
+        "pending.emit_to_partition(config.dead_letter_topic, record.partition, key, letter)",
         "pass",
     ),
     Mutant(

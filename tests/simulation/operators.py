@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from tests.simulation import wire
-from tests.simulation.bus import Bus
+from tests.simulation.bus import Bus, Entry
 from tests.simulation.dfsps import ENDPOINTS, Dfsps
 
 ACCOUNTS = ["POSITION", "SETTLEMENT"]
@@ -23,19 +23,24 @@ class Operators:
         self._bus = bus
         self._dfsps = dfsps
         self._draw = bus.swarm.random
-        self._position = 0
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._count = 0
         self._models: list[str] = []
-        self._log = bus.logs["reply", 0]
-        self._log.listeners[self] = None
+        self._logs = [bus.logs["reply", number] for number in range(bus.swarm.partitions)]
+        self._positions = [0] * len(self._logs)
+        for log in self._logs:
+            log.listeners[self] = None
 
     def wake(self, after_s: float) -> None:
         """Read the topic after some seconds: the bus has new records."""
         asyncio.get_running_loop().call_later(after_s, self._read)
 
     def _read(self) -> None:
-        records, self._position = self._log.read(self._position, 1_000)
+        for number, log in enumerate(self._logs):
+            records, self._positions[number] = log.read(self._positions[number], 1_000)
+            self._take(records)
+
+    def _take(self, records: list[Entry]) -> None:
         for record in records:
             assert record.value is not None
             reply = orjson.loads(record.value.partition(b"\n")[0])

@@ -7,16 +7,22 @@ from typing import Any, Final
 
 import orjson
 
-from tests.model.journal import Round, Seen
+from tests.model.exchange import number_of
+from tests.model.journal import INPUTS, Round, Seen
 from tests.simulation.bus import Bus, Entry, Transaction
 from tests.simulation.workers import Member
 
+OUTBOX: Final = "outbox"
 READ_ROWS: Final = ("positions", "transfers", "bulks", "offsets", "nets", "windows", "settlement")
 
 
 def seen_of(entry: Entry) -> Seen:
     topic, partition = entry.place
-    return Seen(topic, partition, entry.offset, entry.timestamp, entry.key or b"", entry.value)
+    headers = dict(entry.headers)
+    if topic == OUTBOX:  # it is what the round says to another partition
+        name, _, number = headers["to"].decode().rpartition("/")
+        topic, partition = name, int(number)
+    return Seen(topic, partition, entry.offset, entry.timestamp, entry.key or b"", entry.value, headers.get("hop", b""))
 
 
 def records_of(bus: Bus, topic: str, partition: int) -> Iterator[Seen]:
@@ -43,6 +49,27 @@ def round_of(number: int, transaction: Transaction, application: str) -> Round:
 
 def _place(entry: Entry) -> tuple[Any, ...]:
     return (*entry.place, entry.offset)
+
+
+def messages_of(bus: Bus, partitions: int) -> tuple[list[Seen], list[Seen]]:
+    """Return the messages that partitions have sent to each other or themselves, and those in the receivers' logs."""
+    own = [
+        seen_of(entry)
+        for transaction in bus.committed
+        for entry in transaction.entries
+        if entry.place[0] in INPUTS and entry.headers
+    ]
+    sent = [seen for number in range(partitions) for seen in records_of(bus, OUTBOX, number)]
+    received = [seen for topic in INPUTS for number in range(partitions) for seen in records_of(bus, topic, number)]
+    return own + sent, received
+
+
+def messages_under_way(bus: Bus, partitions: int) -> str | None:
+    """Say how many messages between partitions are not in their receivers' logs; None if all are."""
+    sent, received = messages_of(bus, partitions)
+    arrived = {number_of(seen) for seen in received}
+    count = sum(number_of(seen) not in arrived for seen in sent)
+    return f"{count} messages are not passed on" if count else None
 
 
 def difference_of_copies(bus: Bus, member: Member) -> str | None:

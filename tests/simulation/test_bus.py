@@ -9,12 +9,12 @@ from collections.abc import Callable
 import pytest
 from aiokafka.errors import ProducerFenced
 
-from tests.simulation.bus import Bus
+from tests.simulation.bus import Bus, Sent
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.swarm import Swarm
 
 PLACE = ("topic", 0)
-RECORD = [(b"key", b"value", 1)]
+RECORD: list[Sent] = [(b"key", b"value", 1, ())]
 
 
 def on_a_bus(check: Callable[[Bus], None]) -> None:

@@ -58,7 +58,7 @@ def test_a_batch_after_an_aborted_transaction_begins_where_the_last_one_ended() 
         epoch = bus.take_over("owner")
         bus.append("in", 0, b"k", b"first")
         await asyncio.sleep(FETCH_S)
-        bus.produce("owner", epoch, ("in", 0), [(b"k", b"never", 1)])
+        bus.produce("owner", epoch, ("in", 0), [(b"k", b"never", 1, ())])
         bus.take_over("owner")  # aborts
         await asyncio.sleep(FETCH_S)
         bus.append("in", 0, b"k", b"second")
@@ -104,7 +104,7 @@ def test_a_missing_offset_in_a_topic_without_holes_parts_the_batch() -> None:
         for value in (b"first", b"second"):
             log.add(0, b"k", value, None)
         epoch = bus.take_over("owner")
-        bus.produce("owner", epoch, ("in", 0), [(b"k", b"never", 1)])
+        bus.produce("owner", epoch, ("in", 0), [(b"k", b"never", 1, ())])
         bus.take_over("owner")  # aborts
         bus.append("in", 0, b"k", b"third")
         await asyncio.sleep(FETCH_S)

@@ -25,7 +25,7 @@ from clearinghub.messages import DeadLetterMessage
 from clearinghub.roles.callbacks import CallbacksApp, callbacks_config
 from clearinghub.roles.ledger import ledger_config
 from tests.simulation.bus import Bus
-from tests.simulation.clients import ConsumerClient, ProducerClient
+from tests.simulation.clients import ConsumerClient, ProducerClient, SenderClient
 from tests.simulation.disk import Disk
 from tests.simulation.engine import SimulatedApp, SimulatedConsumer
 from tests.simulation.loop import CrashedError, Process
@@ -144,6 +144,7 @@ class Member(ABC):
             steady_s=asyncio.get_running_loop().time,
             make_producer=lambda **settings: ProducerClient(self.bus, process, settings),
             make_consumer=self._consumer_client,
+            make_sender=lambda **_settings: SenderClient(self.bus, process),
         )
 
     async def _comes_through(self, batch: Batch) -> bool:

@@ -22,7 +22,7 @@ from tests.simulation.copier import Copier
 from tests.simulation.dfsps import Dfsps
 from tests.simulation.group import Group
 from tests.simulation.operators import Operators
-from tests.simulation.reading import difference_of_copies
+from tests.simulation.reading import difference_of_copies, messages_under_way
 from tests.simulation.swarm import Swarm
 from tests.simulation.workers import CallbacksMember, LedgerMember
 
@@ -140,12 +140,15 @@ class World:
                 return f"notification/{partition} is settled up to {settled} of {end}"
         if self._processing():
             return "a window is not closed"
+        if (missing := messages_under_way(self.bus, self.swarm.partitions)) is not None:
+            return missing
         differences = (difference_of_copies(self.bus, member) for member in self.groups[0].members)
         return next((difference for difference in differences if difference is not None), None)
 
     def _decided(self, partition: int) -> dict[str, int]:
         log = self.bus.logs[changelog_name(APPLICATION, "offsets"), partition]
-        last = next((entry for entry in reversed(log.entries) if entry.is_committed), None)
+        rows = (entry for entry in reversed(log.entries) if entry.is_committed and entry.key == b"inputs")
+        last = next(rows, None)
         return {} if last is None or last.value is None else OFFSETS.decode(last.value).next_offsets
 
     def _held(self, partition: int) -> str | None:

@@ -82,7 +82,7 @@ def test_reads_every_field(tmp_path: Path) -> None:
 def test_n_is_the_deployments_number() -> None:
     topology = load_topology()
 
-    assert (12, 1) == (topology.topics["prepare"].partition_count(12), topology.topics["reply"].partition_count(12))
+    assert (12, 1) == (topology.topics["prepare"].partition_count(12), topology.topics["load"].partition_count(12))
 
 
 @pytest.mark.parametrize(
