@@ -86,6 +86,11 @@ class ChangelogsReader:
             cut = greatest_cut({number: history.rounds() for number, history in self._histories.items()})
             if cut is not None:
                 return cut
+        lacking = next((one for history in self._histories.values() if (one := history.lacking()) is not None), None)
+        if lacking is not None:
+            raise CopyError(
+                f"{lacking}: a transaction is open there, or the broker has lost rows. See docs/recovery.md"
+            )
         raise CopyError("no consistent cut was found within a minute; run the backup again when the hub has less load")
 
     async def _fold_to_present(self, on_progress: OnProgress) -> None:

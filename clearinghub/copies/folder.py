@@ -14,7 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -176,6 +176,23 @@ class CopyWriter:
         except OSError as error:
             raise CopyError(f"{path} cannot be written: {error.strerror or error}") from error
         return CopiedFile(name, _digest(path), path.stat().st_size)
+
+
+class CopyContent(Protocol):
+    """What a restore reads of a copy."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the copy is."""
+
+    def rows(self, partition: int) -> Iterator[StoredRow]:
+        """Yield the rows of a partition, in the order of tables and keys."""
+
+    def keys(self, table: str) -> pa.ChunkedArray:
+        """Return the keys of a table's rows on all partitions."""
+
+    def messages(self, partition: int) -> Iterator[MessageInFlight]:
+        """Yield the messages to a partition, in the order in which they are to be received."""
 
 
 class Copy:

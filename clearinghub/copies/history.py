@@ -42,12 +42,16 @@ class PartitionHistory:
         self.partition = partition
         self._store = store
         self._tails: defaultdict[str, deque[Change]] = defaultdict(deque)
+        self._seen: dict[str, int] = {}  # by table, the offset of the last change that was read
         self._folded: dict[str, int] = {}  # by table, the offset of the last change in the store
         self._engine_rows: dict[bytes, Change] = {}  # those of table `offsets` in the store
 
     def add(self, table: str, changes: Iterable[Change]) -> None:
         """Add what was read next from a table's changelog, in the order of offsets."""
-        self._tails[table].extend(changes)
+        tail = self._tails[table]
+        tail.extend(changes)
+        if tail:
+            self._seen[table] = tail[-1].offset
 
     @property
     def tail_length(self) -> int:
@@ -66,7 +70,10 @@ class PartitionHistory:
             self._fold(table, end)
 
     def rounds(self) -> list[Round]:
-        """Return the rounds as of which the rows can be had, oldest first."""
+        """Return the rounds as of which the rows can be had, oldest first.
+
+        The broker ends a transaction in one changelog after the other, so of the last round some may not be read yet.
+        """
         rows = dict(self._engine_rows)
         found = []
         if _INPUTS_KEY in rows:
@@ -116,8 +123,21 @@ class PartitionHistory:
         self._folded[table] = changes[-1].offset
         return len(changes)
 
+    def lacking(self) -> str | None:
+        """Say which changelog does not have what the last round wrote to it; None if all have it."""
+        marks = (*self._engine_rows.values(), *self._tails[OFFSETS.name])
+        last = max((one for one in marks if one.key == _INPUTS_KEY), key=lambda one: one.offset, default=None)
+        for table, offset in ({} if last is None else _changelogs_of(last)).items():
+            if self._seen.get(table, -1) < offset:
+                return (
+                    f"partition {self.partition}: the changelog of table {table} goes to {self._seen.get(table, -1)}, "
+                    f"and the last round wrote it to {offset}"
+                )
+        return None
+
     def _has(self, round_: Round) -> bool:
-        return all(round_.changelogs.get(table, -1) >= offset for table, offset in self._folded.items())
+        is_read = all(self._seen.get(table, -1) >= offset for table, offset in round_.changelogs.items())
+        return is_read and all(round_.changelogs.get(table, -1) >= offset for table, offset in self._folded.items())
 
     def _round(self, rows: Mapping[bytes, Change]) -> Round:
         mark = rows[_INPUTS_KEY]

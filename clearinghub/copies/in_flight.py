@@ -17,6 +17,7 @@ from clearinghub.kafka.access import kafka_access
 OUTBOX: Final = "outbox"
 FETCH_TIMEOUT_MS: Final = 200
 RELAYED_WITHIN_S: Final = 3.0  # then what is not on the receiver's topic is looked for in the outbox
+FOUND_WITHIN_S: Final = 30.0  # the broker ends a transaction in one log after the other, some perhaps late
 
 
 class MessageInFlight(NamedTuple):
@@ -85,8 +86,9 @@ async def messages_in_flight(settings: Settings, cut: Mapping[int, Round]) -> li
     )
     await consumer.start()
     try:
-        await _look_at_inputs(settings, consumer, cut, sought)
-        if sought.missing():
+        deadline_s = time.monotonic() + FOUND_WITHIN_S
+        while sought.missing() and time.monotonic() < deadline_s:
+            await _look_at_inputs(settings, consumer, cut, sought)
             await _look_into_outbox(settings, consumer, sought)
     finally:
         await consumer.stop()

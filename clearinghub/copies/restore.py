@@ -21,7 +21,7 @@ from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.copies import CopyError
 from clearinghub.copies.balance import BooksOfRows
-from clearinghub.copies.folder import Copy
+from clearinghub.copies.folder import Copy, CopyContent
 from clearinghub.copies.regroup.messages import REMINDERS, RestoredMessage, close_again, regrouped
 from clearinghub.copies.regroup.rows import (
     NOT_RESTORED,
@@ -117,7 +117,7 @@ async def _check_empty(settings: Settings) -> None:
 class Plan:
     """Which row and which message goes where. Read `rows` to the end before `messages`."""
 
-    def __init__(self, copy: Copy, settings: Settings) -> None:
+    def __init__(self, copy: CopyContent, settings: Settings) -> None:
         self.left_out: Counter[str] = Counter()
         self._copy = copy
         self._hub_name = settings.hub_name

@@ -128,9 +128,11 @@ def _check_counters(before: Books, after: Books) -> None:
         for (table, _key), value in rows.items()
         if table == "positions"
     ]
-    nexts = [_counter(rows, b"id") * partitions + number + 1 for number, rows in after.rows.items()]
-    if ids and min(nexts) <= max(ids):
-        raise Breach(f"restore: id {min(nexts)} would be given again, the highest is {max(ids)}")
+    for number, rows in after.rows.items():
+        following = _counter(rows, b"id") * partitions + number + 1
+        again = [one for one in ids if one >= following and (one - following) % partitions == 0]
+        if again:
+            raise Breach(f"restore: partition {number} would assign id {again[0]} once more")
     last = max(_counter(rows, b"final") for rows in before.rows.values())
     if any(_counter(rows, b"final") < last for rows in after.rows.values()) and len(before.rows) != partitions:
         raise Breach("restore: a final state would get a number again")

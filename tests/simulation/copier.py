@@ -31,6 +31,8 @@ from tests.simulation.reading import OUTBOX
 PAUSE_S: Final = 2.0  # between two copies, on average
 TAIL_S: Final = 0.5
 CUT_WITHIN_S: Final = 60.0
+FOUND_WITHIN_S: Final = 60.0
+LOOK_S: Final = 0.2
 PARTITIONS_MAX: Final = 7  # of a restored hub
 
 
@@ -99,7 +101,7 @@ class Copier:
             return  # some partition has never worked
         for number, history in histories.items():
             history.fold_to(cut[number])
-        messages = self._messages(cut)
+        messages = await self._messages(cut)
         self._bus.counts["copies"] += 1
         self._bus.counts["messages in copies"] += len(messages)
         self._judge(cut, stores, messages)
@@ -138,15 +140,18 @@ class Copier:
     def _log(self, table: str, number: int) -> Log:
         return self._bus.logs[changelog_name(self._settings.application_id, table), number]
 
-    def _messages(self, cut: Mapping[int, Round]) -> list[MessageInFlight]:
+    async def _messages(self, cut: Mapping[int, Round]) -> list[MessageInFlight]:
         sought = SoughtMessages(cut)
-        for _, receiver, topic in sought.missing():
-            log = self._bus.logs[topic, receiver]
-            for entry in log.read(cut[receiver].decided.get(topic, 0), 1 << 60)[0]:
-                sought.take(topic, receiver, entry)
-        for sender in cut:
-            for entry in self._bus.logs[OUTBOX, sender].read(0, 1 << 60)[0]:
-                sought.take_from_outbox(entry)
+        deadline_s = asyncio.get_running_loop().time() + FOUND_WITHIN_S
+        while sought.missing() and asyncio.get_running_loop().time() < deadline_s:
+            for _, receiver, topic in sought.missing():
+                log = self._bus.logs[topic, receiver]
+                for entry in log.read(cut[receiver].decided.get(topic, 0), 1 << 60)[0]:
+                    sought.take(topic, receiver, entry)
+            for sender in cut:
+                for entry in self._bus.logs[OUTBOX, sender].read(0, 1 << 60)[0]:
+                    sought.take_from_outbox(entry)
+            await asyncio.sleep(LOOK_S)
         assert not sought.missing(), f"{sought.describe()} is nowhere"
         return sought.in_order()
 

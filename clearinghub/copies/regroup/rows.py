@@ -10,7 +10,7 @@ import msgspec
 import pyarrow.compute as pc
 
 from clearinghub.copies import CopyError
-from clearinghub.copies.folder import Copy
+from clearinghub.copies.folder import CopyContent
 from clearinghub.copies.row_store import StoredRow
 from clearinghub.domain.bulk.bulk import BulkState
 from clearinghub.domain.transfers.transfer import Transfer
@@ -82,7 +82,7 @@ class RowOfPartition(NamedTuple):
     row: StoredRow
 
 
-def rows_left_out(copy: Copy) -> set[tuple[int, str, bytes]]:
+def rows_left_out(copy: CopyContent) -> set[tuple[int, str, bytes]]:
     """Return which rows are dropped for another of the same key, by partition, table and key.
 
     Two partitions may know one id: each had a request with it. On one partition only one row can stay: the one that has
@@ -106,7 +106,7 @@ def rows_left_out(copy: Copy) -> set[tuple[int, str, bytes]]:
     return left_out
 
 
-def _keys_known_twice(copy: Copy, table: str) -> frozenset[bytes]:
+def _keys_known_twice(copy: CopyContent, table: str) -> frozenset[bytes]:
     counts = pc.value_counts(copy.keys(table))
     twice = counts.filter(pc.greater(counts.field("counts"), 1)) if len(counts) else counts
     return frozenset(twice.field("values").to_pylist()) if len(twice) else frozenset()
@@ -131,7 +131,7 @@ def _has_moved_money(row: StoredRow) -> bool:
     return transfer.was_reserved
 
 
-def check_own_partition(copy: Copy, partition: int, rows: Iterator[StoredRow]) -> Iterator[StoredRow]:
+def check_own_partition(copy: CopyContent, partition: int, rows: Iterator[StoredRow]) -> Iterator[StoredRow]:
     """Yield rows, each of which must be on the partition where the rule of its table puts it.
 
     Raises:
