@@ -23,7 +23,7 @@ RATE ?= 150
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz chaos simulate mutants proofs drills backup-proof check lint format clean-data bench bench-engine bench-jws lock docs messages
+.PHONY: help setup run demo test conformance fuzz chaos simulate mutants proofs drills backup-proof check lint format clean-data bench bench-engine bench-jws lock docs messages golden upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ fuzz: $(STAMP) ## requests of every route, good and bad, at a hub of its own; RE
 
 chaos: $(STAMP) ## processes, broker and DFSPs die under load, nothing may be lost; MINUTES=5 RATE=150 SEED=1 BROKERS=3
 	@exec $(BIN)/python -m tests.chaos.run --seconds $$(($(MINUTES) * 60)) --rate $(RATE) --brokers $(BROKERS) $(if $(SEED),--seed $(SEED))
+
+upgrade: $(STAMP) ## roll every process to another release and back under load; FROM=v1.0.0 TO=... (this folder with a patch) RATE=100
+	@exec $(BIN)/python -m tests.upgrade.run $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) --rate $(or $(UPGRADE_RATE),100)
 
 simulate: $(STAMP) ## the hub under faults of all kinds, simulated; SEEDS=1000, or SEED=123 again
 	@exec $(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
@@ -101,6 +104,9 @@ bench-jws: $(STAMP) ## measure what a signature costs
 
 bench-engine: $(STAMP) ## measure the engine alone
 	$(BIN)/python -m bench.engine
+
+golden: $(STAMP) ## record rows and records of this release in tests/golden/; refused once it is tagged
+	$(BIN)/python -m tests.golden.make
 
 messages: $(STAMP) ## render docs/messages.md from the structs of the messages
 	$(BIN)/python -m clearinghub.tools.messages_page docs

@@ -145,8 +145,8 @@ def write_key_pair(folder: Path, name: str, key: PrivateKey) -> tuple[Path, Path
         for path in paths:
             if path.exists():
                 raise KeyFileError(f"{path} is there already; keys are never overwritten")
-        _write_new(paths[0], private, PRIVATE_MODE)
-        _write_new(paths[1], public, PUBLIC_MODE)
+        write_new(paths[0], private, PRIVATE_MODE)
+        write_new(paths[1], public, PUBLIC_MODE)
     except OSError as error:
         raise KeyFileError(f"{error.filename or folder}: {error.strerror}") from error
     return paths
@@ -185,9 +185,18 @@ def _public_key(path: Path, label: str, block: bytes) -> ParticipantKey:
     return ParticipantKey(jose_key(key), valid_from_s, valid_until_s)
 
 
-def _write_new(path: Path, content: bytes, mode: int) -> None:
-    """Create a file that has its mode from the first moment, whatever the process's mask is."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+def write_new(path: Path, content: bytes, mode: int) -> None:
+    """Create a file that has its mode from the first moment, whatever the process's mask is.
+
+    Raises:
+        KeyFileError: the file is there already, or cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError as error:
+        raise KeyFileError(f"{path} is there already; keys are never overwritten") from error
+    except OSError as error:
+        raise KeyFileError(f"{path}: {error.strerror}") from error
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)
         file.write(content)

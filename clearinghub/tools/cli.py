@@ -60,6 +60,7 @@ TOOLS: Final = (
     Tool("keys", "clearinghub.tools.keys", OPERATORS, "Make keys for message signatures."),
     Tool("backup", "clearinghub.tools.backup", OPERATORS, "Copy all partitions of the hub while it works."),
     Tool("restore", "clearinghub.tools.restore", OPERATORS, "Make a new hub of a copy, with any number of partitions."),
+    Tool("secure", "clearinghub.tools.secure", OPERATORS, "Make and issue the scheme's keys and certificates."),
     Tool("replay", "clearinghub.tools.replay", OPERATORS, "Send callbacks again that were given up."),
     Tool("report", "clearinghub.tools.report.main", ANALYSTS, "Show settlement reports and account statements."),
     Tool("archive", "clearinghub.tools.archive.main", ANALYSTS, "Copy the analysts' topics to Parquet files."),

@@ -8,10 +8,10 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from clearinghub.tools.client.admin import AdminClient, AdminError
 from sandbox.scheme import Scheme
@@ -30,7 +30,7 @@ from tests.chaos.dfsp import ChaosDfsp
 from tests.chaos.hub import SESSION_TIMEOUT_MS, ChaosHub, fixed_ports
 from tests.chaos.impact import Impact, measure, percentile
 from tests.chaos.injector import Injected, Injector
-from tests.chaos.plan import DFSPS, FaultKind, plan_faults, process_names
+from tests.chaos.plan import DFSPS, Fault, FaultKind, plan_faults, process_names
 from tests.chaos.report import Report, answer_counts
 from tests.chaos.requests import HubRequests
 from tests.chaos.topics import dead_letters, final_states
@@ -44,6 +44,15 @@ QUERY_WITHIN_S: Final = 600.0
 ANSWERED_WITHIN_S: Final = 30.0  # after the last answer
 POLL_S: Final = 0.5
 AUDIT_TIMEOUT_S: Final = 180.0
+
+
+class Injects(Protocol):
+    """Lets something happen while the load runs."""
+
+    injected: list[Injected]
+
+    async def run(self, faults: Sequence[Fault], began_at_s: float) -> None:
+        """Carry everything out; return when the last of it is over."""
 
 
 class Scenario:
@@ -67,6 +76,7 @@ class Scenario:
         self._folder = folder
         self._faults = plan_faults(seed, seconds, interval_s, SESSION_TIMEOUT_MS / 1000, brokers)
         self._brokers = brokers
+        self._load_s = WARM_UP_S + seconds
         self._transfers = Transfers()
         self._paying: set[asyncio.Task[None]] = set()
 
@@ -77,20 +87,17 @@ class Scenario:
             BrokerUnavailableError, HubDownError: the hub did not start.
         """
         self._tell(f"{self._seconds} s at {self._rate}/s, a fault every {self._interval_s} s, seed {self._seed}")
-        hub = ChaosHub(self._folder, self._brokers)
+        hub = self._make_hub()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(hub.stop)
             await hub.start()
             requests = await stack.enter_async_context(HubRequests([urls.fspiop for urls in hub.urls]))
             dfsps = await self._set_up(hub, requests, stack)
-            injector = Injector(hub, dfsps)
+            injector = self._make_injector(hub, dfsps)
             began_at_s, ended_at_s = await self._load(hub, dfsps, injector)
             quiet_after_s = await self._quiet(hub, ended_at_s)
             queried_after_s = await self._query(dfsps)
-            report = Report(
-                f"Chaos: {self._seconds} s at {self._rate} transfers/s, a fault every {self._interval_s} s, "
-                f"seed {self._seed}, {self._brokers} broker{'s' if self._brokers > 1 else ''}"
-            )
+            report = Report(self._title())
             report.impacts = self._impacts(injector, requests, ended_at_s)
             report.facts = self._facts(requests, began_at_s, ended_at_s, quiet_after_s, queried_after_s)
             report.exits = dict(hub.exits)
@@ -99,6 +106,22 @@ class Scenario:
             if self._brokers > 1:
                 report.checks.append(check_standstills(report.impacts))
             return report
+
+    def _make_hub(self) -> ChaosHub:
+        return ChaosHub(self._folder, self._brokers)
+
+    def _make_injector(self, hub: ChaosHub, dfsps: Mapping[str, ChaosDfsp]) -> Injects:
+        return Injector(hub, dfsps)
+
+    def _is_over(self) -> bool:
+        """Return whether the load may end before its time."""
+        return False
+
+    def _title(self) -> str:
+        return (
+            f"Chaos: {self._seconds} s at {self._rate} transfers/s, a fault every {self._interval_s} s, "
+            f"seed {self._seed}, {self._brokers} broker{'s' if self._brokers > 1 else ''}"
+        )
 
     async def _set_up(self, hub: ChaosHub, requests: HubRequests, stack: AsyncExitStack) -> dict[str, ChaosDfsp]:
         self._tell("the hub is up; setting the scheme up")
@@ -114,7 +137,7 @@ class Scenario:
                 await scheme.ensure_funds(name, FUNDS_UNITS)
         return dfsps
 
-    async def _load(self, hub: ChaosHub, dfsps: dict[str, ChaosDfsp], injector: Injector) -> tuple[float, float]:
+    async def _load(self, hub: ChaosHub, dfsps: dict[str, ChaosDfsp], injector: Injects) -> tuple[float, float]:
         """Send at the rate, whatever is answered, while faults happen; return the begin and end of the load."""
         self._tell(f"load on, {len(self._faults)} faults to come")
         chance = random.Random(self._seed)
@@ -123,6 +146,8 @@ class Scenario:
         until_s = began_at_s + WARM_UP_S + self._seconds
         number = 0
         while (due_s := began_at_s + number / self._rate) < until_s and time.monotonic() < until_s:
+            if self._is_over():
+                break
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             transfer = self._transfers.new(chance, time.monotonic())
             task = asyncio.create_task(dfsps[transfer.order.payer].pay(transfer))
@@ -133,6 +158,7 @@ class Scenario:
                 self._tell(f"stopped: {lost}")
                 break
         ended_at_s = time.monotonic()
+        self._load_s = ended_at_s - began_at_s
         await injecting
         return began_at_s, ended_at_s
 
@@ -178,7 +204,7 @@ class Scenario:
             check_dead_letters(await dead_letters(hub.bootstrap)),
             check_processes(hub.exits, {str(name): times for name, times in killed.items()}, not_running, hub.lost()),
             check_faults(len(self._faults), Counter(one.fault.kind for one in injected if one.victim is not None)),
-            check_load(len(self._transfers.by_id), round((WARM_UP_S + self._seconds) * self._rate)),
+            check_load(len(self._transfers.by_id), round(self._load_s * self._rate)),
         ]
 
     async def _positions(self, hub: ChaosHub) -> dict[str, dict[str, int | None]]:
@@ -211,7 +237,7 @@ class Scenario:
         problems = () if process.returncode == 0 else tuple(output.decode(errors="replace").splitlines())
         return Check("the books are right (`clearinghub audit`)", 1, problems)
 
-    def _impacts(self, injector: Injector, requests: HubRequests, ended_at_s: float) -> list[Impact]:
+    def _impacts(self, injector: Injects, requests: HubRequests, ended_at_s: float) -> list[Impact]:
         transfers = list(self._transfers.by_id.values())
         impacts = []
         for one, following in zip(injector.injected, [*injector.injected[1:], None], strict=True):

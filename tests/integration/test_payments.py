@@ -144,10 +144,12 @@ async def refused_for_the_limit(paying: PayingHub) -> None:
 
 
 async def duplicates(paying: PayingHub) -> None:
+    before = await paying.positions()
     order = paying.payer.order(paying.payee, UNIT, CURRENCY)
     await paying.payer.post_transfer(order)
     await callback_of(paying.payer, order.transfer_id, "PUT COMMITTED")
-    before = await paying.positions()
+    before[paying.payer.name] += UNIT
+    before[paying.payee.name] -= UNIT
     await paying.payer.post_transfer(order)
     again = await callback_of(paying.payer, order.transfer_id, "PUT COMMITTED", count=2)
     assert "Hub" == again.source

@@ -12,6 +12,7 @@ from tests.model.nets import ACCOUNT_TYPE, CURRENCY, Nets, Party, Sums
 SCHEDULED: Final = "closed by schedule"
 REFUSED: Final = "3100"
 UNKNOWN: Final = "2001"
+NOT_LOWERED: Final = "3100"
 
 
 class Coordinator:
@@ -21,6 +22,7 @@ class Coordinator:
         self.states: dict[int, str] = {}
         self.closed: dict[int, Nets] = {}
         self.models: list[dict[str, Any]] = []
+        self.feature_level = 1
         self._partitions = partitions
         self._by_schedule = by_schedule
         self._used: set[int] = set()
@@ -80,7 +82,14 @@ class Coordinator:
     def _broadcast_models(self, effects: Effects) -> None:
         models = tuple((one["name"], one["active"]) for one in self.models)
         for partition in range(self._partitions):
-            effects.add("settlement", partition, "scheme", models)
+            effects.add("settlement", partition, "scheme", models, self.feature_level)
+
+    def _raise_feature_level(self, args: dict[str, Any], effects: Effects) -> str | None:
+        if args["level"] <= self.feature_level:
+            return NOT_LOWERED
+        self.feature_level = args["level"]
+        self._broadcast_models(effects)
+        return None
 
     # -- reports of the partitions
 
@@ -159,4 +168,5 @@ COMMANDS: Final[dict[str, Callable[[Coordinator, dict[str, Any], Effects], str |
     "close-window": Coordinator._close_by_hand,
     "add-settlement-model": Coordinator._add_model,
     "set-settlement-model-active": Coordinator._set_model_active,
+    "raise-feature-level": Coordinator._raise_feature_level,
 }

@@ -160,7 +160,8 @@ def _credit(seen: Seen, _bodies: set[bytes]) -> Effect:
 def _settlement(seen: Seen, _bodies: set[bytes]) -> Effect:
     header = _header(seen)
     if header["kind"] == "scheme":
-        return seen.partition, "scheme", tuple((one[1], one[2]) for one in header["models"])
+        models = tuple((one[1], one[2]) for one in header["models"])
+        return seen.partition, "scheme", models, header["feature_level"]
     if header["kind"] == "window-report":
         nets = tuple(sorted((*group, *party, *sums) for group, (party, _ids, sums) in header["nets"]))
         return seen.partition, "window-report", header["window"], header["partition"], nets, header["is_last"]

@@ -16,6 +16,7 @@ from tests.model.exchange import check_messages
 from tests.model.journal import Round, activity_of
 from tests.model.scheme import check_scheme
 from tests.simulation.reading import between, messages_of, records_of, round_of
+from tests.simulation.releases import narrowed_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,8 @@ def check(world: World) -> None:
     """Raise AssertionError, with what is wrong, unless the run was right."""
     ended = wrong_end(world)
     assert ended is None, ended
+    narrowed = narrowed_row(world)
+    assert narrowed is None, narrowed
     bus = world.bus
     dfsps = world.dfsps.names
     partitions = range(world.swarm.partitions)

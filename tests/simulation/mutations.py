@@ -204,6 +204,25 @@ MUTANTS: Final = (
         "now_ms - last_ms <",
         first_seed=301,  # one seed in hundreds shows the error: begin shortly before it
     ),
+    # -- two releases in one group
+    Mutant(
+        "fields-of-a-later-release-dropped",
+        "clearinghub/rows.py",
+        "return msgspec.structs.replace(row, later=tuple(elements[known_width:]))",
+        "return row",
+    ),
+    Mutant(
+        "fields-of-a-later-release-dropped-by-a-new-row",
+        "clearinghub/engine/pending_changes.py",
+        "self._rows[place] = kept_later(before, row)",
+        "self._rows[place] = row",
+    ),
+    Mutant(
+        "feature-level-ignored",
+        "tables/scheme.py",
+        "return scheme_copy(view).feature_level >= level",
+        "return True",
+    ),
     # -- callbacks
     Mutant(
         "offset-before-delivery",

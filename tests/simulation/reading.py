@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-import orjson
-
 from tests.model.exchange import number_of
 from tests.model.journal import INPUTS, Round, Seen
 from tests.simulation.bus import Bus, Entry, Transaction
+from tests.simulation.releases import as_this_release, row_as_this_release
 from tests.simulation.workers import Member
 
 OUTBOX: Final = "outbox"
@@ -22,7 +21,8 @@ def seen_of(entry: Entry) -> Seen:
     if topic == OUTBOX:  # it is what the round says to another partition
         name, _, number = headers["to"].decode().rpartition("/")
         topic, partition = name, int(number)
-    return Seen(topic, partition, entry.offset, entry.timestamp, entry.key or b"", entry.value, headers.get("hop", b""))
+    value = as_this_release(entry.value)
+    return Seen(topic, partition, entry.offset, entry.timestamp, entry.key or b"", value, headers.get("hop", b""))
 
 
 def records_of(bus: Bus, topic: str, partition: int) -> Iterator[Seen]:
@@ -43,7 +43,7 @@ def round_of(number: int, transaction: Transaction, application: str) -> Round:
             continue
         table = topic.removeprefix(f"{application}-").removesuffix("-changelog")
         if table in READ_ROWS and entry.key is not None:
-            rows[table, entry.key.decode()] = None if entry.value is None else orjson.loads(entry.value)
+            rows[table, entry.key.decode()] = row_as_this_release(entry.value)
     return Round(number, emitted, rows)
 
 

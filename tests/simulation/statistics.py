@@ -20,6 +20,8 @@ OUTCOMES: Final = (
     "offset commits refused",
     "rebalances done",
     "orderly stops",
+    "mixed releases",
+    "feature levels raised",
     "commit's request lost",
     "commit's answer lost",
     "callbacks",

@@ -93,6 +93,7 @@ class Swarm:
         self.room = draw.choice((300, 1_000, 5_000))  # each payer's cap and funds, where amounts are up to 100
         self.session_s = draw.choice((1.0, 2.0, 5.0))
         self.closes_by_schedule = draw.random() < 0.3
+        self.mixes_releases = random.Random(f"mixed {seed}").random() < 0.5  # no draw of the others' for it
 
     def settings(self) -> dict[str, Any]:
         """Return the hub's settings that differ from run to run."""

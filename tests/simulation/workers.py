@@ -29,6 +29,7 @@ from tests.simulation.clients import ConsumerClient, ProducerClient, SenderClien
 from tests.simulation.disk import Disk
 from tests.simulation.engine import SimulatedApp, SimulatedConsumer
 from tests.simulation.loop import CrashedError, Process
+from tests.simulation.releases import NEXT_LEVEL, next_release_of
 
 
 class Member(ABC):
@@ -177,10 +178,15 @@ class LedgerMember(Member):
     """A worker of the role `ledger`; see `clearinghub.roles.ledger.run_ledger`."""
 
     drops_batches = True  # the ledger notices a gap; the callbacks rely on their client and would not
+    wants_next = False  # the next process is of the next release
+    is_next = False
 
     async def _build(self) -> None:
         participants = await self._participants()
+        self.is_next = self.wants_next
         context = LedgerContext.of(self.settings, participants)
+        if self.is_next:
+            context = replace(context, highest_level=NEXT_LEVEL)
         process, disk = self.process, self.disk
 
         class App(SimulatedApp):
@@ -188,6 +194,9 @@ class LedgerMember(Member):
 
         App.process, App.disk = process, disk
         self._run(App(self._with_points(ledger_config(self.settings, context))))
+
+    def _released(self, handler: Handler) -> Handler:
+        return next_release_of(handler) if self.is_next else handler
 
     def _with_points(self, config: EngineConfig) -> EngineConfig:
         """Return the production configuration with the points at which the process can be killed."""
@@ -219,7 +228,7 @@ class LedgerMember(Member):
         return replace(
             config,
             on_partition_failure=failed,
-            inputs=tuple(replace(one, handler=partial(decide, one.handler)) for one in config.inputs),
+            inputs=tuple(replace(one, handler=partial(decide, self._released(one.handler))) for one in config.inputs),
             punctuators=tuple(partial(punctuate, one) for one in config.punctuators),
             on_round=round_done,
             environment=self._environment(),

@@ -23,6 +23,7 @@ from tests.simulation.dfsps import Dfsps
 from tests.simulation.group import Group
 from tests.simulation.operators import Operators
 from tests.simulation.reading import difference_of_copies, messages_under_way
+from tests.simulation.releases import mix_releases
 from tests.simulation.swarm import Swarm
 from tests.simulation.workers import CallbacksMember, LedgerMember
 
@@ -73,7 +74,9 @@ class World:
         self.swarm.is_calm = False
         striking = loop.create_task(self.chaos.keep_striking())
         copying = loop.create_task(self.copier.keep_copying())
+        mixing = [loop.create_task(mix_releases(self))] if self.swarm.mixes_releases else []
         await self._disturb()
+        self._commands.update(mixing)
         striking.cancel()
         if copying.done():
             copying.result()
