@@ -26,8 +26,9 @@ class LedgerContext:
     """The rules by which every partition of one hub decides; the same in production, in tests and in the simulation.
 
     `completed_ahead_ms_max` and `completed_age_ms_max` bound a fulfilment's completedTimestamp against the record's
-    time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12). `highest_level` is the
-    last feature level that this release knows.
+    time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12). Settlement reads and
+    writes at most `settlement_entries_at_once` nets, accounts or legs with one record (design 7). `highest_level` is
+    the last feature level that this release knows.
     """
 
     hub_name: str
@@ -40,6 +41,7 @@ class LedgerContext:
     built_in_oracle_types: frozenset[str] = frozenset(PARTY_TYPES)
     participants_reference_shapes: bool = False
     forward_patience_ms: int = 10_000
+    settlement_entries_at_once: int = 500
     fee_rules: tuple[FeeRule, ...] = ()
     highest_level: int = HIGHEST_LEVEL
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
@@ -58,6 +60,7 @@ class LedgerContext:
             completed_age_ms_max=settings.completed_timestamp_age_ms_max,
             fsp_in_bulk_paths=settings.fsp_in_bulk_paths,
             forward_patience_ms=settings.forward_patience_ms,
+            settlement_entries_at_once=settings.settlement_entries_at_once,
             built_in_oracle_types=frozenset(settings.built_in_oracle_types),
             participants_reference_shapes=settings.participants_reference_shapes,
             fee_rules=fee_rules,

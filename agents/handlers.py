@@ -17,9 +17,17 @@ from agents.parties.batch import on_batch, on_part, on_part_done
 from agents.parties.party import on_oracle_answer, on_party
 from agents.parties.party_import import on_import
 from agents.quotes.agreement import on_agreement
-from agents.settlement.closing import on_close_window, on_forget_window, on_window_marker, on_window_report
+from agents.settlement.closing import (
+    on_close_window,
+    on_forget_window,
+    on_publish_window,
+    on_report_window,
+    on_window_marker,
+    on_window_report,
+)
+from agents.settlement.creation import on_make_settlement
 from agents.settlement.moves import on_move
-from agents.settlement.progress import on_moved
+from agents.settlement.progress import on_abort_accounts, on_moved
 from agents.settlement.scheme import on_scheme
 from agents.settlement.windows import on_window_used
 from agents.transfers.credit import on_credit
@@ -43,10 +51,14 @@ from clearinghub.messages.parties import (
 )
 from clearinghub.messages.quotes import AgreementMessage
 from clearinghub.messages.settlement import (
+    AbortAccountsMessage,
     CloseWindowMessage,
     ForgetWindowMessage,
+    MakeSettlementMessage,
     MovedMessage,
     MoveMessage,
+    PublishWindowMessage,
+    ReportWindowMessage,
     SchemeMessage,
     WindowMarkerMessage,
     WindowReportMessage,
@@ -102,7 +114,11 @@ INPUT_TOPICS: Final = (
             CloseWindowMessage: on_close_window,
             WindowUsedMessage: on_window_used,
             WindowReportMessage: on_window_report,
+            ReportWindowMessage: on_report_window,
+            PublishWindowMessage: on_publish_window,
             ForgetWindowMessage: on_forget_window,
+            MakeSettlementMessage: on_make_settlement,
+            AbortAccountsMessage: on_abort_accounts,
             MoveMessage: on_move,
             MovedMessage: on_moved,
             SchemeMessage: on_scheme,
@@ -112,7 +128,11 @@ INPUT_TOPICS: Final = (
                 CloseWindowMessage,
                 WindowUsedMessage,
                 WindowReportMessage,
+                ReportWindowMessage,
+                PublishWindowMessage,
                 ForgetWindowMessage,
+                MakeSettlementMessage,
+                AbortAccountsMessage,
                 MoveMessage,
                 MovedMessage,
                 SchemeMessage,

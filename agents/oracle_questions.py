@@ -63,6 +63,9 @@ class OracleAgent:
             self._pending.add(task)
             task.add_done_callback(self._pending.discard)
 
+    def revoke(self) -> None:
+        """Do nothing: questions are bounded in time, and answers do no harm."""
+
     async def close(self) -> None:
         """Cancel the open questions; the next reader of the partition sends them again."""
         for task in tuple(self._pending):

@@ -142,6 +142,8 @@ class Settings(BaseSettings):
     # Settlement (protocol 9.2).
     settlement_window_cron: str = ""  # when the open window is closed, e.g. "0 17 * * 1-5"; default: by operators only
     settlement_window_time_zone: str = "UTC"  # IANA, e.g. "Africa/Nairobi"
+    # Nets, accounts and legs that one record's decision reads and writes; what has more is done in several (ADR 30).
+    settlement_entries_at_once: int = Field(500, ge=1, le=10_000)
     settlement_retention_s: int = Field(90 * 86_400, ge=3_600)  # of settled windows and finished settlements
 
     interchange_fees_file: Path | None = None  # the rules of interchange fees (docs/settlement.md)
@@ -152,8 +154,15 @@ class Settings(BaseSettings):
     callback_retry_first_ms: int = Field(200, ge=1)  # the longest pause before the first retry; doubles with each
     callback_retry_longest_ms: int = Field(30_000, ge=1)  # the doubling ends here
     callback_in_flight_per_receiver_max: int = Field(64, ge=1)
-    callback_queue_per_receiver_max: int = Field(10_000, ge=1)
-    callback_pending_max: int = Field(20_000, ge=1)  # of all receivers together, in memory
+    callback_in_flight_max: int = Field(1_024, ge=1)  # of all receivers of a worker together: its connections
+    callback_queue_per_receiver_max: int = Field(10_000, ge=1)  # in memory; what exceeds it is parked (ADR 29)
+    callback_queue_bytes_per_receiver_max: int = Field(64 * 1024 * 1024, ge=1)
+    callback_pending_max: int = Field(20_000, ge=1)  # of all receivers of a worker together, in memory
+    callback_pending_bytes_max: int = Field(128 * 1024 * 1024, ge=1)
+    callback_hold_ms_max: int = Field(5_000, ge=10)  # what has waited longer is parked, so that its offset is committed
+    callback_parked_per_receiver_max: int = Field(100_000, ge=1)  # of a worker; further ones are dead-lettered
+    callback_parked_bytes_per_receiver_max: int = Field(512 * 1024 * 1024, ge=1)
+    callback_parked_ms_max: int = Field(15 * 60_000, ge=100)  # then dead-lettered
     callback_wait_ms_max: int = Field(60_000, ge=100)  # from its reading to its last attempt; then dead-lettered
     callback_breaker_failures: int = Field(10, ge=1)  # in a row, until nothing is sent to a receiver for a while
     callback_breaker_open_ms: int = Field(5_000, ge=1)  # how long

@@ -12,8 +12,8 @@ from typing import Protocol
 from clearinghub.domain.participants.participant import Participant, ParticipantDirectory
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement
-from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
-from clearinghub.domain.settlement.settlement import Settlement
+from clearinghub.domain.settlement.netting import ContentSums, NettingGroup, PartyNet
+from clearinghub.domain.settlement.settlement import Leg, Settlement, SettlementAccount
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
 from clearinghub.messages.commands import Command, Result
@@ -115,14 +115,28 @@ class SettlementReader(Protocol):
     async def windows(self, window_ids: Sequence[int]) -> list[Window]:
         """Return the windows with these ids, without those that do not exist."""
 
-    async def nets(self, window: Window) -> dict[NettingGroup, ContentNets] | None:
-        """Return the nets of a closed window by netting group; None if retention has just removed the window."""
+    async def sums(self, window: Window) -> dict[NettingGroup, ContentSums] | None:
+        """Return the sums of a closed window by netting group; None if retention has just removed the window."""
+
+    def nets(
+        self, window: Window, netting_group: NettingGroup, participant: str | None = None
+    ) -> AsyncGenerator[list[PartyNet], None]:
+        """Yield the nets of a content in parts, in the order of the parties; of one participant if it is named."""
 
     async def last_settlements(self) -> list[Settlement]:
         """Return settlements, newest first, as many as fit into one answer."""
 
     async def settlement(self, settlement_id: int) -> Settlement | None:
         """Return the settlement with that id, or None."""
+
+    def accounts(self, settlement_id: int) -> AsyncGenerator[list[SettlementAccount], None]:
+        """Yield the accounts of a settlement in parts, in the order of their ids."""
+
+    async def account(self, settlement_id: int, account_id: int) -> SettlementAccount | None:
+        """Return an account of a settlement, or None."""
+
+    def legs(self, settlement_id: int, account_id: int | None = None) -> AsyncGenerator[list[tuple[int, Leg]], None]:
+        """Yield the legs of a settlement in parts, each with its account's id; those of one account if it is given."""
 
 
 class PacketReader(Protocol):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
+from sortedcontainers import SortedDict
 
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.engine.partitioner import Partitioner
@@ -46,7 +48,7 @@ class MemoryView:
     partition: int = 0
     partitions: int = 1
     partitioner: Partitioner | None = None
-    tables: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    tables: dict[str, SortedDict] = field(default_factory=dict)
     emitted: list[Emitted] = field(default_factory=list)
 
     def get(self, table: TableSpec[Row], key: str) -> Row | None:
@@ -55,7 +57,7 @@ class MemoryView:
 
     def put(self, table: TableSpec[Row], key: str, row: Row) -> None:
         row = kept_later(self.get(table, key), row)
-        self.tables.setdefault(table.name, {})[key] = table.encode(row)
+        self.tables.setdefault(table.name, SortedDict())[key] = table.encode(row)
 
     def delete(self, table: TableSpec[Row], key: str) -> None:
         self.tables.get(table.name, {}).pop(key, None)
@@ -81,6 +83,11 @@ class MemoryView:
             if present and start <= entry < end
         )
         return [key for _entry, key in found[:count_max]]
+
+    def keys(self, table: TableSpec[Row], prefix: str, after: str, count_max: int) -> list[str]:
+        rows = self.tables.get(table.name, SortedDict())
+        found = rows.irange(max(prefix, after), inclusive=(after < prefix, True))
+        return list(islice(takewhile(lambda key: key.startswith(prefix), found), count_max))
 
     def rows(self, table: TableSpec[Row]) -> dict[str, Row]:
         return {key: table.decode(data) for key, data in self.tables.get(table.name, {}).items()}

@@ -93,6 +93,7 @@ class InMemoryHub(FakeRecorder):
         self._held_back: frozenset[str] = frozenset()
         self._offsets: defaultdict[TopicPartition, int] = defaultdict(int)
         self._records_written = 0
+        self._is_delivering = False  # the loop that has begun delivers what follows, too
         self._commits = 0
         self._command_numbers = count(1)
         self._parts = ledger_parts(settings, self.context)
@@ -218,8 +219,13 @@ class InMemoryHub(FakeRecorder):
         self._records_written += 1
 
     def _deliver_if_at_once(self) -> None:
-        if self.delivers_at_once:
+        if not self.delivers_at_once or self._is_delivering:
+            return
+        self._is_delivering = True
+        try:
             self.deliver_all()
+        finally:
+            self._is_delivering = False
 
     def _next_record(self, topic: str, partition: int, key: str, value: bytes) -> Record:
         offset = self._offsets[topic, partition]

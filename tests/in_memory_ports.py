@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ from aiohttp.web import Application
 from clearinghub import __version__
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.statement import Statement, StatementEntry
-from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
-from clearinghub.domain.settlement.settlement import Settlement
+from clearinghub.domain.settlement.netting import ContentSums, NettingGroup, PartyNet
+from clearinghub.domain.settlement.settlement import Leg, Settlement, SettlementAccount
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
 from clearinghub.engine.record import TableSpec
@@ -24,12 +24,28 @@ from clearinghub.messages.commands import Command, Result, name_of
 from clearinghub.messages.processes import RunningProcess
 from clearinghub.ports import CommandTimeoutError
 from tables.positions import POSITIONS
-from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key
+from tables.settlements import (
+    ACCOUNTS,
+    ENTRIES,
+    LEGS,
+    SETTLEMENT_WINDOWS,
+    SETTLEMENTS,
+    SUMS,
+    account_key,
+    accounts_prefix,
+    entries_prefix,
+    leg_place,
+    legs_prefix,
+    party_net,
+    settlement_key,
+    sums_key,
+)
 from tests.fakes import Emitted, FakeHealth, Row
 from tests.in_memory_hub import InMemoryHub
 from web.admin.app import build_admin_app
 
 TRANSFERS_READ_AT_ONCE: Final = 2
+ROWS_READ_AT_ONCE: Final = 3
 
 
 class InMemoryPorts:
@@ -98,13 +114,38 @@ class InMemoryPorts:
     async def windows(self, window_ids: Sequence[int]) -> list[Window]:
         return [one for one in reversed(await self.last_windows()) if one.window_id in window_ids]
 
-    async def nets(self, window: Window) -> dict[NettingGroup, ContentNets] | None:
+    async def sums(self, window: Window) -> dict[NettingGroup, ContentSums] | None:
         found = {
-            one.netting_group: self._hub.coordinator.get(CONTENTS, content_key(window.window_id, one.netting_group))
+            one.netting_group: self._hub.coordinator.get(SUMS, sums_key(window.window_id, one.netting_group))
             for one in window.contents
         }
-        nets = {netting_group: nets for netting_group, nets in found.items() if nets is not None}
-        return nets if len(nets) == len(found) else None
+        sums = {netting_group: sums for netting_group, sums in found.items() if sums is not None}
+        return sums if len(sums) == len(found) else None
+
+    async def nets(
+        self, window: Window, netting_group: NettingGroup, participant: str | None = None
+    ) -> AsyncGenerator[list[PartyNet], None]:
+        for page in self._pages(ENTRIES, entries_prefix(window.window_id, netting_group, participant)):
+            yield [party_net(key, row) for key, row in page]
+
+    async def accounts(self, settlement_id: int) -> AsyncGenerator[list[SettlementAccount], None]:
+        for page in self._pages(ACCOUNTS, accounts_prefix(settlement_id)):
+            yield [row for _key, row in page]
+
+    async def account(self, settlement_id: int, account_id: int) -> SettlementAccount | None:
+        return self._hub.coordinator.get(ACCOUNTS, account_key(settlement_id, account_id))
+
+    async def legs(
+        self, settlement_id: int, account_id: int | None = None
+    ) -> AsyncGenerator[list[tuple[int, Leg]], None]:
+        for page in self._pages(LEGS, legs_prefix(settlement_id, account_id)):
+            yield [(leg_place(key)[0], Leg(leg_place(key)[1], row.net)) for key, row in page]
+
+    def _pages(self, table: TableSpec[Row], prefix: str) -> Iterator[list[tuple[str, Row]]]:
+        view, after = self._hub.coordinator, ""
+        while keys := view.keys(table, prefix, after, ROWS_READ_AT_ONCE):
+            yield [(key, row) for key in keys if (row := view.get(table, key)) is not None]
+            after = keys[-1]
 
     async def last_settlements(self) -> list[Settlement]:
         return self._coordinated(SETTLEMENTS, "settlement/")

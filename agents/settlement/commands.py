@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from agents.settlement.closing import close_window
+from agents.settlement.creation import create_settlement
 from agents.settlement.progress import abort_settlement, advance_settlement
-from agents.settlement.settlements import Answer, create_settlement
+from agents.settlement.settlements import Answer
 from agents.turn import Turn
 from clearinghub.domain.errors import Rejection
 from clearinghub.messages.commands import (

@@ -30,13 +30,14 @@ def on_move(turn: Turn, message: MoveMessage, _body: bytes) -> None:
     assert before.account_id == message.account_id
     change = sum(move.change for move in message.moves)
     if message.raise_cap:
-        _raise_cap(turn, before, change)
+        _raise_cap(turn, before, message.adds_in_all)
     after = before
     for move in message.moves:
         after = move_account(turn, key, move.change, move.transfer_id, move.entry_type)
     assert after.value == before.value + change
     assert after.change_number == before.change_number + len(message.moves)
-    _publish_position_change(view, after)
+    if message.is_last:
+        _publish_position_change(view, after)
     confirmation = MovedMessage(
         settlement=message.settlement,
         number=message.number,

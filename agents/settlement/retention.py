@@ -9,14 +9,31 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from agents.settlement.settlements import find_settlement, latest_settlement
+from msgspec.structs import replace
+
+from agents.settlement.settlements import find_settlement, latest_settlement, put_settlement
 from agents.settlement.windows import find_window, latest_window
-from clearinghub.domain.settlement.settlement import ABORTED, SETTLED
+from clearinghub.domain.settlement.settlement import ABORTED, ABORTING, LEAVING, SETTLED
 from clearinghub.domain.settlement.window import WindowState
-from clearinghub.engine.record import Punctuator, PunctuatorView, View
-from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key, window_key
+from clearinghub.engine.record import Punctuator, PunctuatorView, TableSpec, View
+from clearinghub.rows import AnyRow
+from tables.settlements import (
+    ACCOUNTS,
+    ENTRIES,
+    LEGS,
+    SETTLEMENT_WINDOWS,
+    SETTLEMENTS,
+    SUMS,
+    accounts_prefix,
+    entries_prefix,
+    legs_prefix,
+    settlement_key,
+    sums_key,
+    window_key,
+)
 
 ROWS_AT_ONCE: Final = 20  # of each type in one punctuation: a round waits for it
+DELETED_AT_ONCE: Final = 200  # entries, legs or accounts of one of them; the rest when it is visited again
 
 OnStates: TypeAlias = Callable[[str, Mapping[str, int]], None]
 """Is called with "window" or "settlement" and the number of rows in each state, whenever all have been visited."""
@@ -80,8 +97,11 @@ def _visit_window(view: View, number: int, before_ms: int) -> str | None:
         return None
     if window.state is not WindowState.SETTLED or window.changed_at_ms >= before_ms:
         return window.state.value
+    state: str = window.state.value
     for content in window.contents:
-        view.delete(CONTENTS, content_key(number, content.netting_group))
+        view.delete(SUMS, sums_key(number, content.netting_group))  # without them, its nets are no longer kept
+    if _delete_some(view, ENTRIES, entries_prefix(number)):
+        return state
     view.delete(SETTLEMENT_WINDOWS, window_key(number))
     return None
 
@@ -90,8 +110,21 @@ def _visit_settlement(view: View, number: int, before_ms: int) -> str | None:
     settlement = find_settlement(view, number)
     if settlement is None:
         return None
-    is_finished = settlement.state in (SETTLED, ABORTED) and not settlement.is_moving
+    state: str = settlement.state.value
+    is_finished = settlement.state in (SETTLED, ABORTED) and not settlement.moving and settlement.stage != ABORTING
     if not is_finished or settlement.changed_at_ms >= before_ms:
-        return settlement.state.value
+        return state
+    if settlement.stage != LEAVING:
+        put_settlement(view, replace(settlement, stage=LEAVING))
+    if _delete_some(view, LEGS, legs_prefix(number)) or _delete_some(view, ACCOUNTS, accounts_prefix(number)):
+        return state
     view.delete(SETTLEMENTS, settlement_key(number))
     return None
+
+
+def _delete_some(view: View, table: TableSpec[AnyRow], prefix: str) -> bool:
+    """Delete some rows whose keys begin with `prefix`; return whether there are more."""
+    keys = view.keys(table, prefix, "", DELETED_AT_ONCE)
+    for key in keys:
+        view.delete(table, key)
+    return len(keys) == DELETED_AT_ONCE

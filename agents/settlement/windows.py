@@ -5,20 +5,21 @@ The coordinator is the partition of the hub's name. How a window closes is in cl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import orjson
 from msgspec.structs import replace
 
 from agents.turn import Turn
-from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
+from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
 from clearinghub.domain.settlement.window import FIRST_WINDOW, Content, Window
 from clearinghub.domain.time import timestamp_text
 from clearinghub.engine.record import View
 from clearinghub.messages import VERSION, Message, encode
 from clearinghub.messages.settlement import WindowUsedMessage
 from tables.counters import COUNTERS
-from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, content_key, window_key
+from tables.settlements import SETTLEMENT_WINDOWS, window_key
 
 LATEST: Final = "window"  # counter: the number of the open window
 
@@ -31,11 +32,6 @@ def latest_window(view: View) -> int:
 def find_window(view: View, window_id: int) -> Window | None:
     """Return the coordinator's row of a window, or None."""
     return view.get(SETTLEMENT_WINDOWS, window_key(window_id))
-
-
-def stored_nets(view: View, window_id: int, netting_group: NettingGroup) -> ContentNets:
-    """Return what was reported of a netting group in a window."""
-    return view.get(CONTENTS, content_key(window_id, netting_group)) or ContentNets()
 
 
 def put_open_window(view: View, window: Window) -> None:
@@ -68,31 +64,37 @@ def store_window(view: View, window: Window) -> None:
     _publish(view, window.window_id, record)
 
 
-def publish_nets(view: View, window: Window, netting_group: NettingGroup) -> None:
-    """Publish the nets of one content of a closed window, topic `settlement-windows`."""
-    parties = stored_nets(view, window.window_id, netting_group).parties
+def publish_nets(
+    view: View, window_id: int, netting_group: NettingGroup, entries: Iterable[tuple[Party, Net]], closed_at_ms: int
+) -> None:
+    """Publish some of the nets of one content of a window that is about to be closed, topic `settlement-windows`."""
     record = {
         "v": VERSION,
         "kind": "nets",
-        "settlementWindowId": window.window_id,
+        "settlementWindowId": window_id,
         "currency": netting_group.currency,
         "ledgerAccountType": netting_group.account_type,
         "granularity": netting_group.granularity,
-        "closedAt": timestamp_text(window.changed_at_ms),
+        "closedAt": timestamp_text(closed_at_ms),
         "nets": [
             {
-                "participant": one.party.participant,
-                "counterparty": one.party.counterparty,
-                "debits": one.net.debits,
-                "credits": one.net.credits,
-                "debitCount": one.net.debit_count,
-                "creditCount": one.net.credit_count,
-                "net": one.net.amount,
+                "participant": party.participant,
+                "counterparty": party.counterparty,
+                "debits": net.debits,
+                "credits": net.credits,
+                "debitCount": net.debit_count,
+                "creditCount": net.credit_count,
+                "net": net.amount,
             }
-            for one in sorted(parties, key=lambda one: one.party)
+            for party, net in entries
         ],
     }
-    _publish(view, window.window_id, record)
+    _publish(view, window_id, record)
+
+
+def send_to_itself(view: View, message: Message) -> None:
+    """Continue by a record to this partition: what is left is done with it, in a transaction of its own."""
+    view.emit_to_partition("settlement", view.partition, "", encode(message))
 
 
 def broadcast(view: View, message: Message) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from clearinghub.callbacks.parked_index import Amount
 
 DELIVERIES: Final = Counter(
     "clearinghub_callback_deliveries", "Callbacks settled: delivered or given up.", ("receiver", "outcome")
@@ -24,6 +26,14 @@ DEAD_LETTERS: Final = Counter(
     "Callbacks given up, by reason: on the dead letter, or their senders notified.",
     ("receiver", "reason"),
 )
+PARKINGS: Final = Counter(
+    "clearinghub_callback_parkings", "Callbacks parked because their receiver did not take them.", ("receiver",)
+)
+PARKED: Final = Gauge("clearinghub_callback_parked", "Callbacks of a receiver that are parked.", ("receiver",))
+PARKED_BYTES: Final = Gauge("clearinghub_callback_parked_bytes", "Their size on topic `parked`.", ("receiver",))
+PARKED_OLDEST: Final = Gauge(
+    "clearinghub_callback_parked_oldest_seconds", "How long the oldest of them has been parked.", ("receiver",)
+)
 UNREADABLE: Final = Counter("clearinghub_callback_unreadable_records", "Records that are no notification.")
 
 
@@ -35,6 +45,7 @@ class ReceiverMetrics:
         self.delivered = DELIVERIES.labels(receiver, "delivered")
         self.undelivered = DELIVERIES.labels(receiver, "given-up")
         self.attempt_seconds = ATTEMPT_SECONDS.labels(receiver)
+        self.parked = PARKINGS.labels(receiver)
         self.retries = RETRIES.labels(receiver)
         PENDING.labels(receiver).set_function(pending)
         BREAKER.labels(receiver).set_function(breaker_state)
@@ -47,3 +58,21 @@ class ReceiverMetrics:
         """Remove the gauges of an idle receiver. Its counters stay, for a counter must never decrease."""
         PENDING.remove(self._receiver)
         BREAKER.remove(self._receiver)
+
+
+class ParkedMetrics:
+    """What is parked, by receiver; a receiver of which nothing is parked has no gauges."""
+
+    def __init__(self) -> None:
+        self._shown: set[str] = set()
+
+    def report(self, totals: Mapping[str, Amount], oldest_ms: Mapping[str, int], now_ms: int) -> None:
+        """Show, by queue, the totals, and since when its oldest callback is parked (milliseconds since 1970)."""
+        for gone in self._shown - totals.keys():
+            for gauge in (PARKED, PARKED_BYTES, PARKED_OLDEST):
+                gauge.remove(gone)
+        for queue, total in totals.items():
+            PARKED.labels(queue).set(total.count)
+            PARKED_BYTES.labels(queue).set(total.bytes)
+            PARKED_OLDEST.labels(queue).set(max(0, now_ms - oldest_ms.get(queue, now_ms)) / 1000)
+        self._shown = set(totals)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 Partition = tuple[str, int]
@@ -34,6 +35,8 @@ class OffsetTracker:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._windows: dict[Partition, _Window] = {}
+        self._followed: dict[Partition, Callable[[], int]] = {}
+        self._followed_committed: dict[Partition, int] = {}
 
     def full(self, partition: Partition) -> bool:
         """Return whether the partition holds as many records as it may, so that its reader must wait."""
@@ -71,17 +74,29 @@ class OffsetTracker:
             assert before < window.position, "an offset to commit never goes back"
             assert not pending or window.position <= pending[0][0], "an open record is not committed"
 
+    def follow(self, partition: Partition, offset: Callable[[], int]) -> None:
+        """Let `offset` say what may be committed of a partition whose records are not added here; -1 for nothing."""
+        self._followed[partition] = offset
+
     def committable(self) -> dict[Partition, int]:
         """Return the offset to commit of each partition that has moved since its last `committed`."""
-        return {
+        offsets = {
             partition: window.position
             for partition, window in self._windows.items()
             if window.position > window.committed
         }
+        for partition, offset in self._followed.items():
+            position = offset()
+            if position > self._followed_committed.get(partition, -1):
+                offsets[partition] = position
+        return offsets
 
     def committed(self, offsets: dict[Partition, int]) -> None:
         """Note that the broker has these offsets."""
         for partition, offset in offsets.items():
+            if partition in self._followed:
+                self._followed_committed[partition] = offset
+                continue
             window = self._windows[partition]
             assert offset <= window.position, "only what is settled is committed"
             window.committed = max(window.committed, offset)

@@ -95,6 +95,15 @@ class PendingChanges:
         self._rows[place] = kept_later(before, row)
         self._changed[place] = table
 
+    def keys(self, table: TableSpec[RowT], prefix: str, after: str, count_max: int) -> list[str]:
+        """Return the next keys with that prefix after the key `after`, as this round sees the table."""
+        changed = [key for name, key in self._changed if name == table.name and key > after and key.startswith(prefix)]
+        removed = {key for key in changed if self._rows[table.name, key] is None}
+        stored = self._stores[table.name].keys_after(
+            self.partition, prefix.encode(), after.encode(), count_max + len(removed)
+        )
+        return sorted({*stored, *changed} - removed)[:count_max]
+
     def partition_of(self, topic: str, key: str) -> int:
         """Return the partition of a key in a topic."""
         return self._partitioner(topic, key)

@@ -84,6 +84,12 @@ class View(Protocol):
     def partition_of(self, topic: str, key: str) -> int:
         """Return the partition to which `emit` would write that key."""
 
+    def keys(self, table: TableSpec[RowT], prefix: str, after: str, count_max: int) -> list[str]:
+        """Return the keys that begin with `prefix` and come after the key `after`, in order, at most `count_max`.
+
+        They are those of the rows as this round sees them, so that a replay finds the same.
+        """
+
     def get(self, table: TableSpec[RowT], key: str) -> RowT | None:
         """Return the row under `key`, or None."""
 

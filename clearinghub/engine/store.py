@@ -137,6 +137,28 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
             yield iterator.value()
             iterator.next()
 
+    def keys_after(self, partition: int, prefix: bytes, after: bytes, count_max: int) -> list[str]:
+        """Return the next keys that begin with `prefix` after the key `after`, in their order."""
+        keys: list[str] = []
+        iterator = self._db_for_partition(partition).iter()
+        iterator.seek(max(prefix, after))
+        while len(keys) < count_max and iterator.valid() and (key := iterator.key()).startswith(prefix):
+            if key != after:
+                keys.append(key.decode())
+            iterator.next()
+        return keys
+
+    def page(self, partition: int, prefix: bytes, after: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
+        """Return the next keys and rows whose keys begin with `prefix`, after the key `after`, in their order."""
+        rows: list[tuple[bytes, bytes]] = []
+        iterator = self._db_for_partition(partition).iter()
+        iterator.seek(max(prefix, after))
+        while len(rows) < count_max and iterator.valid() and (key := iterator.key()).startswith(prefix):
+            if key != after:
+                rows.append((key, iterator.value()))
+            iterator.next()
+        return rows
+
     def rows_after(self, partition: int, key: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
         """Return the next keys and rows after `key`, in the order of keys; from the first row if `key` is empty."""
         rows: list[tuple[bytes, bytes]] = []

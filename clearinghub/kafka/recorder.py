@@ -124,13 +124,16 @@ class KafkaRecorder:
 
     async def record(self, topic: str, key: str, value: bytes) -> None:
         """Write one record; see `clearinghub.ports.Recorder`."""
+        await self.record_in_partition(topic, self._partition_of(topic, key), key, value)
+
+    async def record_in_partition(self, topic: str, partition: int, key: str, value: bytes) -> None:
+        """Write one record to a partition of the topic that the caller has chosen; raises as `record`."""
         if len(value) > VALUE_BYTES_MAX:
             RECORDED.labels(topic, "too-large").inc()
             raise MessageTooLargeError
         if self._waiting >= self._settings.records_waiting_max:
             RECORDED.labels(topic, "busy").inc()
             raise RecorderBusyError
-        partition = self._partition_of(topic, key)
         queue = self._queues.get((topic, partition))
         if queue is None:
             broker_topic = self._settings.topic(topic)

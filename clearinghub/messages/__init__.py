@@ -10,7 +10,13 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 
 from clearinghub.messages.bulk import BulkMessage
-from clearinghub.messages.callbacks import DeadLetterMessage, FailureMessage, NotificationMessage
+from clearinghub.messages.callbacks import (
+    DeadLetterMessage,
+    FailureMessage,
+    NotificationMessage,
+    ParkedMessage,
+    ParkedProgressMessage,
+)
 from clearinghub.messages.codec import (
     VERSION,
     MalformedMessageError,
@@ -36,6 +42,8 @@ __all__ = [
     "MalformedMessageError",
     "Message",
     "NotificationMessage",
+    "ParkedMessage",
+    "ParkedProgressMessage",
     "UnknownMessageError",
     "decode",
     "decode_as",
@@ -56,6 +64,8 @@ AnyMessage: TypeAlias = (
     | AnySettlementMessage
     | ReplyMessage
     | NotificationMessage
+    | ParkedMessage
+    | ParkedProgressMessage
     | DeadLetterMessage
 )
 OneMessage = TypeVar("OneMessage", bound=Message)

@@ -58,6 +58,34 @@ class NotificationMessage(Message, frozen=True, kw_only=True, tag="notification"
         return f"{self.receiver} {ALARM_RESOURCE}" if self.resource == ALARM_RESOURCE else self.receiver
 
 
+class ParkedMessage(Message, frozen=True, kw_only=True, tag="parked"):
+    """A callback that waits on topic `parked` for its receiver; the record's value of its notification follows.
+
+    It is on the partition of the same number as its notification, keyed by `queue`. `subject` is the notification's
+    `id`, whose callbacks stay in order. `since_ms` says when the callback was parked, `not_before_ms` when its next
+    attempt is due, both in milliseconds since 1970. `writer` and `number` identify one parking, so that a record that
+    was written twice is known as one.
+    """
+
+    queue: str
+    subject: str
+    since_ms: int
+    writer: str
+    number: int
+    attempts: int = 0
+    not_before_ms: int = 0
+
+
+class ParkedProgressMessage(Message, frozen=True, kw_only=True, tag="parked-progress"):
+    """All callbacks of `queue` before the offset `before` of this partition of topic `parked` are settled.
+
+    The group's committed offset cannot say so while an older callback of another receiver is still parked.
+    """
+
+    queue: str
+    before: int
+
+
 class DeadLetterMessage(Message, frozen=True, kw_only=True, tag="dead-letter"):
     """A record that the callbacks role has given up, on topic `dead-letter`; the record's value follows the header.
 

@@ -232,11 +232,15 @@ class WindowResult(msgspec.Struct, frozen=True):
 
 
 class SettlementResult(msgspec.Struct, frozen=True):
-    """A settlement and its windows, encoded as their rows; `accounts` has one result for each account requested."""
+    """A settlement and its windows, encoded as their rows; `accounts` has one result for each account requested.
+
+    `account_rows` are the rows of those accounts whose request was accepted, in the same order.
+    """
 
     settlement: msgspec.Raw
     windows: tuple[msgspec.Raw, ...]
     accounts: tuple[AccountResult, ...] = ()
+    account_rows: tuple[msgspec.Raw, ...] = ()
 
 
 AnyCommand: TypeAlias = (

@@ -47,18 +47,55 @@ class ReportedNet(msgspec.Struct, frozen=True, array_like=True):
 
 
 class WindowReportMessage(Message, frozen=True, kw_only=True, tag="window-report"):
-    """To the coordinator: nets of `window` on `partition`; `is_last` if no more reports of them follow."""
+    """To the coordinator: the nets of `window` on `partition` from the key `after`, exclusive, to the key `to`.
+
+    `is_last` if no more follow. Else the coordinator requests them by a `ReportWindowMessage`.
+    """
 
     window: int
     partition: int
     nets: tuple[ReportedNet, ...]
     is_last: bool
+    after: str = ""
+    to: str = ""
+
+
+class ReportWindowMessage(Message, frozen=True, kw_only=True, tag="report-window"):
+    """To a partition: the coordinator has its nets of `window` to the key `after`; report the next ones."""
+
+    window: int
+    after: str
+
+
+class PublishWindowMessage(Message, frozen=True, kw_only=True, tag="publish-window"):
+    """From the coordinator to itself: publish nets of `window` after the key `after`, and close it with the last."""
+
+    window: int
+    after: str
 
 
 class ForgetWindowMessage(Message, frozen=True, kw_only=True, tag="forget-window"):
-    """To every partition: `window` is closed and its nets are stored by the coordinator, so delete yours."""
+    """To every partition: `window` is closed and its nets are stored by the coordinator, so delete yours.
+
+    A partition that has many repeats the message to itself: those up to the key `after` are deleted.
+    """
 
     window: int
+    after: str = ""
+
+
+class MakeSettlementMessage(Message, frozen=True, kw_only=True, tag="make-settlement"):
+    """From the coordinator to itself: go on to make `settlement` from where its row says; `place` names that."""
+
+    settlement: int
+    place: str
+
+
+class AbortAccountsMessage(Message, frozen=True, kw_only=True, tag="abort-accounts"):
+    """From the coordinator to itself: abort the accounts of `settlement` whose row keys follow `after`."""
+
+    settlement: int
+    after: str
 
 
 class SchemeMessage(Message, frozen=True, kw_only=True, tag="scheme"):
@@ -72,7 +109,8 @@ class SchemeMessage(Message, frozen=True, kw_only=True, tag="scheme"):
 class MoveMessage(Message, frozen=True, kw_only=True, tag="settlement-move"):
     """To an account's partition: make all `moves` at once and confirm them by `number`.
 
-    `raise_cap`: raise the net debit cap if it would leave no room for what is added (protocol 9.4).
+    An account with many is moved in several such steps. With the first one, `raise_cap` may say to raise the net debit
+    cap if it would leave no room for `adds_in_all`, what all of them add (protocol 9.4). `is_last`: no more follow.
     """
 
     settlement: int
@@ -83,6 +121,8 @@ class MoveMessage(Message, frozen=True, kw_only=True, tag="settlement-move"):
     account_type: str
     moves: tuple[Move, ...]
     raise_cap: bool
+    adds_in_all: int = 0
+    is_last: bool = True
 
 
 class MovedMessage(Message, frozen=True, kw_only=True, tag="settlement-moved"):
@@ -100,7 +140,11 @@ AnySettlementMessage: TypeAlias = (
     | WindowMarkerMessage
     | WindowUsedMessage
     | WindowReportMessage
+    | ReportWindowMessage
+    | PublishWindowMessage
     | ForgetWindowMessage
+    | MakeSettlementMessage
+    | AbortAccountsMessage
     | SchemeMessage
     | MoveMessage
     | MovedMessage

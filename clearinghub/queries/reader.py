@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
 
 import aiohttp
+import msgspec
 import orjson
 import structlog
 
 from clearinghub.config import Settings
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.parties.party import Entries
-from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
-from clearinghub.domain.settlement.settlement import Settlement
+from clearinghub.domain.settlement.netting import ContentSums, NettingGroup, PartyNet
+from clearinghub.domain.settlement.settlement import Leg, Settlement, SettlementAccount
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.partitioner import Partitioner
@@ -23,7 +24,23 @@ from clearinghub.kafka.view import CompactedView, decode_worker_url
 from clearinghub.ports import LedgerUnavailableError
 from tables.parties import PARTIES
 from tables.positions import POSITIONS
-from tables.settlements import CONTENTS, SETTLEMENT_WINDOWS, SETTLEMENTS, content_key, settlement_key, window_key
+from tables.settlements import (
+    ACCOUNTS,
+    ENTRIES,
+    LEGS,
+    SETTLEMENT_WINDOWS,
+    SETTLEMENTS,
+    SUMS,
+    account_key,
+    accounts_prefix,
+    entries_prefix,
+    leg_place,
+    legs_prefix,
+    party_net,
+    settlement_key,
+    sums_key,
+    window_key,
+)
 from tables.transfers import TRANSFERS
 
 log = structlog.get_logger(__name__)
@@ -33,6 +50,7 @@ ATTEMPT_PAUSE_S: Final = 0.25
 KEYS_PER_QUERY_MAX: Final = 50
 HTTP_OK: Final = 200
 QUERY_TIMEOUT_S: Final = 5.0
+_KEY_AND_ROW: Final = msgspec.json.Decoder(tuple[str, msgspec.Raw])
 
 
 class HttpLedgerReader:
@@ -83,13 +101,21 @@ class HttpLedgerReader:
         rows = await self._rows_of([window_key(window_id) for window_id in window_ids])
         return [SETTLEMENT_WINDOWS.decode(row) for row in rows]
 
-    async def nets(self, window: Window) -> dict[NettingGroup, ContentNets] | None:
-        """Return the nets of a closed window; None if rows are missing: retention removes a window with all of them."""
+    async def sums(self, window: Window) -> dict[NettingGroup, ContentSums] | None:
+        """Return the sums of a closed window; None if rows are missing: retention removes them before all others."""
         netting_groups = [content.netting_group for content in window.contents]
-        rows = await self._rows_of([content_key(window.window_id, netting_group) for netting_group in netting_groups])
+        rows = await self._rows_of([sums_key(window.window_id, netting_group) for netting_group in netting_groups])
         if len(rows) < len(netting_groups):
             return None
-        return dict(zip(netting_groups, (CONTENTS.decode(row) for row in rows), strict=True))
+        return dict(zip(netting_groups, (SUMS.decode(row) for row in rows), strict=True))
+
+    async def nets(
+        self, window: Window, netting_group: NettingGroup, participant: str | None = None
+    ) -> AsyncGenerator[list[PartyNet], None]:
+        """Yield the nets of a content in parts, in the order of the parties; of one participant if it is named."""
+        prefix = entries_prefix(window.window_id, netting_group, participant)
+        async for page in self._pages(prefix):
+            yield [party_net(key, ENTRIES.decode(row)) for key, row in page]
 
     async def last_settlements(self) -> list[Settlement]:
         """Return settlements, newest first, as many as fit into one answer."""
@@ -99,6 +125,23 @@ class HttpLedgerReader:
         """Return the settlement with that id, or None."""
         rows = await self._rows_of([settlement_key(settlement_id)])
         return SETTLEMENTS.decode(rows[0]) if rows else None
+
+    async def accounts(self, settlement_id: int) -> AsyncGenerator[list[SettlementAccount], None]:
+        """Yield the accounts of a settlement in parts, in the order of their ids."""
+        async for page in self._pages(accounts_prefix(settlement_id)):
+            yield [ACCOUNTS.decode(row) for _key, row in page]
+
+    async def account(self, settlement_id: int, account_id: int) -> SettlementAccount | None:
+        """Return an account of a settlement, or None."""
+        rows = await self._rows_of([account_key(settlement_id, account_id)])
+        return ACCOUNTS.decode(rows[0]) if rows else None
+
+    async def legs(
+        self, settlement_id: int, account_id: int | None = None
+    ) -> AsyncGenerator[list[tuple[int, Leg]], None]:
+        """Yield the legs of a settlement in parts, each with its account's id; those of one account if it is given."""
+        async for page in self._pages(legs_prefix(settlement_id, account_id)):
+            yield [(number, Leg(name, LEGS.decode(row).net)) for key, row in page for number, name in [leg_place(key)]]
 
     async def answers_for_all(self, partitions: int) -> bool:
         """Return whether every partition has a worker that is healthy."""
@@ -121,6 +164,18 @@ class HttpLedgerReader:
             some = urlencode([("key", key) for key in keys[start : start + KEYS_PER_QUERY_MAX]])
             rows += await self._settlement_rows(f"settlement?{some}")
         return rows
+
+    async def _pages(self, prefix: str) -> AsyncGenerator[list[tuple[str, bytes]], None]:
+        """Yield the keys and rows of table `settlement` whose keys begin with `prefix`, in parts and in order."""
+        after = ""
+        while True:
+            query = urlencode({"prefix": prefix, "after": after})
+            lines = (await self._query(self._coordinator, f"settlement/page?{query}")).splitlines()
+            if not lines:
+                return
+            page = [_KEY_AND_ROW.decode(line) for line in lines]
+            yield [(key, bytes(row)) for key, row in page]
+            after = page[-1][0]
 
     async def _settlement_rows(self, path: str) -> list[bytes]:
         return (await self._query(self._coordinator, path)).splitlines()

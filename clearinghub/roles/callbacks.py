@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
@@ -14,7 +15,7 @@ from aiohttp.web import Application
 from faust.types import TP
 from prometheus_client import Histogram
 
-from agents.callback_delivery import NotificationAgent
+from agents.callback_delivery import NotificationAgent, ParkedAgent
 from agents.oracle_questions import OracleAgent
 from clearinghub import __version__
 from clearinghub.callbacks.dead_letters import DeadLetterWriter
@@ -23,6 +24,7 @@ from clearinghub.callbacks.http_client import HttpTransport
 from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.callbacks.oracles.client import OracleClient
 from clearinghub.callbacks.oracles.http_client import HttpOracleTransport
+from clearinghub.callbacks.parking import Parking
 from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
@@ -31,6 +33,7 @@ from clearinghub.engine.config import EngineConfig, Input
 from clearinghub.engine.record import Record, View
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.load import LoadReporter
+from clearinghub.kafka.parked_log import KafkaParkedLog
 from clearinghub.kafka.processes import ProcessAnnouncer
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
@@ -57,7 +60,10 @@ class DeliveryAgent(Protocol):
     """Settles the records of its topic."""
 
     async def take(self, records: Sequence[Record], next_offset: int) -> None:
-        """Begin a batch of one partition; waits only for room."""
+        """Begin a batch of one partition; waits for the broker only, never for a receiver."""
+
+    def revoke(self) -> None:
+        """End the assignment: another worker may read what is not committed."""
 
     async def close(self) -> None:
         """Stop; records that are not settled are read again."""
@@ -92,10 +98,12 @@ class CallbacksApp(EngineApp):
     async def close_partitions(self) -> None:
         """Drop the offsets that are not committed: another worker may have continued before the next assignment."""
         self._tracker = OffsetTracker()
+        for agent in self._agents.values():
+            agent.revoke()
         await super().close_partitions()
 
     async def on_batch(self, name: str, batch: Batch) -> None:
-        """Pass a batch to its agent; waits only for room.
+        """Pass a batch to its agent; waits for the broker only.
 
         After an agent has failed in the middle of a batch, no further batch is accepted: its offsets would be committed
         although the rest of the failed batch is not settled.
@@ -111,6 +119,11 @@ class CallbacksApp(EngineApp):
             AGES.observe(age_ms / 1000)
             self._on_wait(batch.partition, age_ms)
         await self._agents[name].take(records, batch.end)
+
+    def start_of(self, topic: str, partition: int) -> int:
+        """Return the offset from which an input's partition is read in this assignment."""
+        offset: int = self.consumer.seek_offsets[TP(self.engine_config.topic_prefix + topic, partition)]
+        return offset
 
     async def close_agents(self) -> None:
         """Close the agents of the current assignment."""
@@ -143,7 +156,7 @@ def callbacks_config(settings: Settings) -> EngineConfig:
         bootstrap=settings.kafka_bootstrap,
         access=kafka_access(settings),
         partitions=settings.partitions,
-        inputs=(Input("notification", _no_handler), Input("oracle", _no_handler)),
+        inputs=(Input("notification", _no_handler), Input("parked", _no_handler), Input("oracle", _no_handler)),
         tables=(),
         output_partitions={},
         dead_letter_topic="dead-letter",
@@ -169,14 +182,49 @@ class CallbacksHealth:
         return {"broker": self._app.is_ready, "participantEndpointService": self._participants.is_caught_up}
 
 
+@dataclass(frozen=True, slots=True)
+class AgentFactory:
+    """Makes the agents of each assignment."""
+
+    settings: Settings
+    recorder: KafkaRecorder
+    parked: KafkaParkedLog
+    deliverer: Deliverer
+    oracles: OracleClient
+    letters: DeadLetterWriter
+
+    def make(self, tracker: OffsetTracker, start_of: Callable[[str, int], int]) -> dict[str, DeliveryAgent]:
+        """Return an agent for each input; `start_of` returns from where on a partition of one is read."""
+        write_unreadable = self.letters.write_unreadable
+        parking = Parking(
+            self.settings,
+            self.parked,
+            self.deliverer,
+            system_now_ms,
+            lambda number: start_of("parked", number),
+            write_unreadable,
+            lambda number, low: tracker.follow(("parked", number), low),
+        )
+        return {
+            "notification": NotificationAgent(self.deliverer, tracker, parking, write_unreadable),
+            "parked": ParkedAgent(parking),
+            "oracle": OracleAgent(self.oracles, tracker, self._answer, write_unreadable),
+        }
+
+    async def _answer(self, key: str, value: bytes) -> None:
+        await self.recorder.record("party", key, value)
+
+
 async def run_callbacks(settings: Settings) -> None:
     """Deliver until SIGTERM or SIGINT."""
     stop = stop_event()
     signer = signer_of(settings)
     participants = ParticipantsView(settings)
     recorder = KafkaRecorder(settings)
+    parked = KafkaParkedLog(settings, recorder)
     await participants.start()
     await recorder.start()
+    await parked.start()
 
     letters = DeadLetterWriter(settings.hub_name, recorder, system_now_ms)
     transport = HttpTransport(settings.callback_timeout_ms)
@@ -184,18 +232,9 @@ async def run_callbacks(settings: Settings) -> None:
     load = LoadReporter(settings, "callbacks", dict)
     oracle_transport = HttpOracleTransport()
     oracles = OracleClient(settings, oracle_transport)
-
-    async def answer(key: str, value: bytes) -> None:
-        await recorder.record("party", key, value)
-
-    def make_agents(tracker: OffsetTracker) -> dict[str, DeliveryAgent]:
-        return {
-            "notification": NotificationAgent(deliverer, tracker, letters.write_unreadable),
-            "oracle": OracleAgent(oracles, tracker, answer, letters.write_unreadable),
-        }
-
+    agents = AgentFactory(settings, recorder, parked, deliverer, oracles, letters)
     announcer = ProcessAnnouncer(settings, "callbacks", participants)
-    app = CallbacksApp(callbacks_config(settings), make_agents, load.note)
+    app = CallbacksApp(callbacks_config(settings), lambda tracker: agents.make(tracker, app.start_of), load.note)
     surface = Application()
     add_operations_routes(surface, CallbacksHealth(app, participants), __version__)
     listener = Listener(surface, settings.bind_host, settings.callbacks_port)
@@ -215,6 +254,7 @@ async def run_callbacks(settings: Settings) -> None:
         await _stop(app, deliverer, committing)
         await listener.stop()
         await app.close_agents()
+        await parked.stop()
         await transport.close()
         await oracle_transport.close()
         await recorder.stop()

@@ -53,6 +53,13 @@ class StoreRows:
 
         return await self._read(partition, found)
 
+    async def settlement_page(
+        self, partition: int, prefix: str, after: str, count_max: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Return the next keys and rows of table `settlement` whose keys begin with `prefix`, after the key `after`."""
+        store = self._app.store(SETTLEMENTS.name)
+        return await self._read(partition, lambda: store.page(partition, prefix.encode(), after.encode(), count_max))
+
     async def last_settlement_rows(self, partition: int, kind: str) -> list[bytes]:
         """Return the rows of a kind in table `settlement`, newest first, up to the limits."""
         store, prefix = self._app.store(SETTLEMENTS.name), f"{kind}/".encode()

@@ -117,7 +117,7 @@ class Topics:
             records.append(("positions", chance.randrange(PARTITIONS), record("positions", atMs=at_ms)))
         records.append(("settlement-windows", 1, record("settlement-windows", 0)))
         records.append(("settlement-windows", 1, record("settlement-windows", 1)))
-        records.append(("settlements", 1, record("settlements")))
+        records += [("settlements", 1, record("settlements", number)) for number in range(3)]
         return records
 
     async def committed(self, topic: str) -> dict[tuple[int, int], bytes]:
@@ -145,9 +145,10 @@ class Topics:
         counts = {}
         for topic in TOPICS:
             expected = await self.committed(topic)
-            names = [name for name in DATASETS if name.startswith(topic.removesuffix("s"))]
+            names = [name for name in DATASETS if name == topic or name.startswith(f"{topic.removesuffix('s')}-")]
             if topic == "settlements":
-                names = [topic]
+                names.remove("settlement-windows")
+                names.remove("settlement-window-nets")
             found = sum((Counter(set(places_in(self.root, name))) for name in names), Counter())
             assert set(expected) == set(found), f"{topic}: {len(expected)} expected, {len(found)} found"
             assert {1} >= set(found.values())

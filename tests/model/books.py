@@ -40,6 +40,7 @@ class PartitionBooks:
         activity: Callable[[str], set[bool]],
         hub_partition: int = 0,
         by_schedule: bool = False,
+        at_once: int = 500,
     ) -> None:
         """Start with an empty ledger.
 
@@ -52,6 +53,7 @@ class PartitionBooks:
             activity: returns every answer, over time, to whether a payee is active; partitions learn of changes late.
             hub_partition: the partition that coordinates settlement.
             by_schedule: whether windows also close by a schedule.
+            at_once: how many nets are reported, published or removed with one record.
         """
         self.partition = partition
         self.auditor = Auditor(
@@ -59,8 +61,8 @@ class PartitionBooks:
         )
         self.funds = Funds(self.auditor)
         self.bulks = PartitionBulks(self, partition, partitions, activity)
-        self.windows = PartitionWindows(partition, partitions, hub_partition)
-        self.coordinator = Coordinator(partitions, by_schedule=by_schedule)
+        self.windows = PartitionWindows(partition, partitions, hub_partition, at_once)
+        self.coordinator = Coordinator(partition, partitions, by_schedule=by_schedule, at_once=at_once)
         self.decided = dict.fromkeys(INPUTS, 0)
         self.records = 0
         self.credited: dict[str, int] = {}
@@ -324,7 +326,15 @@ _KINDS = {
     "credit": ("credit", "window-marker"),
     "command": ("command",),
     "lookup": ("get", "fulfil"),
-    "settlement": ("close-window", "forget-window", "scheme", "window-used", "window-report"),
+    "settlement": (
+        "close-window",
+        "forget-window",
+        "publish-window",
+        "report-window",
+        "scheme",
+        "window-used",
+        "window-report",
+    ),
     "bulk-prepare": ("bulk-prepare",),
     "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
 }

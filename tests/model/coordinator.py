@@ -18,16 +18,22 @@ NOT_LOWERED: Final = "3100"
 class Coordinator:
     """Follows the commands and reports that reach the coordinator; on other partitions there are none."""
 
-    def __init__(self, partitions: int, *, by_schedule: bool) -> None:
+    def __init__(self, partition: int, partitions: int, *, by_schedule: bool, at_once: int = 500) -> None:
+        """`at_once` nets are published with one record at most."""
         self.states: dict[int, str] = {}
         self.closed: dict[int, Nets] = {}
         self.models: list[dict[str, Any]] = []
+        self._partition = partition
         self.feature_level = 1
         self._partitions = partitions
+        self._at_once = at_once
         self._by_schedule = by_schedule
         self._used: set[int] = set()
         self._closed_again: set[int] = set()
-        self._reports: dict[int, dict[int, Nets]] = {}
+        self._reports: dict[tuple[int, int], Nets] = {}  # by window and partition
+        self._reported_to: dict[tuple[int, int], str] = {}
+        self._whole: set[tuple[int, int]] = set()
+        self._published_to: dict[int, str] = {}  # windows whose nets are being published, and up to which row
         self._reasons: dict[int, str | None] = {}
 
     # -- punctuators
@@ -58,6 +64,8 @@ class Coordinator:
         if state not in ("OPEN", "PROCESSING") or window not in self._used:
             return REFUSED
         self._publish(window, "PROCESSING", reason, effects)
+        if window in self._published_to:  # the record that goes on may have been lost
+            effects.add("settlement", self._partition, "publish-window", window, self._published_to[window])
         if state == "OPEN":
             self._open(window + 1, effects)
         else:
@@ -98,37 +106,74 @@ class Coordinator:
         self._used.add(window)
         effects.touched.add(("settlement", row_key(window)))
 
-    def add_report(self, window: int, partition: int, rows: list[list[Any]], effects: Effects) -> None:
-        """Add a partition's nets of a window; the last report closes the window."""
-        reports = self._reports.setdefault(window, {})
+    def add_report(self, message: dict[str, Any], rows: list[list[Any]], effects: Effects) -> None:
+        """Add some of a partition's nets of a window; what is missing is requested, and the last report closes it."""
+        window, partition = message["window"], message["partition"]
+        place, after, to = (window, partition), message.get("after", ""), message.get("to", "")
         reported = {Party(*row[2:5]): Sums(*row[7:]) for row in rows}
-        if partition in reports:
-            if window not in self._closed_again or reports[partition] != reported:
+        known = self._reports.setdefault(place, {})
+        is_repeated = place in self._whole or after != self._reported_to.get(place, "")
+        if is_repeated:
+            if window not in self._closed_again or any(known.get(one) != sums for one, sums in reported.items()):
                 raise Breach(f"partition {partition} has reported window {window} twice")
+            if place not in self._whole and not after:
+                effects.add("settlement", partition, "report-window", window, self._reported_to[place])
             return
-        reports[partition] = reported
-        if len(reports) < self._partitions:
+        if known.keys() & reported.keys():
+            raise Breach(f"partition {partition} has reported {known.keys() & reported.keys()} of {window} twice")
+        known |= reported
+        if not message["is_last"]:
+            self._reported_to[place] = to
+            effects.add("settlement", partition, "report-window", window, to)
             return
+        self._whole.add(place)
+        if all((window, number) in self._whole for number in range(self._partitions)):
+            self._complete(window, effects)
+
+    def _complete(self, window: int, effects: Effects) -> None:
         nets: Nets = {}
-        for part in reports.values():
+        for number in range(self._partitions):
+            part = self._reports[window, number]
             if nets.keys() & part.keys():
                 raise Breach(f"two partitions have reported {nets.keys() & part.keys()} in window {window}")
             nets |= part
-        self._finish(window, nets, effects)
+        for granularity in sorted({party.granularity for party in nets}):
+            of_group = {party: sums for party, sums in nets.items() if party.granularity == granularity}
+            _check_balance(window, granularity, of_group)
+        self.closed[window] = nets
+        self._published_to[window] = ""
+        self.publish(window, "", effects)
+
+    def publish(self, window: int, after: str, effects: Effects) -> None:
+        """Publish the nets of a window after the row `after`, as many as one record may; close it at the end."""
+        if self._published_to.get(window) != after:
+            if window not in self._closed_again:
+                raise Breach(f"window {window} is published from {after}, out of order")
+            return
+        rows = sorted((entry_key(window, party), party, sums) for party, sums in self.closed[window].items())
+        some = [one for one in rows if one[0] > after][: self._at_once]
+        for granularity in sorted({party.granularity for _key, party, _sums in some}):
+            parties = tuple(
+                sorted(
+                    (*party, *sums, sums.debits - sums.credits)
+                    for _key, party, sums in some
+                    if party.granularity == granularity
+                )
+            )
+            effects.add("settlement-windows", "nets", window, CURRENCY, ACCOUNT_TYPE, granularity, parties)
+        if len(some) == self._at_once:
+            self._published_to[window] = some[-1][0]
+            effects.add("settlement", self._partition, "publish-window", window, some[-1][0])
+        else:
+            del self._published_to[window]
+            self._finish(window, self.closed[window], effects)
 
     def _finish(self, window: int, nets: Nets, effects: Effects) -> None:
         contents = []
         for granularity in sorted({party.granularity for party in nets}):
-            of_netting_group = {party: sums for party, sums in nets.items() if party.granularity == granularity}
-            _check_balance(window, granularity, of_netting_group)
             state = "SETTLED" if granularity == "GROSS" else "CLOSED"
-            transfers = sum(sums.debit_count for sums in of_netting_group.values())
+            transfers = sum(sums.debit_count for party, sums in nets.items() if party.granularity == granularity)
             contents.append((CURRENCY, ACCOUNT_TYPE, granularity, state, transfers))
-            parties = tuple(
-                sorted((*party, *sums, sums.debits - sums.credits) for party, sums in of_netting_group.items())
-            )
-            effects.add("settlement-windows", "nets", window, CURRENCY, ACCOUNT_TYPE, granularity, parties)
-        self.closed[window] = nets
         state = "SETTLED" if {one[3] for one in contents} == {"SETTLED"} else "CLOSED"
         self._publish(window, state, self._reasons[window], effects, tuple(contents))
         for partition in range(self._partitions):
@@ -154,6 +199,11 @@ class Coordinator:
 def row_key(window: int) -> str:
     """The key of a window's row in table `settlement`."""
     return f"window/{window:012d}"
+
+
+def entry_key(window: int, party: Party) -> str:
+    """The key of a net's row in table `settlement`."""
+    return f"entry/{window}/" + "/".join((CURRENCY, ACCOUNT_TYPE, *party))
 
 
 def _check_balance(window: int, granularity: str, nets: Nets) -> None:

@@ -165,6 +165,8 @@ def _settlement(seen: Seen, _bodies: set[bytes]) -> Effect:
     if header["kind"] == "window-report":
         nets = tuple(sorted((*group, *party, *sums) for group, (party, _ids, sums) in header["nets"]))
         return seen.partition, "window-report", header["window"], header["partition"], nets, header["is_last"]
+    if header["kind"] in ("report-window", "publish-window") or header.get("after"):
+        return seen.partition, header["kind"], header["window"], header["after"]
     return seen.partition, header["kind"], header["window"]
 
 

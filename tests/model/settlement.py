@@ -37,10 +37,14 @@ def follow(message: dict[str, Any], windows: PartitionWindows, coordinator: Coor
         case "close-window":
             windows.leave(message["window"], effects)
         case "forget-window":
-            windows.forget(message["window"])
+            windows.forget(message["window"], message.get("after", ""), effects)
+        case "report-window":
+            windows.report(message["window"], message["after"], effects)
+        case "publish-window":
+            coordinator.publish(message["window"], message["after"], effects)
         case "scheme":
             windows.models = [dict(zip(_MODEL_FIELDS, one, strict=True)) for one in message["models"]]
         case "window-used":
             coordinator.mark_used(message["window"], effects)
         case "window-report":
-            coordinator.add_report(message["window"], message["partition"], rows_of(message["nets"]), effects)
+            coordinator.add_report(message, rows_of(message["nets"]), effects)

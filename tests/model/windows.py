@@ -11,22 +11,31 @@ from typing import Any
 
 from tests.model.effects import Effects
 from tests.model.journal import Breach
-from tests.model.nets import ACCOUNT_TYPE, CURRENCY, Leg, Nets, nets_of
+from tests.model.nets import ACCOUNT_TYPE, CURRENCY, Leg, Nets, Party, Sums, nets_of
+
+_END = "~"  # after all rows
+
+
+def row_key(window: int, party: Party) -> str:
+    """The key of a net's row in table `nets`."""
+    return f"net/{window}/" + "/".join((CURRENCY, ACCOUNT_TYPE, *party))
 
 
 class PartitionWindows:
     """The windows of one partition, and the settlement models that it knows."""
 
-    def __init__(self, partition: int, partitions: int, hub_partition: int) -> None:
+    def __init__(self, partition: int, partitions: int, hub_partition: int, at_once: int = 500) -> None:
+        """`at_once` nets are in one record at most, and removed with one record."""
         self.open = 1
         self.legs: dict[tuple[str, str], Leg] = {}
         self.models: list[dict[str, Any]] = []  # the settlement models that this partition has been notified of
         self._partition = partition
         self._partitions = partitions
         self._hub_partition = hub_partition
+        self._at_once = at_once
         self._announced = 0  # the last window that the coordinator was notified of as not empty
         self._markers: dict[int, set[int]] = {}
-        self._forgotten: set[int] = set()
+        self._forgotten: dict[int, str] = {}  # windows that are closed, and up to which row their nets are removed
         self._touched: set[int] = set()
         self._rows: dict[str, Any] = {}
         self._ends: set[tuple[int, int]] = set()  # (partition, window): no credit of the window may follow there
@@ -110,13 +119,30 @@ class PartitionWindows:
 
     def _report_if_whole(self, window: int, effects: Effects) -> None:
         if len(self._markers.get(window, ())) == self._partitions:
-            nets = sorted((CURRENCY, ACCOUNT_TYPE, *party, *sums) for party, sums in self.nets(window).items())
-            effects.add("settlement", self._hub_partition, "window-report", window, self._partition, tuple(nets), True)
+            self.report(window, "", effects)
 
-    def forget(self, window: int) -> None:
-        """Note that the window is closed: its rows may be removed."""
-        self._forgotten.add(window)
+    def report(self, window: int, after: str, effects: Effects) -> None:
+        """Report the nets of a window whose rows come after the row `after`, as many as one record takes."""
+        left = [one for one in self._rows_of(window) if one[0] > after]
+        nets = sorted((CURRENCY, ACCOUNT_TYPE, *party, *sums) for _key, party, sums in left[: self._at_once])
+        is_last = len(left) <= self._at_once
+        effects.add("settlement", self._hub_partition, "window-report", window, self._partition, tuple(nets), is_last)
+
+    def forget(self, window: int, after: str, effects: Effects) -> None:
+        """Remove rows of a window that is closed, as many as one record takes; the next record removes the next."""
+        if self._forgotten.get(window, "") != after:
+            raise Breach(f"partition {self._partition}: window {window} is removed from {after}, out of order")
+        keys = [key for key, _party, _sums in self._rows_of(window) if key > after][: self._at_once]
+        self._forgotten[window] = keys[-1] if keys else _END
+        if len(keys) == self._at_once:
+            effects.add("settlement", self._partition, "forget-window", window, keys[-1])
+        else:
+            self._forgotten[window] = _END
         self._touched.add(window)
+
+    def _rows_of(self, window: int) -> list[tuple[str, Party, Sums]]:
+        """Return the nets of a window with their row keys, in order."""
+        return sorted((row_key(window, party), party, sums) for party, sums in self.nets(window).items())
 
     def nets(self, window: int) -> Nets:
         """Return the nets of this partition's accounts in a window."""
@@ -138,10 +164,8 @@ class PartitionWindows:
         for window in self._touched:
             prefix = f"nets:net/{window}/"
             written = {key: row for key, row in self._rows.items() if key.startswith(prefix) and row is not None}
-            nets = {} if window in self._forgotten else self.nets(window)
-            expected_rows = {
-                prefix + "/".join((CURRENCY, ACCOUNT_TYPE, *party)): [1, [*sums]] for party, sums in nets.items()
-            }
+            gone = self._forgotten.get(window, "")
+            expected_rows = {f"nets:{key}": [1, [*sums]] for key, _party, sums in self._rows_of(window) if key > gone}
             if written != expected_rows:
                 raise Breach(f"partition {self._partition}: window {window} holds {written}, and must {expected_rows}")
         self._touched.clear()

@@ -9,17 +9,28 @@ from typing import Any
 import pytest
 
 from agents.settlement.windows import latest_window
+from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Account, Participant, SettlementModel
-from clearinghub.domain.settlement.settlement import Settlement
+from clearinghub.domain.settlement.settlement import Settlement, SettlementAccount
 from clearinghub.domain.settlement.window import Window
 from tables.counters import COUNTERS
 from tables.positions import POSITIONS
-from tables.settlements import SETTLEMENT_WINDOWS, SETTLEMENTS, settlement_key, window_key
+from tables.settlements import (
+    ACCOUNTS,
+    LEGS,
+    SETTLEMENT_WINDOWS,
+    SETTLEMENTS,
+    accounts_prefix,
+    legs_prefix,
+    settlement_key,
+    window_key,
+)
 from tables.windows import open_window
 from tests.fakes import MemoryView, fields_of
-from tests.in_memory_hub import InMemoryHub, TopicPartition
+from tests.in_memory_hub import PARTITIONS, InMemoryHub, TopicPartition
 
 HUB = "Hub"
+ENTRIES_AT_ONCE = 2  # so that most steps need several records
 DFSPS = ("alpha", "beta", "gamma", "sigma")  # on partitions 1, 2, 1 and the hub's own, 0
 NET_MODELS = ("USDNET", "PAIRS", "DEFAULT")
 CURRENCIES = ("USD", "EUR", "KES", "INR")  # netted against all, netted by pairs, by the default model, immediate gross
@@ -56,8 +67,11 @@ class SettlementWorld:
     `expected` are the nets of each window by participant and currency, counted from the payments.
     """
 
-    def __init__(self, make_view: Callable[..., MemoryView] = MemoryView) -> None:
-        self.hub = InMemoryHub(make_view=make_view, delivers_at_once=False)
+    def __init__(
+        self, make_view: Callable[..., MemoryView] = MemoryView, entries_at_once: int = ENTRIES_AT_ONCE
+    ) -> None:
+        settings = Settings(partitions=PARTITIONS, settlement_entries_at_once=entries_at_once)
+        self.hub = InMemoryHub(settings, make_view=make_view, delivers_at_once=False)
         self.expected: dict[int, Counter[tuple[str, str]]] = {}
         for number, name in enumerate((HUB, *DFSPS), start=1):
             self._enroll(name, number)
@@ -124,6 +138,16 @@ class SettlementWorld:
         count = self.hub.coordinator.get(COUNTERS, "settlement") or 0
         found = (self.hub.coordinator.get(SETTLEMENTS, settlement_key(number)) for number in range(1, count + 1))
         return [one for one in found if one is not None]
+
+    def accounts(self, settlement_id: int) -> list[SettlementAccount]:
+        rows = self.hub.coordinator.tables.get(ACCOUNTS.name, {})
+        prefix = accounts_prefix(settlement_id)
+        return [ACCOUNTS.decode(rows[key]) for key in sorted(rows) if key.startswith(prefix)]
+
+    def legs(self, settlement_id: int, account_id: int) -> list[int]:
+        rows = self.hub.coordinator.tables.get(LEGS.name, {})
+        prefix = legs_prefix(settlement_id, account_id)
+        return [LEGS.decode(row).net for key, row in rows.items() if key.startswith(prefix)]
 
     def windows(self) -> list[Window]:
         latest = latest_window(self.hub.coordinator)

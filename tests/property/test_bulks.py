@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from clearinghub.domain.bulk.bulk import BULK_TRANSITIONS, Bulk, BulkState, Tally
 from clearinghub.domain.settlement.netting import Net, NettingGroup, Party
 from clearinghub.domain.transfers.transfer import State, Transfer
-from tables.nets import NetKey, nets_of
+from tables.nets import NetKey
 from tables.windows import OPEN, WINDOWS, open_window
 from tests.fakes import fields_of
+from tests.nets import nets_of
 from tests.property.bulk_world import EXPIRES_AFTER_MS, ROOM, SETTINGS, BulkWorld, History, Punctuator, histories
 
 

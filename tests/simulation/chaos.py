@@ -37,6 +37,7 @@ class Chaos:
             ("stalled fulfils", self._stall_fulfils),
             ("clock jumps", self._jump),
             ("failing callbacks", self._take_down),
+            ("slow receivers", self._slow_down),
             ("unreadable records", self._write_nonsense),
         ]
         while True:
@@ -50,6 +51,7 @@ class Chaos:
         self._bus.wall_offset_s = 0.0
         self._bus.unavailable_until_s.clear()
         self._dfsps.down_until_s.clear()
+        self._dfsps.slow_until_s.clear()
         for group in self._groups:
             for member in group.members:
                 member.is_cut_off = False
@@ -124,11 +126,17 @@ class Chaos:
         name = self._draw.choice(self._dfsps.names)
         self._dfsps.down_until_s[name] = asyncio.get_running_loop().time() + self._draw.uniform(0.5, 5.0)
 
+    def _slow_down(self) -> None:
+        """Let a DFSP answer late for a time."""
+        name = self._draw.choice(self._dfsps.names)
+        until_s = asyncio.get_running_loop().time() + self._draw.uniform(0.5, 8.0)
+        self._dfsps.slow_until_s[name] = until_s, self._draw.choice((0.3, 2.0))
+
     def _write_nonsense(self) -> None:
         # Not to topics that only the ledger writes: such a record would stop its input for good (ADR 25). And not of an
         # unknown kind: it would stop the partition, as a message of a later release must (ADR 26).
         inputs = ("prepare", "fulfil", "command", "lookup", "bulk-prepare", "bulk-fulfil")
-        topic = self._draw.choice((*inputs, "notification"))
+        topic = self._draw.choice((*inputs, "notification", "parked"))
         partition = self._draw.randrange(self._swarm.partitions)
         value = self._draw.choice((b"", b"nonsense", b"{}\n", b'{"v":1,"kind":7}\n', b"[]\nbody"))
         self._bus.append(topic, partition, b"nobody", value)

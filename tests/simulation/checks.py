@@ -49,6 +49,7 @@ def check(world: World) -> None:
             activity=lambda name: activity.get(name, {False}),
             hub_partition=world.hub_partition,
             by_schedule=world.swarm.closes_by_schedule,
+            at_once=world.settings.settlement_entries_at_once,
         )
         for partition in range(world.swarm.partitions)
     ]

@@ -43,6 +43,7 @@ class Dfsps:
         self.received: list[Callback] = []
         self.names = [f"dfsp{number}" for number in range(bus.swarm.dfsps)]
         self.down_until_s: dict[str, float] = {}
+        self.slow_until_s: dict[str, tuple[float, float]] = {}  # until when, and by how much answers are late
         self._bus = bus
         self._swarm = bus.swarm
         self._loop = asyncio.get_running_loop()
@@ -201,6 +202,9 @@ class SimulatedTransport:
         await asyncio.sleep(swarm.delay_s())
         if self._dfsps.down_until_s.get(host, 0.0) > asyncio.get_running_loop().time():
             raise DestinationError("unreachable", host)
+        slow_until_s, late_s = self._dfsps.slow_until_s.get(host, (0.0, 0.0))
+        if slow_until_s > asyncio.get_running_loop().time():
+            await asyncio.sleep(min(late_s, self._timeout_s))
         failure = self._failure()
         callback = Callback(host, method, url, body)
         if failure in ("", "lost answer", "late error"):

@@ -71,6 +71,10 @@ class SimulatedStore:
         rows = self._disk.at(self._table, partition).rows
         return [rows[key] for key in sorted(rows) if key.startswith(prefix)]
 
+    def keys_after(self, partition: int, prefix: bytes, after: bytes, count_max: int) -> list[str]:
+        rows = self._disk.at(self._table, partition).rows
+        return [key.decode() for key in sorted(rows) if key.startswith(prefix) and key > after][:count_max]
+
     def write_checkpoint(self, partition: int, caught_up_ms: int) -> None:
         self._disk.at(self._table, partition).caught_up_ms = caught_up_ms
 

@@ -186,6 +186,31 @@ MUTANTS: Final = (
         "if len(markers.sources) < view.partitions - 1:",
     ),
     Mutant(
+        "net-skipped-between-two-parts",
+        "agents/settlement/closing.py",
+        "is_last, keys = len(keys) <= at_once, keys[:at_once]",
+        "is_last, keys = len(keys) <= at_once, keys[:at_once]\n"
+        "    keys = keys if is_last or len(keys) < 2 else keys[1:]",
+    ),
+    Mutant(
+        "net-published-twice-at-a-resume",
+        "agents/settlement/closing.py",
+        "keys = view.keys(ENTRIES, entries_prefix(window_id), publication.published_to, at_once)",
+        "keys = view.keys(ENTRIES, entries_prefix(window_id), publication.published_to[:-1], at_once)",
+    ),
+    Mutant(
+        "closed-before-the-last-net",
+        "agents/settlement/closing.py",
+        "if len(keys) == at_once:\n        view.put(PUBLICATIONS,",
+        "if len(keys) > at_once:\n        view.put(PUBLICATIONS,",
+    ),
+    Mutant(
+        "part-of-a-report-requested-twice-counts-twice",
+        "agents/settlement/closing.py",
+        "if message.after != progress.reported_to:",
+        "if message.after > progress.reported_to:",
+    ),
+    Mutant(
         "emptiness-told-once",
         "agents/settlement/booking.py",
         "if view.get(WINDOWS, ANNOUNCED) == window:",

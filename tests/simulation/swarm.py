@@ -29,6 +29,8 @@ FAULTS: Final = (
     # of DFSPs and their callbacks
     "failing callbacks",
     "callbacks answered twice",
+    "slow receivers",
+    "lost parkings",
     "strangers",
     "late fulfils",
     "repeated fulfils",
@@ -70,7 +72,16 @@ CRASH_POINTS: Final = (
     "recovering",
     "recovered",
 )
-CALLBACK_CRASH_POINTS: Final = ("fetched", "request", "answered", "commit-offsets", "offsets-committed")
+CALLBACK_CRASH_POINTS: Final = (
+    "fetched",
+    "request",
+    "answered",
+    "commit-offsets",
+    "offsets-committed",
+    "parking",
+    "parked",
+    "reading back",
+)
 
 
 class Swarm:
@@ -100,6 +111,7 @@ class Swarm:
         draw = self.random
         return {
             "partitions": self.partitions,
+            "settlement_entries_at_once": (1, 2, 3, 500)[self.seed % 4],  # no draw: older seeds stay what they were
             "round_records_max": draw.choice((1, 2, 7, 50, 500)),
             "round_interval_ms": draw.choice((0, 10, 30)),
             "batch_backlog_records_max": draw.choice((2, 10, 2_000)),
@@ -116,6 +128,10 @@ class Swarm:
             "callback_queue_per_receiver_max": draw.choice((5, 10_000)),
             "callback_pending_max": draw.choice((10, 20_000)),
             "callback_wait_ms_max": draw.choice((5_000, 60_000)),
+            "callback_hold_ms_max": draw.choice((50, 500, 5_000)),
+            "callback_parked_per_receiver_max": draw.choice((10, 100_000)),
+            "callback_parked_ms_max": draw.choice((5_000, 900_000)),
+            "callback_in_flight_max": draw.choice((3, 1_024)),
             "callback_breaker_failures": draw.choice((2, 10)),
             "callback_breaker_open_ms": 1_000,
             "settlement_window_cron": "* * * * *" if self.closes_by_schedule else "",

@@ -45,6 +45,7 @@ async def test_what_was_settled_before_a_rebalance_is_not_committed_after_it() -
 
     def make_agent(tracker: OffsetTracker) -> Any:
         trackers.append(tracker)
+        return {}
 
     app = App(callbacks_config(Settings(data_dir=Path("none"))), make_agent, lambda _partition, _waited_ms: None)
     group = app.consumer = Group()
@@ -71,6 +72,8 @@ class FailingAgent:
         for record in records:
             self._tracker.add(("notification", record.partition), record.offset, next_offset)
             self._tracker.done(("notification", record.partition), record.offset)
+
+    def revoke(self) -> None: ...
 
 
 async def test_after_a_batch_at_which_the_agent_raised_nothing_is_read_or_committed() -> None:

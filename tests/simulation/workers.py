@@ -9,11 +9,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from agents.callback_delivery import NotificationAgent
+from agents.callback_delivery import NotificationAgent, ParkedAgent
 from agents.context import LedgerContext
 from clearinghub.callbacks.dead_letters import dead_letter
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.notification import Notification
+from clearinghub.callbacks.offsets import OffsetTracker
+from clearinghub.callbacks.parking import Parking
 from clearinghub.callbacks.sender import Reason
 from clearinghub.config import Settings
 from clearinghub.engine.batch import Batch
@@ -22,7 +24,8 @@ from clearinghub.engine.environment import Environment
 from clearinghub.engine.record import Handler, Record, View
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.messages import DeadLetterMessage
-from clearinghub.roles.callbacks import CallbacksApp, callbacks_config
+from clearinghub.ports import RecorderUnavailableError, RecordOutcomeUnknownError
+from clearinghub.roles.callbacks import CallbacksApp, DeliveryAgent, callbacks_config
 from clearinghub.roles.ledger import ledger_config
 from tests.simulation.bus import Bus
 from tests.simulation.clients import ConsumerClient, ProducerClient, SenderClient
@@ -235,6 +238,40 @@ class LedgerMember(Member):
         )
 
 
+class SimulatedParkedLog:
+    """Topic `parked` on the simulated bus."""
+
+    def __init__(self, bus: Bus, process: Process) -> None:
+        self._bus = bus
+        self._process = process
+
+    async def append(self, partition: int, key: str, value: bytes) -> None:
+        """Write a record; at times its confirmation is lost, and at times the record too."""
+        self._process.reach("parking")
+        swarm = self._bus.swarm
+        if swarm.happens("lost parkings", 0.05):
+            raise RecorderUnavailableError
+        await self._bus.request(lambda: self._bus.append("parked", partition, key.encode(), value))
+        self._process.reach("parked")
+        self._bus.counts["callbacks parked"] += 1
+        if swarm.happens("lost parkings", 0.05):
+            raise RecordOutcomeUnknownError
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        log = self._bus.logs["parked", partition]
+        bounds: tuple[int, int] = await self._bus.request(lambda: (log.first, log.stable_end))
+        return bounds
+
+    async def read(self, partition: int, offset: int) -> list[Record]:
+        self._process.reach("reading back")
+        log = self._bus.logs["parked", partition]
+        entries, _position = await self._bus.request(lambda: log.read(offset, self._bus.swarm.fetch_records_max()))
+        self._bus.counts["parked records read again"] += len(entries)
+        return [
+            Record("parked", partition, one.offset, one.timestamp, one.key, one.value or b"") for one in entries[:500]
+        ]
+
+
 class SimulatedCallbacks(CallbacksApp, SimulatedApp):
     """The app of the role `callbacks`, without Faust."""
 
@@ -281,11 +318,27 @@ class CallbacksMember(Member):
             jitter=self.bus.swarm.random.random,
         )
         config = replace(callbacks_config(self.settings), environment=self._environment())
-        app = App(
-            config,
-            lambda tracker: {"notification": NotificationAgent(self._deliverer, tracker, write_unreadable)},
-            lambda _partition, _waited_ms: None,
-        )
+        log = SimulatedParkedLog(self.bus, process)
+
+        def make_agents(tracker: OffsetTracker) -> dict[str, DeliveryAgent]:
+            self.bus.counts["parkings begun"] += 1
+            parking = Parking(
+                self.settings,
+                log,
+                self._deliverer,
+                now_ms,
+                lambda number: app.start_of("parked", number),
+                write_unreadable,
+                lambda number, low: tracker.follow(("parked", number), low),
+                f"writer {self.bus.counts['parkings begun']}",
+            )
+            self.parking = parking
+            return {
+                "notification": NotificationAgent(self._deliverer, tracker, parking, write_unreadable),
+                "parked": ParkedAgent(parking),
+            }
+
+        app = App(config, make_agents, lambda _partition, _waited_ms: None)
         self._run(app)
         self._committing = asyncio.get_running_loop().create_task(app.keep_committing())
 

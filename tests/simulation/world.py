@@ -137,10 +137,11 @@ class World:
                     return f"{topic}/{partition} is decided up to {decided.get(topic, 0)} of {end}"
             if (held := self._held(partition)) is not None:
                 return f"transfer {held} is still held"
-            end = end_of(self.bus.logs["notification", partition])
-            settled = self.bus.group_offsets.get(CALLBACKS, {}).get(("notification", partition), 0)
-            if settled < end:
-                return f"notification/{partition} is settled up to {settled} of {end}"
+            for topic in ("notification", "parked"):
+                end = end_of(self.bus.logs[topic, partition])
+                settled = self.bus.group_offsets.get(CALLBACKS, {}).get((topic, partition), 0)
+                if settled < end:
+                    return f"{topic}/{partition} is settled up to {settled} of {end}"
         if self._processing():
             return "a window is not closed"
         if (missing := messages_under_way(self.bus, self.swarm.partitions)) is not None:

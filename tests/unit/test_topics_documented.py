@@ -34,7 +34,7 @@ def test_the_examples_are_valid_and_a_record_beside_the_schema_is_not(topic: str
 
 
 def test_fields_within_a_record_are_judged_too() -> None:
-    for topic, where in (("settlement-windows", "contents"), ("settlements", "accounts")):
+    for topic, where in (("settlement-windows", "contents"), ("settlements", "contents")):
         row = copy.deepcopy(schema_of(topic)["examples"][0])
         row[where][0]["beside"] = 1
 
@@ -54,7 +54,7 @@ def test_the_schemas_version_is_the_records(topic: str) -> None:
 def test_the_states_are_those_of_the_domain() -> None:
     finals = {state.value for state in State if state.is_final}
     windows = schema_of("settlement-windows")["$defs"]["state"]["enum"]
-    settlements = schema_of("settlements")["properties"]["state"]["enum"]
+    settlements = schema_of("settlements")["$defs"]["settlement"]["properties"]["state"]["enum"]
 
     assert finals == set(schema_of("transfers")["properties"]["state"]["enum"])
     assert {state.value for state in WindowState} == set(windows)

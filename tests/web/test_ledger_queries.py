@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from web.ledger.app import PARTIES_AT_ONCE, PartitionElsewhereError, build_ledger_app
+from web.ledger.app import PARTIES_AT_ONCE, SETTLEMENT_ROWS_AT_ONCE, PartitionElsewhereError, build_ledger_app
 
 OWN = 3
 
@@ -36,6 +36,13 @@ class Rows:
         self._check(partition)
         return [key.encode() for key in keys]
 
+    async def settlement_page(
+        self, partition: int, prefix: str, after: str, count_max: int
+    ) -> list[tuple[bytes, bytes]]:
+        self._check(partition)
+        assert SETTLEMENT_ROWS_AT_ONCE == count_max
+        return [(f"{prefix}{after}1".encode(), b"[7]")]
+
     async def last_settlement_rows(self, partition: int, kind: str) -> list[bytes]:
         self._check(partition)
         return [kind.encode()]
@@ -62,6 +69,7 @@ PATHS = {
     "parties": b'["0",[]]\n["1",[7]]',
     "settlement?key=window/1&key=window/2": b"window/1\nwindow/2",
     "settlement": b"",
+    "settlement/page?prefix=leg/1/&after=b": b'["leg/1/b1",[7]]',
     "settlement/last/window": b"window",
 }
 

@@ -27,6 +27,7 @@ from web.fspiop.app import build_fspiop_app
 from web.reports import settlement as settlement_reports
 from web.reports import transfers
 from web.settlement import schemas as settlement_bodies
+from web.settlement import windows as settlement_windows
 
 FOLDER = Path(__file__).parents[2] / "web" / "openapi"
 FSPIOP: Mapping[str, Any] = yaml.safe_load((FOLDER / "fspiop-transfers.yaml").read_text())
@@ -209,6 +210,7 @@ def test_no_admin_body_is_forgotten() -> None:
         ("/participants/{name}/accounts/{id}/statement", statement.StatementQuery),
         ("/v2/settlementWindows", settlement_bodies.WindowsQuery),
         ("/v2/settlements", settlement_bodies.SettlementsQuery),
+        ("/v2/settlementWindows/{id}/nets", settlement_windows.NetsQuery),
         ("/v2/settlementWindows/{id}/report", settlement_reports.ReportQuery),
         ("/v2/settlementWindows/{id}/transfers", transfers.TransfersQuery),
         ("/v2/settlements/{id}/report", settlement_reports.ReportQuery),

@@ -13,6 +13,7 @@ from clearinghub.ports import Health
 from web.http.operations import add_operations_routes
 
 PARTIES_AT_ONCE: Final = 2_000  # a page of an export, which delays the partition's rounds by some milliseconds
+SETTLEMENT_ROWS_AT_ONCE: Final = 2_000  # likewise: of a window's nets, or a settlement's accounts or legs
 
 
 class PartitionElsewhereError(Exception):
@@ -33,6 +34,11 @@ class LedgerRows(Protocol):
 
     async def settlement_rows(self, partition: int, keys: list[str]) -> list[bytes]:
         """Return the rows of table `settlement` under these keys, without those that do not exist."""
+
+    async def settlement_page(
+        self, partition: int, prefix: str, after: str, count_max: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Return the next keys and rows of table `settlement` whose keys begin with `prefix`, after the key `after`."""
 
     async def last_settlement_rows(self, partition: int, kind: str) -> list[bytes]:
         """Return the rows of a kind in table `settlement`, newest first, as many as fit into one answer."""
@@ -63,6 +69,12 @@ class _Queries:
         """Answer with the rows of table `settlement` whose keys the query names."""
         return _lines(await self._rows.settlement_rows(_partition(request), request.query.getall("key", [])))
 
+    async def settlement_page(self, request: Request) -> Response:
+        """Answer with a line for each of the next rows with a prefix: its key and the row. No line means the end."""
+        prefix, after = request.query.get("prefix", ""), request.query.get("after", "")
+        found = await self._rows.settlement_page(_partition(request), prefix, after, SETTLEMENT_ROWS_AT_ONCE)
+        return _lines([b"[%b,%b]" % (orjson.dumps(key.decode()), row) for key, row in found])
+
     async def last_settlement(self, request: Request) -> Response:
         """Answer with the newest rows of a kind in table `settlement`."""
         return _lines(await self._rows.last_settlement_rows(_partition(request), request.match_info["kind"]))
@@ -75,6 +87,7 @@ def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
     app.add_routes(
         [
             get(r"/partitions/{partition:\d+}/settlement", queries.settlement),
+            get(r"/partitions/{partition:\d+}/settlement/page", queries.settlement_page),
             get(r"/partitions/{partition:\d+}/settlement/last/{kind}", queries.last_settlement),
             get(r"/partitions/{partition:\d+}/positions/{participant}", queries.positions),
             get(r"/partitions/{partition:\d+}/transfers/{id}", queries.transfer),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from typing import (
     Any,
     Final,
@@ -17,7 +18,15 @@ from typing_extensions import TypedDict  # pydantic takes typing's only from Pyt
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.settlement.netting import Net, NettingGroup
-from clearinghub.domain.settlement.report import CLOSED, Section, SettlementReport, report_settlement, report_window
+from clearinghub.domain.settlement.report import (
+    CLOSED,
+    ContentNets,
+    Section,
+    Settled,
+    SettlementReport,
+    report_settlement,
+    report_window,
+)
 from clearinghub.domain.settlement.settlement import Settlement
 from clearinghub.domain.time import timestamp_text
 from clearinghub.ports import SettlementReader
@@ -29,7 +38,7 @@ from web.reports.page import page_begin, page_end, page_faults, page_note, page_
 from web.reports.table import Cell, Column, Kind, csv_header, csv_lines
 from web.settlement.responses import window_body
 from web.settlement.schemas import number_in_path, refuse_unknown
-from web.settlement.windows import find_nets, find_window
+from web.settlement.windows import NETS_SHOWN_MAX, ParticipantText, find_nets, find_window
 
 
 @with_config(NO_OTHER_KEYS)
@@ -37,6 +46,7 @@ class ReportQuery(TypedDict):
     """The query of GET .../report."""
 
     format: NotRequired[FormatText]
+    participant: NotRequired[ParticipantText]
 
 
 QUERY: Final = TypeAdapter(ReportQuery)
@@ -70,12 +80,13 @@ class SettlementReportsResource:
 
     async def get_window_report(self, request: Request) -> Response:
         """Return what the participants owe and are owed in a closed window."""
-        form, window_id = _query(request)
+        form, window_id, participant = _query(request)
         window = await find_window(self._reader, window_id)
         if window.state not in CLOSED:
             detail = f"Window {window_id} is {window.state.value}; its report is there once it is closed"
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
-        report = report_window(window, await find_nets(self._reader, window))
+        nets = await find_nets(self._reader, window, participant)
+        report = report_window(window, nets, is_whole=participant is None)
         name = f"window-{window_id}-report"
         if form is Format.JSON:
             shape = {**window_body(window), **_report_body(report)}
@@ -93,15 +104,23 @@ class SettlementReportsResource:
 
     async def get_settlement_report(self, request: Request) -> Response:
         """Return what the participants owed and were owed in a settlement's windows, and how far it is settled."""
-        form, settlement_id = _query(request)
+        form, settlement_id, participant = _query(request)
         settlement = await self._reader.settlement(settlement_id)
         if settlement is None:
             detail = f"Settlement with ID '{settlement_id}' not found"
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
-        windows = await self._reader.windows(settlement.window_ids)
-        nets = {window.window_id: await self._reader.nets(window) for window in windows}
-        kept = {window_id: found for window_id, found in nets.items() if found is not None}
-        report = report_settlement(settlement, kept)
+        kept: dict[int, ContentNets] = {}
+        for window in await self._reader.windows(settlement.window_ids):
+            if await self._reader.sums(window) is not None:
+                kept[window.window_id] = await find_nets(self._reader, window, participant)
+        if participant is None and settlement.legs > NETS_SHOWN_MAX:
+            detail = (
+                f"Settlement {settlement_id} has {settlement.legs} nets, and a report at most {NETS_SHOWN_MAX}; "
+                "name one participant (?participant=...), or read topic settlements or the archive"
+            )
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+        settled = await self._settled(settlement, participant)
+        report = report_settlement(settled, kept, is_whole=participant is None)
         name = f"settlement-{settlement_id}-report"
         if form is Format.JSON:
             shape = {**_settlement_head(settlement), **_report_body(report)}
@@ -120,6 +139,18 @@ class SettlementReportsResource:
         ]
         return report_response(form, name, self._page(f"Settlement {settlement_id}", facts, report))
 
+    async def _settled(self, settlement: Settlement, participant: str | None) -> Settled:
+        """Return a settlement with all of its accounts and legs, or those of one participant."""
+        number = settlement.settlement_id
+        async with aclosing(self._reader.accounts(number)) as pages:
+            found = [one async for page in pages for one in page if participant in (None, one.participant)]
+        legs: dict[tuple[int, str], int] = {}
+        for account in found:
+            async with aclosing(self._reader.legs(number, account.account_id)) as parts:
+                async for part in parts:
+                    legs.update({(account_id, leg.counterparty): leg.net for account_id, leg in part})
+        return Settled(settlement, {account.account_id: account for account in found}, legs)
+
     def _page(self, title: str, facts: list[tuple[str, str | None]], report: SettlementReport) -> bytes:
         parts = [
             page_begin(self._hub_name, title, facts, f"report made {timestamp_text(self._clock())}"),
@@ -131,10 +162,10 @@ class SettlementReportsResource:
         return "".join(parts).encode()
 
 
-def _query(request: Request) -> tuple[Format, int]:
+def _query(request: Request) -> tuple[Format, int, str | None]:
     refuse_unknown(request, ReportQuery.__annotations__)
     query = read_query(request, QUERY)
-    return chosen_format(request, query), number_in_path(request, "id")
+    return chosen_format(request, query), number_in_path(request, "id"), query.get("participant")
 
 
 def _settlement_head(settlement: Settlement) -> dict[str, Any]:

@@ -141,10 +141,14 @@ class WindowTransfersResource:
         """Return what a complete list lacks or has too much; nothing for a part of the list or an open window."""
         if after is not None or window.state not in CLOSED:
             return []
-        nets = await self._reader.nets(window)
-        if nets is None:
+        contents = await self._reader.sums(window)
+        if contents is None:
             return [f"window {window.window_id} is no longer kept: what is missing here cannot be told"]
-        return sums.faults(nets)
+        for netting_group in contents:
+            async with aclosing(self._reader.nets(window, netting_group)) as pages:
+                async for page in pages:
+                    sums.hold(netting_group, page)
+        return sums.faults()
 
     def _rest(self, window: Window, place: Place, limit: int, query: TransfersQuery) -> str:
         parameters = {"format": query["format"]} if "format" in query else {}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
-from clearinghub.domain.settlement.netting import ContentNets, NettingGroup
-from clearinghub.domain.settlement.settlement import AccountResult, Settlement, SettlementAccount
+from clearinghub.domain.settlement.report import ContentNets
+from clearinghub.domain.settlement.settlement import AccountResult, Leg, Settlement, SettlementAccount
 from clearinghub.domain.settlement.window import Content, Window
 from clearinghub.domain.time import timestamp_text
 from web.admin.responses import number
+
+EMPTY: Final[Mapping[int, Sequence[Leg]]] = MappingProxyType({})
 
 
 def window_body(window: Window) -> dict[str, Any]:
@@ -38,7 +41,7 @@ def content_body(content: Content) -> dict[str, Any]:
     return shape
 
 
-def nets_body(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> list[dict[str, Any]]:
+def nets_body(window: Window, nets: ContentNets) -> list[dict[str, Any]]:
     """Return the nets of a closed window, by content. Not in the reference."""
     return [
         {
@@ -58,7 +61,7 @@ def nets_body(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> list[
                     "debitCount": one.net.debit_count,
                     "creditCount": one.net.credit_count,
                 }
-                for one in sorted(nets[content.netting_group].parties, key=lambda one: one.party)
+                for one in nets[content.netting_group]
             ],
         }
         for content in window.contents
@@ -66,9 +69,12 @@ def nets_body(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> list[
 
 
 def settlement_body(
-    settlement: Settlement, windows: Sequence[Window], accounts: Iterable[SettlementAccount]
+    settlement: Settlement,
+    windows: Sequence[Window],
+    accounts: Iterable[SettlementAccount],
+    legs: Mapping[int, Sequence[Leg]] = EMPTY,
 ) -> dict[str, Any]:
-    """Return a settlement with some of its accounts."""
+    """Return a settlement with some of its accounts; those that have `legs` show their counterparties."""
     return {
         "id": settlement.settlement_id,
         "settlementModel": settlement.terms.model,
@@ -77,17 +83,22 @@ def settlement_body(
         "createdDate": timestamp_text(settlement.created_at_ms),
         "changedDate": timestamp_text(settlement.changed_at_ms),
         "settlementWindows": _windows(settlement, windows),
-        "participants": _by_participant(accounts, lambda one: (one.participant_id, _account_body(one))),
+        "participants": _by_participant(
+            accounts, lambda one: (one.participant_id, _account_body(one, legs.get(one.account_id, ())))
+        ),
     }
 
 
 def progress_body(
-    settlement: Settlement, windows: Sequence[Window], results: Iterable[AccountResult]
+    settlement: Settlement,
+    windows: Sequence[Window],
+    results: Iterable[AccountResult],
+    accounts: Mapping[int, SettlementAccount],
 ) -> dict[str, Any]:
     """Return the answer to a change: each account requested, with what became of it."""
 
     def shown(one: AccountResult) -> tuple[int, dict[str, Any]]:
-        return one.participant_id, _result_body(one, settlement.account(one.account_id))
+        return one.participant_id, _result_body(one, accounts.get(one.account_id))
 
     return {
         "id": settlement.settlement_id,
@@ -102,7 +113,7 @@ def aborted_body(settlement: Settlement) -> dict[str, Any]:
     return {"id": settlement.settlement_id, "state": settlement.state.value, "reason": settlement.reason}
 
 
-def _account_body(account: SettlementAccount) -> dict[str, Any]:
+def _account_body(account: SettlementAccount, legs: Sequence[Leg] = ()) -> dict[str, Any]:
     shape: dict[str, Any] = {
         "id": account.account_id,
         "state": account.state.value,
@@ -111,8 +122,8 @@ def _account_body(account: SettlementAccount) -> dict[str, Any]:
         "createdDate": timestamp_text(account.changed_at_ms),
         "netSettlementAmount": {"amount": number(account.net), "currency": account.currency},
     }
-    if any(leg.counterparty for leg in account.legs):
-        shape["counterparties"] = [{"name": leg.counterparty, "amount": number(leg.net)} for leg in account.legs]
+    if any(leg.counterparty for leg in legs):
+        shape["counterparties"] = [{"name": leg.counterparty, "amount": number(leg.net)} for leg in legs]
     return shape
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from typing import Final
 
 from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.settlement.settlement import (
+    LEAVING,
+    MAKING,
     AccountRequest,
-    AccountResult,
+    Leg,
     Settlement,
     SettlementAccount,
     SettlementState,
@@ -47,7 +50,12 @@ from web.settlement.schemas import (
 )
 
 _decode_settlement: Final = make_row_decoder(Settlement)
+_decode_account: Final = make_row_decoder(SettlementAccount)
 _decode_window: Final = make_row_decoder(Window)
+# A settlement by pairs may have hundreds of thousands of legs; its accounts show theirs one by one.
+COUNTERPARTIES_SHOWN_MAX: Final = 1_000
+ACCOUNTS_SHOWN_MAX: Final = 20_000  # in a list of settlements; older ones are left out
+_STAGES: Final = {MAKING: "being made of its windows", LEAVING: "about to leave the hub"}
 _OTHERS: Final = ("state", "reason", "externalReference")
 _NOT_FOUND: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Settlement not found")
 _NO_OTHERS: Final = Rejection(
@@ -75,8 +83,8 @@ class SettlementsResource:
             reason=body["reason"],
             windows=tuple(one["id"] for one in body["settlementWindows"]),
         )
-        settlement, windows, _results = await self._execute(command)
-        return json_response(settlement_body(settlement, windows, settlement.accounts))
+        result = await self._execute(command)
+        return await self._whole(_decode_settlement(bytes(result.settlement)))
 
     async def get_settlements(self, request: Request) -> Response:
         """Answer with the settlements that match all filters, newest first."""
@@ -86,12 +94,17 @@ class SettlementsResource:
             names = ", ".join(SETTLEMENT_FILTERS)
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, f"Use at least one parameter: {names}"))
         shapes = []
+        shown = 0
         for settlement in await self._reader.last_settlements():
-            if not _matches(settlement, query):
+            if not settlement.is_whole or not _matches(settlement, query):
                 continue
             windows = await self._reader.windows(settlement.window_ids)
-            if _is_between(windows, query):
-                shapes.append(settlement_body(settlement, windows, settlement.accounts))
+            if not _is_between(windows, query) or shown > ACCOUNTS_SHOWN_MAX:
+                continue
+            accounts = await self._accounts(settlement)
+            if any(_has_account(account, query) for account in accounts):
+                shapes.append(settlement_body(settlement, windows, accounts))
+                shown += len(accounts)
         if not shapes:
             filters = json.dumps(dict(request.query), separators=(",", ":"))
             detail = f"No settlements found matching the provided parameters: {filters}"
@@ -100,20 +113,19 @@ class SettlementsResource:
 
     async def get_settlement(self, request: Request) -> Response:
         """Answer with a settlement and all of its accounts."""
-        settlement = await self._settlement(request)
-        return await self._shown(settlement, settlement.accounts)
+        return await self._whole(await self._settlement(request))
 
     async def get_participant(self, request: Request) -> Response:
         """Answer with a settlement and the accounts of one participant."""
         participant_id = number_in_path(request, "pid")
         settlement = await self._settlement(request)
-        return await self._shown(settlement, _accounts_of(settlement, participant_id))
+        return await self._shown(settlement, await self._accounts_of(settlement, participant_id))
 
     async def get_account(self, request: Request) -> Response:
         """Answer with a settlement and one account."""
         participant_id, account_id = number_in_path(request, "pid"), number_in_path(request, "aid")
         settlement = await self._settlement(request)
-        return await self._shown(settlement, [_account_of(settlement, participant_id, account_id)])
+        return await self._shown(settlement, [await self._account_of(settlement, participant_id, account_id)])
 
     async def put_settlement(self, request: Request) -> Response:
         """Move accounts to their next states, or abort the settlement."""
@@ -136,7 +148,7 @@ class SettlementsResource:
         """Move accounts of one participant to their next states."""
         settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
         body = (await read_body(request, PARTICIPANT_CHANGE)).fields
-        _accounts_of(await self._settlement(request, _NOT_FOUND), participant_id)
+        await self._accounts_of(await self._settlement(request, _NOT_FOUND), participant_id)
         requests = [_account_request(participant_id, change["id"], change) for change in body["accounts"]]
         return await self._advance(settlement_id, requests)
 
@@ -145,7 +157,7 @@ class SettlementsResource:
         settlement_id, participant_id = number_in_path(request, "id"), number_in_path(request, "pid")
         account_id = number_in_path(request, "aid")
         body = (await read_body(request, ACCOUNT_CHANGE)).fields
-        account = _account_of(await self._settlement(request, _NOT_FOUND), participant_id, account_id)
+        account = await self._account_of(await self._settlement(request, _NOT_FOUND), participant_id, account_id)
         return await self._advance(settlement_id, [_account_request(participant_id, account.account_id, body)])
 
     async def _abort(self, settlement_id: int, body: SettlementChange) -> Response:
@@ -156,18 +168,20 @@ class SettlementsResource:
         command = AbortSettlement(
             settlement=settlement_id, reason=body["reason"], external_reference=body.get("externalReference")
         )
-        settlement, _windows, _results = await self._execute(command)
-        return json_response(aborted_body(settlement))
+        result = await self._execute(command)
+        return json_response(aborted_body(_decode_settlement(bytes(result.settlement))))
 
     async def _advance(self, settlement_id: int, requests: Iterable[AccountRequest]) -> Response:
         command = AdvanceSettlement(settlement=settlement_id, accounts=tuple(requests))
-        settlement, windows, results = await self._execute(command)
-        return json_response(progress_body(settlement, windows, results))
-
-    async def _execute(self, command: Command) -> tuple[Settlement, list[Window], tuple[AccountResult, ...]]:
-        result = await self._context.execute(self._context.hub_name, command, SettlementResult)
+        result = await self._execute(command)
         windows = [_decode_window(bytes(row)) for row in result.windows]
-        return _decode_settlement(bytes(result.settlement)), windows, result.accounts
+        rows = [_decode_account(bytes(row)) for row in result.account_rows]
+        accounts = {account.account_id: account for account in rows}
+        settlement = _decode_settlement(bytes(result.settlement))
+        return json_response(progress_body(settlement, windows, result.accounts, accounts))
+
+    async def _execute(self, command: Command) -> SettlementResult:
+        return await self._context.execute(self._context.hub_name, command, SettlementResult)
 
     async def _settlement(self, request: Request, absent: Rejection | None = None) -> Settlement:
         settlement_id = number_in_path(request, "id")
@@ -175,11 +189,52 @@ class SettlementsResource:
         if settlement is None:
             detail = f"Settlement with ID '{settlement_id}' not found"
             raise ApiError(absent or Rejection(ErrorCode.VALIDATION_ERROR, detail))
+        if not settlement.is_whole:
+            detail = f"Settlement with ID '{settlement_id}' is {_STAGES[settlement.stage]}; repeat it in a while"
+            raise ApiError(Rejection(ErrorCode.SERVER_BUSY, detail))
         return settlement
 
-    async def _shown(self, settlement: Settlement, accounts: Sequence[SettlementAccount]) -> Response:
+    async def _whole(self, settlement: Settlement) -> Response:
+        """Answer with a settlement and all accounts, and their counterparties if these are few."""
+        accounts = await self._accounts(settlement)
+        if settlement.legs <= COUNTERPARTIES_SHOWN_MAX:
+            return await self._shown(settlement, accounts)
         windows = await self._reader.windows(settlement.window_ids)
         return json_response(settlement_body(settlement, windows, accounts))
+
+    async def _shown(self, settlement: Settlement, accounts: Sequence[SettlementAccount]) -> Response:
+        """Answer with a settlement and some of its accounts, each with its counterparties."""
+        windows = await self._reader.windows(settlement.window_ids)
+        legs: dict[int, list[Leg]] = {}
+        if settlement.terms.by_pairs:
+            for account in accounts:
+                async with aclosing(self._reader.legs(settlement.settlement_id, account.account_id)) as pages:
+                    legs[account.account_id] = [leg async for page in pages for _account_id, leg in page]
+        return json_response(settlement_body(settlement, windows, accounts, legs))
+
+    async def _accounts(self, settlement: Settlement) -> list[SettlementAccount]:
+        async with aclosing(self._reader.accounts(settlement.settlement_id)) as pages:
+            return [account async for page in pages for account in page]
+
+    async def _accounts_of(self, settlement: Settlement, participant_id: int) -> list[SettlementAccount]:
+        accounts = [one for one in await self._accounts(settlement) if one.participant_id == participant_id]
+        if not accounts:
+            number = settlement.settlement_id
+            detail = f"Participant with ID '{participant_id}' is not part of settlement '{number}'"
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+        return accounts
+
+    async def _account_of(self, settlement: Settlement, participant_id: int, account_id: int) -> SettlementAccount:
+        """Return the account of that id, which must be of that participant."""
+        account = await self._reader.account(settlement.settlement_id, account_id)
+        if account is not None and account.participant_id == participant_id:
+            return account
+        await self._accounts_of(settlement, participant_id)
+        if account is None:
+            detail = f"Account ID '{account_id}' is not part of settlement '{settlement.settlement_id}'"
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+        detail = f"Provided account ID '{account_id}' does not match any position account for participant"
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, f"{detail} '{participant_id}'"))
 
 
 def _account_request(
@@ -194,39 +249,21 @@ def _account_request(
     )
 
 
-def _accounts_of(settlement: Settlement, participant_id: int) -> list[SettlementAccount]:
-    accounts = [one for one in settlement.accounts if one.participant_id == participant_id]
-    if not accounts:
-        detail = f"Participant with ID '{participant_id}' is not part of settlement '{settlement.settlement_id}'"
-        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
-    return accounts
-
-
-def _account_of(settlement: Settlement, participant_id: int, account_id: int) -> SettlementAccount:
-    """Return the account of that id, which must be of that participant."""
-    own = _accounts_of(settlement, participant_id)
-    account = settlement.account(account_id)
-    if account is None:
-        detail = f"Account ID '{account_id}' is not part of settlement '{settlement.settlement_id}'"
-        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
-    if account not in own:
-        detail = f"Provided account ID '{account_id}' does not match any position account for participant"
-        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, f"{detail} '{participant_id}'"))
-    return account
-
-
 def _matches(settlement: Settlement, query: SettlementsQuery) -> bool:
     created_at_ms = settlement.created_at_ms
     return (
         query.get("state") in (None, settlement.state.value)
         and query.get("fromDateTime", 0) <= created_at_ms <= query.get("toDateTime", created_at_ms)
         and query.get("settlementWindowId") in (None, *settlement.window_ids)
-        and any(
-            query.get("currency") in (None, account.currency)
-            and query.get("participantId") in (None, account.participant_id)
-            and query.get("accountId") in (None, account.account_id)
-            for account in settlement.accounts
-        )
+        and query.get("currency") in (None, *(group.currency for _window_id, group in settlement.contents))
+    )
+
+
+def _has_account(account: SettlementAccount, query: SettlementsQuery) -> bool:
+    return (
+        query.get("currency") in (None, account.currency)
+        and query.get("participantId") in (None, account.participant_id)
+        and query.get("accountId") in (None, account.account_id)
     )
 
 

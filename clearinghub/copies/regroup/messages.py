@@ -14,10 +14,14 @@ from clearinghub.messages import decode, encode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkTimeoutMessage
 from clearinghub.messages.parties import PartyPartDoneMessage, PartyPartMessage
 from clearinghub.messages.settlement import (
+    AbortAccountsMessage,
     CloseWindowMessage,
     ForgetWindowMessage,
+    MakeSettlementMessage,
     MovedMessage,
     MoveMessage,
+    PublishWindowMessage,
+    ReportWindowMessage,
     SchemeMessage,
     WindowMarkerMessage,
     WindowReportMessage,
@@ -26,14 +30,21 @@ from clearinghub.messages.settlement import (
 from clearinghub.messages.transfers import CreditMessage, FulfilMessage, GetMessage, TimeoutMessage
 
 # The closing of a window begins anew on the new partitions, and nets of closed windows are not restored.
-_MADE_ANEW: Final = (CloseWindowMessage, ForgetWindowMessage, WindowMarkerMessage, WindowReportMessage)
+_MADE_ANEW: Final = (
+    CloseWindowMessage,
+    ForgetWindowMessage,
+    PublishWindowMessage,
+    ReportWindowMessage,
+    WindowMarkerMessage,
+    WindowReportMessage,
+)
 # The punctuator writes another reminder as soon as a partition works.
 REMINDERS: Final = (TimeoutMessage, BulkTimeoutMessage)
 _PARTS_OF_BATCHES: Final = (PartyPartMessage, PartyPartDoneMessage)
 
 
 _TO_PARTICIPANT: Final = (CreditMessage, MoveMessage)
-_TO_COORDINATOR: Final = (WindowUsedMessage, MovedMessage)
+_TO_COORDINATOR: Final = (WindowUsedMessage, MovedMessage, MakeSettlementMessage, AbortAccountsMessage)
 _TO_ALL: Final = (SchemeMessage,)
 _ON_THE_RING: Final = (FulfilMessage, GetMessage, BulkFulfilMessage, BulkGetMessage)
 ROUTED: Final = frozenset(

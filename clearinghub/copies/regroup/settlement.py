@@ -26,9 +26,10 @@ from tables.windows import FIRST_WINDOW, OPEN, WINDOWS
 
 Rows = Mapping[str, bytes]  # of one table, by key
 _UNCLOSED: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED})
+_REPORTED_AGAIN: Final = frozenset({WindowState.PROCESSING, WindowState.FAILED})
 _LATEST_WINDOW: Final = "window"  # counter of the coordinator
 # Rows of the coordinator about a window that is being closed, which the partitions will report again.
-_REPORTED_PREFIXES: Final = ("content/{}/", "netting_groups/{}", "sums/{}/", "entry/{}/", "groups/{}")
+_REPORTED: Final = frozenset({"entry", "publication", "report", "sums"})
 
 
 class PerPartitionRows:
@@ -118,11 +119,13 @@ class PerPartitionRows:
                     yield number, _row("nets", markers_key(window), MARKERS.encode(WindowMarkers()))
 
     def _settlement(self) -> Iterator[tuple[int, StoredRow]]:
+        windows = self._windows()
         processing = self.processing_windows()
-        reported = tuple(prefix.format(window) for window in processing for prefix in _REPORTED_PREFIXES)
+        again = {str(number) for number, one in windows.items() if one.state in _REPORTED_AGAIN}
         for _, rows in self._of("settlement"):
             for key, value in rows.items():
-                if reported and key.startswith(reported):
+                kind, number = key.split("/")[:2]
+                if kind in _REPORTED and number in again:
                     continue
                 row = value
                 if key.startswith("window/") and SETTLEMENT_WINDOWS.decode(value).window_id in processing:

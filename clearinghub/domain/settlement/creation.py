@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
+
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.participant import Participant, SettlementModel
 from clearinghub.domain.participants.scheme import HUB_MULTILATERAL_SETTLEMENT, find_model
-from clearinghub.domain.settlement.netting import NET, AccountIds, ContentNets, NettingGroup
-from clearinghub.domain.settlement.settlement import PENDING, Leg, Settlement, SettlementAccount, Terms
+from clearinghub.domain.settlement.netting import NET, AccountIds, ContentSums, NettingGroup
+from clearinghub.domain.settlement.settlement import PENDING, Settlement, SettlementAccount, Terms
 from clearinghub.domain.settlement.window import SETTLEABLE, Window, WindowState
 
 _APPLICABLE: Final = frozenset({WindowState.CLOSED, WindowState.ABORTED, WindowState.PENDING_SETTLEMENT})
@@ -23,7 +25,7 @@ def settled_netting_groups(
     model: SettlementModel,
     models: Iterable[SettlementModel],
     window: Window,
-    nets_of: Callable[[int, NettingGroup], ContentNets],
+    sums_of: Callable[[int, NettingGroup], ContentSums],
 ) -> tuple[NettingGroup, ...]:
     """Return the netting groups of a window that the model settles and that wait for it.
 
@@ -39,7 +41,7 @@ def settled_netting_groups(
     def is_left(netting_group: NettingGroup) -> bool:
         settlement_methods = {other.interchange for other in own if other.currency == netting_group.currency}
         if settlement_methods == {"BILATERAL"} and model.interchange != "BILATERAL":
-            return nets_of(window.window_id, netting_group).lacks_pairs
+            return sums_of(window.window_id, netting_group).lacks_pairs
         return not settlement_methods
 
     return tuple(
@@ -65,11 +67,11 @@ def choose_contents(
     model: SettlementModel,
     window_ids: Sequence[int],
     windows: Mapping[int, Window],
-    nets_of: Callable[[int, NettingGroup], ContentNets],
+    sums_of: Callable[[int, NettingGroup], ContentSums],
 ) -> tuple[ContentKey, ...] | Rejection:
     """Return what of these windows the model settles; a window without any such part is refused."""
     chosen = {
-        window_id: settled_netting_groups(model, hub.models, windows[window_id], nets_of)
+        window_id: settled_netting_groups(model, hub.models, windows[window_id], sums_of)
         if window_id in windows and windows[window_id].state in _APPLICABLE
         else ()
         for window_id in window_ids
@@ -87,55 +89,46 @@ def choose_contents(
     return contents
 
 
-def create(
+def begin(
     settlement_id: int,
     model: SettlementModel,
     reason: str,
-    contents: Mapping[ContentKey, ContentNets],
+    contents: Mapping[ContentKey, ContentSums],
     now_ms: int,
 ) -> Settlement | Rejection:
-    """Return a settlement of these contents, with every account that they have moved, even if it nets to zero."""
+    """Return a settlement of these contents. It has no accounts yet: they are made of the contents' entries."""
     by_pairs = model.interchange == "BILATERAL"
     # What was netted against all before a bilateral model came into force, only a multilateral one can settle.
     without_pairs = {window_id for (window_id, _netting_group), one in contents.items() if one.lacks_pairs}
     if by_pairs and without_pairs:
         return _inapplicable(sorted(without_pairs, key=str))
-    accounts = _accounts(contents, by_pairs=by_pairs, reason=reason, now_ms=now_ms)
-    for currency in sorted({account.currency for account in accounts}):
-        total = sum(account.net for account in accounts if account.currency == currency)
-        assert total == 0, f"{currency} of closed windows adds up to {total}"
     terms = Terms(
         model.name, model.ledger_account_type, by_pairs, model.require_liquidity_check, model.auto_position_reset
     )
-    return Settlement(settlement_id, terms, PENDING, reason, None, now_ms, now_ms, tuple(sorted(contents)), accounts)
+    return Settlement(settlement_id, terms, PENDING, reason, None, now_ms, now_ms, tuple(sorted(contents)))
 
 
-def _accounts(
-    contents: Mapping[ContentKey, ContentNets], *, by_pairs: bool, reason: str, now_ms: int
-) -> tuple[SettlementAccount, ...]:
-    """Return the accounts of the contents in the order of their ids, each with its nets over all contents."""
-    legs: dict[AccountIds, dict[str, int]] = {}
-    owners: dict[AccountIds, tuple[str, str]] = {}
-    for (_window_id, netting_group), nets in contents.items():
-        for one in nets.parties:
-            owners[one.account] = (one.party.participant, netting_group.currency)
-            counterparty = one.party.counterparty if by_pairs else ""
-            of_account = legs.setdefault(one.account, {})
-            of_account[counterparty] = of_account.get(counterparty, 0) + one.net.amount
-    return tuple(
-        SettlementAccount(
-            participant=owners[ids][0],
-            participant_id=ids.participant_id,
-            account_id=ids.account_id,
-            currency=owners[ids][1],
-            legs=tuple(Leg(counterparty, net) for counterparty, net in sorted(legs[ids].items())),
-            state=PENDING,
-            reason=reason,
-            external_reference=None,
-            created_at_ms=now_ms,
-            changed_at_ms=now_ms,
-        )
-        for ids in sorted(legs)
+def new_account(settlement: Settlement, participant: str, ids: AccountIds, currency: str) -> SettlementAccount:
+    """Return an account that becomes part of a settlement, even if it nets to zero."""
+    return SettlementAccount(
+        participant=participant,
+        participant_id=ids.participant_id,
+        account_id=ids.account_id,
+        currency=currency,
+        state=PENDING,
+        reason=settlement.reason,
+        external_reference=None,
+        created_at_ms=settlement.created_at_ms,
+        changed_at_ms=settlement.created_at_ms,
+    )
+
+
+def take_in(account: SettlementAccount, leg_before: int, leg_after: int) -> SettlementAccount:
+    """Return the account after one of its legs has changed: by what it owes, and by what it is owed."""
+    return replace(
+        account,
+        owing=account.owing - max(leg_before, 0) + max(leg_after, 0),
+        owed=account.owed - max(-leg_before, 0) + max(-leg_after, 0),
     )
 
 

@@ -91,25 +91,50 @@ class PartyNet(msgspec.Struct, frozen=True, array_like=True):
     net: Net
 
 
-class ContentNets(Row, frozen=True, array_like=True):
-    """The nets of one netting group in one window, by party, without an order."""
+class ContentSums(Row, frozen=True, array_like=True):
+    """The sums of one netting group in one window, kept with each entry, so that no decision has to read them all.
 
-    parties: tuple[PartyNet, ...] = ()
+    `without_pairs` counts the entries against all others together; such a content cannot be settled by pairs.
+    `disagreements` counts the pairs in which one does not owe what the other is owed.
+    """
 
-    @property
-    def nets(self) -> dict[Party, Net]:
-        """The nets alone, by party."""
-        return {one.party: one.net for one in self.parties}
+    net: Net = Net()
+    entries: int = 0
+    without_pairs: int = 0
+    disagreements: int = 0
+
+    def with_entry(self, party: Party, before: Net | None, after: Net, opposite: Net | None) -> ContentSums:
+        """Return the sums after the entry of `party` has become `after`; `before` is None for a new one.
+
+        `opposite` is the entry of its counterparty against it, if there is one.
+        """
+        old = before or Net()
+        net = self.net
+        changed = msgspec.structs.replace(
+            self,
+            net=Net(
+                net.debits + after.debits - old.debits,
+                net.credits + after.credits - old.credits,
+                net.debit_count + after.debit_count - old.debit_count,
+                net.credit_count + after.credit_count - old.credit_count,
+            ),
+        )
+        if before is None:
+            without = 0 if party.counterparty else 1
+            changed = msgspec.structs.replace(
+                changed, entries=self.entries + 1, without_pairs=self.without_pairs + without
+            )
+        if not party.counterparty or party.counterparty == party.participant:
+            return changed
+        owed = 0 if opposite is None else opposite.amount
+        agreed, agrees = old.amount + owed == 0, after.amount + owed == 0
+        assert self.disagreements + agreed - agrees >= 0
+        return msgspec.structs.replace(changed, disagreements=self.disagreements + agreed - agrees)
 
     @property
     def lacks_pairs(self) -> bool:
         """Whether some party was netted against all, so that a bilateral settlement is impossible."""
-        return any(not one.party.counterparty for one in self.parties)
-
-    def merged(self, parties: Iterable[PartyNet]) -> ContentNets:
-        """Return these nets with others added; a party that is in both has the new net."""
-        by_party = {one.party: one for one in self.parties} | {one.party: one for one in parties}
-        return msgspec.structs.replace(self, parties=tuple(by_party.values()))
+        return self.without_pairs > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,26 +173,28 @@ def settlement_method_of(models: Iterable[SettlementModel], currency: str, accou
     return SettlementMethod(by_pairs=(model.granularity, model.interchange) == ("NET", "BILATERAL"))
 
 
-def imbalance(netting_group: NettingGroup, nets: Mapping[Party, Net]) -> str | None:
-    """Return why these nets cannot be all of a window's: they do not add up to zero. None if they do.
+def imbalance(netting_group: NettingGroup, sums: ContentSums) -> str | None:
+    """Return why these sums cannot be those of a whole window: they do not add up to zero. None if they do.
 
     Counts are compared as well: a debit of 5 without its credit and a credit of 5 without its debit are no balance.
     """
-    total = sum(net.amount for net in nets.values())
-    debits = sum(net.debit_count for net in nets.values())
-    credits_ = sum(net.credit_count for net in nets.values())
-    if total == 0 and debits == credits_:
-        return _pair_imbalance(netting_group, nets)
-    return f"{netting_group}: {debits} debits, {credits_} credits, together {format_amount(total)}"
-
-
-def _pair_imbalance(netting_group: NettingGroup, nets: Mapping[Party, Net]) -> str | None:
-    """Return the pair in which one does not owe what the other is owed, or None."""
-    for party, net in nets.items():
-        other = nets.get(Party(party.counterparty, party.participant), Net()) if party.counterparty else None
-        if other is not None and other.amount != -net.amount and party.participant != party.counterparty:
-            return f"{netting_group}: {party.participant} and {party.counterparty} do not agree"
+    net = sums.net
+    if net.amount or net.debit_count != net.credit_count:
+        counts = f"{net.debit_count} debits, {net.credit_count} credits"
+        return f"{netting_group}: {counts}, together {format_amount(net.amount)}"
+    if sums.disagreements:
+        return f"{netting_group}: {sums.disagreements} pairs of participants do not agree"
     return None
+
+
+def sums_of(nets: Mapping[Party, Net]) -> ContentSums:
+    """Return the sums of all entries of a content."""
+    sums = ContentSums()
+    seen: dict[Party, Net] = {}
+    for party, net in nets.items():
+        sums = sums.with_entry(party, None, net, seen.get(Party(party.counterparty, party.participant)))
+        seen[party] = net
+    return sums
 
 
 def joined(imbalances: Sequence[str]) -> str:

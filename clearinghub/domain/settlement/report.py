@@ -11,15 +11,26 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from clearinghub.domain.money import format_amount
-from clearinghub.domain.settlement.netting import AccountIds, ContentNets, Net, NettingGroup, Party, imbalance
+from clearinghub.domain.settlement.netting import AccountIds, Net, NettingGroup, Party, PartyNet, imbalance, sums_of
 from clearinghub.domain.settlement.settlement import Settlement, SettlementAccount
 from clearinghub.domain.settlement.window import Window, WindowState
 
 CLOSED: Final = frozenset(WindowState) - {WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED}
 """States of a window whose nets are final."""
 
-WindowNets: TypeAlias = Mapping[int, Mapping[NettingGroup, ContentNets]]
-"""The nets of several windows, by window id and netting group."""
+ContentNets: TypeAlias = Mapping[NettingGroup, Sequence[PartyNet]]
+"""The nets of one window by netting group."""
+WindowNets: TypeAlias = Mapping[int, ContentNets]
+"""The nets of several windows by window id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A settlement with its accounts by id, and their legs by account id and counterparty."""
+
+    settlement: Settlement
+    accounts: Mapping[int, SettlementAccount]
+    legs: Mapping[tuple[int, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +72,20 @@ def summed(nets: Iterable[Net]) -> Net:
     return total
 
 
-def report_window(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> SettlementReport:
-    """Return the report of a closed window."""
+def report_window(window: Window, nets: ContentNets, *, is_whole: bool = True) -> SettlementReport:
+    """Return the report of a closed window; without `is_whole`, of some of its participants, which need not balance."""
     sections = tuple(
         Section(
             content.netting_group,
             tuple(
                 ReportRow(one.party, one.account, one.net)
-                for one in sorted(nets[content.netting_group].parties, key=lambda one: one.party)
+                for one in sorted(nets.get(content.netting_group, ()), key=lambda one: one.party)
             ),
         )
         for content in window.contents
     )
+    if not is_whole:
+        return SettlementReport(sections, ())
     counts = (
         f"{content.netting_group}: {content.transfers} transfers, {section.total.debit_count} debits"
         for content, section in zip(window.contents, sections, strict=True)
@@ -81,26 +94,31 @@ def report_window(window: Window, nets: Mapping[NettingGroup, ContentNets]) -> S
     return SettlementReport(sections, (*_imbalances(sections), *counts))
 
 
-def report_settlement(settlement: Settlement, nets: WindowNets) -> SettlementReport:
-    """Return the report of a settlement; `nets` are those of its windows, as far as these are still kept."""
+def report_settlement(settled: Settled, nets: WindowNets, *, is_whole: bool = True) -> SettlementReport:
+    """Return the report of a settlement; `nets` are those of its windows, as far as these are still kept.
+
+    Without `is_whole` it is of some of its participants, which need not balance.
+    """
+    settlement = settled.settlement
     sections = tuple(
-        _section(settlement, netting_group, nets)
+        _section(settled, netting_group, nets)
         for netting_group in sorted({netting_group for _id, netting_group in settlement.contents})
     )
     gone = [str(window_id) for window_id in settlement.window_ids if window_id not in nets]
     if gone:
         return SettlementReport(sections, (f"no longer kept, and so not in here: windows {', '.join(gone)}",))
-    return SettlementReport(sections, (*_imbalances(sections), *_disagreements(settlement, sections)))
+    imbalances = _imbalances(sections) if is_whole else ()
+    return SettlementReport(sections, (*imbalances, *_disagreements(settled, sections)))
 
 
-def _section(settlement: Settlement, netting_group: NettingGroup, nets: WindowNets) -> Section:
+def _section(settled: Settled, netting_group: NettingGroup, nets: WindowNets) -> Section:
     by_party: dict[Party, list[Net]] = {}
     ids: dict[str, AccountIds] = {}
-    for window_id, of_window in settlement.contents:
+    for window_id, of_window in settled.settlement.contents:
         if of_window != netting_group or window_id not in nets:
             continue
-        for one in nets[window_id][netting_group].parties:
-            party = one.party if settlement.terms.by_pairs else Party(one.party.participant)
+        for one in nets[window_id].get(netting_group, ()):
+            party = one.party if settled.settlement.terms.by_pairs else Party(one.party.participant)
             by_party.setdefault(party, []).append(one.net)
             ids[party.participant] = one.account
     rows = tuple(
@@ -108,7 +126,7 @@ def _section(settlement: Settlement, netting_group: NettingGroup, nets: WindowNe
             party,
             ids[party.participant],
             summed(by_party[party]),
-            settlement.account(ids[party.participant].account_id),
+            settled.accounts.get(ids[party.participant].account_id),
         )
         for party in sorted(by_party)
     )
@@ -117,27 +135,25 @@ def _section(settlement: Settlement, netting_group: NettingGroup, nets: WindowNe
 
 def _imbalances(sections: Sequence[Section]) -> Iterator[str]:
     for section in sections:
-        fault = imbalance(section.netting_group, {row.party: row.net for row in section.rows})
+        fault = imbalance(section.netting_group, sums_of({row.party: row.net for row in section.rows}))
         if fault is not None:
             yield fault
 
 
-def _disagreements(settlement: Settlement, sections: Sequence[Section]) -> Iterator[str]:
+def _disagreements(settled: Settled, sections: Sequence[Section]) -> Iterator[str]:
     """Return where the settlement settles something else than its windows hold."""
     owed = {
         (row.ids.account_id, row.party.counterparty): (row.party, section.netting_group, row.net.amount)
         for section in sections
         for row in section.rows
     }
-    settled = {
-        (account.account_id, leg.counterparty): leg.net for account in settlement.accounts for leg in account.legs
-    }
-    for key in sorted(owed.keys() | settled.keys()):
+    legs = settled.legs
+    for key in sorted(owed.keys() | legs.keys()):
         if key not in owed:
-            yield f"account {key[0]} is settled by {format_amount(settled[key])}, and no window says so"
+            yield f"account {key[0]} is settled by {format_amount(legs[key])}, and no window says so"
             continue
         party, netting_group, amount = owed[key]
-        if settled.get(key) != amount:
-            instead = "nothing" if key not in settled else format_amount(settled[key])
+        if legs.get(key) != amount:
+            instead = "nothing" if key not in legs else format_amount(legs[key])
             total = format_amount(amount)
             yield f"{netting_group.currency} of {party.participant}: its windows say {total}, settled is {instead}"

@@ -60,6 +60,11 @@ STEPS: Final[dict[SettlementState, SettlementState]] = {
 
 ABORTABLE: Final = frozenset({PENDING, RECORDED, RESERVED})
 
+MAKING: Final = "making"  # stages of a settlement's rows: its accounts are being made,
+WHOLE: Final = "whole"  # all are there,
+ABORTING: Final = "aborting"  # they are aborted, one after the other,
+LEAVING: Final = "leaving"  # its retention is over, and they are being deleted
+
 
 class Terms(msgspec.Struct, frozen=True, array_like=True):
     """The terms that a settlement copies from its model when it is created; later changes of the model do not apply."""
@@ -86,37 +91,57 @@ class Move(msgspec.Struct, frozen=True, array_like=True):
     entry_type: str
 
 
-class SettlementAccount(msgspec.Struct, frozen=True, array_like=True):
+class SettlementAccount(Row, frozen=True, array_like=True):
     """One account of a settlement. `moved` is by how much the settlement has moved it so far.
 
-    `moving` is the state that it takes when the moves under way are done. `moves_requested` counts the requests to its
-    partition and `moves_done` the confirmations, so that the last confirmation is known from an earlier one.
+    `owing` and `owed` are the sums of its legs of either sign; the legs are rows of their own.
+
+    `moving` is the state that it takes when the moves under way are done. They are requested from its partition in
+    parts, one after the other: `moves_requested` counts the requests and `moves_done` the confirmations. `cursor` is
+    the row key of the last leg whose move was requested, empty before the first; `undone` that of the last leg that an
+    abort has requested back. `queued` is its number in the queue, 0 if it does not wait for its turn.
+    `waited_for` are the numbers of the commands whose replies wait for it.
     """
 
     participant: str
     participant_id: int
     account_id: int
     currency: str
-    legs: tuple[Leg, ...]
     state: SettlementState
     reason: str
     external_reference: str | None
     created_at_ms: int
     changed_at_ms: int
+    owing: int = 0
+    owed: int = 0
     moving: SettlementState | None = None
     moved: int = 0
     moves_requested: int = 0
     moves_done: int = 0
+    cursor: str = ""
+    undone: str = ""
+    queued: int = 0
+    waited_for: tuple[int, ...] = ()
 
     @property
     def net(self) -> int:
         """The netSettlementAmount: positive for what the account owes."""
-        return sum(leg.net for leg in self.legs)
+        return self.owing - self.owed
+
+    @property
+    def has_request_under_way(self) -> bool:
+        """Whether its partition has a request that is not confirmed yet."""
+        return self.moves_done < self.moves_requested
 
     @property
     def is_moving(self) -> bool:
-        """Whether a move of the account is not confirmed yet."""
-        return self.moves_done < self.moves_requested
+        """Whether a move of the account is requested, or still to be requested."""
+        return self.has_request_under_way or self.queued > 0 or self.moving is not None or self.has_moves_to_undo
+
+    @property
+    def has_moves_to_undo(self) -> bool:
+        """Whether it is aborted and not all of its moves were requested back."""
+        return self.state is ABORTED and self.undone < self.cursor
 
     @property
     def heading_for(self) -> SettlementState:
@@ -125,7 +150,14 @@ class SettlementAccount(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Settlement(Row, frozen=True, array_like=True):
-    """One settlement. `contents` are the parts of windows that it settles; `version` counts its changes."""
+    """One settlement. `contents` are the parts of windows that it settles; `version` counts its changes.
+
+    Its accounts are rows of their own, of which it keeps the numbers: `accounts` of all, `ahead` of those that have the
+    state that follows the settlement's, `heading` of those that have it or move towards it, `moving` of those that
+    move, and `in_turn` of those that move and do not wait for their turn. `queue_first` and `queue_next` are the
+    numbers of the first that waits and of the next that will; `commands` counts the commands that had to wait and
+    `commands_waiting` those that still do.
+    """
 
     settlement_id: int
     terms: Terms
@@ -135,22 +167,49 @@ class Settlement(Row, frozen=True, array_like=True):
     created_at_ms: int
     changed_at_ms: int
     contents: tuple[tuple[int, NettingGroup], ...]
-    accounts: tuple[SettlementAccount, ...]
     version: int = 1
+    stage: str = MAKING
+    accounts: int = 0
+    legs: int = 0
+    ahead: int = 0
+    heading: int = 0
+    moving: int = 0
+    in_turn: int = 0
+    queue_first: int = 1
+    queue_next: int = 1
+    commands: int = 0
+    commands_waiting: int = 0
 
     @property
     def window_ids(self) -> tuple[int, ...]:
         """The ids of its windows, oldest first."""
         return tuple(sorted({window_id for window_id, _netting_group in self.contents}))
 
-    def account(self, account_id: int) -> SettlementAccount | None:
-        """Return the account of that id, or None."""
-        return next((account for account in self.accounts if account.account_id == account_id), None)
-
     @property
-    def is_moving(self) -> bool:
-        """Whether a move of some account is not confirmed yet."""
-        return any(account.is_moving for account in self.accounts)
+    def is_whole(self) -> bool:
+        """Whether all of its accounts are there: it is neither being made nor being deleted."""
+        return self.stage in (WHOLE, ABORTING)
+
+    def after(self, before: SettlementAccount, account: SettlementAccount, now_ms: int) -> Settlement:
+        """Return the settlement after one of its accounts has changed, in the state that follows from all of them."""
+        following = STEPS.get(self.state)
+        changed = replace(
+            self,
+            changed_at_ms=now_ms,
+            version=self.version + 1,
+            ahead=self.ahead + (account.state is following) - (before.state is following),
+            heading=self.heading + (account.heading_for is following) - (before.heading_for is following),
+            moving=self.moving + account.is_moving - before.is_moving,
+        )
+        assert 0 <= changed.ahead <= changed.heading <= changed.accounts
+        assert 0 <= changed.moving <= changed.accounts
+        if following is None:
+            return changed
+        if changed.ahead == changed.accounts:
+            return replace(changed, state=following, ahead=0, heading=0)
+        if following is SETTLED and changed.ahead:
+            return replace(changed, state=SETTLING)
+        return changed
 
 
 class AccountRequest(msgspec.Struct, frozen=True):
@@ -196,47 +255,20 @@ def entry_type_of(net: int) -> str:
     return NET_RECIPIENT if net < 0 else NET_SENDER
 
 
-def moves_of(settlement: Settlement, account: SettlementAccount, state: SettlementState) -> tuple[Move, ...]:
-    """Return the moves of an account's step to `state`.
+def moves_due(settlement: Settlement, account: SettlementAccount, state: SettlementState) -> int:
+    """Return by how much an account's step to `state` moves it: what it is owed at RESERVED, what it owes at COMMITTED.
 
-    What recipients are owed moves at RESERVED, what senders owe at COMMITTED (protocol 9.4).
+    What recipients are owed moves first, so that the scheme is never exposed (protocol 9.4).
     """
-    if not settlement.terms.auto_position_reset or state not in (RESERVED, COMMITTED):
-        return ()
-    return tuple(
-        Move(
-            transfer_id_of(settlement.settlement_id, account.account_id, leg.counterparty),
-            -leg.net,
-            entry_type_of(leg.net),
-        )
-        for leg in account.legs
-        if leg.net and (leg.net < 0) == (state is RESERVED)
-    )
+    if not settlement.terms.auto_position_reset:
+        return 0
+    if state is RESERVED:
+        return account.owed
+    return -account.owing if state is COMMITTED else 0
 
 
-def reversal_of(settlement: Settlement, account: SettlementAccount) -> tuple[Move, ...]:
-    """Return the moves that take an aborted account back: the opposite of all that was requested so far."""
-    if account.heading_for is not RESERVED:
-        return ()
-    return tuple(replace(move, change=-move.change) for move in moves_of(settlement, account, RESERVED))
-
-
-def with_accounts(settlement: Settlement, accounts: dict[int, SettlementAccount], now_ms: int) -> Settlement:
-    """Return the settlement with some of its accounts replaced, in the state that follows from all of them."""
-    if not accounts:
-        return settlement
-    merged = tuple(accounts.get(account.account_id, account) for account in settlement.accounts)
-    changed = replace(settlement, accounts=merged, changed_at_ms=now_ms, version=settlement.version + 1)
-    return replace(changed, state=_state_of(changed))
-
-
-def _state_of(settlement: Settlement) -> SettlementState:
-    """Return the settlement's state, derived from its accounts."""
-    following = STEPS.get(settlement.state)
-    if following is None:
-        return settlement.state
-    if all(account.state is following for account in settlement.accounts):
-        return following
-    if following is SETTLED and any(account.state is SETTLED for account in settlement.accounts):
-        return SETTLING
-    return settlement.state
+def move_of(settlement_id: int, account_id: int, leg: Leg, state: SettlementState) -> Move | None:
+    """Return the move of one leg in the step to `state`, or None if it does not move then."""
+    if not leg.net or (leg.net < 0) != (state is RESERVED):
+        return None
+    return Move(transfer_id_of(settlement_id, account_id, leg.counterparty), -leg.net, entry_type_of(leg.net))

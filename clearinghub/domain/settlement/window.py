@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.settlement.netting import GROSS, Net, NettingGroup, Party, imbalance, joined
+from clearinghub.domain.settlement.netting import GROSS, ContentSums, NettingGroup, imbalance, joined
 from clearinghub.rows import Row
 
 FIRST_WINDOW: Final = 1  # open from the start
@@ -98,44 +98,45 @@ def begin_closing(window_id: int, window: Window | None, reason: str, now_ms: in
     return Closing(processing, opened)
 
 
-def add_report(
-    window: Window,
-    partition: int,
-    partitions: int,
-    nets: Mapping[NettingGroup, Mapping[Party, Net]],
-    next_id: Callable[[], int],
-    now_ms: int,
-) -> Window:
-    """Return the window after a partition has reported all of its nets.
-
-    With the last partition's report the window is CLOSED, or FAILED with the reason. `nets` are those of all partitions
-    so far. Netting groups that were settled gross have nothing left to settle.
-    """
-    if window.state is not WindowState.PROCESSING or partition in window.reported:
-        return window
+def add_report(window: Window, partition: int, partitions: int) -> Window:
+    """Return the window after a partition has reported all of its nets."""
+    assert window.state is WindowState.PROCESSING
     assert 0 <= partition < partitions
-    window = replace(window, reported=tuple(sorted((*window.reported, partition))))
-    if len(window.reported) < partitions:
-        return window
-    faults = [
-        fault
-        for netting_group, parties in sorted(nets.items())
-        if (fault := imbalance(netting_group, parties)) is not None
-    ]
-    if faults:
-        return replace(window, state=WindowState.FAILED, reason=joined(faults), changed_at_ms=now_ms)
+    assert partition not in window.reported, f"partition {partition} reports window {window.window_id} twice"
+    return replace(window, reported=tuple(sorted((*window.reported, partition))))
+
+
+def fault_of(sums: Mapping[NettingGroup, ContentSums]) -> str | None:
+    """Return why a window with these sums cannot be closed, or None."""
+    faults = [fault for group, one in sorted(sums.items()) if (fault := imbalance(group, one)) is not None]
+    return joined(faults) if faults else None
+
+
+def fail(window: Window, reason: str, now_ms: int) -> Window:
+    """Return a window that has all its reports, and whose nets do not add up."""
+    return replace(window, state=WindowState.FAILED, reason=reason, changed_at_ms=now_ms)
+
+
+def close(
+    window: Window, sums: Mapping[NettingGroup, ContentSums], next_id: Callable[[], int], closed_at_ms: int
+) -> Window:
+    """Return a window that has all its reports, CLOSED, or SETTLED if nothing of it is left to settle.
+
+    Netting groups that were settled gross have nothing left to settle.
+    """
+    assert window.state is WindowState.PROCESSING
     contents = tuple(
         Content(
             next_id(),
             netting_group,
             WindowState.SETTLED if netting_group.granularity == GROSS else WindowState.CLOSED,
-            now_ms,
-            now_ms,
-            sum(net.debit_count for net in parties.values()),
+            closed_at_ms,
+            closed_at_ms,
+            one.net.debit_count,
         )
-        for netting_group, parties in sorted(nets.items())
+        for netting_group, one in sorted(sums.items())
     )
-    return with_contents(replace(window, changed_at_ms=now_ms), contents)
+    return with_contents(replace(window, changed_at_ms=closed_at_ms), contents)
 
 
 def with_contents(window: Window, contents: Iterable[Content]) -> Window:

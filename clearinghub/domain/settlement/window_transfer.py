@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from clearinghub.domain.money import format_amount
 from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.domain.settlement.interchange_fee import INTERCHANGE_FEE
-from clearinghub.domain.settlement.netting import ContentNets, Net, NettingGroup
+from clearinghub.domain.settlement.netting import Net, NettingGroup, PartyNet
 
 FAULTS_SHOWN_MAX: Final = 20  # one lost transfer makes two of them
 
@@ -48,6 +48,7 @@ class TransferSums:
 
     def __init__(self) -> None:
         self._nets: dict[_Account, Net] = {}
+        self._held: dict[_Account, Net] = {}
 
     def add(self, transfers: Iterable[WindowTransfer]) -> None:
         """Add some transfers to the sums."""
@@ -67,20 +68,21 @@ class TransferSums:
                 found[account.currency] = (count + net.debit_count, amount + net.debits)
         return [(currency, *found[currency]) for currency in sorted(found)]
 
-    def faults(self, nets: Mapping[NettingGroup, ContentNets]) -> list[str]:
-        """Return where these transfers, supposed to be all of a window, differ from the window's nets."""
-        held: dict[_Account, Net] = {}
-        for netting_group, content in nets.items():
-            for one in content.parties:
-                account = _Account(netting_group.currency, netting_group.account_type, one.party.participant)
-                held[account] = held.get(account, Net()).plus(one.net)
-        found = list(self._differences(held))
+    def hold(self, netting_group: NettingGroup, nets: Iterable[PartyNet]) -> None:
+        """Add some of the nets that the window holds."""
+        for one in nets:
+            account = _Account(netting_group.currency, netting_group.account_type, one.party.participant)
+            self._held[account] = self._held.get(account, Net()).plus(one.net)
+
+    def faults(self) -> list[str]:
+        """Return where these transfers, supposed to be all of a window, differ from all nets that it holds."""
+        found = list(self._differences())
         more = len(found) - FAULTS_SHOWN_MAX
         return [*found[:FAULTS_SHOWN_MAX], f"and {more} more"] if more > 0 else found
 
-    def _differences(self, held: Mapping[_Account, Net]) -> Iterator[str]:
-        for account in sorted(held.keys() | self._nets.keys()):
-            expected, listed = held.get(account, Net()), self._nets.get(account, Net())
+    def _differences(self) -> Iterator[str]:
+        for account in sorted(self._held.keys() | self._nets.keys()):
+            expected, listed = self._held.get(account, Net()), self._nets.get(account, Net())
             if expected != listed:
                 name = f"{account.currency} {account.account_type} of {account.participant}"
                 yield f"{name}: the window holds {_words(expected)}, its transfers are {_words(listed)}"

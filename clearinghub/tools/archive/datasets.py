@@ -1,4 +1,4 @@
-"""The archive's five data sets: their columns, and how a record becomes rows, by day and currency.
+"""The archive's data sets: their columns, and how a record becomes rows, by day and currency.
 
 A record with several currencies becomes rows in several folders. Columns have the names of the topics' fields in SQL's
 spelling. Money is an exact decimal of the currency's unit; times are UTC.
@@ -110,7 +110,9 @@ _SETTLEMENT: Final = (
     Column("created_at", TIME, "createdAt"),
     Column("changed_at", TIME, "changedAt"),
 )
-_ACCOUNT: Final = (
+_SETTLEMENT_END: Final = (Column("accounts", NUMBER, "accounts"),)
+_SETTLED_ACCOUNT: Final = (
+    Column("settlement_id", NUMBER, "settlementId"),
     Column("participant", TEXT, "participant"),
     Column("participant_id", NUMBER, "participantId"),
     Column("account_id", NUMBER, "accountId"),
@@ -120,6 +122,13 @@ _ACCOUNT: Final = (
     Column("net", MONEY, "net"),
     Column("moved", MONEY, "moved"),
     Column("moving", FLAG, "moving"),
+    Column("changed_at", TIME, "changedAt"),
+)
+_SETTLED_LEGS: Final = (
+    Column("settlement_id", NUMBER, "settlementId"),
+    Column("participant", TEXT, "participant"),
+    Column("account_id", NUMBER, "accountId"),
+    Column("created_at", TIME, "createdAt"),
 )
 _LEG: Final = (
     Column("counterparty", TEXT, "counterparty"),
@@ -128,7 +137,6 @@ _LEG: Final = (
     Column("entry_type", TEXT, "entryType"),
 )
 WINDOW_IDS: Final = "settlement_window_ids"
-LEGS: Final = "legs"
 
 
 def _schema(columns: Iterable[Column], more: Iterable[tuple[str, pa.DataType]] = ()) -> pa.Schema:
@@ -142,13 +150,9 @@ DATASETS: Final[Mapping[str, pa.Schema]] = {
     "positions": _schema(_POSITION),
     "settlement-windows": _schema((*_WINDOW, *_CONTENT)),
     "settlement-window-nets": _schema((*_CLOSED_CONTENT, *_NET)),
-    "settlements": _schema(
-        (*_SETTLEMENT, *_ACCOUNT),
-        (
-            (WINDOW_IDS, pa.list_(NUMBER)),
-            (LEGS, pa.list_(pa.struct([(column.name, column.type) for column in _LEG]))),
-        ),
-    ),
+    "settlements": _schema((*_SETTLEMENT, *_SETTLEMENT_END), ((WINDOW_IDS, pa.list_(NUMBER)),)),
+    "settlement-accounts": _schema(_SETTLED_ACCOUNT),
+    "settlement-legs": _schema((*_SETTLED_LEGS, *_LEG)),
 }
 
 
@@ -188,22 +192,24 @@ def _window_rows(record: dict[str, Any]) -> Iterator[Row]:
 
 
 def _settlement_rows(record: dict[str, Any]) -> Iterator[Row]:
-    """Yield a row for each account of a settlement, one without account if it has none."""
-    values = _values(_SETTLEMENT, record)
+    """Yield a row for each currency of a settlement; one for an account of it; one for each leg of an account."""
+    if record["kind"] == "account":
+        values = _values(_SETTLED_ACCOUNT, record)
+        yield Row("settlement-accounts", _day(values["changed_at"]), _currency(record), values)
+        return
+    if record["kind"] == "legs":
+        values = _values(_SETTLED_LEGS, record)
+        for leg in record["legs"]:
+            of_leg = {**values, **_values(_LEG, leg)}
+            yield Row("settlement-legs", _day(values["created_at"]), _currency(record), of_leg)
+        return
+    values = _values((*_SETTLEMENT, *_SETTLEMENT_END), record)
     windows: dict[str, set[int]] = {}
     for content in record["contents"]:
-        windows.setdefault(content["currency"], set()).add(content["settlementWindowId"])
-    for account in record["accounts"]:
-        currency = _currency(account)
-        of_account = {
-            **_values(_ACCOUNT, account),
-            WINDOW_IDS: sorted(windows.get(currency, ())),
-            LEGS: [_values(_LEG, leg) for leg in account["legs"]],
-        }
-        yield Row("settlements", _day(values["changed_at"]), currency, {**values, **of_account})
-    if not record["accounts"]:
-        nothing = dict.fromkeys((*(column.name for column in _ACCOUNT), WINDOW_IDS, LEGS))
-        yield Row("settlements", _day(values["changed_at"]), None, {**values, **nothing})
+        windows.setdefault(_currency(content), set()).add(content["settlementWindowId"])
+    for currency, window_ids in windows.items():
+        of_currency = {**values, WINDOW_IDS: sorted(window_ids)}
+        yield Row("settlements", _day(values["changed_at"]), currency, of_currency)
 
 
 _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Iterator[Row]]]] = {

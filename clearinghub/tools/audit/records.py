@@ -156,25 +156,34 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     net: int
 
 
-class SettledAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An account of a settlement."""
+class SettlementChange(Published, frozen=True, kw_only=True, tag_field="kind", tag="settlement"):
+    """A change of a settlement, on topic `settlements`; it has `accounts` accounts."""
 
+    settlement_id: int
+    ledger_account_type: str
+    moves_positions: bool
+    accounts: int
+    contents: tuple[Content, ...] = ()
+
+
+class SettledAccount(Published, frozen=True, kw_only=True, tag_field="kind", tag="account"):
+    """A change of an account of a settlement, on topic `settlements`."""
+
+    settlement_id: int
+    account_id: int
     participant: str
     currency: str
     state: str
     net: int
     moving: bool
-    legs: tuple[Leg, ...]
 
 
-class SettlementChange(Published, frozen=True, kw_only=True):
-    """A change of a settlement, whole, on topic `settlements`."""
+class SettledLegs(Published, frozen=True, kw_only=True, tag_field="kind", tag="legs"):
+    """Some of the legs of an account of a settlement, on topic `settlements`."""
 
     settlement_id: int
-    ledger_account_type: str
-    moves_positions: bool
-    contents: tuple[Content, ...] = ()
-    accounts: tuple[SettledAccount, ...]
+    account_id: int
+    legs: tuple[Leg, ...]
 
 
 R = TypeVar("R", bound=Published)
@@ -183,7 +192,7 @@ CHANGE: Final = msgspec.json.Decoder(Change)
 FINAL_STATE: Final = msgspec.json.Decoder(FinalState)
 EVENT: Final = msgspec.json.Decoder(Event)
 WINDOW: Final = msgspec.json.Decoder(WindowChange | WindowNets)
-SETTLEMENT_CHANGE: Final = msgspec.json.Decoder(SettlementChange)
+SETTLEMENT_CHANGE: Final = msgspec.json.Decoder(SettlementChange | SettledAccount | SettledLegs)
 
 
 def read(decoder: msgspec.json.Decoder[R], value: bytes) -> R:

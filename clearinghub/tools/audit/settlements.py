@@ -15,6 +15,9 @@ from clearinghub.tools.audit.records import (
     TRANSFER,
     Change,
     FinalState,
+    Leg,
+    SettledAccount,
+    SettledLegs,
     SettlementChange,
     WindowChange,
     WindowNets,
@@ -89,6 +92,21 @@ class Window:
     published: Tallies = field(default_factory=Tallies)
 
 
+@dataclass(slots=True)
+class Settlement:
+    """What was seen of a settlement: its last change, its accounts, and their legs by account."""
+
+    changed_ms: int = 0
+    record: SettlementChange | None = None
+    accounts: dict[int, SettledAccount] = field(default_factory=dict)
+    legs: dict[int, list[Leg]] = field(default_factory=dict)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether it is being made, or an account of it is moving."""
+        return self.record is None or any(account.moving for account in self.accounts.values())
+
+
 class Settlements:
     """Puts windows and settlements together; they are judged at the cut."""
 
@@ -99,7 +117,7 @@ class Settlements:
         self._settle_ms = settle_ms
         self._is_whole = is_whole
         self._windows: dict[int, Window] = {}
-        self._settlements: dict[int, tuple[int, SettlementChange]] = {}
+        self._settlements: dict[int, Settlement] = {}
         self._settlement_of: dict[str, int] = {}
         self._moved: dict[int, Counter[tuple[str, str]]] = {}
 
@@ -115,12 +133,18 @@ class Settlements:
             sums = Sums(net.debits, net.credits, net.debit_count, net.credit_count)
             window.published.add(group, net.participant, sums)
 
-    def change_settlement(self, record: SettlementChange, at_ms: int) -> None:
+    def change_settlement(self, record: SettlementChange | SettledAccount | SettledLegs, at_ms: int) -> None:
         """Take a record of topic `settlements` in."""
         number = record.settlement_id
-        self._settlements[number] = (at_ms, record)
-        for account in record.accounts:
-            for leg in account.legs:
+        settlement = self._settlements.setdefault(number, Settlement())
+        settlement.changed_ms = at_ms
+        if isinstance(record, SettlementChange):
+            settlement.record = record
+        elif isinstance(record, SettledAccount):
+            settlement.accounts[record.account_id] = record
+        else:
+            settlement.legs.setdefault(record.account_id, []).extend(record.legs)
+            for leg in record.legs:
                 self._settlement_of[leg.transfer_id] = number
 
     def count(self, final: FinalState) -> None:
@@ -148,8 +172,8 @@ class Settlements:
     def sums_of_settlement(self, number: int) -> Mapping[tuple[NettingGroupOf, str], Sums]:
         """Return the sums of the transfers of a settlement's windows, as far as it settles them."""
         found = Tallies()
-        if number in self._settlements:
-            _at_ms, record = self._settlements[number]
+        record = self._settlements[number].record if number in self._settlements else None
+        if record is not None:
             for content in record.contents:
                 group = (content.currency, content.ledger_account_type, "NET")
                 for (its_group, participant), sums in self.sums_of_window(content.settlement_window_id).items():
@@ -166,8 +190,9 @@ class Settlements:
         )
         settlements = (
             f"settlement {number}"
-            for number, (at_ms, record) in self._settlements.items()
-            if self._settlement_fault(record) is not None and (_is_moving(record) or self._is_young(at_ms, cut_ms))
+            for number, one in self._settlements.items()
+            if self._settlement_fault(number, one) is not None
+            and (one.is_moving or self._is_young(one.changed_ms, cut_ms))
         )
         return [*windows, *settlements] if self._is_whole else []
 
@@ -188,41 +213,44 @@ class Settlements:
         for number, window in sorted(self._windows.items()):
             if window.state not in _NOT_CLOSED and f"window {number}" not in pending:
                 self._findings.check(Rule.WINDOW_NETS, f"window {number}", _window_fault(window))
-        for number, (_at_ms, record) in sorted(self._settlements.items()):
+        for number, one in sorted(self._settlements.items()):
             if f"settlement {number}" not in pending:
-                self._findings.check(Rule.SETTLEMENT, f"settlement {number}", self._settlement_fault(record))
+                self._findings.check(Rule.SETTLEMENT, f"settlement {number}", self._settlement_fault(number, one))
 
     def _is_young(self, at_ms: int, cut_ms: int) -> bool:
         return cut_ms - at_ms < self._settle_ms
 
-    def _settlement_fault(self, record: SettlementChange) -> str | None:
-        expected = Counter(dict(self._due(record)))
-        found = self._moved.get(record.settlement_id, Counter())
-        for transfer_id, account in sorted(expected.keys() | found.keys()):
-            due, is_there = expected[transfer_id, account], found[transfer_id, account]
+    def _settlement_fault(self, number: int, one: Settlement) -> str | None:
+        if one.record is None:
+            return "it was begun and is not whole: the record of the settlement itself is missing"
+        if len(one.accounts) != one.record.accounts:
+            return f"it has {one.record.accounts} accounts, and {len(one.accounts)} are on the topic"
+        for account_id, account in sorted(one.accounts.items()):
+            if sum(leg.net for leg in one.legs.get(account_id, ())) != account.net:
+                return f"the legs of {account.participant} {account.currency} do not add up to its net"
+        expected = Counter(dict(self._due(one.record, one)))
+        found = self._moved.get(number, Counter())
+        for transfer_id, name in sorted(expected.keys() | found.keys()):
+            due, is_there = expected[transfer_id, name], found[transfer_id, name]
             if due != is_there:
-                moved = f"{account} was moved by {shown_amount(is_there)} for {transfer_id}"
+                moved = f"{name} was moved by {shown_amount(is_there)} for {transfer_id}"
                 return f"{moved}, {shown_amount(due)} expected"
         nets: Counter[str] = Counter()
-        for settled in record.accounts:
+        for settled in one.accounts.values():
             nets[settled.currency] += settled.net
         odd = [currency for currency, net in nets.items() if net]
         return f"nets in {', '.join(odd)} do not add up to zero" if odd else None
 
-    def _due(self, record: SettlementChange) -> Iterator[tuple[tuple[str, str], int]]:
+    def _due(self, record: SettlementChange, one: Settlement) -> Iterator[tuple[tuple[str, str], int]]:
         """Return by how much each account must have been moved, and the hub's against it, by transfer and account."""
-        for account in record.accounts:
+        for account_id, account in one.accounts.items():
             name = account_name(account.participant, account.currency, record.ledger_account_type)
             contra = account_name(self._hub_name, account.currency, MULTILATERAL)
-            for leg in account.legs:
+            for leg in one.legs.get(account_id, ()):
                 states = _RECIPIENTS_MOVED if leg.net < 0 else _SENDERS_MOVED
                 if record.moves_positions and leg.net and account.state in states:
                     yield (leg.transfer_id, name), -leg.net
                     yield (leg.transfer_id, contra), leg.net
-
-
-def _is_moving(record: SettlementChange) -> bool:
-    return any(account.moving for account in record.accounts)
 
 
 def _window_fault(window: Window) -> str | None:

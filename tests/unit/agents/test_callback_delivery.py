@@ -10,7 +10,15 @@ from agents.callback_delivery import NotificationAgent
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.engine.record import Record
-from tests.unit.callbacks.fakes import Endpoints, FakeDeadLetters, ScriptedTransport, notification, settings
+from tests.unit.callbacks.fakes import (
+    Endpoints,
+    FakeDeadLetters,
+    MemoryParkedLog,
+    ScriptedTransport,
+    notification,
+    parking_of,
+    settings,
+)
 
 PARTITION = ("notification", 3)
 
@@ -24,13 +32,16 @@ class Scene:
         self.deliverer = Deliverer(
             settings(**changes), Endpoints("a", "b"), self.transport, self.dead_letters.write, lambda: 0
         )
-        self.agent = NotificationAgent(self.deliverer, self.tracker, self._write_dead_letter)
+        self.log = MemoryParkedLog()
+        self.parking = parking_of(self.deliverer, self.log, **changes)
+        self.agent = NotificationAgent(self.deliverer, self.tracker, self.parking, self._write_dead_letter)
 
     async def _write_dead_letter(self, record: Record, error: str) -> None:
         self.unreadable.append((record, error))
 
     async def close(self) -> None:
         await self.agent.close()
+        await self.parking.close()
         await self.deliverer.close()
 
 
@@ -95,14 +106,37 @@ async def test_a_full_window_of_offsets_pauses_the_reading() -> None:
     await scene.close()
 
 
-async def test_a_full_queue_pauses_the_reading() -> None:
+async def test_a_full_queue_pauses_nothing_and_what_exceeds_it_is_parked() -> None:
     scene = Scene(callback_queue_per_receiver_max=2)
     held = scene.transport.hold("a")
-    reading = asyncio.ensure_future(scene.agent.take([record(offset) for offset in range(4)], next_offset=4))
+    records = [record(0), record(1), record(2), record(3), record(4, "b")]
+    await asyncio.wait_for(scene.agent.take(records, next_offset=5), 1)
     await asyncio.sleep(0.05)
-    assert (False, 2) == (reading.done(), scene.deliverer.pending)
+    assert ["t-2", "t-3"] == [one.subject for one in scene.log.callbacks(3)]
+    assert "http://b/transfers/t-4" in [url for url, _ in scene.transport.sent]
     held.set()
-    await asyncio.wait_for(reading, 1)
-    await until_committable(scene.tracker, 4)
+    await until_committable(scene.tracker, 5)
     assert [] == scene.dead_letters.letters
+    await scene.close()
+
+
+async def test_what_was_parked_before_the_assignment_is_known_before_anything_is_delivered() -> None:
+    scene = Scene()
+    await scene.log.append(3, "a", b"not read yet")
+    taking = asyncio.ensure_future(scene.agent.take([record(0)], next_offset=1))
+    await asyncio.sleep(0.05)
+    assert not taking.done()
+    scene.parking.home(3).reach(1)
+    await asyncio.wait_for(taking, 1)
+    await scene.close()
+
+
+async def test_who_waits_for_the_parked_ones_stops_with_the_assignment() -> None:
+    scene = Scene()
+    await scene.log.append(3, "a", b"never read")
+    taking = asyncio.ensure_future(scene.agent.take([record(0)], next_offset=1))
+    await asyncio.sleep(0.01)
+    scene.parking.revoke()
+    await asyncio.wait_for(taking, 1)
+    assert [] == scene.transport.sent
     await scene.close()

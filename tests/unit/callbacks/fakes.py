@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from agents.callback_delivery import ParkedAgent
+from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.http_client import DestinationError
 from clearinghub.callbacks.notification import Notification
+from clearinghub.callbacks.parking import Parking
 from clearinghub.callbacks.sender import Reason
 from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Participant
-from clearinghub.messages import NotificationMessage
+from clearinghub.engine.record import Record
+from clearinghub.messages import NotificationMessage, ParkedMessage, decode
+from clearinghub.ports import RecorderUnavailableError
 
 PUT_TYPE = "FSPIOP_CALLBACK_URL_TRANSFER_PUT"
 PLAIN = Notification(
@@ -100,6 +105,65 @@ class ScriptedTransport:
 
     async def close(self) -> None:
         return None
+
+
+class MemoryParkedLog:
+    """Topic `parked` in memory; the first `failures` writes fail. `feed` hands what was written to a parking."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.records: dict[int, list[Record]] = defaultdict(list)
+        self.reads = 0
+        self.failures = failures
+        self.first: dict[int, int] = defaultdict(int)  # the records before it are deleted
+
+    async def append(self, partition: int, key: str, value: bytes) -> None:
+        await asyncio.sleep(0)
+        if self.failures > 0:
+            self.failures -= 1
+            raise RecorderUnavailableError
+        log = self.records[partition]
+        log.append(Record("parked", partition, len(log), 0, key.encode(), value))
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        return self.first[partition], len(self.records[partition])
+
+    async def read(self, partition: int, offset: int) -> list[Record]:
+        self.reads += 1
+        await asyncio.sleep(0)
+        return self.records[partition][max(offset, self.first[partition]) :][:100]
+
+    def callbacks(self, partition: int = 0) -> list[ParkedMessage]:
+        """Return what was parked, in order."""
+        found = (decode(one.value)[0] for one in self.records[partition])
+        return [one for one in found if isinstance(one, ParkedMessage)]
+
+    async def keep_feeding(self, parking: Parking) -> None:
+        """Read the topic from its beginning, as the consumer does."""
+        agent = ParkedAgent(parking)
+        fed: dict[int, int] = defaultdict(int)
+        while True:
+            for partition, log in list(self.records.items()):
+                if new := log[fed[partition] :]:
+                    fed[partition] = len(log)
+                    await agent.take(new, len(log))
+            await asyncio.sleep(0.005)
+
+
+def parking_of(
+    deliverer: Deliverer,
+    log: MemoryParkedLog | None = None,
+    now_ms: Callable[[], int] = lambda: 0,
+    unreadable: list[tuple[Record, str]] | None = None,
+    start: int = 0,
+    **changes: object,
+) -> Parking:
+    """Return a parking over a topic in memory."""
+
+    async def write_unreadable(record: Record, error: str) -> None:
+        if unreadable is not None:
+            unreadable.append((record, error))
+
+    return Parking(settings(**changes), log or MemoryParkedLog(), deliverer, now_ms, lambda _: start, write_unreadable)
 
 
 class FakeDeadLetters:

@@ -180,76 +180,52 @@ async def test_while_it_is_down_callbacks_wait_no_longer_than_they_may(start: St
     assert ["waited-too-long"] * 20 == dead_letters.reasons()
 
 
-async def test_a_full_queue_that_moves_makes_the_feeder_wait(start: Start) -> None:
+async def test_without_a_place_to_park_what_a_full_queue_cannot_take_is_dead_lettered(start: Start) -> None:
     transport, dead_letters = ScriptedTransport(), FakeDeadLetters()
     held = transport.hold("a")
-    deliverer = start(transport, dead_letters, Endpoints("a", "b"), callback_queue_per_receiver_max=3)
+    deliverer = start(transport, dead_letters, Endpoints("a"), callback_queue_per_receiver_max=3)
     for number in range(3):
         deliverer.submit(notification("a", str(number)))
-    await asyncio.sleep(0)
-    assert [True, False] == [deliverer.full("a"), deliverer.full("b")]
-    waiting = asyncio.ensure_future(deliverer.room("a"))
-    await asyncio.sleep(0.05)
-    assert not waiting.done()
-    held.set()
-    await asyncio.wait_for(waiting, 1)
-    assert [] == dead_letters.letters
-
-
-async def test_a_full_queue_of_a_receiver_that_is_down_makes_nobody_wait(start: Start) -> None:
-    dead_letters = FakeDeadLetters()
-    deliverer = start(
-        ScriptedTransport(a=[REFUSED] * 1_000),
-        dead_letters,
-        Endpoints("a"),
-        callback_queue_per_receiver_max=3,
-        callback_breaker_failures=1,
-        callback_breaker_open_ms=60_000,
-    )
-    for number in range(3):
-        deliverer.submit(notification("a", str(number)))
-    await asyncio.sleep(0.05)
-    assert not deliverer.full("a")
     await deliverer.submit(notification("a", "one more"))
     assert ["receiver-overloaded"] == dead_letters.reasons()
-
-
-async def test_a_full_queue_that_lags_makes_nobody_wait(start: Start) -> None:
-    transport = ScriptedTransport()
-    held = transport.hold("a")
-    deliverer = start(
-        transport,
-        FakeDeadLetters(),
-        Endpoints("a"),
-        callback_queue_per_receiver_max=3,
-        callback_in_flight_per_receiver_max=1,
-        callback_wait_ms_max=100,
-    )
-    for number in range(3):
-        deliverer.submit(notification("a", str(number)))
-    assert deliverer.full("a")
-    await asyncio.wait_for(deliverer.room("a"), 0.5)
     held.set()
 
 
-async def test_when_all_together_are_too_many_those_to_the_receiver_that_is_down_are_dropped(start: Start) -> None:
-    dead_letters = FakeDeadLetters()
-    deliverer = start(
-        ScriptedTransport(down=[REFUSED] * 1_000),
-        dead_letters,
-        Endpoints("down", "up"),
-        callback_pending_max=10,
-        callback_breaker_failures=1,
-        callback_breaker_open_ms=60_000,
-        callback_in_flight_per_receiver_max=1,
-    )
-    for number in range(10):
-        deliverer.submit(notification("down", str(number)))
-    await asyncio.sleep(0.05)
-    assert deliverer.full("up")
-    await asyncio.wait_for(deliverer.room("up"), 1)
-    await asyncio.wait_for(deliverer.submit(notification("up")), 1)
-    assert {"receiver-overloaded"} == set(dead_letters.reasons())
+async def test_two_receivers_that_hang_leave_room_for_a_third(start: Start) -> None:
+    transport, dead_letters = ScriptedTransport(), FakeDeadLetters()
+    held = [transport.hold(name) for name in ("a", "b")]
+    deliverer = start(transport, dead_letters, Endpoints("a", "b", "c"), callback_pending_max=30)
+    for number in range(100):
+        deliverer.submit(notification("a", str(number)))
+        deliverer.submit(notification("b", str(number)))
+    await asyncio.wait_for(deliverer.submit(notification("c")), 1)
+    assert [10, 10] == [deliverer._queues.of(name).pending for name in ("a", "b")]
+    for one in held:
+        one.set()
+
+
+async def test_a_flooding_receiver_leaves_connections_for_another(start: Start) -> None:
+    transport = ScriptedTransport()
+    held = transport.hold("flood")
+    deliverer = start(transport, FakeDeadLetters(), Endpoints("flood", "calm"), callback_in_flight_max=10)
+    flood = [deliverer.submit(notification("flood", str(number))) for number in range(100)]
+    await asyncio.sleep(0.01)
+    assert transport.in_flight["flood"] <= 6
+    await asyncio.gather(*(deliverer.submit(notification("calm", str(number))) for number in range(20)))
+    assert transport.in_flight_max["calm"] >= 2
+    held.set()
+    await asyncio.gather(*flood)
+
+
+async def test_the_bytes_of_a_queue_are_bounded(start: Start) -> None:
+    transport, dead_letters = ScriptedTransport(), FakeDeadLetters()
+    held = transport.hold("a")
+    deliverer = start(transport, dead_letters, Endpoints("a"), callback_queue_bytes_per_receiver_max=10_000)
+    for number in range(5):
+        deliverer.submit(notification("a", str(number)), size=4_000)
+    await asyncio.sleep(0.01)
+    assert ["receiver-overloaded"] * 3 == dead_letters.reasons()
+    held.set()
 
 
 async def test_closing_finishes_what_is_on_its_way_and_cancels_what_waits(start: Start) -> None:

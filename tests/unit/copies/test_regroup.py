@@ -136,17 +136,26 @@ def window(number: int, state: WindowState) -> tuple[int, str, str, bytes]:
 
 
 def test_a_window_under_way_is_reported_anew() -> None:
-    report = (1, "settlement", "content/2/XTS/POSITION/NET", b"[1,[]]")
-    other = (1, "settlement", "content/22/XTS/POSITION/NET", b"[1,[]]")
+    reported = ("entry/2/XTS/POSITION/NET/alpha/", "sums/2/XTS/POSITION/NET", "report/2/0", "publication/2")
+    others = (
+        "entry/22/XTS/POSITION/NET/alpha/",
+        "sums/1/XTS/POSITION/NET",
+        "publication/22",
+        "making/2",
+        "account/2/1",
+    )
     rows, per_partition = regroup(
-        window(2, WindowState.PROCESSING), window(3, WindowState.OPEN), report, other, counter(1, "window", 3)
+        window(2, WindowState.PROCESSING),
+        window(3, WindowState.OPEN),
+        counter(1, "window", 3),
+        *((1, "settlement", key, b"[1,[]]") for key in (*reported, *others)),
     )
     coordinator = PLACES.of_name(HUB)
 
     assert [2] == per_partition.processing_windows()
     assert () == SETTLEMENT_WINDOWS.decode(rows[coordinator, "settlement", window_key(2)]).reported
-    assert (coordinator, "settlement", report[2]) not in rows
-    assert (coordinator, "settlement", other[2]) in rows
+    kept = {key for partition, table, key in rows if table == "settlement" and partition == coordinator}
+    assert {*others, window_key(2), window_key(3)} == kept
     for number in range(NEW):
         assert () == MARKERS.decode(rows[number, "nets", "markers/2"]).sources
         assert 3 == WINDOWS.decode(rows[number, "windows", OPEN])

@@ -17,5 +17,5 @@ class EmptiedLedger(HttpLedgerReader):
 async def test_a_window_may_be_gone_between_two_reads() -> None:
     reader = EmptiedLedger(Settings())
 
-    assert await reader.nets(WINDOW) is None
-    assert {} == await reader.nets(WINDOW.__class__(1, WINDOW.state, None, 1, 1))  # one that never had any
+    assert await reader.sums(WINDOW) is None
+    assert {} == await reader.sums(WINDOW.__class__(1, WINDOW.state, None, 1, 1))  # one that never had any

@@ -17,12 +17,13 @@ from clearinghub.messages import decode, encode
 from clearinghub.messages.bulk import encode_body
 from sandbox.dfsp.ilp import Payment, encode_base64url, encode_packet
 from tables.bulks import BULKS
-from tables.nets import NetKey, nets_of
+from tables.nets import NetKey
 from tables.positions import POSITIONS, position_key
 from tables.scheme import KEY, SCHEME, SchemeCopy
 from tables.transfers import TRANSFERS
 from tests.fakes import MemoryView, fields_of
 from tests.in_memory_hub import START_MS, InMemoryHub
+from tests.nets import nets_of
 from tests.property.bulk_world import Post, Put, prepare_body, record_of
 
 CGS = SettlementModel(

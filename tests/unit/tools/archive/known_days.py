@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from clearinghub.tools.archive.batch import Batch
 from clearinghub.tools.archive.datasets import TOPICS
 from clearinghub.tools.archive.folder import opened
-from tests.analysts import schema_of
 from tests.archived import record
 
 ALPHA, BETA, GAMMA = "alphabank", "betawallet", "gammabank"
@@ -192,29 +191,18 @@ def _net(name: str, debits: int, credits_: int, debit_count: int, credit_count: 
 
 def _settlements() -> Iterator[Placed]:
     """A settlement of window 1 in USD, from 17:10 to 17:50; another one of window 2 has only begun."""
-    example = schema_of("settlements")["examples"][0]["accounts"][0]
     for settlement, window, (first, second), states in (
         (1, 1, (ALPHA, BETA), STATES),
         (2, 2, (ALPHA, GAMMA), STATES[:1]),
     ):
         net = NETS[window, "USD"][1][ALPHA][0] - NETS[window, "USD"][1][ALPHA][1]
         day = CLOSED_AT[window][:10]
+        about: dict[str, Any] = {"settlementId": settlement}
         for change, state in enumerate(states, start=1):
-            accounts = [
-                {**example, "participant": name, "net": sign * net, "state": state}
-                for name, sign in ((first, 1), (second, -1))
-            ]
-            yield (
-                "settlements",
-                0,
-                record(
-                    "settlements",
-                    settlementId=settlement,
-                    change=change,
-                    state=state,
-                    accounts=accounts,
-                    contents=[{"settlementWindowId": window, "currency": "USD", "ledgerAccountType": "POSITION"}],
-                    createdAt=f"{day}T17:10:00.000Z",
-                    changedAt=f"{day}T17:{10 * change}:00.000Z",
-                ),
-            )
+            changed_at = f"{day}T17:{10 * change}:00.000Z"
+            for number, (name, sign) in enumerate(((first, 1), (second, -1)), start=1):
+                account: dict[str, Any] = {"participant": name, "accountId": number, "net": sign * net, "state": state}
+                yield "settlements", 0, record("settlements", 1, **about, **account, changedAt=changed_at)
+            contents = [{"settlementWindowId": window, "currency": "USD", "ledgerAccountType": "POSITION"}]
+            whole: dict[str, Any] = {"change": change, "state": state, "contents": contents, "changedAt": changed_at}
+            yield "settlements", 0, record("settlements", **about, **whole, createdAt=f"{day}T17:10:00.000Z")

@@ -116,27 +116,29 @@ def test_a_window_and_its_nets(tmp_path: Path) -> None:
     } == nets
 
 
-def test_a_settlement_by_its_accounts(tmp_path: Path) -> None:
-    accounts = schema_of("settlements")["examples"][0]["accounts"]
+def test_a_settlement_its_accounts_and_their_legs(tmp_path: Path) -> None:
     contents = [
         {"settlementWindowId": number, "currency": currency, "ledgerAccountType": "POSITION"}
         for number, currency in ((12, "USD"), (11, "USD"), (11, "EUR"))
     ]
-    euros = {**accounts[1], "currency": "EUR"}
-    rows = archived(
+    leg = {"counterparty": "betawallet", "net": -5, "transferId": "t", "entryType": "SETTLEMENT_NET_RECIPIENT"}
+    sets = archived(
         tmp_path,
         "settlements",
-        record("settlements", contents=contents, accounts=[*accounts, euros]),
-        record("settlements", accounts=[]),
-    )["settlements"]
-
-    assert [("EUR", "betawallet"), ("USD", "alphabank"), ("USD", "betawallet"), (None, None)] == sorted(
-        ((row["currency"], row["participant"]) for row in rows), key=lambda pair: pair[0] or "z"
+        record("settlements", contents=contents),
+        record("settlements", 1, net=-5),
+        record("settlements", 2, legs=[leg, {**leg, "counterparty": "gamma"}]),
     )
-    of_alphabank = next(row for row in rows if row["participant"] == "alphabank")
-    assert ([11, 12], Decimal(100)) == (of_alphabank["settlement_window_ids"], of_alphabank["net"])
-    (leg,) = of_alphabank["legs"]
-    assert ("", Decimal(100), "SETTLEMENT_NET_SENDER") == (leg["counterparty"], leg["net"], leg["entry_type"])
+
+    windows = {row["currency"]: (row["settlement_window_ids"], row["accounts"]) for row in sets["settlements"]}
+    assert {"USD": ([11, 12], 2), "EUR": ([11], 2)} == windows
+    (account,) = sets["settlement-accounts"]
+    assert ("alphabank", 7, Decimal("-0.0005"), "USD") == tuple(
+        account[name] for name in ("participant", "account_id", "net", "currency")
+    )
+    assert [("betawallet", 7, "t"), ("gamma", 7, "t")] == [
+        (row["counterparty"], row["account_id"], row["transfer_id"]) for row in sets["settlement-legs"]
+    ]
 
 
 @pytest.mark.parametrize(

@@ -144,17 +144,10 @@ def test_a_batch_is_full_before_it_is_large() -> None:
 
     assert ROWS_MAX == batch.records
     many = Batch("settlements", 0, 0, None)
-    account = {"participant": "a" * 100_000}
-    rows = [{**one, **account} for one in [accounts_of_example()[0]] * 10]
+    (leg,) = schema_of("settlements")["examples"][2]["legs"]
     while not many.is_full:
-        many.add(many.records, record("settlements", accounts=rows))
+        many.add(many.records, record("settlements", 2, legs=[{**leg, "counterparty": "a" * 100_000}] * 10))
     assert many.records < 20
-
-
-def accounts_of_example() -> list[dict[str, object]]:
-
-    accounts: list[dict[str, object]] = schema_of("settlements")["examples"][0]["accounts"]
-    return accounts
 
 
 def test_progress_as_a_record() -> None:

@@ -195,19 +195,15 @@ class Topics:
 
     def settlement(self, state: str, *, moving: bool = False, nets: tuple[int, int] = (AMOUNT, -AMOUNT)) -> None:
         """Settlement 1 of payer and payee, its accounts all in that state; its transfers are s-payer and s-payee."""
-        accounts = [
-            {
-                "participant": name,
-                "currency": "XTS",
-                "state": state,
-                "net": net,
-                "moving": moving,
-                "legs": [{"transferId": f"s-{name}", "net": net}],
-            }
-            for name, net in zip((PAYER, PAYEE), nets, strict=True)
-        ]
-        row = {"v": VERSION, "settlementId": 1, "ledgerAccountType": "POSITION", "movesPositions": True}
-        self.first("settlements", {**row, "accounts": accounts})
+        about = {"v": VERSION, "settlementId": 1}
+        for number, (name, net) in enumerate(zip((PAYER, PAYEE), nets, strict=True), start=1):
+            account = {"participant": name, "accountId": number, "currency": "XTS"}
+            legs = [{"transferId": f"s-{name}", "net": net}]
+            self.first("settlements", {**about, **account, "kind": "legs", "legs": legs})
+            progress = {"state": state, "net": net, "moving": moving}
+            self.first("settlements", {**about, **account, **progress, "kind": "account"})
+        whole = {"ledgerAccountType": "POSITION", "movesPositions": True, "accounts": 2}
+        self.first("settlements", {**about, **whole, "kind": "settlement"})
 
     def first(self, topic: str, row: dict[str, Any]) -> None:
         """Write a record that is read before all others."""
