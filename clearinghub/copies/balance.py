@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from clearinghub.copies.in_flight import decode_copied
 from clearinghub.copies.row_store import StoredRow
 from clearinghub.domain.settlement.netting import GROSS, NET
-from clearinghub.messages import decode
 from clearinghub.messages.settlement import MovedMessage
 from clearinghub.messages.transfers import CreditMessage
 from tables.nets import NETS
@@ -71,7 +71,7 @@ class BooksOfRows:
 
     def add_message(self, value: bytes) -> None:
         """Add a message that its receiver has not decided yet."""
-        message, _body = decode(value)
+        message, _body = decode_copied(value)
         if isinstance(message, CreditMessage):
             self._on_their_way[message.currency] += message.change
             if message.window is not None:

@@ -13,11 +13,26 @@ from clearinghub.copies import CopyError
 from clearinghub.copies.cut import Round, numbers_between
 from clearinghub.engine.hops import TO_HEADER, hop_in
 from clearinghub.kafka.access import kafka_access
+from clearinghub.messages import AnyMessage, MalformedMessageError, decode
 
 OUTBOX: Final = "outbox"
 FETCH_TIMEOUT_MS: Final = 200
 RELAYED_WITHIN_S: Final = 3.0  # then what is not on the receiver's topic is looked for in the outbox
 FOUND_WITHIN_S: Final = 30.0  # the broker ends a transaction in one log after the other, some perhaps late
+
+
+def decode_copied(value: bytes) -> tuple[AnyMessage, bytes]:
+    """Return a message between partitions, and its body.
+
+    Raises:
+        CopyError: it is of a later release.
+    """
+    try:
+        return decode(value)
+    except MalformedMessageError as error:
+        raise CopyError(
+            f"a message between partitions is of a later release ({error}): copy and restore with that release"
+        ) from error
 
 
 class MessageInFlight(NamedTuple):

@@ -22,6 +22,7 @@ from clearinghub.config import Settings
 from clearinghub.copies import CopyError
 from clearinghub.copies.balance import BooksOfRows
 from clearinghub.copies.folder import Copy, CopyContent
+from clearinghub.copies.in_flight import decode_copied
 from clearinghub.copies.regroup.messages import REMINDERS, RestoredMessage, close_again, regrouped
 from clearinghub.copies.regroup.rows import (
     NOT_RESTORED,
@@ -35,7 +36,6 @@ from clearinghub.copies.row_store import StoredRow
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.topology import changelog_name, declared_topics, ensure_topics, load_topology
-from clearinghub.messages import decode
 from clearinghub.rows import ROW_FORMAT
 
 BATCH_BYTES: Final = 512 * 1024
@@ -155,7 +155,7 @@ class Plan:
         messages = (one for partition in range(self._old) for one in self._copy.messages(partition))
         if self._is_same:
             for one in messages:
-                if not isinstance(decode(one.value)[0], REMINDERS):
+                if not isinstance(decode_copied(one.value)[0], REMINDERS):
                     yield RestoredMessage(one.receiver, one.topic, one.key, one.value)
             return
         yield from regrouped(messages, self._places, self._hub_name)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from clearinghub.config import Settings
-from clearinghub.copies import folder
+from clearinghub.copies import CopyError, folder
 from clearinghub.copies.balance import BooksOfRows
 from clearinghub.copies.cut import Round, greatest_cut
 from clearinghub.copies.history import Change, PartitionHistory
@@ -105,7 +105,12 @@ class Copier:
         self._bus.counts["copies"] += 1
         self._bus.counts["messages in copies"] += len(messages)
         self._judge(cut, stores, messages)
-        self._judge_restored(_Copy(self._settings, stores, messages))
+        try:
+            self._judge_restored(_Copy(self._settings, stores, messages))
+        except CopyError as error:
+            if "of a later release" not in str(error):
+                raise
+            self._bus.counts["copies of a later release"] += 1
 
     async def _cut(self, histories: Mapping[int, PartitionHistory]) -> dict[int, Round] | None:
         read: dict[tuple[str, int], int] = {}

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from clearinghub.copies import CopyError
-from clearinghub.copies.in_flight import MessageInFlight
+from clearinghub.copies.in_flight import MessageInFlight, decode_copied
 from clearinghub.copies.regroup.rows import Places
-from clearinghub.messages import decode, encode
+from clearinghub.messages import encode
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkTimeoutMessage
 from clearinghub.messages.parties import PartyPartDoneMessage, PartyPartMessage
 from clearinghub.messages.settlement import (
@@ -70,7 +70,7 @@ def regrouped(messages: Iterable[MessageInFlight], places: Places, hub_name: str
     """
     announced: set[bytes] = set()
     for one in messages:
-        message, body = decode(one.value)
+        message, body = decode_copied(one.value)
         if isinstance(message, _TO_PARTICIPANT):
             yield _to(one, places.of_name(message.participant))
         elif isinstance(message, _TO_COORDINATOR):

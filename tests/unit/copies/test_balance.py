@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from clearinghub.copies import CopyError
 from clearinghub.copies.balance import BooksOfRows
 from clearinghub.copies.row_store import StoredRow
 from clearinghub.domain.participants.participant import Account, Participant
@@ -79,3 +82,8 @@ def test_a_row_of_no_participants_account_is_found() -> None:
     found = books(account("a", 0), account("b", 0), account("c", 0))
 
     assert ["account c/XTS/POSITION has a row and is of no participant"] == found.faults()
+
+
+def test_a_message_of_a_later_release_is_no_message_to_add_up() -> None:
+    with pytest.raises(CopyError, match="of a later release"):
+        BooksOfRows().add_message(b'{"kind":"credit-and-more","v":1}\n')
