@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from clearinghub.config import Settings
@@ -29,6 +30,7 @@ class LedgerContext:
     time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12). Settlement reads and
     writes at most `settlement_entries_at_once` nets, accounts or legs with one record (design 7). `highest_level` is
     the last feature level that this release knows.
+    `count_alarm` counts an alarm of operators by its event.
     """
 
     hub_name: str
@@ -44,6 +46,7 @@ class LedgerContext:
     settlement_entries_at_once: int = 500
     fee_rules: tuple[FeeRule, ...] = ()
     highest_level: int = HIGHEST_LEVEL
+    count_alarm: Callable[[str], None] = lambda _event: None
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
 
     @classmethod

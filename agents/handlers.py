@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from agents.bulk.fulfil import on_bulk_fulfil, on_bulk_get, on_bulk_timeout
 from agents.bulk.prepare import on_bulk_prepare
+from agents.claims import on_claims
 from agents.commands import on_command
 from agents.context import LedgerContext
 from agents.features import unknown_message
@@ -64,7 +65,14 @@ from clearinghub.messages.settlement import (
     WindowReportMessage,
     WindowUsedMessage,
 )
-from clearinghub.messages.transfers import CreditMessage, FulfilMessage, GetMessage, PrepareMessage, TimeoutMessage
+from clearinghub.messages.transfers import (
+    ClaimsMessage,
+    CreditMessage,
+    FulfilMessage,
+    GetMessage,
+    PrepareMessage,
+    TimeoutMessage,
+)
 
 # Decides one kind of message. A generator lets others work between its steps (see `Handler` in engine/record.py).
 Decide = Callable[[Turn, Any, bytes], Iterator[None] | None]
@@ -142,7 +150,7 @@ INPUT_TOPICS: Final = (
     InputTopic("fulfil", {FulfilMessage: on_fulfil}),
     InputTopic("timeout", {TimeoutMessage: on_timeout}, vital=frozenset((TimeoutMessage,)), after=("fulfil", "lookup")),
     InputTopic("command", {CommandMessage: on_command}),
-    InputTopic("lookup", {GetMessage: on_get, FulfilMessage: on_fulfil}),
+    InputTopic("lookup", {GetMessage: on_get, FulfilMessage: on_fulfil, ClaimsMessage: on_claims}),
     InputTopic(
         "bulk-fulfil",
         {BulkFulfilMessage: on_bulk_fulfil, BulkGetMessage: on_bulk_get, BulkTimeoutMessage: on_bulk_timeout},

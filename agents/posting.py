@@ -16,7 +16,7 @@ from clearinghub.engine.record import View
 from clearinghub.messages import encode
 from clearinghub.messages.commands import ReplyError, ReplyMessage, encode_result
 from clearinghub.messages.published import PositionRecord, TransferRecord, encode_published
-from tables.counters import next_sequence
+from tables.counters import next_number, next_sequence
 from tables.positions import POSITIONS, position_key
 from tables.transfers import TRANSFERS
 
@@ -106,7 +106,9 @@ def emit_reply(view: View, waiting: Waiting, answer: msgspec.Struct | Rejection)
 
 
 def store_transfer(view: View, transfer: Transfer) -> None:
-    """Store a transfer. If its state is final, it is also numbered, and published on topic `transfers`."""
+    """Store a transfer; a new one is numbered. If its state is final, that is numbered too, and published."""
+    if transfer.number is None:
+        transfer = replace(transfer, number=next_number(view))
     if transfer.state.is_final:
         stored = view.get(TRANSFERS, transfer.transfer_id)
         assert stored is None or not stored.state.is_final, f"{transfer.transfer_id} is final already"

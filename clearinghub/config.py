@@ -134,7 +134,10 @@ class Settings(BaseSettings):
     transaction_timeout_ms: int = Field(10_000, ge=1_000)
     session_timeout_ms: int = Field(10_000, ge=1_000)  # then the partitions of a silent worker go to others
     punctuate_interval_ms: int = Field(1_000, ge=100)  # how often expired transfers and the like are looked for
-    transfer_retention_s: int = Field(7 * 86_400, ge=60)  # how long finished transfers answer duplicates and GETs
+    # How long transfers answer duplicates and GETs once they are finished and past their expiration.
+    transfer_retention_s: int = Field(7 * 86_400, ge=60)
+    # The latest expiration of a transfer or bulk, from now: so long it may hold money, and its row is kept.
+    expiration_ahead_s_max: int = Field(30 * 86_400, ge=60)
     archiving: bool = False  # keep them longer, until `clearinghub archive` has them (docs/archive.md)
     command_timeout_ms: int = Field(5_000, ge=100)  # for the ledger's reply; then 504, 2004
     stop_timeout_ms: int = Field(10_000, ge=1_000)  # for a role after SIGTERM; then SIGKILL

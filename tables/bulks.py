@@ -10,12 +10,12 @@ from tables.transfers import DUE, FINISHED, at
 
 
 def entries(key: str, row: Bulk) -> tuple[tuple[bytes, bool], ...]:
-    """Return the index entries of a bulk: an open one is found by its expiry, a final one by its end."""
+    """Return the index entries of a bulk: an open one by its expiry, a final one by the end of its validity."""
     finished_at_ms = row.finished_at_ms
     due = (at(DUE, row.expires_at_ms) + key.encode(), finished_at_ms is None)
     if finished_at_ms is None:
         return (due,)
-    return (due, (at(FINISHED, finished_at_ms) + key.encode(), True))
+    return (due, (at(FINISHED, max(finished_at_ms, row.expires_at_ms)) + key.encode(), True))
 
 
 BULKS: Final = row_table("bulks", Bulk, entries)

@@ -9,6 +9,8 @@ from clearinghub.engine.record import View, number_table
 COUNTERS: Final = number_table("counters")
 IDS: Final = "id"
 FINAL: Final = "final"
+STORED: Final = "stored"
+REPORTED: Final = "reported"  # the number of the last transfer whose id was reported to its home
 
 
 def next_id(view: View) -> int:
@@ -23,3 +25,10 @@ def next_sequence(view: View) -> int:
     sequence = (view.get(COUNTERS, FINAL) or 0) + 1
     view.put(COUNTERS, FINAL, sequence)
     return sequence
+
+
+def next_number(view: View) -> int:
+    """Return the number of the partition's next transfer, from 1 without a gap; their ids are reported in its order."""
+    number = (view.get(COUNTERS, STORED) or 0) + 1
+    view.put(COUNTERS, STORED, number)
+    return number

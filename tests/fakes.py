@@ -123,6 +123,11 @@ class FakeParticipants:
     by_name: dict[str, Participant] = field(default_factory=dict)
     reached: list[tuple[str, int]] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, *names: str) -> FakeParticipants:
+        """Return a copy that has these participants, without accounts."""
+        return cls({name: Participant(number, name, True, number) for number, name in enumerate(names, 1)})
+
     def get(self, name: str) -> Participant | None:
         return self.by_name.get(name)
 

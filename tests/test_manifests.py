@@ -85,3 +85,13 @@ def test_every_service_and_budget_finds_its_pods() -> None:
     assert selectors
     for selector in selectors:
         assert any(selector.items() <= label.items() for label in labels), selector
+
+
+def test_a_new_release_is_rolled_one_pod_at_a_time() -> None:
+    for one in (one for one in workloads() if one["spec"]["replicas"] > 1):
+        spec = one["spec"]
+        assert spec["minReadySeconds"] >= 10, one["metadata"]["name"]
+        strategy = spec["strategy"] if one["kind"] == "Deployment" else spec["updateStrategy"]
+        assert "RollingUpdate" == strategy["type"]
+        if one["kind"] == "Deployment":
+            assert {"maxSurge": 1, "maxUnavailable": 0} == strategy["rollingUpdate"]

@@ -13,10 +13,11 @@ import structlog
 
 from agents.bulk.notify import ITEMS_AT_ONCE, BulkNotifier
 from agents.transfers.fulfil import apply_fulfil
-from agents.transfers.lookup import pass_to_next_partition
+from agents.transfers.lookup import is_passed_on
 from agents.transfers.timeout import apply_timeout
 from agents.turn import Turn
 from clearinghub.domain.bulk.bulk import Bulk, BulkState
+from clearinghub.domain.bulk.fit import fit_of_bulk_fulfil
 from clearinghub.domain.bulk.fulfil import (
     Aborting,
     Answered,
@@ -34,6 +35,7 @@ from clearinghub.domain.bulk.fulfil import (
 )
 from clearinghub.domain.bulk.lookup import Found, Rejected, Silent, decide_bulk_get
 from clearinghub.domain.errors import ErrorInformation
+from clearinghub.domain.transfers.fit import fit_of_get
 from clearinghub.domain.transfers.fulfil import Aborted, AbortedInvalid, Committed
 from clearinghub.domain.transfers.transfer import State
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkTimeoutMessage, decode_fulfil_body
@@ -48,11 +50,11 @@ TOPIC = "bulk-fulfil"
 def on_bulk_fulfil(turn: Turn, message: BulkFulfilMessage, body: bytes) -> Iterator[None]:
     """Decide the payee's answer to a bulk and to its items; notify both DFSPs when the bulk is final."""
     stored = turn.view.get(BULKS, message.id)
-    # An ID that was refused here may be a bulk elsewhere: its payer may have named another payer first.
-    is_elsewhere = stored is None or stored.state is BulkState.INVALID
-    if is_elsewhere and pass_to_next_partition(turn, TOPIC, message):
-        return
     content = decode_fulfil_body(body)
+    answered = [result.transfer_id for result in content.individual_transfer_results]
+    fit = fit_of_bulk_fulfil(message.source, message.destination, answered, stored, turn.hub_name)
+    if is_passed_on(turn, TOPIC, message, fit):
+        return
     request = BulkFulfilRequest(
         message.id,
         BulkAction(message.action),
@@ -86,7 +88,7 @@ def on_bulk_fulfil(turn: Turn, message: BulkFulfilMessage, body: bytes) -> Itera
 def on_bulk_get(turn: Turn, message: BulkGetMessage, _body: bytes) -> Iterator[None]:
     """Show a bulk to one of its two DFSPs, from whichever partition has it."""
     stored = turn.view.get(BULKS, message.id)
-    if stored is None and pass_to_next_partition(turn, TOPIC, message):
+    if is_passed_on(turn, TOPIC, message, fit_of_get(stored, message.source)):
         return
     requester = message.source
     notifier = BulkNotifier(turn, message.id)

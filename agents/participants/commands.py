@@ -26,13 +26,17 @@ from clearinghub.domain.participants.scheme import HUB_RECONCILIATION, SETTLEMEN
 from clearinghub.domain.parties.oracle import add_oracle, change_oracle, remove_oracle
 from clearinghub.domain.settlement.model import add_account_type, add_model, set_model_active
 from clearinghub.domain.transfers.funds import (
+    FUNDS_IN,
+    FUNDS_OUT,
     RECORD_FUNDS_IN,
     RECORD_FUNDS_OUT,
     FundsOutcome,
     Recorded,
     abort_funds_out,
     commit_funds_out,
+    complete_past_funds,
     record_funds_in,
+    repeat_past_funds,
     reserve_funds_out,
     settlement_account,
 )
@@ -64,6 +68,7 @@ from clearinghub.messages.commands import (
 )
 from clearinghub.messages.transfers import CreditMessage
 from clearinghub.rows import encode_row
+from tables.claims import CLAIMS, funds_key
 from tables.counters import next_id
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS, position_key
@@ -271,7 +276,12 @@ def _request_funds(rows: ParticipantRows, request: FundsRequest, decide: _Reques
         return account
     settlement = rows.position(request.currency, SETTLEMENT)
     assert settlement is not None
-    stored = rows.turn.view.get(TRANSFERS, request.transfer_id)
+    view = rows.turn.view
+    past = view.get(CLAIMS, funds_key(request.transfer_id))
+    if past is not None:
+        kind = FUNDS_IN if entry_type == RECORD_FUNDS_IN else FUNDS_OUT
+        return _book_funds(rows, repeat_past_funds(request, rows.name, kind, past), entry_type)
+    stored = view.get(TRANSFERS, request.transfer_id)
     outcome = decide(request, stored, settlement, rows.turn.now_ms)
     return outcome if isinstance(outcome, Rejection) else _book_funds(rows, outcome, entry_type)
 
@@ -282,6 +292,9 @@ def _complete_funds_out(
     account = settlement_account(rows.stored, command.account_id, None)
     if isinstance(account, Rejection):
         return account
+    past = rows.turn.view.get(CLAIMS, funds_key(command.transfer_id))
+    if past is not None:
+        return _book_funds(rows, complete_past_funds(past, rows.name), RECORD_FUNDS_OUT)
     stored = rows.turn.view.get(TRANSFERS, command.transfer_id)
     return _book_funds(rows, decide(stored, account, rows.name, rows.turn.now_ms), RECORD_FUNDS_OUT)
 

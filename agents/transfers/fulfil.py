@@ -10,9 +10,10 @@ import structlog
 from agents.notify import TRANSFER_ERROR, TRANSFER_PUT, TransferNotifier
 from agents.posting import release_payer, store_transfer
 from agents.settlement.booking import book_commit
-from agents.transfers.lookup import pass_to_next_partition
+from agents.transfers.lookup import is_passed_on
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorInformation
+from clearinghub.domain.transfers.fit import fit_of_fulfil
 from clearinghub.domain.transfers.fulfil import (
     Aborted,
     AbortedInvalid,
@@ -37,11 +38,11 @@ _VERSION_PARAMETER: Final = re.compile(r"version=([0-9.]+)")
 
 
 def on_fulfil(turn: Turn, message: FulfilMessage, body: bytes) -> None:
-    """Decide the payee's answer to a transfer and notify both DFSPs; pass it on if the transfer is not known here."""
-    stored = turn.view.get(TRANSFERS, message.id)
-    if stored is None and pass_to_next_partition(turn, "lookup", message):
+    """Decide the payee's answer to a transfer and notify both DFSPs; pass it on if no transfer here fits it."""
+    stored, request = turn.view.get(TRANSFERS, message.id), _request(message)
+    if is_passed_on(turn, "lookup", message, fit_of_fulfil(request, stored)):
         return
-    outcome = apply_fulfil(turn, _request(message), stored)
+    outcome = apply_fulfil(turn, request, stored)
     log.debug("fulfil-decided", transfer=message.id, outcome=type(outcome).__name__, trace=turn.trace)
     notifier = TransferNotifier(turn, message.id)
     match outcome:

@@ -35,7 +35,7 @@ from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import PunctuatorView, Record
 from clearinghub.engine.store import LedgerStore
-from clearinghub.engine.transaction import NO_HEADERS, Outgoing
+from clearinghub.engine.transaction import changed_rows
 
 BUSY_ROUND_RECORDS: Final = 10  # after a round of so many records, the next one waits for the whole interval
 RECORDS_AT_ONCE: Final = 20  # decided before other partitions, the fetch and the heartbeat may run
@@ -137,8 +137,8 @@ class Partition:
         return [(topic, batches) for topic, batches in self._inbox.items() if self._free(topic, batches)]
 
     def _free(self, topic: str, batches: deque[Batch]) -> int:
-        """Return how many records of the input's first batch may be decided: its input has not stopped, nor waits."""
-        if not batches or topic in self.stopped_inputs:
+        """Return how many records of the input's first batch may be decided: none if it waits."""
+        if not batches or topic in self.stopped_inputs or batches[0].begin != self._offsets.next[topic]:
             return 0
         holdback = self._holdbacks.get(topic)
         return len(batches[0].records) if holdback is None else holdback.free(batches)
@@ -253,9 +253,13 @@ class Partition:
 
         Returns:
             The number of records decided.
+
+        Raises:
+            ContiguityError: records are missing before an input's first batch. What is before a gap is decided first.
         """
         count = 0
         self._read_bytes = 0
+        self._check_begins()
         for topic, batches in self._inbox.items():
             before = count
             while (free := self._free(topic, batches)) and (
@@ -286,12 +290,8 @@ class Partition:
 
         Returns:
             The number of records decided. The rest of the batch waits for the next round.
-
-        Raises:
-            ContiguityError: the batch does not begin at the next offset.
         """
         batch = batches[0]
-        self._check_begin(topic, batch)
         age_s = self._environment.wall_s() - batch.records[0].timestamp / 1000
         count = 0
         for record in batch.records[:room]:
@@ -317,16 +317,12 @@ class Partition:
         batch.is_closed = True
         return batches.popleft()
 
-    def _check_begin(self, topic: str, batch: Batch) -> None:
-        """Check that no record is missing before a batch.
-
-        Raises:
-            ContiguityError: the batch does not begin at the next offset.
-        """
-        expected = self._offsets.next[topic]
-        if batch.begin != expected:
-            raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
-        assert batch.end > expected, f"{topic}/{self.number}: batch ends at {batch.end}, before it begins"
+    def _check_begins(self) -> None:
+        """Check that no record is missing before any batch that is next."""
+        for topic, batch in ((topic, batches[0]) for topic, batches in self._inbox.items() if batches):
+            expected = self._offsets.next[topic]
+            if batch.begin != expected:
+                raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
 
     def _markers_are_due(self) -> bool:
         """Step over markers once in a while. Return whether a row should say so by itself."""
@@ -370,14 +366,8 @@ class Partition:
         topic = record.topic
         stopped = StoppedInput(record.offset, error_text(error), self._environment.wall_ms())
         self.stopped_inputs[topic] = stopped
-        log.error(
-            "input-stopped",
-            topic=topic,
-            partition=self.number,
-            offset=record.offset,
-            error=stopped.error,
-            remedy="install a release that can decide this record and start the worker again: it goes on by itself",
-        )
+        remedy = "install a release that can decide this record and start the worker again: it goes on by itself"
+        log.error("input-stopped", topic=topic, partition=self.number, **stopped._asdict(), remedy=remedy)
 
     # -- committing
 
@@ -388,15 +378,8 @@ class Partition:
         self._row_written_s = self._environment.steady_s()
         self._offsets.pass_markers(self._quiet_inputs())
         foreseen = self._offsets.note(changes, began_ms)
-        outgoing: list[Outgoing] = [
-            (config.changelog(table), self.number, key, value, NO_HEADERS)
-            for table, changed in changes.items()
-            for key, value in changed.rows.items()
-        ]
-        outgoing.extend(output.records)
-        last_offsets = await self._producer.commit(
-            outgoing, {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
-        )
+        ends = {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
+        last_offsets = await self._producer.commit(changed_rows(config, self.number, changes) + output.records, ends)
         # The transaction is committed: from here the round is a fact, and RocksDB only follows.
         for table, changed in changes.items():
             self._stores[table].apply(self._tables[table], self.number, changed, foreseen[table])

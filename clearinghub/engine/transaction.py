@@ -12,6 +12,7 @@ from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, 
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.errors import ChangelogOffsetError, PartitionLostError
 from clearinghub.engine.hops import Headers
+from clearinghub.engine.store import TableChanges
 
 log = structlog.get_logger(__name__)
 
@@ -136,6 +137,15 @@ class PartitionProducer:
                 assert appended is not None, f"a record of {len(value or b'')} bytes fits no batch"
         batch.close()
         yield batch
+
+
+def changed_rows(config: EngineConfig, partition: int, changes: Mapping[str, TableChanges]) -> list[Outgoing]:
+    """Return a round's changed rows, by table, as records of the changelogs."""
+    return [
+        (config.changelog(table), partition, key, value, NO_HEADERS)
+        for table, changed in changes.items()
+        for key, value in changed.rows.items()
+    ]
 
 
 def _by_partition(outgoing: Iterable[Outgoing]) -> dict[tuple[str, int], list[_Sent]]:

@@ -48,6 +48,8 @@ class BulkFulfilMessage(Message, frozen=True, kw_only=True, tag="bulk-fulfil"):
     completed_ms: int | None = None
     hash: str
     hops: int = 0
+    same_payee_at: int | None = None
+    same_id_at: int | None = None
 
 
 class BulkGetMessage(Message, frozen=True, kw_only=True, tag="bulk-get"):
@@ -56,6 +58,8 @@ class BulkGetMessage(Message, frozen=True, kw_only=True, tag="bulk-get"):
     id: str
     source: str
     hops: int = 0
+    same_payee_at: int | None = None
+    same_id_at: int | None = None
 
 
 class BulkTimeoutMessage(Message, frozen=True, kw_only=True, tag="bulk-timeout"):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from clearinghub.messages.codec import Message
 
 
@@ -34,8 +36,10 @@ FulfilAction: TypeAlias = Literal["commit", "reserve", "reject", "abort"]  # the
 class FulfilMessage(Message, frozen=True, kw_only=True, tag="fulfil"):
     """PUT /transfers/{id} or its /error, on topic `fulfil`, keyed by FSPIOP-Destination, else by the source.
 
-    The original body follows. `completed` is the completedTimestamp as it came. A record that reaches a partition which
-    does not know the transfer goes on to the next partition, on topic `lookup`; `hops` counts those visited before.
+    The original body follows. `completed` is the completedTimestamp as it came. A record that reaches a partition where
+    no transfer fits it goes on to the next partition, on topic `lookup`; `hops` counts those visited before. It notes
+    the first partition with a transfer of that id and payee, and the first with one of that id alone: after all of them
+    the nearest decides.
     """
 
     id: str
@@ -50,6 +54,8 @@ class FulfilMessage(Message, frozen=True, kw_only=True, tag="fulfil"):
     extensions: object = None
     headers: dict[str, str]
     hops: int = 0
+    same_payee_at: int | None = None
+    same_id_at: int | None = None
 
 
 class GetMessage(Message, frozen=True, kw_only=True, tag="get"):
@@ -58,6 +64,8 @@ class GetMessage(Message, frozen=True, kw_only=True, tag="get"):
     id: str
     source: str
     hops: int = 0
+    same_payee_at: int | None = None
+    same_id_at: int | None = None
 
 
 class CreditMessage(Message, frozen=True, kw_only=True, tag="credit"):
@@ -85,4 +93,22 @@ class TimeoutMessage(Message, frozen=True, kw_only=True, tag="timeout"):
     id: str
 
 
-TransferMessage: TypeAlias = PrepareMessage | FulfilMessage | GetMessage | CreditMessage | TimeoutMessage
+class ClaimedId(msgspec.Struct, frozen=True, array_like=True):
+    """An id that a client chose: whose it is, what for, and until when; see `Claim` and table `claims`."""
+
+    id: str
+    space: str
+    payer: str
+    until_ms: int | None
+    kind: str
+
+
+class ClaimsMessage(Message, frozen=True, kw_only=True, tag="claims"):
+    """Ids that were used on a partition, on topic `lookup` of their home; written by the ledger's own punctuator."""
+
+    claimed: tuple[ClaimedId, ...]
+
+
+TransferMessage: TypeAlias = (
+    PrepareMessage | FulfilMessage | GetMessage | CreditMessage | TimeoutMessage | ClaimsMessage
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -193,7 +194,7 @@ class AgentFactory:
     oracles: OracleClient
     letters: DeadLetterWriter
 
-    def make(self, tracker: OffsetTracker, start_of: Callable[[str, int], int]) -> dict[str, DeliveryAgent]:
+    def make(self, start_of: Callable[[str, int], int], tracker: OffsetTracker) -> dict[str, DeliveryAgent]:
         """Return an agent for each input; `start_of` returns from where on a partition of one is read."""
         write_unreadable = self.letters.write_unreadable
         parking = Parking(
@@ -234,7 +235,11 @@ async def run_callbacks(settings: Settings) -> None:
     oracles = OracleClient(settings, oracle_transport)
     agents = AgentFactory(settings, recorder, parked, deliverer, oracles, letters)
     announcer = ProcessAnnouncer(settings, "callbacks", participants)
-    app = CallbacksApp(callbacks_config(settings), lambda tracker: agents.make(tracker, app.start_of), load.note)
+
+    def start_of(topic: str, partition: int) -> int:
+        return app.start_of(topic, partition)
+
+    app = CallbacksApp(callbacks_config(settings), partial(agents.make, start_of), load.note)
     surface = Application()
     add_operations_routes(surface, CallbacksHealth(app, participants), __version__)
     listener = Listener(surface, settings.bind_host, settings.callbacks_port)

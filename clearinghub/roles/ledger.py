@@ -81,7 +81,8 @@ def ledger_config(
         bootstrap=settings.kafka_bootstrap,
         access=kafka_access(settings),
         partitions=settings.partitions,
-        inputs=tuple(replace(one, has_no_holes=topics[one.topic].writers == ("ingress",)) for one in parts.inputs),
+        # Only the ledger writes in transactions.
+        inputs=tuple(replace(one, has_no_holes="ledger" not in topics[one.topic].writers) for one in parts.inputs),
         tables=parts.tables,
         output_partitions={name: topic.partition_count(settings.partitions) for name, topic in topics.items()},
         dead_letter_topic="dead-letter",

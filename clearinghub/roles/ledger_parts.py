@@ -5,8 +5,10 @@ Nothing here reaches a broker.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from agents.claims import make_claims_punctuator
 from agents.context import LedgerContext
 from agents.dead_letter import make_on_poison_record
 from agents.handlers import ledger_inputs
@@ -21,10 +23,11 @@ from clearinghub.engine.config import Input
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Handler, Punctuator, TableSpec
 from clearinghub.ports import Archive
-from clearinghub.roles.metrics import show_states
+from clearinghub.roles.metrics import ALARMS, show_states
 from clearinghub.roles.schedule import next_due_of, number_of
 from tables.batches import BATCHES
 from tables.bulks import BULKS
+from tables.claims import CLAIMS
 from tables.counters import COUNTERS
 from tables.nets import NETS
 from tables.participants import PARTICIPANTS
@@ -47,6 +50,7 @@ TABLES: Final = (
     QUOTES,
     PARTIES,
     BATCHES,
+    CLAIMS,
 )
 
 
@@ -70,13 +74,14 @@ def ledger_parts(settings: Settings, context: LedgerContext, archive: Archive | 
     """
     coordinator = coordinator_of(settings)
     return LedgerParts(
-        inputs=ledger_inputs(context),
+        inputs=ledger_inputs(replace(context, count_alarm=lambda event: ALARMS.labels(event).inc())),
         tables=TABLES,
         punctuators=(
             make_due_punctuator(),
             make_bulk_due_punctuator(),
             make_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_bulk_retention_punctuator(settings.transfer_retention_s * 1000, archive),
+            make_claims_punctuator(settings.transfer_retention_s * 1000),
             make_quote_punctuator(settings.quote_retention_s * 1000),
             make_scheme_punctuator(coordinator, settings.hub_name),
             make_window_punctuator(coordinator, next_due_of(settings), number_of(settings)),

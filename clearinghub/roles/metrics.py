@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 from faust.types import TP
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -15,6 +15,7 @@ from clearinghub.domain.settlement.window import WindowState
 
 WINDOWS = Gauge("clearinghub_settlement_windows", "Settlement windows in the coordinator's table", ["state"])
 SETTLEMENTS = Gauge("clearinghub_settlements", "Settlements in the coordinator's table", ["state"])
+ALARMS: Final = Counter("clearinghub_alarms_total", "Events on topic events that an operator must look at", ["event"])
 _GAUGES: Final = {"window": (WINDOWS, WindowState), "settlement": (SETTLEMENTS, SettlementState)}
 
 

@@ -36,7 +36,7 @@ class Logs:
 
 
 def emit(record: Record, view: View) -> None:
-    view.emit("out", f"{record.topic}-{record.offset}", b"")
+    view.emit_to_partition("out", view.partition, f"{record.topic}-{record.offset}", b"")
 
 
 def a_partition(folder: Path, logs: Logs) -> OnePartition:

@@ -18,10 +18,17 @@ from typing import Any, Final
 
 import structlog
 
+from agents.context import LedgerContext
 from clearinghub import __version__
+from clearinghub.config import Settings
+from clearinghub.kafka.topology import load_topology
+from clearinghub.roles.callbacks import callbacks_config
+from clearinghub.roles.ledger import ledger_config
+from tests.fakes import FakeParticipants
 from tests.golden.catalogue import KINDS, dead_letter_of_the_ledger
 from tests.golden.samples import bare, enumerations, full, named
 from tests.golden.walk import Walk
+from tests.in_memory_hub import PARTITIONS
 
 FOLDER: Final = Path(__file__).resolve().parent
 OF_A_KIND_MAX: Final = 2
@@ -60,6 +67,20 @@ def _records(walk: Walk) -> Iterator[str]:
     yield _line(topic="dead-letter", key="alpha", value=dead_letter_of_the_ledger().decode())
 
 
+def names() -> dict[str, Any]:
+    """Return the names by which two releases find each other: they are a part of the format."""
+    settings = Settings(partitions=PARTITIONS)
+    context = LedgerContext.of(settings, FakeParticipants())
+    config, topology = ledger_config(settings, context), load_topology()
+    return {
+        "groups": [config.application_id, callbacks_config(settings).application_id],
+        "transactional ids": [config.transactional_id(number) for number in range(PARTITIONS)],
+        "inputs": {one.topic: config.topic_prefix + one.topic for one in config.inputs},
+        "topics": {name: topic.partition_count(PARTITIONS) for name, topic in topology.topics.items()},
+        "changelogs": {table: config.changelog(table) for table in topology.tables},
+    }
+
+
 def files() -> dict[str, str]:
     """Return the golden files as this code makes them, by name."""
     walk = Walk()
@@ -68,6 +89,7 @@ def files() -> dict[str, str]:
         "samples.jsonl": "".join(_samples()),
         "rows.jsonl": "".join(_rows(walk)),
         "records.jsonl": "".join(_records(walk)),
+        "names.json": json.dumps(names(), indent=1) + "\n",
         "enumerations.json": json.dumps(enums, indent=1) + "\n",
     }
 

@@ -10,13 +10,14 @@ import msgspec
 import pytest
 
 from clearinghub import __version__
+from clearinghub.features import FEATURE_LEVELS, HIGHEST_LEVEL
 from clearinghub.messages import Message, decode, encode
 from clearinghub.rows import Row, encode_row, make_row_decoder
 from tests.analysts import check_record
 from tests.golden.catalogue import BODY, KINDS
-from tests.golden.make import FOLDER, files
+from tests.golden.make import FOLDER, files, names
 from tests.golden.reading import faults, lines
-from tests.golden.samples import enumerations, full, named
+from tests.golden.samples import differences, enumerations, full, named
 
 RELEASES = sorted(path for path in FOLDER.iterdir() if path.is_dir() and path.name[0].isdigit())
 AGAIN = "the format differs from tests/golden: before the release is tagged, run `make golden`; after it, see ADR 26"
@@ -38,6 +39,38 @@ def test_no_value_of_an_enumeration_is_gone(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", RELEASES, ids=lambda folder: folder.name)
+def test_two_releases_find_each_other(folder: Path) -> None:
+    assert [] == differences(json.loads((folder / "names.json").read_text()), names())
+
+
+def needs_a_level(folder: Path) -> list[str]:
+    """Return what this release may write that a release cannot read or keep, so that it needs a feature level."""
+    samples = lines(folder / "samples.jsonl")
+    known = {one["kind"] for one in samples}
+    found = [f"{kind.name} is new" for kind in MESSAGES if kind.name not in known]
+    for one in samples:
+        if one["kind"] in KINDS and one["form"] == "full":
+            now = named(full(KINDS[one["kind"]].struct))
+            # A field of a row or message itself may be new: it is kept or ignored. One of a part of it may not.
+            added = (differences(now[name], value) for name, value in one["fields"].items() if name in now)
+            found += [f"{one['kind']}: {difference}" for part in added for difference in part]
+    values = json.loads((folder / "enumerations.json").read_text())
+    now = enumerations([kind.struct for kind in KINDS.values()])
+    return [*found, *(f"{name} has more values" for name in values if set(now[name]) - set(values[name]))]
+
+
+def level_of(release: str) -> int:
+    """Return the highest feature level that a release knows."""
+    number = [int(part) for part in release.split(".")]
+    return max(one.level for one in FEATURE_LEVELS if [int(part) for part in one.release.split(".")] <= number)
+
+
+@pytest.mark.parametrize("folder", RELEASES, ids=lambda folder: folder.name)
+def test_what_an_earlier_release_cannot_read_has_a_level(folder: Path) -> None:
+    assert HIGHEST_LEVEL > level_of(folder.name) or [] == needs_a_level(folder), "add a level, and the gate (ADR 26)"
+
+
+@pytest.mark.parametrize("folder", RELEASES, ids=lambda folder: folder.name)
 def test_what_was_published_is_of_the_schema_that_analysts_have(folder: Path) -> None:
     topics = {one["topic"] for one in lines(folder / "records.jsonl")}
     assert {"transfers", "positions", "settlement-windows", "settlements"} <= topics
@@ -46,7 +79,7 @@ def test_what_was_published_is_of_the_schema_that_analysts_have(folder: Path) ->
         check_record(one["topic"], one["value"].encode())
 
 
-@pytest.mark.parametrize("name", ["samples.jsonl", "rows.jsonl", "records.jsonl", "enumerations.json"])
+@pytest.mark.parametrize("name", ["samples.jsonl", "rows.jsonl", "records.jsonl", "enumerations.json", "names.json"])
 def test_this_release_writes_what_its_golden_files_have(name: str) -> None:
     folder = FOLDER / __version__
     assert folder.is_dir(), AGAIN

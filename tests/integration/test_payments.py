@@ -249,7 +249,7 @@ async def test_bad_input_is_refused_and_leaves_nothing(paying: PayingHub) -> Non
 
 
 async def test_unknown_participants(paying: PayingHub) -> None:
-    """An unknown payee is refused by callback; an unknown payer has nobody to tell, and reserves nothing."""
+    """An unknown payee is refused by callback, an unknown payer at once."""
     before = await paying.positions()
     order = paying.payer.order(paying.payee, UNIT, CURRENCY)
     await paying.payer.post_transfer(replace(order, payee="nobody"))
@@ -261,7 +261,7 @@ async def test_unknown_participants(paying: PayingHub) -> None:
     forged = paying.payer.order(paying.payee, UNIT, CURRENCY)
     ghost = SimulatedDfsp("ghost", paying.hub.urls.fspiop)
     async with ghost:
-        assert 202 == (await ghost.post_transfer(replace(forged, payer="ghost"))).status
+        assert 400 == (await ghost.post_transfer(replace(forged, payer="ghost"))).status
     await asyncio.sleep(1)
     assert [] == paying.payee.callbacks_of(forged.transfer_id)
     await eventually(paying.scheme, before)

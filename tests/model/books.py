@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.model import journal
-from tests.model.auditor import Auditor
+from tests.model import journal, ring
+from tests.model.auditor import Auditor, Case
 from tests.model.bulks import PartitionBulks
 from tests.model.conditions import decoded, fulfils, is_hash
 from tests.model.coordinator import COMMANDS, Coordinator
@@ -161,7 +161,7 @@ class PartitionBooks:
         elif message["kind"] == "command":
             who = self.coordinator if message["command"]["name"] in COMMANDS else self.funds
             who.command(message, effects)
-        else:
+        elif message["kind"] != "claims":
             follow(message, self.windows, self.coordinator, effects)
 
     def decide_item(self, message: dict[str, Any], seen: Seen, effects: Effects, refused: set[str]) -> str:
@@ -219,9 +219,11 @@ class PartitionBooks:
     def _fulfil(self, message: dict[str, Any], seen: Seen, effects: Effects) -> str:
         transfer_id, source, reserve = message["id"], message["source"], message["action"] == "reserve"
         case = self.auditor.cases.get(transfer_id)
-        if case is None and message["hops"] + 1 < self._partitions:
-            onward = (self.partition + 1) % self._partitions
-            effects.add("lookup", onward, "fulfil", transfer_id, message["hops"] + 1)
+        is_item = bool(message.get("bulk_id", ""))  # its bulk has been found already
+        step = ring.onward(self.partition, self._partitions, message, self._nearness(message, case))
+        if step is not None and not is_item:
+            target, hops = step
+            effects.add("lookup", target, "fulfil", transfer_id, hops)
             return "forwarded"
         fulfil = Fulfil(
             transfer_id,
@@ -248,6 +250,16 @@ class PartitionBooks:
                 verdict, detail, message, case.prepare, effects, by_error=message["action"] == "abort" and is_addressed
             )
         return f"{verdict} {detail}"
+
+    def _nearness(self, message: dict[str, Any], case: Case | None) -> int | None:
+        """Return how near the transfer is to the payee's answer."""
+        if case is None:
+            return None
+        if message["source"] != case.prepare.payee:
+            return ring.ID
+        shown = message["fulfilment"], self._conditions.get(message["id"])
+        pays = message["action"] not in ("commit", "reserve") or fulfils(*shown)
+        return ring.FITS if pays and message["destination"] in (None, case.prepare.payer) else ring.PAYEE
 
     def _end(
         self, verdict: str, detail: str, message: dict[str, Any], prepare: Prepare, effects: Effects, *, by_error: bool
@@ -286,8 +298,11 @@ class PartitionBooks:
     def _get(self, message: dict[str, Any], effects: Effects) -> None:
         transfer_id, requester = message["id"], message["source"]
         case = self.auditor.cases.get(transfer_id)
-        if case is None and message["hops"] + 1 < self._partitions:
-            effects.add("lookup", (self.partition + 1) % self._partitions, "get", transfer_id, message["hops"] + 1)
+        parties = () if case is None else (case.prepare.payer, case.prepare.payee)
+        nearness = ring.FITS if requester in parties else (None if case is None else ring.ID)
+        step = ring.onward(self.partition, self._partitions, message, nearness)
+        if step is not None:
+            effects.add("lookup", step[0], "get", transfer_id, step[1])
         elif requester not in self._dfsps:
             return
         elif case is None:
@@ -325,7 +340,7 @@ _KINDS = {
     "timeout": ("timeout",),
     "credit": ("credit", "window-marker"),
     "command": ("command",),
-    "lookup": ("get", "fulfil"),
+    "lookup": ("get", "fulfil", "claims"),
     "settlement": (
         "close-window",
         "forget-window",
@@ -338,4 +353,4 @@ _KINDS = {
     "bulk-prepare": ("bulk-prepare",),
     "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
 }
-_BY_PUNCTUATORS = ("timeout", "bulk-fulfil", "workers", "settlement", "settlement-windows")
+_BY_PUNCTUATORS = ("timeout", "lookup", "bulk-fulfil", "workers", "settlement", "settlement-windows")

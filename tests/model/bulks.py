@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tests.model import bulk_callbacks
+from tests.model import bulk_callbacks, ring
 from tests.model.effects import Effects
 from tests.model.journal import Breach, Seen, body_of, header_of
 
@@ -99,9 +99,8 @@ class PartitionBulks:
             self._prepare(header, seen, effects, refused)
         elif header["kind"] == "bulk-timeout":
             self._expire(bulk_id, seen, effects)
-        elif self._may_be_elsewhere(header) and header["hops"] + 1 < self._partitions:
-            onward = (self._partition + 1) % self._partitions
-            effects.add("bulk-fulfil", onward, header["kind"], bulk_id, header["hops"] + 1)
+        elif (step := ring.onward(self._partition, self._partitions, header, self._nearness(header, seen))) is not None:
+            effects.add("bulk-fulfil", step[0], header["kind"], bulk_id, step[1])
         elif header["kind"] == "bulk-get":
             self._get(bulk_id, header["source"], effects)
         else:
@@ -109,9 +108,20 @@ class PartitionBulks:
         if bulk_id in self.cases:
             effects.touched.add(("bulks", bulk_id))
 
-    def _may_be_elsewhere(self, header: dict[str, Any]) -> bool:
+    def _nearness(self, header: dict[str, Any], seen: Seen) -> int | None:
+        """Return how near the bulk of that id is to a GET or to its payee's answer."""
         bulk = self.cases.get(header["id"])
-        return bulk is None or (bulk.is_void and header["kind"] == "bulk-fulfil")
+        if header["kind"] == "bulk-get":
+            if bulk is None:
+                return None
+            return ring.FITS if header["source"] in (bulk.payer, bulk.payee) else ring.ID
+        if bulk is None or bulk.is_void:
+            return None
+        if header["source"] != bulk.payee:
+            return ring.ID
+        answered = {one["transferId"] for one in json.loads(body_of(seen.value)).get("individualTransferResults", ())}
+        is_of_it = not answered or any(item.transfer_id in answered for item in bulk.items)
+        return ring.FITS if is_of_it and header["destination"] in (None, bulk.payer, "Hub") else ring.PAYEE
 
     # -- prepare
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
+from tests.simulation.losses import LOSSES, problem_of
 from tests.simulation.quiet import be_quiet
 from tests.simulation.run import Run, simulate
 from tests.simulation.statistics import RUNS_FOR_ALL, missing, rendered
@@ -23,6 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, help="the first of them; else one at random")
     parser.add_argument("--seed", type=int, help="this one alone")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--losses", action="store_true", help="instead, what is made of each loss of the broker")
     parser.add_argument("--stop", action="store_true", help="end with the first failure")
     return parser.parse_args()
 
@@ -36,10 +38,26 @@ def simulate_all(seeds: range, processes: int) -> Iterator[Run]:
         yield from pool.map(simulate, seeds, chunksize=SEEDS_AT_ONCE)
 
 
+def lose_all(seeds: range, *, stop: bool) -> int:
+    """Try each kind of loss with some seeds, and print what was made wrong of it. Return the exit code."""
+    failed = 0
+    for seed, name in ((seed, name) for seed in seeds for name in LOSSES):
+        problem = problem_of(name, seed)
+        if problem is not None:
+            failed += 1
+            print(f"seed {seed}: {name}: {problem}", flush=True)
+            if stop:
+                return 1
+    print(f"{failed} of {len(seeds) * len(LOSSES)} losses failed")
+    return 1 if failed else 0
+
+
 def main() -> int:
     """Run the seeds, then print what failed and what happened in all runs."""
     options = arguments()
     be_quiet()
+    if options.losses:
+        return lose_all(range(options.first or 1, (options.first or 1) + options.seeds), stop=options.stop)
     first = options.first if options.seed is None else options.seed
     if first is None:
         first = secrets.randbelow(1_000_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.errors import KafkaError
@@ -63,6 +64,7 @@ def check(world: World) -> None:
         _check_size(world, transaction, one, books[number].decided)
         books[number].follow(one)
     check_scheme(books)
+    _check_ids(world, books)
     _check_analysts(world)
     callbacks = [
         Received(one.receiver, one.method, one.url.partition(".example")[2], one.body) for one in world.dfsps.received
@@ -74,6 +76,24 @@ def check(world: World) -> None:
     bus.counts["callbacks"] += check_deliveries(notifications, dead, callbacks)
     bus.counts["callbacks received"] += len(callbacks)
     _count(world, books)
+
+
+def _check_ids(world: World, books: list[PartitionBooks]) -> None:
+    """Check that each id that two payers have used on two partitions is an alarm, once, and that no other id is."""
+    places: Counter[str] = Counter(transfer_id for one in books for transfer_id in one.auditor.cases)
+    twice = {transfer_id for transfer_id, partitions in places.items() if partitions > 1}
+    events = [
+        json.loads(seen.value or b"")
+        for number in range(len(books))
+        for seen in records_of(world.bus, "events", number)
+    ]
+    alarms = Counter(
+        event["id"] for event in events if event["event"] == "id-used-twice" and event["kind"] == "transfer"
+    )
+    assert set(alarms) == twice, f"ids used twice: {sorted(twice)}, alarms: {sorted(alarms)}"
+    for transfer_id, count in alarms.items():
+        assert count == places[transfer_id] - 1, f"{transfer_id}: {count} alarms, {places[transfer_id]} payers"
+    world.bus.counts["alarms of ids"] += len(alarms)
 
 
 def _check_just_timeouts(bus: Bus, one: Round, before: Mapping[str, int]) -> None:

@@ -48,7 +48,8 @@ class Dfsps:
         self._swarm = bus.swarm
         self._loop = asyncio.get_running_loop()
         self.terms: dict[str, Terms] = {}
-        self._answered: dict[str, InputRecord] = {}
+        self.twins: dict[tuple[str, str], Terms] = {}  # by id and payee: transfers whose id another payer has used too
+        self._answered: dict[tuple[str, str], InputRecord] = {}
         self._busy: dict[asyncio.Task[None], None] = {}
         self._count = 0
         self.bulks = bulks.Bulks(self, bus.swarm)
@@ -87,9 +88,22 @@ class Dfsps:
         amount = draw.choice((1, 10, 50, draw.randint(1, 100), draw.randint(1, 100) if draw.random() < 0.9 else 400))
         terms = Terms(f"t{self._count}", payer, payee, amount, expires_ms)
         self.pay_singly(terms)
+        if swarm.reuses_id():
+            self._pay_under_the_same_id(terms)
         if swarm.happens("lookups", 0.3):
             asker = draw.choice((payer, payee, *self.names, STRANGER))
             self._do(self._after(draw.uniform(0.0, 6.0), wire.get(terms.transfer_id, asker)))
+
+    def _pay_under_the_same_id(self, terms: Terms) -> None:
+        """Send the prepare of another payer, for another payee, with the same id and other terms.
+
+        The DFSPs are others too, and this payee never accepts: the model knows credits and callbacks by their ids.
+        """
+        payer = self._swarm.another(self.names, terms.payer, terms.payee)
+        payee = self._swarm.another(self.names, terms.payer, terms.payee, payer)
+        twin = replace(terms, payer=payer, payee=payee, amount=terms.amount + 1)
+        self.twins[twin.transfer_id, payee] = twin
+        self._do(self.send(wire.prepare(twin)))
 
     def pay_singly(self, terms: Terms) -> None:
         """Send a single prepare, perhaps under the id of an item of a bulk."""
@@ -145,8 +159,8 @@ class Dfsps:
             self.bulks.receive(callback.body)
             return
         transfer_id = callback.body.partition(b'"id":"')[2].partition(b'"')[0].decode()
-        terms = self.terms[transfer_id]
-        before = self._answered.get(transfer_id)
+        terms = self.twins.get((transfer_id, callback.receiver)) or self.terms[transfer_id]
+        before = self._answered.get((transfer_id, callback.receiver))
         if before is not None:  # the hub has repeated its request, and the payee may repeat its answer
             if self._swarm.chance(0.5):
                 self._do(self._after(0.01, before))
@@ -157,7 +171,8 @@ class Dfsps:
         draw, swarm = self._swarm.random, self._swarm
         if swarm.happens("silent payees", 0.15):
             return
-        action = draw.choice(ANSWERS)
+        is_twin = (terms.transfer_id, terms.payee) in self.twins
+        action = draw.choice(("abort", "reject") if is_twin else ANSWERS)
         destination = draw.choice(("", "", "", "", None))  # with None, the answer visits one partition after the other
         record = wire.fulfil(terms, action, destination=destination)
         after_s = draw.uniform(0.0, 0.3)
@@ -171,12 +186,12 @@ class Dfsps:
             record = wire.fulfil(
                 terms, action, destination=terms.payee
             )  # from the payee itself, naming the wrong payer
-        self._answered[terms.transfer_id] = record
+        self._answered[terms.transfer_id, terms.payee] = record
         self._do(self._after(after_s, record))
         if swarm.happens("repeated fulfils", 0.25):
             self._do(self._after(after_s + draw.choice((0.0, 0.1, 3.0)), record))
         if swarm.happens("changed fulfils", 0.2):
-            other = wire.fulfil(terms, draw.choice(ANSWERS), note=draw.choice((0, 1)))
+            other = wire.fulfil(terms, "abort" if is_twin else draw.choice(ANSWERS), note=draw.choice((0, 1)))
             self._do(self._after(after_s + draw.choice((0.0, 0.1, 3.0)), other))
 
     # -- callbacks

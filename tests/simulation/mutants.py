@@ -33,6 +33,7 @@ COPIED: Final = (
     "topics.yaml",
 )
 SEEDS_MAX: Final = 400
+LOSS_SEEDS: Final = 3
 TIMEOUT_S: Final = 900
 
 
@@ -81,8 +82,9 @@ def judge(mutant: Mutant, seeds: int = SEEDS_MAX) -> Verdict:
                 "--first",
                 str(mutant.first_seed),
                 "--seeds",
-                str(seeds),
+                str(LOSS_SEEDS if mutant.by_losses else seeds),
                 "--stop",
+                *(["--losses"] if mutant.by_losses else []),
                 "--processes",
                 "1",
             ],

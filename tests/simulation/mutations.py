@@ -8,20 +8,24 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One error: `before`, which is in the file exactly once, becomes `after`. Its seeds begin at `first_seed`."""
+    """One error: `before`, which is in the file exactly once, becomes `after`. Its seeds begin at `first_seed`.
+
+    `by_losses` says that only a loss of the broker shows it (losses.py).
+    """
 
     name: str
     path: str
     before: str
     after: str
     first_seed: int = 1
+    by_losses: bool = False
 
 
 _APPLY: Final = """\
-        await self._producer.commit(
-            outgoing, {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
-        )
+        last_offsets = await self._producer.commit(changed_rows(config, self.number, changes) + output.records, ends)
 """
+
+_LOSS: Final = "clearinghub/engine/loss.py"
 
 MUTANTS: Final = (
     # -- engine
@@ -53,7 +57,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "hot-row-not-in-changelog",
-        "clearinghub/engine/partition.py",
+        "clearinghub/engine/transaction.py",
         "for key, value in changed.rows.items()\n",
         "for key, value in list(changed.rows.items())[:2]\n",
     ),
@@ -99,6 +103,27 @@ MUTANTS: Final = (
         "clearinghub/engine/partition.py",
         "return size >= self._config.round_bytes_max",
         "return False",
+    ),
+    # -- losses of the broker
+    Mutant("lost-input-stepped-over", _LOSS, "    if decided < log.beginning:\n", "    if False:\n", by_losses=True),
+    Mutant("cut-input-unseen", _LOSS, "    if decided > log.end:\n", "    if False:\n", by_losses=True),
+    Mutant("changed-input-unseen", _LOSS, "log.records[0] != last", "False", by_losses=True),
+    Mutant("hole-unseen", _LOSS, "if has_no_holes and undecided is not None", "if False", by_losses=True),
+    Mutant("noted-end-unseen", _LOSS, "end < offset + 1 + TRANSACTION_MARKERS", "end < 0", by_losses=True),
+    Mutant("later-rows-unseen", _LOSS, "if last > offset:", "if False:", by_losses=True),
+    Mutant(
+        "good-copy-deleted",
+        "clearinghub/engine/opening.py",
+        "if local >= ends[name] and self._check(loss.copy_ahead(self._number, name, local, ends[name])):",
+        "if local >= ends[name]:",
+        by_losses=True,
+    ),
+    Mutant(
+        "markers-not-passed",
+        "clearinghub/engine/offsets.py",
+        "self.next[topic] = self._step_over_markers(topic, self._number, before[topic])",
+        "pass",
+        by_losses=True,
     ),
     # -- domain and agents
     Mutant(
@@ -228,6 +253,19 @@ MUTANTS: Final = (
         "0 <= now_ms - last_ms <",
         "now_ms - last_ms <",
         first_seed=301,  # one seed in hundreds shows the error: begin shortly before it
+    ),
+    Mutant(
+        "answer-by-id-alone",
+        "clearinghub/domain/transfers/fit.py",
+        "if stored.kind != TRANSFER_KIND or request.source.lower() != stored.payee.lower():",
+        "if stored.kind != TRANSFER_KIND:",
+    ),
+    Mutant("second-use-unseen", "agents/claims.py", "elif known.payer != one.payer:", "elif False:"),
+    Mutant(
+        "report-skips-ids",
+        "agents/claims.py",
+        "view.put(COUNTERS, REPORTED, last)",
+        "view.put(COUNTERS, REPORTED, last + 1)",
     ),
     # -- two releases in one group
     Mutant(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 FAULTS: Final = (
@@ -104,6 +105,8 @@ class Swarm:
         self.room = draw.choice((300, 1_000, 5_000))  # each payer's cap and funds, where amounts are up to 100
         self.session_s = draw.choice((1.0, 2.0, 5.0))
         self.closes_by_schedule = draw.random() < 0.3
+        self._ids = random.Random(f"ids {seed}")  # its own draws, so that the others' are as they were
+        self.reuses_ids = self._ids.random() < 0.5
         self.mixes_releases = random.Random(f"mixed {seed}").random() < 0.5  # no draw of the others' for it
 
     def settings(self) -> dict[str, Any]:
@@ -143,6 +146,16 @@ class Swarm:
 
     def chance(self, share: float) -> bool:
         return self.random.random() < share
+
+    def reuses_id(self) -> bool:
+        """Whether another payer uses the id of this transfer too."""
+        happens = self.reuses_ids and self.dfsps > 3 and not self.is_calm and self._ids.random() < 0.2
+        self.counts["ids used twice"] += happens
+        return happens
+
+    def another(self, names: Sequence[str], *others: str) -> str:
+        """Return one of the names, but none of the others."""
+        return self._ids.choice([name for name in names if name not in others])
 
     def happens(self, fault: str, share: float) -> bool:
         """Draw whether a fault happens now, and count it if so."""

@@ -108,7 +108,7 @@ async def a_dfsp(signatures: SignatureCheck = NO_SIGNATURES, **settings: Any) ->
         health,
         now_ms=lambda: NOW_MS,
         signatures=signatures,
-        participants=FakeParticipants(),
+        participants=FakeParticipants.of("payerfsp", "payeefsp", "otherfsp", "Hub"),
     )
     async with TestClient(HubServer(app)) as http:
         yield Dfsp(http, recorder, health)

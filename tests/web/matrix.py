@@ -213,6 +213,13 @@ def refused(status: int, code: str, description: str) -> Expected:
     return lambda _sent: Refusal(status, code, description)
 
 
+def refused_stranger(sent: Sent) -> Outcome:
+    """Expect what every request of an unknown FSP leads to."""
+    if sent.resource == "participants":
+        return Refusal(400, "3200", "Generic ID not found - Requester FSP not found")
+    return Refusal(400, "3101", "Malformed syntax - invalid fspiop-source header")
+
+
 def each(*parts: Expected) -> Expected:
     """Expect the callbacks of several expectations, in order."""
 
@@ -229,14 +236,13 @@ def each(*parts: Expected) -> Expected:
 
 @dataclass(frozen=True)
 class Row:
-    """What an operation must lead to: a good request, one from or to an unknown FSP, one about an unknown id or type.
+    """What an operation must lead to: a good request, one to an unknown FSP, one about an unknown id or type.
 
     `before` are the requests that must precede the good one. A field is None where the path has no such case.
     """
 
     sent: Sent
     good: Expected
-    of_stranger: Expected
     for_stranger: Expected
     id_unknown: Expected | None = None
     type_unknown: Expected | None = None

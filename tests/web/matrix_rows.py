@@ -35,7 +35,6 @@ def _transfers() -> dict[str, Row]:
     """Section 3: an error callback to a payer has the extensions of its prepare."""
     path = f"/transfers/{TRANSFER_ID}"
     post = Sent("POST", "/transfers", PAYER, PAYEE, PREPARE)
-    wrong_source = error("3100", f"{INVALID}fspiop-source does not match payee fsp on the Fulfil callback response")
     text = f"{INVALID}fspiop-destination does not match payer fsp on the Fulfil callback response"
     wrong_destination = each(error("3100", text, PAYER), error("3100", text, PAYEE))
     not_found = error("2001", "Internal server error - transfer not found")
@@ -44,14 +43,12 @@ def _transfers() -> dict[str, Row]:
         "POST /transfers": Row(
             post,
             good=forwarded(),
-            of_stranger=error("3100", f"{INVALID}Participant {NOBODY} not found", extended=True),
             for_stranger=error("3100", f"{INVALID}Participant {NOBODY} not found", extended=True),
         ),
         "GET /transfers/{ID}": Row(
             Sent("GET", path, PAYER, PAYEE),
             before=(post,),
             good=hub_answer({"transferState": "RESERVED", "extensionList": PREPARE["extensionList"]}),
-            of_stranger=silence,
             for_stranger=hub_answer({"transferState": "RESERVED", "extensionList": PREPARE["extensionList"]}),
             id_unknown=error("3208", "Transfer ID not found - Provided Transfer ID was not found on the server."),
         ),
@@ -59,7 +56,6 @@ def _transfers() -> dict[str, Row]:
             Sent("PUT", path, PAYEE, PAYER, FULFIL),
             before=(post,),
             good=each(forwarded(), confirmed),
-            of_stranger=wrong_source,
             for_stranger=wrong_destination,
             id_unknown=not_found,
         ),
@@ -67,7 +63,6 @@ def _transfers() -> dict[str, Row]:
             Sent("PUT", f"{path}/error", PAYEE, PAYER, ERROR),
             before=(post,),
             good=each(forwarded(), hub_error(ERROR)),
-            of_stranger=wrong_source,
             for_stranger=wrong_destination,
             id_unknown=not_found,
         ),
@@ -75,7 +70,6 @@ def _transfers() -> dict[str, Row]:
             Sent("PATCH", path, PAYEE, PAYER, {"completedTimestamp": PREPARE["expiration"], **FULFIL}),
             before=(post,),
             good=not_implemented,
-            of_stranger=not_implemented,
             for_stranger=not_implemented,
             id_unknown=not_implemented,
         ),
@@ -90,7 +84,6 @@ def _bulk_transfers() -> dict[str, Row]:
     done = {**answer, "completedTimestamp": COMPLETED}
     open_items = [{"transferId": item_id(1)}, {"transferId": item_id(2)}]
     shown = hub_answer({"bulkTransferState": "ACCEPTED", "individualTransferResults": open_items})
-    wrong_source = error("3100", f"{INVALID}FSPIOP-Source header should match Payee FSP")
     text = f"{INVALID}FSPIOP-Destination header should match Payer FSP"
     wrong_destination = each(error("3100", text, PAYER), error("3100", text, PAYEE))
     not_found = error("3210", "Bulk transfer ID not found - Provided Bulk Transfer ID was not found on the server.")
@@ -98,14 +91,12 @@ def _bulk_transfers() -> dict[str, Row]:
         "POST /bulkTransfers": Row(
             post,
             good=lambda sent: [Callback(PAYEE, HUB, "POST", sent.path, body)],
-            of_stranger=error("3202", f"Payer FSP ID not found - Participant {NOBODY} not found"),
             for_stranger=error("3203", f"Payee FSP ID not found - Participant {NOBODY} not found"),
         ),
         "GET /bulkTransfers/{ID}": Row(
             Sent("GET", path, PAYER, PAYEE),
             before=(post,),
             good=shown,
-            of_stranger=silence,
             for_stranger=shown,
             id_unknown=not_found,
         ),
@@ -113,7 +104,6 @@ def _bulk_transfers() -> dict[str, Row]:
             Sent("PUT", path, PAYEE, PAYER, answer),
             before=(post,),
             good=each(hub_answer(done, PAYER), hub_answer(done, PAYEE)),
-            of_stranger=wrong_source,
             for_stranger=wrong_destination,
             id_unknown=not_found,
         ),
@@ -121,7 +111,6 @@ def _bulk_transfers() -> dict[str, Row]:
             Sent("PUT", f"{path}/error", PAYEE, PAYER, ERROR),
             before=(post,),
             good=each(hub_error(ERROR, PAYER), hub_error(ERROR, PAYEE)),
-            of_stranger=wrong_source,
             for_stranger=wrong_destination,
             id_unknown=not_found,
         ),
@@ -150,7 +139,6 @@ def _agreement() -> dict[str, Row]:
         rows[f"{one.method} {one.path.replace(agreement_bodies.ID, '{ID}')}"] = Row(
             Sent(one.method, one.path, source, destination, one.body, one.query),
             good=forwarded(),
-            of_stranger=silence,
             for_stranger=error("3201", f"Destination FSP Error - {detail}"),
             id_unknown=None if one.method == "POST" else forwarded(),
         )
@@ -175,7 +163,6 @@ def _parties(tail: str, identifier: str, not_found: Expected, register: Sent) ->
             Sent("GET", path, PAYER),
             before=(register,),
             good=forwarded(PAYEE),
-            of_stranger=refused(400, "3101", f"{SYNTAX}invalid fspiop-source header"),
             for_stranger=NO_DESTINATION,
             id_unknown=not_found,
             type_unknown=NO_ORACLE,
@@ -184,7 +171,6 @@ def _parties(tail: str, identifier: str, not_found: Expected, register: Sent) ->
             name: Row(
                 sent,
                 good=forwarded(),
-                of_stranger=silence,
                 for_stranger=NO_DESTINATION,
                 id_unknown=forwarded(),
                 type_unknown=forwarded(),
@@ -203,7 +189,6 @@ def _participants(tail: str, identifier: str, register: Sent) -> dict[str, Row]:
             Sent("GET", path, PAYER),
             before=(register,),
             good=known,
-            of_stranger=silence,
             for_stranger=known,
             id_unknown=error("3204", "Party not found"),
             type_unknown=NO_ORACLE,
@@ -211,7 +196,6 @@ def _participants(tail: str, identifier: str, register: Sent) -> dict[str, Row]:
         f"POST /participants{tail}": Row(
             register,
             good=known,
-            of_stranger=NO_REQUESTER,
             for_stranger=known,
             id_unknown=known,
             type_unknown=NO_ORACLE,
@@ -220,7 +204,6 @@ def _participants(tail: str, identifier: str, register: Sent) -> dict[str, Row]:
             Sent("PUT", path, PAYEE, None, ENTRY),
             before=(register,),
             good=known,
-            of_stranger=silence,
             for_stranger=NO_DESTINATION,
             id_unknown=error("3003", "Add Party information error - Party not found"),
             type_unknown=NO_ORACLE,
@@ -228,7 +211,6 @@ def _participants(tail: str, identifier: str, register: Sent) -> dict[str, Row]:
         f"PUT /participants{tail}/error": Row(
             Sent("PUT", f"{path}/error", PAYEE, PAYER, ERROR),
             good=forwarded(),
-            of_stranger=silence,
             for_stranger=NO_DESTINATION,
             id_unknown=forwarded(),
             type_unknown=forwarded(),
@@ -237,7 +219,6 @@ def _participants(tail: str, identifier: str, register: Sent) -> dict[str, Row]:
             Sent("DELETE", path, PAYEE),
             before=(register,),
             good=known,
-            of_stranger=silence,
             for_stranger=known,
             id_unknown=error("3040", "Delete Party information error - Party not found"),
             type_unknown=NO_ORACLE,
@@ -255,7 +236,6 @@ def _batches() -> dict[str, Row]:
         "POST /participants": Row(
             Sent("POST", "/participants", PAYEE, None, batch),
             good=hub_answer(answer),
-            of_stranger=silence,
             for_stranger=hub_answer(answer),
         ),
         "PUT /participants/{ID}": _ignored(Sent("PUT", path, PAYEE, PAYER, answer)),
@@ -264,7 +244,7 @@ def _batches() -> dict[str, Row]:
 
 
 def _ignored(sent: Sent) -> Row:
-    return Row(sent, good=silence, of_stranger=silence, for_stranger=silence, id_unknown=silence)
+    return Row(sent, good=silence, for_stranger=silence, id_unknown=silence)
 
 
 def _all() -> dict[str, Row]:

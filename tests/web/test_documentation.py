@@ -176,7 +176,11 @@ async def test_no_other_file_is_served(client: Client, name: str) -> None:
 
 async def test_a_hub_with_too_much_to_do_shows_no_page() -> None:
     app = build_fspiop_app(
-        Settings(), FakeRecorder(), FakeHealth(), admits=lambda _source: False, participants=FakeParticipants()
+        Settings(),
+        FakeRecorder(),
+        FakeHealth(),
+        admits=lambda _source: False,
+        participants=FakeParticipants.of("payerfsp", "payeefsp"),
     )
     async with TestClient(HubServer(app)) as http:
         assert 503 == (await ask(http))[0]

@@ -23,7 +23,11 @@ async def dfsp() -> AsyncIterator[Dfsp]:
     """A DFSP before a hub that admits nothing new of `payerfsp`."""
     recorder, health = FakeRecorder(), FakeHealth()
     app = build_fspiop_app(
-        Settings(), recorder, health, admits=lambda source: source != "payerfsp", participants=FakeParticipants()
+        Settings(),
+        recorder,
+        health,
+        admits=lambda source: source != "payerfsp",
+        participants=FakeParticipants.of("payerfsp", "other"),
     )
     async with TestClient(HubServer(app)) as http:
         yield Dfsp(http, recorder, health)
@@ -73,7 +77,9 @@ class SlowRecorder(FakeRecorder):
 
 async def test_so_many_new_requests_may_wait_and_answers_do_not_count() -> None:
     recorder, health = SlowRecorder(), FakeHealth()
-    app = build_fspiop_app(Settings(requests_begun_max=2), recorder, health, participants=FakeParticipants())
+    app = build_fspiop_app(
+        Settings(requests_begun_max=2), recorder, health, participants=FakeParticipants.of("payerfsp", "payeefsp")
+    )
     async with TestClient(HubServer(app)) as http:
         dfsp = Dfsp(http, recorder, health)
         waiting = [asyncio.create_task(dfsp.post()) for _ in range(2)]

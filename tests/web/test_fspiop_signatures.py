@@ -178,7 +178,13 @@ def message_routes(app: Application) -> list[tuple[str, str]]:
 
 
 async def test_no_route_is_forgotten(dfsp: Dfsp) -> None:
-    app = build_fspiop_app(Settings(), FakeRecorder(), FakeHealth(), signatures=CHECK, participants=FakeParticipants())
+    app = build_fspiop_app(
+        Settings(),
+        FakeRecorder(),
+        FakeHealth(),
+        signatures=CHECK,
+        participants=FakeParticipants.of("payerfsp", "payeefsp"),
+    )
     routes = message_routes(app)
     assert ("PATCH", "/transfers/{ID}") in routes
 

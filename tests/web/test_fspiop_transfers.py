@@ -99,6 +99,8 @@ async def test_a_fulfil_is_recorded_with_the_action_of_its_state(dfsp: Dfsp, sta
         "headers": FORWARDED,
         "trace": None,
         "hops": 0,
+        "same_payee_at": None,
+        "same_id_at": None,
     } == header
 
 

@@ -12,13 +12,13 @@ import pytest
 
 from clearinghub.domain.quotes.agreement import ENDPOINTS
 from tests.web.exchange import PAYEE, PAYER, Callback, Exchange, an_exchange
-from tests.web.matrix import OPERATIONS, Expected, Operation, Refusal, Row, Sent, send
+from tests.web.matrix import OPERATIONS, Expected, Operation, Refusal, Row, Sent, refused_stranger, send
 from tests.web.matrix_rows import COMPLETED, ROWS
 
 SYNC = {"GET": 202, "POST": 202, "DELETE": 202, "PUT": 200}
 CASES: dict[str, tuple[Callable[[Row], Expected | None], Callable[[Sent], Sent]]] = {
     "good": (lambda row: row.good, lambda sent: sent),
-    "of a stranger": (lambda row: row.of_stranger, Sent.of_a_stranger),
+    "of a stranger": (lambda _row: refused_stranger, Sent.of_a_stranger),
     "for a stranger": (lambda row: row.for_stranger, Sent.for_a_stranger),
     "about an unknown id": (lambda row: row.id_unknown, Sent.about_something_unknown),
     "about an unknown type": (lambda row: row.type_unknown, Sent.of_an_unknown_type),

@@ -73,7 +73,9 @@ def schema_of(description: Mapping[str, Any], name: str) -> Any:
 
 
 def test_every_fspiop_route_is_described_and_no_other() -> None:
-    app = build_fspiop_app(Settings(), FakeRecorder(), FakeHealth(), participants=FakeParticipants())
+    app = build_fspiop_app(
+        Settings(), FakeRecorder(), FakeHealth(), participants=FakeParticipants.of("payerfsp", "payeefsp")
+    )
 
     described = {(method, path) for part in (FSPIOP, AGREEMENT, PARTIES) for method, path, _ in operations(part)}
     assert routes(app) == described

@@ -252,7 +252,7 @@ async def test_the_references_shapes(reference: PartyDfsps) -> None:
     answer = await reference.send("POST", "/participants", PAYEE, batch(item("1")))
     assert (200, b"") == (answer.status, answer.body)
     reference.exchange.callbacks()
-    assert [] == await reference.callbacks_of("POST", f"/participants{SUB}", "nobody", {"fspId": "nobody"})
+    assert [] == await reference.callbacks_of("POST", f"/participants{SUB}", "Hub", {"fspId": "Hub"})
     for tail, sent in (("", {"partyList": [{"partyId": item("1")}]}), ("/error", {})):
         answer = await reference.send("PUT", f"/participants/{REQUEST_ID}{tail}", PAYEE, sent)
         assert (501, "2002") == answer.error[:2]

@@ -23,6 +23,7 @@ from web.fspiop.routes import (
     add_transfer_routes,
 )
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
+from web.fspiop.sources import Sources
 from web.fspiop.transfers import TransfersResource
 from web.http.errors import make_error_middleware
 from web.http.json_body import BODY_TIMEOUT_S
@@ -56,12 +57,13 @@ def build_fspiop_app(
         middlewares=[admission.refuse, make_metrics_middleware(), make_error_middleware(), admission.take],
     )
     app[BODY_TIMEOUT_S] = settings.body_timeout_ms / 1000
-    add_transfer_routes(app, TransfersResource(settings, recorder, now_ms, signatures))
-    add_bulk_routes(app, BulkTransfersResource(settings, recorder, signatures))
-    for resource in agreement_resources(settings, recorder, signatures):
+    sources = Sources(participants)
+    add_transfer_routes(app, TransfersResource(settings, recorder, now_ms, signatures, sources))
+    add_bulk_routes(app, BulkTransfersResource(settings, recorder, now_ms, signatures, sources))
+    for resource in agreement_resources(settings, recorder, signatures, sources):
         add_agreement_routes(app, resource)
     add_party_routes(
-        app, *(PartiesResource(name, settings, recorder, participants, signatures) for name in PARTY_RESOURCES)
+        app, *(PartiesResource(name, settings, recorder, participants, signatures, sources) for name in PARTY_RESOURCES)
     )
     add_operations_routes(app, health, __version__)
     add_readiness_route(app, health, __version__)

@@ -6,6 +6,7 @@ hub forwards nothing of a bulk unchanged, for each DFSP sees other items.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import orjson
@@ -25,8 +26,9 @@ from web.fspiop.bulk_schemas import (
     bulk_transfer_prepare,
 )
 from web.fspiop.headers import HeaderRules
-from web.fspiop.schemas import check_path_id, date_time_ms, ledger_amount
+from web.fspiop.schemas import check_path_id, date_time_ms, expiration_ms, ledger_amount
 from web.fspiop.signatures import SignatureCheck
+from web.fspiop.sources import Sources
 from web.http.json_body import body_hash, read_json_body
 
 PREPARE_TOPIC: Final = "bulk-prepare"
@@ -36,10 +38,19 @@ FULFIL_TOPIC: Final = "bulk-fulfil"
 class BulkTransfersResource:
     """Handles the requests of /bulkTransfers: one method for each path and HTTP method."""
 
-    def __init__(self, settings: Settings, recorder: Recorder, signatures: SignatureCheck) -> None:
-        self._rules = HeaderRules("bulkTransfers", settings, signatures)
+    def __init__(
+        self,
+        settings: Settings,
+        recorder: Recorder,
+        now_ms: Callable[[], int],
+        signatures: SignatureCheck,
+        sources: Sources,
+    ) -> None:
+        self._rules = HeaderRules("bulkTransfers", settings, signatures, sources)
         self._currencies = currencies_with(settings.currencies_extra)
+        self._expiration_ahead_s_max = settings.expiration_ahead_s_max
         self._recorder = recorder
+        self._now_ms = now_ms
 
     async def post_bulk(self, request: Request) -> Response:
         """Handle POST /bulkTransfers: a payer's DFSP requests up to 1,000 transfers to one payee's DFSP."""
@@ -53,7 +64,7 @@ class BulkTransfersResource:
             destination=headers.get("fspiop-destination") or None,
             payer=bulk["payerFsp"],
             payee=bulk["payeeFsp"],
-            expires_at_ms=date_time_ms(bulk["expiration"]),
+            expires_at_ms=expiration_ms(bulk["expiration"], self._now_ms(), self._expiration_ahead_s_max),
             hash=body.hash,
             amounts=tuple(ledger_amount(item["transferAmount"]["amount"]) for item in items),
             hashes=tuple(_item_hash(bulk, item) for item in items),

@@ -14,10 +14,12 @@ from clearinghub.config import Settings
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.messages.headers import forwarded_headers
 from web.fspiop.signatures import SignatureCheck
+from web.fspiop.sources import Sources
 from web.fspiop.versions import accepted_versions, content_version, extension_list, is_readable_media_type
 from web.http.errors import PAYLOAD_TOO_LARGE, ApiError
 
 HEADERS_LENGTH_MAX: Final = 64 * 1024  # of all together (protocol 1.1); they are recorded with the message
+SOURCE_UNKNOWN: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "invalid fspiop-source header")  # protocol 6.3
 _ACCEPT_REQUIRED: Final = frozenset({"GET", "POST", "DELETE"})
 _IMF_DATE: Final = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -32,15 +34,22 @@ class HeaderRules:
         resource: str,
         settings: Settings,
         signatures: SignatureCheck,
+        sources: Sources,
         *,
         accept_missing: str = "Accept is required",
         destination_required: bool = False,
+        source_unknown: Rejection = SOURCE_UNKNOWN,
     ) -> None:
-        """`accept_missing` is the error's text for a request without Accept: the reference's services differ in it."""
+        """`accept_missing` is the error's text for a request without Accept: the reference's services differ in it.
+
+        `source_unknown` is the refusal of a request whose source is no participant.
+        """
         self._resource = resource
         self._accept_missing = accept_missing
         self._destination_required = destination_required
         self._signatures = signatures
+        self._sources = sources
+        self._source_unknown = source_unknown
         accept_versions, content_versions = (
             settings.accept_versions_of(resource),
             settings.content_versions_of(resource),
@@ -53,7 +62,7 @@ class HeaderRules:
         self._forwarded_extra = frozenset(name.lower() for name in settings.forward_headers_extra)
 
     async def read(self, request: Request) -> dict[str, str]:
-        """Check the request's headers and its signature, and return those that travel with the message.
+        """Check the request's headers, its source and its signature, and return those that travel with the message.
 
         Their names are in lower case.
 
@@ -73,6 +82,8 @@ class HeaderRules:
         _check_name("fspiop-source", headers.get("fspiop-source"))
         if self._destination_required:
             _check_name("fspiop-destination", headers.get("fspiop-destination"))
+        if not await self._sources.is_known(headers["fspiop-source"]):
+            raise ApiError(self._source_unknown)
         await self._signatures.check(request, headers)
         return forwarded_headers(headers, self._forwarded_extra)
 

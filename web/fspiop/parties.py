@@ -18,7 +18,7 @@ from clearinghub.messages import encode
 from clearinghub.messages.headers import trace_of
 from clearinghub.messages.parties import PartyBatchMessage, PartyMessage, PartyMethod
 from clearinghub.ports import Participants, Recorder
-from web.fspiop.headers import HeaderRules
+from web.fspiop.headers import SOURCE_UNKNOWN, HeaderRules
 from web.fspiop.parties_schemas import (
     PARTICIPANT_ANSWER,
     PARTICIPANT_BATCH,
@@ -31,11 +31,11 @@ from web.fspiop.parties_schemas import (
 )
 from web.fspiop.schemas import check_path_id, checked
 from web.fspiop.signatures import SignatureCheck
+from web.fspiop.sources import Sources
 from web.http.errors import ApiError
 from web.http.json_body import read_json_body
 
 _TYPE_LENGTH_MAX: Final = 32
-_UNKNOWN_SOURCE: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "invalid fspiop-source header")
 _UNKNOWN_REQUESTER: Final = Rejection(ErrorCode.ID_NOT_FOUND, "Requester FSP not found")
 
 
@@ -49,9 +49,11 @@ class PartiesResource:
         recorder: Recorder,
         participants: Participants,
         signatures: SignatureCheck,
+        sources: Sources,
     ) -> None:
         self._resource = resource
-        self._rules = HeaderRules(resource, settings, signatures)
+        unknown = SOURCE_UNKNOWN if resource == "parties" else _UNKNOWN_REQUESTER
+        self._rules = HeaderRules(resource, settings, signatures, sources, source_unknown=unknown)
         self._currencies = currencies_with(settings.currencies_extra)
         self._hub_name = settings.hub_name
         self._reference_shapes = settings.participants_reference_shapes
@@ -62,7 +64,7 @@ class PartiesResource:
         """GET /parties/{Type}/{ID}: look up a party, at whichever DFSP has it."""
         headers = await self._rules.read(request)
         message = self._message(request, headers)
-        self._require_dfsp(message.source, _UNKNOWN_SOURCE)
+        self._require_dfsp(message.source, SOURCE_UNKNOWN)
         return await self._record(message, 202)
 
     async def put_party(self, request: Request) -> Response:

@@ -36,6 +36,7 @@ from web.fspiop.quotes_schemas import (
 from web.fspiop.schema_errors import pattern_mismatch
 from web.fspiop.schemas import AMOUNT_PATTERN, check_path_id, checked, date_time_ms, error_information
 from web.fspiop.signatures import SignatureCheck
+from web.fspiop.sources import Sources
 from web.http.errors import ApiError
 from web.http.json_body import read_json_body
 
@@ -119,14 +120,20 @@ class AgreementResource:
     """The handlers of one resource. Each checks headers and body, records a message, and answers then."""
 
     def __init__(
-        self, description: Description, settings: Settings, recorder: Recorder, signatures: SignatureCheck
+        self,
+        description: Description,
+        settings: Settings,
+        recorder: Recorder,
+        signatures: SignatureCheck,
+        sources: Sources,
     ) -> None:
         self.description = description
-        # These messages are for another DFSP, and the hub keeps no list of senders: only the header names the receiver.
+        # These messages are for another DFSP, and only the header names the receiver.
         self._rules = HeaderRules(
             description.resource,
             settings,
             signatures,
+            sources,
             accept_missing=description.accept_missing,
             destination_required=True,
         )
@@ -235,6 +242,6 @@ def _expires_at_ms(body: Mapping[str, Any]) -> int | None:
 
 
 def agreement_resources(
-    settings: Settings, recorder: Recorder, signatures: SignatureCheck
+    settings: Settings, recorder: Recorder, signatures: SignatureCheck, sources: Sources
 ) -> tuple[AgreementResource, ...]:
-    return tuple(AgreementResource(one, settings, recorder, signatures) for one in DESCRIPTIONS)
+    return tuple(AgreementResource(one, settings, recorder, signatures, sources) for one in DESCRIPTIONS)

@@ -162,6 +162,21 @@ def date_time_ms(text: str) -> int:
     return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
 
 
+def expiration_ms(text: str, now_ms: int, ahead_s_max: int) -> int:
+    """Return the checked expiration of a transfer or bulk as milliseconds since 1970.
+
+    One in the past is refused by callback (protocol 3.2); one too far in the future at once, for nothing is kept of it.
+
+    Raises:
+        ApiError: it is more than `ahead_s_max` seconds after `now_ms` (3100).
+    """
+    expires_at_ms = date_time_ms(text)
+    if expires_at_ms > now_ms + ahead_s_max * 1000:
+        detail = f"/requestBody/expiration must be at most {ahead_s_max} s in the future"
+        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, detail))
+    return expires_at_ms
+
+
 def ledger_amount(text: str) -> int:
     """Return an Amount as an integer of 1/10,000.
 

@@ -23,11 +23,13 @@ from web.fspiop.schemas import (
     check_path_id,
     date_time_ms,
     error_information,
+    expiration_ms,
     ledger_amount,
     transfer_fulfil,
     transfer_prepare,
 )
 from web.fspiop.signatures import SignatureCheck
+from web.fspiop.sources import Sources
 from web.http.errors import ApiError
 from web.http.json_body import read_json_body
 
@@ -46,12 +48,18 @@ class TransfersResource:
     """Handles the requests of /transfers: one method for each path and HTTP method."""
 
     def __init__(
-        self, settings: Settings, recorder: Recorder, now_ms: Callable[[], int], signatures: SignatureCheck
+        self,
+        settings: Settings,
+        recorder: Recorder,
+        now_ms: Callable[[], int],
+        signatures: SignatureCheck,
+        sources: Sources,
     ) -> None:
-        self._rules = HeaderRules("transfers", settings, signatures)
+        self._rules = HeaderRules("transfers", settings, signatures, sources)
         self._currencies = currencies_with(settings.currencies_extra)
         self._completed_ahead_ms_max = settings.completed_timestamp_ahead_ms_max
         self._completed_age_ms_max = settings.completed_timestamp_age_ms_max
+        self._expiration_ahead_s_max = settings.expiration_ahead_s_max
         self._recorder = recorder
         self._now_ms = now_ms
 
@@ -69,7 +77,7 @@ class TransfersResource:
             amount=ledger_amount(transfer["amount"]["amount"]),
             currency=transfer["amount"]["currency"],
             condition=transfer["condition"],
-            expires_at_ms=date_time_ms(transfer["expiration"]),
+            expires_at_ms=expiration_ms(transfer["expiration"], self._now_ms(), self._expiration_ahead_s_max),
             hash=body.hash,
             extensions=transfer.get("extensionList"),
             headers=headers,

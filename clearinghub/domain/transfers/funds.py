@@ -18,6 +18,7 @@ from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.registration import NOT_FOUND
 from clearinghub.domain.participants.scheme import SETTLEMENT
+from clearinghub.domain.transfers.claim import Claim
 from clearinghub.domain.transfers.lookup import EXTENSION_VALUE_LENGTH_MAX, EXTENSIONS_MAX
 from clearinghub.domain.transfers.transfer import State, Step, Transfer
 
@@ -34,6 +35,7 @@ _MISMATCH: Final = Rejection(
 _ACCOUNT_INACTIVE: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Account is currently set inactive")
 _NOT_SETTLEMENT: Final = Rejection(ErrorCode.INTERNAL_SERVER_ERROR, "Account is not SETTLEMENT type")
 _TOO_MUCH: Final = Rejection(ErrorCode.VALIDATION_ERROR, "The account cannot hold that amount")
+_ANOTHER: Final = "another request has this transferId"
 _INSUFFICIENT: Final = Rejection(ErrorCode.PAYER_INSUFFICIENT_LIQUIDITY, "Aborted due to insufficient funds")
 
 
@@ -54,6 +56,19 @@ class Unchanged:
 
 
 FundsOutcome: TypeAlias = Recorded | Unchanged
+
+
+def repeat_past_funds(request: FundsRequest, participant: str, kind: str, past: Claim) -> Unchanged:
+    """Return how a request is answered whose transferId was used by funds long ago."""
+    same = (past.hash, past.payer, past.kind) == (request.hash, participant, kind)
+    return Unchanged(f"already {past.state}" if same else _ANOTHER)
+
+
+def complete_past_funds(past: Claim, participant: str) -> Unchanged:
+    """Return how the completion of funds out is answered that ended long ago."""
+    if past.kind != FUNDS_OUT:
+        return Unchanged("no such funds out")
+    return Unchanged(f"already {past.state}" if past.payer == participant else "of another account")
 
 
 def settlement_account(participant: Participant | None, account_id: int, currency: str | None) -> Account | Rejection:
@@ -144,7 +159,7 @@ def _already(stored: Transfer) -> str:
 
 def _repeated(request: FundsRequest, settlement: Position, stored: Transfer, kind: str) -> Unchanged:
     same = (stored.prepare_hash, stored.payer, stored.kind) == (request.hash, settlement.participant, kind)
-    return Unchanged(_already(stored) if same else "another request has this transferId")
+    return Unchanged(_already(stored) if same else _ANOTHER)
 
 
 def _first_row(request: FundsRequest, settlement: Position, kind: str, now_ms: int) -> Transfer:

@@ -124,6 +124,7 @@ class Transfer(Row, frozen=True, array_like=True):
         interchange_fee: what the payer's DFSP will owe the payee's on commit; negative the other way round.
         sequence: counts the final states of its partition, from 1; None while the transfer is open.
         trace: the trace context of the prepare, for the callbacks of an expiry; None once the transfer is final.
+        number: counts the transfers of its partition, from 1, in the order in which they were stored.
     """
 
     transfer_id: str
@@ -149,6 +150,7 @@ class Transfer(Row, frozen=True, array_like=True):
     interchange_fee: int = 0
     sequence: int | None = None
     trace: str | None = None
+    number: int | None = None
 
     @property
     def state(self) -> State:

@@ -7,6 +7,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.oracles.http_client import NO_ANSWER, OracleQuestion
 from clearinghub.domain.parties.party import BatchItem, PartyId
 from clearinghub.messages import (
@@ -101,6 +102,18 @@ def test_an_oracles_answer_keeps_what_a_later_release_wrote_into_the_request() -
 
     assert 7 == json.loads(split(answered)[0])["request"]["later"]
     assert REQUEST == decode_as(OracleAnswerMessage, answered)[0].request
+
+
+def test_a_callback_that_is_kept_or_changed_keeps_the_fields_of_a_later_release() -> None:
+    value = with_field(encode(PLAIN.message, b"body"), "later", [1])
+
+    read = Notification.parse(value)
+
+    assert (PLAIN.message, b"body", value) == (read.message, read.body, read.as_value())
+    changed = read.changed(deliver_by_ms=7)
+    assert replace(PLAIN.message, deliver_by_ms=7) == changed.message
+    assert {"later": [1], "deliver_by_ms": 7}.items() <= json.loads(split(changed.as_value())[0]).items()
+    assert Notification(PLAIN.message, b"body") == Notification.parse(encode(PLAIN.message, b"body"))
 
 
 def with_field(value: bytes, name: str, content: object) -> bytes:

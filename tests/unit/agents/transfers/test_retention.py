@@ -13,7 +13,7 @@ from clearinghub.domain.transfers.transfer import State
 from tables.bulks import BULKS
 from tables.transfers import TRANSFERS
 from tests.fakes import MemoryView
-from tests.unit.domain.samples import RECEIVED_AT_MS, transfer
+from tests.unit.domain.samples import EXPIRES_AT_MS, RECEIVED_AT_MS, transfer
 
 RETENTION_MS = 60_000
 LATE_MS = RECEIVED_AT_MS + 3_600_000
@@ -57,7 +57,7 @@ def test_final_states_are_numbered_by_partition_and_others_are_not() -> None:
 
 def test_without_an_archive_they_leave_after_their_time() -> None:
     view = a_partition(2)
-    end_ms = transfer(State.COMMITTED).changed_at_ms + RETENTION_MS
+    end_ms = EXPIRES_AT_MS + RETENTION_MS
     make_retention_punctuator(RETENTION_MS)(view, end_ms)
     assert {"t0", "t1", "aborted", "open"} == kept(view)
 
@@ -70,7 +70,7 @@ def test_with_an_archive_they_leave_only_once_it_has_them() -> None:
     punctuate = make_retention_punctuator(RETENTION_MS, archive)
     punctuate(view, LATE_MS)
     assert {"t0", "t1", "t2", "aborted", "open"} == kept(view)
-    overdue_ms = LATE_MS - RETENTION_MS - transfer(State.COMMITTED).changed_at_ms
+    overdue_ms = LATE_MS - RETENTION_MS - EXPIRES_AT_MS
     assert [(3, "transfers", overdue_ms)] == archive.reported
 
     archive.sequences[2] = 4  # another partition's
@@ -88,7 +88,7 @@ def test_with_an_archive_they_leave_only_once_it_has_them() -> None:
 
 def test_what_is_archived_still_stays_for_its_time() -> None:
     view, archive = a_partition(1), FakeArchive({3: 99})
-    make_retention_punctuator(RETENTION_MS, archive)(view, transfer(State.COMMITTED).changed_at_ms + RETENTION_MS)
+    make_retention_punctuator(RETENTION_MS, archive)(view, EXPIRES_AT_MS + RETENTION_MS)
 
     assert {"t0", "aborted", "open"} == kept(view)
     assert [(3, "transfers", 0)] == archive.reported
@@ -109,12 +109,12 @@ def test_a_bulk_leaves_with_its_lines_once_all_of_them_are_archived() -> None:
     for transfer_id in ids:
         store_transfer(view, transfer(State.COMMITTED, transfer_id=transfer_id, bulk_id="b"))
     history = ((BulkState.RECEIVED, RECEIVED_AT_MS), (BulkState.COMPLETED, RECEIVED_AT_MS + 1))
-    view.put(BULKS, "b", Bulk("b", "payerfsp", "payeefsp", LATE_MS, history, "hash", ids, tally=Tally()))
+    view.put(BULKS, "b", Bulk("b", "payerfsp", "payeefsp", EXPIRES_AT_MS, history, "hash", ids, tally=Tally()))
     punctuate = make_bulk_retention_punctuator(RETENTION_MS, archive)
 
     punctuate(view, LATE_MS)
     assert ({"l1", "l2"}, {"b"}) == (kept(view), set(view.rows(BULKS)))
-    assert [(3, "bulks", LATE_MS - RETENTION_MS - RECEIVED_AT_MS - 1)] == archive.reported
+    assert [(3, "bulks", LATE_MS - RETENTION_MS - EXPIRES_AT_MS)] == archive.reported
 
     archive.sequences[3] = 2
     punctuate(view, LATE_MS)
@@ -130,7 +130,7 @@ def test_how_many_bulks_leave_at_once_is_a_matter_of_their_lines(bulks: int, lin
         ids = tuple(f"{bulk_id}-{place}" for place in range(lines))
         for transfer_id in ids:
             view.put(TRANSFERS, transfer_id, transfer(State.COMMITTED, transfer_id=transfer_id, bulk_id=bulk_id))
-        view.put(BULKS, bulk_id, Bulk(bulk_id, "payerfsp", "payeefsp", LATE_MS, history, "h", ids, tally=Tally()))
+        view.put(BULKS, bulk_id, Bulk(bulk_id, "payerfsp", "payeefsp", EXPIRES_AT_MS, history, "h", ids, tally=Tally()))
     punctuate = make_bulk_retention_punctuator(RETENTION_MS)
 
     punctuate(view, LATE_MS)
@@ -144,4 +144,15 @@ def test_rows_from_before_there_were_numbers_leave_after_their_time() -> None:
     view.put(TRANSFERS, "old", transfer(State.COMMITTED, transfer_id="old"))
     make_retention_punctuator(RETENTION_MS, FakeArchive())(view, LATE_MS)
 
+    assert set() == kept(view)
+
+
+def test_what_ended_late_stays_for_its_time_after_its_end() -> None:
+    view = MemoryView(3, 4)
+    view.put(TRANSFERS, "t", transfer(State.COMMITTED, transfer_id="t", expires_at_ms=RECEIVED_AT_MS - 1))
+    end_ms = transfer(State.COMMITTED).changed_at_ms + RETENTION_MS
+    make_retention_punctuator(RETENTION_MS)(view, end_ms)
+    assert {"t"} == kept(view)
+
+    make_retention_punctuator(RETENTION_MS)(view, end_ms + 1)
     assert set() == kept(view)
