@@ -188,6 +188,9 @@ class CopyContent(Protocol):
     def rows(self, partition: int) -> Iterator[StoredRow]:
         """Yield the rows of a partition, in the order of tables and keys."""
 
+    def rows_of(self, partition: int, table: str) -> Iterator[StoredRow]:
+        """Yield the rows of one table of a partition."""
+
     def keys(self, table: str) -> pa.ChunkedArray:
         """Return the keys of a table's rows on all partitions."""
 
@@ -229,6 +232,13 @@ class Copy:
     def rows(self, partition: int) -> Iterator[StoredRow]:
         """Yield the rows of a partition, in the order of tables and keys."""
         for table, key, value in self._read(f"rows-{partition:04d}.parquet", _ROWS):
+            yield StoredRow(table, key, value)
+
+    def rows_of(self, partition: int, table: str) -> Iterator[StoredRow]:
+        """Yield the rows of one table of a partition, in the order of keys."""
+        path = self._folder / f"rows-{partition:04d}.parquet"
+        found = pq.read_table(path, filters=[("table", "=", table)])
+        for key, value in zip(found["key"].to_pylist(), found["value"].to_pylist(), strict=True):
             yield StoredRow(table, key, value)
 
     def keys(self, table: str) -> pa.ChunkedArray:

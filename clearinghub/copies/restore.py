@@ -37,6 +37,7 @@ from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.topology import changelog_name, declared_topics, ensure_topics, load_topology
 from clearinghub.rows import ROW_FORMAT
+from tables.counters import COUNTERS
 
 BATCH_BYTES: Final = 512 * 1024
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -129,7 +130,9 @@ class Plan:
 
     def rows(self) -> Iterator[tuple[int, StoredRow]]:
         """Yield all rows with their new partitions."""
-        left_out = set() if self._is_same else rows_left_out(self._copy)
+        left_out = set() if self._is_same else rows_left_out(self._copy, self._places)
+        for one in self._copy.manifest.partitions:
+            self._per_partition.take_counters(one.partition, self._copy.rows_of(one.partition, COUNTERS.name))
         for one in self._copy.manifest.partitions:
             yield from self._rows_of(one.partition, left_out)
         if not self._is_same:
@@ -148,7 +151,8 @@ class Plan:
             elif (partition, row.table, row.key) in left_out:
                 self.left_out[f"{row.table} that were refused under an id that another one has"] += 1
             else:
-                yield self._places.of_row(row), row
+                place = self._places.of_row(row)
+                yield place, self._per_partition.renumbered(partition, place, row)
 
     def messages(self) -> Iterator[RestoredMessage]:
         """Yield all messages with their new partitions, in the order in which they are to be received."""

@@ -72,6 +72,9 @@ class _Copy:
     def messages(self, partition: int) -> Iterator[MessageInFlight]:
         return (one for one in self._messages if one.receiver == partition)
 
+    def rows_of(self, partition: int, table: str) -> Iterator[StoredRow]:
+        return (row for row in self._stores[partition].rows() if row.table == table)
+
     def keys(self, table: str) -> Any:
         return pa.chunked_array([[key for one in self._stores.values() for key in one.tables[table]]], pa.binary())
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
-
-from msgspec.structs import replace
 
 from clearinghub.copies import CopyError
 from clearinghub.copies.in_flight import MessageInFlight, decode_copied
 from clearinghub.copies.regroup.rows import Places
-from clearinghub.messages import encode
+from clearinghub.messages import encode, encode_changed
 from clearinghub.messages.bulk import BulkFulfilMessage, BulkGetMessage, BulkTimeoutMessage
 from clearinghub.messages.parties import PartyPartDoneMessage, PartyPartMessage
 from clearinghub.messages.settlement import (
@@ -27,7 +26,15 @@ from clearinghub.messages.settlement import (
     WindowReportMessage,
     WindowUsedMessage,
 )
-from clearinghub.messages.transfers import CreditMessage, FulfilMessage, GetMessage, TimeoutMessage
+from clearinghub.messages.transfers import (
+    ClaimedId,
+    ClaimsMessage,
+    CreditMessage,
+    FulfilMessage,
+    GetMessage,
+    TimeoutMessage,
+)
+from tables.claims import home_of
 
 # The closing of a window begins anew on the new partitions, and nets of closed windows are not restored.
 _MADE_ANEW: Final = (
@@ -47,8 +54,18 @@ _TO_PARTICIPANT: Final = (CreditMessage, MoveMessage)
 _TO_COORDINATOR: Final = (WindowUsedMessage, MovedMessage, MakeSettlementMessage, AbortAccountsMessage)
 _TO_ALL: Final = (SchemeMessage,)
 _ON_THE_RING: Final = (FulfilMessage, GetMessage, BulkFulfilMessage, BulkGetMessage)
+_FOUND_SO_FAR: Final = ("same_payee_at", "same_id_at")  # numbers of old partitions
 ROUTED: Final = frozenset(
-    (*_MADE_ANEW, *REMINDERS, *_PARTS_OF_BATCHES, *_TO_PARTICIPANT, *_TO_COORDINATOR, *_TO_ALL, *_ON_THE_RING)
+    (
+        *_MADE_ANEW,
+        *REMINDERS,
+        *_PARTS_OF_BATCHES,
+        *_TO_PARTICIPANT,
+        *_TO_COORDINATOR,
+        *_TO_ALL,
+        *_ON_THE_RING,
+        ClaimsMessage,
+    )
 )
 """All messages that can be between partitions."""
 
@@ -70,7 +87,7 @@ def regrouped(messages: Iterable[MessageInFlight], places: Places, hub_name: str
     """
     announced: set[bytes] = set()
     for one in messages:
-        message, body = decode_copied(one.value)
+        message, _body = decode_copied(one.value)
         if isinstance(message, _TO_PARTICIPANT):
             yield _to(one, places.of_name(message.participant))
         elif isinstance(message, _TO_COORDINATOR):
@@ -80,13 +97,25 @@ def regrouped(messages: Iterable[MessageInFlight], places: Places, hub_name: str
                 announced.add(one.value)
                 yield from (_to(one, partition) for partition in range(places.partitions))
         elif isinstance(message, _ON_THE_RING):
-            restarted = encode(replace(message, hops=0), body)
+            found = {name: None for name in _FOUND_SO_FAR if hasattr(message, name)}
+            restarted = encode_changed(one.value, hops=0, **found)
             yield RestoredMessage(places.of_name(one.key.decode()), one.topic, one.key, restarted)
+        elif isinstance(message, ClaimsMessage):
+            yield from _by_home(one, message, places)
         elif type(message) not in ROUTED:
             raise CopyError(
                 f"a {type(message).__name__} is on its way to partition {one.receiver}: it can be restored to the same "
                 "number of partitions only"
             )
+
+
+def _by_home(one: MessageInFlight, message: ClaimsMessage, places: Places) -> Iterator[RestoredMessage]:
+    """Yield the ids of a message, in one message for each home that some of them have now."""
+    by_home: defaultdict[int, list[ClaimedId]] = defaultdict(list)
+    for claimed in message.claimed:
+        by_home[home_of(claimed.id, places.partitions)].append(claimed)
+    for home, ids in by_home.items():
+        yield RestoredMessage(home, one.topic, ids[0].id.encode(), encode(ClaimsMessage(claimed=tuple(ids))))
 
 
 def close_again(windows: Iterable[int], places: Places) -> Iterator[RestoredMessage]:

@@ -17,6 +17,7 @@ from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.partitioner import Partitioner
 from tables.batches import split_batch_key
 from tables.bulks import BULKS
+from tables.claims import CLAIMS, home_of
 from tables.transfers import TRANSFERS
 
 NameOf = Callable[[str, bytes], str]
@@ -45,6 +46,8 @@ RULES: Final[Mapping[str, NameOf]] = {
     "parties": lambda key, _value: key,  # type/identifier
     "batches": lambda key, _value: split_batch_key(key)[0],
 }
+# Claims of transfers and bulks are on their id's home, which no name finds; those of funds are with their payer.
+CLAIMS_OF_PAYERS: Final = "funds/"
 
 
 class Places:
@@ -64,6 +67,8 @@ class Places:
         Raises:
             CopyError: the table has no rule, or the row cannot be read.
         """
+        if row.table == CLAIMS.name:
+            return self._of_claim(row)
         rule = RULES.get(row.table)
         if rule is None:
             raise CopyError(
@@ -74,6 +79,12 @@ class Places:
         except (msgspec.MsgspecError, ValueError) as error:
             raise CopyError(f"row {row.key.decode()} of table {row.table} cannot be read: {error}") from error
 
+    def _of_claim(self, row: StoredRow) -> int:
+        key = row.key.decode()
+        if key.startswith(CLAIMS_OF_PAYERS):
+            return self.of_name(CLAIMS.decode(row.value).payer)
+        return home_of(key.partition("/")[2], self.partitions)
+
 
 class RowOfPartition(NamedTuple):
     """A row, and the partition of the copy that has it."""
@@ -82,11 +93,11 @@ class RowOfPartition(NamedTuple):
     row: StoredRow
 
 
-def rows_left_out(copy: CopyContent) -> set[tuple[int, str, bytes]]:
+def rows_left_out(copy: CopyContent, places: Places) -> set[tuple[int, str, bytes]]:
     """Return which rows are dropped for another of the same key, by partition, table and key.
 
-    Two partitions may know one id: each had a request with it. On one partition only one row can stay: the one that has
-    moved money, else the one that is on the partition of its payer.
+    Two partitions may know one id: each had a request with it. Where both rows come to one partition, one can stay:
+    that which has moved money, else the first.
 
     Raises:
         CopyError: two rows under one id have moved money.
@@ -94,13 +105,13 @@ def rows_left_out(copy: CopyContent) -> set[tuple[int, str, bytes]]:
     suspects = {table: _keys_known_twice(copy, table) for table in ("transfers", "bulks")}
     if not any(suspects.values()):
         return set()
-    found: defaultdict[tuple[str, bytes], list[RowOfPartition]] = defaultdict(list)
+    found: defaultdict[tuple[int, str, bytes], list[RowOfPartition]] = defaultdict(list)
     for one in copy.manifest.partitions:
         for row in copy.rows(one.partition):
             if row.key in suspects.get(row.table, ()):
-                found[row.table, row.key].append(RowOfPartition(one.partition, row))
+                found[places.of_row(row), row.table, row.key].append(RowOfPartition(one.partition, row))
     left_out = set()
-    for (table, key), rows in found.items():
+    for (_place, table, key), rows in found.items():
         kept = the_one_to_keep(rows)
         left_out |= {(one.partition, table, key) for one in rows if one is not kept}
     return left_out
@@ -139,7 +150,7 @@ def check_own_partition(copy: CopyContent, partition: int, rows: Iterator[Stored
     """
     places = Places(len(copy.manifest.partitions))
     for row in rows:
-        if row.table in RULES and places.of_row(row) != partition:
+        if row.table in RULES.keys() | {CLAIMS.name} and places.of_row(row) != partition:
             raise CopyError(
                 f"row {row.key.decode()} of table {row.table} is on partition {partition} of the copy, and belongs on "
                 f"{places.of_row(row)}: it can be restored to the same number of partitions only"

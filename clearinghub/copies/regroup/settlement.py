@@ -8,7 +8,7 @@ markers of all, and gets the order to close before anything else (agents/settlem
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -17,11 +17,12 @@ from clearinghub.copies import CopyError
 from clearinghub.copies.regroup.rows import Places
 from clearinghub.copies.row_store import StoredRow
 from clearinghub.domain.settlement.window import Window, WindowState
-from tables.counters import COUNTERS, FINAL, IDS
+from tables.counters import COUNTERS, FINAL, IDS, REPORTED, STORED
 from tables.nets import MARKERS, WindowMarkers, markers_key
 from tables.scheme import KEY as SCHEME_KEY
 from tables.scheme import SCHEME
 from tables.settlements import SETTLEMENT_WINDOWS
+from tables.transfers import TRANSFERS
 from tables.windows import FIRST_WINDOW, OPEN, WINDOWS
 
 Rows = Mapping[str, bytes]  # of one table, by key
@@ -41,10 +42,37 @@ class PerPartitionRows:
         self._places = places
         self._coordinator = places.of_name(hub_name)
         self._rows: defaultdict[tuple[str, int], dict[str, bytes]] = defaultdict(dict)
+        self._renumbered: Counter[int] = Counter()
 
     def take(self, partition: int, row: StoredRow) -> None:
         """Take a row of an old partition."""
         self._rows[row.table, partition][row.key.decode()] = row.value
+
+    def take_counters(self, partition: int, rows: Iterable[StoredRow]) -> None:
+        """Take the counters of an old partition; those of all are needed before the first transfer."""
+        for row in rows:
+            self.take(partition, row)
+
+    def renumbered(self, partition: int, place: int, row: StoredRow) -> StoredRow:
+        """Return a row for its new partition: a transfer whose id is not reported yet gets the next number there.
+
+        All numbers up to the highest count as reported on every new partition (agents/claims.py).
+        """
+        if row.table != TRANSFERS.name:
+            return row
+        transfer = TRANSFERS.decode(row.value)
+        if transfer.number is None or transfer.number <= self._counter(partition, REPORTED):
+            return row
+        self._renumbered[place] += 1
+        number = self._highest(STORED) + self._renumbered[place]
+        return row._replace(value=TRANSFERS.encode(replace(transfer, number=number)))
+
+    def _counter(self, partition: int, name: str) -> int:
+        value = self._rows.get((COUNTERS.name, partition), {}).get(name)
+        return 0 if value is None else COUNTERS.decode(value)
+
+    def _highest(self, name: str) -> int:
+        return max(self._counter(number, name) for number in range(self._old_partitions))
 
     def processing_windows(self) -> list[int]:
         """Return the windows that were being closed at the cut."""
@@ -67,14 +95,14 @@ class PerPartitionRows:
         return {one.window_id: one for one in windows}
 
     def _counters(self) -> Iterator[tuple[int, StoredRow]]:
-        highest_id = last_final = 0
+        highest_id = 0
+        last_final, stored = self._highest(FINAL), self._highest(STORED)
         others: dict[str, bytes] = {}
         for number, rows in self._of(COUNTERS.name):
             count = COUNTERS.decode(rows[IDS]) if IDS in rows else 0
             # As `next_id` counts: the last id of a partition is (count - 1) * partitions + partition + 1.
             highest_id = max(highest_id, (count - 1) * self._old_partitions + number + 1 if count else 0)
-            last_final = max(last_final, COUNTERS.decode(rows[FINAL]) if FINAL in rows else 0)
-            for name in rows.keys() - {IDS, FINAL}:
+            for name in rows.keys() - {IDS, FINAL, STORED, REPORTED}:
                 if name in others:
                     raise CopyError(f"counter {name} is on two partitions: this release does not know how to join them")
                 others[name] = rows[name]
@@ -82,6 +110,8 @@ class PerPartitionRows:
         for number in range(self._places.partitions):
             yield number, _row(COUNTERS.name, IDS, COUNTERS.encode(used))
             yield number, _row(COUNTERS.name, FINAL, COUNTERS.encode(last_final))
+            yield number, _row(COUNTERS.name, STORED, COUNTERS.encode(stored + self._renumbered[number]))
+            yield number, _row(COUNTERS.name, REPORTED, COUNTERS.encode(stored))
         for name, value in others.items():
             yield self._coordinator, _row(COUNTERS.name, name, value)
 

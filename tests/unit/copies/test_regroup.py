@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from clearinghub.copies import CopyError
 from clearinghub.copies.in_flight import MessageInFlight
@@ -15,7 +16,7 @@ from clearinghub.copies.regroup.settlement import PerPartitionRows
 from clearinghub.copies.row_store import StoredRow
 from clearinghub.domain.settlement.window import Window, WindowState
 from clearinghub.domain.transfers.transfer import State, Transfer
-from clearinghub.messages import decode, encode
+from clearinghub.messages import decode, decode_as, encode
 from clearinghub.messages.settlement import (
     CloseWindowMessage,
     ForgetWindowMessage,
@@ -23,7 +24,8 @@ from clearinghub.messages.settlement import (
     WindowMarkerMessage,
     WindowUsedMessage,
 )
-from clearinghub.messages.transfers import CreditMessage, FulfilMessage, TimeoutMessage
+from clearinghub.messages.transfers import ClaimedId, ClaimsMessage, CreditMessage, FulfilMessage, TimeoutMessage
+from tables.claims import home_of
 from tables.counters import COUNTERS
 from tables.nets import MARKERS, NETS, StoredNet
 from tables.scheme import SCHEME, SchemeCopy
@@ -205,6 +207,35 @@ def test_two_transfers_with_money_under_one_id_cannot_share_a_partition() -> Non
 
     with pytest.raises(CopyError, match="t1 of table transfers has moved money on partitions 0 and 1"):
         the_one_to_keep(both)
+
+
+def test_a_transfer_whose_id_is_not_reported_yet_is_reported_on_its_new_partition() -> None:
+    per_partition = PerPartitionRows(OLD, PLACES, HUB)
+    per_partition.take_counters(0, [StoredRow("counters", b"stored", COUNTERS.encode(9))])
+    per_partition.take_counters(0, [StoredRow("counters", b"reported", COUNTERS.encode(7))])
+    per_partition.take_counters(1, [StoredRow("counters", b"stored", COUNTERS.encode(20))])
+    per_partition.take_counters(1, [StoredRow("counters", b"reported", COUNTERS.encode(20))])
+
+    def numbered(partition: int, number: int) -> int | None:
+        row = TRANSFERS.encode(replace(TRANSFERS.decode(transfer("alpha", *RESERVED).value), number=number))
+        return TRANSFERS.decode(per_partition.renumbered(partition, 2, StoredRow("transfers", b"t1", row)).value).number
+
+    assert [7, 21, 22, 20] == [numbered(0, 7), numbered(0, 8), numbered(0, 9), numbered(1, 20)]
+    rows = rows_of(per_partition.rows())
+    assert [20, 20, 22] == [COUNTERS.decode(rows[number, "counters", "stored"]) for number in range(NEW)]
+    assert [20, 20, 20] == [COUNTERS.decode(rows[number, "counters", "reported"]) for number in range(NEW)]
+
+
+def test_claims_go_to_the_new_homes_of_their_ids() -> None:
+    ids = [f"id-{number}" for number in range(20)]
+    message = ClaimsMessage(claimed=tuple(ClaimedId(one, "transfer", "alpha", None, "transfer") for one in ids))
+    found = [
+        (one.partition, claimed.id)
+        for one in regrouped([in_flight(message, "id-0", "lookup")], PLACES, HUB)
+        for claimed in decode_as(ClaimsMessage, one.value)[0].claimed
+    ]
+
+    assert sorted((home_of(one, NEW), one) for one in ids) == sorted(found)
 
 
 def _all_names() -> Iterator[str]:
