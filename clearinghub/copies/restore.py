@@ -149,7 +149,7 @@ class Plan:
             elif row.table == "batches":
                 self.left_out["registrations of many parties that were under way: their DFSPs repeat them"] += 1
             elif (partition, row.table, row.key) in left_out:
-                self.left_out[f"{row.table} that were refused under an id that another one has"] += 1
+                self.left_out[f"{row.table} that have ended, under an id that another one has"] += 1
             else:
                 place = self._places.of_row(row)
                 yield place, self._per_partition.renumbered(partition, place, row)

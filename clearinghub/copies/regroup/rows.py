@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from clearinghub.copies import CopyError
 from clearinghub.copies.folder import CopyContent
 from clearinghub.copies.row_store import StoredRow
-from clearinghub.domain.bulk.bulk import BulkState
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.partitioner import Partitioner
 from tables.batches import split_batch_key
@@ -26,6 +25,7 @@ NameOf = Callable[[str, bytes], str]
 PER_PARTITION: Final = frozenset({"counters", "windows", "nets", "settlement"})
 # Never restored: inputs and outputs begin anew.
 NOT_RESTORED: Final = frozenset({"offsets"})
+_REFUSED, _WITH_MONEY, _OPEN = range(3)
 _ANY: Final = "any"  # the partitioner needs a topic; all of the group have the same number of partitions
 
 
@@ -97,10 +97,11 @@ def rows_left_out(copy: CopyContent, places: Places) -> set[tuple[int, str, byte
     """Return which rows are dropped for another of the same key, by partition, table and key.
 
     Two partitions may know one id: each had a request with it. Where both rows come to one partition, one can stay:
-    that which has moved money, else the first.
+    that which is open, else that which has moved money. What is left out is answered to nobody any more; its money is
+    in the accounts.
 
     Raises:
-        CopyError: two rows under one id have moved money.
+        CopyError: two rows under one id are open.
     """
     suspects = {table: _keys_known_twice(copy, table) for table in ("transfers", "bulks")}
     if not any(suspects.values()):
@@ -123,23 +124,34 @@ def _keys_known_twice(copy: CopyContent, table: str) -> frozenset[bytes]:
     return frozenset(twice.field("values").to_pylist()) if len(twice) else frozenset()
 
 
-def the_one_to_keep(rows: list[RowOfPartition]) -> RowOfPartition:
-    with_money = [one for one in rows if _has_moved_money(one.row)]
-    if len(with_money) > 1:
-        first, second = with_money[:2]
+def the_one_to_keep(rows: Sequence[RowOfPartition]) -> RowOfPartition:
+    """Return the row that stays of several under one id on one partition.
+
+    Raises:
+        CopyError: two of them are open, and have money reserved.
+    """
+    opened = [one for one in rows if _weight(one.row) == _OPEN]
+    if len(opened) > 1:
+        first, second = opened[:2]
         raise CopyError(
-            f"{first.row.key.decode()} of table {first.row.table} has moved money on partitions {first.partition} and "
-            f"{second.partition}; one partition cannot keep both. Restore to the copy's own number of partitions"
+            f"{first.row.key.decode()} of table {first.row.table} is open on partitions {first.partition} and "
+            f"{second.partition}, and one partition cannot have both. Wait until one has ended, and copy again; or "
+            "restore to the copy's own number of partitions"
         )
-    return (with_money or rows)[0]
+    return max(rows, key=lambda one: _weight(one.row))
 
 
-def _has_moved_money(row: StoredRow) -> bool:
+def _weight(row: StoredRow) -> int:
+    """Return how much depends on a row: none, what has moved money, what still holds it."""
     if row.table == BULKS.name:
         bulk = BULKS.decode(row.value)
-        return bulk.state not in (BulkState.INVALID, BulkState.REJECTED) or bool(bulk.tally.aborted)
+        if bulk.finished_at_ms is None:
+            return _OPEN
+        return _WITH_MONEY if bulk.tally.committed or bulk.tally.aborted or bulk.tally.expired else _REFUSED
     transfer: Transfer = TRANSFERS.decode(row.value)
-    return transfer.was_reserved
+    if not transfer.state.is_final:
+        return _OPEN
+    return _WITH_MONEY if transfer.was_reserved else _REFUSED
 
 
 def check_own_partition(copy: CopyContent, partition: int, rows: Iterator[StoredRow]) -> Iterator[StoredRow]:

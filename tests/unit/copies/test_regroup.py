@@ -194,18 +194,26 @@ def transfer(payer: str, *states: State) -> StoredRow:
 RESERVED = (State.RECEIVED_PREPARE, State.RESERVED)
 
 
+COMMITTED = (*RESERVED, State.COMMITTED)
+
+
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_two_transfers_under_one_id_the_one_with_money_stays(order: int) -> None:
-    refused = RowOfPartition(0, transfer("alpha", State.INVALID))
-    reserved = RowOfPartition(1, transfer("beta", *RESERVED))
+@pytest.mark.parametrize(
+    ("kept", "dropped"), [(RESERVED, COMMITTED), (RESERVED, (State.INVALID,)), (COMMITTED, (State.INVALID,))]
+)
+def test_of_two_transfers_under_one_id_the_more_important_stays(
+    kept: tuple[State, ...], dropped: tuple[State, ...], order: int
+) -> None:
+    important = RowOfPartition(1, transfer("beta", *kept))
+    other = RowOfPartition(0, transfer("alpha", *dropped))
 
-    assert reserved is the_one_to_keep([refused, reserved][::order])
+    assert important is the_one_to_keep([other, important][::order])
 
 
-def test_two_transfers_with_money_under_one_id_cannot_share_a_partition() -> None:
+def test_two_open_transfers_under_one_id_cannot_share_a_partition() -> None:
     both = [RowOfPartition(number, transfer("alpha", *RESERVED)) for number in range(2)]
 
-    with pytest.raises(CopyError, match="t1 of table transfers has moved money on partitions 0 and 1"):
+    with pytest.raises(CopyError, match="t1 of table transfers is open on partitions 0 and 1"):
         the_one_to_keep(both)
 
 
