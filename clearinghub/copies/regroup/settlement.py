@@ -14,6 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from clearinghub.copies import CopyError
+from clearinghub.copies.balance import UNCLOSED
 from clearinghub.copies.regroup.rows import Places
 from clearinghub.copies.row_store import StoredRow
 from clearinghub.domain.settlement.window import Window, WindowState
@@ -26,7 +27,6 @@ from tables.transfers import TRANSFERS
 from tables.windows import FIRST_WINDOW, OPEN, WINDOWS
 
 Rows = Mapping[str, bytes]  # of one table, by key
-_UNCLOSED: Final = frozenset({WindowState.OPEN, WindowState.PROCESSING, WindowState.FAILED})
 _REPORTED_AGAIN: Final = frozenset({WindowState.PROCESSING, WindowState.FAILED})
 _LATEST_WINDOW: Final = "window"  # counter of the coordinator
 # Rows of the coordinator about a window that is being closed, which the partitions will report again.
@@ -125,7 +125,7 @@ class PerPartitionRows:
 
     def _nets(self) -> Iterator[tuple[int, StoredRow]]:
         windows = self._windows()
-        unclosed = {number for number, one in windows.items() if one.state in _UNCLOSED} or {FIRST_WINDOW}
+        unclosed = {number for number, one in windows.items() if one.state in UNCLOSED} or {FIRST_WINDOW}
         seen: Counter[str] = Counter()
         scheme: bytes | None = None
         for _, rows in self._of("nets"):

@@ -10,12 +10,14 @@ from clearinghub.copies.row_store import StoredRow
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.settlement.netting import Net
+from clearinghub.domain.settlement.window import Window, WindowState
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.messages import encode
 from clearinghub.messages.transfers import CreditMessage
 from tables.nets import NETS, StoredNet
 from tables.participants import PARTICIPANTS
 from tables.positions import POSITIONS
+from tables.settlements import SETTLEMENT_WINDOWS, window_key
 from tables.transfers import TRANSFERS
 
 CREDIT = CreditMessage(id="t", participant="b", currency="XTS", account_type="POSITION", change=-5, entry="e", window=1)
@@ -72,6 +74,13 @@ def test_a_lost_credit_is_found() -> None:
         "the nets of window 1, XTS POSITION NET add up to 5, not to zero",
         "window 1, XTS POSITION NET has 1 debits without their other side",
     ] == found.faults()
+
+
+def test_nets_of_a_closed_window_that_some_partitions_have_deleted_say_nothing() -> None:
+    window = Window(1, WindowState.CLOSED, None, 1, 1)
+    closed = StoredRow("settlement", window_key(1).encode(), SETTLEMENT_WINDOWS.encode(window))
+
+    assert [] == books(account("a", 0), account("b", 0), net("a", debits=5, debit_count=1), closed).faults()
 
 
 def test_an_account_without_its_row_is_found() -> None:
