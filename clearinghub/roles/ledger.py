@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import REGISTRY, Counter, Histogram
 
 from agents.context import LedgerContext
+from clearinghub.clock import BrokerClock
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
@@ -61,6 +62,7 @@ def ledger_config(
     context: LedgerContext,
     on_wait: Callable[[int, int], None] = lambda _partition, _waited_ms: None,
     archive: Archive | None = None,
+    clock: BrokerClock | None = None,
 ) -> EngineConfig:
     """Return the configuration of the ledger's engine.
 
@@ -69,6 +71,7 @@ def ledger_config(
         context: the rules by which the agents decide.
         on_wait: is called for each batch, with its partition and how many milliseconds its oldest record has waited.
         archive: if given, finished transfers stay in their table until the archive has them.
+        clock: knows how far this process's clock is from the broker's.
     """
     topics, parts = load_topology().topics, ledger_parts(settings, context, archive)
 
@@ -102,6 +105,7 @@ def ledger_config(
         punctuators=parts.punctuators,
         punctuate_interval_ms=settings.punctuate_interval_ms,
         on_batch=on_batch,
+        clock_lead_ms=(lambda: 0) if clock is None else lambda: clock.lead_ms,
         on_round=_on_round,
         on_poison_record=parts.on_poison_record,
         on_partition_failure=lambda number, error: FAILURES.labels(str(number), type(error).__name__).inc(),
@@ -160,10 +164,11 @@ async def run_ledger(settings: Settings) -> None:
     participants = ParticipantsView(settings)
     await participants.start()
     context = LedgerContext.of(settings, participants, load_fee_rules(settings.interchange_fees_file))
-    load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
+    clock = BrokerClock()
+    load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms(), clock.now_ms)  # noqa: PLW0108 - made below
     archive = ArchivedView(settings) if settings.archiving else None
-    announcer = ProcessAnnouncer(settings, "ledger", participants)
-    app = EngineApp(ledger_config(settings, context, load.note, archive))
+    announcer = ProcessAnnouncer(settings, "ledger", participants, clock)
+    app = EngineApp(ledger_config(settings, context, load.note, archive, clock))
 
     health = LedgerHealth(app, coordinator_of(settings))
     listener = Listener(build_ledger_app(StoreRows(app), health), settings.bind_host, settings.ledger_port)
