@@ -3,7 +3,7 @@
     clearinghub backup DIR    changelogs.py, history.py, cut.py, in_flight.py  ->  folder.py
     clearinghub restore DIR   folder.py  ->  regroup/, balance.py, writing.py
 
-A copy is made from the topics alone: no process of the hub is stopped, slowed or needed (ADR NN).
+A copy is made from the topics alone: no process of the hub is stopped, slowed or needed (ADR 32).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads the changelogs of all partitions up to the present, and chooses the cut of a copy (ADR NN)."""
+"""Reads the changelogs of all partitions up to the present, and chooses the cut of a copy (ADR 32)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chooses the rounds of all partitions that together are one consistent cut (ADR NN).
+"""Chooses the rounds of all partitions that together are one consistent cut (ADR 32).
 
 A cut is consistent if no partition has received a message that its sender had not sent by its own round. Messages that
 were sent and not received are between the partitions, and belong to the copy.

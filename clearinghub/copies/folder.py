@@ -183,7 +183,7 @@ class CopyContent(Protocol):
 
     @property
     def manifest(self) -> Manifest:
-        """What the copy is."""
+        """The copy's release, its partitions, and how many rows each table has."""
 
     def rows(self, partition: int) -> Iterator[StoredRow]:
         """Yield the rows of a partition, in the order of tables and keys."""

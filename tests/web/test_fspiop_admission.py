@@ -117,7 +117,7 @@ async def dfsp_in_maintenance() -> AsyncIterator[Dfsp]:
     """A DFSP before a hub in maintenance."""
     recorder, health = FakeRecorder(), FakeHealth()
     settings = Settings(maintenance=True, maintenance_retry_after_s=90)
-    app = build_fspiop_app(settings, recorder, health, participants=FakeParticipants())
+    app = build_fspiop_app(settings, recorder, health, participants=FakeParticipants.of("payerfsp"))
     async with TestClient(HubServer(app)) as http:
         yield Dfsp(http, recorder, health)
 
