@@ -17,13 +17,15 @@ OUT ?=
 HUB ?= own
 BENCH_OPTIONS ?=
 MINUTES ?= 5
+TIMES ?= 10
+DFSPS ?= 1000
 BROKERS ?= 1
 RATE ?= 150
 # Enough for a laptop; fixed for the life of the data (`make clean-data` to change it).
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz chaos simulate mutants proofs check lint format clean-data bench bench-engine bench-jws lock docs messages golden upgrade
+.PHONY: help setup run demo test conformance fuzz chaos blackout pairs simulate mutants proofs check lint format clean-data bench bench-engine bench-jws lock docs messages golden upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -61,8 +63,15 @@ fuzz: $(STAMP) ## requests of every route, good and bad, at a hub of its own; RE
 chaos: $(STAMP) ## processes, broker and DFSPs die under load, nothing may be lost; MINUTES=5 RATE=150 SEED=1 BROKERS=3
 	@exec $(BIN)/python -m tests.chaos.run --seconds $$(($(MINUTES) * 60)) --rate $(RATE) --brokers $(BROKERS) $(if $(SEED),--seed $(SEED))
 
+blackout: BROKERS = 3
+blackout: $(STAMP) ## everything killed at once with -9, TIMES=10 times under load, brokers too; nothing may be lost; RATE=150 SEED=1
+	@exec $(BIN)/python -m tests.chaos.run --blackouts $(TIMES) --rate $(RATE) --brokers $(BROKERS) $(if $(SEED),--seed $(SEED))
+
 upgrade: $(STAMP) ## roll every process to another release and back under load; FROM=v1.0.0 TO=... (this folder with a patch) RATE=100
 	@exec $(BIN)/python -m tests.upgrade.run $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) --rate $(or $(UPGRADE_RATE),100)
+
+pairs: $(STAMP) ## close and settle a window of DFSPS=1000 that all have paid each other, by pairs, in memory; some minutes
+	@DFSPS=$(DFSPS) exec $(BIN)/python -m pytest -q -s -m slow tests/unit/agents/settlement/test_many_pairs.py
 
 simulate: $(STAMP) ## the hub under faults of all kinds, simulated; SEEDS=1000, or SEED=123 again
 	@exec $(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from agents.reminders import Reminders
 from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Oracle, Participant, ParticipantDirectory
 from clearinghub.domain.parties.party import PARTY_TYPES
@@ -48,6 +49,7 @@ class LedgerContext:
     highest_level: int = HIGHEST_LEVEL
     count_alarm: Callable[[str], None] = lambda _event: None
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
+    reminders: Reminders = field(default_factory=Reminders, compare=False)  # the process's memory, no rule
 
     @classmethod
     def of(

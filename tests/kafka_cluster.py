@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import struct
 import time
@@ -59,6 +60,19 @@ class KafkaCluster:
     def kill(self, number: int) -> None:
         """End a node's process with SIGKILL."""
         self._cluster.node(number).kill()
+
+    def freeze(self, number: int) -> None:
+        """Stop a node's process with SIGSTOP: its connections stay open, and it answers nothing."""
+        self._signal(number, signal.SIGSTOP)
+
+    def thaw(self, number: int) -> None:
+        """Let a frozen node go on where it was."""
+        self._signal(number, signal.SIGCONT)
+
+    def _signal(self, number: int, sent: signal.Signals) -> None:
+        pid = self._cluster.node(number).pid
+        assert pid is not None, f"node {number} does not run"
+        os.kill(pid, sent)
 
     async def stop(self, number: int) -> None:
         """End a node with SIGTERM: it hands over what it leads before it goes."""

@@ -107,6 +107,7 @@ def on_bulk_timeout(turn: Turn, message: BulkTimeoutMessage, _body: bytes) -> It
 
     The payee's answers are decided on this same partition, so an item is committed or expired, never both.
     """
+    turn.context.reminders.decided(TOPIC, turn.view.partition, message.id)
     bulk = decide_bulk_timeout(turn.view.get(BULKS, message.id), turn.now_ms)
     if bulk is None:
         return

@@ -1,9 +1,9 @@
 """Find transfers and bulks that are due, write a reminder of each, and expire the transfer (protocol 3.8).
 
-A reminder is a record on topic `timeout`. The punctuator runs by the worker's clock and only writes reminders. Their
-handler decides, by the time that the broker wrote into the record, on the partition where fulfils are decided too: a
-transfer is committed or expired, never both. A bulk is due as a whole; its reminder goes to topic `bulk-fulfil`, where
-bulks are decided (agents/bulk/fulfil.py).
+A reminder is a record on topic `timeout`. The punctuator runs by the worker's clock, as far as it knows how far that is
+from the broker's, and only writes reminders. Their handler decides, by the time that the broker wrote into the record,
+on the partition where fulfils are decided too: a transfer is committed or expired, never both. A bulk is due as a
+whole; its reminder goes to topic `bulk-fulfil`, where bulks are decided (agents/bulk/fulfil.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import structlog
 
 from agents.notify import TransferNotifier
 from agents.posting import release_payer, store_transfer
+from agents.reminders import Reminders
 from agents.turn import Turn
 from clearinghub.domain.transfers.timeout import Expired, decide_timeout
 from clearinghub.engine.record import Punctuator, PunctuatorView, TableSpec
@@ -26,11 +27,11 @@ from tables.transfers import DUE, TRANSFERS, at
 log = structlog.get_logger(__name__)
 
 DUE_AT_ONCE: Final = 1_000  # reminders in one run
-REMIND_AGAIN_AFTER_MS: Final = 30_000
 
 
 def on_timeout(turn: Turn, message: TimeoutMessage, _body: bytes) -> None:
     """Expire a transfer that is due and still open, and notify those who know of it."""
+    turn.context.reminders.decided("timeout", turn.view.partition, message.id)
     outcome = apply_timeout(turn, message.id)
     if outcome is None:
         return
@@ -57,36 +58,22 @@ def apply_timeout(turn: Turn, transfer_id: str) -> Expired | None:
     return outcome
 
 
-def make_due_punctuator() -> Punctuator:
+def make_due_punctuator(reminders: Reminders) -> Punctuator:
     """Return the punctuator that writes a TimeoutMessage for each transfer that is due."""
-    return _make_reminder(TRANSFERS, "timeout", TimeoutMessage)
+    return _make_reminder(reminders, TRANSFERS, "timeout", TimeoutMessage)
 
 
-def make_bulk_due_punctuator() -> Punctuator:
+def make_bulk_due_punctuator(reminders: Reminders) -> Punctuator:
     """Return the punctuator that writes a BulkTimeoutMessage for each bulk that is due."""
-    return _make_reminder(BULKS, "bulk-fulfil", BulkTimeoutMessage)
+    return _make_reminder(reminders, BULKS, "bulk-fulfil", BulkTimeoutMessage)
 
 
 def _make_reminder(
-    table: TableSpec[Any], topic: str, message_type: type[TimeoutMessage | BulkTimeoutMessage]
+    reminders: Reminders, table: TableSpec[Any], topic: str, message_type: type[TimeoutMessage | BulkTimeoutMessage]
 ) -> Punctuator:
-    """Return a punctuator that writes a reminder of each due row, and another after a while if the row is still due.
-
-    A reminder may wait in its topic for some time, so not every run writes one of the same row.
-    """
-    reminded: dict[int, dict[str, int]] = {}
-
     def punctuate(view: PunctuatorView, now_ms: int) -> None:
         due = view.scan(table, DUE, at(DUE, now_ms), DUE_AT_ONCE)
-        before = reminded.get(view.partition, {})
-        now = reminded[view.partition] = {}
-        for key in due:
-            last_ms = before.get(key)
-            # A last reminder in the future was written by a clock that was ahead; no handler acted on it.
-            if last_ms is not None and 0 <= now_ms - last_ms < REMIND_AGAIN_AFTER_MS:
-                now[key] = last_ms
-                continue
-            now[key] = now_ms
+        for key in reminders.to_write(topic, view.partition, due, now_ms):
             view.emit_to_partition(topic, view.partition, key, encode(message_type(id=key)))
 
     return punctuate

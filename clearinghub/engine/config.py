@@ -79,6 +79,8 @@ class EngineConfig:
     on_poison_record: Handler | None = None
     # Is called after each dead letter, with the topic of the poison record.
     on_dead_letter: Callable[[str], None] = field(default=lambda _topic: None)
+    # Returns how many milliseconds this process's clock is ahead of the broker's.
+    clock_lead_ms: Callable[[], int] = field(default=lambda: 0)
     # Is called when a partition has failed and will be opened again, with the partition and the error.
     on_partition_failure: Callable[[int, BaseException], None] = field(default=lambda _partition, _error: None)
     # Returns whether an operator has decided that a partition goes on past this very reason to stop.
@@ -86,6 +88,10 @@ class EngineConfig:
     # Says, in a transaction of a partition that has stopped, that it has, and why.
     on_stopped: Callable[[View, StoppedPartition], None] | None = None
     environment: Environment = REAL
+
+    def broker_ms(self) -> int:
+        """Return the time by the broker's clock, in milliseconds since 1970: that of the records' times."""
+        return self.environment.wall_ms() - self.clock_lead_ms()
 
     def backlog_max(self, broker_topic: str) -> int:
         """Return how many fetched records of an input may wait on a partition; then its fetching pauses."""

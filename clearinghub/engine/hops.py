@@ -79,8 +79,8 @@ class Hop(NamedTuple):
 
     @classmethod
     def parse(cls, data: bytes) -> Hop:
-        """Return the header in `data`; raise ValueError if it is none."""
-        sender, sequence, chain = data.decode().split(":")
+        """Return the header in `data`; raise ValueError if it is none. A later release may have added parts."""
+        sender, sequence, chain, *_later = data.decode().split(":")
         return cls(int(sender), int(sequence), chain)
 
 

@@ -225,7 +225,7 @@ class PartitionKeeper:
 
     async def _stop(self, error: PartitionStoppedError) -> None:
         """Stay closed until an operator has decided about this very stop."""
-        since_ms = self._environment.wall_ms()
+        since_ms = self._config.broker_ms()
         self.stopped = StoppedPartition(error.code, error.sentence, error.remedy, since_ms, error.stop_id)
         log.error(
             "partition-stopped",

@@ -224,7 +224,7 @@ class Partition:
         is_first, self._is_opened = not self._is_opened, True
         pending = self._new_changes()
         if is_first and self._config.on_open is not None:
-            self._config.on_open(pending, self._environment.wall_ms())
+            self._config.on_open(pending, self._config.broker_ms())
             pending.release()
         self._punctuate(pending, started_s)
         count = await self._decide(pending)
@@ -245,7 +245,7 @@ class Partition:
             return
         self._punctuated_s = now_s
         for punctuator in self._config.punctuators:
-            punctuator(pending, self._environment.wall_ms())
+            punctuator(pending, self._config.broker_ms())
         pending.release()
 
     # -- deciding
@@ -294,7 +294,7 @@ class Partition:
             The number of records decided. The rest of the batch waits for the next round.
         """
         batch = batches[0]
-        age_s = self._environment.wall_s() - batch.records[0].timestamp / 1000
+        age_s = max(0, self._config.broker_ms() - batch.records[0].timestamp) / 1000
         count = 0
         for record in batch.records[:room]:
             if not await self._decide_one(topic, record, pending):

@@ -37,8 +37,18 @@ RETRY_S: Final = 1.0
 class LoadReporter:
     """Reports the longest wait of each partition, five times a second while records wait."""
 
-    def __init__(self, settings: Settings, role: str, waiting: Callable[[], Mapping[int, int]]) -> None:
-        """`waiting` returns, by partition, when the oldest waiting record was written, milliseconds since 1970."""
+    def __init__(
+        self,
+        settings: Settings,
+        role: str,
+        waiting: Callable[[], Mapping[int, int]],
+        now_ms: Callable[[], int] = system_now_ms,
+    ) -> None:
+        """`waiting` returns, by partition, when the oldest waiting record was written, milliseconds since 1970.
+
+        `now_ms` is the time by the clock that wrote the records' times: the broker's.
+        """
+        self._now_ms = now_ms
         self._settings = settings
         self._role = role
         self._waiting = waiting
@@ -74,7 +84,7 @@ class LoadReporter:
         reported: set[int] = set()  # partitions with a wait in the last report
         while True:
             await asyncio.sleep(INTERVAL_S)
-            now_ms = system_now_ms()
+            now_ms = self._now_ms()
             for partition, since_ms in self._waiting().items():
                 self.note(partition, now_ms - since_ms)
             # The end of a wait is reported too: new work must not be refused for a wait that is over.

@@ -7,6 +7,7 @@ read what the others write.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from prometheus_client import Gauge
 
 from clearinghub import __version__
+from clearinghub.clock import BrokerClock
 from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import ParticipantDirectory
 from clearinghub.features import FIRST_LEVEL, HIGHEST_LEVEL, UnknownLevelError, check_level
@@ -27,11 +29,17 @@ from clearinghub.messages.processes import RunningProcess, decode_process, encod
 log = structlog.get_logger(__name__)
 
 RELEASE = Gauge("clearinghub_release_info", "The release of this process; the value is 1", ["release", "highest_level"])
+CLOCK_LEAD = Gauge(
+    "clearinghub_clock_lead_ms", "How far this process's clock is ahead of the broker's; negative if it is slow"
+)
 LEVEL = Gauge("clearinghub_feature_level", "The scheme's feature level, as this process knows it")
 
+APPEND_TIME: Final = 1  # of a record: the broker has written the time, not the sender
 INTERVAL_S: Final = 5.0
 GONE_AFTER_S: Final = 4 * INTERVAL_S
 FORGOTTEN_AFTER_S: Final = 600.0
+CLOCKS_APART_MS_MAX: Final = 500  # more is an alarm
+ALARM_AGAIN_AFTER_S: Final = 60.0
 
 
 def check_scheme(participants: ParticipantDirectory, hub_name: str) -> int:
@@ -47,9 +55,17 @@ def check_scheme(participants: ParticipantDirectory, hub_name: str) -> int:
 
 
 class ProcessAnnouncer:
-    """Announces this process until it is stopped. `failed` is set if the scheme's level is one it does not know."""
+    """Announces this process until it is stopped. `failed` is set if the scheme's level is one it does not know.
 
-    def __init__(self, settings: Settings, role: str, participants: ParticipantDirectory) -> None:
+    The broker writes its time into each announcement. So `clock` knows from the start on how far this process's clock
+    is from the broker's, by which deadlines are judged; the log says so where they are too far apart.
+    """
+
+    def __init__(
+        self, settings: Settings, role: str, participants: ParticipantDirectory, clock: BrokerClock | None = None
+    ) -> None:
+        self.clock = clock or BrokerClock()
+        self._alarmed_s = -math.inf
         self.failed = asyncio.Event()
         self._settings = settings
         self._participants = participants
@@ -100,11 +116,30 @@ class ProcessAnnouncer:
 
     async def _announce(self, value: bytes | None) -> None:
         assert self._producer is not None
+        sent_ms = self.clock.wall_ms()
         try:
             async with asyncio.timeout(INTERVAL_S):
-                await self._producer.send_and_wait(self._settings.topic("processes"), value, key=self._key)
+                written = await self._producer.send_and_wait(self._settings.topic("processes"), value, key=self._key)
         except Exception as error:  # noqa: BLE001 - the next announcement follows; without one it counts as gone
             log.warning("process-not-announced", error=repr(error))
+            return
+        if written.timestamp_type == APPEND_TIME:
+            self.clock.note(sent_ms, written.timestamp, self.clock.wall_ms())
+            self._show_clock()
+
+    def _show_clock(self) -> None:
+        """Show how far the clock is ahead, and say so once a minute if that is too far."""
+        CLOCK_LEAD.set(self.clock.lead_ms)
+        now_s = time.monotonic()
+        if self.clock.surely_apart_ms <= CLOCKS_APART_MS_MAX or now_s - self._alarmed_s < ALARM_AGAIN_AFTER_S:
+            return
+        self._alarmed_s = now_s
+        log.error(
+            "clock-differs-from-the-brokers",
+            ahead_ms=self.clock.lead_ms,
+            allowed_ms=CLOCKS_APART_MS_MAX,
+            remedy="synchronize this machine's clock and the brokers' (NTP)",
+        )
 
 
 class ProcessesView(CompactedView[tuple[RunningProcess, float]]):

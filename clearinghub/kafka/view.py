@@ -13,8 +13,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import Participant
+from clearinghub.engine.errors import PartitionStoppedError
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.topology import load_topology
+from clearinghub.messages.recoveries import Recovery, decode_recovery, recovery_key
 from clearinghub.rows import make_row_decoder
 
 log = structlog.get_logger(__name__)
@@ -134,6 +136,17 @@ class ParticipantsView(CompactedView[Participant]):
 
         if not await self.wait_until(reached, REACH_TIMEOUT_S):
             log.warning("participant-version-not-reached", participant=name, version=version)
+
+
+class RecoveriesView(CompactedView[Recovery]):
+    """The operators' decisions that partitions go on past what stopped them."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, "recoveries", decode_recovery)
+
+    def is_accepted(self, partition: int, stop: PartitionStoppedError) -> bool:
+        """Return whether there is a decision for this very stop of the partition."""
+        return recovery_key(partition, stop.stop_id) in self.values
 
 
 def decode_worker_url(value: bytes) -> str:

@@ -26,7 +26,7 @@ from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.callbacks.oracles.client import OracleClient
 from clearinghub.callbacks.oracles.http_client import HttpOracleTransport
 from clearinghub.callbacks.parking import Parking
-from clearinghub.clock import system_now_ms
+from clearinghub.clock import BrokerClock
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.batch import Batch
@@ -116,7 +116,7 @@ class CallbacksApp(EngineApp):
             Record(name, batch.partition, one.offset, one.timestamp, one.key, one.value or b"") for one in batch.records
         ]
         if name == "notification":
-            age_ms = system_now_ms() - records[0].timestamp_ms
+            age_ms = max(0, self.engine_config.broker_ms() - records[0].timestamp_ms)
             AGES.observe(age_ms / 1000)
             self._on_wait(batch.partition, age_ms)
         await self._agents[name].take(records, batch.end)
@@ -150,7 +150,7 @@ class CallbacksApp(EngineApp):
                 log.exception("commit-failed")
 
 
-def callbacks_config(settings: Settings) -> EngineConfig:
+def callbacks_config(settings: Settings, clock: BrokerClock | None = None) -> EngineConfig:
     """Return the configuration of the engine, without tables."""
     return EngineConfig(
         application_id=f"{settings.application_id}-callbacks",
@@ -168,6 +168,7 @@ def callbacks_config(settings: Settings) -> EngineConfig:
         backlog_records_max=settings.batch_backlog_records_max,
         backlog_bytes_max=settings.batch_backlog_bytes_max,
         session_timeout_ms=settings.session_timeout_ms,
+        clock_lead_ms=(lambda: 0) if clock is None else lambda: clock.lead_ms,
     )
 
 
@@ -193,6 +194,7 @@ class AgentFactory:
     deliverer: Deliverer
     oracles: OracleClient
     letters: DeadLetterWriter
+    now_ms: Callable[[], int]
 
     def make(self, start_of: Callable[[str, int], int], tracker: OffsetTracker) -> dict[str, DeliveryAgent]:
         """Return an agent for each input; `start_of` returns from where on a partition of one is read."""
@@ -201,7 +203,7 @@ class AgentFactory:
             self.settings,
             self.parked,
             self.deliverer,
-            system_now_ms,
+            self.now_ms,
             lambda number: start_of("parked", number),
             write_unreadable,
             lambda number, low: tracker.follow(("parked", number), low),
@@ -227,19 +229,20 @@ async def run_callbacks(settings: Settings) -> None:
     await recorder.start()
     await parked.start()
 
-    letters = DeadLetterWriter(settings.hub_name, recorder, system_now_ms)
+    clock = BrokerClock()  # callbacks that are worthless later are judged by the clock that wrote their records' times
+    letters = DeadLetterWriter(settings.hub_name, recorder, clock.now_ms)
     transport = HttpTransport(settings.callback_timeout_ms)
-    deliverer = Deliverer(settings, participants, transport, letters.write_undelivered, system_now_ms, signer=signer)
-    load = LoadReporter(settings, "callbacks", dict)
+    deliverer = Deliverer(settings, participants, transport, letters.write_undelivered, clock.now_ms, signer=signer)
+    load = LoadReporter(settings, "callbacks", dict, clock.now_ms)
     oracle_transport = HttpOracleTransport()
     oracles = OracleClient(settings, oracle_transport)
-    agents = AgentFactory(settings, recorder, parked, deliverer, oracles, letters)
-    announcer = ProcessAnnouncer(settings, "callbacks", participants)
+    agents = AgentFactory(settings, recorder, parked, deliverer, oracles, letters, clock.now_ms)
+    announcer = ProcessAnnouncer(settings, "callbacks", participants, clock)
 
     def start_of(topic: str, partition: int) -> int:
         return app.start_of(topic, partition)
 
-    app = CallbacksApp(callbacks_config(settings), partial(agents.make, start_of), load.note)
+    app = CallbacksApp(callbacks_config(settings, clock), partial(agents.make, start_of), load.note)
     surface = Application()
     add_operations_routes(surface, CallbacksHealth(app, participants), __version__)
     listener = Listener(surface, settings.bind_host, settings.callbacks_port)

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import orjson
 import structlog
 from prometheus_client import REGISTRY, Counter, Histogram
 
 from agents.context import LedgerContext
-from clearinghub.clock import system_now_ms
+from clearinghub.clock import BrokerClock, system_now_ms
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.environment import REAL
 from clearinghub.engine.errors import StoredFormatError
-from clearinghub.engine.record import Punctuator, PunctuatorView
+from clearinghub.engine.record import Punctuator, PunctuatorView, View
+from clearinghub.engine.status import StoppedPartition
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.archived import ArchivedView
 from clearinghub.kafka.load import LoadReporter
 from clearinghub.kafka.processes import ProcessAnnouncer
 from clearinghub.kafka.relay_sender import RelaySender
 from clearinghub.kafka.topology import load_topology
-from clearinghub.kafka.view import ParticipantsView
+from clearinghub.kafka.view import ParticipantsView, RecoveriesView
+from clearinghub.messages.codec import VERSION
+from clearinghub.messages.recoveries import Stopped, WorkerAnnouncement, encode_worker
 from clearinghub.ports import Archive
 from clearinghub.process import RoleFailedError, stop_event, until_stopped
 from clearinghub.roles.fees import load_fee_rules
@@ -62,6 +64,7 @@ def ledger_config(
     context: LedgerContext,
     on_wait: Callable[[int, int], None] = lambda _partition, _waited_ms: None,
     archive: Archive | None = None,
+    clock: BrokerClock | None = None,
 ) -> EngineConfig:
     """Return the configuration of the ledger's engine.
 
@@ -70,6 +73,7 @@ def ledger_config(
         context: the rules by which the agents decide.
         on_wait: is called for each batch, with its partition and how many milliseconds its oldest record has waited.
         archive: if given, finished transfers stay in their table until the archive has them.
+        clock: knows how far this process's clock is from the broker's.
     """
     topics, parts = load_topology().topics, ledger_parts(settings, context, archive)
 
@@ -100,9 +104,11 @@ def ledger_config(
         transaction_timeout_ms=settings.transaction_timeout_ms,
         standby_replicas=settings.standby_replicas,
         on_open=make_announcement(worker_url(settings)),
+        on_stopped=make_stop_announcement(worker_url(settings)),
         punctuators=parts.punctuators,
         punctuate_interval_ms=settings.punctuate_interval_ms,
         on_batch=on_batch,
+        clock_lead_ms=(lambda: 0) if clock is None else lambda: clock.lead_ms,
         on_round=_on_round,
         on_poison_record=parts.on_poison_record,
         on_partition_failure=lambda number, error: FAILURES.labels(str(number), type(error).__name__).inc(),
@@ -121,9 +127,19 @@ def make_announcement(url: str) -> Punctuator:
 
     It runs in the first transaction of the partition, so that a worker that was fenced cannot announce itself.
     """
-    value = orjson.dumps({"v": 1, "url": url})
+    value = encode_worker(WorkerAnnouncement(url, VERSION))
 
     def announce(view: PunctuatorView, _now_ms: int) -> None:
+        view.emit_to_partition("workers", view.partition, str(view.partition), value)
+
+    return announce
+
+
+def make_stop_announcement(url: str) -> Callable[[View, StoppedPartition], None]:
+    """Return what announces on topic `workers` that a partition is stopped, so that operators see it and why."""
+
+    def announce(view: View, stopped: StoppedPartition) -> None:
+        value = encode_worker(WorkerAnnouncement(url, VERSION, Stopped(*stopped)))
         view.emit_to_partition("workers", view.partition, str(view.partition), value)
 
     return announce
@@ -161,10 +177,13 @@ async def run_ledger(settings: Settings) -> None:
     participants = ParticipantsView(settings)
     await participants.start()
     context = LedgerContext.of(settings, participants, load_fee_rules(settings.interchange_fees_file))
-    load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms())  # noqa: PLW0108 - made below
+    clock = BrokerClock()
+    load = LoadReporter(settings, "ledger", lambda: app.waiting_since_ms(), clock.now_ms)  # noqa: PLW0108 - made below
     archive = ArchivedView(settings) if settings.archiving else None
-    announcer = ProcessAnnouncer(settings, "ledger", participants)
-    app = EngineApp(ledger_config(settings, context, load.note, archive))
+    announcer = ProcessAnnouncer(settings, "ledger", participants, clock)
+    recoveries = RecoveriesView(settings)
+    config = ledger_config(settings, context, load.note, archive, clock)
+    app = EngineApp(replace(config, is_accepted=recoveries.is_accepted))
 
     health = LedgerHealth(app, coordinator_of(settings))
     listener = Listener(build_ledger_app(StoreRows(app), health), settings.bind_host, settings.ledger_port)
@@ -172,6 +191,7 @@ async def run_ledger(settings: Settings) -> None:
     try:
         if archive is not None:
             await archive.start()
+        await recoveries.start()
         await announcer.start()
         await app.start()
         REGISTRY.register(LedgerCollector(app, [settings.topic(one.topic) for one in app.engine_config.inputs]))
@@ -192,3 +212,4 @@ async def run_ledger(settings: Settings) -> None:
         await participants.stop()
         if archive is not None:
             await archive.stop()
+        await recoveries.stop()

@@ -77,8 +77,8 @@ def ledger_parts(settings: Settings, context: LedgerContext, archive: Archive | 
         inputs=ledger_inputs(replace(context, count_alarm=lambda event: ALARMS.labels(event).inc())),
         tables=TABLES,
         punctuators=(
-            make_due_punctuator(),
-            make_bulk_due_punctuator(),
+            make_due_punctuator(context.reminders),
+            make_bulk_due_punctuator(context.reminders),
             make_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_bulk_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_claims_punctuator(settings.transfer_retention_s * 1000),

@@ -60,6 +60,7 @@ TOOLS: Final = (
     Tool("keys", "clearinghub.tools.keys", OPERATORS, "Make keys for message signatures."),
     Tool("secure", "clearinghub.tools.secure", OPERATORS, "Make and issue the scheme's keys and certificates."),
     Tool("replay", "clearinghub.tools.replay", OPERATORS, "Send callbacks again that were given up."),
+    Tool("recover", "clearinghub.tools.recover", OPERATORS, "List stopped partitions, and let one go on."),
     Tool("report", "clearinghub.tools.report.main", ANALYSTS, "Show settlement reports and account statements."),
     Tool("archive", "clearinghub.tools.archive.main", ANALYSTS, "Copy the analysts' topics to Parquet files."),
     Tool("sandbox", "sandbox.main", DEVELOPMENT, "Run two simulated DFSPs on a running hub."),

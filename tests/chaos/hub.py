@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import re
 import shlex
+import signal
 import socket
 import sys
 from collections import Counter
@@ -119,6 +121,17 @@ class ChaosHub:
             self._supervisor.start(name, self._command(name, role), self.environment | own, RestartBudget())
         self._keeping.append(asyncio.create_task(self._supervisor.wait(self._stopping)))
         await self.healthy()
+
+    async def black_out(self) -> None:
+        """Kill every process of the hub and every broker at once; start what the supervisor does not start."""
+        pids = [pid for name in (*self._ports, *self.broker_names) if (pid := self.pid(name)) is not None]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self.cluster is not None:
+            for number in self.cluster.numbers:
+                self.cluster.kill(number)
+            await asyncio.to_thread(self.cluster.start_all)
 
     async def healthy(self) -> None:
         """Wait until every ingress reports that all services are up."""

@@ -50,6 +50,10 @@ class Injector:
                 await self._lose_broker(fault)
             return
         at_s = time.monotonic()
+        if fault.kind is FaultKind.BLACKOUT:
+            self.injected.append(Injected(fault, at_s, fault.victim))
+            await self._hub.black_out()
+            return
         if fault.kind is FaultKind.DFSP_DEAD:
             self.injected.append(Injected(fault, at_s, fault.victim))
             await self._dfsps[fault.victim].die(hangs=fault.hangs)
@@ -67,7 +71,10 @@ class Injector:
                 os.kill(pid, signal.SIGCONT)
 
     async def _lose_broker(self, fault: Fault) -> None:
-        """Kill or stop one broker of three, and start it again after `lasts_s`; wait until its replicas are in sync."""
+        """Kill, stop or freeze one broker of three, and start it again or let it go on after `lasts_s`.
+
+        Return when its replicas are in sync again.
+        """
         cluster = self._hub.cluster
         assert cluster is not None
         if fault.victim == "controller":
@@ -80,9 +87,13 @@ class Injector:
         self.injected.append(Injected(fault, at_s, f"broker-{number}"))
         if fault.kind.name.endswith("KILLED"):
             cluster.kill(number)
+        elif fault.kind.name.endswith("HANGS"):
+            cluster.freeze(number)
         else:
             await cluster.stop(number)
         await asyncio.sleep(max(0.0, at_s + fault.lasts_s - time.monotonic()))
+        if fault.kind.name.endswith("HANGS"):
+            cluster.thaw(number)
         await cluster.restore()
 
     async def _hit(self, victim: str, number: signal.Signals) -> tuple[str | None, int]:

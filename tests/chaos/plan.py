@@ -39,6 +39,10 @@ class FaultKind(Enum):
     CONTROLLER_STOPPED = "SIGTERM of the active controller"
     LEADER_KILLED = "kill -9 of the leader of a hot partition"
     LEADER_STOPPED = "SIGTERM of the leader of a hot partition"
+    ONE_BROKER_HANGS = "SIGSTOP of one broker of three"
+    CONTROLLER_HANGS = "SIGSTOP of the active controller"
+    LEADER_HANGS = "SIGSTOP of the leader of a hot partition"
+    BLACKOUT = "kill -9 of everything at once"
 
 
 OF_THREE_BROKERS: Final = (
@@ -48,15 +52,19 @@ OF_THREE_BROKERS: Final = (
     FaultKind.CONTROLLER_STOPPED,
     FaultKind.LEADER_KILLED,
     FaultKind.LEADER_STOPPED,
+    FaultKind.ONE_BROKER_HANGS,
+    FaultKind.CONTROLLER_HANGS,
+    FaultKind.LEADER_HANGS,
 )
 BROKER_DEAD_S: Final = 12.0  # longer than Kafka's clients and the hub's transactions wait for anything
 
 
 def kinds_of(brokers: int) -> list[FaultKind]:
     """Return the kinds of faults that a hub on so many brokers is to survive."""
-    if brokers == 1:
-        return [kind for kind in FaultKind if kind not in OF_THREE_BROKERS]
-    return [kind for kind in FaultKind if kind is not FaultKind.BROKER_KILLED]
+    left_out = (
+        (*OF_THREE_BROKERS, FaultKind.BLACKOUT) if brokers == 1 else (FaultKind.BROKER_KILLED, FaultKind.BLACKOUT)
+    )
+    return [kind for kind in FaultKind if kind not in left_out]
 
 
 class Fault(NamedTuple):
@@ -75,6 +83,11 @@ def plan_faults(seed: int, seconds: int, interval_s: int, session_timeout_s: flo
     kinds = _kinds(chance, kinds_of(brokers))
     times = range(interval_s // 2, seconds, interval_s)
     return [_fault(float(at_s), next(kinds), chance, session_timeout_s) for at_s in times]
+
+
+def plan_blackouts(times: int, interval_s: int) -> list[Fault]:
+    """Return that many blackouts, one every `interval_s`, the first after a third of it."""
+    return [Fault(number * interval_s + interval_s / 3, FaultKind.BLACKOUT, "everything") for number in range(times)]
 
 
 def other_of(victim: str) -> str:
@@ -98,11 +111,11 @@ def _fault(at_s: float, kind: FaultKind, chance: random.Random, session_timeout_
     match kind:
         case FaultKind.BROKER_KILLED:
             return Fault(at_s, kind, "broker")
-        case FaultKind.ONE_BROKER_KILLED | FaultKind.ONE_BROKER_STOPPED:
+        case FaultKind.ONE_BROKER_KILLED | FaultKind.ONE_BROKER_STOPPED | FaultKind.ONE_BROKER_HANGS:
             return Fault(at_s, kind, f"broker-{chance.randint(1, BROKERS)}", BROKER_DEAD_S)
-        case FaultKind.CONTROLLER_KILLED | FaultKind.CONTROLLER_STOPPED:
+        case FaultKind.CONTROLLER_KILLED | FaultKind.CONTROLLER_STOPPED | FaultKind.CONTROLLER_HANGS:
             return Fault(at_s, kind, "controller", BROKER_DEAD_S)
-        case FaultKind.LEADER_KILLED | FaultKind.LEADER_STOPPED:
+        case FaultKind.LEADER_KILLED | FaultKind.LEADER_STOPPED | FaultKind.LEADER_HANGS:
             return Fault(at_s, kind, f"prepare/{chance.randrange(PARTITIONS)}", BROKER_DEAD_S)
         case FaultKind.DFSP_DEAD:
             return Fault(at_s, kind, chance.choice(DFSPS), chance.uniform(8, 20), hangs=chance.random() < 0.5)

@@ -1,9 +1,10 @@
 """Chaos on the real hub: `make chaos`.
 
-Two processes of each role on a broker of their own, eight DFSPs that send at a steady rate, and a fault every few
+Two processes of each role on brokers of their own, eight DFSPs that send at a steady rate, and a fault every few
 seconds: processes and broker killed with -9, workers stopped past the session timeout, DFSPs gone dead. With three
-brokers one of them is killed or stopped: any, the controller, the leader of a hot partition. When all is quiet again,
-nothing may be lost, nothing may have ended twice, and no operator may have been needed.
+brokers one of them is killed, stopped or frozen: any, the controller, the leader of a hot partition. With --blackouts
+everything is killed at once, the brokers included, so many times (`make blackout`). When all is quiet again, nothing
+may be lost, nothing may have ended twice, and no operator may have been needed.
 Exit codes: 0 all checks passed; 1 one failed; 2 wrong options; 3 no broker, or the hub did not start.
 """
 
@@ -30,6 +31,7 @@ from tests.chaos.scenario import Scenario
 EXIT_HELD: Final = 0
 EXIT_BROKEN: Final = 1
 EXIT_CANNOT_RUN: Final = 3
+BLACKOUT_INTERVAL_S: Final = 60  # brokers and hub need about a third of it to be back
 
 
 def options() -> argparse.ArgumentParser:
@@ -38,6 +40,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=int, default=150, help="transfers a second (default %(default)s)")
     parser.add_argument("--interval", type=int, help="seconds between faults (default 10; 20 with three brokers)")
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1, help="brokers (default %(default)s)")
+    parser.add_argument("--blackouts", type=int, default=0, help="kill everything at once, so often, and nothing else")
     parser.add_argument("--seed", type=int, help="repeat the faults of an earlier run")
     parser.add_argument("--out", type=Path, help="also write the report there (default run/chaos-SEED.md)")
     parser.add_argument("--keep", type=Path, help="keep the hub's data and logs in this folder")
@@ -51,9 +54,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = chosen.out or Path("run") / f"chaos-{seed}.md"
     with tempfile.TemporaryDirectory(prefix="clearinghub-chaos-") as scratch:
         folder = (chosen.keep or Path(scratch)).resolve()
-        interval_s = chosen.interval or (10 if chosen.brokers == 1 else 20)
+        usual_s = BLACKOUT_INTERVAL_S if chosen.blackouts else 10 if chosen.brokers == 1 else 20
+        interval_s = chosen.interval or usual_s
         scenario = Scenario(
-            folder, seed, chosen.seconds, chosen.rate, interval_s, print_progress, brokers=chosen.brokers
+            folder,
+            seed,
+            chosen.blackouts * interval_s or chosen.seconds,
+            chosen.rate,
+            interval_s,
+            print_progress,
+            brokers=chosen.brokers,
+            blackouts=chosen.blackouts,
         )
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -30,7 +30,7 @@ from tests.chaos.dfsp import ChaosDfsp
 from tests.chaos.hub import SESSION_TIMEOUT_MS, ChaosHub, fixed_ports
 from tests.chaos.impact import Impact, measure, percentile
 from tests.chaos.injector import Injected, Injector
-from tests.chaos.plan import DFSPS, Fault, FaultKind, plan_faults, process_names
+from tests.chaos.plan import DFSPS, Fault, FaultKind, plan_blackouts, plan_faults, process_names
 from tests.chaos.report import Report, answer_counts
 from tests.chaos.requests import HubRequests
 from tests.chaos.topics import dead_letters, final_states
@@ -67,14 +67,20 @@ class Scenario:
         interval_s: int,
         tell: Callable[[str], None],
         brokers: int = 1,
+        blackouts: int = 0,
     ) -> None:
+        """With `blackouts`, everything is killed so often, and nothing else happens."""
         self._seed = seed
         self._seconds = seconds
         self._rate = rate
         self._interval_s = interval_s
         self._tell = tell
         self._folder = folder
-        self._faults = plan_faults(seed, seconds, interval_s, SESSION_TIMEOUT_MS / 1000, brokers)
+        if blackouts:
+            self._faults = plan_blackouts(blackouts, interval_s)
+        else:
+            self._faults = plan_faults(seed, seconds, interval_s, SESSION_TIMEOUT_MS / 1000, brokers)
+        self._blackouts = blackouts
         self._brokers = brokers
         self._load_s = WARM_UP_S + seconds
         self._transfers = Transfers()
@@ -103,7 +109,7 @@ class Scenario:
             report.exits = dict(hub.exits)
             report.checks = await self._verdict(hub, injector.injected)
             report.checks.append(check_answers(requests.odd(), requests.answers.total()))
-            if self._brokers > 1:
+            if self._brokers > 1 and not self._blackouts:
                 report.checks.append(check_standstills(report.impacts))
             return report
 
@@ -118,6 +124,11 @@ class Scenario:
         return False
 
     def _title(self) -> str:
+        if self._blackouts:
+            return (
+                f"Blackouts: {self._blackouts} times kill -9 of everything at {self._rate} transfers/s, one every "
+                f"{self._interval_s} s, seed {self._seed}, {self._brokers} broker{'s' if self._brokers > 1 else ''}"
+            )
         return (
             f"Chaos: {self._seconds} s at {self._rate} transfers/s, a fault every {self._interval_s} s, "
             f"seed {self._seed}, {self._brokers} broker{'s' if self._brokers > 1 else ''}"
@@ -196,6 +207,7 @@ class Scenario:
         self._tell("checking")
         finals = await final_states(hub.bootstrap)
         killed = Counter(one.victim for one in injected if _is_kill(one) and one.victim is not None)
+        killed.update(dict.fromkeys(process_names(), sum(one.fault.kind is FaultKind.BLACKOUT for one in injected)))
         not_running = [name for name in (*process_names(), *hub.broker_names) if hub.pid(name) is None]
         return [
             *check_transfers(self._transfers, finals),

@@ -17,13 +17,13 @@ INTERVAL_S = 10
 RATE = 60
 
 
-@pytest.mark.parametrize(("brokers", "count"), [(1, 6), (3, 11)])
+@pytest.mark.parametrize(("brokers", "count"), [(1, 6), (3, 14)])
 def test_every_kind_of_fault_comes_before_any_comes_again(brokers: int, count: int) -> None:
-    kinds = [fault.kind for fault in plan_faults(SEED, 660, INTERVAL_S, 6.0, brokers)]
+    kinds = [fault.kind for fault in plan_faults(SEED, 840, INTERVAL_S, 6.0, brokers)]
 
-    assert 66 == len(kinds)
+    assert 84 == len(kinds)
     assert count == len(kinds_of(brokers))
-    for begin in range(0, 66, count):
+    for begin in range(0, 84, count):
         assert set(kinds_of(brokers)) == set(kinds[begin : begin + count])
 
 

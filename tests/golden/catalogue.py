@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+import clearinghub.domain
+import clearinghub.engine
+import tables
 from clearinghub.engine.dead_letter import poison_record_letter
 from clearinghub.engine.record import Record
 from clearinghub.messages import AnyMessage, Message, decode, encode
@@ -25,7 +30,6 @@ from clearinghub.messages.commands import (
 from clearinghub.messages.parties import OracleBatchPart, PartyImportResult
 from clearinghub.messages.processes import RunningProcess, decode_process, encode_process
 from clearinghub.messages.published import PositionRecord, TransferRecord, encode_published
-from clearinghub.roles.ledger_parts import TABLES
 from clearinghub.rows import Row, encode_row, make_row_decoder
 
 
@@ -40,7 +44,10 @@ class Kind(NamedTuple):
 
 
 BODY: Final = b'{"a body":"of a DFSP"}\n'
-assert TABLES, "all modules with rows are imported"
+
+for _package in (clearinghub.domain, clearinghub.engine, tables):
+    for _module in walk_packages(_package.__path__, f"{_package.__name__}."):
+        import_module(_module.name)  # so that the types of all rows are there
 
 
 def _row_types(base: type[Row] = Row) -> list[type[Row]]:

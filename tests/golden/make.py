@@ -21,6 +21,7 @@ import structlog
 from agents.context import LedgerContext
 from clearinghub import __version__
 from clearinghub.config import Settings
+from clearinghub.engine.hops import Hop, chain_after
 from clearinghub.kafka.topology import load_topology
 from clearinghub.roles.callbacks import callbacks_config
 from clearinghub.roles.ledger import ledger_config
@@ -73,6 +74,7 @@ def names() -> dict[str, Any]:
     context = LedgerContext.of(settings, FakeParticipants())
     config, topology = ledger_config(settings, context), load_topology()
     return {
+        "hop": Hop(1, 2, chain_after("00c0ffee00c0ffee", b"a key", b"a value")).encode().decode(),
         "groups": [config.application_id, callbacks_config(settings).application_id],
         "transactional ids": [config.transactional_id(number) for number in range(PARTITIONS)],
         "inputs": {one.topic: config.topic_prefix + one.topic for one in config.inputs},

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from clearinghub.clock import BrokerClock, system_now_ms
 from clearinghub.config import Settings
 from clearinghub.engine.record import VALUE_BYTES_MAX
 from clearinghub.kafka.load import VALID_S, LoadReporter, LoadView
+from clearinghub.kafka.processes import CLOCKS_APART_MS_MAX, ProcessAnnouncer
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.ports import (
@@ -21,6 +23,7 @@ from clearinghub.ports import (
     RecorderUnavailableError,
     RecordOutcomeUnknownError,
 )
+from tests.fakes import FakeParticipants
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
@@ -211,3 +214,14 @@ async def test_without_a_confirmation_in_time_all_waiting_records_fail_and_no_la
     refused = {b"%d" % one for one, error in enumerate(outcomes) if isinstance(error, RecorderUnavailableError)}
     assert set() == refused & found
     assert b"later" in found
+
+
+async def test_a_process_knows_from_its_first_announcement_how_far_its_clock_is_ahead(settings: Settings) -> None:
+    clock = BrokerClock(lambda: system_now_ms() + 2_000)
+    announcer = ProcessAnnouncer(settings, "ledger", FakeParticipants(), clock)
+
+    await announcer.start()
+    await announcer.stop()
+
+    assert 2_000 <= clock.lead_ms <= 2_500
+    assert clock.surely_apart_ms > CLOCKS_APART_MS_MAX

@@ -57,7 +57,7 @@ class Chaos:
                 member.is_cut_off = False
                 member.crash_at = None
                 member.process.disarm()
-                member.process.wall_offset_s = 0.0
+                member.process.wall_offset_s = member.apart_s
             group.unsettle()
 
     def _member(self) -> tuple[Group, Member]:

@@ -22,6 +22,7 @@ ENDPOINTS: Final = {
 }
 STRANGER: Final = "mallory"
 LARGE_BYTES: Final = 5_000  # more than a round may have, where that is limited
+SHORT_MS: Final = 1_500
 ANSWERS: Final = ("commit",) * 6 + ("reserve",) * 2 + ("abort", "reject")
 
 
@@ -52,6 +53,7 @@ class Dfsps:
         self._answered: dict[tuple[str, str], InputRecord] = {}
         self._busy: dict[asyncio.Task[None], None] = {}
         self._count = 0
+        self._silent: set[str] = set()
         self.bulks = bulks.Bulks(self, bus.swarm)
 
     @property
@@ -93,6 +95,15 @@ class Dfsps:
         if swarm.happens("lookups", 0.3):
             asker = draw.choice((payer, payee, *self.names, STRANGER))
             self._do(self._after(draw.uniform(0.0, 6.0), wire.get(terms.transfer_id, asker)))
+
+    def pay_in_vain(self) -> Terms:
+        """Send a prepare that nobody will answer, and return it."""
+        payer, payee = self._swarm.random.sample(self.names, 2)
+        self._count += 1
+        terms = Terms(f"t{self._count}", payer, payee, 1, self.now_ms() + SHORT_MS)
+        self._silent.add(terms.transfer_id)
+        self.pay_singly(terms)
+        return terms
 
     def _pay_under_the_same_id(self, terms: Terms) -> None:
         """Send the prepare of another payer, for another payee, with the same id and other terms.
@@ -169,7 +180,7 @@ class Dfsps:
 
     def _decide(self, terms: Terms) -> None:
         draw, swarm = self._swarm.random, self._swarm
-        if swarm.happens("silent payees", 0.15):
+        if terms.transfer_id in self._silent or swarm.happens("silent payees", 0.15):
             return
         is_twin = (terms.transfer_id, terms.payee) in self.twins
         action = draw.choice(("abort", "reject") if is_twin else ANSWERS)

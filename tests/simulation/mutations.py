@@ -278,11 +278,16 @@ MUTANTS: Final = (
         "granularity = settlement_method_of(scheme_copy(view).models, credit.currency, POSITION).granularity",
     ),
     Mutant(
-        "reminder-from-the-future",
+        "early-reminder-not-repeated",
         "agents/transfers/timeout.py",
-        "0 <= now_ms - last_ms <",
-        "now_ms - last_ms <",
-        first_seed=301,  # one seed in hundreds shows the error: begin shortly before it
+        'turn.context.reminders.decided("timeout", turn.view.partition, message.id)',
+        "pass",
+    ),
+    Mutant(
+        "own-clock-trusted",
+        "clearinghub/engine/config.py",
+        "return self.environment.wall_ms() - self.clock_lead_ms()",
+        "return self.environment.wall_ms()",
     ),
     Mutant(
         "answer-by-id-alone",

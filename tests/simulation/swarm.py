@@ -14,6 +14,7 @@ FAULTS: Final = (
     "rebalances",
     "zombies",
     "clock jumps",
+    "clocks apart",
     "dropped batches",
     "slow agents",
     # of the broker and the network

@@ -17,11 +17,13 @@ from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.callbacks.parking import Parking
 from clearinghub.callbacks.sender import Reason
+from clearinghub.clock import BrokerClock
 from clearinghub.config import Settings
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.environment import Environment
 from clearinghub.engine.record import Handler, Record, View
+from clearinghub.kafka.processes import INTERVAL_S
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.messages import DeadLetterMessage
 from clearinghub.ports import RecorderUnavailableError, RecordOutcomeUnknownError
@@ -45,6 +47,10 @@ class Member(ABC):
         self.bus = bus
         self.settings = settings
         self.disk = Disk()
+        # Through the whole run, also when the faults have ended: nobody sets this machine's clock.
+        apart = bus.swarm.random.choice((-30.0, -2.0, 1.0, 2.0, 30.0)) if "clocks apart" in bus.swarm.faults else 0.0
+        self.apart_s = apart
+        bus.counts["clocks apart"] += bool(apart)
         self.process = Process(name)
         self.process.alive = False
         self.ready = asyncio.Event()  # the process may get partitions
@@ -61,17 +67,21 @@ class Member(ABC):
 
     def begin(self, wall_offset_s: float) -> None:
         self.process = Process(self.name)
-        self.process.wall_offset_s = wall_offset_s
+        self.process.wall_offset_s = self.apart_s + wall_offset_s
         if self.crash_at is not None:
             self.process.arm(*self.crash_at)
             self.crash_at = None
         self.ready, self.ended, self.is_cut_off = asyncio.Event(), asyncio.Event(), False
         self._deciding = asyncio.Lock()
+        process = self.process
+        self.clock = BrokerClock(lambda: int(process.wall_s() * 1000))
         self.process.spawn(self._live(), self.name).add_done_callback(self._end)
 
     async def _live(self) -> None:
         """Run a process until its engine fails, then raise the failure, as the role does."""
+        await self._look_at_the_clock()
         await self._build()
+        self._looking = asyncio.get_running_loop().create_task(self._keep_looking_at_the_clock())
         self.ready.set()
         assert self.app is not None
         await self.app.failed.wait()
@@ -132,6 +142,17 @@ class Member(ABC):
             await asyncio.wait({self.process.spawn(carry_out())})
 
     # -- what both roles are made of
+
+    async def _look_at_the_clock(self) -> None:
+        """Let the broker write its time into a record, as `ProcessAnnouncer` does."""
+        sent_ms = self.clock.wall_ms()
+        appended_ms = await self.bus.request(self.bus.wall_ms)
+        self.clock.note(sent_ms, appended_ms, self.clock.wall_ms())
+
+    async def _keep_looking_at_the_clock(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            await self._look_at_the_clock()
 
     async def _participants(self) -> ParticipantsView:
         view = ParticipantsView(self.settings, self._consumer_client)
@@ -196,7 +217,7 @@ class LedgerMember(Member):
             """The app of this process."""
 
         App.process, App.disk = process, disk
-        self._run(App(self._with_points(ledger_config(self.settings, context))))
+        self._run(App(self._with_points(ledger_config(self.settings, context, clock=self.clock))))
 
     def _released(self, handler: Handler) -> Handler:
         return next_release_of(handler) if self.is_next else handler
@@ -288,8 +309,7 @@ class CallbacksMember(Member):
         participants = await self._participants()
         process = self.process
 
-        def now_ms() -> int:
-            return int(process.wall_s() * 1000)
+        now_ms = self.clock.now_ms
 
         async def report_failure(notification: Notification, reason: Reason) -> None:
             letter = DeadLetterMessage(topic="notification", error=reason.code.value, timestamp_ms=now_ms())
@@ -317,7 +337,7 @@ class CallbacksMember(Member):
             now_ms,
             jitter=self.bus.swarm.random.random,
         )
-        config = replace(callbacks_config(self.settings), environment=self._environment())
+        config = replace(callbacks_config(self.settings, self.clock), environment=self._environment())
         log = SimulatedParkedLog(self.bus, process)
 
         def make_agents(tracker: OffsetTracker) -> dict[str, DeliveryAgent]:

@@ -24,6 +24,7 @@ from tests.simulation.operators import Operators
 from tests.simulation.reading import difference_of_copies, messages_under_way
 from tests.simulation.releases import mix_releases
 from tests.simulation.swarm import Swarm
+from tests.simulation.wire import Terms
 from tests.simulation.workers import CallbacksMember, LedgerMember
 
 APPLICATION: Final = "hub"
@@ -31,6 +32,10 @@ CALLBACKS: Final = f"{APPLICATION}-callbacks"
 SETUP_S_MAX: Final = 60.0
 HEAL_S_MAX: Final = 600.0
 LOOK_S: Final = 1.0
+EXPIRIES: Final = 3
+SET_AHEAD_S: Final = 2.0
+EXPIRY_LOOK_S: Final = 0.05
+EXPIRY_S_MAX: Final = 1.0  # from the punctuator's run to the end of the transfer's second round
 
 
 class World:
@@ -78,6 +83,7 @@ class World:
         self.swarm.is_calm = True
         self.chaos.heal()
         await self._come_to_rest(keeping)
+        await self._expire_in_time()
         self._commands.add(
             loop.create_task(self.operators.close_window())
         )  # so that each transfer is in a closed window
@@ -93,6 +99,26 @@ class World:
             if loop.time() - began_s > HEAL_S_MAX:
                 raise AssertionError(f"liveness: after {HEAL_S_MAX:.0f} s without faults, {rest}")
             await asyncio.sleep(LOOK_S)
+
+    async def _expire_in_time(self) -> None:
+        """Check that transfers expire in time after all faults, although clocks may still be apart."""
+        late_s = self.settings.punctuate_interval_ms / 1000 + EXPIRY_S_MAX
+        for _ in range(EXPIRIES):
+            terms = self.dfsps.pay_in_vain()
+            for member in self.groups[0].members:  # set ahead, which their processes notice some seconds later
+                member.process.wall_offset_s += SET_AHEAD_S
+            await asyncio.sleep(self.swarm.random.random())
+            while not self._is_final(terms) and self.dfsps.now_ms() <= terms.expires_at_ms + late_s * 1000:
+                await asyncio.sleep(EXPIRY_LOOK_S)
+            late_ms = self.dfsps.now_ms() - terms.expires_at_ms
+            assert self._is_final(terms), f"timeliness: {terms.transfer_id} is not final {late_ms} ms after it expired"
+
+    def _is_final(self, terms: Terms) -> bool:
+        log = self.bus.logs[
+            changelog_name(APPLICATION, "transfers"), wire.partition_of(terms.payer, self.swarm.partitions)
+        ]
+        rows = [entry.value for entry in log.entries if entry.is_committed and entry.key == terms.transfer_id.encode()]
+        return bool(rows) and rows[-1] is not None and TRANSFERS.decode(rows[-1]).state.is_final
 
     async def _disturb(self) -> None:
         """Send payments and commands, evenly spread over the time of the faults."""

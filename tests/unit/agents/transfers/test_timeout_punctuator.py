@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agents.transfers.timeout import REMIND_AGAIN_AFTER_MS, make_due_punctuator
+from agents.reminders import REMIND_AGAIN_AFTER_MS, Reminders
+from agents.transfers.timeout import make_due_punctuator
 from clearinghub.domain.transfers.transfer import State, Transfer
 from tables.transfers import TRANSFERS
 from tests.fakes import MemoryView
@@ -23,7 +24,7 @@ def reminders(view: MemoryView) -> int:
 
 
 def test_a_due_transfer_is_reminded_of_again_only_after_a_while() -> None:
-    view, punctuate = view_with_a_transfer(), make_due_punctuator()
+    view, punctuate = view_with_a_transfer(), make_due_punctuator(Reminders())
     counts = []
     for now_ms in (DUE_MS - 1, DUE_MS + 1, DUE_MS + 1_000, DUE_MS + 1 + REMIND_AGAIN_AFTER_MS):
         punctuate(view, now_ms)
@@ -34,10 +35,33 @@ def test_a_due_transfer_is_reminded_of_again_only_after_a_while() -> None:
 
 def test_a_clock_that_was_ahead_and_is_set_back_holds_no_reminder_back() -> None:
     """Ahead, it reminded too early, in vain; the transfer must not wait until the clock has come so far again."""
-    view, punctuate = view_with_a_transfer(), make_due_punctuator()
+    view, punctuate = view_with_a_transfer(), make_due_punctuator(Reminders())
     punctuate(view, DUE_MS + HOUR_MS)
     view.take()
 
     punctuate(view, DUE_MS + 1)
 
     assert 1 == reminders(view)
+
+
+def test_a_reminder_that_was_decided_too_early_is_repeated_by_the_next_run() -> None:
+    """A worker whose clock is a second ahead must not delay the expiry until the reminder is repeated anyhow."""
+    view, reminders_written = view_with_a_transfer(), Reminders()
+    punctuate = make_due_punctuator(reminders_written)
+    counts = []
+    for now_ms in (DUE_MS + 1, DUE_MS + 1_001, DUE_MS + 2_001):
+        punctuate(view, now_ms)
+        counts.append(reminders(view))
+        reminders_written.decided("timeout", view.partition, "t")
+
+    assert [1, 1, 1] == counts
+
+
+def test_what_was_decided_on_one_partition_says_nothing_of_another() -> None:
+    written = Reminders()
+    assert ["t"] == list(written.to_write("timeout", 0, ["t"], 1))
+
+    written.decided("timeout", 1, "t")
+    written.decided("bulk-fulfil", 0, "t")
+
+    assert [] == list(written.to_write("timeout", 0, ["t"], 2))

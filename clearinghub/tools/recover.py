@@ -1,0 +1,96 @@
+"""`clearinghub recover`: lists stopped partitions, and lets one go on past what stopped it (docs/operators.md)."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from clearinghub.config import Settings
+from clearinghub.engine import loss
+from clearinghub.kafka.broker import on_running_broker
+from clearinghub.kafka.recorder import KafkaRecorder
+from clearinghub.kafka.view import CompactedView
+from clearinghub.messages.recoveries import Recovery, Stopped, decode_worker, encode_recovery
+from clearinghub.tools.command_line import EXIT_FAILED, EXIT_OK, EXIT_WRONG_USAGE, App
+
+REASON_CHARACTERS_MAX: Final = 512
+# What the ledger does when it goes on past a stop, by the stop's code.
+EFFECTS: Final = {
+    loss.INPUT_LOST: "The missing records are never decided. The partition goes on at the input's beginning.",
+    loss.INPUT_CUT: "The partition goes on at the input's end. What DFSPs send again is decided again.",
+    loss.INPUT_CHANGED: "The partition goes on at its decided offset in the log that is there.",
+    loss.INPUT_HOLE: "The missing records are never decided. The partition goes on after the hole.",
+    loss.CHANGELOG_LOST: "The rows that are left count from now on. Balances may be wrong: run `clearinghub audit`.",
+    loss.OFFSETS_LOST: "Inputs are decided again from where the last known row says. Run `clearinghub audit`.",
+    loss.COPY_AHEAD: "The worker's local copy is deleted, and the changelog that has less counts. Copy the disk first.",
+}
+
+app = App(exits="0 done, 1 the partition is not stopped, 2 wrong usage, 3 no broker")
+
+
+@app.add("recover", examples=["recover", "recover 3 --dry-run", "recover 3 --reason 'told the DFSPs, ticket 4711'"])
+async def recover(
+    partition: Annotated[
+        int | None, typer.Argument(metavar="PARTITION", help="Without it, list what is stopped.")
+    ] = None,
+    *,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the decision.")] = "",
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; else the system's user.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it does, and decide nothing.")] = False,
+) -> int:
+    """Let a stopped partition go on past what stopped it.
+
+    The decision is for the stop that is shown, and for no other. It is kept on the topic `recoveries`.
+    """
+    settings = on_running_broker(Settings())
+    stopped = await stopped_partitions(settings)
+    console = Console()
+    if partition is None:
+        _show(console, stopped)
+        return EXIT_OK
+    stop = stopped.get(partition)
+    if stop is None:
+        console.print(f"partition {partition} is not stopped")
+        return EXIT_FAILED
+    effect = EFFECTS.get(stop.code, "The partition is opened again; it goes on only if the reason is mended.")
+    console.print(f"{stop.sentence}\n{effect}")
+    if dry_run:
+        return EXIT_OK
+    if not 0 < len(reason) <= REASON_CHARACTERS_MAX:
+        console.print(f"say why, with --reason, in at most {REASON_CHARACTERS_MAX} characters")
+        return EXIT_WRONG_USAGE
+    who = by or getpass.getuser()
+    decision = Recovery(partition, stop.stop_id, stop.code, stop.sentence, reason, who, int(time.time() * 1000))
+    recorder = KafkaRecorder(settings)
+    await recorder.start()
+    try:
+        await recorder.record("recoveries", decision.key, encode_recovery(decision))
+    finally:
+        await recorder.stop()
+    console.print(f"partition {partition} goes on")
+    return EXIT_OK
+
+
+async def stopped_partitions(settings: Settings) -> dict[int, Stopped]:
+    """Return the partitions whose owners have announced that they are stopped, each with the reason."""
+    workers = CompactedView(settings, "workers", decode_worker)
+    await workers.start()
+    try:
+        return {int(key): one.stopped for key, one in workers.values.items() if one.stopped is not None}
+    finally:
+        await workers.stop()
+
+
+def _show(console: Console, stopped: dict[int, Stopped]) -> None:
+    if not stopped:
+        console.print("no partition is stopped")
+        return
+    table = Table("partition", "code", "why", "what to do")
+    for number, stop in sorted(stopped.items()):
+        table.add_row(str(number), stop.code, stop.sentence, stop.remedy)
+    console.print(table)
