@@ -340,4 +340,35 @@ MUTANTS: Final = (
         "return self.notification.message.id",
         "return self.notification.message.notification_id",
     ),
+    # -- copies
+    Mutant(
+        "copy-of-the-last-rounds",
+        "clearinghub/copies/cut.py",
+        "while (early := _receiver_of_unsent(rounds, at)) is not None:",
+        "while False and (early := _receiver_of_unsent(rounds, at)) is not None:",
+    ),
+    Mutant(
+        "copy-with-a-later-change",
+        "clearinghub/copies/history.py",
+        "while tail and tail[0].offset < end:",
+        "while tail and tail[0].offset < end + (self.partition == 0):",
+    ),
+    Mutant(
+        "copy-without-own-messages",
+        "clearinghub/copies/cut.py",
+        "if received < last:",
+        "if received < last and sender != receiver:",
+    ),
+    Mutant(
+        "restored-message-to-the-old-partition",
+        "clearinghub/copies/regroup/messages.py",
+        "yield _to(one, places.of_name(message.participant))",
+        "yield _to(one, one.receiver % places.partitions)",
+    ),
+    Mutant(
+        "restored-ids-again",
+        "clearinghub/copies/regroup/settlement.py",
+        "used = -(-highest_id // self._places.partitions)",
+        "used = highest_id // (self._places.partitions + 1)",
+    ),
 )
