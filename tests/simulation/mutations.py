@@ -335,6 +335,36 @@ MUTANTS: Final = (
         "        if pending[0][0] < offset <= window.last:\n            window.position = offset + 1\n",
     ),
     Mutant(
+        "offset-before-parked",
+        "clearinghub/callbacks/deliverer.py",
+        "delivery.home.park(delivery, not_before_ms, partial(self._settle, delivery))",
+        "(self._settle(delivery), delivery.home.park(delivery, not_before_ms, lambda: None))",
+    ),
+    Mutant(
+        "parked-not-read-back",
+        "clearinghub/callbacks/parking.py",
+        "if not partition.is_caught_up or not with_room:",
+        "if True:",
+    ),
+    Mutant(
+        "parked-overtaken",
+        "clearinghub/callbacks/parked_index.py",
+        "return total.unread > 0 or (found is not None and subject in found.subjects)",
+        "return False",
+    ),
+    Mutant(
+        "parked-by-others-unknown",
+        "clearinghub/callbacks/parked_partition.py",
+        "self._end = self._start if first >= end else end",
+        "self._end = self._start",
+    ),
+    Mutant(
+        "parked-without-bound",
+        "clearinghub/callbacks/parking.py",
+        "total.count < settings.callback_parked_per_receiver_max",
+        "total.count >= 0",
+    ),
+    Mutant(
         "callbacks-overtake",
         "clearinghub/callbacks/receiver_queue.py",
         "return self.notification.message.id",
