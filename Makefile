@@ -21,11 +21,11 @@ TIMES ?= 10
 DFSPS ?= 1000
 BROKERS ?= 1
 RATE ?= 150
-# Enough for a laptop; fixed for the life of the data (`make clean-data` to change it).
+# Enough for a laptop; changed by a copy and a restore (docs/recovery.md), or `make clean-data`.
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz chaos blackout pairs simulate mutants proofs check lint format clean-data bench bench-engine bench-jws lock docs messages golden upgrade
+.PHONY: help setup run demo test conformance fuzz chaos blackout pairs simulate mutants proofs drills backup-proof check lint format clean-data bench bench-engine bench-jws slow-receiver lock docs messages golden upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -67,7 +67,7 @@ blackout: BROKERS = 3
 blackout: $(STAMP) ## everything killed at once with -9, TIMES=10 times under load, brokers too; nothing may be lost; RATE=150 SEED=1
 	@exec $(BIN)/python -m tests.chaos.run --blackouts $(TIMES) --rate $(RATE) --brokers $(BROKERS) $(if $(SEED),--seed $(SEED))
 
-upgrade: $(STAMP) ## roll every process to another release and back under load; FROM=v1.0.0 TO=... (this folder with a patch) RATE=100
+upgrade: $(STAMP) ## roll every process to another release and back under load; FROM=v1.0.0 TO=HEAD UPGRADE_RATE=100
 	@exec $(BIN)/python -m tests.upgrade.run $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) --rate $(or $(UPGRADE_RATE),100)
 
 pairs: $(STAMP) ## close and settle a window of DFSPS=1000 that all have paid each other, by pairs, in memory; some minutes
@@ -81,6 +81,12 @@ proofs: $(STAMP) ## the tests that `make test` runs with small counts, with larg
 		tests/simulation/test_simulation.py tests/integration/test_settlement_windows.py tests/integration/test_bulks.py \
 		tests/integration/test_archive.py tests/integration/test_broker_loss.py tests/integration/test_hub_on_three_brokers.py \
 		tests/unit/agents/settlement/test_closing_cost.py
+
+drills: $(STAMP) ## the drills of docs/recovery.md on a real broker: a broker lost, topics lost, a copy restored, growth
+	$(BIN)/python -m pytest -s tests/integration/test_copies.py tests/integration/test_hub_on_three_brokers.py tests/simulation/test_stale_copy.py
+
+backup-proof: $(STAMP) ## a hub with TRANSFERS=1000000 is copied at 200/s, then grows from 4 to 12 partitions
+	$(BIN)/python -m bench.copies --transfers $(if $(filter command line,$(origin TRANSFERS)),$(TRANSFERS),1000000)
 
 mutants: $(STAMP) ## break the code in deliberate ways; each must fail a seed of the simulation
 	@exec $(BIN)/python -m tests.simulation.mutants
@@ -104,6 +110,9 @@ bench: $(STAMP) ## load on a hub of its own, a report in bench/out/; SCENARIOS="
 
 bench-jws: $(STAMP) ## measure what a signature costs
 	$(BIN)/python -m bench.jws
+
+slow-receiver: $(STAMP) ## measure what a receiver that answers after 15 s costs the callbacks of others, on a real broker
+	$(BIN)/python -m bench.slow_receiver
 
 bench-engine: $(STAMP) ## measure the engine alone
 	$(BIN)/python -m bench.engine

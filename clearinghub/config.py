@@ -60,7 +60,16 @@ class Settings(BaseSettings):
     content_versions: tuple[str, ...] = ("1.0", "1.1", "2.0")
     accept_versions: tuple[str, ...] = ("1", "1.0", "1.1", "2", "2.0")
     content_version_default: str = "1.1"
-    body_bytes_max: int = Field(5_242_880, ge=1024)
+    body_bytes_max: int = Field(5_242_880, ge=1024)  # of bulks, lists of parties and whatever is not named below
+    # Of the bodies of one resource; never above body_bytes_max. As JSON in the environment.
+    resource_body_bytes_max: dict[str, int] = {
+        "transfers": 65_536,
+        "quotes": 131_072,
+        "transactionRequests": 65_536,
+        "transactions": 65_536,
+        "authorizations": 65_536,
+        "parties": 65_536,
+    }
     body_timeout_ms: int = Field(10_000, ge=100)  # within which the whole body of a request must arrive
     completed_timestamp_ahead_ms_max: int = 200  # how far completedTimestamp may be after the hub's time
     completed_timestamp_age_ms_max: int = 300_000  # and how far before it
@@ -115,6 +124,7 @@ class Settings(BaseSettings):
     # Ingress: a request is answered once the broker has confirmed its record.
     record_timeout_ms: int = Field(5_000, ge=100)  # for the confirmation; then 503, 2003
     records_waiting_max: int = Field(5_000, ge=1)  # for their confirmation; further requests get 503, 2005
+    records_waiting_bytes_max: int = Field(64 * 1024 * 1024, ge=1024)  # of them all together; likewise
     requests_begun_max: int = Field(500, ge=1)  # POST and GET that are not answered yet; further ones get 503, 2005
     maintenance: bool = False  # accept nothing new, only answers to what was begun (docs/operators.md)
     maintenance_retry_after_s: int = Field(60, ge=1)  # when the sender of a refused request should come again
@@ -218,6 +228,10 @@ class Settings(BaseSettings):
         if value <= info.data.get("overload_full_ms", 0):
             raise ValueError("must be above overload_full_ms")
         return value
+
+    def body_bytes_max_of(self, resource: str) -> int:
+        """Return how many bytes a body of the resource may have."""
+        return min(self.body_bytes_max, self.resource_body_bytes_max.get(resource, self.body_bytes_max))
 
     def content_versions_of(self, resource: str) -> tuple[str, ...]:
         """Return the versions of the resource's messages that are accepted."""

@@ -84,6 +84,7 @@ class KafkaRecorder:
             {name: topic.partition_count(settings.partitions) for name, topic in load_topology().topics.items()}
         )
         self._waiting = 0
+        self._waiting_bytes = 0
         self._queues: dict[tuple[str, int], _PartitionQueue] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._client: AIOKafkaClient | None = None
@@ -131,7 +132,10 @@ class KafkaRecorder:
         if len(value) > VALUE_BYTES_MAX:
             RECORDED.labels(topic, "too-large").inc()
             raise MessageTooLargeError
-        if self._waiting >= self._settings.records_waiting_max:
+        is_full = (
+            self._waiting_bytes > 0 and self._waiting_bytes + len(value) > self._settings.records_waiting_bytes_max
+        )
+        if is_full or self._waiting >= self._settings.records_waiting_max:
             RECORDED.labels(topic, "busy").inc()
             raise RecorderBusyError
         queue = self._queues.get((topic, partition))
@@ -151,10 +155,12 @@ class KafkaRecorder:
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
         self._waiting += 1
+        self._waiting_bytes += len(value)
         try:
             await confirmed
         finally:
             self._waiting -= 1
+            self._waiting_bytes -= len(value)
 
     def waiting_ms(self, partition: int) -> int:
         """Return how long the oldest record of a partition has been waiting for the broker."""

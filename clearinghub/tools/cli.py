@@ -58,6 +58,8 @@ TOOLS: Final = (
     Tool("audit", "clearinghub.tools.audit.main", OPERATORS, "Check the ledger's books from the topics alone."),
     Tool("parties", "clearinghub.tools.parties.main", OPERATORS, "Import parties from CSV, or export them."),
     Tool("keys", "clearinghub.tools.keys", OPERATORS, "Make keys for message signatures."),
+    Tool("backup", "clearinghub.tools.backup", OPERATORS, "Copy all partitions of the hub while it works."),
+    Tool("restore", "clearinghub.tools.restore", OPERATORS, "Make a new hub of a copy, with any number of partitions."),
     Tool("secure", "clearinghub.tools.secure", OPERATORS, "Make and issue the scheme's keys and certificates."),
     Tool("replay", "clearinghub.tools.replay", OPERATORS, "Send callbacks again that were given up."),
     Tool("recover", "clearinghub.tools.recover", OPERATORS, "List stopped partitions, and let one go on."),

@@ -18,6 +18,7 @@ from tests.model.journal import INPUTS
 from tests.simulation import wire
 from tests.simulation.bus import Bus, Log
 from tests.simulation.chaos import Chaos
+from tests.simulation.copier import Copier
 from tests.simulation.dfsps import Dfsps
 from tests.simulation.group import Group
 from tests.simulation.operators import Operators
@@ -61,6 +62,7 @@ class World:
         ]
         self.groups = [Group(APPLICATION, ledgers, self.bus), Group(CALLBACKS, callbacks, self.bus)]
         self.chaos = Chaos(self.bus, self.groups, self.dfsps)
+        self.copier = Copier(self.bus, self.settings, swarm.seed)
 
     def _of(self, instance: int) -> Settings:
         return self.settings.model_copy(update={"instance": str(instance)})
@@ -76,10 +78,14 @@ class World:
             raise AssertionError("liveness: the scheme was not set up in time") from None
         self.swarm.is_calm = False
         striking = loop.create_task(self.chaos.keep_striking())
+        copying = loop.create_task(self.copier.keep_copying())
         mixing = [loop.create_task(mix_releases(self))] if self.swarm.mixes_releases else []
         await self._disturb()
         self._commands.update(mixing)
         striking.cancel()
+        if copying.done():
+            copying.result()
+        copying.cancel()
         self.swarm.is_calm = True
         self.chaos.heal()
         await self._come_to_rest(keeping)
@@ -87,6 +93,7 @@ class World:
         self._commands.add(
             loop.create_task(self.operators.close_window())
         )  # so that each transfer is in a closed window
+        await self.copier.copy()
         await self._come_to_rest(keeping)
 
     async def _come_to_rest(self, keeping: list[asyncio.Task[None]]) -> None:

@@ -97,7 +97,10 @@ async def test_so_many_new_requests_may_wait_and_answers_do_not_count() -> None:
 async def test_a_body_that_never_ends_takes_no_place_of_others() -> None:
     recorder, health = FakeRecorder(), FakeHealth()
     app = build_fspiop_app(
-        Settings(requests_begun_max=1, body_timeout_ms=300), recorder, health, participants=FakeParticipants()
+        Settings(requests_begun_max=1, body_timeout_ms=300),
+        recorder,
+        health,
+        participants=FakeParticipants.of("payerfsp"),
     )
     async with TestClient(HubServer(app)) as http:
         dfsp = Dfsp(http, recorder, health)
@@ -117,7 +120,7 @@ async def dfsp_in_maintenance() -> AsyncIterator[Dfsp]:
     """A DFSP before a hub in maintenance."""
     recorder, health = FakeRecorder(), FakeHealth()
     settings = Settings(maintenance=True, maintenance_retry_after_s=90)
-    app = build_fspiop_app(settings, recorder, health, participants=FakeParticipants())
+    app = build_fspiop_app(settings, recorder, health, participants=FakeParticipants.of("payerfsp"))
     async with TestClient(HubServer(app)) as http:
         yield Dfsp(http, recorder, health)
 

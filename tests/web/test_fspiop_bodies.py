@@ -14,7 +14,7 @@ from clearinghub.config import Settings
 from tests.fakes import fields_of
 from tests.web.fspiop_client import PREPARE, Dfsp, raw_prepare, send_raw
 
-BODY_BYTES_MAX = Settings().body_bytes_max
+BODY_BYTES_MAX = Settings().body_bytes_max_of("transfers")
 NOT_JSON = (400, "3101", "Malformed syntax - Invalid request payload JSON format")
 NOT_AN_OBJECT = (400, "3101", "Malformed syntax - /requestBody must be object")
 TOO_LARGE = (400, "3104", "Too large payload - Payload size is too large")
@@ -35,7 +35,7 @@ GOOD = json.dumps(PREPARE).encode()
         GOOD.replace(b'"123.45"', b"Infinity"),
         GOOD.replace(b'"123.45"', b"1e999"),
         GOOD.replace(b'"123.45"', b"9" * 5_000),
-        GOOD.replace(b'"123.45"', b"[" * 100_000),
+        GOOD.replace(b'"123.45"', b"[" * 50_000),
         b'{"deep":' + b"[" * 300 + b"]" * 300 + b"," + GOOD[1:],
     ],
 )
@@ -85,9 +85,12 @@ async def test_a_body_with_content_length_that_is_too_large_is_refused(dfsp: Dfs
     assert TOO_LARGE == answer.error
 
 
-async def test_a_stream_that_becomes_too_large_is_refused(dfsp: Dfsp) -> None:
+@pytest.mark.parametrize("pieces", [2, 100])
+async def test_a_stream_that_becomes_too_large_is_refused(dfsp: Dfsp, pieces: int) -> None:
+    """Also one that is too large for a transfer, and not for every body."""
+
     async def stream() -> AsyncIterator[bytes]:
-        for _ in range(100):
+        for _ in range(pieces):
             yield b" " * 60_000
 
     answer = await dfsp.send("POST", "/transfers", data=stream())
@@ -125,3 +128,13 @@ async def test_a_client_that_hangs_up_in_the_middle_leaves_nothing_but_a_line(
     assert [("client-gone", "POST", "/transfers")] == [(log["event"], log["method"], log["path"]) for log in logs]
     assert [] == [record for record in caplog.records if record.levelname != "DEBUG"]
     assert 1 == len(dfsp.recorder.records)
+
+
+@pytest.mark.parametrize("resource", ["transfers", "quotes", "parties", "transactionRequests", "authorizations"])
+def test_a_body_may_be_as_large_as_its_resource_needs(resource: str) -> None:
+    """A transfer's longest fields are an ILP packet of 32,768 characters and 16 extensions of 160."""
+    settings = Settings()
+
+    assert 40_000 < settings.body_bytes_max_of(resource) <= 131_072
+    assert settings.body_bytes_max == settings.body_bytes_max_of("bulkTransfers")
+    assert 1_024 == Settings(body_bytes_max=1_024).body_bytes_max_of(resource)

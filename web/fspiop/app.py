@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aiohttp.web import Application
+from aiohttp.typedefs import Handler, Middleware
+from aiohttp.web import Application, Request, StreamResponse, middleware
 
 from clearinghub import __version__
 from clearinghub.clock import system_now_ms
@@ -26,7 +27,7 @@ from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.sources import Sources
 from web.fspiop.transfers import TransfersResource
 from web.http.errors import make_error_middleware
-from web.http.json_body import BODY_TIMEOUT_S
+from web.http.json_body import BODY_BYTES_MAX, BODY_TIMEOUT_S
 from web.http.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
 
 
@@ -54,7 +55,13 @@ def build_fspiop_app(
     admission = _make_admission(settings, admits)
     app = Application(
         client_max_size=settings.body_bytes_max,
-        middlewares=[admission.refuse, make_metrics_middleware(), make_error_middleware(), admission.take],
+        middlewares=[
+            admission.refuse,
+            make_metrics_middleware(),
+            make_error_middleware(),
+            _limit_bodies(settings),
+            admission.take,
+        ],
     )
     app[BODY_TIMEOUT_S] = settings.body_timeout_ms / 1000
     sources = Sources(participants)
@@ -69,6 +76,17 @@ def build_fspiop_app(
     add_readiness_route(app, health, __version__)
     add_documentation_routes(app, "fspiop")
     return app
+
+
+def _limit_bodies(settings: Settings) -> Middleware:
+    """Return the middleware that notes how large a request's body may be, by the resource that begins its path."""
+
+    @middleware
+    async def limit(request: Request, handler: Handler) -> StreamResponse:
+        request[BODY_BYTES_MAX] = settings.body_bytes_max_of(request.path.split("/", 2)[1])
+        return await handler(request)
+
+    return limit
 
 
 def _make_admission(settings: Settings, admits: Callable[[str], bool]) -> AdmissionMiddlewares:

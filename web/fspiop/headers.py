@@ -58,7 +58,7 @@ class HeaderRules:
         self._content_versions = frozenset(content_versions)
         self._accept_extensions = extension_list(accept_versions)
         self._content_extensions = extension_list(content_versions)
-        self._body_bytes_max = settings.body_bytes_max
+        self._body_bytes_max = settings.body_bytes_max_of(resource)
         self._forwarded_extra = frozenset(name.lower() for name in settings.forward_headers_extra)
 
     async def read(self, request: Request) -> dict[str, str]:

@@ -8,7 +8,7 @@ import hashlib
 from typing import Any, Final, NamedTuple
 
 import orjson
-from aiohttp.web import AppKey, Request, RequestPayloadError
+from aiohttp.web import AppKey, Request, RequestKey, RequestPayloadError
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from web.http.errors import PAYLOAD_TOO_LARGE, ApiError
@@ -16,6 +16,8 @@ from web.http.errors import PAYLOAD_TOO_LARGE, ApiError
 # An application's entry: within how many seconds the whole body of a request must arrive.
 BODY_TIMEOUT_S: Final = AppKey("body_timeout_s", float)
 BODY_TIMEOUT_DEFAULT_S: Final = 10.0  # a bulk of 5 MiB at 4 Mbit/s
+# A request's entry: how many bytes its body may have, if that is less than the application's limit.
+BODY_BYTES_MAX: Final = RequestKey("body_bytes_max", int)
 
 _ENCODED: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "Unsupported content-encoding header")
 _TOO_SLOW: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "The body was not received in time")
@@ -52,21 +54,26 @@ async def read_body(request: Request) -> bytes:
     """Return the bytes of the request's body; the first call reads them, later calls return the same.
 
     Raises:
-        ApiError: it is encoded, it cannot be read to its end, or it has not arrived in time (3101).
+        ApiError: it is encoded, it cannot be read to its end, or it has not arrived in time (3101); or it is longer
+            than bodies of its resource may be (3104).
         HTTPRequestEntityTooLarge: as above.
     """
     # A small compressed body can unfold to one that costs seconds and hundreds of megabytes.
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ApiError(_ENCODED)
-    if (request.content_length or 0) > request.client_max_size:
+    bytes_max = request.get(BODY_BYTES_MAX, request.client_max_size)
+    if (request.content_length or 0) > bytes_max:
         raise ApiError(PAYLOAD_TOO_LARGE)
     try:
         async with asyncio.timeout(request.config_dict.get(BODY_TIMEOUT_S, BODY_TIMEOUT_DEFAULT_S)):
-            return await request.read()
+            body = await request.read()
     except TimeoutError as error:
         raise ApiError(_TOO_SLOW, closes=True) from error
     except RequestPayloadError as error:
         raise ApiError(_NOT_JSON) from error
+    if len(body) > bytes_max:
+        raise ApiError(PAYLOAD_TOO_LARGE)
+    return body
 
 
 def body_hash(parsed: dict[str, Any]) -> str:

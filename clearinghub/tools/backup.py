@@ -1,0 +1,67 @@
+"""`clearinghub backup`: copies all partitions of a hub while it works (docs/recovery.md)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from aiokafka.errors import KafkaError
+from rich.console import Console
+
+from clearinghub.config import Settings
+from clearinghub.copies import CopyError
+from clearinghub.copies.backup import back_up
+from clearinghub.copies.folder import Manifest
+from clearinghub.kafka.broker import on_running_broker
+from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_OK, App
+from clearinghub.tools.copy_progress import shown_progress
+from clearinghub.tools.screen import money
+
+NICENESS: Final = 10  # the hub's own processes on this machine come first
+
+app = App(exits="0 the copy is whole, 1 it could not be made, 2 wrong usage or settings, 3 no broker")
+
+
+@app.add("backup", examples=["backup /srv/copies/2026-11-30"])
+async def backup(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder for the copy.")],
+) -> int:
+    """Copy all rows of all partitions, and the messages between them, at one consistent cut.
+
+    The hub goes on working. A copy is whole when it has a manifest.json; if anything goes wrong, nothing is left.
+    """
+    console = Console(stderr=True)
+    settings = on_running_broker(Settings())
+    os.nice(NICENESS)
+    try:
+        with shown_progress(console) as show:
+            manifest = await back_up(settings, folder, show)
+    except CopyError as error:
+        console.print(str(error), soft_wrap=True, highlight=False)
+        return EXIT_FAILED
+    except KafkaError as error:
+        console.print(f"the broker cannot be used: {error}; nothing was copied, run it again", soft_wrap=True)
+        return EXIT_NO_HUB
+    _show(manifest, folder, console)
+    return EXIT_OK
+
+
+def _show(manifest: Manifest, folder: Path, console: Console) -> None:
+    messages = sum(one.messages for one in manifest.partitions)
+    cuts = [one.cut_at for one in manifest.partitions]
+    console.print(
+        f"{manifest.rows().total():,} rows of {len(manifest.partitions)} partitions and {messages:,} messages between "
+        f"them are in {folder}, as of {min(cuts)} to {max(cuts)}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    for currency, amount in manifest.balances.items():
+        if amount:
+            console.print(
+                f"{currency}: the accounts hold {money(amount)} more than transfers explain; right only if operators "
+                "gave accounts initial positions of that sum",
+                soft_wrap=True,
+                highlight=False,
+            )
