@@ -27,6 +27,10 @@ _APPLY: Final = """\
 """
 
 _LOSS: Final = "clearinghub/engine/loss.py"
+_OPENING: Final = "clearinghub/engine/opening.py"
+_OFFSETS: Final = "clearinghub/engine/offsets.py"
+_AHEAD: Final = "loss.copy_ahead(self._number, name, local, ends[name])"
+_STEP: Final = "self._step_over_markers(topic, self._number, before[topic])"
 
 MUTANTS: Final = (
     # -- engine
@@ -112,49 +116,8 @@ MUTANTS: Final = (
     Mutant("hole-unseen", _LOSS, "if has_no_holes and undecided is not None", "if False", by_losses=True),
     Mutant("noted-end-unseen", _LOSS, "end < offset + 1 + TRANSACTION_MARKERS", "end < 0", by_losses=True),
     Mutant("later-rows-unseen", _LOSS, "if last > offset:", "if False:", by_losses=True),
-    Mutant(
-        "good-copy-deleted",
-        "clearinghub/engine/opening.py",
-        "if local >= ends[name] and self._check(loss.copy_ahead(self._number, name, local, ends[name])):",
-        "if local >= ends[name]:",
-        by_losses=True,
-    ),
-    Mutant(
-        "markers-not-passed",
-        "clearinghub/engine/offsets.py",
-        "self.next[topic] = self._step_over_markers(topic, self._number, before[topic])",
-        "pass",
-        by_losses=True,
-    ),
-    # -- messages between partitions
-    Mutant("number-not-advanced", _HOPS, "        count.next += 1\n", ""),
-    Mutant(
-        "repetition-decided",
-        "clearinghub/engine/partition.py",
-        "if hop is not None and self._exchange.is_repetition(topic, hop, consumed):",
-        "if False:",
-    ),
-    Mutant("message-gap-unseen", _HOPS, "if hop.sequence > count.last + 1:", "if False:", by_losses=True),
-    Mutant("chain-uncompared", _HOPS, "if chain != hop.chain:", "if False:", by_losses=True),
-    Mutant("repetition-uncompared", _HOPS, "count.chains[-1 - age] != hop.chain", "False", by_losses=True),
-    Mutant(
-        "relay-noted-ahead",
-        "clearinghub/engine/outbox.py",
-        "return passage.confirmed, passage.in_memory[0].offset",
-        "return passage.queued, passage.in_memory[0].offset",
-    ),
-    Mutant(
-        "outbox-not-read",
-        "clearinghub/engine/outbox.py",
-        "passage.unread_from = sent.outbox_offset",
-        "passage.confirmed = passage.queued = passage.committed",
-    ),
-    Mutant(
-        "left-messages-in-part",
-        "clearinghub/engine/destination.py",
-        "            if not message.origin.is_closed:\n                size",
-        "            if batch or not message.origin.is_closed:\n                size",
-    ),
+    Mutant("good-copy-deleted", _OPENING, f" and self._check({_AHEAD})", "", by_losses=True),
+    Mutant("markers-not-passed", _OFFSETS, _STEP, "before[topic]", by_losses=True),
     # -- domain and agents
     Mutant(
         "add-instead-of-subtract",
