@@ -118,6 +118,35 @@ MUTANTS: Final = (
     Mutant("later-rows-unseen", _LOSS, "if last > offset:", "if False:", by_losses=True),
     Mutant("good-copy-deleted", _OPENING, f" and self._check({_AHEAD})", "", by_losses=True),
     Mutant("markers-not-passed", _OFFSETS, _STEP, "before[topic]", by_losses=True),
+    # -- messages between partitions
+    Mutant("number-not-advanced", _HOPS, "        count.next += 1\n", ""),
+    Mutant(
+        "repetition-decided",
+        "clearinghub/engine/partition.py",
+        "if hop is not None and self._exchange.is_repetition(topic, hop, consumed):",
+        "if False:",
+    ),
+    Mutant("message-gap-unseen", _HOPS, "if hop.sequence > count.last + 1:", "if False:", by_losses=True),
+    Mutant("chain-uncompared", _HOPS, "if chain != hop.chain:", "if False:", by_losses=True),
+    Mutant("repetition-uncompared", _HOPS, "count.chains[-1 - age] != hop.chain", "False", by_losses=True),
+    Mutant(
+        "relay-noted-ahead",
+        "clearinghub/engine/outbox.py",
+        "return passage.confirmed, passage.in_memory[0].offset",
+        "return passage.queued, passage.in_memory[0].offset",
+    ),
+    Mutant(
+        "outbox-not-read",
+        "clearinghub/engine/outbox.py",
+        "passage.unread_from = sent.outbox_offset",
+        "passage.confirmed = passage.queued = passage.committed",
+    ),
+    Mutant(
+        "left-messages-in-part",
+        "clearinghub/engine/destination.py",
+        "            if not message.origin.is_closed:\n                size",
+        "            if batch or not message.origin.is_closed:\n                size",
+    ),
     # -- domain and agents
     Mutant(
         "add-instead-of-subtract",
