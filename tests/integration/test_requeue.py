@@ -20,6 +20,7 @@ from clearinghub.tools.requeue import dead_letters
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 REPOSITORY = Path(__file__).parents[2]
+PATIENCE_MS = 30_000  # leaders of topics that were just created may take their time
 VALUE = b'{"v":1,"kind":"prepare"}\nbody'
 
 
@@ -33,6 +34,7 @@ def requeue(settings: Settings, *arguments: str) -> tuple[int, str]:
             "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
             "CLEARINGHUB_TOPIC_PREFIX": settings.topic_prefix,
             "CLEARINGHUB_PARTITIONS": str(settings.partitions),
+            "CLEARINGHUB_RECORD_TIMEOUT_MS": str(PATIENCE_MS),
             "COLUMNS": "200",
         },
         capture_output=True,
@@ -62,7 +64,13 @@ async def values(settings: Settings, partition: int) -> list[tuple[bytes, bytes]
 
 
 async def test_a_letter_is_requeued_once_unless_forced(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    settings = Settings(kafka_bootstrap=kafka_bootstrap, topic_prefix=topic_prefix, partitions=3, data_dir=tmp_path)
+    settings = Settings(
+        kafka_bootstrap=kafka_bootstrap,
+        topic_prefix=topic_prefix,
+        partitions=3,
+        data_dir=tmp_path,
+        record_timeout_ms=PATIENCE_MS,
+    )
     await ensure_topics(settings, load_topology())
     recorder = KafkaRecorder(settings)
     await recorder.start()
