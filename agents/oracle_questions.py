@@ -18,7 +18,7 @@ from clearinghub.engine.record import Record
 from clearinghub.messages import MalformedMessageError
 from clearinghub.ports import RecorderBusyError, RecorderUnavailableError, RecordOutcomeUnknownError
 
-PENDING_MAX: Final = 10_000  # of all oracles together; each question ends within the time limit, so none waits long
+PENDING_MAX: Final = 20_000  # more than the oracle client lets wait: the rest are answers that wait for the broker
 ROOM_POLL_S: Final = 0.02
 WRITE_AGAIN_AFTER_S: Final = 0.5
 
@@ -40,7 +40,7 @@ WriteDeadLetter = Callable[[Record, str], Awaitable[None]]
 
 
 class OracleAgent:
-    """Asks all questions concurrently. It waits only for room, never for an oracle."""
+    """Asks all questions concurrently. It waits for the broker only, never for an oracle."""
 
     def __init__(
         self, oracles: Oracles, tracker: OffsetTracker, write: Write, write_dead_letter: WriteDeadLetter

@@ -17,7 +17,6 @@ from agents.transfers.lookup import is_passed_on
 from agents.transfers.timeout import apply_timeout
 from agents.turn import Turn
 from clearinghub.domain.bulk.bulk import Bulk, BulkState
-from clearinghub.domain.bulk.fit import fit_of_bulk_fulfil
 from clearinghub.domain.bulk.fulfil import (
     Aborting,
     Answered,
@@ -31,6 +30,7 @@ from clearinghub.domain.bulk.fulfil import (
     close,
     decide_bulk_fulfil,
     decide_bulk_timeout,
+    fit_of_bulk_fulfil,
     item_request,
 )
 from clearinghub.domain.bulk.lookup import Found, Rejected, Silent, decide_bulk_get

@@ -19,7 +19,6 @@ What happens to a callback whose receiver is dead, with the times that are the d
 7. A callback that is given up is written to topic `dead-letter`, unless it is worthless later. If its message has a
    `failure` that covers the reason, an error callback is written to topic `notification` (dead_letters.py). Only then
    is it settled, and its offset may be committed.
-   The `failure` of a POST /transfers covers a missing endpoint only: a payer is notified when its transfer expires.
 """
 
 from __future__ import annotations
@@ -54,8 +53,7 @@ from clearinghub.messages import NotificationMessage
 from clearinghub.ports import Participants
 from clearinghub.security.signature import Signer
 
-HOLD_CHECK_S: Final = 0.5
-"""How often to look for callbacks that have waited so long that they are parked."""
+HOLD_CHECK_S: Final = 0.5  # how often to look for callbacks that have waited so long that they are parked
 
 HEADER_BYTES: Final = 1_000  # about what a callback takes beside its body, where the record's size is not given
 
@@ -112,6 +110,9 @@ class Deliverer:
     def backlog(self) -> int:
         """How many callbacks wait to be written to the dead letter."""
         return self._dead_letters.backlog
+
+    def queues(self) -> list[ReceiverQueue]:
+        return self._queues.all()
 
     def submit(self, notification: Notification, home: Home = NOWHERE, size: int | None = None) -> asyncio.Future[None]:
         """Begin a delivery and return its future, which is done when the notification is settled.
@@ -391,7 +392,7 @@ class Deliverer:
     # Limits.
 
     def _is_worthless(self, message: NotificationMessage, in_ms: int = 0) -> bool:
-        """Return whether the callback will be worthless `in_ms` milliseconds from now."""
+        """Return whether the callback will be worthless in `in_ms` milliseconds."""
         return message.deliver_by_ms is not None and self._clock() + in_ms >= message.deliver_by_ms
 
     def _now_ms(self) -> int:

@@ -242,6 +242,11 @@ class EngineApp(faust.App):  # type: ignore[misc]
         """The numbers of the partitions that work and answer queries now."""
         return {number for number, keeper in self._keepers.items() if keeper.partition is not None}
 
+    def round_running_s(self) -> dict[int, float]:
+        """Return, by partition at work, for how long its round has been running; 0 between rounds."""
+        partitions = {number: keeper.partition for number, keeper in self._keepers.items()}
+        return {number: one.round_running_s for number, one in partitions.items() if one is not None}
+
     @property
     def stopped_partitions(self) -> dict[int, StoppedPartition]:
         """The partitions of this worker that wait for an operator's decision, each with the reason."""

@@ -86,6 +86,7 @@ class Partition:
         self._stores = stores
         self._on_failure = on_failure
         self._exchange = Exchange(config, number, stores, outlets.relay, self._fail)
+        self._wake = asyncio.Event()
         self._tables = {table.name: table for table in config.all_tables}
         self._partitioner = Partitioner(config.output_partitions)
         self._handlers = {one.topic: one.handler for one in config.inputs}
@@ -96,12 +97,11 @@ class Partition:
         for one in config.inputs:
             if one.after:
                 assert logs is not None, f"{one.topic} waits for {one.after}"
-                self._holdbacks[one.topic] = Holdback(number, one.after, logs, self._decided_up_to, self._wake_up)
+                self._holdbacks[one.topic] = Holdback(number, one.after, logs, self._decided_up_to, self._wake.set)
         self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
         self._offsets = offsets
         self._row_written_s = -math.inf
         self._checkpoint_ms = self._environment.wall_ms()  # recovery has just written one
-        self._wake = asyncio.Event()
         self._lock = asyncio.Lock()  # held from a round's first decision until its rows are in RocksDB
         self._closing = False
         self._is_opened = False
@@ -143,6 +143,11 @@ class Partition:
         holdback = self._holdbacks.get(topic)
         return len(batches[0].records) if holdback is None else holdback.free(batches)
 
+    @property
+    def round_running_s(self) -> float:
+        """For how long the round under way has been running, in seconds; 0 between rounds."""
+        return self._environment.steady_s() - self._round_started_s if self._lock.locked() else 0.0
+
     async def close(self, timeout_s: float) -> None:
         """Begin no further round. A round under way may end within `timeout_s`, else it is cancelled."""
         self._closing = True
@@ -171,9 +176,6 @@ class Partition:
 
     def _decided_up_to(self, topic: str) -> int:
         return self._offsets.next[topic]
-
-    def _wake_up(self) -> None:
-        self._wake.set()
 
     def _new_changes(self) -> PendingChanges:
         return PendingChanges(self.number, self._config.partitions, self._stores, self._partitioner, self._handlers)

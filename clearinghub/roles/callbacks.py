@@ -12,19 +12,21 @@ from functools import partial
 from typing import Final, Protocol
 
 import structlog
-from aiohttp.web import Application
+from aiohttp.web import Application, Request, Response, json_response
 from faust.types import TP
 from prometheus_client import Histogram
 
 from agents.callback_delivery import NotificationAgent, ParkedAgent
 from agents.oracle_questions import OracleAgent
 from clearinghub import __version__
+from clearinghub.callbacks.breaker import BreakerState
 from clearinghub.callbacks.dead_letters import DeadLetterWriter
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.http_client import HttpTransport
 from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.callbacks.oracles.client import OracleClient
 from clearinghub.callbacks.oracles.http_client import HttpOracleTransport
+from clearinghub.callbacks.parked_index import Amount
 from clearinghub.callbacks.parking import Parking
 from clearinghub.clock import BrokerClock
 from clearinghub.config import Settings
@@ -184,9 +186,9 @@ class CallbacksHealth:
         return {"broker": self._app.is_ready, "participantEndpointService": self._participants.is_caught_up}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentFactory:
-    """Makes the agents of each assignment."""
+    """Makes the agents of each assignment; `parking` is the last one's."""
 
     settings: Settings
     recorder: KafkaRecorder
@@ -195,11 +197,12 @@ class AgentFactory:
     oracles: OracleClient
     letters: DeadLetterWriter
     now_ms: Callable[[], int]
+    parking: Parking | None = None
 
     def make(self, start_of: Callable[[str, int], int], tracker: OffsetTracker) -> dict[str, DeliveryAgent]:
         """Return an agent for each input; `start_of` returns from where on a partition of one is read."""
         write_unreadable = self.letters.write_unreadable
-        parking = Parking(
+        parking = self.parking = Parking(
             self.settings,
             self.parked,
             self.deliverer,
@@ -216,6 +219,29 @@ class AgentFactory:
 
     async def _answer(self, key: str, value: bytes) -> None:
         await self.recorder.record("party", key, value)
+
+    async def get_receivers(self, _request: Request) -> Response:
+        """Answer with what waits for each receiver in this worker, for `clearinghub admin callbacks list`."""
+        parking, now_ms = self.parking, self.now_ms()
+        parked = {} if parking is None else dict(parking.totals)
+        oldest_ms = {} if parking is None else parking.oldest_ms()
+        queues = {queue.receiver: queue for queue in self.deliverer.queues()}
+        receivers = []
+        for name in sorted(queues.keys() | parked.keys()):
+            queue, amount = queues.get(name), parked.get(name, Amount())
+            breaker = BreakerState.CLOSED if queue is None else queue.breaker.state
+            receivers.append(
+                {
+                    "receiver": name,
+                    "waiting": 0 if queue is None else queue.pending,
+                    "inFlight": 0 if queue is None else queue.workers,
+                    "breaker": breaker.name.lower().replace("_", " "),
+                    "parked": amount.count,
+                    "parkedBytes": amount.bytes,
+                    "oldestParkedSeconds": (now_ms - oldest_ms[name]) // 1000 if name in oldest_ms else 0,
+                }
+            )
+        return json_response({"instance": self.settings.instance, "receivers": receivers})
 
 
 async def run_callbacks(settings: Settings) -> None:
@@ -244,6 +270,7 @@ async def run_callbacks(settings: Settings) -> None:
 
     app = CallbacksApp(callbacks_config(settings, clock), partial(agents.make, start_of), load.note)
     surface = Application()
+    surface.router.add_get("/callbacks", agents.get_receivers)
     add_operations_routes(surface, CallbacksHealth(app, participants), __version__)
     listener = Listener(surface, settings.bind_host, settings.callbacks_port)
     app.finalize()

@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import REGISTRY, Counter, Histogram
 
 from agents.context import LedgerContext
-from clearinghub.clock import BrokerClock
+from clearinghub.clock import BrokerClock, system_now_ms
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
@@ -31,7 +31,7 @@ from clearinghub.process import RoleFailedError, stop_event, until_stopped
 from clearinghub.roles.fees import load_fee_rules
 from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
 from clearinghub.roles.ledger_rows import StoreRows
-from clearinghub.roles.metrics import LedgerCollector, show_nothing
+from clearinghub.roles.metrics import LedgerCollector, RelayCollector, show_nothing
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
 from web.ledger.app import build_ledger_app
 
@@ -195,6 +195,7 @@ async def run_ledger(settings: Settings) -> None:
         await announcer.start()
         await app.start()
         REGISTRY.register(LedgerCollector(app, [settings.topic(one.topic) for one in app.engine_config.inputs]))
+        REGISTRY.register(RelayCollector(app, system_now_ms))
         await load.start()
         await listener.start()
         await until_stopped(stop, app.failed, announcer.failed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 from faust.types import TP
@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from clearinghub.domain.settlement.settlement import SettlementState
 from clearinghub.domain.settlement.window import WindowState
+from clearinghub.engine.relay import Relay
 
 WINDOWS = Gauge("clearinghub_settlement_windows", "Settlement windows in the coordinator's table", ["state"])
 SETTLEMENTS = Gauge("clearinghub_settlements", "Settlements in the coordinator's table", ["state"])
@@ -83,6 +84,42 @@ class LedgerCollector(Collector):
         for topic, number in self._engine.stopped_inputs:
             inputs.add_metric([topic, str(number)], 1)
         yield inputs
+
+
+class _RelayingEngine(Protocol):
+    @property
+    def relay(self) -> Relay: ...
+
+    def round_running_s(self) -> Mapping[int, float]: ...
+
+
+class RelayCollector(Collector):
+    """Shows what waits to be passed on to other partitions, and rounds that hang."""
+
+    def __init__(self, engine: _RelayingEngine, now_ms: Callable[[], int]) -> None:
+        """`now_ms` returns milliseconds since 1970."""
+        self._engine = engine
+        self._now_ms = now_ms
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield, by receiving partition, messages, bytes and the oldest one's age; and each partition's round."""
+        labels = ["partition"]
+        messages = GaugeMetricFamily(
+            "clearinghub_relay_waiting_messages", "Committed messages that are not passed on yet", labels=labels
+        )
+        size = GaugeMetricFamily("clearinghub_relay_waiting_bytes", "Those in memory, in bytes", labels=labels)
+        age = GaugeMetricFamily("clearinghub_relay_waiting_seconds", "The age of the oldest in memory", labels=labels)
+        for number, waiting in self._engine.relay.waiting().items():
+            messages.add_metric([str(number)], waiting.messages)
+            size.add_metric([str(number)], waiting.bytes)
+            age_ms = 0 if waiting.since_ms is None else max(0, self._now_ms() - waiting.since_ms)
+            age.add_metric([str(number)], age_ms / 1000)
+        rounds = GaugeMetricFamily(
+            "clearinghub_round_running_seconds", "How long the round under way has been running", labels=labels
+        )
+        for number, seconds in self._engine.round_running_s().items():
+            rounds.add_metric([str(number)], seconds)
+        yield from (messages, size, age, rounds)
 
 
 def show_states(kind: str, states: Mapping[str, int]) -> None:

@@ -18,7 +18,7 @@ from clearinghub.rows import encode_row
 from clearinghub.tools.client.admin import AdminClient
 from clearinghub.tools.client.operations import Operations
 from sandbox.scheme import Scheme
-from tests.integration.hub_under_test import CURRENCY, HubUnderTest, running_hub
+from tests.integration.hub_under_test import CURRENCY, PARTITIONS, HubUnderTest, running_hub
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 LATER = HIGHEST_LEVEL + 1
@@ -44,7 +44,7 @@ async def test_a_level_of_a_later_release(kafka_bootstrap: str, topic_prefix: st
 
 async def publish_hub_at_later_level(bootstrap: str, prefix: str) -> None:
     """Publish the hub's row as a later release would, after its operator has raised the level."""
-    view = ParticipantsView(Settings(kafka_bootstrap=bootstrap, topic_prefix=prefix))
+    view = ParticipantsView(Settings(kafka_bootstrap=bootstrap, topic_prefix=prefix, partitions=PARTITIONS))
     await view.start()
     stored = view.get("Hub")
     await view.stop()

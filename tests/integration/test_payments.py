@@ -72,6 +72,7 @@ async def test_life_of_payments(paying: PayingHub) -> None:
     await lookups(paying)
     await what_was_agreed(paying)
     await strangers(paying)
+    await one_id_of_two_payers(paying)
 
 
 async def committed(paying: PayingHub) -> None:
@@ -208,6 +209,35 @@ async def strangers(paying: PayingHub) -> None:
     await paying.payee.client.put_fulfil(never, paying.payer.name, fulfilment, "COMMITTED")
     unknown = await callback_of(paying.payee, never, "ERROR 2001")
     assert "transfer not found" in unknown.content["errorInformation"]["errorDescription"]
+
+
+async def one_id_of_two_payers(paying: PayingHub) -> None:
+    """The payee's answer without a destination meets the other payer's transfer first, and commits its own."""
+    first = paying.payer.order(paying.payee, UNIT, CURRENCY, behaviour=Behaviour.SILENT, lifetime_s=60)
+    second = paying.third.order(paying.payee, 2 * UNIT, CURRENCY, behaviour=Behaviour.SILENT, lifetime_s=60)
+    second = replace(second, transfer_id=first.transfer_id)
+    before = await paying.positions()
+    for dfsp, order in ((paying.payer, first), (paying.third, second)):
+        assert 202 == (await dfsp.post_transfer(order)).status
+    await callback_of(paying.payee, first.transfer_id, "POST", count=2)
+    held = {
+        paying.payer.name: before[paying.payer.name] + UNIT,
+        paying.third.name: before[paying.third.name] + 2 * UNIT,
+    }
+    await eventually(paying.scheme, {**before, **held})
+
+    body = fulfil_body(paying.payee.fulfilment_of(first.terms.ilp_packet), "COMMITTED")
+    url = f"{paying.hub.urls.fspiop}/transfers/{first.transfer_id}"
+    status, _answer = await request("PUT", url, body, callback_headers(paying.payee.name))
+    assert 200 == status
+    await callback_of(paying.payer, first.transfer_id, "PUT COMMITTED")
+    await eventually(paying.scheme, {**before, **held, paying.payee.name: before[paying.payee.name] - UNIT})
+    async with asyncio.timeout(10):  # and the hub has seen it
+        metrics = f"http://127.0.0.1:{paying.hub.ports['ledger']}/metrics"
+        while (
+            b'clearinghub_alarms_total{event="id-used-twice"} 1.0' not in (await request("GET", metrics, None, {}))[1]
+        ):
+            await asyncio.sleep(0.2)
 
 
 BAD_AMOUNTS = ("1.50", "-1", "1e3", "1234567890123456789", "", "01", "1.23456", "NaN", " 1")

@@ -37,6 +37,7 @@ def check(world: World) -> None:
     narrowed = narrowed_row(world)
     assert narrowed is None, narrowed
     bus = world.bus
+    assert not bus.counts["parked beyond the bound"], "a receiver has more parked callbacks than it may have"
     dfsps = world.dfsps.names
     partitions = range(world.swarm.partitions)
     activity = activity_of(seen for number in partitions for seen in records_of(bus, "participants", number))

@@ -181,6 +181,21 @@ def markers_of(topic: str) -> Loss:
     return lose
 
 
+def message(ahead: int) -> Loss:
+    """Return that a message comes from a sender whose history is another, `ahead` of the last one that it has sent."""
+
+    def lose(world: World) -> int | None:
+        log = busiest(world, "credit")
+        numbers = [dict(entry.headers)["hop"].split(b":") for entry in log.entries if entry.headers]
+        sender = numbers[-1][0] if numbers else b"0"
+        last = max((int(sequence) for one, sequence, _chain in numbers if one == sender), default=0)
+        hop = b"%b:%d:%b" % (sender, last + ahead, b"0" * 16)
+        world.bus.append(*log.place, b"k", b"of another history", [("hop", hop)])
+        return log.place[1] if last else None
+
+    return lose
+
+
 def nothing(_world: World) -> int | None:
     """Lose nothing: no partition may stop."""
     return None
@@ -203,8 +218,15 @@ LOSSES: Final[dict[str, tuple[str | None, Loss]]] = {
         "offsets-lost",
         end_of_changelogs(("offsets",), disks_too=True),
     ),
+    "a message between partitions": ("hop-gap", message(2)),
+    "the history of a sender": ("hop-contradiction", message(1)),
+    "the content of a message": ("hop-contradiction", message(0)),
     "old markers at a quiet end": (None, markers_of("credit")),
 }
+
+
+# These show only when the record is to be decided; what is before it is decided.
+SEEN_IN_A_ROUND: Final = ("input-hole", "hop-gap", "hop-contradiction")
 
 
 def problem_of(name: str, seed: int) -> str | None:
@@ -220,7 +242,7 @@ def problem_of(name: str, seed: int) -> str | None:
         return f"stopped are {stopped}, not {expected}"
     if first != again:
         return f"after a restart {again} are stopped, not {first}"
-    wrote = found.lost in found.wrote and code != "input-hole"  # what is before the hole is decided
+    wrote = found.lost in found.wrote and code not in SEEN_IN_A_ROUND
     if code is not None and (found.lost in found.ready or wrote):
         return f"partition {found.lost} works"
     if not code and not found.ready:

@@ -21,6 +21,7 @@ class Mutant:
     by_losses: bool = False
 
 
+_HOPS: Final = "clearinghub/engine/hops.py"
 _APPLY: Final = """\
         last_offsets = await self._producer.commit(changed_rows(config, self.number, changes) + output.records, ends)
 """
@@ -124,6 +125,35 @@ MUTANTS: Final = (
         "self.next[topic] = self._step_over_markers(topic, self._number, before[topic])",
         "pass",
         by_losses=True,
+    ),
+    # -- messages between partitions
+    Mutant("number-not-advanced", _HOPS, "        count.next += 1\n", ""),
+    Mutant(
+        "repetition-decided",
+        "clearinghub/engine/partition.py",
+        "if hop is not None and self._exchange.is_repetition(topic, hop, consumed):",
+        "if False:",
+    ),
+    Mutant("message-gap-unseen", _HOPS, "if hop.sequence > count.last + 1:", "if False:", by_losses=True),
+    Mutant("chain-uncompared", _HOPS, "if chain != hop.chain:", "if False:", by_losses=True),
+    Mutant("repetition-uncompared", _HOPS, "count.chains[-1 - age] != hop.chain", "False", by_losses=True),
+    Mutant(
+        "relay-noted-ahead",
+        "clearinghub/engine/outbox.py",
+        "return passage.confirmed, passage.in_memory[0].offset",
+        "return passage.queued, passage.in_memory[0].offset",
+    ),
+    Mutant(
+        "outbox-not-read",
+        "clearinghub/engine/outbox.py",
+        "passage.unread_from = sent.outbox_offset",
+        "passage.confirmed = passage.queued = passage.committed",
+    ),
+    Mutant(
+        "left-messages-in-part",
+        "clearinghub/engine/destination.py",
+        "            if not message.origin.is_closed:\n                size",
+        "            if batch or not message.origin.is_closed:\n                size",
     ),
     # -- domain and agents
     Mutant(
@@ -303,6 +333,36 @@ MUTANTS: Final = (
         "clearinghub/callbacks/offsets.py",
         "        if pending[0][0] < offset <= window.last:\n            window.settled.add(offset)\n",
         "        if pending[0][0] < offset <= window.last:\n            window.position = offset + 1\n",
+    ),
+    Mutant(
+        "offset-before-parked",
+        "clearinghub/callbacks/deliverer.py",
+        "delivery.home.park(delivery, not_before_ms, partial(self._settle, delivery))",
+        "(self._settle(delivery), delivery.home.park(delivery, not_before_ms, lambda: None))",
+    ),
+    Mutant(
+        "parked-not-read-back",
+        "clearinghub/callbacks/parking.py",
+        "if not partition.is_caught_up or not with_room:",
+        "if True:",
+    ),
+    Mutant(
+        "parked-overtaken",
+        "clearinghub/callbacks/parked_index.py",
+        "return total.unread > 0 or (found is not None and subject in found.subjects)",
+        "return False",
+    ),
+    Mutant(
+        "parked-by-others-unknown",
+        "clearinghub/callbacks/parked_partition.py",
+        "self._end = self._start if first >= end else end",
+        "self._end = self._start",
+    ),
+    Mutant(
+        "parked-without-bound",
+        "clearinghub/callbacks/parking.py",
+        "total.count < settings.callback_parked_per_receiver_max",
+        "total.count >= 0",
     ),
     Mutant(
         "callbacks-overtake",

@@ -25,6 +25,8 @@ OUTCOMES: Final = (
     "commit's request lost",
     "commit's answer lost",
     "callbacks",
+    "callbacks parked",
+    "parked records read again",
     "windows closed",
     "crashes while a window closed",
     "transfers settled at once",

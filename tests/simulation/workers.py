@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from agents.callback_delivery import NotificationAgent, ParkedAgent
 from agents.context import LedgerContext
@@ -259,12 +259,19 @@ class LedgerMember(Member):
         )
 
 
+PARKED_TIMES_MAX: Final = 3
+
+
 class SimulatedParkedLog:
     """Topic `parked` on the simulated bus."""
 
-    def __init__(self, bus: Bus, process: Process) -> None:
+    parking: Parking
+
+    def __init__(self, bus: Bus, process: Process, parked_max: int) -> None:
+        """`parked_max` is how many callbacks may be parked for a receiver."""
         self._bus = bus
         self._process = process
+        self._parked_max = parked_max
 
     async def append(self, partition: int, key: str, value: bytes) -> None:
         """Write a record; at times its confirmation is lost, and at times the record too."""
@@ -275,6 +282,10 @@ class SimulatedParkedLog:
         await self._bus.request(lambda: self._bus.append("parked", partition, key.encode(), value))
         self._process.reach("parked")
         self._bus.counts["callbacks parked"] += 1
+        # A worker also has what its predecessors have parked for the same receiver: then twice as many, or more.
+        total = self.parking.totals.get(key)
+        if total is not None and total.count > PARKED_TIMES_MAX * self._parked_max:
+            self._bus.counts["parked beyond the bound"] += 1
         if swarm.happens("lost parkings", 0.05):
             raise RecordOutcomeUnknownError
 
@@ -338,7 +349,7 @@ class CallbacksMember(Member):
             jitter=self.bus.swarm.random.random,
         )
         config = replace(callbacks_config(self.settings, self.clock), environment=self._environment())
-        log = SimulatedParkedLog(self.bus, process)
+        log = SimulatedParkedLog(self.bus, process, self.settings.callback_parked_per_receiver_max)
 
         def make_agents(tracker: OffsetTracker) -> dict[str, DeliveryAgent]:
             self.bus.counts["parkings begun"] += 1
@@ -352,7 +363,7 @@ class CallbacksMember(Member):
                 lambda number, low: tracker.follow(("parked", number), low),
                 f"writer {self.bus.counts['parkings begun']}",
             )
-            self.parking = parking
+            log.parking = parking
             return {
                 "notification": NotificationAgent(self._deliverer, tracker, parking, write_unreadable),
                 "parked": ParkedAgent(parking),

@@ -27,6 +27,12 @@ SECONDS: Final = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 CACHE_BYTES_MAX: Final = 64 * 1024 * 1024  # of all cached answers together: a single one may have megabytes
+WAITING_MAX: Final = 8_000
+"""Questions in flight or waiting, of all oracles together."""
+
+WAITING_BYTES_MAX: Final = 128 * 1024 * 1024
+"""Their size; a batch of registrations may have megabytes."""
+
 _SERVER_ERROR: Final = 500
 
 Resource = tuple[int, str]
@@ -96,6 +102,7 @@ class _Oracle:
         self.turns = asyncio.Semaphore(settings.oracle_in_flight_max)
         self.breaker = Breaker(settings.oracle_breaker_failures, settings.oracle_breaker_open_ms)
         self.waiting = 0
+        self.bytes = 0
 
 
 class OracleClient:
@@ -110,6 +117,8 @@ class OracleClient:
         self._now_ms = now_ms
         self._cache = AnswerCache(settings.oracle_cache_answers_max, settings.oracle_cache_ms)
         self._oracles: dict[int, _Oracle] = {}
+        self._waiting = 0
+        self._bytes = 0
         self._changes: dict[Resource, asyncio.Future[None]] = {}  # of each party the last change that is under way
 
     async def ask(self, question: OracleQuestion) -> OracleAnswer:
@@ -134,7 +143,7 @@ class OracleClient:
         if not oracle.breaker.ready(self._now_ms()):
             QUESTIONS.labels(label, "breaker").inc()
             return NO_ANSWER
-        if oracle.waiting >= self._settings.oracle_waiting_max:
+        if not self._has_room(oracle, len(question.body)):
             QUESTIONS.labels(label, "overloaded").inc()
             return NO_ANSWER
         if message.method == "GET":
@@ -145,11 +154,29 @@ class OracleClient:
         finally:
             self._end_change(resource, change, change_before)
 
+    def _has_room(self, oracle: _Oracle, size: int) -> bool:
+        """Return whether an oracle may have another question waiting: it may take as much as the others leave free.
+
+        The rule is that of the receivers' queues (`clearinghub.callbacks.shares`): slow oracles, however many, leave
+        room for those that answer.
+        """
+        if not oracle.waiting:
+            return True
+        count_max = min(self._settings.oracle_waiting_max, WAITING_MAX - self._waiting)
+        return oracle.waiting < count_max and oracle.bytes + size <= WAITING_BYTES_MAX - self._bytes
+
+    def _count(self, oracle: _Oracle, count: int, size: int, label: str) -> None:
+        oracle.waiting += count
+        oracle.bytes += size
+        self._waiting += count
+        self._bytes += size
+        WAITING.labels(label).set(oracle.waiting)
+
     async def _wait_and_send(
         self, oracle: _Oracle, question: OracleQuestion, label: str, change_before: asyncio.Future[None] | None
     ) -> OracleAnswer:
-        oracle.waiting += 1
-        WAITING.labels(label).set(oracle.waiting)
+        size = len(question.body)
+        self._count(oracle, 1, size, label)
         try:
             async with asyncio.timeout(self._settings.oracle_timeout_ms / 1000):
                 if change_before is not None:
@@ -160,8 +187,7 @@ class OracleClient:
             QUESTIONS.labels(label, "timeout").inc()
             return NO_ANSWER
         finally:
-            oracle.waiting -= 1
-            WAITING.labels(label).set(oracle.waiting)
+            self._count(oracle, -1, -size, label)
 
     def _end_change(
         self, resource: Resource, change: asyncio.Future[None], change_before: asyncio.Future[None] | None

@@ -6,7 +6,7 @@ what the bulk's state is then. As with transfers, only the payee can change a bu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from clearinghub.domain.bulk.bulk import Bulk, BulkState, BulkStep
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
+from clearinghub.domain.transfers.fit import Fit
 from clearinghub.domain.transfers.fulfil import Action, FulfilRequest, error_for_payer
 
 ADDITIONAL_ERROR: Final = "additionalErrors{}"  # extensions that name what else is wrong
@@ -117,6 +118,21 @@ class Aborting:
 
 
 BulkFulfilOutcome: TypeAlias = Refused | Resent | Ignored | Answered | Aborting
+
+
+def fit_of_bulk_fulfil(
+    source: str, destination: str | None, answered_ids: Collection[str], stored: Bulk | None, hub_name: str
+) -> Fit:
+    """Return how well a bulk fits its payee's answer: by payee, payer if it is named, and the items that are answered.
+
+    An id that was refused here may be a bulk elsewhere: its payer may have named another payer first.
+    """
+    if stored is None or stored.state is BulkState.INVALID:
+        return Fit.NOTHING
+    if source != stored.payee:
+        return Fit.SAME_ID
+    has_items = not answered_ids or not set(answered_ids).isdisjoint(stored.transfer_ids)
+    return Fit.FITS if destination in (None, stored.payer, hub_name) and has_items else Fit.SAME_PAYEE
 
 
 def decide_bulk_fulfil(

@@ -9,7 +9,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.config import Settings
-from clearinghub.engine.record import OFFSETS, read_decided_offsets
+from clearinghub.engine.record import INPUTS, OFFSETS, read_decided_offsets
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.topology.declared import changelog_name
 
@@ -54,7 +54,7 @@ async def _check_first_rows(consumer: AIOKafkaConsumer, places: list[TopicPartit
     while unread:
         fetched = await consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS)
         for place, records in fetched.items():
-            value = next((record.value for record in records if record.value is not None), None)
+            value = next((one.value for one in records if one.key == INPUTS.encode() and one.value is not None), None)
             if value is not None:
                 read_decided_offsets(place.partition, value)
                 unread.discard(place)

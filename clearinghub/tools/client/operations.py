@@ -17,6 +17,7 @@ from clearinghub.tools.client.responses import (
     BALANCES,
     SETTLEMENT,
     AccountBalance,
+    CallbacksWorker,
     Endpoint,
     Features,
     Limit,
@@ -43,6 +44,7 @@ _PARTICIPANTS: Final = TypeAdapter(list[Participant])
 _LIMITS: Final = TypeAdapter(list[Limit])
 _ENDPOINTS: Final = TypeAdapter(list[Endpoint])
 _FEATURES: Final = TypeAdapter(Features)
+_CALLBACKS_WORKER: Final = TypeAdapter(CallbacksWorker)
 _MODEL: Final = TypeAdapter(SettlementModel)
 _MODELS: Final = TypeAdapter(list[SettlementModel])
 
@@ -123,6 +125,10 @@ class Operations:
             if error.code == ErrorCode.ID_NOT_FOUND.code:
                 return None
             raise
+
+    async def callbacks_worker(self) -> CallbacksWorker:
+        """Return what waits for each receiver; the client's URL is that of a callbacks worker."""
+        return await self._read("/callbacks", _CALLBACKS_WORKER)
 
     async def features(self) -> Features:
         """Return the scheme's feature level, and the processes that run."""

@@ -120,6 +120,25 @@ class Features(Response):
     processes: tuple[RunningProcess, ...]
 
 
+class Receiver(Response):
+    """What waits for a receiver of callbacks in one worker."""
+
+    receiver: str
+    waiting: int
+    in_flight: int = Field(alias="inFlight")
+    breaker: str
+    parked: int
+    parked_bytes: int = Field(alias="parkedBytes")
+    oldest_parked_s: int = Field(alias="oldestParkedSeconds")
+
+
+class CallbacksWorker(Response):
+    """A worker of the role `callbacks`, and the receivers that have callbacks there."""
+
+    instance: str
+    receivers: tuple[Receiver, ...]
+
+
 class SettlementModel(Response):
     """A settlement model; the API does not show the settlement account's type."""
 

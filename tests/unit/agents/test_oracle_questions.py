@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from agents.oracle_questions import OracleAgent
 from clearinghub.callbacks.offsets import OffsetTracker
+from clearinghub.callbacks.oracles.client import OracleClient
 from clearinghub.callbacks.oracles.http_client import OracleAnswer, OracleQuestion
+from clearinghub.config import Settings
 from clearinghub.engine.record import Record
 from clearinghub.messages import decode_as, encode
 from clearinghub.messages.parties import OracleAnswerMessage
@@ -83,3 +85,33 @@ async def test_a_question_in_flight_when_the_process_stops_is_read_again() -> No
     await agent.close()
 
     assert {} == tracker.committable()
+
+
+class Hanging:
+    """The HTTP client of oracles of which all but the last hang."""
+
+    def __init__(self) -> None:
+        self.answered = asyncio.Event()
+
+    async def send(self, question: OracleQuestion) -> OracleAnswer:
+        if question.message.oracle != LAST:
+            await asyncio.Event().wait()
+        self.answered.set()
+        return OracleAnswer(200, b"list")
+
+
+LAST = 20
+
+
+async def test_slow_oracles_however_many_hold_up_no_other() -> None:
+    around, tracker, oracles = Environment(), OffsetTracker(), Hanging()
+    patient = Settings(oracle_timeout_ms=60_000)
+    agent = OracleAgent(OracleClient(patient, oracles), tracker, around.write, around.write_dead_letter)
+    numbers = [number for _ in range(600) for number in range(1, LAST)] + [LAST]
+    values = [encode(question(oracle_id=number).message) for number in numbers]
+
+    taking = asyncio.create_task(agent.take([record(offset, one) for offset, one in enumerate(values)], len(values)))
+    await asyncio.wait_for(oracles.answered.wait(), 20)
+
+    await taking
+    await agent.close()

@@ -14,6 +14,8 @@ from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.parking import Parking
 from clearinghub.engine.record import Record
 from clearinghub.messages import ParkedProgressMessage, encode
+from clearinghub.roles.callbacks import AgentFactory
+from clearinghub.tools.client.responses import CallbacksWorker
 from tests.unit.callbacks.fakes import (
     Endpoints,
     FakeDeadLetters,
@@ -343,3 +345,22 @@ async def test_the_agent_takes_a_batch_of_progress_only() -> None:
     await ParkedAgent(scene.parking).take([record], next_offset=5)
     assert 5 == scene.home.index.low()
     await scene.close()
+
+
+async def test_a_worker_tells_operators_what_waits_for_each_receiver(start: Any) -> None:
+    scene = await start()
+    scene.transport.hold("a")
+    for number in range(5):
+        scene.submit(str(number))
+    await scene.until(lambda: len(scene.home.index.queues["a"].unread) == 3)
+    scene.now_ms += 5_000
+    unused: Any = None
+    factory = AgentFactory(settings(), unused, unused, scene.deliverer, unused, unused, scene.clock, scene.parking)
+
+    body = (await factory.get_receivers(unused)).body
+
+    assert isinstance(body, bytes)
+    [found] = CallbacksWorker.model_validate_json(body).receivers
+    assert ("a", 2, 1, "closed", 3) == (found.receiver, found.waiting, found.in_flight, found.breaker, found.parked)
+    assert found.parked_bytes > 0
+    assert 5 == found.oldest_parked_s

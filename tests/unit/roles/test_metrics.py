@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
+from clearinghub.engine.relay import Waiting
 from clearinghub.engine.status import StoppedPartition
-from clearinghub.roles.metrics import LedgerCollector
+from clearinghub.roles.metrics import LedgerCollector, RelayCollector
 
 
 @dataclass
@@ -81,3 +83,27 @@ def test_a_stopped_input_is_shown_with_its_topic_and_partition() -> None:
     registry.register(LedgerCollector(worker, []))
 
     assert 1 == registry.get_sample_value("clearinghub_ledger_input_stopped", {"topic": "credit", "partition": "3"})
+
+
+class _WaitingRelay:
+    """A relay for which a message waits."""
+
+    def waiting(self) -> dict[int, Waiting]:
+        return {2: Waiting(3, 900, 1_000)}
+
+
+@dataclass
+class _RelayingWorker:
+    relay: Any = field(default_factory=_WaitingRelay)
+
+    def round_running_s(self) -> dict[int, float]:
+        return {0: 7.5}
+
+
+def test_what_waits_to_be_passed_on_and_a_round_that_hangs_are_shown() -> None:
+    registry = CollectorRegistry()
+    registry.register(RelayCollector(_RelayingWorker(), lambda: 5_000))
+    names = ("relay_waiting_messages", "relay_waiting_bytes", "relay_waiting_seconds")
+
+    assert [3, 900, 4] == [registry.get_sample_value(f"clearinghub_{one}", {"partition": "2"}) for one in names]
+    assert 7.5 == registry.get_sample_value("clearinghub_round_running_seconds", {"partition": "0"})

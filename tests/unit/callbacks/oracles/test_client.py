@@ -293,3 +293,22 @@ async def test_a_change_whose_time_is_over_lets_nobody_pass_the_one_before_it() 
     assert (NO_ANSWER, NO_ANSWER) == (await first, await third)
     assert FOUND == await client.ask(question())
     assert ["POST", "GET"] == [one.message.method for one in oracle.sent]
+
+
+async def test_however_many_oracles_hang_one_that_answers_gets_its_questions() -> None:
+    oracle = FakeOracle(hanging=frozenset(range(1, 30)))
+    client = client_of(oracle)
+    asking = [
+        asyncio.ensure_future(client.ask(question(oracle_id=number, url=f"http://o/{one}")))
+        for one in range(600)
+        for number in range(1, 30)
+    ]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting = [one for one in asking if not one.done()]
+    assert len(waiting) < 8_000
+    answers = await asyncio.gather(*(client.ask(question(oracle_id=99, url=f"http://o/{one}")) for one in range(50)))
+    assert [FOUND] * 50 == answers
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
