@@ -17,7 +17,7 @@ from clearinghub import __version__
 from clearinghub.config import Settings
 from clearinghub.copies import CopyError
 from clearinghub.copies.balance import BooksOfRows
-from clearinghub.copies.changelogs import ChangelogsReader
+from clearinghub.copies.changelogs import ChangelogsReader, check_partitions
 from clearinghub.copies.cut import Round
 from clearinghub.copies.folder import FORMAT, CopiedPartition, CopyWriter, Manifest
 from clearinghub.copies.history import PartitionHistory
@@ -58,6 +58,7 @@ async def back_up(settings: Settings, folder: Path, on_step: Step) -> Manifest:
         CopyError: no copy was made; what was written is deleted again.
         KafkaError: the broker was lost; likewise.
     """
+    await check_partitions(settings)
     writer = CopyWriter(folder)
     try:
         with _histories(settings, folder) as (histories, stores):

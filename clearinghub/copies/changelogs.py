@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from clearinghub.config import Settings
 from clearinghub.copies import CopyError
 from clearinghub.copies.cut import Round, greatest_cut
 from clearinghub.copies.history import Change, PartitionHistory
+from clearinghub.engine.record import OFFSETS
 from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.topology import COMPACTION_LAG_MS, changelog_name
 
@@ -25,6 +27,26 @@ CUT_WITHIN_S: Final = 60.0
 CHANGES_KEPT_MAX: Final = 1_000_000
 
 OnProgress = Callable[[int, int], None]  # offsets read, offsets in all
+
+
+async def check_partitions(settings: Settings) -> None:
+    """Compare the number of partitions that the settings say with that of the hub's changelogs.
+
+    Raises:
+        CopyError: it is another one, or there is no hub of these settings.
+    """
+    topic = changelog_name(settings.application_id, OFFSETS.name)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **kafka_access(settings))
+    await admin.start()
+    try:
+        (described,) = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    if described["error_code"]:
+        raise CopyError(f"the broker has no topic {topic}: no hub has run with these settings")
+    count = len(described["partitions"])
+    if count != settings.partitions:
+        raise CopyError(f"the hub has {count} partitions, and CLEARINGHUB_PARTITIONS is {settings.partitions}")
 
 
 class ChangelogsReader:

@@ -123,6 +123,9 @@ async def test_a_copy_that_cannot_be_finished_leaves_nothing(
     hub = HubUnderTest(kafka_bootstrap, topic_prefix, tmp_path / "hub")
     code, out, said = await command(hub.environment, "topics")
     assert 0 == code, out + said
+    more = {**hub.environment, "CLEARINGHUB_PARTITIONS": "12"}
+    code, _out, said = await command(more, "backup", tmp_path / "copy")
+    assert (1, True) == (code, "the hub has 4 partitions, and CLEARINGHUB_PARTITIONS is 12" in said), said
     code, _out, said = await command(hub.environment, "backup", tmp_path / "copy")
 
     assert (1, True) == (code, "have no round that can be copied" in said), said

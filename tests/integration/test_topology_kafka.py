@@ -62,7 +62,7 @@ async def test_creates_every_topic_and_changelog_with_its_partitions(
 
     assert sorted(declared_topics(settings, topology)) == created
     assert 3 == await partitions_of(admin, settings.topic("prepare"))
-    assert 1 == await partitions_of(admin, settings.topic("reply"))
+    assert 1 == await partitions_of(admin, settings.topic("archived"))
     assert 3 == await partitions_of(admin, changelog_name(settings.application_id, "positions"))
 
 
@@ -119,12 +119,12 @@ async def test_refuses_another_partition_count_within_the_group(settings: Settin
 async def test_accepts_another_partition_count_outside_the_group(
     settings: Settings, admin: AIOKafkaAdminClient
 ) -> None:
-    await admin.create_topics([NewTopic(settings.topic("notification"), 2, 1)])
+    await admin.create_topics([NewTopic(settings.topic("positions"), 2, 1)])
 
     created = await ensure_topics(settings, load_topology())
 
-    assert settings.topic("notification") not in created
-    assert 2 == await partitions_of(admin, settings.topic("notification"))
+    assert settings.topic("positions") not in created
+    assert 2 == await partitions_of(admin, settings.topic("positions"))
 
 
 async def test_refuses_a_topic_whose_records_carry_the_senders_clock(

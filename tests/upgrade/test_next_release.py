@@ -33,7 +33,7 @@ def test_each_class_has_one_field_more_at_its_end(copy: Path) -> None:
         assert field.replace('"', "'") == fields[-1]
 
 
-def test_code_that_has_changed_is_told(copy: Path) -> None:
+def test_code_that_has_changed_is_refused(copy: Path) -> None:
     path = copy / CHANGES[1].path
     path.write_text(path.read_text().replace(CHANGES[1].old, ""))
 

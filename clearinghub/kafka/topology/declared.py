@@ -16,6 +16,12 @@ TOPICS_FILE: Final = Path(__file__).resolve().parents[3] / "topics.yaml"
 HOUR_MS: Final = 3_600_000
 RECORD_BYTES_MAX: Final = 8 * 1024 * 1024  # a body of 5 MiB (protocol 1.1), its header, and a batch's overhead
 DAY_MS: Final = 24 * HOUR_MS
+UNLIMITED: Final = -1
+# Records wait on an input while their partition is away or stopped: for a night at least.
+INPUT_RETENTION_MS_MIN: Final = DAY_MS
+_EQUAL_CONFIGS: Final = ("cleanup.policy", "message.timestamp.type", "unclean.leader.election.enable")
+_LEAST_CONFIGS: Final = ("min.insync.replicas", "delete.retention.ms")
+CHECKED_CONFIGS: Final = (*_EQUAL_CONFIGS, *_LEAST_CONFIGS, "retention.ms", "retention.bytes")
 # A compacted topic keeps every value this long, so that a backup can read a table as of some seconds ago.
 COMPACTION_LAG_MS: Final = 10 * 60_000
 CLEANUPS: Final = ("delete", "compact")
@@ -95,7 +101,12 @@ def changelog_topic(application_id: str, table: Table) -> Topic:
 
 def topic_configs(topic: Topic, replication_factor: int) -> dict[str, str]:
     """Return the broker's settings of a topic."""
-    configs = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(RECORD_BYTES_MAX)}
+    configs = {
+        "cleanup.policy": topic.cleanup,
+        "max.message.bytes": str(RECORD_BYTES_MAX),
+        # A replica that lacks acknowledged records must never lead: it would make the others forget them.
+        "unclean.leader.election.enable": "false",
+    }
     if topic.cleanup == "compact":
         # Small segments and early compaction keep recovery short.
         configs |= {
@@ -115,6 +126,26 @@ def topic_configs(topic: Topic, replication_factor: int) -> dict[str, str]:
         # A majority: an acknowledged record survives the loss of any minority of its replicas.
         configs["min.insync.replicas"] = str(replication_factor // 2 + 1)
     return configs
+
+
+def config_fault(topic: Topic, config: str, value: str, replication_factor: int) -> str | None:
+    """Return what a setting of a topic must be, if `value` endangers the data; None if it does not.
+
+    Only settings on which correctness depends are judged. Retention and segments are for the operator to tune, within
+    what protects records that nobody has decided.
+    """
+    expected = topic_configs(topic, replication_factor).get(config)
+    if config in _EQUAL_CONFIGS:
+        return None if value == expected else expected
+    if config in _LEAST_CONFIGS:
+        return None if expected is None or int(value) >= int(expected) else expected
+    is_input = topic.group is not None and topic.cleanup == "delete"
+    if not is_input or int(value) == UNLIMITED:
+        return None
+    if config == "retention.ms":
+        return None if int(value) >= INPUT_RETENTION_MS_MIN else str(INPUT_RETENTION_MS_MIN)
+    assert config == "retention.bytes", config
+    return str(UNLIMITED)
 
 
 def load_topology(path: Path = TOPICS_FILE) -> Topology:

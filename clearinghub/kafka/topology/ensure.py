@@ -15,7 +15,15 @@ from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionErro
 from clearinghub.config import Settings
 from clearinghub.engine.record import OFFSETS
 from clearinghub.kafka.access import kafka_access
-from clearinghub.kafka.topology.declared import Topic, Topology, changelog_name, changelog_topic, topic_configs
+from clearinghub.kafka.topology.declared import (
+    CHECKED_CONFIGS,
+    Topic,
+    Topology,
+    changelog_name,
+    changelog_topic,
+    config_fault,
+    topic_configs,
+)
 from clearinghub.kafka.topology.stored_format import check_stored_format
 
 logger = structlog.get_logger()
@@ -23,8 +31,6 @@ logger = structlog.get_logger()
 REQUEST_TIMEOUT_MS: Final = 30_000
 VISIBLE_TIMEOUT_S: Final = 30
 POLL_INTERVAL_S: Final = 0.05
-# Only settings on which correctness depends are compared; retention and segments are for the operator to tune.
-_CHECKED_CONFIGS: Final = ("cleanup.policy", "message.timestamp.type")
 
 
 class TopologyMismatchError(Exception):
@@ -50,7 +56,7 @@ async def ensure_topics(settings: Settings, topology: Topology, extra: Iterable[
     Several processes may do so at once. `extra` has topics that are not in the file, by their names on the broker.
 
     Raises:
-        TopologyMismatchError: a topic has another number of partitions, or another cleanup or clock.
+        TopologyMismatchError: a topic has another number of partitions, or a setting that endangers the data.
         TopicCreationError: the broker refused to create a topic, or the topic did not appear in time.
         StoredFormatError: the ledger's tables were written by a release whose rows this release cannot read.
         aiokafka.errors.KafkaError: the broker cannot be reached.
@@ -113,15 +119,15 @@ def _check_partitions(settings: Settings, declared: Mapping[str, Topic], existin
 async def _check_configs(settings: Settings, admin: AIOKafkaAdminClient, existing: Mapping[str, Topic]) -> None:
     if not existing:
         return
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_CHECKED_CONFIGS)) for name in existing]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(CHECKED_CONFIGS)) for name in existing]
     for response in await admin.describe_configs(resources):
         for _code, _message, _type, name, entries in (resource[:5] for resource in response.resources):
-            expected = topic_configs(existing[name], settings.replication_factor)
             for config, value, *_ in entries:
-                if value != expected[config]:
+                needed = config_fault(existing[name], config, value, settings.replication_factor)
+                if needed is not None:
                     raise TopologyMismatchError(
-                        f"Topic {name} has {config}={value} on the broker, but the hub needs {expected[config]}. "
-                        f"Set it with: kafka-configs.sh --alter --topic {name} --add-config {config}={expected[config]}"
+                        f"Topic {name} has {config}={value} on the broker, but the hub needs {needed}. "
+                        f"Set it with: kafka-configs.sh --alter --topic {name} --add-config {config}={needed}"
                     )
 
 

@@ -18,6 +18,7 @@ from clearinghub.kafka.topology import (
     load_topology,
     topic_configs,
 )
+from clearinghub.kafka.topology.declared import config_fault
 from clearinghub.kafka.topology.render import markdown
 
 GOOD_TOPIC: dict[str, Any] = {
@@ -160,6 +161,30 @@ def test_an_acknowledged_record_is_on_a_majority_of_its_replicas(replicas: int, 
     prepare = load_topology().topics["prepare"]
 
     assert majority == topic_configs(prepare, replicas).get("min.insync.replicas")
+
+
+@pytest.mark.parametrize(
+    ("topic", "config", "value", "needed"),
+    [
+        ("prepare", "unclean.leader.election.enable", "true", "false"),
+        ("prepare", "message.timestamp.type", "CreateTime", "LogAppendTime"),
+        ("participants", "cleanup.policy", "delete", "compact"),
+        ("prepare", "min.insync.replicas", "1", "2"),
+        ("prepare", "min.insync.replicas", "3", None),
+        ("participants", "delete.retention.ms", "60000", "86400000"),
+        ("participants", "delete.retention.ms", "604800000", None),
+        ("prepare", "delete.retention.ms", "60000", None),
+        ("prepare", "retention.ms", "3600000", "86400000"),
+        ("prepare", "retention.ms", "172800000", None),
+        ("prepare", "retention.ms", "-1", None),
+        ("prepare", "retention.bytes", "1000000000", "-1"),
+        ("reply", "retention.ms", "60000", None),
+        ("notification", "retention.bytes", "1000000000", None),
+    ],
+)
+def test_a_setting_that_endangers_the_data_is_refused(topic: str, config: str, value: str, needed: str | None) -> None:
+    """With three replicas."""
+    assert needed == config_fault(load_topology().topics[topic], config, value, 3)
 
 
 def test_the_maps_table_has_a_row_for_each_topic_and_table() -> None:
