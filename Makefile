@@ -67,7 +67,7 @@ blackout: BROKERS = 3
 blackout: $(STAMP) ## everything killed at once with -9, TIMES=10 times under load, brokers too; nothing may be lost; RATE=150 SEED=1
 	@exec $(BIN)/python -m tests.chaos.run --blackouts $(TIMES) --rate $(RATE) --brokers $(BROKERS) $(if $(SEED),--seed $(SEED))
 
-upgrade: $(STAMP) ## roll every process to another release and back under load; FROM=v1.0.0 TO=... (this folder with a patch) RATE=100
+upgrade: $(STAMP) ## roll every process to another release and back under load; FROM=v1.0.0 TO=HEAD UPGRADE_RATE=100
 	@exec $(BIN)/python -m tests.upgrade.run $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) --rate $(or $(UPGRADE_RATE),100)
 
 pairs: $(STAMP) ## close and settle a window of DFSPS=1000 that all have paid each other, by pairs, in memory; some minutes
