@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from clearinghub.config import Settings
-from clearinghub.engine import loss
 from clearinghub.kafka.broker import on_running_broker
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import CompactedView
@@ -19,15 +18,15 @@ from clearinghub.messages.recoveries import Recovery, Stopped, decode_worker, en
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_OK, EXIT_WRONG_USAGE, App
 
 REASON_CHARACTERS_MAX: Final = 512
-# What the ledger does when it goes on past a stop, by the stop's code.
+# What the ledger does when it goes on past a stop, by the stop's code (clearinghub/engine/loss.py).
 EFFECTS: Final = {
-    loss.INPUT_LOST: "The missing records are never decided. The partition goes on at the input's beginning.",
-    loss.INPUT_CUT: "The partition goes on at the input's end. What DFSPs send again is decided again.",
-    loss.INPUT_CHANGED: "The partition goes on at its decided offset in the log that is there.",
-    loss.INPUT_HOLE: "The missing records are never decided. The partition goes on after the hole.",
-    loss.CHANGELOG_LOST: "The rows that are left count from now on. Balances may be wrong: run `clearinghub audit`.",
-    loss.OFFSETS_LOST: "Inputs are decided again from where the last known row says. Run `clearinghub audit`.",
-    loss.COPY_AHEAD: "The worker's local copy is deleted, and the changelog that has less counts. Copy the disk first.",
+    "input-lost": "The missing records are never decided. The partition goes on at the input's beginning.",
+    "input-cut": "The partition goes on at the input's end. What DFSPs send again is decided again.",
+    "input-changed": "The partition goes on at its decided offset in the log that is there.",
+    "input-hole": "The missing records are never decided. The partition goes on after the hole.",
+    "changelog-lost": "The rows that are left count from now on. Balances may be wrong: run `clearinghub audit`.",
+    "offsets-lost": "Inputs are decided again from where the last known row says. Run `clearinghub audit`.",
+    "copy-ahead": "The worker's local copy is deleted, and the changelog that has less counts. Copy the disk first.",
 }
 
 app = App(exits="0 done, 1 the partition is not stopped, 2 wrong usage, 3 no broker")

@@ -27,6 +27,10 @@ _APPLY: Final = """\
 """
 
 _LOSS: Final = "clearinghub/engine/loss.py"
+_OPENING: Final = "clearinghub/engine/opening.py"
+_OFFSETS: Final = "clearinghub/engine/offsets.py"
+_AHEAD: Final = "loss.copy_ahead(self._number, name, local, ends[name])"
+_STEP: Final = "self._step_over_markers(topic, self._number, before[topic])"
 
 MUTANTS: Final = (
     # -- engine
@@ -112,20 +116,8 @@ MUTANTS: Final = (
     Mutant("hole-unseen", _LOSS, "if has_no_holes and undecided is not None", "if False", by_losses=True),
     Mutant("noted-end-unseen", _LOSS, "end < offset + 1 + TRANSACTION_MARKERS", "end < 0", by_losses=True),
     Mutant("later-rows-unseen", _LOSS, "if last > offset:", "if False:", by_losses=True),
-    Mutant(
-        "good-copy-deleted",
-        "clearinghub/engine/opening.py",
-        "if local >= ends[name] and self._check(loss.copy_ahead(self._number, name, local, ends[name])):",
-        "if local >= ends[name]:",
-        by_losses=True,
-    ),
-    Mutant(
-        "markers-not-passed",
-        "clearinghub/engine/offsets.py",
-        "self.next[topic] = self._step_over_markers(topic, self._number, before[topic])",
-        "pass",
-        by_losses=True,
-    ),
+    Mutant("good-copy-deleted", _OPENING, f" and self._check({_AHEAD})", "", by_losses=True),
+    Mutant("markers-not-passed", _OFFSETS, _STEP, "before[topic]", by_losses=True),
     # -- messages between partitions
     Mutant("number-not-advanced", _HOPS, "        count.next += 1\n", ""),
     Mutant(

@@ -183,7 +183,7 @@ def test_an_acknowledged_record_is_on_a_majority_of_its_replicas(replicas: int, 
     ],
 )
 def test_a_setting_that_endangers_the_data_is_refused(topic: str, config: str, value: str, needed: str | None) -> None:
-    """With three replicas."""
+    """The hub is set to three replicas of each topic."""
     assert needed == config_fault(load_topology().topics[topic], config, value, 3)
 
 
