@@ -83,7 +83,8 @@ proofs: $(STAMP) ## the tests that `make test` runs with small counts, with larg
 		tests/unit/agents/settlement/test_closing_cost.py
 
 drills: $(STAMP) ## the drills of docs/recovery.md on a real broker: a broker lost, topics lost, a copy restored, growth
-	$(BIN)/python -m pytest -s tests/integration/test_copies.py tests/integration/test_hub_on_three_brokers.py tests/simulation/test_stale_copy.py
+	$(BIN)/python -m pytest -s tests/integration/test_copies.py tests/engine/test_broker_losses.py \
+		tests/integration/test_hub_on_three_brokers.py tests/simulation/test_stale_copy.py
 
 backup-proof: $(STAMP) ## a hub with TRANSFERS=1000000 is copied at 200/s, then grows from 4 to 12 partitions
 	$(BIN)/python -m bench.copies --transfers $(if $(filter command line,$(origin TRANSFERS)),$(TRANSFERS),1000000)
