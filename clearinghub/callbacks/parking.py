@@ -149,7 +149,8 @@ class Parking:
             parked.size,
             since_ms=max(parked.since_ms, home.since_ms),
             attempts=message.attempts,
-            in_ms=message.not_before_ms - self.now_ms() if message.not_before_ms else 0,
+            # No longer than a pause may be: the clock that the time was read from may have been ahead.
+            in_ms=min(message.not_before_ms - self.now_ms(), self._settings.callback_retry_longest_ms),
             is_too_old=self._is_too_old(home, parked),
         )
 

@@ -35,8 +35,10 @@ class Workers:
 
     def start(self, queue: ReceiverQueue, count: int) -> None:
         """Start up to `count` workers, if the breaker allows any; otherwise start one when it does."""
+        if not queue.ready or self._is_ending:
+            return
         count = min(count, len(queue.ready), self._shares.in_flight_max() - queue.workers)
-        if count <= 0 or self._is_ending:
+        if count <= 0:
             return
         if not queue.breaker.ready(self._now_ms()):
             self._wake_later(queue)

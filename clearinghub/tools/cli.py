@@ -62,6 +62,7 @@ TOOLS: Final = (
     Tool("restore", "clearinghub.tools.restore", OPERATORS, "Make a new hub of a copy, with any number of partitions."),
     Tool("secure", "clearinghub.tools.secure", OPERATORS, "Make and issue the scheme's keys and certificates."),
     Tool("replay", "clearinghub.tools.replay", OPERATORS, "Send callbacks again that were given up."),
+    Tool("requeue", "clearinghub.tools.requeue", OPERATORS, "Put a dead letter of the ledger back on its topic."),
     Tool("recover", "clearinghub.tools.recover", OPERATORS, "List stopped partitions, and let one go on."),
     Tool("report", "clearinghub.tools.report.main", ANALYSTS, "Show settlement reports and account statements."),
     Tool("archive", "clearinghub.tools.archive.main", ANALYSTS, "Copy the analysts' topics to Parquet files."),

@@ -4,14 +4,37 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from clearinghub.engine.app import EngineApp, InputLogs
-from clearinghub.engine.errors import PartitionStoppedError
+from clearinghub.engine.errors import PartitionLostError, PartitionStoppedError
 from clearinghub.engine.keeper import PartitionKeeper
 from tests.engine.toy import toy_config
 
+
+class Answering:
+    """A partition that answers every query."""
+
+    async def read(self, query: object) -> str:
+        del query
+        return "answer"
+
+
 LOST = PartitionStoppedError("input-lost", "in/1 lacks the offsets 5 to 7", "clearinghub recover 1")
+
+
+def keeper_of(app: EngineApp, number: int) -> PartitionKeeper:
+    return PartitionKeeper(
+        app.engine_config,
+        number,
+        {},
+        app.consumer,
+        InputLogs(app.engine_config, app.consumer),
+        app.relay,
+        app._on_settled,
+        app._on_hopeless_partition,
+    )
 
 
 def test_a_decision_is_for_one_stop_only() -> None:
@@ -24,19 +47,7 @@ def test_a_decision_is_for_one_stop_only() -> None:
 async def test_the_process_ends_only_when_nothing_in_it_works(tmp_path: Path) -> None:
     app = EngineApp(toy_config("127.0.0.1:1", "t-", tmp_path))
     app.finalize()
-    hopeless, working = (
-        PartitionKeeper(
-            app.engine_config,
-            number,
-            {},
-            app.consumer,
-            InputLogs(app.engine_config, app.consumer),
-            app.relay,
-            app._on_settled,
-            app._on_hopeless_partition,
-        )
-        for number in (0, 1)
-    )
+    hopeless, working = keeper_of(app, 0), keeper_of(app, 1)
     app._keepers = {0: hopeless, 1: working}
     working.partition = object()  # type: ignore[assignment]
     error = KafkaTimeoutError()
@@ -47,3 +58,18 @@ async def test_the_process_ends_only_when_nothing_in_it_works(tmp_path: Path) ->
     working.partition = None
     app._on_hopeless_partition(hopeless, error)
     assert error is app.failure
+
+
+async def test_a_worker_that_the_group_has_not_confirmed_for_a_session_answers_no_query(tmp_path: Path) -> None:
+    """Another worker may have the partition by now, and have changed the answer."""
+    app = EngineApp(toy_config("127.0.0.1:1", "t-", tmp_path))
+    app.finalize()
+    keeper = keeper_of(app, 0)
+    keeper.partition = Answering()  # type: ignore[assignment]
+    app._keepers = {0: keeper}
+    app.consumer.heard_s = app.engine_config.environment.steady_s()
+    assert "answer" == await app.read(0, lambda _view: "answer")
+
+    app.consumer.heard_s -= app.engine_config.session_timeout_ms / 1000
+    with pytest.raises(PartitionLostError, match="has not confirmed this worker"):
+        await app.read(0, lambda _view: "answer")

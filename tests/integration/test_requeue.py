@@ -1,0 +1,99 @@
+"""A dead letter of a ledger's topic goes back to its topic, once, with who decided it and why."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from clearinghub.config import Settings
+from clearinghub.engine.dead_letter import poison_record_letter
+from clearinghub.engine.record import Record
+from clearinghub.kafka.recorder import KafkaRecorder
+from clearinghub.kafka.topology import ensure_topics, load_topology
+from clearinghub.tools.requeue import dead_letters
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE_MS = 30_000  # leaders of topics that were just created may take their time
+VALUE = b'{"v":1,"kind":"prepare"}\nbody'
+
+
+def requeue(settings: Settings, *arguments: str) -> tuple[int, str]:
+    """Run the command as an operator does; return its exit code and its output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "clearinghub", "requeue", *arguments],
+        cwd=REPOSITORY,
+        env={
+            **os.environ,
+            "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+            "CLEARINGHUB_TOPIC_PREFIX": settings.topic_prefix,
+            "CLEARINGHUB_PARTITIONS": str(settings.partitions),
+            "CLEARINGHUB_RECORD_TIMEOUT_MS": str(PATIENCE_MS),
+            "COLUMNS": "200",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+async def values(settings: Settings, partition: int) -> list[tuple[bytes, bytes]]:
+    """Return what is on a partition of topic `prepare`."""
+    place = TopicPartition(settings.topic("prepare"), partition)
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign([place])
+        end = (await consumer.end_offsets([place]))[place]
+        consumer.seek(place, 0)
+        found: list[tuple[bytes, bytes]] = []
+        while len(found) < end:
+            for records in (await consumer.getmany(timeout_ms=1_000)).values():
+                found.extend((one.key, one.value) for one in records)
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def test_a_letter_is_requeued_once_unless_forced(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    settings = Settings(
+        kafka_bootstrap=kafka_bootstrap,
+        topic_prefix=topic_prefix,
+        partitions=3,
+        data_dir=tmp_path,
+        record_timeout_ms=PATIENCE_MS,
+    )
+    await ensure_topics(settings, load_topology())
+    recorder = KafkaRecorder(settings)
+    await recorder.start()
+    for topic in ("prepare", "credit"):
+        letter = poison_record_letter(Record(topic, 2, 7, 1, b"payer", VALUE), TypeError("odd"))
+        await recorder.record_in_partition("dead-letter", 2, "payer", letter)
+    await recorder.stop()
+
+    listed = await asyncio.to_thread(requeue, settings)
+    without_reason = await asyncio.to_thread(requeue, settings, "prepare/2/7")
+    first = await asyncio.to_thread(requeue, settings, "prepare/2/7", "--reason", "mended", "--by", "alice")
+    second = await asyncio.to_thread(requeue, settings, "prepare/2/7", "--reason", "again")
+    stranger = await asyncio.to_thread(requeue, settings, "credit/2/7", "--reason", "why not")
+
+    assert "prepare/2/7" in listed[1]
+    assert "credit" not in listed[1], "the ledger's own records never become dead letters"
+    assert [2, 0, 1, 1] == [one[0] for one in (without_reason, first, second, stranger)]
+    assert "requeued before, by alice: mended" in second[1]
+    assert [(b"payer", VALUE)] == await values(settings, 2), "on its own partition, with its key and bytes"
+    note = (await dead_letters(settings)).requeued["prepare/2/7"]
+    assert ("alice", "mended") == (note.by, note.reason)
+
+    forced = await asyncio.to_thread(requeue, settings, "prepare/2/7", "--reason", "again", "--force")
+
+    assert 0 == forced[0]
+    assert 2 == len(await values(settings, 2))
