@@ -34,7 +34,7 @@ def encode_dead_letter(header: Mapping[str, Any], value: bytes) -> bytes:
 def poison_record_letter(record: Record, error: BaseException, decision: PartitionStoppedError | None = None) -> bytes:
     """Return the dead letter of a poison record: a record whose handler raised `error`.
 
-    `decision` is the stop about which an operator has decided that the record is set aside.
+    `decision` is the stop past which an operator has decided to go on.
     """
     header: dict[str, str | int] = {
         "topic": record.topic,

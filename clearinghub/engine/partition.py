@@ -365,7 +365,7 @@ class Partition:
             log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)
             decision = None
             if not self._may_be_dead_lettered[topic](record):
-                decision = self._stopped_inputs.set_aside(record, error)
+                decision = self._stopped_inputs.dead_letter_or_stop(record, error)
                 if decision is None:
                     return False
             dead_letter_record(self._config, record, error, pending, decision)

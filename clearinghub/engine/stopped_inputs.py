@@ -1,6 +1,7 @@
 """The inputs of a partition that have stopped before a record that may not be dead-lettered (ADR 25).
 
-Such a record is decided by another release of the code, or set aside by an operator's decision about this very record.
+Such a record is decided by another release of the code, or becomes a dead letter by an operator's decision about this
+very record.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class StoppedInputs:
         self._partition = partition
         self._has_changed = False
 
-    def set_aside(self, record: Record, error: Exception) -> PartitionStoppedError | None:
-        """Stop a record's input, unless an operator has decided that the record is set aside: then return the stop."""
+    def dead_letter_or_stop(self, record: Record, error: Exception) -> PartitionStoppedError | None:
+        """Stop a record's input; return the stop if an operator has decided that it becomes a dead letter instead."""
         stop = input_stop(record, error)
         if self._config.is_accepted(self._partition, stop):
             log.warning("partition-recovers", partition=self._partition, code=stop.code, reason=stop.sentence)

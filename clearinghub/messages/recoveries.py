@@ -49,7 +49,7 @@ class ReportedState(StrEnum):
     STOPPED = "stopped"
     INPUT_STOPPED = "input-stopped"
     LOST = "lost"
-    UNANSWERED = "unanswered"  # no worker says that it has the partition
+    NO_WORKER = "no-worker"  # no worker says that it has the partition
 
 
 class PartitionReport(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -173,12 +173,12 @@ class HttpLedgerReader:
             for one in reports:
                 if one.partition not in found or self._worker_of(one.partition) == url:
                     found[one.partition] = msgspec.structs.replace(one, worker=url)
-        return [found.get(number) or self._unanswered(number) for number in range(self._settings.partitions)]
+        return [found.get(number) or self._without_worker(number) for number in range(self._settings.partitions)]
 
-    def _unanswered(self, number: int) -> PartitionReport:
+    def _without_worker(self, number: int) -> PartitionReport:
         """Report a partition that no worker reports: with the worker that had it last, and why it had stopped."""
         announced = self._workers.values.get(str(number))
-        last = PartitionReport(number, ReportedState.UNANSWERED)
+        last = PartitionReport(number, ReportedState.NO_WORKER)
         return last if announced is None else msgspec.structs.replace(last, stops=announced.stops, worker=announced.url)
 
     async def _reports(self, url: str) -> list[PartitionReport]:

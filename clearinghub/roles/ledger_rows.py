@@ -30,7 +30,7 @@ _STATES: Final = {
 
 
 def stopped_input(stopped: StoppedInput) -> Stopped:
-    """Return what is announced and reported of a stopped input; the error is told with the remedy."""
+    """Return what is announced and reported of a stopped input; the remedy ends with the error."""
     stop, remedy = stopped.stop, f"{stopped.stop.remedy} What was raised: {stopped.error}"
     return Stopped(stop.code, stop.sentence, remedy, stopped.since_ms, stop.stop_id, stopped.topic)
 

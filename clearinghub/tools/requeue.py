@@ -41,7 +41,7 @@ class Requeued(msgspec.Struct, frozen=True, tag_field="kind", tag="requeued"):
 class Letter(NamedTuple):
     """A dead letter that can be requeued: the record that it holds, with the place and the key that it had.
 
-    `is_decided` says that the ledger wrote the record, and an operator has decided to set it aside.
+    `is_decided` says that the ledger wrote the record, and an operator has decided that it becomes a dead letter.
     """
 
     place: str
@@ -116,7 +116,7 @@ async def _requeue(settings: Settings, letter: Letter, note: Requeued) -> None:
 async def dead_letters(settings: Settings) -> Found:
     """Return the dead letters of topics that the ingress writes, up to the topic's present end.
 
-    What the ledger writes itself becomes a dead letter only by an operator's decision, and then it is here too (ADR 25).
+    What the ledger writes itself becomes a dead letter by an operator's decision alone (ADR 25).
     """
     topics = {name for name, topic in load_topology().topics.items() if "ingress" in topic.writers}
     letters: dict[str, Letter] = {}

@@ -102,14 +102,14 @@ def announce(view: View, inputs: Sequence[StoppedInput]) -> None:
     )
 
 
-async def test_an_operator_sets_the_record_aside_and_the_input_goes_on(tmp_path: Path) -> None:
-    decisions, asked = Decisions(), list[str]()
+async def test_an_operator_has_the_record_dead_lettered_and_the_input_goes_on(tmp_path: Path) -> None:
+    decisions, notified = Decisions(), list[str]()
     partition = OnePartition(
         tmp_path,
         Release(is_bad=True).inputs,
         is_accepted=decisions.is_accepted,
         on_inputs_stopped=announce,
-        on_poison_record=lambda record, _view: asked.append(record.topic),
+        on_poison_record=lambda record, _view: notified.append(record.topic),
     )
     partition.put("credit", [b"", b"odd", b"", b"odd"])
     await partition.run_until({"credit": 1})
@@ -135,5 +135,5 @@ async def test_an_operator_sets_the_record_aside_and_the_input_goes_on(tmp_path:
         orjson.loads(header)["offset"],
         value,
     )
-    assert [] == asked, "the ledger wrote it: nobody waits for an answer"
+    assert [] == notified, "the ledger wrote it: nobody waits for an answer"
     assert b"2" == partition.stores["balances"].rows[b"payee"], "what it had changed is rolled back"

@@ -31,12 +31,12 @@ STOPPED = PartitionReport(2, ReportedState.STOPPED, 1_000, stops=(STOP,))
 
 
 async def test_what_is_shown_of_partitions(operator: Operator) -> None:
-    nobody = PartitionReport(3, ReportedState.UNANSWERED)
+    nobody = PartitionReport(3, ReportedState.NO_WORKER)
     operator.ports.reports = [WORKING, HALF, STOPPED, nobody]
 
     shown = (await operator.get("/partitions")).json
 
-    assert ["working", "input-stopped", "stopped", "unanswered"] == [one["state"] for one in shown]
+    assert ["working", "input-stopped", "stopped", "no-worker"] == [one["state"] for one in shown]
     assert {
         "partition": 0,
         "worker": None,
@@ -105,7 +105,7 @@ async def test_reports_of_all_workers_and_of_partitions_that_none_has(tmp_path: 
         async with ClientSession() as reader._session:
             found = await reader.partitions()
 
-    assert [one.state.value for one in found] == ["working", "opening", "unanswered", "unanswered", "unanswered"]
+    assert [one.state.value for one in found] == ["working", "opening", "no-worker", "no-worker", "no-worker"]
     assert [urls[1], urls[0], gone, gone, ""] == [one.worker for one in found]
     assert [(), (), (STOP,), (INPUT,), ()] == [one.stops for one in found]
     assert [StoppedPart(2, "input-lost"), StoppedPart(3, "input-stopped", "credit")] == reader.stopped()

@@ -13,7 +13,7 @@ from web.admin.context import json_response
 
 
 class PartitionsResource:
-    """Answers GET of /partitions."""
+    """Answers GET of /partitions with what the ledger's workers report."""
 
     def __init__(self, partitions: Partitions) -> None:
         self._partitions = partitions
