@@ -82,8 +82,8 @@ async def test_a_worker_that_the_group_has_not_confirmed_for_a_session_answers_n
 
 async def test_messages_are_decided_past_a_gap_that_an_operator_has_accepted(tmp_path: Path) -> None:
     decided: set[str] = set()
-    taken: list[int] = []
-    inputs = [Input("credit", lambda record, _view: taken.append(record.offset))]
+    offsets: list[int] = []
+    inputs = [Input("credit", lambda record, _view: offsets.append(record.offset))]
 
     def partition() -> OnePartition:
         return OnePartition(tmp_path, inputs, is_accepted=lambda _number, stop: stop.stop_id in decided)
@@ -99,11 +99,11 @@ async def test_messages_are_decided_past_a_gap_that_an_operator_has_accepted(tmp
             await asyncio.sleep(0.001)
     (stop,) = before.failures
     assert isinstance(stop, PartitionStoppedError)
-    assert ("hop-gap", []) == (stop.code, taken)
+    assert ("hop-gap", []) == (stop.code, offsets)
 
     decided.add(stop.stop_id)
     after = partition()
     after.partition.accept("credit", Batch("credit", 0, EPOCH, 0, 1, records))
     await after.run_until({"credit": 1})
 
-    assert [0] == taken
+    assert [0] == offsets

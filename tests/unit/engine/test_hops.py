@@ -93,7 +93,7 @@ def test_a_message_whose_content_or_predecessor_is_another_stops_the_partition(v
         pair.receive(hop, value)
 
 
-class Asked:
+class AcceptingOperator:
     """An operator who accepts every stop; `codes` are of what was accepted."""
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class Asked:
 
 
 def test_past_an_accepted_gap_the_message_after_it_is_new_and_the_next_ones_follow_it() -> None:
-    pair, operator = Pair(), Asked()
+    pair, operator = Pair(), AcceptingOperator()
     pair.receive(pair.send(b"a"), b"a")
     pair.send(b"lost")
     after, then = pair.send(b"c"), pair.send(b"d")
@@ -121,7 +121,7 @@ def test_past_an_accepted_gap_the_message_after_it_is_new_and_the_next_ones_foll
 
 
 def test_past_an_accepted_contradiction_what_was_decided_stays() -> None:
-    pair, operator = Pair(), Asked()
+    pair, operator = Pair(), AcceptingOperator()
     pair.receive(pair.send(b"a"), b"a")
     pair.receiver = Hops(2, rows_of(pair.receiver), operator)
     pair.sender = Hops(1, {})
