@@ -20,6 +20,8 @@ from tests.engine.toy import toy_config
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
 
 ROUNDS = 5
+EPOCH_MAX = 32_766
+NOT_KNOWN = -1
 TAKEOVERS = 10
 TIMEOUT_MS = 10_000
 FETCH_MS = 1_000
@@ -87,6 +89,32 @@ async def test_each_transaction_has_its_own_epoch(kafka_bootstrap: str, topic_pr
     assert list(range(first, first + ROUNDS)) == [state.epoch for state in states]
     assert 1 == len({state.producer_id for state in states})
     assert {0} == {state.last_sequence for state in states}
+
+
+@pytest.mark.slow
+async def test_used_up_epochs_lead_to_a_new_producer_id(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """At 20 rounds a second a producer id is used up after half an hour."""
+    await create_toy_topics(kafka_bootstrap, topic_prefix)
+    transactional_id = toy_config(kafka_bootstrap, topic_prefix, tmp_path).transactional_id(0)
+    async with Leader.of(kafka_bootstrap) as leader:
+        given = await leader.ask(InitProducerId(transactional_id, TIMEOUT_MS, NOT_KNOWN, NOT_KNOWN))
+        for epoch in range(EPOCH_MAX - ROUNDS):
+            assert (given.error_code, given.producer_epoch) == (0, epoch)
+            given = await leader.ask(InitProducerId(transactional_id, TIMEOUT_MS, given.producer_id, epoch))
+        ids = []
+        async with owning(kafka_bootstrap, topic_prefix, tmp_path) as owner:
+            for number in range(2 * ROUNDS):
+                await owner.commit(a_round(topic_prefix, number))
+                ids.append((await leader.ended(topic_prefix + "out")).producer_id)
+            async with owning(kafka_bootstrap, topic_prefix, tmp_path):
+                with pytest.raises(PartitionLostError):
+                    await owner.commit(a_round(topic_prefix, 2 * ROUNDS))
+
+    assert 2 == len(set(ids))
+    numbers = [b"%d" % number for number in range(2 * ROUNDS)]
+    assert {"in": numbers, "out": numbers} == await committed(kafka_bootstrap, topic_prefix)
 
 
 async def test_a_fenced_owner_gets_no_epoch(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
