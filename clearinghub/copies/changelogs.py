@@ -20,8 +20,10 @@ from clearinghub.kafka.topology import COMPACTION_LAG_MS, changelog_name
 
 FETCH_BYTES_MAX: Final = 2 * 1024 * 1024  # of each changelog's partition; there may be hundreds
 RECORDS_AT_ONCE: Final = 5_000
-FETCH_TIMEOUT_MS: Final = 200
-SHORT_PASS_S: Final = 2.0  # a pass to the present that takes no longer is the last one
+# Under load there is always something new: without a least size the broker would answer hundreds of requests a second.
+FETCH_BYTES_MIN: Final = 256 * 1024
+FETCH_TIMEOUT_MS: Final = 300
+SHORT_PASS_S: Final = 5.0  # a pass to the present that takes no longer is the last one
 TAIL_S: Final = 1.5  # how long rounds are gathered before a cut is looked for
 CUT_WITHIN_S: Final = 60.0
 CHANGES_KEPT_MAX: Final = 1_000_000
@@ -65,6 +67,7 @@ class ChangelogsReader:
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=FETCH_BYTES_MAX,
+            fetch_min_bytes=FETCH_BYTES_MIN,
             fetch_max_wait_ms=FETCH_TIMEOUT_MS,
             **kafka_access(settings),
         )
