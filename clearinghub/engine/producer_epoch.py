@@ -1,11 +1,11 @@
-"""A transactional producer that gives every transaction an epoch of its own (ADR 34).
+"""A transactional producer with an epoch of its own for every transaction (ADR 34).
 
 Kafka ends a transaction with a marker in each partition, and a partition takes every marker whose epoch is not older
 than its last record's. aiokafka keeps one epoch for all transactions of a producer: the marker of a transaction that a
 coordinator sends late, or again, then ends the next transaction in the partitions that it reaches, and there alone.
 So this producer asks the coordinator for the next epoch after each transaction, before it writes anything else. A
-coordinator gives it only when all markers of the last transaction are written, so this takes the place of a wait that
-was before the next transaction's first write. When the epochs of a producer id are used up the coordinator gives
+coordinator returns it only when all markers of the last transaction are written, so this takes the place of a wait that
+was before the next transaction's first write. When the epochs of a producer id are exhausted the coordinator returns
 another id.
 
 aiokafka's producer has no public way to do this: its sender is replaced by one that knows one more request.
@@ -86,7 +86,7 @@ class _NextEpoch(InitPIDHandler):  # type: ignore[misc]  # aiokafka ships no typ
         )
 
     def handle_response(self, answer: Any) -> float | None:
-        """Note what was given, and return None, or return the pause in seconds before it is asked for again."""
+        """Note the id and epoch, and return None; or return the pause in seconds before the next attempt."""
         manager = self._sender._txn_manager  # noqa: SLF001
         if answer.error_code == 0 and manager.has_pid():
             manager._pid_and_epoch = PidAndEpoch(answer.producer_id, answer.producer_epoch)  # noqa: SLF001

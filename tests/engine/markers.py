@@ -162,7 +162,7 @@ class Leader:
     @classmethod
     @asynccontextmanager
     async def of(cls, bootstrap: str) -> AsyncIterator[Leader]:
-        """Yield the leader, connected."""
+        """Connect to the leader, and disconnect at the end."""
         client = AIOKafkaClient(bootstrap_servers=bootstrap)
         await client.bootstrap()
         try:

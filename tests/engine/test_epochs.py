@@ -92,10 +92,10 @@ async def test_each_transaction_has_its_own_epoch(kafka_bootstrap: str, topic_pr
 
 
 @pytest.mark.slow
-async def test_used_up_epochs_lead_to_a_new_producer_id(
+async def test_exhausted_epochs_lead_to_a_new_producer_id(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """At 20 rounds a second a producer id is used up after half an hour."""
+    """At 20 rounds a second a producer id is exhausted after half an hour."""
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     transactional_id = toy_config(kafka_bootstrap, topic_prefix, tmp_path).transactional_id(0)
     async with Leader.of(kafka_bootstrap) as leader:
@@ -125,8 +125,8 @@ async def test_a_fenced_owner_gets_no_epoch(kafka_bootstrap: str, topic_prefix: 
         await owner.commit(a_round(topic_prefix, 1))
         past = await leader.ended(topic_prefix + "out")
         async with owning(kafka_bootstrap, topic_prefix, tmp_path) as successor:
-            asked = InitProducerId(config.transactional_id(0), TIMEOUT_MS, past.producer_id, past.epoch)
-            assert (await leader.ask(asked)).error_code in FENCED
+            request = InitProducerId(config.transactional_id(0), TIMEOUT_MS, past.producer_id, past.epoch)
+            assert (await leader.ask(request)).error_code in FENCED
             with pytest.raises(PartitionLostError):
                 await owner.commit(a_round(topic_prefix, 2))
             await successor.commit(a_round(topic_prefix, 3))
