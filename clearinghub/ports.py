@@ -7,7 +7,7 @@ an answer over HTTP, its docstring names the status and FSPIOP's error code (web
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from clearinghub.domain.participants.participant import Participant, ParticipantDirectory
 from clearinghub.domain.participants.position import Position
@@ -18,6 +18,7 @@ from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
 from clearinghub.messages.commands import Command, Result
 from clearinghub.messages.processes import RunningProcess
+from clearinghub.messages.recoveries import PartitionReport
 
 
 class RecorderUnavailableError(Exception):
@@ -190,11 +191,29 @@ class Processes(Protocol):
         """Return the processes that run, with their releases, by role and instance."""
 
 
+class Partitions(Protocol):
+    """Knows how the ledger's partitions are."""
+
+    async def partitions(self) -> list[PartitionReport]:
+        """Return a report of every partition in the order of their numbers, also of those that no worker has."""
+
+
+class StoppedPart(NamedTuple):
+    """A partition that is stopped, or only its input `topic`, and the code of the reason."""
+
+    partition: int
+    code: str
+    topic: str = ""
+
+
 class Health(Protocol):
     """Says which services this process depends on, and whether they are up."""
 
     async def services(self) -> dict[str, bool]:
         """Return the services by name, True if up, e.g. {"broker": True, "datastore": True}."""
+
+    def stopped(self) -> list[StoppedPart]:
+        """Return what waits for an operator's decision. It does not make a process unhealthy: the rest works."""
 
 
 class FrontHealth(Health, Protocol):

@@ -13,6 +13,7 @@ from clearinghub.domain.participants.participant import Participant
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.record import Record, TableSpec
 from clearinghub.messages import split
+from clearinghub.ports import StoppedPart
 from clearinghub.rows import kept_later
 from tables.participants import PARTICIPANTS
 from tests.analysts import check_record
@@ -164,9 +165,13 @@ class FakeHealth:
 
     up: dict[str, bool] = field(default_factory=lambda: {"broker": True, "datastore": True})
     own_up: dict[str, bool] = field(default_factory=lambda: {"broker": True, "participantEndpointService": True})
+    parts: list[StoppedPart] = field(default_factory=list)
 
     async def services(self) -> dict[str, bool]:
         return self.up
 
     async def own_services(self) -> dict[str, bool]:
         return self.own_up
+
+    def stopped(self) -> list[StoppedPart]:
+        return self.parts

@@ -22,6 +22,7 @@ from clearinghub.features import HIGHEST_LEVEL
 from clearinghub.kafka.commands import KafkaCommandClient
 from clearinghub.messages.commands import Command, Result, name_of
 from clearinghub.messages.processes import RunningProcess
+from clearinghub.messages.recoveries import PartitionReport, ReportedState
 from clearinghub.ports import CommandTimeoutError
 from tables.positions import POSITIONS
 from tables.settlements import (
@@ -65,6 +66,7 @@ class InMemoryPorts:
         self.loses_answer_to: str | None = None
         self.stalls_at: str | None = None
         self.processes = [RunningProcess(role="ledger", instance="0", release=__version__, highest_level=HIGHEST_LEVEL)]
+        self.reports = [PartitionReport(0, ReportedState.WORKING, 1, worker="http://worker")]
         self.packets: dict[str, str] = {}
         self.history = AccountHistory(hub)
         self.window_transfers = InMemoryWindowTransfers(hub)
@@ -96,6 +98,9 @@ class InMemoryPorts:
 
     def running(self) -> list[RunningProcess]:
         return self.processes
+
+    async def partitions(self) -> list[PartitionReport]:
+        return self.reports
 
     async def ilp_packet(self, transfer_id: str) -> str | None:
         if self.fails_with is not None:
@@ -260,4 +265,5 @@ def admin_app(hub: InMemoryHub, ports: InMemoryPorts) -> Application:
         FakeHealth(),
         window_transfers=ports.window_transfers,
         processes=ports,
+        partitions=ports,
     )

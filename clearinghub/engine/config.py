@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from clearinghub.engine.environment import REAL, Environment
-from clearinghub.engine.errors import PartitionStoppedError
+from clearinghub.engine.errors import PartitionStoppedError, StoppedInput
 from clearinghub.engine.record import OFFSETS, Handler, Punctuator, Record, TableSpec, View
 from clearinghub.engine.status import StoppedPartition
 
@@ -25,7 +25,7 @@ class Input:
     A round always takes one, and takes more only while it has little to send.
 
     A record whose handler raises is dead-lettered, if `may_be_dead_lettered` says so of it. Otherwise its
-    input stops on its partition, before that record, until another process decides it (ADR 25).
+    input stops on its partition, before that record, until another process, or an operator, decides it (ADR 25).
 
     In a topic without holes every offset is a record: nobody writes it in transactions, whose markers take offsets too.
     An offset that is missing there is a lost record (ADR 28).
@@ -87,6 +87,8 @@ class EngineConfig:
     is_accepted: Callable[[int, PartitionStoppedError], bool] = field(default=lambda _partition, _stop: False)
     # Says, in a transaction of a partition that has stopped, that it has, and why.
     on_stopped: Callable[[View, StoppedPartition], None] | None = None
+    # Says, in the round in which that changes, which inputs of a partition have stopped.
+    on_inputs_stopped: Callable[[View, Sequence[StoppedInput]], None] | None = None
     environment: Environment = REAL
 
     def broker_ms(self) -> int:

@@ -9,6 +9,7 @@ import orjson
 import structlog
 
 from clearinghub.engine.config import EngineConfig
+from clearinghub.engine.errors import PartitionStoppedError
 from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import VALUE_BYTES_MAX, Record
 
@@ -30,15 +31,20 @@ def encode_dead_letter(header: Mapping[str, Any], value: bytes) -> bytes:
     return encoded + b"\n" + (value if fits else b"")
 
 
-def poison_record_letter(record: Record, error: BaseException) -> bytes:
-    """Return the dead letter of a poison record: a record whose handler raised `error`."""
-    header = {
+def poison_record_letter(record: Record, error: BaseException, decision: PartitionStoppedError | None = None) -> bytes:
+    """Return the dead letter of a poison record: a record whose handler raised `error`.
+
+    `decision` is the stop past which an operator has decided to go on.
+    """
+    header: dict[str, str | int] = {
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
         "timestampMs": record.timestamp_ms,
         "error": error_text(error),
     }
+    if decision is not None:
+        header["decision"] = decision.stop_id
     return encode_dead_letter(header, record.value)
 
 
@@ -47,14 +53,23 @@ def error_text(error: BaseException) -> str:
     return repr(error)[:1000].encode(errors="replace").decode()
 
 
-def dead_letter_record(config: EngineConfig, record: Record, error: Exception, pending: PendingChanges) -> None:
-    """Send a poison record to the dead-letter topic, and answer its sender."""
+def dead_letter_record(
+    config: EngineConfig,
+    record: Record,
+    error: Exception,
+    pending: PendingChanges,
+    decision: PartitionStoppedError | None = None,
+) -> None:
+    """Send a poison record to the dead-letter topic, and answer its sender.
+
+    With a `decision` the ledger wrote the record itself, and nobody waits for an answer.
+    """
     key = (record.key or b"").decode(errors="replace")
-    letter = poison_record_letter(record, error)
+    letter = poison_record_letter(record, error, decision)
     pending.emit_to_partition(config.dead_letter_topic, record.partition, key, letter)
     pending.release()
     config.on_dead_letter(record.topic)
-    if config.on_poison_record is None:
+    if config.on_poison_record is None or decision is not None:
         return
     try:
         config.on_poison_record(record, pending)

@@ -71,8 +71,13 @@ class RecordTooLargeError(Exception):
 
 
 class StoppedInput(NamedTuple):
-    """The record at which an input has stopped, what its handler raised, and when, in milliseconds since 1970."""
+    """The record at which an input has stopped, what its handler raised, and when, in milliseconds since 1970.
 
+    `stop` is what an operator may decide to go on past.
+    """
+
+    topic: str
     offset: int
     error: str
     since_ms: int
+    stop: PartitionStoppedError

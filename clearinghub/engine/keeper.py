@@ -96,6 +96,7 @@ class PartitionKeeper:
         self._on_settled = on_settled
         self._on_hopeless = on_hopeless
         self._is_lost = False
+        self._since_ms = config.broker_ms()  # when it became what `status` says
         self._last_failure = ""
         self._reopenings = 0
         self._failures = 0  # in a row
@@ -131,7 +132,17 @@ class PartitionKeeper:
             state = PartitionState.LOST
         else:
             state = PartitionState.RECOVERING if self.partition is None else PartitionState.READY
-        return PartitionStatus(self.number, state, self.stopped, self._last_failure, self._reopenings)
+        partition = self.partition
+        return PartitionStatus(
+            self.number,
+            state,
+            self._since_ms,
+            None if partition is None else partition.waiting_since_ms,
+            self._last_failure,
+            self._reopenings,
+            self.stopped,
+            () if partition is None else tuple(partition.stopped_inputs.values()),
+        )
 
     # -- the life of the partition
 
@@ -173,6 +184,7 @@ class PartitionKeeper:
         partition.start()
         ready_s = self._environment.steady_s()
         self.stopped, self._is_lost = None, False
+        self._since_ms = self._config.broker_ms()
         self._settle()
         try:
             error = await self._failed
@@ -193,6 +205,7 @@ class PartitionKeeper:
         failed_s = self._environment.steady_s()
         self._failures += 1
         self._reopenings += 1
+        self._since_ms = self._config.broker_ms()
         self._last_failure = repr(error)[:500]
         self._is_lost = isinstance(error, PartitionLostError)
         pause_s = min(REOPEN_LONGEST_S, REOPEN_FIRST_S * 2 ** (self._failures - 1))
@@ -225,7 +238,7 @@ class PartitionKeeper:
 
     async def _stop(self, error: PartitionStoppedError) -> None:
         """Stay closed until an operator has decided about this very stop."""
-        since_ms = self._config.broker_ms()
+        self._since_ms = since_ms = self._config.broker_ms()
         self.stopped = StoppedPartition(error.code, error.sentence, error.remedy, since_ms, error.stop_id)
         log.error(
             "partition-stopped",

@@ -26,7 +26,7 @@ import structlog
 
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.config import EngineConfig
-from clearinghub.engine.dead_letter import dead_letter_record, error_text
+from clearinghub.engine.dead_letter import dead_letter_record
 from clearinghub.engine.errors import ContiguityError, PartitionLostError, PartitionStoppedError, StoppedInput
 from clearinghub.engine.exchange import Exchange, Outlets, RoundOutput
 from clearinghub.engine.holdback import Holdback, Logs
@@ -34,6 +34,7 @@ from clearinghub.engine.offsets import PartitionOffsets
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.engine.pending_changes import PendingChanges
 from clearinghub.engine.record import PunctuatorView, Record
+from clearinghub.engine.stopped_inputs import StoppedInputs
 from clearinghub.engine.store import LedgerStore
 from clearinghub.engine.transaction import changed_rows
 
@@ -91,7 +92,7 @@ class Partition:
         self._partitioner = Partitioner(config.output_partitions)
         self._handlers = {one.topic: one.handler for one in config.inputs}
         self._may_be_dead_lettered = {one.topic: one.may_be_dead_lettered for one in config.inputs}
-        self.stopped_inputs: dict[str, StoppedInput] = {}
+        self._stopped_inputs = StoppedInputs(config, number)
         self._heavy = frozenset(one.topic for one in config.inputs if one.is_heavy)
         self._holdbacks: dict[str, Holdback] = {}
         for one in config.inputs:
@@ -122,6 +123,11 @@ class Partition:
             return
         self._inbox[topic].append(batch)
         self._wake.set()
+
+    @property
+    def stopped_inputs(self) -> Mapping[str, StoppedInput]:
+        """The inputs that have stopped before a record that may not be dead-lettered, by topic."""
+        return self._stopped_inputs.by_topic
 
     @property
     def waiting_since_ms(self) -> int | None:
@@ -208,7 +214,7 @@ class Partition:
         punctuate_s = self._punctuated_s + self._config.punctuate_interval_ms / 1000
         due_in_s = max(0.0, punctuate_s - self._environment.steady_s())
         try:
-            async with asyncio.timeout(due_in_s if self._config.punctuators else None):
+            async with asyncio.timeout(due_in_s if self._config.punctuators else self._stopped_inputs.poll_s):
                 await self._wake.wait()
         except TimeoutError:
             return
@@ -226,8 +232,10 @@ class Partition:
         if is_first and self._config.on_open is not None:
             self._config.on_open(pending, self._config.broker_ms())
             pending.release()
+        self._stopped_inputs.resume_decided()
         self._punctuate(pending, started_s)
         count = await self._decide(pending)
+        self._stopped_inputs.announce_changes(pending)
         self._last_count = count
         output = self._exchange.take_output(pending)
         # The first round writes the row of offsets even if it decides nothing: rows without it are a loss.
@@ -355,21 +363,15 @@ class Partition:
         except Exception as error:
             pending.roll_back()
             log.exception("record-raised", topic=topic, partition=self.number, offset=record.offset)
+            decision = None
             if not self._may_be_dead_lettered[topic](record):
-                self._stop_input(record, error)
-                return False
-            dead_letter_record(self._config, record, error, pending)
+                decision = self._stopped_inputs.dead_letter_or_stop(record, error)
+                if decision is None:
+                    return False
+            dead_letter_record(self._config, record, error, pending, decision)
         if hop is not None:
             self._exchange.count(topic, hop)
         return True
-
-    def _stop_input(self, record: Record, error: Exception) -> None:
-        """Decide no record of this input from `record` on: the books would be wrong without it."""
-        topic = record.topic
-        stopped = StoppedInput(record.offset, error_text(error), self._environment.wall_ms())
-        self.stopped_inputs[topic] = stopped
-        remedy = "install a release that can decide this record and start the worker again: it goes on by itself"
-        log.error("input-stopped", topic=topic, partition=self.number, **stopped._asdict(), remedy=remedy)
 
     # -- committing
 

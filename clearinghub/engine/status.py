@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from clearinghub.engine.errors import StoppedInput
+
 
 class PartitionState(StrEnum):
     """What an assigned partition does."""
@@ -26,10 +28,16 @@ class StoppedPartition(NamedTuple):
 
 
 class PartitionStatus(NamedTuple):
-    """An assigned partition: its state, why it is stopped, its last failure, and how often it was opened again."""
+    """An assigned partition: its state and since when, its last failure, how often it was opened again, its stops.
+
+    `waiting_since_ms` is when its oldest waiting record was written. Times are in milliseconds since 1970.
+    """
 
     number: int
     state: PartitionState
-    stopped: StoppedPartition | None
+    since_ms: int
+    waiting_since_ms: int | None
     last_failure: str
     reopenings: int
+    stopped: StoppedPartition | None
+    stopped_inputs: tuple[StoppedInput, ...]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
-import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -147,8 +146,3 @@ class RecoveriesView(CompactedView[Recovery]):
     def is_accepted(self, partition: int, stop: PartitionStoppedError) -> bool:
         """Return whether there is a decision for this very stop of the partition."""
         return recovery_key(partition, stop.stop_id) in self.values
-
-
-def decode_worker_url(value: bytes) -> str:
-    """Return the URL in a record of topic `workers`."""
-    return str(orjson.loads(value)["url"])

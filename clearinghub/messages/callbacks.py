@@ -90,8 +90,8 @@ class DeadLetterMessage(Message, frozen=True, kw_only=True, tag="dead-letter"):
     """A record that the callbacks role has given up, on topic `dead-letter`; the record's value follows the header.
 
     An undelivered callback has `receiver`, `detail`, `status` (of the last HTTP answer) and `attempts`; a record that
-    cannot be read has its `partition` and `offset`. The value is left out if it is too large for the broker:
-    `bytes_left_out` is its size then.
+    cannot be read has its `partition` and `offset`, and, if an operator has decided that, `decision`: the id of the
+    stop. The value is left out if it is too large for the broker: `bytes_left_out` is its size then.
     """
 
     topic: str
@@ -104,3 +104,4 @@ class DeadLetterMessage(Message, frozen=True, kw_only=True, tag="dead-letter"):
     detail: str | msgspec.UnsetType = msgspec.UNSET
     status: int | msgspec.UnsetType | None = msgspec.UNSET
     attempts: int | msgspec.UnsetType = msgspec.UNSET
+    decision: str | msgspec.UnsetType = msgspec.UNSET

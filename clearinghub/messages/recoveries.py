@@ -1,7 +1,11 @@
-"""Stopped partitions and the decisions about them: on topics `workers` and `recoveries`, both compacted."""
+"""How partitions are, which are stopped, and the decisions about them.
+
+Stops are announced on topic `workers`, decisions on topic `recoveries`, both compacted. Workers report over HTTP.
+"""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -9,22 +13,60 @@ import msgspec
 from clearinghub.messages.codec import VERSION
 
 
-class Stopped(msgspec.Struct, frozen=True):
-    """Why a partition is stopped, and since when, in milliseconds since 1970; `stop_id` names this very stop."""
+class Stopped(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a partition is stopped, and since when, in milliseconds since 1970; `stop_id` names this very stop.
+
+    `topic` is the input that is stopped, if it is that alone.
+    """
 
     code: str
     sentence: str
     remedy: str
     since_ms: int
     stop_id: str
+    topic: str = ""
 
 
 class WorkerAnnouncement(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which ledger worker has a partition, and whether the partition is stopped: the record of topic `workers`."""
+    """Which ledger worker has a partition, and what of it is stopped: the record of topic `workers`."""
 
     url: str
     v: int
     stopped: Stopped | None = None
+    inputs: tuple[Stopped, ...] = ()
+
+    @property
+    def stops(self) -> tuple[Stopped, ...]:
+        """All that is stopped: the partition, or inputs of it."""
+        return self.inputs if self.stopped is None else (self.stopped, *self.inputs)
+
+
+class ReportedState(StrEnum):
+    """What a partition does, as operators see it."""
+
+    WORKING = "working"
+    OPENING = "opening"
+    STOPPED = "stopped"
+    INPUT_STOPPED = "input-stopped"
+    LOST = "lost"
+    NO_WORKER = "no-worker"  # no worker says that it has the partition
+
+
+class PartitionReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a partition is, as its worker reports it; times are in milliseconds since 1970.
+
+    `since_ms` is when the state began, `waiting_since_ms` when the oldest record that waits was written; each is None
+    if that is not known, or nothing waits.
+    """
+
+    partition: int
+    state: ReportedState
+    since_ms: int | None = None
+    waiting_since_ms: int | None = None
+    last_failure: str = ""
+    reopenings: int = 0
+    stops: tuple[Stopped, ...] = ()
+    worker: str = ""
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -47,6 +89,7 @@ class Recovery(msgspec.Struct, frozen=True):
 
 _RECOVERY: Final = msgspec.json.Decoder(Recovery)
 _WORKER: Final = msgspec.json.Decoder(WorkerAnnouncement)
+_REPORTS: Final = msgspec.json.Decoder(list[PartitionReport])
 
 
 def recovery_key(partition: int, stop_id: str) -> str:
@@ -70,3 +113,12 @@ def encode_worker(announcement: WorkerAnnouncement) -> bytes:
 def decode_worker(value: bytes) -> WorkerAnnouncement:
     """Read a record of topic `workers`; raises msgspec.MsgspecError if it is none."""
     return _WORKER.decode(value)
+
+
+def encode_reports(reports: list[PartitionReport]) -> bytes:
+    return msgspec.json.encode(reports)
+
+
+def decode_reports(value: bytes) -> list[PartitionReport]:
+    """Read a worker's reports; raises msgspec.MsgspecError if they are none."""
+    return _REPORTS.decode(value)

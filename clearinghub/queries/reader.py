@@ -20,8 +20,9 @@ from clearinghub.domain.settlement.settlement import Leg, Settlement, Settlement
 from clearinghub.domain.settlement.window import Window
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.partitioner import Partitioner
-from clearinghub.kafka.view import CompactedView, decode_worker_url
-from clearinghub.ports import LedgerUnavailableError
+from clearinghub.kafka.view import CompactedView
+from clearinghub.messages.recoveries import PartitionReport, ReportedState, decode_reports, decode_worker
+from clearinghub.ports import LedgerUnavailableError, StoppedPart
 from tables.parties import PARTIES
 from tables.positions import POSITIONS
 from tables.settlements import (
@@ -54,14 +55,15 @@ _KEY_AND_ROW: Final = msgspec.json.Decoder(tuple[str, msgspec.Raw])
 
 
 class HttpLedgerReader:
-    """Queries the tables of ledger workers over HTTP; implements `LedgerReader` and `SettlementReader`.
+    """Queries the ledger workers over HTTP; implements `LedgerReader`, `SettlementReader` and `Partitions`.
 
     Workers announce on topic `workers` which partitions they own. A query is repeated while its partition moves. All
     queries raise LedgerUnavailableError if no worker answers.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._workers = CompactedView(settings, "workers", decode_worker_url)
+        self._workers = CompactedView(settings, "workers", decode_worker)
+        self._settings = settings
         self._partition_of = Partitioner({"command": settings.partitions})
         self._coordinator = self._partition_of("command", settings.hub_name)
         self._session: aiohttp.ClientSession | None = None
@@ -145,10 +147,49 @@ class HttpLedgerReader:
 
     async def answers_for_all(self, partitions: int) -> bool:
         """Return whether every partition has a worker that is healthy."""
-        urls = {self._workers.values.get(str(partition)) for partition in range(partitions)}
+        urls = {self._worker_of(partition) for partition in range(partitions)}
         if None in urls or self._session is None:
             return False
         return all(await asyncio.gather(*(self._is_healthy(url) for url in urls if url is not None)))
+
+    def _worker_of(self, partition: int) -> str | None:
+        """Return the URL of the worker that has announced the partition last."""
+        announced = self._workers.values.get(str(partition))
+        return None if announced is None else announced.url
+
+    def stopped(self) -> list[StoppedPart]:
+        """Return what the workers have announced as stopped."""
+        announced = sorted((int(key), one.stops) for key, one in self._workers.values.items())
+        return [StoppedPart(number, stop.code, stop.topic) for number, stops in announced for stop in stops]
+
+    async def partitions(self) -> list[PartitionReport]:
+        """Return how each partition is, as the workers report it that have announced any; see `Partitions`.
+
+        While partitions move, two workers may report one: then the worker counts that has announced it.
+        """
+        urls = sorted({one.url for one in self._workers.values.values()})
+        found: dict[int, PartitionReport] = {}
+        for url, reports in zip(urls, await asyncio.gather(*(self._reports(url) for url in urls)), strict=True):
+            for one in reports:
+                if one.partition not in found or self._worker_of(one.partition) == url:
+                    found[one.partition] = msgspec.structs.replace(one, worker=url)
+        return [found.get(number) or self._without_worker(number) for number in range(self._settings.partitions)]
+
+    def _without_worker(self, number: int) -> PartitionReport:
+        """Report a partition that no worker reports: with the worker that had it last, and why it had stopped."""
+        announced = self._workers.values.get(str(number))
+        last = PartitionReport(number, ReportedState.NO_WORKER)
+        return last if announced is None else msgspec.structs.replace(last, stops=announced.stops, worker=announced.url)
+
+    async def _reports(self, url: str) -> list[PartitionReport]:
+        """Return a worker's reports; none if it does not answer."""
+        assert self._session is not None
+        try:
+            async with self._session.get(f"{url}/partitions") as answer:
+                return decode_reports(await answer.read()) if answer.status == HTTP_OK else []
+        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
+            log.warning("worker-does-not-report", worker=url, error=repr(error))
+            return []
 
     async def _is_healthy(self, url: str) -> bool:
         assert self._session is not None
@@ -189,7 +230,7 @@ class HttpLedgerReader:
         raise LedgerUnavailableError(f"partition {partition}")
 
     async def _try_query(self, partition: int, path: str) -> bytes | None:
-        url = self._workers.values.get(str(partition))
+        url = self._worker_of(partition)
         if url is None or self._session is None:
             return None
         try:

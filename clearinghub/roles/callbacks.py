@@ -40,6 +40,7 @@ from clearinghub.kafka.parked_log import KafkaParkedLog
 from clearinghub.kafka.processes import ProcessAnnouncer
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.ports import StoppedPart
 from clearinghub.process import stop_event, until_stopped
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
 from clearinghub.security.signature import signer_of
@@ -184,6 +185,10 @@ class CallbacksHealth:
     async def services(self) -> dict[str, bool]:
         """Return the state of `broker`, the consumer group, and of `participantEndpointService` (protocol 12)."""
         return {"broker": self._app.is_ready, "participantEndpointService": self._participants.is_caught_up}
+
+    def stopped(self) -> list[StoppedPart]:
+        """Return nothing: only partitions of the ledger stop."""
+        return []
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.statements import KafkaStatementReader
 from clearinghub.kafka.view import ParticipantsView
 from clearinghub.kafka.window_transfers import KafkaWindowTransfers
+from clearinghub.ports import StoppedPart
 from clearinghub.process import stop_event, until_stopped
 from clearinghub.queries.packets import KafkaPacketReader
 from clearinghub.queries.reader import HttpLedgerReader
@@ -49,6 +50,8 @@ class _Copy(Protocol):
 class _Ledger(Protocol):
     async def answers_for_all(self, partitions: int) -> bool: ...
 
+    def stopped(self) -> list[StoppedPart]: ...
+
 
 class IngressHealth:
     """UP if requests can be recorded, and a healthy ledger worker has every partition."""
@@ -73,6 +76,10 @@ class IngressHealth:
             "broker": await self._recorder.is_up(),
             "participantEndpointService": self._participants.is_caught_up,
         }
+
+    def stopped(self) -> list[StoppedPart]:
+        """Return the partitions and inputs that the ledger's workers have announced as stopped."""
+        return self._ledger.stopped()
 
 
 def make_admits(settings: Settings, admission: Admission) -> Callable[[str], bool]:
@@ -118,6 +125,7 @@ async def run_ingress(settings: Settings) -> None:
         health,
         window_transfers=KafkaWindowTransfers(settings),
         processes=processes,
+        partitions=ledger,
     )
     listeners = [
         Listener(fspiop, settings.bind_host, settings.fspiop_port),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -14,7 +14,7 @@ from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
 from clearinghub.engine.environment import REAL
-from clearinghub.engine.errors import StoredFormatError
+from clearinghub.engine.errors import StoppedInput, StoredFormatError
 from clearinghub.engine.record import Punctuator, PunctuatorView, View
 from clearinghub.engine.status import StoppedPartition
 from clearinghub.kafka.access import kafka_access
@@ -26,11 +26,11 @@ from clearinghub.kafka.topology import load_topology
 from clearinghub.kafka.view import ParticipantsView, RecoveriesView
 from clearinghub.messages.codec import VERSION
 from clearinghub.messages.recoveries import Stopped, WorkerAnnouncement, encode_worker
-from clearinghub.ports import Archive
+from clearinghub.ports import Archive, StoppedPart
 from clearinghub.process import RoleFailedError, stop_event, until_stopped
 from clearinghub.roles.fees import load_fee_rules
 from clearinghub.roles.ledger_parts import coordinator_of, ledger_parts
-from clearinghub.roles.ledger_rows import StoreRows
+from clearinghub.roles.ledger_rows import StoreRows, stopped_input
 from clearinghub.roles.metrics import LedgerCollector, RelayCollector, show_nothing
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
 from web.ledger.app import build_ledger_app
@@ -105,6 +105,7 @@ def ledger_config(
         standby_replicas=settings.standby_replicas,
         on_open=make_announcement(worker_url(settings)),
         on_stopped=make_stop_announcement(worker_url(settings)),
+        on_inputs_stopped=make_inputs_announcement(worker_url(settings)),
         punctuators=parts.punctuators,
         punctuate_interval_ms=settings.punctuate_interval_ms,
         on_batch=on_batch,
@@ -145,6 +146,16 @@ def make_stop_announcement(url: str) -> Callable[[View, StoppedPartition], None]
     return announce
 
 
+def make_inputs_announcement(url: str) -> Callable[[View, Sequence[StoppedInput]], None]:
+    """Return what announces which inputs of a partition at work are stopped; none, when all go on again."""
+
+    def announce(view: View, inputs: Sequence[StoppedInput]) -> None:
+        value = encode_worker(WorkerAnnouncement(url, VERSION, inputs=tuple(stopped_input(one) for one in inputs)))
+        view.emit_to_partition("workers", view.partition, str(view.partition), value)
+
+    return announce
+
+
 def _on_round(_partition: int, records: int, seconds: float) -> None:
     ROUNDS.observe(seconds)
     ROUND_RECORDS.observe(records)
@@ -162,6 +173,12 @@ class LedgerHealth:
         if self._coordinator not in self._app.ready_partitions:
             show_nothing()
         return {"datastore": self._app.is_ready, "broker": bool(self._app.consumer.assignment()) or self._app.is_ready}
+
+    def stopped(self) -> list[StoppedPart]:
+        """Return the stopped partitions and inputs of this worker."""
+        partitions = [StoppedPart(number, one.code) for number, one in sorted(self._app.stopped_partitions.items())]
+        inputs = sorted(self._app.stopped_inputs.items())
+        return partitions + [StoppedPart(number, one.stop.code, topic) for (topic, number), one in inputs]
 
 
 async def run_ledger(settings: Settings) -> None:

@@ -7,7 +7,9 @@ from functools import partial
 from typing import Final, TypeVar
 
 from clearinghub.engine.app import EngineApp
-from clearinghub.engine.errors import PartitionLostError
+from clearinghub.engine.errors import PartitionLostError, StoppedInput
+from clearinghub.engine.status import PartitionState, PartitionStatus
+from clearinghub.messages.recoveries import PartitionReport, ReportedState, Stopped
 from tables.parties import PARTIES
 from tables.positions import POSITIONS
 from tables.settlements import SETTLEMENTS
@@ -19,6 +21,32 @@ Answer = TypeVar("Answer")
 # No round runs while a query reads: it returns the newest rows, up to this number or length.
 LISTED_ROWS_MAX: Final = 10_000
 LISTED_BYTES_MAX: Final = 16 * 1024 * 1024
+_STATES: Final = {
+    PartitionState.RECOVERING: ReportedState.OPENING,
+    PartitionState.READY: ReportedState.WORKING,
+    PartitionState.STOPPED: ReportedState.STOPPED,
+    PartitionState.LOST: ReportedState.LOST,
+}
+
+
+def stopped_input(stopped: StoppedInput) -> Stopped:
+    """Return what is announced and reported of a stopped input; the remedy ends with the error."""
+    stop, remedy = stopped.stop, f"{stopped.stop.remedy} What was raised: {stopped.error}"
+    return Stopped(stop.code, stop.sentence, remedy, stopped.since_ms, stop.stop_id, stopped.topic)
+
+
+def report_of(status: PartitionStatus) -> PartitionReport:
+    """Return what operators see of a partition."""
+    inputs = tuple(stopped_input(one) for one in status.stopped_inputs)
+    return PartitionReport(
+        status.number,
+        ReportedState.INPUT_STOPPED if inputs else _STATES[status.state],
+        status.since_ms,
+        status.waiting_since_ms,
+        status.last_failure,
+        status.reopenings,
+        inputs if status.stopped is None else (Stopped(*status.stopped), *inputs),
+    )
 
 
 class StoreRows:
@@ -26,6 +54,10 @@ class StoreRows:
 
     def __init__(self, app: EngineApp) -> None:
         self._app = app
+
+    def partitions(self) -> list[PartitionReport]:
+        """Return how each partition of this worker is."""
+        return [report_of(one) for one in self._app.statuses()]
 
     async def positions(self, partition: int, participant: str) -> list[bytes]:
         """Return the rows of a participant's accounts."""

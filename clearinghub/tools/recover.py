@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import time
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 import typer
@@ -26,6 +27,7 @@ EFFECTS: Final = {
     "input-hole": "The missing records are never decided. The partition goes on after the hole.",
     "changelog-lost": "The rows that are left count from now on. Balances may be wrong: run `clearinghub audit`.",
     "offsets-lost": "Inputs are decided again from where the last known row says. Run `clearinghub audit`.",
+    "input-stopped": "The record becomes a dead letter that names the decision; `clearinghub requeue` puts it back.",
     "copy-ahead": "The worker's local copy is deleted, and the changelog that has less counts. Copy the disk first.",
 }
 
@@ -40,6 +42,7 @@ async def recover(
     *,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the decision.")] = "",
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; else the system's user.")] = "",
+    stop_id: Annotated[str, typer.Option("--stop", metavar="ID", help="Which, if it has several.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it does, and decide nothing.")] = False,
 ) -> int:
     """Let a stopped partition go on past what stopped it.
@@ -52,10 +55,15 @@ async def recover(
     if partition is None:
         _show(console, stopped)
         return EXIT_OK
-    stop = stopped.get(partition)
-    if stop is None:
-        console.print(f"partition {partition} is not stopped")
+    stops = [one for one in stopped.get(partition, ()) if stop_id in ("", one.stop_id)]
+    if not stops:
+        console.print(f"partition {partition} is not stopped" + (f" by {stop_id}" if stop_id else ""))
         return EXIT_FAILED
+    if len(stops) > 1:
+        _show(console, {partition: stops})
+        console.print("say which of them, with --stop")
+        return EXIT_WRONG_USAGE
+    stop = stops[0]
     effect = EFFECTS.get(stop.code, "The partition is opened again; it goes on only if the reason is mended.")
     console.print(f"{stop.sentence}\n{effect}")
     if dry_run:
@@ -75,21 +83,22 @@ async def recover(
     return EXIT_OK
 
 
-async def stopped_partitions(settings: Settings) -> dict[int, Stopped]:
-    """Return the partitions whose owners have announced that they are stopped, each with the reason."""
+async def stopped_partitions(settings: Settings) -> dict[int, Sequence[Stopped]]:
+    """Return the partitions of which the owners have announced that they, or inputs of them, are stopped, and why."""
     workers = CompactedView(settings, "workers", decode_worker)
     await workers.start()
     try:
-        return {int(key): one.stopped for key, one in workers.values.items() if one.stopped is not None}
+        return {int(key): one.stops for key, one in workers.values.items() if one.stops}
     finally:
         await workers.stop()
 
 
-def _show(console: Console, stopped: dict[int, Stopped]) -> None:
+def _show(console: Console, stopped: Mapping[int, Sequence[Stopped]]) -> None:
     if not stopped:
         console.print("no partition is stopped")
         return
-    table = Table("partition", "code", "why", "what to do")
-    for number, stop in sorted(stopped.items()):
-        table.add_row(str(number), stop.code, stop.sentence, stop.remedy)
+    table = Table("partition", "stop", "code", "why", "what to do")
+    for number, stops in sorted(stopped.items()):
+        for stop in stops:
+            table.add_row(str(number), stop.stop_id, stop.code, stop.sentence, stop.remedy)
     console.print(table)

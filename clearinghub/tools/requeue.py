@@ -39,7 +39,10 @@ class Requeued(msgspec.Struct, frozen=True, tag_field="kind", tag="requeued"):
 
 
 class Letter(NamedTuple):
-    """A dead letter that can be requeued: the record that it holds, with the place and the key that it had."""
+    """A dead letter that can be requeued: the record that it holds, with the place and the key that it had.
+
+    `is_decided` says that the ledger wrote the record, and an operator has decided that it becomes a dead letter.
+    """
 
     place: str
     topic: str
@@ -48,6 +51,7 @@ class Letter(NamedTuple):
     value: bytes
     error: str
     bytes_left_out: int
+    is_decided: bool
 
 
 class Found(NamedTuple):
@@ -112,7 +116,7 @@ async def _requeue(settings: Settings, letter: Letter, note: Requeued) -> None:
 async def dead_letters(settings: Settings) -> Found:
     """Return the dead letters of topics that the ingress writes, up to the topic's present end.
 
-    What the ledger writes itself never becomes a dead letter (ADR 25).
+    What the ledger writes itself becomes a dead letter by an operator's decision alone (ADR 25).
     """
     topics = {name for name, topic in load_topology().topics.items() if "ingress" in topic.writers}
     letters: dict[str, Letter] = {}
@@ -123,7 +127,7 @@ async def dead_letters(settings: Settings) -> Found:
             requeued[note.place] = note
             continue
         letter = _letter(key, value)
-        if letter is not None and letter.topic in topics:
+        if letter is not None and (letter.topic in topics or letter.is_decided):
             letters[letter.place] = letter
     return Found(letters, requeued)
 
@@ -168,7 +172,10 @@ def _letter(key: str, value: bytes) -> Letter | None:
     if message.partition is UNSET or message.offset is UNSET:
         return None
     place = f"{message.topic}/{message.partition}/{message.offset}"
-    return Letter(place, message.topic, message.partition, key, record, message.error, message.bytes_left_out)
+    is_decided = message.decision is not UNSET
+    return Letter(
+        place, message.topic, message.partition, key, record, message.error, message.bytes_left_out, is_decided
+    )
 
 
 def _show(console: Console, found: Found) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import orjson
+
 from clearinghub.engine.config import Input
+from clearinghub.engine.errors import PartitionStoppedError, StoppedInput
 from clearinghub.engine.record import Record, View
 from tests.engine.bench import OnePartition
 from tests.engine.toy import BALANCES
@@ -80,3 +84,56 @@ async def test_a_stopped_input_neither_waits_nor_keeps_the_partition_busy(tmp_pa
 
     assert partition.partition.waiting_since_ms is None, "else admission control would refuse all new work"
     assert rounds == len(partition.producer.rounds)
+
+
+class Decisions:
+    """What an operator has decided, by the stops' ids."""
+
+    def __init__(self) -> None:
+        self.made: set[str] = set()
+
+    def is_accepted(self, _partition: int, stop: PartitionStoppedError) -> bool:
+        return stop.stop_id in self.made
+
+
+def announce(view: View, inputs: Sequence[StoppedInput]) -> None:
+    view.emit_to_partition(
+        "out", view.partition, "stopped " + " ".join(f"{one.topic}/{one.offset}" for one in inputs), b""
+    )
+
+
+async def test_an_operator_has_the_record_dead_lettered_and_the_input_goes_on(tmp_path: Path) -> None:
+    decisions, notified = Decisions(), list[str]()
+    partition = OnePartition(
+        tmp_path,
+        Release(is_bad=True).inputs,
+        is_accepted=decisions.is_accepted,
+        on_inputs_stopped=announce,
+        on_poison_record=lambda record, _view: notified.append(record.topic),
+    )
+    partition.put("credit", [b"", b"odd", b"", b"odd"])
+    await partition.run_until({"credit": 1})
+    await partition.settle()
+    stopped = partition.partition.stopped_inputs["credit"]
+    assert "credit/0 stops before offset 1, written at 1970-01-01T00:00:00.001+00:00" in stopped.stop.sentence
+
+    decisions.made.add(stopped.stop.stop_id)
+    await partition.until({"credit": 3})
+    await partition.settle()
+
+    assert [3] == [one.offset for one in partition.partition.stopped_inputs.values()], "it was decided for that record"
+    assert [b"stopped credit/1", b"stopped credit/3"] == [
+        key for key in partition.producer.sent("t-out") if key.startswith(b"stopped")
+    ]
+    (letter,) = (
+        value for one in partition.producer.rounds for topic, _to, _key, value, _headers in one if topic == "t-dead"
+    )
+    assert letter is not None
+    header, value = letter.split(b"\n", 1)
+    assert (stopped.stop.stop_id, 1, b"odd") == (
+        orjson.loads(header)["decision"],
+        orjson.loads(header)["offset"],
+        value,
+    )
+    assert [] == notified, "the ledger wrote it: nobody waits for an answer"
+    assert b"2" == partition.stores["balances"].rows[b"payee"], "what it had changed is rolled back"

@@ -7,9 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from clearinghub.messages.recoveries import PartitionReport, ReportedState, Stopped, decode_reports
+from clearinghub.ports import StoppedPart
 from web.ledger.app import PARTIES_AT_ONCE, SETTLEMENT_ROWS_AT_ONCE, PartitionElsewhereError, build_ledger_app
 
 OWN = 3
+STOP = Stopped("input-lost", "prepare/3 lacks the offsets 5 to 7", "see the page", 7, "0f")
+REPORTS = [PartitionReport(OWN, ReportedState.STOPPED, 7, None, "", 0, (STOP,))]
 
 
 class Rows:
@@ -18,6 +22,9 @@ class Rows:
     def _check(self, partition: int) -> None:
         if partition != OWN:
             raise PartitionElsewhereError
+
+    def partitions(self) -> list[PartitionReport]:
+        return REPORTS
 
     async def positions(self, partition: int, participant: str) -> list[bytes]:
         self._check(partition)
@@ -51,6 +58,9 @@ class Rows:
 class Health:
     async def services(self) -> dict[str, bool]:
         return {"datastore": True, "broker": True}
+
+    def stopped(self) -> list[StoppedPart]:
+        return [StoppedPart(OWN, "input-lost"), StoppedPart(OWN, "input-stopped", "credit")]
 
 
 @pytest.fixture
@@ -88,5 +98,18 @@ async def test_another_workers_partition(worker: TestClient, path: str) -> None:
     assert 421 == answer.status
 
 
-async def test_it_reports_its_health(worker: TestClient) -> None:  # type: ignore[type-arg]
-    assert 200 == (await worker.get("/health")).status
+async def test_it_reports_its_health_and_names_what_is_stopped(worker: TestClient) -> None:  # type: ignore[type-arg]
+    answer = await worker.get("/health")
+
+    report = await answer.json()
+    assert (200, "OK") == (answer.status, report["status"]), "what is not stopped works"
+    assert [
+        {"partition": OWN, "code": "input-lost"},
+        {"partition": OWN, "code": "input-stopped", "topic": "credit"},
+    ] == report["stopped"]
+
+
+async def test_it_reports_how_its_partitions_are(worker: TestClient) -> None:  # type: ignore[type-arg]
+    answer = await worker.get("/partitions")
+
+    assert REPORTS == decode_reports(await answer.read())

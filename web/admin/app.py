@@ -12,6 +12,7 @@ from clearinghub.ports import (
     LedgerReader,
     PacketReader,
     Participants,
+    Partitions,
     Processes,
     SettlementReader,
     StatementReader,
@@ -25,6 +26,7 @@ from web.admin.limits import LimitsResource
 from web.admin.models import ModelsResource
 from web.admin.oracles import OraclesResource
 from web.admin.participants import ParticipantsResource
+from web.admin.partitions import PartitionsResource
 from web.admin.statement import StatementResource
 from web.admin.transactions import TransactionsResource
 from web.documentation.page import add_documentation_routes
@@ -45,6 +47,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     *,
     window_transfers: WindowTransfersReader,
     processes: Processes,
+    partitions: Partitions,
 ) -> Application:
     """Return the application. It authenticates nobody: it must be reachable from the network of the operators only."""
     app = Application(
@@ -59,6 +62,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     features = FeaturesResource(context, processes)
     app.router.add_route("GET", "/features", features.get_features)
     app.router.add_route("PUT", "/features", features.put_features)
+    app.router.add_get("/partitions", PartitionsResource(partitions).get_partitions, allow_head=False)
     add_settlement_routes(app, settings.settlement_base_path, context, settlement, window_transfers)
     add_operations_routes(app, health, __version__, base_paths=("", settings.settlement_base_path))
     add_readiness_route(app, health, __version__)

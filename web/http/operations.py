@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 
 from clearinghub.clock import system_now_ms
 from clearinghub.domain.time import timestamp_text
-from clearinghub.ports import FrontHealth, Health
+from clearinghub.ports import FrontHealth, Health, StoppedPart
 from web.http.errors import CONTENT_TYPE
 
 _UP_STATUS: Final = 200
@@ -38,9 +38,10 @@ def add_operations_routes(
 ) -> None:
     """Serve GET /health and GET /metrics below each of `base_paths`; `version` is the hub's, for `versionNumber`.
 
-    Health is 200 with status OK if all services that the process depends on are up, else 502 with status DOWN.
+    Health is 200 with status OK if all services that the process depends on are up, else 502 with status DOWN. What
+    waits for an operator's decision is named in `stopped`, and leaves the status as it is.
     """
-    get_health = _reporting(health.services, version)
+    get_health = _reporting(health.services, health.stopped, version)
 
     async def get_metrics(_request: Request) -> Response:
         return Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -56,23 +57,27 @@ def add_readiness_route(app: Application, health: FrontHealth, version: str) -> 
     It is for load balancers. With /health they would send no requests here while one ledger worker is down, although
     the other workers' partitions still decide.
     """
-    app.router.add_get("/ready", _reporting(health.own_services, version))
+    app.router.add_get("/ready", _reporting(health.own_services, health.stopped, version))
 
 
-def _reporting(ask: Callable[[], Awaitable[dict[str, bool]]], version: str) -> Callable[[Request], Awaitable[Response]]:
+def _reporting(
+    ask: Callable[[], Awaitable[dict[str, bool]]], stopped: Callable[[], list[StoppedPart]], version: str
+) -> Callable[[Request], Awaitable[Response]]:
     started_at = time.monotonic()
     start_time = timestamp_text(system_now_ms())
 
     async def report_services(_request: Request) -> Response:
         services = await ask()
         up = all(services.values())
-        report = {
+        report: dict[str, object] = {
             "status": _status(up=up),
             "uptime": round(time.monotonic() - started_at, 3),
             "startTime": start_time,
             "versionNumber": version,
             "services": [{"name": name, "status": _status(up=is_up)} for name, is_up in services.items()],
         }
+        if parts := stopped():
+            report["stopped"] = [_stopped_part(one) for one in parts]
         return Response(
             status=_UP_STATUS if up else _DOWN_STATUS,
             body=orjson.dumps(report),
@@ -111,6 +116,11 @@ def make_metrics_middleware() -> Middleware:
         return response
 
     return measure
+
+
+def _stopped_part(part: StoppedPart) -> dict[str, object]:
+    shown: dict[str, object] = {"partition": part.partition, "code": part.code}
+    return shown | {"topic": part.topic} if part.topic else shown
 
 
 def _status(*, up: bool) -> str:

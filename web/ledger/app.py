@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 from aiohttp.web import Application, Request, Response, StreamResponse, get, middleware
 
 from clearinghub import __version__
+from clearinghub.messages.recoveries import PartitionReport, encode_reports
 from clearinghub.ports import Health
 from web.http.operations import add_operations_routes
 
@@ -21,7 +22,10 @@ class PartitionElsewhereError(Exception):
 
 
 class LedgerRows(Protocol):
-    """The stored rows that queries need. All methods raise PartitionElsewhereError."""
+    """The stored rows that queries need. All methods of one partition raise PartitionElsewhereError."""
+
+    def partitions(self) -> list[PartitionReport]:
+        """Return how each partition of this worker is, also those that do not work."""
 
     async def positions(self, partition: int, participant: str) -> list[bytes]:
         """Return the rows of a participant's accounts, as stored."""
@@ -49,6 +53,10 @@ class _Queries:
 
     def __init__(self, rows: LedgerRows) -> None:
         self._rows = rows
+
+    async def partitions(self, _request: Request) -> Response:
+        """Answer with how this worker's partitions are."""
+        return Response(body=encode_reports(self._rows.partitions()), content_type="application/json")
 
     async def positions(self, request: Request) -> Response:
         """Answer with the rows of a participant's accounts."""
@@ -86,6 +94,7 @@ def build_ledger_app(rows: LedgerRows, health: Health) -> Application:
     app = Application(middlewares=[_answer_elsewhere])
     app.add_routes(
         [
+            get("/partitions", queries.partitions),
             get(r"/partitions/{partition:\d+}/settlement", queries.settlement),
             get(r"/partitions/{partition:\d+}/settlement/page", queries.settlement_page),
             get(r"/partitions/{partition:\d+}/settlement/last/{kind}", queries.last_settlement),

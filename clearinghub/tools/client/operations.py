@@ -23,6 +23,7 @@ from clearinghub.tools.client.responses import (
     Limit,
     LimitValue,
     Participant,
+    Partition,
     SettlementModel,
 )
 
@@ -44,6 +45,7 @@ _PARTICIPANTS: Final = TypeAdapter(list[Participant])
 _LIMITS: Final = TypeAdapter(list[Limit])
 _ENDPOINTS: Final = TypeAdapter(list[Endpoint])
 _FEATURES: Final = TypeAdapter(Features)
+_PARTITIONS: Final = TypeAdapter(list[Partition])
 _CALLBACKS_WORKER: Final = TypeAdapter(CallbacksWorker)
 _MODEL: Final = TypeAdapter(SettlementModel)
 _MODELS: Final = TypeAdapter(list[SettlementModel])
@@ -129,6 +131,10 @@ class Operations:
     async def callbacks_worker(self) -> CallbacksWorker:
         """Return what waits for each receiver; the client's URL is that of a callbacks worker."""
         return await self._read("/callbacks", _CALLBACKS_WORKER)
+
+    async def partitions(self) -> list[Partition]:
+        """Return how each partition of the ledger is."""
+        return await self._read("/partitions", _PARTITIONS)
 
     async def features(self) -> Features:
         """Return the scheme's feature level, and the processes that run."""

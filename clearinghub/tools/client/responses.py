@@ -139,6 +139,30 @@ class CallbacksWorker(Response):
     receivers: tuple[Receiver, ...]
 
 
+class PartitionStop(Response):
+    """Why a partition is stopped, or only its input `topic`, and what the operator can do."""
+
+    code: str
+    topic: str | None
+    sentence: str
+    remedy: str
+    since: str
+    id: str
+
+
+class Partition(Response):
+    """A partition of the ledger: the worker that has it, what it does, and its stops."""
+
+    partition: int
+    worker: str | None
+    state: str
+    since: str | None
+    oldest_waiting: str | None = Field(alias="oldestWaiting")
+    reopenings: int
+    last_failure: str | None = Field(alias="lastFailure")
+    stops: tuple[PartitionStop, ...]
+
+
 class SettlementModel(Response):
     """A settlement model; the API does not show the settlement account's type."""
 

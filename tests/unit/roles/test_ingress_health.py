@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from clearinghub.config import Settings
+from clearinghub.ports import StoppedPart
 from clearinghub.roles.ingress import IngressHealth
 
 
@@ -23,6 +24,9 @@ class Around:
 
     async def answers_for_all(self, _partitions: int) -> bool:
         return self.ledger
+
+    def stopped(self) -> list[StoppedPart]:
+        return [StoppedPart(3, "input-lost")]
 
 
 @pytest.mark.parametrize(
@@ -42,3 +46,4 @@ async def test_an_ingress_is_ready_by_itself_and_healthy_with_the_ledger(
 
     assert is_healthy == all((await health.services()).values())
     assert is_ready == all((await health.own_services()).values())
+    assert [StoppedPart(3, "input-lost")] == health.stopped(), "it is named, and makes nothing unhealthy"

@@ -103,7 +103,7 @@ def test_the_shell_completes_commands_nouns_and_options() -> None:
     assert ["admin", "apply", "audit", "all", "archive"] == sorted(
         completed("clearinghub a"), key="admin apply audit all archive".index
     )
-    assert ["positions", "participants"] == sorted(completed("clearinghub admin p"), reverse=True)
+    assert ["positions", "partitions", "participants"] == sorted(completed("clearinghub admin p"), reverse=True)
     assert ["--dry-run"] == completed("clearinghub apply --d")
     assert ["GROSS"] == completed("clearinghub admin models add M --granularity G")
 
