@@ -11,9 +11,10 @@ from agents.settlement.moves import on_move
 from agents.turn import Turn
 from clearinghub.domain.money import AMOUNT_LIMIT
 from clearinghub.domain.participants.position import Position
+from clearinghub.domain.settlement.settlement import Move
 from clearinghub.engine.record import Record
 from clearinghub.messages import encode
-from clearinghub.messages.settlement import Move, MoveMessage
+from clearinghub.messages.settlement import MoveMessage
 from clearinghub.messages.transfers import CreditMessage
 from tables.positions import POSITIONS, position_key
 from tests.in_memory_hub import InMemoryHub

@@ -85,9 +85,9 @@ def test_many_transfers_that_are_due_at_once_expire_within_seconds() -> None:
         punctuate(view, DUE_MS + seconds * 1_000)
         written = [one for one in view.take() if one.topic == "timeout"]
         assert sum(len(one.key) + len(one.value) for one in written) < HEAVY_ROUND_BYTES
-        for one in written:
-            due.remove(one.key)
-            view.put(TRANSFERS, one.key, Transfer(one.key, "alice", "bob", 1, "USD", "c", DUE_MS, expired, "h"))
-            reminders_written.decided("timeout", view.partition, one.key)
+        for key in [one.key for one in written]:
+            due.remove(key)
+            view.put(TRANSFERS, key, Transfer(key, "alice", "bob", 1, "USD", "c", DUE_MS, expired, "h"))
+            reminders_written.decided("timeout", view.partition, key)
 
     assert 5 == seconds
