@@ -58,6 +58,10 @@ async def test_a_scheme_is_applied_and_then_changed_by_commands(
         assert "RESERVED" == (await document(hub, elsewhere, "admin", *reserve))["state"]
         commit = ("funds", "out", "commit", "alphabank", "USD", TRANSFER_ID)
         assert "49500.25" == (await document(hub, elsewhere, "admin", *commit))["funds"]
+        partitions = await document(hub, elsewhere, "admin", "partitions", "list")
+        assert list(range(len(partitions))) == [one["partition"] for one in partitions]
+        assert {("working", ())} == {(one["state"], tuple(one["stops"])) for one in partitions}
+        assert all(one["worker"] and one["since"] for one in partitions)
         positions = await document(hub, elsewhere, "admin", "positions", "list")
         assert [("alphabank", "USD", "10000", "49500.25", "10000"), ("alphabank", "KES", "1000000", "0", "0")] == [
             tuple(one[key] for key in ("participant", "currency", "netDebitCap", "funds", "room"))
