@@ -34,7 +34,7 @@ EFFECTS: Final = {
     "copy-ahead": "The worker's local copy is deleted, and the changelog that has less counts. Copy the disk first.",
 }
 
-app = App(exits="0 done, 1 the partition is not stopped, 2 wrong usage, 3 no broker")
+app = App(exits="0 done, 1 not stopped, or no decision helps, 2 wrong usage, 3 no broker")
 
 
 @app.add("recover", examples=["recover", "recover 3 --dry-run", "recover 3 --reason 'told the DFSPs, ticket 4711'"])
@@ -67,8 +67,10 @@ async def recover(
         console.print("say which of them, with --stop")
         return EXIT_WRONG_USAGE
     stop = stops[0]
-    effect = EFFECTS.get(stop.code, "The partition is opened again; it goes on only if the reason is mended.")
-    console.print(f"{stop.sentence}\n{effect}")
+    if stop.code not in EFFECTS:
+        console.print(f"{stop.sentence}\n{stop.remedy}\nNo decision helps: mend the reason and start the worker again.")
+        return EXIT_FAILED
+    console.print(f"{stop.sentence}\n{EFFECTS[stop.code]}")
     if dry_run:
         return EXIT_OK
     if not 0 < len(reason) <= REASON_CHARACTERS_MAX:

@@ -14,8 +14,10 @@ import pytest
 from clearinghub.config import Settings
 from clearinghub.engine.app import EngineApp
 from clearinghub.engine.config import EngineConfig
+from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.kafka.view import RecoveriesView
+from clearinghub.messages.recoveries import Stopped, WorkerAnnouncement, encode_worker
 from clearinghub.roles.ledger import make_announcement, make_stop_announcement
 from tests.engine.harness import Outputs, create_toy_topics, send_orders
 from tests.engine.test_broker_losses import delete_all
@@ -61,7 +63,11 @@ async def test_the_command_lets_a_stopped_partition_go_on(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     settings = Settings(
-        kafka_bootstrap=kafka_bootstrap, topic_prefix=topic_prefix, partitions=PARTITIONS, data_dir=tmp_path
+        kafka_bootstrap=kafka_bootstrap,
+        topic_prefix=topic_prefix,
+        partitions=PARTITIONS,
+        data_dir=tmp_path,
+        record_timeout_ms=30_000,
     )
     await ensure_topics(settings, load_topology())
     await create_toy_topics(kafka_bootstrap, topic_prefix)
@@ -95,12 +101,22 @@ async def test_the_command_lets_a_stopped_partition_go_on(
             await asyncio.sleep(0.1)
     await app.stop()
     nothing = await asyncio.to_thread(recover, settings)
+    later = Stopped("unknown-message", "in/1 at offset 3 is a message of a later release", "install it", 1, "0f")
+    recorder = KafkaRecorder(settings)
+    await recorder.start()
+    announced = encode_worker(WorkerAnnouncement(URL, 1, later))
+    await recorder.record_in_partition("workers", 1, "1", announced)
+    await recorder.stop()
+    unhelpful = await asyncio.to_thread(recover, settings, "1", "--reason", "let it run")
 
     assert [0, 0, 1, 0, 0] == [one[0] for one in (listed, dry, other, decided, nothing)], (listed, dry, other, decided)
     assert "input-lost" in listed[1]
     assert "The missing records are never decided." in dry[1]
     assert "partition 0 goes on" in decided[1]
     assert "no partition is stopped" in nothing[1]
+    assert 1 == unhelpful[0], "a decision would open it again and again"
+    assert "install it" in unhelpful[1]
+    assert "No decision helps" in unhelpful[1]
     (decision,) = recoveries.values.values()
     assert (0, "input-lost", "told the DFSPs", "alice") == (
         decision.partition,
