@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from clearinghub.engine.environment import REAL, Environment
 from clearinghub.engine.errors import PartitionStoppedError, StoppedInput
 from clearinghub.engine.record import OFFSETS, Handler, Punctuator, Record, TableSpec, View
@@ -15,6 +17,8 @@ from clearinghub.engine.status import StoppedPartition
 HEAVY_BACKLOG_RECORDS_MAX: Final = 8  # each may have 5 MiB (protocol 1.1)
 ROUND_BYTES_MAX: Final = 8 * 1024 * 1024
 BACKLOG_BYTES_MAX: Final = 4 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +116,11 @@ class EngineConfig:
     def transactional_id(self, partition: int) -> str:
         """Return the transactional id of a partition: the same for every owner, so that a new owner fences the old."""
         return f"{self.application_id}-{partition}"
+
+
+def goes_past(config: EngineConfig, partition: int, stop: PartitionStoppedError) -> bool:
+    """Return whether an operator has decided that a partition goes on past a stop; the log says so then."""
+    if not config.is_accepted(partition, stop):
+        return False
+    log.warning("partition-recovers", partition=partition, code=stop.code, reason=stop.sentence)
+    return True

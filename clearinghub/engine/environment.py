@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
+
+from clearinghub.engine.producer_epoch import EpochProducer
 
 
 def _no_sender(**_settings: Any) -> Any:
@@ -24,7 +26,7 @@ class Environment:
 
     wall_s: Callable[[], float] = time.time
     steady_s: Callable[[], float] = time.monotonic
-    make_producer: Callable[..., Any] = AIOKafkaProducer
+    make_producer: Callable[..., Any] = EpochProducer
     make_consumer: Callable[..., Any] = AIOKafkaConsumer
     make_sender: Callable[..., Any] = _no_sender
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from clearinghub.engine.config import EngineConfig
+from clearinghub.engine.config import EngineConfig, goes_past
 from clearinghub.engine.errors import PartitionStoppedError
 from clearinghub.engine.hops import HOP_HEADER, HOPS, Hop, Hops, HopsRow, hop_in, hops_key
 from clearinghub.engine.outbox import OUTBOX, OutgoingMessage
@@ -46,14 +46,18 @@ class Exchange:
         on_failure: Callable[[BaseException], None],
     ) -> None:
         """`on_failure` is called if messages that were not passed on are lost."""
+        self._config = config
         self._partition = partition
         self._prefix = config.topic_prefix
         self._inputs = frozenset(one.topic for one in config.inputs)
         self._environment = config.environment
         rows = _read_rows(stores, partition, config.partitions)
-        self._hops = Hops(partition, rows)
+        self._hops = Hops(partition, rows, self._is_accepted)
         self._outbox = relay.open(partition, rows, on_failure)
         self._noted_s = self._environment.steady_s()
+
+    def _is_accepted(self, stop: PartitionStoppedError) -> bool:
+        return goes_past(self._config, self._partition, stop)
 
     async def close(self) -> None:
         """Pass nothing more on: the partition has another owner, or soon will."""

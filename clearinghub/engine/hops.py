@@ -27,6 +27,8 @@ TO_HEADER: Final = "to"  # in the outbox: the topic and the partition that the m
 CHAINS_KEPT: Final = 4
 NO_CHAIN: Final = ""
 FIRST: Final = 1
+HOP_GAP: Final = "hop-gap"
+HOP_CONTRADICTION: Final = "hop-contradiction"
 _DIGEST_BYTES: Final = 8
 
 Headers = list[tuple[str, bytes]]
@@ -99,6 +101,13 @@ def chain_after(chain: str, key: bytes, value: bytes) -> str:
     return digest.hexdigest()
 
 
+def _recover(partition: int) -> str:
+    return (
+        f"Or decide to go on with `clearinghub recover {partition} --reason TEXT`; with --dry-run it says what that"
+        " does."
+    )
+
+
 class _SentCount:
     __slots__ = ("chain", "next")
 
@@ -132,9 +141,15 @@ class Hops:
     What a round has counted is not undone if the round fails: then this object ends, and its successor reads the rows.
     """
 
-    def __init__(self, partition: int, rows: dict[int, HopsRow]) -> None:
-        """`rows` are by the number of the other partition."""
+    def __init__(
+        self,
+        partition: int,
+        rows: dict[int, HopsRow],
+        is_accepted: Callable[[PartitionStoppedError], bool] = lambda _stop: False,
+    ) -> None:
+        """`rows` are by the number of the other partition; `is_accepted` asks for an operator's decision."""
         self._partition = partition
+        self._is_accepted = is_accepted
         self._peers = {number: _Peer(row) for number, row in rows.items()}
         self._changed: set[int] = set()
 
@@ -159,6 +174,9 @@ class Hops:
     def is_new(self, topic: str, hop: Hop, key: bytes, value: bytes) -> bool:
         """Return whether a message that has arrived is the next one; False for a repetition.
 
+        Past a gap or a contradiction it goes on if an operator has decided that: a message after a gap is new, a
+        repetition that differs is dropped, because what was decided stays, and a new message that differs is new.
+
         Raises:
             PartitionStoppedError: a message before it is missing, or it is not the message that was sent or counted.
         """
@@ -166,25 +184,37 @@ class Hops:
         if hop.sequence <= count.last:
             age = count.last - hop.sequence
             if age < len(count.chains) and count.chains[-1 - age] != hop.chain:
-                raise self._contradiction(topic, hop, "it is not the message that was received under this number")
+                self._stop(self._contradiction(topic, hop, "it is not the message that was received under this number"))
             return False
         if hop.sequence > count.last + 1:
-            raise PartitionStoppedError(
-                "hop-gap",
-                f"Partition {self._partition} is missing messages {count.last + 1} to {hop.sequence - 1}"
-                f" of partition {hop.sender} on topic {topic}: they are lost.",
-                f"Look whether topic {topic} or the sender's tables were restored from a copy. `outbox` of partition"
-                f" {hop.sender} has the missing messages if it is not older than its retention.",
-            )
+            self._stop(self._gap(topic, hop, count.last))
+            return True
         chain = chain_after(count.chains[-1] if count.chains else NO_CHAIN, key, value)
         if chain != hop.chain:
-            raise self._contradiction(topic, hop, "its content, or that of the message before it, is another")
+            self._stop(self._contradiction(topic, hop, "its content, or that of the message before it, is another"))
         return True
+
+    def _stop(self, stop: PartitionStoppedError) -> None:
+        """Raise it, unless an operator has decided to go on past it."""
+        if not self._is_accepted(stop):
+            raise stop
+
+    def _gap(self, topic: str, hop: Hop, last: int) -> PartitionStoppedError:
+        return PartitionStoppedError(
+            HOP_GAP,
+            f"Partition {self._partition} is missing messages {last + 1} to {hop.sequence - 1}"
+            f" of partition {hop.sender} on topic {topic}: they are lost.",
+            f"Look whether topic {topic} or the sender's tables were restored from a copy. `outbox` of partition"
+            f" {hop.sender} has the missing messages if it is not older than its retention."
+            f" {_recover(self._partition)}",
+        )
 
     def count(self, topic: str, hop: Hop) -> None:
         """Count a new message that the round has decided."""
         count = self._received(topic, hop.sender)
-        assert hop.sequence == count.last + 1
+        assert hop.sequence > count.last
+        if hop.sequence != count.last + 1:
+            count.chains.clear()  # those before a gap would be compared with other messages
         count.last = hop.sequence
         count.chains.append(hop.chain)
         self._changed.add(hop.sender)
@@ -198,11 +228,11 @@ class Hops:
 
     def _contradiction(self, topic: str, hop: Hop, what: str) -> PartitionStoppedError:
         return PartitionStoppedError(
-            "hop-contradiction",
+            HOP_CONTRADICTION,
             f"Partition {self._partition} cannot trust message {hop.sequence} of partition {hop.sender}"
             f" on topic {topic}: {what}.",
             "One of the two partitions has books that the other does not know. Look which of them was restored from"
-            " a copy, and compare both with `clearinghub audit`.",
+            f" a copy, and compare both with `clearinghub audit`. {_recover(self._partition)}",
         )
 
     def last_sent(self, topic: str, receiver: int) -> int:

@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 from faust.types import TP
 
 from clearinghub.engine import loss
-from clearinghub.engine.config import EngineConfig
+from clearinghub.engine.config import EngineConfig, goes_past
 from clearinghub.engine.errors import PartitionStoppedError
 from clearinghub.engine.offsets import PartitionPlace
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, LastRecord, read_decided_offsets
@@ -86,8 +86,7 @@ class PartitionOpening:
         """Raise a fault unless an operator has decided to go on past it. Return whether there is one."""
         if fault is None:
             return False
-        if self._config.is_accepted(self._number, fault):
-            log.warning("partition-recovers", partition=self._number, code=fault.code, reason=fault.sentence)
+        if goes_past(self._config, self._number, fault):
             return True
         raise fault
 

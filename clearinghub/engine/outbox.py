@@ -12,7 +12,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from clearinghub.engine.config import EngineConfig
+from clearinghub.engine.config import EngineConfig, goes_past
 from clearinghub.engine.destination import Destination, Message
 from clearinghub.engine.errors import PartitionStoppedError
 from clearinghub.engine.hops import HOP_HEADER, TO_HEADER, Headers, Hop, HopsRow, hop_in
@@ -25,6 +25,7 @@ READ_TIMEOUT_MS: Final = 200
 READ_AGAIN_S: Final = 1.0
 # The marker of a transaction may come some time after its commit: only then what is not in the outbox is lost.
 LOST_AFTER_S: Final = 5.0
+OUTBOX_LOST: Final = "outbox-lost"
 
 
 class OutgoingMessage(NamedTuple):
@@ -68,6 +69,14 @@ class Passage:
         self.in_memory.append(message)
         return True
 
+    def pass_over(self, last: int) -> None:
+        """Go on after the message `last`: those up to it are lost."""
+        assert self.queued < last <= self.committed
+        self.queued = last
+        if not self.in_memory:
+            self.confirmed = last
+            self.outbox.stale.add(self.destination.receiver)
+
     @property
     def is_closed(self) -> bool:
         """Whether the partition has another owner, or soon will."""
@@ -77,8 +86,9 @@ class Passage:
         """Note that the receiver's log has the message."""
         first = self.in_memory.popleft()
         assert first is message, "messages are confirmed in their order"
-        assert message.sequence == self.confirmed + 1
-        self.confirmed = message.sequence
+        assert message.sequence > self.confirmed
+        # What follows it in memory, or in the outbox, is what is not confirmed: in between there is nothing, or loss.
+        self.confirmed = self.in_memory[0].sequence - 1 if self.in_memory else self.queued
         self.outbox.stale.add(self.destination.receiver)
 
 
@@ -233,7 +243,9 @@ class Outbox:
                 end = (await consumer.end_offsets([place]))[place]
                 if await consumer.position(place) >= max(end, self._next_offset):
                     one = min(readable, key=lambda one: (one.destination.topic, one.destination.receiver))
-                    raise self._lost(one, one.committed)
+                    self._pass_over_lost(one, one.committed)
+                    one.unread_from = None
+                    readable.remove(one)
 
     def _take(self, record: Any, readable: list[Passage]) -> None:
         """Put a message that was read into memory, if it is the next one of a passage in `readable`."""
@@ -246,21 +258,33 @@ class Outbox:
         if passage not in readable or passage is None or hop.sequence <= passage.queued:
             return
         if hop.sequence != passage.queued + 1:
-            raise self._lost(passage, hop.sequence - 1)
+            self._pass_over_lost(passage, hop.sequence - 1)
         if passage.queue(hop, record.offset, record.key, record.value, record.timestamp):
             passage.unread_from = record.offset + 1
         else:
             passage.unread_from = record.offset
             readable.remove(passage)
 
+    def _pass_over_lost(self, passage: Passage, last: int) -> None:
+        """Go on after the message `last`, if an operator has decided that; its receiver will see the gap.
+
+        Raises:
+            PartitionStoppedError: nobody has.
+        """
+        stop = self._lost(passage, last)
+        if not goes_past(self._config, self.partition, stop):
+            raise stop
+        passage.pass_over(last)
+
     def _lost(self, passage: Passage, last: int) -> PartitionStoppedError:
         destination = passage.destination
         return PartitionStoppedError(
-            "outbox-lost",
+            OUTBOX_LOST,
             f"Topic {OUTBOX} of partition {self.partition} has lost messages {passage.queued + 1} to {last} for topic"
             f" {destination.topic} of partition {destination.receiver}, which were not passed on.",
             "They are in no other place. Restore the topic from a copy that has them, or have what they said booked by"
-            " hand: `clearinghub audit` shows which payees lack their credit.",
+            " hand: `clearinghub audit` shows which payees lack their credit. To go on without them, decide with"
+            f" `clearinghub recover {self.partition} --reason TEXT`.",
         )
 
     def waiting(self) -> list[tuple[int, int]]:

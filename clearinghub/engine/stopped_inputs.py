@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from clearinghub.engine.config import EngineConfig
+from clearinghub.engine.config import EngineConfig, goes_past
 from clearinghub.engine.dead_letter import error_text
 from clearinghub.engine.errors import PartitionStoppedError, StoppedInput
 from clearinghub.engine.record import Record, View
@@ -51,8 +51,7 @@ class StoppedInputs:
     def dead_letter_or_stop(self, record: Record, error: Exception) -> PartitionStoppedError | None:
         """Stop a record's input; return the stop if an operator has decided that it becomes a dead letter instead."""
         stop = input_stop(record, error)
-        if self._config.is_accepted(self._partition, stop):
-            log.warning("partition-recovers", partition=self._partition, code=stop.code, reason=stop.sentence)
+        if goes_past(self._config, self._partition, stop):
             return stop
         stopped = StoppedInput(record.topic, record.offset, error_text(error), self._config.broker_ms(), stop)
         self.by_topic[record.topic] = stopped

@@ -100,6 +100,8 @@ class PartitionProducer:
         self, outgoing: Iterable[Outgoing], foreseen: Mapping[tuple[str, int], int]
     ) -> dict[tuple[str, int], int]:
         producer = self._producer
+        if (fatal := self._fatal_error()) is not None:  # fenced since the last commit
+            raise fatal
         await producer.begin_transaction()
         last: dict[tuple[str, int], tuple[asyncio.Future[Any], int]] = {}
         in_flight: list[asyncio.Future[Any]] = []

@@ -27,6 +27,9 @@ EFFECTS: Final = {
     "input-hole": "The missing records are never decided. The partition goes on after the hole.",
     "changelog-lost": "The rows that are left count from now on. Balances may be wrong: run `clearinghub audit`.",
     "offsets-lost": "Inputs are decided again from where the last known row says. Run `clearinghub audit`.",
+    "hop-gap": "The missing messages of the other partition are never decided: run `clearinghub audit`, book by hand.",
+    "hop-contradiction": "What was decided stays, a repetition that differs is dropped, a new message is decided.",
+    "outbox-lost": "The lost messages are never sent. Each receiver stops with `hop-gap`, to be decided there.",
     "input-stopped": "The record becomes a dead letter that names the decision; `clearinghub requeue` puts it back.",
     "copy-ahead": "The worker's local copy is deleted, and the changelog that has less counts. Copy the disk first.",
 }

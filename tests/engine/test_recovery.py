@@ -1,4 +1,4 @@
-"""Recovery of a large table into an empty folder: how fast it is, and how soon the worker is ready after it."""
+"""Recovery of a large table into an empty folder: how soon the worker is ready; and with a standby replica."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ROWS = 200_000
 ROWS_OF_A_ROUND = 500
 ROW = orjson.dumps("r" * 400)
 DECIDED = DecidedOffsets(row_format=ROW_FORMAT, next_offsets={"in": 0})
-READY_AFTER_MS_MAX = 2_000
-RECOVERED = re.compile(r"ready_after_ms=(\d+)\s+rows=(\d+)\s+seconds=([\d.]+)")
+ROWS_PER_S_MIN = 2_000  # a fault that makes it slow for long, not a busy machine
+READY = re.compile(r"partitions-ready .*?rows=(\d+)\s+seconds=([\d.]+)")
 
 
-def recoveries(worker: Worker) -> list[tuple[int, int, float]]:
-    """Of each recovery that a worker has logged: milliseconds from the last row to ready, rows, seconds."""
-    return [(int(ready), int(rows), float(seconds)) for ready, rows, seconds in RECOVERED.findall(worker.said)]
+def recoveries(worker: Worker) -> list[tuple[int, float]]:
+    """Of each opening that a worker has logged: the rows read, and the seconds until all partitions were ready."""
+    return [(int(rows), float(seconds)) for rows, seconds in READY.findall(worker.said)]
 
 
 async def test_recovery_of_200_000_rows(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
@@ -52,13 +52,10 @@ async def test_recovery_of_200_000_rows(kafka_bootstrap: str, topic_prefix: str,
     await asyncio.sleep(0.5)
     assert 0 == await worker.stop()
 
-    ready_after_ms, rows, seconds = recoveries(worker)[0]
-    print(
-        f"\nrecovery: {rows} rows of {len(ROW)} bytes in {seconds:.2f} s = {rows / seconds:,.0f} rows/s, "
-        f"ready {ready_after_ms} ms after the last"
-    )
+    rows, seconds = recoveries(worker)[0]
+    print(f"\nrecovery: {rows} rows of {len(ROW)} bytes, ready after {seconds:.2f} s = {rows / seconds:,.0f} rows/s")
     assert ROWS + PARTITIONS == rows
-    assert ready_after_ms <= READY_AFTER_MS_MAX
+    assert rows / seconds >= ROWS_PER_S_MIN
 
 
 async def test_standby_takes_over_with_little_to_read(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
@@ -85,5 +82,5 @@ async def test_standby_takes_over_with_little_to_read(kafka_bootstrap: str, topi
     assert 0 == await second.stop()
 
     outputs.check(range(len(numbers) + len(more)))
-    _ready_after_ms, rows, _seconds = recoveries(second)[-1]
+    rows, _seconds = recoveries(second)[-1]
     assert rows < len(numbers) // 20, f"{rows} rows were still to be read"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from clearinghub.engine.app import EngineApp, InputLogs
+from clearinghub.engine.batch import Batch
+from clearinghub.engine.config import Input
 from clearinghub.engine.errors import PartitionLostError, PartitionStoppedError
+from clearinghub.engine.hops import Hops
 from clearinghub.engine.keeper import PartitionKeeper
+from tests.engine.bench import EPOCH, Consumed, OnePartition
 from tests.engine.toy import toy_config
 
 
@@ -73,3 +78,32 @@ async def test_a_worker_that_the_group_has_not_confirmed_for_a_session_answers_n
     app.consumer.heard_s -= app.engine_config.session_timeout_ms / 1000
     with pytest.raises(PartitionLostError, match="has not confirmed this worker"):
         await app.read(0, lambda _view: "answer")
+
+
+async def test_messages_are_decided_past_a_gap_that_an_operator_has_accepted(tmp_path: Path) -> None:
+    decided: set[str] = set()
+    offsets: list[int] = []
+    inputs = [Input("credit", lambda record, _view: offsets.append(record.offset))]
+
+    def partition() -> OnePartition:
+        return OnePartition(tmp_path, inputs, is_accepted=lambda _number, stop: stop.stop_id in decided)
+
+    sender = Hops(3, {})
+    hops = [sender.number("credit", 0, b"key", b"v") for _ in range(3)]
+    records = [Consumed(0, 1, b"key", b"v", (("hop", hops[2].encode()),))]
+    before = partition()
+    before.partition.accept("credit", Batch("credit", 0, EPOCH, 0, 1, records))
+    before.partition.start()
+    async with asyncio.timeout(10):
+        while not before.failures:
+            await asyncio.sleep(0.001)
+    (stop,) = before.failures
+    assert isinstance(stop, PartitionStoppedError)
+    assert ("hop-gap", []) == (stop.code, offsets)
+
+    decided.add(stop.stop_id)
+    after = partition()
+    after.partition.accept("credit", Batch("credit", 0, EPOCH, 0, 1, records))
+    await after.run_until({"credit": 1})
+
+    assert [0] == offsets

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from clearinghub.config import Settings
 from clearinghub.engine.dead_letter import poison_record_letter
 from clearinghub.engine.record import Record
+from clearinghub.engine.stopped_inputs import input_stop
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.tools.requeue import dead_letters
@@ -77,6 +78,9 @@ async def test_a_letter_is_requeued_once_unless_forced(kafka_bootstrap: str, top
     for topic in ("prepare", "credit"):
         letter = poison_record_letter(Record(topic, 2, 7, 1, b"payer", VALUE), TypeError("odd"))
         await recorder.record_in_partition("dead-letter", 2, "payer", letter)
+    record = Record("credit", 2, 8, 1, b"payer", VALUE)
+    decided = poison_record_letter(record, TypeError("odd"), input_stop(record, TypeError("odd")))
+    await recorder.record_in_partition("dead-letter", 2, "payer", decided)
     await recorder.stop()
 
     listed = await asyncio.to_thread(requeue, settings)
@@ -86,7 +90,8 @@ async def test_a_letter_is_requeued_once_unless_forced(kafka_bootstrap: str, top
     stranger = await asyncio.to_thread(requeue, settings, "credit/2/7", "--reason", "why not")
 
     assert "prepare/2/7" in listed[1]
-    assert "credit" not in listed[1], "the ledger's own records never become dead letters"
+    assert "credit/2/7" not in listed[1], "the ledger's own records become dead letters by a decision alone"
+    assert "credit/2/8" in listed[1]
     assert [2, 0, 1, 1] == [one[0] for one in (without_reason, first, second, stranger)]
     assert "requeued before, by alice: mended" in second[1]
     assert [(b"payer", VALUE)] == await values(settings, 2), "on its own partition, with its key and bytes"

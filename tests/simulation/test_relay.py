@@ -60,6 +60,7 @@ class Sender:
         process = Process("worker")
         self.bus = bus
         self.failures: list[BaseException] = []
+        self.decided: set[str] = set()  # the stops past which an operator lets it go on
         self.rows: dict[int, HopsRow] = {}
         self.hops = Hops(0, {})
         self.relay = Relay(
@@ -71,6 +72,7 @@ class Sender:
                 tables=(),
                 output_partitions={},
                 dead_letter_topic="dead",
+                is_accepted=lambda _partition, stop: stop.stop_id in self.decided,
                 data_dir=Path("none"),
                 environment=Environment(
                     wall_s=process.wall_s,
@@ -127,9 +129,11 @@ def on_a_bus(check: Callable[[Bus, Writer, Sender], Awaitable[None]]) -> None:
         loop.close()
 
 
-def received(bus: Bus, partition: int) -> list[bytes]:
+def received(
+    bus: Bus, partition: int, is_accepted: Callable[[PartitionStoppedError], bool] = lambda _stop: False
+) -> list[bytes]:
     """Return what a receiver decides: each message once, in order, or it raises."""
-    hops = Hops(partition, {})
+    hops = Hops(partition, {}, is_accepted)
     values = []
     entries: Sequence[Entry] = bus.logs[TOPIC, partition].entries
     for entry in entries:
@@ -294,6 +298,59 @@ def test_an_outbox_that_lost_its_end_stops_the_partition() -> None:
         (failure,) = sender.failures
         assert isinstance(failure, PartitionStoppedError)
         assert "messages 2 to 2 for topic credit of partition 1" in failure.sentence
+
+    on_a_bus(check)
+
+
+def test_an_operator_lets_it_go_on_at_the_outboxs_beginning_and_the_receiver_sees_the_gap() -> None:
+    async def check(bus: Bus, writer: Writer, sender: Sender) -> None:
+        writer.down = {1}
+        sender.commit((1, b"a"))
+        sender.commit((1, b"b"))
+        bus.logs[OUTBOX, 0].first = 1
+        await sender.take_over()
+        writer.down = set()
+        await asyncio.sleep(LONG_S)
+        sender.decided = {stop.stop_id for stop in sender.failures if isinstance(stop, PartitionStoppedError)}
+        await sender.take_over()
+        sender.commit((1, b"c"))
+        await asyncio.sleep(LONG_S)
+
+        gaps: list[str] = []
+
+        def accepts(stop: PartitionStoppedError) -> bool:
+            gaps.append(stop.code)
+            return True
+
+        assert 1 == len(sender.failures)
+        assert [b"b", b"c"] == received(bus, 1, accepts)
+        assert ["hop-gap"] == gaps
+        sender.note()
+        assert 3 == sender.rows[1].sent[TOPIC].confirmed
+
+    on_a_bus(check)
+
+
+def test_an_operator_lets_it_go_on_after_a_lost_end() -> None:
+    async def check(bus: Bus, writer: Writer, sender: Sender) -> None:
+        writer.down = {1}
+        sender.commit((1, b"a"))
+        sender.commit((1, b"b"))
+        bus.append(OUTBOX, 0, b"in the place of b", b"")
+        del bus.logs[OUTBOX, 0].entries[1]
+        await sender.take_over()
+        writer.down = set()
+        await asyncio.sleep(LONG_S)
+        sender.decided = {stop.stop_id for stop in sender.failures if isinstance(stop, PartitionStoppedError)}
+        await sender.take_over()
+        await asyncio.sleep(LONG_S)
+        sender.note()
+        assert 2 == sender.rows[1].sent[TOPIC].confirmed, "else it would stop again when the next owner reads"
+        sender.commit((1, b"c"))
+        await asyncio.sleep(LONG_S)
+
+        assert 1 == len(sender.failures)
+        assert [b"a", b"c"] == received(bus, 1, lambda stop: stop.code == "hop-gap")
 
     on_a_bus(check)
 

@@ -93,6 +93,46 @@ def test_a_message_whose_content_or_predecessor_is_another_stops_the_partition(v
         pair.receive(hop, value)
 
 
+class AcceptingOperator:
+    """An operator who accepts every stop; `codes` are of what was accepted."""
+
+    def __init__(self) -> None:
+        self.codes: list[str] = []
+
+    def __call__(self, stop: PartitionStoppedError) -> bool:
+        self.codes.append(stop.code)
+        return True
+
+
+def test_past_an_accepted_gap_the_message_after_it_is_new_and_the_next_ones_follow_it() -> None:
+    pair, operator = Pair(), AcceptingOperator()
+    pair.receive(pair.send(b"a"), b"a")
+    pair.send(b"lost")
+    after, then = pair.send(b"c"), pair.send(b"d")
+    pair.receiver = Hops(2, rows_of(pair.receiver), operator)
+
+    assert pair.receiver.is_new(TOPIC, after, KEY, b"c")
+    assert pair.receive(after, b"c"), "not counted yet: the round may have failed"
+    assert pair.receive(then, b"d")
+    assert not pair.receive(after, b"c")
+    assert ["hop-gap", "hop-gap"] == operator.codes
+    again = Hops(2, rows_of(pair.receiver))
+    assert again.is_new(TOPIC, pair.send(b"e"), KEY, b"e"), "the rows know nothing of the gap any more"
+
+
+def test_past_an_accepted_contradiction_what_was_decided_stays() -> None:
+    pair, operator = Pair(), AcceptingOperator()
+    pair.receive(pair.send(b"a"), b"a")
+    pair.receiver = Hops(2, rows_of(pair.receiver), operator)
+    pair.sender = Hops(1, {})
+    other, next_one, last = pair.send(b"another first"), pair.send(b"b"), pair.send(b"c")
+
+    assert not pair.receive(other, b"another first")
+    assert pair.receive(next_one, b"b")
+    assert pair.receive(last, b"c"), "it follows the history that was accepted"
+    assert ["hop-contradiction", "hop-contradiction"] == operator.codes
+
+
 def test_what_is_not_counted_is_new_again() -> None:
     """An input stops before a message that it cannot decide: the next release decides it."""
     pair = Pair()

@@ -7,6 +7,8 @@ from pathlib import Path
 from clearinghub.config import Settings
 from clearinghub.engine import loss
 from clearinghub.engine.errors import PartitionStoppedError, StoppedInput
+from clearinghub.engine.hops import HOP_CONTRADICTION, HOP_GAP
+from clearinghub.engine.outbox import OUTBOX_LOST
 from clearinghub.engine.record import Record
 from clearinghub.engine.status import PartitionState, PartitionStatus, StoppedPartition
 from clearinghub.engine.stopped_inputs import INPUT_STOPPED, input_stop
@@ -82,4 +84,4 @@ def test_each_loss_says_what_going_on_means() -> None:
     codes = {
         value for name, value in vars(loss).items() if name.isupper() and isinstance(value, str) and name[0] != "_"
     }
-    assert codes | {INPUT_STOPPED} == set(EFFECTS)
+    assert codes | {INPUT_STOPPED, HOP_GAP, HOP_CONTRADICTION, OUTBOX_LOST} == set(EFFECTS)
