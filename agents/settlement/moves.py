@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import orjson
+import msgspec
 from msgspec.structs import replace
 
 from agents.alarms import raise_limit_alarms
@@ -70,4 +70,6 @@ def _publish_position_change(view: View, position: Position) -> None:
     }
     participant = view.get(PARTICIPANTS, position.participant)
     email = None if participant is None else participant.endpoints.get(_EMAIL)
-    view.emit("events", position.participant, orjson.dumps(event if email is None else {**event, "email": email}))
+    view.emit(
+        "events", position.participant, msgspec.json.encode(event if email is None else {**event, "email": email})
+    )

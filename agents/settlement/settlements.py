@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
-import orjson
 import structlog
 
 from agents.settlement.windows import find_window, store_window
@@ -188,4 +187,4 @@ def _shown(account: SettlementAccount) -> tuple[object, ...]:
 
 def _publish(view: View, settlement: Settlement, record: dict[str, object]) -> None:
     key = str(settlement.settlement_id)
-    view.emit_to_partition("settlements", view.partition, key, orjson.dumps(record))
+    view.emit_to_partition("settlements", view.partition, key, msgspec.json.encode(record))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-import orjson
+import msgspec
 from msgspec.structs import replace
 
 from agents.turn import Turn
@@ -117,4 +117,4 @@ def _content_fields(content: Content) -> dict[str, object]:
 
 
 def _publish(view: View, window_id: int, record: dict[str, object]) -> None:
-    view.emit_to_partition("settlement-windows", view.partition, str(window_id), orjson.dumps(record))
+    view.emit_to_partition("settlement-windows", view.partition, str(window_id), msgspec.json.encode(record))

@@ -26,7 +26,9 @@ from tables.transfers import DUE, TRANSFERS, at
 
 log = structlog.get_logger(__name__)
 
-DUE_AT_ONCE: Final = 1_000  # reminders in one run
+# Reminders that wait to be decided, on a partition: a run, once a second, adds what was decided since. So many cost the
+# run 4 ms and 330 kB.
+DUE_AT_ONCE: Final = 4_000
 
 
 def on_timeout(turn: Turn, message: TimeoutMessage, _body: bytes) -> None:

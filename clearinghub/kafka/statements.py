@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-import orjson
+import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
@@ -112,7 +112,7 @@ class _Reading:
         async for record in self._records(start, end):
             if record.key != key:  # compared before the value is parsed: most records are of other participants
                 continue
-            row = orjson.loads(record.value)
+            row = msgspec.json.decode(record.value)
             if row["accountId"] == account_id:
                 yield StatementEntry(
                     row["changeNumber"],

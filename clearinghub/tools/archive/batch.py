@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-import orjson
+import msgspec
 import pyarrow as pa
 
 from clearinghub.messages import VERSION
@@ -16,7 +16,7 @@ from clearinghub.tools.archive.files import Span
 ROWS_MAX: Final = 50_000
 BYTES_MAX: Final = 16 * 1024 * 1024  # of the records' values
 
-_MALFORMED: Final = (KeyError, TypeError, ValueError, OverflowError, pa.ArrowException)
+_MALFORMED: Final = (KeyError, TypeError, ValueError, OverflowError, msgspec.MsgspecError, pa.ArrowException)
 
 
 class Part(NamedTuple):
@@ -51,7 +51,7 @@ class Batch:
             LostRecordsError: on topic `transfers`, it does not follow the record before.
         """
         try:
-            record = orjson.loads(value or b"")
+            record = msgspec.json.decode(value or b"")
             if not isinstance(record, dict) or record.get("v") != VERSION:
                 raise ValueError("it is not of this version")
             rows = list(rows_of(self._topic, record))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agents.reminders import REMIND_AGAIN_AFTER_MS, Reminders
 from agents.transfers.timeout import make_due_punctuator
 from clearinghub.domain.transfers.transfer import State, Transfer
+from clearinghub.engine.partition import HEAVY_ROUND_BYTES
 from tables.transfers import TRANSFERS
 from tests.fakes import MemoryView
 
@@ -65,3 +66,28 @@ def test_what_was_decided_on_one_partition_says_nothing_of_another() -> None:
     written.decided("bulk-fulfil", 0, "t")
 
     assert [] == list(written.to_write("timeout", 0, ["t"], 2))
+
+
+def test_many_transfers_that_are_due_at_once_expire_within_seconds() -> None:
+    """Of 20,000, a run a second reminds of those that fit. What it writes is no heavy round."""
+    view, reminders_written = MemoryView(), Reminders()
+    punctuate = make_due_punctuator(reminders_written)
+    states = ((State.RECEIVED_PREPARE, DUE_MS - 2), (State.RESERVED, DUE_MS - 1))
+    due = {f"b51ec534-ee48-4575-b6a9-{number:012d}" for number in range(20_000)}
+    for one in sorted(due):
+        view.put(TRANSFERS, one, Transfer(one, "alice", "bob", 1, "USD", "c", DUE_MS, states, "h"))
+    view.take()
+    expired = (*states, (State.EXPIRED_RESERVED, DUE_MS + 1))
+
+    seconds = 0
+    while due:
+        seconds += 1
+        punctuate(view, DUE_MS + seconds * 1_000)
+        written = [one for one in view.take() if one.topic == "timeout"]
+        assert sum(len(one.key) + len(one.value) for one in written) < HEAVY_ROUND_BYTES
+        for key in [one.key for one in written]:
+            due.remove(key)
+            view.put(TRANSFERS, key, Transfer(key, "alice", "bob", 1, "USD", "c", DUE_MS, expired, "h"))
+            reminders_written.decided("timeout", view.partition, key)
+
+    assert 5 == seconds
