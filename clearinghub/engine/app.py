@@ -124,6 +124,7 @@ class EngineApp(faust.App):  # type: ignore[misc]
         self.failed = asyncio.Event()
         self.on_ready: list[Callable[[], None]] = []
         self._keepers: dict[int, PartitionKeeper] = {}
+        self._closing = asyncio.Lock()
         self._opened_s = 0.0
         self._ledger_tables: dict[str, LedgerTable] = {
             spec.name: self._declare_table(spec.name) for spec in config.all_tables
@@ -204,9 +205,13 @@ class EngineApp(faust.App):  # type: ignore[misc]
             callback()
 
     async def close_partitions(self) -> None:
-        """Close all partitions; rounds under way may end within a few seconds."""
-        keepers, self._keepers = self._keepers, {}
-        await asyncio.gather(*(keeper.close() for keeper in keepers.values()))
+        """Close all partitions; rounds under way may end within a few seconds.
+
+        Whoever calls meanwhile waits too: a partition that is still closing writes to the local copies.
+        """
+        async with self._closing:
+            await asyncio.gather(*(keeper.close() for keeper in self._keepers.values()))
+            self._keepers = {}
 
     def fail_partition(self, number: int, error: BaseException) -> None:
         """Let a partition open again, alone, because its inputs cannot be read on."""

@@ -100,6 +100,7 @@ class PartitionKeeper:
         self._last_failure = ""
         self._reopenings = 0
         self._failures = 0  # in a row
+        self._made: Partition | None = None  # the last one, which may be closing
         self._failed: asyncio.Future[BaseException] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -109,13 +110,12 @@ class PartitionKeeper:
 
     async def close(self) -> None:
         """End; a round under way may end within CLOSE_TIMEOUT_S."""
-        partition, self.partition = self.partition, None
+        partition, self.partition = self._made, None
         if partition is not None:
             await partition.close(CLOSE_TIMEOUT_S)
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
 
     def fail(self, error: BaseException) -> None:
         """Close the partition because of an error, and open it again, unless the error says that it must stop."""
@@ -171,7 +171,7 @@ class PartitionKeeper:
         self.rows_read = opened.rows
         epoch = self._inputs.resume_at(self.number, opened.place.next_offsets)
         stores = {name: table.data for name, table in self._tables.items()}
-        partition = self.partition = Partition(
+        partition = self.partition = self._made = Partition(
             self._config,
             self.number,
             epoch,

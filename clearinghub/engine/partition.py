@@ -160,12 +160,12 @@ class Partition:
         self._wake.set()
         for holdback in self._holdbacks.values():
             holdback.close()
-        task, self._task = self._task, None
-        if task is not None and task is not asyncio.current_task():
-            _done, running = await asyncio.wait({task}, timeout=timeout_s)
-            if running:
-                task.cancel()
-                await asyncio.wait({task}, timeout=timeout_s)
+        if self._task is not None and self._task is not asyncio.current_task():
+            try:
+                await asyncio.wait({self._task}, timeout=timeout_s)
+            finally:  # also if this is cancelled: the next owner's recovery writes to the same local copies
+                self._task.cancel()
+            await asyncio.wait({self._task}, timeout=timeout_s)
         await self._exchange.close()
         await self._producer.stop()
 

@@ -39,9 +39,14 @@ class RoundProducer:
     """Keeps what each round has sent."""
 
     rounds: list[list[Outgoing]] = field(default_factory=list)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)  # cleared, the broker does not answer
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     async def commit(self, outgoing: Iterable[Outgoing], _foreseen: object) -> dict[tuple[str, int], int]:
         self.rounds.append(list(outgoing))
+        await self.answers.wait()
         return {(topic, partition): 0 for topic, partition, *_rest in self.rounds[-1]}
 
     async def stop(self) -> None: ...

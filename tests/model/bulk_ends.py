@@ -15,7 +15,7 @@ from tests.model.bulk_callbacks import item_result
 from tests.model.conditions import decoded, fulfils
 from tests.model.journal import Breach, Seen, body_of, header_of
 
-Ends = dict[str, list[dict[str, Any]]]
+Ends = dict[tuple[str, str], list[dict[str, Any]]]  # by payer and id: another payer may have used the id too
 PAID = ("COMMITTED", "SETTLED")
 
 
@@ -41,14 +41,16 @@ def check_bulk_ends(notifications: Iterable[Seen], finals: Iterable[Seen]) -> in
     ends: Ends = defaultdict(list)
     for seen in finals:
         final = json.loads((seen.value or b"").partition(b"\n")[0])
-        ends[final["transferId"]].append(final)
+        ends[final["payer"], final["transferId"]].append(final)
     for bulk_id, request in requests.items():
+        payer = request["payerFsp"]
         conditions = {one["transferId"]: one["condition"] for one in request["individualTransfers"]}
         for transfer_id in conditions:
-            if len(ends[transfer_id]) != 1:
-                raise Breach(f"item {transfer_id} of {bulk_id} has {len(ends[transfer_id])} ends")
-        for side in (request["payerFsp"], request["payeeFsp"]):
-            _check_side(f"{side}, of {bulk_id}", notified[bulk_id, side], conditions, ends)
+            if len(ends[payer, transfer_id]) != 1:
+                raise Breach(f"item {transfer_id} of {bulk_id} has {len(ends[payer, transfer_id])} ends")
+        items = {transfer_id: ends[payer, transfer_id][0] for transfer_id in conditions}
+        for side in (payer, request["payeeFsp"]):
+            _check_side(f"{side}, of {bulk_id}", notified[bulk_id, side], conditions, items)
     return len(requests)
 
 
@@ -72,13 +74,14 @@ def _read(notifications: Iterable[Seen]) -> tuple[dict[str, dict[str, Any]], dic
     return requests, notified
 
 
-def _check_side(who: str, notified: Notified, conditions: dict[str, str], ends: Ends) -> None:
+def _check_side(who: str, notified: Notified, conditions: dict[str, str], ends: dict[str, dict[str, Any]]) -> None:
+    """Check that a side was notified of the items' ends."""
     for results in notified.results:
         results_by_id = {
             one["transferId"]: item_result(one) for one in reversed(results)
         }  # the first of two with one id counts
         for transfer_id, condition in conditions.items():
-            (end,), reported = ends[transfer_id], results_by_id.get(transfer_id)
+            end, reported = ends[transfer_id], results_by_id.get(transfer_id)
             is_paid = fulfils(reported, decoded(condition))
             if is_paid != (end["state"] in PAID) or not (is_paid or reported == end["errorCode"]):
                 raise Breach(
@@ -86,6 +89,6 @@ def _check_side(who: str, notified: Notified, conditions: dict[str, str], ends: 
                 )
     if notified.results:
         return
-    codes = {None if end["state"] in PAID else end["errorCode"] for one in conditions for end in ends[one]}
+    codes = {None if end["state"] in PAID else end["errorCode"] for end in ends.values()}
     if len(codes) != 1 or not codes <= notified.errors:
         raise Breach(f"{who}: its items ended {codes}, and it is notified of {notified.errors}")

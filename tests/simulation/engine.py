@@ -42,6 +42,7 @@ class SimulatedApp(EngineApp):
         self._loop = asyncio.get_running_loop()
         self.relay = Relay(config)
         self._keepers = {}
+        self._closing = asyncio.Lock()
         self._opened_s = 0.0
         self._ledger_tables: Any = {
             spec.name: SimulatedTable(spec.name, SimulatedStore(self.disk, spec.name, self.process.reach))
