@@ -59,6 +59,15 @@ async def started(config: EngineConfig) -> EngineApp:
     return app
 
 
+async def announce_a_later_message(settings: Settings) -> None:
+    """Say that partition 1 has stopped before a message that this release cannot read."""
+    later = Stopped("unknown-message", "in/1 at offset 3 is a message of a later release", "install it", 1, "0f")
+    recorder = KafkaRecorder(settings)
+    await recorder.start()
+    await recorder.record_in_partition("workers", 1, "1", encode_worker(WorkerAnnouncement(URL, 1, later)))
+    await recorder.stop()
+
+
 async def test_the_command_lets_a_stopped_partition_go_on(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
@@ -101,12 +110,7 @@ async def test_the_command_lets_a_stopped_partition_go_on(
             await asyncio.sleep(0.1)
     await app.stop()
     nothing = await asyncio.to_thread(recover, settings)
-    later = Stopped("unknown-message", "in/1 at offset 3 is a message of a later release", "install it", 1, "0f")
-    recorder = KafkaRecorder(settings)
-    await recorder.start()
-    announced = encode_worker(WorkerAnnouncement(URL, 1, later))
-    await recorder.record_in_partition("workers", 1, "1", announced)
-    await recorder.stop()
+    await announce_a_later_message(settings)
     unhelpful = await asyncio.to_thread(recover, settings, "1", "--reason", "let it run")
 
     assert [0, 0, 1, 0, 0] == [one[0] for one in (listed, dry, other, decided, nothing)], (listed, dry, other, decided)
