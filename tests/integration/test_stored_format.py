@@ -84,18 +84,6 @@ async def test_a_start_on_old_rows_ends_with_a_sentence(settings: Settings, role
     assert 1 == await end_of(settings, "offsets")
 
 
-async def test_rows_without_decided_offsets_are_old_too(settings: Settings) -> None:
-    await write(settings, "positions", b"payerfsp/USD/POSITION", OLD_POSITION)
-
-    ended = start(settings, "ledger")
-
-    assert 1 == ended.returncode, ended.stderr
-    assert ["table positions has rows, and table offsets has none"] == [
-        line.partition(": partition 1: ")[2].partition(". Delete")[0] for line in sentences(ended.stderr)
-    ]
-    assert 0 == await end_of(settings, "offsets")
-
-
 async def test_rows_of_this_format_are_no_obstacle(settings: Settings) -> None:
     row = DecidedOffsets(row_format=ROW_FORMAT, next_offsets={"prepare": 0})
     hops = HopsRow(sent={"credit": Sent(2, "00ff", 1, 0)}, received={})
