@@ -39,9 +39,14 @@ class PartitionOffsets:
         self._changelog_ends = dict(place.changelog_ends)
         self._step_over_markers = step_over_markers
 
+    def is_next(self, topic: str, batch: Batch) -> bool:
+        """Return whether a batch begins where its input is decided, so that no record is missing between."""
+        return batch.begin == self.next[topic]
+
     def decided(self, topic: str, batch: Batch) -> None:
         """Move an input past a batch that is decided."""
-        assert batch.begin == self.next[topic] < batch.end
+        assert self.is_next(topic, batch)
+        assert self.next[topic] < batch.end
         last = batch.records[-1]
         self.next[topic] = batch.end
         self._last_records[topic] = LastRecord(last.offset, last.timestamp, checksum(last.key, last.value))

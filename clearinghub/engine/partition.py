@@ -144,7 +144,7 @@ class Partition:
 
     def _free(self, topic: str, batches: deque[Batch]) -> int:
         """Return how many records of the input's first batch may be decided: none if it waits."""
-        if not batches or topic in self.stopped_inputs or batches[0].begin != self._offsets.next[topic]:
+        if not batches or topic in self.stopped_inputs or not self._offsets.is_next(topic, batches[0]):
             return 0
         holdback = self._holdbacks.get(topic)
         return len(batches[0].records) if holdback is None else holdback.free(batches)
@@ -330,8 +330,8 @@ class Partition:
     def _check_begins(self) -> None:
         """Check that no record is missing before any batch that is next."""
         for topic, batch in ((topic, batches[0]) for topic, batches in self._inbox.items() if batches):
-            expected = self._offsets.next[topic]
-            if batch.begin != expected:
+            if not self._offsets.is_next(topic, batch):
+                expected = self._offsets.next[topic]
                 raise ContiguityError(f"{topic}/{self.number}: batch begins at {batch.begin}, expected {expected}")
 
     def _markers_are_due(self) -> bool:

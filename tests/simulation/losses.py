@@ -221,7 +221,7 @@ LOSSES: Final[dict[str, tuple[str | None, Loss]]] = {
     "a message between partitions": ("hop-gap", message(2)),
     "the history of a sender": ("hop-contradiction", message(1)),
     "the content of a message": ("hop-contradiction", message(0)),
-    "old markers at a quiet end": (None, markers_of("credit")),
+    "old markers at a quiet end": (None, markers_of("timeout")),
 }
 
 

@@ -28,13 +28,16 @@ _APPLY: Final = """\
 
 _LOSS: Final = "clearinghub/engine/loss.py"
 _OPENING: Final = "clearinghub/engine/opening.py"
-_OFFSETS: Final = "clearinghub/engine/offsets.py"
 _AHEAD: Final = "loss.copy_ahead(self._number, name, local, ends[name])"
-_STEP: Final = "self._step_over_markers(topic, self._number, before[topic])"
 
 MUTANTS: Final = (
     # -- engine
-    Mutant("contiguity-unchecked", "clearinghub/engine/partition.py", "if batch.begin != expected:", "if False:"),
+    Mutant(
+        "contiguity-unchecked",
+        "clearinghub/engine/offsets.py",
+        "return batch.begin == self.next[topic]",
+        "return True",
+    ),
     Mutant(
         "rocksdb-before-commit",
         "clearinghub/engine/partition.py",
@@ -117,7 +120,6 @@ MUTANTS: Final = (
     Mutant("noted-end-unseen", _LOSS, "end < offset + 1 + TRANSACTION_MARKERS", "end < 0", by_losses=True),
     Mutant("later-rows-unseen", _LOSS, "if last > offset:", "if False:", by_losses=True),
     Mutant("good-copy-deleted", _OPENING, f" and self._check({_AHEAD})", "", by_losses=True),
-    Mutant("markers-not-passed", _OFFSETS, _STEP, "before[topic]", by_losses=True),
     # -- messages between partitions
     Mutant("number-not-advanced", _HOPS, "        count.next += 1\n", ""),
     Mutant(
@@ -343,12 +345,6 @@ MUTANTS: Final = (
         "clearinghub/callbacks/parked_index.py",
         "return total.unread > 0 or (found is not None and subject in found.subjects)",
         "return False",
-    ),
-    Mutant(
-        "parked-by-others-unknown",
-        "clearinghub/callbacks/parked_partition.py",
-        "self._end = self._start if first >= end else end",
-        "self._end = self._start",
     ),
     Mutant(
         "parked-without-bound",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clearinghub.engine.errors import StoredFormatError
+from clearinghub.engine.offsets import PartitionOffsets, PartitionPlace
 from clearinghub.engine.record import OFFSETS, DecidedOffsets, LastRecord, read_decided_offsets
 from clearinghub.rows import ROW_FORMAT
 
@@ -24,3 +25,24 @@ def test_a_row_of_this_format_is_read() -> None:
 def test_a_row_of_another_format_is_refused(data: bytes) -> None:
     with pytest.raises(StoredFormatError, match="partition 3: "):
         read_decided_offsets(3, data)
+
+
+def offsets_at(next_offsets: dict[str, int], markers: dict[str, int]) -> PartitionOffsets:
+    """The offsets of a partition; `markers` says how many markers follow the last record of a topic."""
+    place = PartitionPlace(next_offsets, {}, {}, {"offsets": 0})
+    return PartitionOffsets(0, place, lambda topic, _number, offset: offset + markers.get(topic, 0))
+
+
+def test_the_markers_at_a_quiet_end_are_decided_too() -> None:
+    """Retention deletes them one day: a worker that begins before them would find its place gone."""
+    offsets = offsets_at({"prepare": 5, "credit": 7}, markers={"credit": 2})
+
+    assert offsets.pass_markers(["prepare", "credit"])
+    assert {"prepare": 5, "credit": 9} == offsets.next
+
+
+def test_markers_before_records_that_wait_are_not_stepped_over() -> None:
+    offsets = offsets_at({"prepare": 5, "credit": 7}, markers={"credit": 2})
+
+    assert not offsets.pass_markers(["prepare"])
+    assert {"prepare": 5, "credit": 7} == offsets.next
