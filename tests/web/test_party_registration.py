@@ -256,3 +256,19 @@ async def test_the_references_shapes(reference: PartyDfsps) -> None:
     for tail, sent in (("", {"partyList": [{"partyId": item("1")}]}), ("/error", {})):
         answer = await reference.send("PUT", f"/participants/{REQUEST_ID}{tail}", PAYEE, sent)
         assert (501, "2002") == answer.error[:2]
+
+
+async def test_the_reference_accepts_a_sub_id_of_a_stranger_and_registers_nothing(reference: PartyDfsps) -> None:
+    before = len(reference.exchange.hub.records)
+
+    answer = await reference.send("POST", f"/participants{SUB}", "hub_operator", {"fspId": PAYEE})
+
+    assert 202 == answer.status
+    assert before == len(reference.exchange.hub.records)
+    assert {} == kept(reference)
+
+
+async def test_a_stranger_registers_nothing(dfsps: PartyDfsps) -> None:
+    answer = await dfsps.send("POST", f"/participants{SUB}", "hub_operator", {"fspId": PAYEE})
+
+    assert (400, "3200", "Generic ID not found - Requester FSP not found") == answer.error

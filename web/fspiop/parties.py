@@ -52,8 +52,8 @@ class PartiesResource:
         sources: Sources,
     ) -> None:
         self._resource = resource
-        unknown = SOURCE_UNKNOWN if resource == "parties" else _UNKNOWN_REQUESTER
-        self._rules = HeaderRules(resource, settings, signatures, sources, source_unknown=unknown)
+        self._unknown_source = SOURCE_UNKNOWN if resource == "parties" else _UNKNOWN_REQUESTER
+        self._rules = HeaderRules(resource, settings, signatures, sources, source_unknown=self._unknown_source)
         self._currencies = currencies_with(settings.currencies_extra)
         self._hub_name = settings.hub_name
         self._reference_shapes = settings.participants_reference_shapes
@@ -98,14 +98,25 @@ class PartiesResource:
 
     async def post_participant(self, request: Request) -> Response:
         """POST /participants/{Type}/{ID}: a DFSP registers its party."""
-        headers = await self._rules.read(request)
+        try:
+            headers = await self._rules.read(request)
+        except ApiError as error:
+            if error.rejection is self._unknown_source and self._accepts_strangers(request):
+                return Response(status=202)
+            raise
         message = self._message(request, headers)
         body = await read_json_body(request)
         entry = checked(PARTICIPANT_ENTRY, body.parsed, self._currencies)
-        # The reference checks the source of a request with a sub-id too late to notify anybody (protocol 13.37).
-        if not (self._reference_shapes and message.party.sub_id is not None):
+        if not self._accepts_strangers(request):
             self._require_dfsp(message.source, _UNKNOWN_REQUESTER)
         return await self._record(replace(message, fsp=entry["fspId"], currency=entry.get("currency")), 202)
+
+    def _accepts_strangers(self, request: Request) -> bool:
+        """Return whether a registration by no participant is answered 202 too; nothing is recorded of it.
+
+        The reference checks the source of a request with a sub-id too late to notify anybody (protocol 13.37).
+        """
+        return self._reference_shapes and bool(request.match_info.get("SubId"))
 
     async def put_participant(self, request: Request) -> Response:
         """PUT /participants/{Type}/{ID}: an answer for another DFSP, which is forwarded, or an update of an entry."""
