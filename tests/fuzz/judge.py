@@ -24,8 +24,9 @@ STATUS_NOT_IMPLEMENTED = 501
 
 # Refusals that a request of the described shape must not get.
 _OF_PARTIES = r"invalid fspiop-source header|Invalid (?:party (?:identifier|sub-id)|MSISDN|EMAIL|IBAN)"
+_OF_THE_CALENDAR = r"There is no such day"  # the description has the form of a day, and 30 February too
 _MALFORMED = re.compile(
-    rf"(?!3101 Malformed syntax - (?:{_OF_PARTIES}))"
+    rf"(?!3101 Malformed syntax - (?:{_OF_PARTIES}|{_OF_THE_CALENDAR}))"
     r"310[123]\b|3100 Generic validation error - [/\"]|3001\b"
 )
 _TWICE = re.compile(r"3100 Generic validation error - \"settlementWindows\[[0-9]+\]\" contains a duplicate value")
