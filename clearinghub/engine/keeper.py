@@ -29,6 +29,7 @@ from clearinghub.engine.transaction import NO_HEADERS, PartitionProducer
 log = structlog.get_logger(__name__)
 
 CLOSE_TIMEOUT_S: Final = 3.0
+CANCEL_AGAIN_S: Final = 0.5
 # The pause before a partition is opened again doubles with each failure in a row.
 REOPEN_FIRST_S: Final = 0.25
 REOPEN_LONGEST_S: Final = 30.0
@@ -113,9 +114,9 @@ class PartitionKeeper:
         partition, self.partition = self._made, None
         if partition is not None:
             await partition.close(CLOSE_TIMEOUT_S)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        while self._task is not None and not self._task.done():
+            self._task.cancel()  # again and again: a client of Kafka that is being stopped can swallow it
+            await asyncio.wait({self._task}, timeout=CANCEL_AGAIN_S)
 
     def fail(self, error: BaseException) -> None:
         """Close the partition because of an error, and open it again, unless the error says that it must stop."""

@@ -98,13 +98,16 @@ class Partition:
         for one in config.inputs:
             if one.after:
                 assert logs is not None, f"{one.topic} waits for {one.after}"
-                self._holdbacks[one.topic] = Holdback(number, one.after, logs, self._decided_up_to, self._wake.set)
+                self._holdbacks[one.topic] = Holdback(
+                    number, one.after, logs, lambda topic: self._offsets.next[topic], self._wake.set
+                )
         self._inbox: dict[str, deque[Batch]] = {one.topic: deque() for one in config.inputs}
         self._offsets = offsets
         self._row_written_s = -math.inf
         self._checkpoint_ms = self._environment.wall_ms()  # recovery has just written one
         self._lock = asyncio.Lock()  # held from a round's first decision until its rows are in RocksDB
         self._closing = False
+        self._may_write = True
         self._is_opened = False
         self._task: asyncio.Task[None] | None = None
         self._round_started_s = 0.0
@@ -164,6 +167,7 @@ class Partition:
             try:
                 await asyncio.wait({self._task}, timeout=timeout_s)
             finally:  # also if this is cancelled: the next owner's recovery writes to the same local copies
+                self._may_write = False
                 self._task.cancel()
             await asyncio.wait({self._task}, timeout=timeout_s)
         await self._exchange.close()
@@ -179,9 +183,6 @@ class Partition:
             if self._closing:
                 raise PartitionLostError(f"partition {self.number} is closing")
             return query(self._new_changes())
-
-    def _decided_up_to(self, topic: str) -> int:
-        return self._offsets.next[topic]
 
     def _new_changes(self) -> PendingChanges:
         return PendingChanges(self.number, self._config.partitions, self._stores, self._partitioner, self._handlers)
@@ -279,9 +280,7 @@ class Partition:
         return count
 
     def _room(self, topic: str, count: int, pending: PendingChanges, *, is_first: bool) -> int:
-        """Return how many records of an input may come next.
-
-        For a heavy input that is one or none; its first record in a round may always come.
+        """Return how many records of an input may come next; of a heavy input one or none, but one in any round.
 
         `count` is the number of records in the round so far; `is_first` says that none of them is of this input.
         """
@@ -384,6 +383,8 @@ class Partition:
         foreseen = self._offsets.note(changes, began_ms)
         ends = {(config.changelog(table), self.number): offset for table, offset in foreseen.items()}
         last_offsets = await self._producer.commit(changed_rows(config, self.number, changes) + output.records, ends)
+        if not self._may_write:  # the client has swallowed the cancellation
+            raise PartitionLostError(f"partition {self.number} was closed while it committed")
         # The transaction is committed: from here the round is a fact, and RocksDB only follows.
         for table, changed in changes.items():
             self._stores[table].apply(self._tables[table], self.number, changed, foreseen[table])

@@ -40,13 +40,19 @@ class RoundProducer:
 
     rounds: list[list[Outgoing]] = field(default_factory=list)
     answers: asyncio.Event = field(default_factory=asyncio.Event)  # cleared, the broker does not answer
+    swallows: bool = False  # a cancellation, as a client does that is being stopped
 
     def __post_init__(self) -> None:
         self.answers.set()
 
     async def commit(self, outgoing: Iterable[Outgoing], _foreseen: object) -> dict[tuple[str, int], int]:
         self.rounds.append(list(outgoing))
-        await self.answers.wait()
+        while not self.answers.is_set():
+            try:
+                await self.answers.wait()
+            except asyncio.CancelledError:
+                if not self.swallows:
+                    raise
         return {(topic, partition): 0 for topic, partition, *_rest in self.rounds[-1]}
 
     async def stop(self) -> None: ...

@@ -62,3 +62,14 @@ async def test_whoever_closes_it_again_waits_too(tmp_path: Path) -> None:
     partition.producer.answers.set()
     await asyncio.gather(first, second)
     assert {b"0": b"1"} == partition.stores["balances"].rows
+
+
+async def test_a_client_that_swallows_the_cancellation_writes_nothing_either(tmp_path: Path) -> None:
+    partition = await a_round_whose_commit_is_not_answered(tmp_path)
+    partition.producer.swallows = True
+
+    await partition.partition.close(0.01)
+    partition.producer.answers.set()
+    await asyncio.sleep(0.05)
+
+    assert {} == partition.stores["balances"].rows
