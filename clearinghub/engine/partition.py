@@ -268,8 +268,7 @@ class Partition:
         Raises:
             ContiguityError: records are missing before an input's first batch. What is before a gap is decided first.
         """
-        count = 0
-        self._read_bytes = 0
+        count = self._read_bytes = 0
         self._check_begins()
         for topic, batches in self._inbox.items():
             before = count
