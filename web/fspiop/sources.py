@@ -13,7 +13,7 @@ from prometheus_client import Counter
 
 from clearinghub.ports import Participants
 
-PATIENCE_S: Final = 0.5
+PATIENCE_S: Final = 0.05
 """How long this process waits for a participant that it does not know: another ingress may have created it just now."""
 WAITING_MAX: Final = 64  # requests of strangers that wait so; further ones are refused at once
 
