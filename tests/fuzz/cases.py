@@ -153,6 +153,9 @@ class Steering:
         is_corner = self._is_sound_corner(case)
         if case.headers and ParameterLocation.HEADER in sound and not is_corner:
             self._steer_headers(case, steered=steered)
+        elif case.headers and is_corner and not self._tests(case, "FSPIOP-Source"):
+            # A stranger is refused before anything else of its request counts.
+            case.headers["FSPIOP-Source"] = self.random.choice(DFSPS)
         if not steered:
             return case
         account = self.random.choice(self.accounts)
@@ -167,6 +170,11 @@ class Steering:
         """Whether the case is a valid corner case: it tests its own values, and its headers are good."""
         meta = case.meta
         return meta is not None and meta.phase.name is TestPhase.COVERAGE and not meta.generation.mode.is_negative
+
+    @staticmethod
+    def _tests(case: AnyCase, parameter: str) -> bool:
+        """Whether a corner case is about this parameter."""
+        return case.meta is not None and getattr(case.meta.phase.data, "parameter", None) == parameter
 
     @staticmethod
     def _is_sound(case: AnyCase, location: ParameterLocation) -> bool:
