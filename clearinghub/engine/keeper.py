@@ -111,12 +111,16 @@ class PartitionKeeper:
 
     async def close(self) -> None:
         """End; a round under way may end within CLOSE_TIMEOUT_S."""
-        partition, self.partition = self._made, None
-        if partition is not None:
-            await partition.close(CLOSE_TIMEOUT_S)
+        self.partition = None
+        await self._close_made()
         while self._task is not None and not self._task.done():
             self._task.cancel()  # again and again: a client of Kafka that is being stopped can swallow it
             await asyncio.wait({self._task}, timeout=CANCEL_AGAIN_S)
+        await self._close_made()  # the task may have made another one meanwhile, or not have closed it to the end
+
+    async def _close_made(self) -> None:
+        if self._made is not None:
+            await self._made.close(CLOSE_TIMEOUT_S)
 
     def fail(self, error: BaseException) -> None:
         """Close the partition because of an error, and open it again, unless the error says that it must stop."""
