@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from agents.answers import make_answer_punctuator
 from agents.claims import make_claims_punctuator
 from agents.context import LedgerContext
 from agents.dead_letter import make_on_poison_record
@@ -25,6 +26,7 @@ from clearinghub.engine.record import Handler, Punctuator, TableSpec
 from clearinghub.ports import Archive
 from clearinghub.roles.metrics import ALARMS, show_states
 from clearinghub.roles.schedule import next_due_of, number_of
+from tables.asked import ASKED
 from tables.batches import BATCHES
 from tables.bulks import BULKS
 from tables.claims import CLAIMS
@@ -51,6 +53,7 @@ TABLES: Final = (
     PARTIES,
     BATCHES,
     CLAIMS,
+    ASKED,
 )
 
 
@@ -82,6 +85,7 @@ def ledger_parts(settings: Settings, context: LedgerContext, archive: Archive | 
             make_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_bulk_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_claims_punctuator(settings.transfer_retention_s * 1000),
+            make_answer_punctuator(context.answers),
             make_quote_punctuator(settings.quote_retention_s * 1000),
             make_scheme_punctuator(coordinator, settings.hub_name),
             make_window_punctuator(coordinator, next_due_of(settings), number_of(settings)),

@@ -15,6 +15,7 @@ from tests.web.exchange import Callback
 from tests.web.party_world import (
     ID,
     NO_DESTINATION,
+    NOT_ASKED,
     NOT_FOUND,
     PAYEE,
     PAYER,
@@ -114,12 +115,12 @@ async def test_an_update_replaces_what_the_fsp_has(dfsps: PartyDfsps) -> None:
     assert ["3204", PAYEE] == [await found(dfsps, ID, "USD"), await found(dfsps, ID, "EUR")]
 
 
-async def test_an_answer_to_another_dfsp_changes_nothing(dfsps: PartyDfsps) -> None:
+async def test_an_answer_to_another_dfsp_changes_nothing_and_reaches_nobody(dfsps: PartyDfsps) -> None:
     path, body = f"/participants{ID}", {"fspId": PAYEE}
 
     received = await dfsps.callbacks_of("PUT", path, PAYEE, body, FSPIOP_Destination=PAYER)
 
-    assert [Callback(PAYER, PAYEE, "PUT", path, body)] == received
+    assert error_of(path, *NOT_ASKED, PAYEE) == received
     assert {} == kept(dfsps)
     received = await dfsps.callbacks_of("PUT", path, PAYEE, body, FSPIOP_Destination="nobody")
     assert error_of(path, *NO_DESTINATION, PAYEE) == received

@@ -1,0 +1,79 @@
+"""Notes which DFSP was asked what, and decides whether an answer was asked for (protocol 6.5, ADR 35)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from agents.turn import Turn
+from clearinghub.domain.answers import AnswerRules, ask, may_answer, take_answer
+from clearinghub.engine.record import Punctuator, PunctuatorView
+from tables.asked import ASKED, PREFIX, Subject, asked_key, window_prefix
+
+ROWS_AT_ONCE: Final = 1_000  # of questions that are over, in one run
+
+
+def note_question(turn: Turn, subject: Subject, requester: str, dfsps: Iterable[str]) -> None:
+    """Note that the hub passes a question of `requester` on to these DFSPs."""
+    rules = turn.context.answers
+    if rules.must_be_asked:
+        key = asked_key(rules.window_of(turn.now_ms), subject, requester)
+        turn.view.put(ASKED, key, ask(turn.view.get(ASKED, key), dfsps))
+
+
+def was_asked(turn: Turn, subject: Subject, requester: str, dfsp: str) -> bool:
+    """Return whether a question of `requester` has gone to the DFSP, and is still open."""
+    return not turn.context.answers.must_be_asked or _key_of_open(turn, subject, requester, dfsp) is not None
+
+
+def has_asked(turn: Turn, subject: Subject, requester: str) -> bool:
+    """Return whether a question of `requester` has gone to any DFSP, and is still open."""
+    return any(turn.view.get(ASKED, key) is not None for key in _open_keys(turn, subject, requester))
+
+
+def accept_answer(turn: Turn, subject: Subject, requester: str, dfsp: str) -> bool:
+    """Return whether an answer of the DFSP was asked for; if so, one answer less may follow."""
+    if not turn.context.answers.must_be_asked:
+        return True
+    key = _key_of_open(turn, subject, requester, dfsp)
+    if key is None:
+        return False
+    question = turn.view.get(ASKED, key)
+    assert question is not None
+    left = take_answer(question, dfsp)
+    if left is None:
+        turn.view.delete(ASKED, key)
+    else:
+        turn.view.put(ASKED, key, left)
+    return True
+
+
+def make_answer_punctuator(rules: AnswerRules) -> Punctuator:
+    """Return the punctuator that removes questions that may no longer be answered."""
+    finished: dict[int, int] = {}  # by partition: the window before which nothing is left
+
+    def punctuate(view: PunctuatorView, now_ms: int) -> None:
+        oldest_open, _current = rules.open_windows(now_ms)
+        if finished.get(view.partition) == oldest_open:
+            return
+        end = window_prefix(oldest_open)
+        over = [key for key in view.keys(ASKED, PREFIX, "", ROWS_AT_ONCE) if key < end]
+        for key in over:
+            view.delete(ASKED, key)
+        if len(over) < ROWS_AT_ONCE:
+            finished[view.partition] = oldest_open
+
+    return punctuate
+
+
+def _key_of_open(turn: Turn, subject: Subject, requester: str, dfsp: str) -> str | None:
+    """Return the row key of the oldest open question that the DFSP owes an answer to, or None."""
+    for key in _open_keys(turn, subject, requester):
+        if may_answer(turn.view.get(ASKED, key), dfsp):
+            return key
+    return None
+
+
+def _open_keys(turn: Turn, subject: Subject, requester: str) -> tuple[str, ...]:
+    windows = turn.context.answers.open_windows(turn.now_ms)
+    return tuple(asked_key(window, subject, requester) for window in windows)

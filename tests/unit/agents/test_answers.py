@@ -1,0 +1,111 @@
+"""Table `asked`: where its rows are, and when they leave."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from agents.answers import ROWS_AT_ONCE, make_answer_punctuator
+from clearinghub.config import Settings
+from clearinghub.domain.answers import AnswerRules, Question
+from clearinghub.domain.parties.party import PartyId
+from clearinghub.domain.quotes.agreement import Action
+from clearinghub.messages import AgreementMessage, encode
+from clearinghub.messages.parties import PartyMessage
+from tables.asked import ASKED, Subject, asked_key, topic_key_of
+from tests.fakes import MemoryView
+from tests.in_memory_hub import START_MS, InMemoryHub
+from tests.unit.domain.quotes.test_agreement import SCHEME
+
+WITHIN_S = 60
+
+
+def a_hub(answers: str = "asked") -> InMemoryHub:
+    hub = InMemoryHub(Settings(partitions=3, answers=answers, answer_within_s=WITHIN_S))
+    hub.participants.by_name.update(SCHEME)
+    hub.tick_ms = 0
+    return hub
+
+
+def lookup(hub: InMemoryHub, sub_id: str | None = None, destination: str = "payee") -> None:
+    party = PartyId("MSISDN", "123", sub_id)
+    message = PartyMessage(
+        resource="parties",
+        method="GET",
+        is_error=False,
+        path="/parties/MSISDN/123",
+        source="payer",
+        destination=destination,
+        party=party,
+        headers={},
+    )
+    hub.write("party", party.key, encode(message))
+
+
+def test_a_row_is_on_the_partition_of_its_subject() -> None:
+    hub = a_hub()
+    lookup(hub)
+    lookup(hub, sub_id="a/b c")
+    message = AgreementMessage(
+        resource="transactions",
+        action=Action.QUERY,
+        id="q-1",
+        source="payer",
+        destination="payee",
+        path="/transactions/q-1",
+        headers={},
+    )
+    hub.write("agreement", "q-1", encode(message))
+
+    found = {key: view.partition for view in hub.views for key in view.rows(ASKED)}
+    window = START_MS // 1000 - START_MS // 1000 % WITHIN_S
+    assert {
+        f"@{window}/parties/payer//MSISDN/123": hub.partition_of("party", "MSISDN/123"),
+        f"@{window}/parties/payer/a%2Fb%20c/MSISDN/123": hub.partition_of("party", "MSISDN/123"),
+        f"@{window}/transactions/payer//q-1": hub.partition_of("agreement", "q-1"),
+    } == found
+    for key, partition in found.items():
+        assert partition == hub.partition_of("party", topic_key_of(key))
+
+
+def test_a_lookup_that_is_refused_is_no_question() -> None:
+    hub = a_hub()
+    lookup(hub, destination="nobody")
+
+    assert {} == hub.rows(ASKED)
+
+
+def test_whoever_may_answer_is_asked_nothing_by_the_table() -> None:
+    hub = a_hub("any")
+    lookup(hub)
+
+    assert {} == hub.rows(ASKED)
+
+
+def test_a_question_leaves_the_table_when_nobody_may_answer_it_any_more() -> None:
+    hub = a_hub()
+    lookup(hub)
+    first_of_window_ms = START_MS - START_MS % (WITHIN_S * 1000)
+    hub.now_ms = first_of_window_ms + 2 * WITHIN_S * 1000 - 1
+    hub.punctuate()
+    assert 1 == len(hub.rows(ASKED))
+
+    hub.now_ms += 1
+    hub.punctuate()
+    assert {} == hub.rows(ASKED)
+
+
+def test_many_questions_leave_the_table_in_steps_and_open_ones_stay() -> None:
+    view, rules = MemoryView(), AnswerRules(within_s=WITHIN_S)
+    numbers = count()
+    for window in (0, 0, WITHIN_S):
+        for _ in range(ROWS_AT_ONCE):
+            view.put(ASKED, asked_key(window, Subject("quotes", f"q{next(numbers)}"), "payer"), Question({"payee": 1}))
+    punctuate, now_ms = make_answer_punctuator(rules), 2 * WITHIN_S * 1000
+
+    left = []
+    for _ in range(4):
+        punctuate(view, now_ms)
+        left.append(len(view.rows(ASKED)))
+    assert [2 * ROWS_AT_ONCE, ROWS_AT_ONCE, ROWS_AT_ONCE, ROWS_AT_ONCE] == left
+    punctuate(view, now_ms + WITHIN_S * 1000)
+    assert {} == view.rows(ASKED)
