@@ -296,6 +296,24 @@ MUTANTS: Final = (
         "view.put(COUNTERS, REPORTED, last)",
         "view.put(COUNTERS, REPORTED, last + 1)",
     ),
+    Mutant(
+        "answer-of-anybody",
+        "clearinghub/domain/answers.py",
+        "return question is not None and dfsp in question.owed",
+        "return question is not None",
+    ),
+    Mutant(
+        "answer-ends-no-question",
+        "clearinghub/domain/answers.py",
+        "owed[dfsp] -= 1",
+        "owed[dfsp] -= 0",
+    ),
+    Mutant(
+        "withdrawn-from-who-waits",
+        "agents/quotes/agreement.py",
+        " and not has_asked(turn, subject, destination)",
+        "",
+    ),
     # -- two releases in one group
     Mutant(
         "fields-of-a-later-release-dropped",
