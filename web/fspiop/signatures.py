@@ -12,8 +12,9 @@ from clearinghub.security.signature import HEADER, Verifier
 from web.http.errors import ApiError
 from web.http.json_body import read_body
 
-# Other methods have no body and need no signature; but one that is there must be valid.
-_ALWAYS_SIGNED: Final = frozenset({"POST", "PUT", "PATCH"})
+# A GET changes nothing and needs no signature; but one that is there must be valid. A DELETE is signed over its empty
+# body: unsigned, anybody could remove another DFSP's party and register it as its own.
+_ALWAYS_SIGNED: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class SignatureCheck(Protocol):
@@ -35,7 +36,7 @@ class NoSignatures:
 
 
 class JwsCheck:
-    """Require the source's signature on every message with a body."""
+    """Require the source's signature on every message that may change something."""
 
     def __init__(self, verifier: Verifier, hub_name: str) -> None:
         self._verifier = verifier
