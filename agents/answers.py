@@ -1,4 +1,4 @@
-"""Notes which DFSP was asked what, and decides whether an answer was asked for (protocol 6.5, ADR 35)."""
+"""Notes which questions have gone to which DFSPs, and decides who may answer them (protocol 6.5, ADR 35)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from agents.turn import Turn
 from clearinghub.domain.answers import AnswerRules, ask, may_answer, take_answer
 from clearinghub.engine.record import Punctuator, PunctuatorView
-from tables.asked import ASKED, PREFIX, Subject, asked_key, window_prefix
+from tables.questions import PREFIX, QUESTIONS, Subject, question_key, window_prefix
 
 ROWS_AT_ONCE: Final = 1_000  # of questions that are over, in one run
 
@@ -16,35 +16,35 @@ ROWS_AT_ONCE: Final = 1_000  # of questions that are over, in one run
 def note_question(turn: Turn, subject: Subject, requester: str, dfsps: Iterable[str]) -> None:
     """Note that the hub passes a question of `requester` on to these DFSPs."""
     rules = turn.context.answers
-    if rules.must_be_asked:
-        key = asked_key(rules.window_of(turn.now_ms), subject, requester)
-        turn.view.put(ASKED, key, ask(turn.view.get(ASKED, key), dfsps))
+    if rules.need_questions:
+        key = question_key(rules.window_of(turn.now_ms), subject, requester)
+        turn.view.put(QUESTIONS, key, ask(turn.view.get(QUESTIONS, key), dfsps))
 
 
-def was_asked(turn: Turn, subject: Subject, requester: str, dfsp: str) -> bool:
+def is_question_open(turn: Turn, subject: Subject, requester: str, dfsp: str) -> bool:
     """Return whether a question of `requester` has gone to the DFSP, and is still open."""
-    return not turn.context.answers.must_be_asked or _key_of_open(turn, subject, requester, dfsp) is not None
+    return not turn.context.answers.need_questions or _key_of_open(turn, subject, requester, dfsp) is not None
 
 
-def has_asked(turn: Turn, subject: Subject, requester: str) -> bool:
+def waits_for_answer(turn: Turn, subject: Subject, requester: str) -> bool:
     """Return whether a question of `requester` has gone to any DFSP, and is still open."""
-    return any(turn.view.get(ASKED, key) is not None for key in _open_keys(turn, subject, requester))
+    return any(turn.view.get(QUESTIONS, key) is not None for key in _open_keys(turn, subject, requester))
 
 
 def accept_answer(turn: Turn, subject: Subject, requester: str, dfsp: str) -> bool:
-    """Return whether an answer of the DFSP was asked for; if so, one answer less may follow."""
-    if not turn.context.answers.must_be_asked:
+    """Return whether the DFSP owes an answer to a question of `requester`; if so, it owes one less then."""
+    if not turn.context.answers.need_questions:
         return True
     key = _key_of_open(turn, subject, requester, dfsp)
     if key is None:
         return False
-    question = turn.view.get(ASKED, key)
+    question = turn.view.get(QUESTIONS, key)
     assert question is not None
     left = take_answer(question, dfsp)
     if left is None:
-        turn.view.delete(ASKED, key)
+        turn.view.delete(QUESTIONS, key)
     else:
-        turn.view.put(ASKED, key, left)
+        turn.view.put(QUESTIONS, key, left)
     return True
 
 
@@ -57,9 +57,9 @@ def make_answer_punctuator(rules: AnswerRules) -> Punctuator:
         if finished.get(view.partition) == oldest_open:
             return
         end = window_prefix(oldest_open)
-        over = [key for key in view.keys(ASKED, PREFIX, "", ROWS_AT_ONCE) if key < end]
+        over = [key for key in view.keys(QUESTIONS, PREFIX, "", ROWS_AT_ONCE) if key < end]
         for key in over:
-            view.delete(ASKED, key)
+            view.delete(QUESTIONS, key)
         if len(over) < ROWS_AT_ONCE:
             finished[view.partition] = oldest_open
 
@@ -69,11 +69,11 @@ def make_answer_punctuator(rules: AnswerRules) -> Punctuator:
 def _key_of_open(turn: Turn, subject: Subject, requester: str, dfsp: str) -> str | None:
     """Return the row key of the oldest open question that the DFSP owes an answer to, or None."""
     for key in _open_keys(turn, subject, requester):
-        if may_answer(turn.view.get(ASKED, key), dfsp):
+        if may_answer(turn.view.get(QUESTIONS, key), dfsp):
             return key
     return None
 
 
 def _open_keys(turn: Turn, subject: Subject, requester: str) -> tuple[str, ...]:
     windows = turn.context.answers.open_windows(turn.now_ms)
-    return tuple(asked_key(window, subject, requester) for window in windows)
+    return tuple(question_key(window, subject, requester) for window in windows)

@@ -26,7 +26,7 @@ class QuoteRules:
 
 def answer_rules(settings: Settings) -> AnswerRules:
     """Return the rules of answers that the settings describe."""
-    return AnswerRules(settings.answers == "asked", settings.answer_within_s)
+    return AnswerRules(settings.answers == "requested", settings.answer_within_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from agents.parties.batch import on_batch_answer
 from agents.parties.notify import PartyNotifier
 from agents.parties.oracle_question import ask_oracle
 from agents.turn import Turn
-from clearinghub.domain.answers import NOT_ASKED
+from clearinghub.domain.answers import UNREQUESTED
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.participants.participant import Oracle
 from clearinghub.domain.parties.oracle import BuiltIn, read_change, read_lookup, select_oracle
@@ -33,8 +33,8 @@ from clearinghub.domain.parties.party import (
     update,
 )
 from clearinghub.messages.parties import OracleAnswerMessage, OracleBatchPart, OracleStep, PartyMessage
-from tables.asked import Subject
 from tables.parties import entries_of, put_entries
+from tables.questions import Subject
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +104,7 @@ class _Decision(NamedTuple):
         return Subject(self.request.resource, party.key, party.sub_id)
 
     def forward(self, body: bytes) -> None:
-        """Pass a lookup on to the DFSP that it names, or an answer to the DFSP that has asked its sender."""
+        """Pass a lookup on to the DFSP that it names, or an answer to the DFSP that waits for it."""
         destination = self.request.destination
         if destination is None or not self.turn.context.is_dfsp(destination):
             self.refuse(_NO_DESTINATION)
@@ -113,7 +113,7 @@ class _Decision(NamedTuple):
         elif accept_answer(self.turn, self.subject, destination, self.request.source):
             self.notifier.forward(destination, body)
         else:
-            self.refuse(NOT_ASKED)
+            self.refuse(UNREQUESTED)
 
     def ask(self, fsps: Collection[str]) -> None:
         """Pass a lookup on to these DFSPs, which may answer it then."""

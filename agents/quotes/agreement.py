@@ -11,16 +11,16 @@ from typing import Final
 
 import structlog
 
-from agents.answers import has_asked, note_question, was_asked
+from agents.answers import is_question_open, note_question, waits_for_answer
 from agents.quotes.notify import AgreementNotifier
 from agents.turn import Turn
-from clearinghub.domain.answers import NOT_ASKED
+from clearinghub.domain.answers import UNREQUESTED
 from clearinghub.domain.errors import ErrorInformation
 from clearinghub.domain.quotes.agreement import Action, Dropped, Forwarded, Message, Refused, decide
 from clearinghub.domain.quotes.stored_quote import STORED, Answered, Stored, StoredOutcome, decide_stored
 from clearinghub.engine.record import Punctuator, PunctuatorView
 from clearinghub.messages import AgreementMessage
-from tables.asked import Subject
+from tables.questions import Subject
 from tables.quotes import QUOTES, expires_at, quote_key
 
 log = structlog.get_logger(__name__)
@@ -68,7 +68,7 @@ def _decide(turn: Turn, message: AgreementMessage, body: bytes) -> StoredOutcome
     find, rules, read = turn.context.participants.get, turn.context.quotes, _what_is_read(message)
     if not rules.stored or message.resource not in STORED:
         outcome = decide(read, find, rules.policy)
-        return Refused(NOT_ASKED) if isinstance(outcome, Forwarded) and not _is_wanted(turn, message) else outcome
+        return Refused(UNREQUESTED) if isinstance(outcome, Forwarded) and not _is_welcome(turn, message) else outcome
     return decide_stored(
         read,
         turn.view.get(QUOTES, quote_key(message.resource, message.id)),
@@ -81,8 +81,8 @@ def _decide(turn: Turn, message: AgreementMessage, body: bytes) -> StoredOutcome
     )
 
 
-def _is_wanted(turn: Turn, message: AgreementMessage) -> bool:
-    """Note a question, which is always wanted; return whether an answer was asked for.
+def _is_welcome(turn: Turn, message: AgreementMessage) -> bool:
+    """Note a question, which is always welcome; return whether the receiver of an answer waits for it.
 
     A question may have several answers: a transaction request is received first, and accepted later.
     """
@@ -92,12 +92,14 @@ def _is_wanted(turn: Turn, message: AgreementMessage) -> bool:
             note_question(turn, subject, source, (destination,))
             return True
         case Action.ANSWER:
-            return was_asked(turn, subject, destination, source)
+            return is_question_open(turn, subject, destination, source)
         case Action.ERROR:
-            # Who has asked may withdraw, but not from a DFSP that waits for an answer itself: it would take the error
+            # A requester may withdraw, but not from a DFSP that waits for an answer itself: it would take the error
             # for that answer.
-            is_withdrawal = was_asked(turn, subject, source, destination) and not has_asked(turn, subject, destination)
-            return is_withdrawal or was_asked(turn, subject, destination, source)
+            is_withdrawal = is_question_open(turn, subject, source, destination) and not waits_for_answer(
+                turn, subject, destination
+            )
+            return is_withdrawal or is_question_open(turn, subject, destination, source)
 
 
 def _what_is_read(message: AgreementMessage) -> Message:

@@ -1,4 +1,4 @@
-"""Who may answer: the hub passes an answer on only from a DFSP that it has asked for the answer's receiver (ADR 35).
+"""Who may answer: the hub passes an answer on only from a DFSP to which it has passed the question on (ADR 35).
 
 Otherwise any DFSP could answer a lookup or a quote of another one, and the first answer would win.
 """
@@ -17,14 +17,14 @@ from clearinghub.rows import Row
 DFSPS_MAX: Final = 200  # that one question has gone to: as many as may have one identifier
 ANSWERS_EACH_MAX: Final = 16  # that one DFSP still owes: a requester that repeats its question more often needs no more
 
-NOT_ASKED: Final = Rejection(ErrorCode.VALIDATION_ERROR, "FSPIOP-Destination has not asked FSPIOP-Source for this")
+UNREQUESTED: Final = Rejection(ErrorCode.VALIDATION_ERROR, "FSPIOP-Destination has not asked FSPIOP-Source for this")
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerRules:
-    """Whether answers must have been asked for, and for how many seconds at least a question may be answered."""
+    """Whether answers need a question, and for how many seconds at least a question may be answered."""
 
-    must_be_asked: bool = True
+    need_questions: bool = True
     within_s: int = 300
 
     def window_of(self, now_ms: int) -> int:
@@ -39,13 +39,13 @@ class AnswerRules:
 
 
 class Question(Row, frozen=True, array_like=True):
-    """A DFSP's question about one subject: `owed` has, by DFSP that was asked, how many answers it may still give."""
+    """A DFSP's question about one subject: `owed` has, by DFSP, how many answers it may still send."""
 
     owed: dict[str, int]
 
 
 def ask(question: Question | None, dfsps: Iterable[str]) -> Question:
-    """Return the question after it has gone to these DFSPs; a full one forgets those that were asked first."""
+    """Return the question after it has gone to these DFSPs; a full one forgets those to which it went first."""
     owed = {} if question is None else dict(question.owed)
     for name in dfsps:
         owed[name] = min(ANSWERS_EACH_MAX, owed.pop(name, 0) + 1)
@@ -55,7 +55,7 @@ def ask(question: Question | None, dfsps: Iterable[str]) -> Question:
 
 
 def may_answer(question: Question | None, dfsp: str) -> bool:
-    """Return whether a DFSP was asked, and still owes an answer."""
+    """Return whether the question has gone to a DFSP that still owes an answer."""
     return question is not None and dfsp in question.owed
 
 

@@ -26,7 +26,6 @@ from clearinghub.engine.record import Handler, Punctuator, TableSpec
 from clearinghub.ports import Archive
 from clearinghub.roles.metrics import ALARMS, show_states
 from clearinghub.roles.schedule import next_due_of, number_of
-from tables.asked import ASKED
 from tables.batches import BATCHES
 from tables.bulks import BULKS
 from tables.claims import CLAIMS
@@ -35,6 +34,7 @@ from tables.nets import NETS
 from tables.participants import PARTICIPANTS
 from tables.parties import PARTIES
 from tables.positions import POSITIONS
+from tables.questions import QUESTIONS
 from tables.quotes import QUOTES
 from tables.settlements import SETTLEMENTS
 from tables.transfers import TRANSFERS
@@ -53,7 +53,7 @@ TABLES: Final = (
     PARTIES,
     BATCHES,
     CLAIMS,
-    ASKED,
+    QUESTIONS,
 )
 
 

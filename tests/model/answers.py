@@ -20,7 +20,7 @@ OPEN_PERIODS = (0, 1)
 class _Question:
     subject: tuple[str, str]
     asker: str
-    asked: str
+    receiver: str
     period: int
 
 
@@ -47,21 +47,21 @@ class PartitionAnswers:
         if kind == "question":
             self._questions.append(_Question(subject, source, destination, period))
             effects.notify(destination, "GET" if resource == "parties" else "POST", identity, "forward")
-        elif self._is_wanted(kind, subject, source, destination, period):
+        elif self._is_welcome(kind, subject, source, destination, period):
             self.counts["answers passed on"] += 1
             effects.notify(destination, "PUT", identity, "forward")
         else:
             self.counts["answers refused"] += 1
             effects.notify(source, "PUT", identity, "hub: error 3100")
 
-    def _is_wanted(self, kind: str, subject: tuple[str, str], source: str, destination: str, period: int) -> bool:
+    def _is_welcome(self, kind: str, subject: tuple[str, str], source: str, destination: str, period: int) -> bool:
         still_open = [one for one in self._questions if one.subject == subject and period - one.period in OPEN_PERIODS]
-        answered = [one for one in still_open if (one.asker, one.asked) == (destination, source)]
+        answered = [one for one in still_open if (one.asker, one.receiver) == (destination, source)]
         if subject[0] == "parties":
             if answered:
                 self._questions.remove(min(answered, key=lambda one: one.period))
             return bool(answered)
-        withdrawn = any((one.asker, one.asked) == (source, destination) for one in still_open)
+        withdrawn = any((one.asker, one.receiver) == (source, destination) for one in still_open)
         waits = any(one.asker == destination for one in still_open)
         return bool(answered) or (kind == "error" and withdrawn and not waits)
 

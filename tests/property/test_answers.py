@@ -1,4 +1,4 @@
-"""Whatever is asked and answered in whatever order, only who was asked is heard, and no oftener than allowed."""
+"""In whatever order questions and answers come, answers arrive only from DFSPs that a question has gone to."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Model:
     """Says whether a message may, must or must not arrive, from the questions that were sent; it knows no windows."""
 
     def __init__(self) -> None:
-        self._asked: list[tuple[Step, int]] = []
+        self._questions: list[tuple[Step, int]] = []
         self._answered: list[tuple[Step, int]] = []
 
     def may_arrive(self, step: Step, now_ms: int) -> bool:
         if step.kind == "question":
             return True
-        is_asked = self._is_asked(step.destination, step.source, step, now_ms, 2 * WITHIN_MS)
+        is_asked = self._is_open(step.destination, step.source, step, now_ms, 2 * WITHIN_MS)
         if step.resource == "parties":
             return is_asked and self._owed_since(0, step) > 0
         return is_asked or (step.kind == "error" and self._is_withdrawal(step, now_ms))
@@ -66,31 +66,31 @@ class Model:
             return True
         if step.resource == "parties":
             return self._owed_since(now_ms - WITHIN_MS, step) > 0
-        return self._is_asked(step.destination, step.source, step, now_ms, WITHIN_MS)
+        return self._is_open(step.destination, step.source, step, now_ms, WITHIN_MS)
 
     def note(self, step: Step, now_ms: int) -> None:
         if step.kind == "question":
-            self._asked.append((step, now_ms))
+            self._questions.append((step, now_ms))
         elif step.resource == "parties":
             self._answered.append((step, now_ms))
 
     def _owed_since(self, since_ms: int, step: Step) -> int:
         """Return how many more questions about a party than answers there were, at least, since a time."""
-        asked = [at_ms for one, at_ms in self._asked if self._is_of(one, step.destination, step.source, step)]
+        questions = [at_ms for one, at_ms in self._questions if self._is_of(one, step.destination, step.source, step)]
         answered = [at_ms for one, at_ms in self._answered if self._is_of(one, step.source, step.destination, step)]
-        return sum(at_ms >= since_ms for at_ms in asked) - sum(at_ms >= since_ms for at_ms in answered)
+        return sum(at_ms >= since_ms for at_ms in questions) - sum(at_ms >= since_ms for at_ms in answered)
 
     def _is_withdrawal(self, step: Step, now_ms: int) -> bool:
         waits = any(
             one.source == step.destination and (one.resource, one.subject) == (step.resource, step.subject)
-            for one, at_ms in self._asked
+            for one, at_ms in self._questions
             if now_ms - at_ms <= WITHIN_MS
         )
-        return not waits and self._is_asked(step.source, step.destination, step, now_ms, 2 * WITHIN_MS)
+        return not waits and self._is_open(step.source, step.destination, step, now_ms, 2 * WITHIN_MS)
 
-    def _is_asked(self, requester: str, dfsp: str, step: Step, now_ms: int, within_ms: int) -> bool:
+    def _is_open(self, requester: str, dfsp: str, step: Step, now_ms: int, within_ms: int) -> bool:
         return any(
-            self._is_of(one, requester, dfsp, step) and now_ms - at_ms <= within_ms for one, at_ms in self._asked
+            self._is_of(one, requester, dfsp, step) and now_ms - at_ms <= within_ms for one, at_ms in self._questions
         )
 
     @staticmethod

@@ -57,7 +57,7 @@ class Dfsps:
         self._silent: set[str] = set()
         self.bulks = bulks.Bulks(self, bus.swarm)
         self.questions = Questions(self, bus.swarm.questions)
-        self.endpoints = ENDPOINTS | (questions.ENDPOINTS if bus.swarm.asks_questions else {})
+        self.endpoints = ENDPOINTS | (questions.ENDPOINTS if bus.swarm.has_questions else {})
 
     @property
     def is_quiet(self) -> bool:

@@ -311,7 +311,7 @@ MUTANTS: Final = (
     Mutant(
         "withdrawn-from-who-waits",
         "agents/quotes/agreement.py",
-        " and not has_asked(turn, subject, destination)",
+        " and not waits_for_answer(turn, subject, destination)",
         "",
     ),
     # -- two releases in one group

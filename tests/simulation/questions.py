@@ -1,4 +1,4 @@
-"""Questions of the simulated DFSPs about parties and transaction requests, answered by those asked and by others.
+"""Questions of the simulated DFSPs about parties and transaction requests, and answers, also of DFSPs without one.
 
 Their draws are their own, so that runs without questions are what they were.
 """
@@ -34,7 +34,7 @@ class Question:
     resource: str
     number: int
     asker: str
-    asked: str
+    receiver: str
 
     @property
     def path(self) -> str:
@@ -43,8 +43,8 @@ class Question:
     def sent(self) -> InputRecord:
         """Return the question as the ingress records it: GET /parties or POST /transactionRequests."""
         if self.resource == PARTIES:
-            return self._party("GET", self.asker, self.asked, {}, is_error=False)
-        return self._agreement("request", self.asker, self.asked, {"of": self.number}, f"/{REQUESTS}")
+            return self._party("GET", self.asker, self.receiver, {}, is_error=False)
+        return self._agreement("request", self.asker, self.receiver, {"of": self.number}, f"/{REQUESTS}")
 
     def answer(self, source: str, destination: str, note: int, *, is_error: bool) -> InputRecord:
         """Return a PUT of whoever sends it, to whomever; each note is another body."""
@@ -95,23 +95,23 @@ class Questions:
         self._notes = 0
 
     def ask(self) -> None:
-        """Send a question, perhaps twice, and answers that nobody has asked for."""
+        """Send a question, perhaps twice, and answers for which nobody waits."""
         draw, names = self._draw, self._dfsps.names
-        asker, asked = draw.sample(names, 2)
+        asker, receiver = draw.sample(names, 2)
         number = len(self._by_number) + 1
-        question = Question(draw.choice((PARTIES, REQUESTS)), number, asker, asked)
+        question = Question(draw.choice((PARTIES, REQUESTS)), number, asker, receiver)
         self._by_number[number] = question
         self._dfsps.later(0.0, question.sent())
         if draw.random() < 0.3:
             self._dfsps.later(draw.uniform(0.0, 4.0), question.sent())
         if draw.random() < 0.2:  # in the other direction too, under the same id
-            turned = Question(question.resource, number, asked, asker)
+            turned = Question(question.resource, number, receiver, asker)
             self._dfsps.later(draw.uniform(0.0, 1.0), turned.sent())
         for _ in range(draw.choice((0, 1, 3))):
             source, destination = draw.choice((*names, self._dfsps.stranger)), draw.choice((asker, asker, *names))
             self._answer(question, source, destination, draw.uniform(0.0, 3.0))
 
-    def receive(self, method: str, url: str, receiver: str, body: bytes) -> bool:
+    def receive(self, method: str, url: str, name: str, body: bytes) -> bool:
         """Let the DFSP that a question has reached answer it, or not; return whether the callback was of a question."""
         _empty, resource, *rest = urlsplit(url).path.split("/")
         if resource not in (PARTIES, REQUESTS):
@@ -119,9 +119,9 @@ class Questions:
         if method != "PUT":
             number = int(rest[-1]) if resource == PARTIES else orjson.loads(body)["of"]
             question = self._by_number[number]
-            to = question.asker if receiver == question.asked else question.asked
+            to = question.asker if name == question.receiver else question.receiver
             for _ in range(self._draw.choice((0, 1, 1, 1, 2))):
-                self._answer(question, receiver, to, self._draw.choice((0.0, 0.1, 1.0, 5.0)))
+                self._answer(question, name, to, self._draw.choice((0.0, 0.1, 1.0, 5.0)))
         return True
 
     def _answer(self, question: Question, source: str, destination: str, after_s: float) -> None:

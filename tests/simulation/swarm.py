@@ -109,7 +109,7 @@ class Swarm:
         self._ids = random.Random(f"ids {seed}")  # its own draws, so that the others' are as they were
         self.reuses_ids = self._ids.random() < 0.5
         self.questions = random.Random(f"questions {seed}")  # no draw of the others' for them either
-        self.asks_questions = self.questions.random() < 0.3
+        self.has_questions = self.questions.random() < 0.3
         self.answer_within_s = self.questions.choice((2, 300))
         self.mixes_releases = random.Random(f"mixed {seed}").random() < 0.5  # no draw of the others' for it
 

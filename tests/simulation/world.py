@@ -136,7 +136,7 @@ class World:
             self.dfsps.pay()
             if swarm.chance(swarm.bulks / swarm.transfers):
                 self.dfsps.bulks.pay()
-            if swarm.asks_questions:
+            if swarm.has_questions:
                 self.dfsps.questions.ask()
             if swarm.has("commands") and swarm.chance(0.2):
                 commands.add(loop.create_task(self.operators.interfere()))

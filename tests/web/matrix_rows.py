@@ -126,11 +126,11 @@ _ENDPOINTS: Mapping[str, tuple[str, str]] = {
 }
 
 
-NOT_ASKED = error("3100", f"{INVALID}FSPIOP-Destination has not asked FSPIOP-Source for this")
+UNREQUESTED = error("3100", f"{INVALID}FSPIOP-Destination has not asked FSPIOP-Source for this")
 
 
 def _agreement() -> dict[str, Row]:
-    """Section 7: bodies are forwarded unread; a question whatever the id, an answer if it was asked for."""
+    """Section 7: bodies are forwarded unread; a question whatever the id, an answer if its receiver waits for it."""
     rows = {}
     questions = {one.resource: one for one in agreement_bodies.SENT if one.method == "GET"}
     for one in agreement_bodies.SENT:
@@ -147,7 +147,7 @@ def _agreement() -> dict[str, Row]:
             before=of_answer if one.answering else (),
             good=forwarded(),
             for_stranger=error("3201", f"Destination FSP Error - {detail}"),
-            id_unknown={"POST": None, "GET": forwarded()}.get(one.method, NOT_ASKED),
+            id_unknown={"POST": None, "GET": forwarded()}.get(one.method, UNREQUESTED),
         )
     return rows
 
@@ -159,7 +159,7 @@ NO_ORACLE = error("3003", f"Add Party information error - Oracle type: {UNKNOWN_
 
 
 def _parties(tail: str, identifier: str, not_found: Expected, register: Sent) -> dict[str, Row]:
-    """Section 6.3: an answer is forwarded unchanged, if it was asked for."""
+    """Section 6.3: an answer is forwarded unchanged, if its receiver waits for it."""
     path = f"/parties{identifier}"
     answers = {
         f"PUT /parties{tail}": Sent("PUT", path, PAYEE, PAYER, PARTY),
@@ -180,8 +180,8 @@ def _parties(tail: str, identifier: str, not_found: Expected, register: Sent) ->
                 before=(Sent("GET", path, PAYER, PAYEE),),
                 good=forwarded(),
                 for_stranger=NO_DESTINATION,
-                id_unknown=NOT_ASKED,
-                type_unknown=NOT_ASKED,
+                id_unknown=UNREQUESTED,
+                type_unknown=UNREQUESTED,
             )
             for name, sent in answers.items()
         },
@@ -218,10 +218,10 @@ def _participants(tail: str, identifier: str, register: Sent) -> dict[str, Row]:
         ),
         f"PUT /participants{tail}/error": Row(
             Sent("PUT", f"{path}/error", PAYEE, PAYER, ERROR),
-            good=NOT_ASKED,  # the hub asks no DFSP for participants: it answers itself
+            good=UNREQUESTED,  # the hub asks no DFSP for participants: it answers itself
             for_stranger=NO_DESTINATION,
-            id_unknown=NOT_ASKED,
-            type_unknown=NOT_ASKED,
+            id_unknown=UNREQUESTED,
+            type_unknown=UNREQUESTED,
         ),
         f"DELETE /participants{tail}": Row(
             Sent("DELETE", path, PAYEE),

@@ -14,12 +14,12 @@ from tests.web.party_world import (
     ID,
     NO_DESTINATION,
     NO_PROXY,
-    NOT_ASKED,
     PARTY,
     PAYEE,
     PAYER,
     STRANGER,
     SUB,
+    UNREQUESTED,
     PartyDfsps,
     error_of,
     media,
@@ -56,11 +56,11 @@ async def test_a_third_dfsp_answers_no_lookup(dfsps: PartyDfsps, tail: str, body
 
     for path in (ID, SUB):
         received = await dfsps.callbacks_of("PUT", f"/parties{path}{tail}", STRANGER, body, FSPIOP_Destination=PAYER)
-        assert error_of(f"/parties{path}", *NOT_ASKED, STRANGER) == received
+        assert error_of(f"/parties{path}", *UNREQUESTED, STRANGER) == received
     received = await dfsps.callbacks_of("PUT", f"/parties{SUB}{tail}", PAYEE, body, FSPIOP_Destination=PAYER)
-    assert error_of(f"/parties{SUB}", *NOT_ASKED, PAYEE) == received, "asked without the sub-id"
+    assert error_of(f"/parties{SUB}", *UNREQUESTED, PAYEE) == received, "asked without the sub-id"
     received = await dfsps.callbacks_of("PUT", f"/parties{ID}{tail}", PAYEE, body, FSPIOP_Destination=STRANGER)
-    assert error_of(f"/parties{ID}", *NOT_ASKED, PAYEE) == received, "asked by another one"
+    assert error_of(f"/parties{ID}", *UNREQUESTED, PAYEE) == received, "asked by another one"
     received = await dfsps.callbacks_of("PUT", f"/parties{ID}{tail}", PAYEE, body, FSPIOP_Destination=PAYER)
     assert [Callback(PAYER, PAYEE, "PUT", f"/parties{ID}{tail}", body)] == received
 
@@ -74,17 +74,17 @@ async def test_the_answer_ends_the_question_and_each_of_several_fsps_may_answer(
         received = await dfsps.callbacks_of("PUT", f"/parties{ID}", fsp, PARTY, FSPIOP_Destination=PAYER)
         assert [PAYER] == [one.receiver for one in received]
         again = await dfsps.callbacks_of("PUT", f"/parties{ID}", fsp, PARTY, FSPIOP_Destination=PAYER)
-        assert error_of(f"/parties{ID}", *NOT_ASKED, fsp) == again
+        assert error_of(f"/parties{ID}", *UNREQUESTED, fsp) == again
 
 
-async def test_no_dfsp_is_asked_for_participants(dfsps: PartyDfsps) -> None:
+async def test_no_question_about_participants_goes_to_a_dfsp(dfsps: PartyDfsps) -> None:
     await dfsps.register()
     await dfsps.callbacks_of("GET", f"/participants{ID}")
     await dfsps.callbacks_of("GET", f"/parties{ID}")
 
     for tail, body in (("", {"fspId": PAYEE}), ("/error", ERROR)):
         received = await dfsps.callbacks_of("PUT", f"/participants{ID}{tail}", PAYEE, body, FSPIOP_Destination=PAYER)
-        assert error_of(f"/participants{ID}", *NOT_ASKED, PAYEE) == received
+        assert error_of(f"/participants{ID}", *UNREQUESTED, PAYEE) == received
 
 
 async def test_a_forwarded_lookup_says_whom_to_tell_when_it_fails(dfsps: PartyDfsps) -> None:

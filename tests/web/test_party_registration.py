@@ -15,13 +15,13 @@ from tests.web.exchange import Callback
 from tests.web.party_world import (
     ID,
     NO_DESTINATION,
-    NOT_ASKED,
     NOT_FOUND,
     PAYEE,
     PAYER,
     REQUEST_ID,
     STRANGER,
     SUB,
+    UNREQUESTED,
     PartyDfsps,
     error_of,
     hub_put,
@@ -120,7 +120,7 @@ async def test_an_answer_to_another_dfsp_changes_nothing_and_reaches_nobody(dfsp
 
     received = await dfsps.callbacks_of("PUT", path, PAYEE, body, FSPIOP_Destination=PAYER)
 
-    assert error_of(path, *NOT_ASKED, PAYEE) == received
+    assert error_of(path, *UNREQUESTED, PAYEE) == received
     assert {} == kept(dfsps)
     received = await dfsps.callbacks_of("PUT", path, PAYEE, body, FSPIOP_Destination="nobody")
     assert error_of(path, *NO_DESTINATION, PAYEE) == received

@@ -14,10 +14,10 @@ from clearinghub.copies.folder import CopyContent
 from clearinghub.copies.row_store import StoredRow
 from clearinghub.domain.transfers.transfer import Transfer
 from clearinghub.engine.partitioner import Partitioner
-from tables.asked import topic_key_of
 from tables.batches import split_batch_key
 from tables.bulks import BULKS
 from tables.claims import CLAIMS, home_of
+from tables.questions import topic_key_of
 from tables.transfers import TRANSFERS
 
 NameOf = Callable[[str, bytes], str]
@@ -45,7 +45,7 @@ RULES: Final[Mapping[str, NameOf]] = {
     "participants": lambda key, _value: key,
     "quotes": _second_part,  # resource/id; the topic's key is the id
     "parties": lambda key, _value: key,  # type/identifier
-    "asked": lambda key, _value: topic_key_of(key),  # window/resource/requester/sub-id/subject
+    "questions": lambda key, _value: topic_key_of(key),  # window/resource/requester/sub-id/subject
     "batches": lambda key, _value: split_batch_key(key)[0],
 }
 # Claims of transfers and bulks are on their id's home, which no name finds; those of funds are with their payer.

@@ -1,4 +1,4 @@
-"""Table `asked`: where its rows are, and when they leave."""
+"""Table `questions`: where its rows are, and when they leave."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clearinghub.domain.parties.party import PartyId
 from clearinghub.domain.quotes.agreement import Action
 from clearinghub.messages import AgreementMessage, encode
 from clearinghub.messages.parties import PartyMessage
-from tables.asked import ASKED, Subject, asked_key, topic_key_of
+from tables.questions import QUESTIONS, Subject, question_key, topic_key_of
 from tests.fakes import MemoryView
 from tests.in_memory_hub import START_MS, InMemoryHub
 from tests.unit.domain.quotes.test_agreement import SCHEME
@@ -19,7 +19,7 @@ from tests.unit.domain.quotes.test_agreement import SCHEME
 WITHIN_S = 60
 
 
-def a_hub(answers: str = "asked") -> InMemoryHub:
+def a_hub(answers: str = "requested") -> InMemoryHub:
     hub = InMemoryHub(Settings(partitions=3, answers=answers, answer_within_s=WITHIN_S))
     hub.participants.by_name.update(SCHEME)
     hub.tick_ms = 0
@@ -56,7 +56,7 @@ def test_a_row_is_on_the_partition_of_its_subject() -> None:
     )
     hub.write("agreement", "q-1", encode(message))
 
-    found = {key: view.partition for view in hub.views for key in view.rows(ASKED)}
+    found = {key: view.partition for view in hub.views for key in view.rows(QUESTIONS)}
     window = START_MS // 1000 - START_MS // 1000 % WITHIN_S
     assert {
         f"@{window}/parties/payer//MSISDN/123": hub.partition_of("party", "MSISDN/123"),
@@ -71,14 +71,14 @@ def test_a_lookup_that_is_refused_is_no_question() -> None:
     hub = a_hub()
     lookup(hub, destination="nobody")
 
-    assert {} == hub.rows(ASKED)
+    assert {} == hub.rows(QUESTIONS)
 
 
-def test_whoever_may_answer_is_asked_nothing_by_the_table() -> None:
+def test_no_question_is_kept_where_everybody_may_answer() -> None:
     hub = a_hub("any")
     lookup(hub)
 
-    assert {} == hub.rows(ASKED)
+    assert {} == hub.rows(QUESTIONS)
 
 
 def test_a_question_leaves_the_table_when_nobody_may_answer_it_any_more() -> None:
@@ -87,11 +87,11 @@ def test_a_question_leaves_the_table_when_nobody_may_answer_it_any_more() -> Non
     first_of_window_ms = START_MS - START_MS % (WITHIN_S * 1000)
     hub.now_ms = first_of_window_ms + 2 * WITHIN_S * 1000 - 1
     hub.punctuate()
-    assert 1 == len(hub.rows(ASKED))
+    assert 1 == len(hub.rows(QUESTIONS))
 
     hub.now_ms += 1
     hub.punctuate()
-    assert {} == hub.rows(ASKED)
+    assert {} == hub.rows(QUESTIONS)
 
 
 def test_many_questions_leave_the_table_in_steps_and_open_ones_stay() -> None:
@@ -99,13 +99,15 @@ def test_many_questions_leave_the_table_in_steps_and_open_ones_stay() -> None:
     numbers = count()
     for window in (0, 0, WITHIN_S):
         for _ in range(ROWS_AT_ONCE):
-            view.put(ASKED, asked_key(window, Subject("quotes", f"q{next(numbers)}"), "payer"), Question({"payee": 1}))
+            view.put(
+                QUESTIONS, question_key(window, Subject("quotes", f"q{next(numbers)}"), "payer"), Question({"payee": 1})
+            )
     punctuate, now_ms = make_answer_punctuator(rules), 2 * WITHIN_S * 1000
 
     left = []
     for _ in range(4):
         punctuate(view, now_ms)
-        left.append(len(view.rows(ASKED)))
+        left.append(len(view.rows(QUESTIONS)))
     assert [2 * ROWS_AT_ONCE, ROWS_AT_ONCE, ROWS_AT_ONCE, ROWS_AT_ONCE] == left
     punctuate(view, now_ms + WITHIN_S * 1000)
-    assert {} == view.rows(ASKED)
+    assert {} == view.rows(QUESTIONS)

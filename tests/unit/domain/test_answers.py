@@ -1,4 +1,4 @@
-"""Who may answer a question: those that were asked, as often as they were asked."""
+"""Who may answer a question: the DFSPs that it has gone to, as often as it has gone to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearinghub.domain.answers import (
 )
 
 
-def test_only_who_was_asked_may_answer() -> None:
+def test_only_the_dfsp_that_a_question_has_gone_to_may_answer() -> None:
     question = ask(None, ("beta",))
 
     assert may_answer(question, "beta")
@@ -36,7 +36,7 @@ def test_each_of_several_dfsps_may_answer_once() -> None:
     assert take_answer(question, "beta") is None
 
 
-def test_who_was_asked_twice_may_answer_twice() -> None:
+def test_who_has_the_question_twice_may_answer_twice() -> None:
     question = ask(ask(None, ("beta",)), ("beta",))
 
     assert Question({"beta": 1}) == take_answer(question, "beta")

@@ -13,7 +13,7 @@ from clearinghub.config import Settings
 from clearinghub.domain.quotes.agreement import ENDPOINTS, Action
 from clearinghub.domain.quotes.stored_quote import StoredQuote
 from clearinghub.messages import AgreementMessage, encode
-from tables.asked import ASKED
+from tables.questions import QUESTIONS
 from tables.quotes import QUOTES, expires_at, index_entries
 from tests.fakes import MemoryView
 from tests.in_memory_hub import START_MS, InMemoryHub
@@ -27,7 +27,7 @@ HEADERS = {"fspiop-source": "payer", "fspiop-destination": "payee", "date": "d",
 class Quoting:
     """A hub with a payer and a payee; `send` returns the callbacks that follow from a message on partition 2."""
 
-    def __init__(self, *, stored: bool = False, answers: str = "asked") -> None:
+    def __init__(self, *, stored: bool = False, answers: str = "requested") -> None:
         quotes = "stored" if stored else "stateless"
         self.hub = InMemoryHub(Settings(partitions=3, quotes=quotes, answers=answers))
         self.hub.participants.by_name.update(SCHEME)
@@ -235,7 +235,7 @@ def test_a_request_may_be_answered_in_steps_and_withdrawn() -> None:
     )
 
 
-def test_an_answer_after_its_time_is_refused_until_it_is_asked_for_again() -> None:
+def test_an_answer_after_its_time_is_refused_until_there_is_another_question() -> None:
     quoting = Quoting()
     quoting.send(Action.REQUEST, b"1")
     quoting.hub.now_ms += 2 * quoting.hub.settings.answer_within_s * 1000
@@ -250,7 +250,7 @@ def test_a_scheme_may_pass_on_whatever_is_sent() -> None:
     quoting = Quoting(answers="any")
     [answered] = quoting.send(Action.ANSWER, b"{}", source="third")
     assert ("third", "payer") == (answered.message.source, answered.message.receiver)
-    assert {} == quoting.hub.rows(ASKED)
+    assert {} == quoting.hub.rows(QUESTIONS)
 
 
 @pytest.mark.parametrize("row", [REQUESTED, ANSWERED])

@@ -1,7 +1,7 @@
-"""Table `asked`: window/resource/requester/sub-id/subject -> Question, on the partition of the subject's topic key.
+"""Table `questions`: window/resource/requester/sub-id/subject -> Question, on the partition of the subject's topic key.
 
 The subject is that key: type and identifier of a party, or the id of what is agreed on. So a question and its answers
-meet on one partition, whatever their headers say. The window is the time in which the question was asked, to
+meet on one partition, whatever their headers say. The window is that of the question's time, as long as
 `answer_within_s`; a punctuator removes the rows of windows that are over (agents/answers.py), which need no index, for
 their keys are in the order of time.
 """
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from clearinghub.domain.answers import Question
 from clearinghub.engine.record import TableSpec, row_table
 
-ASKED: Final[TableSpec[Question]] = row_table("asked", Question)
+QUESTIONS: Final[TableSpec[Question]] = row_table("questions", Question)
 PREFIX: Final = "@"
 _PARTS: Final = 5
 
@@ -27,7 +27,7 @@ class Subject(NamedTuple):
     sub_id: str | None = None
 
 
-def asked_key(window_s: int, subject: Subject, requester: str) -> str:
+def question_key(window_s: int, subject: Subject, requester: str) -> str:
     """Return the row key of a question; neither resources nor names of participants contain a slash."""
     sub_id = "" if subject.sub_id is None else quote(subject.sub_id, safe="")
     return f"{window_prefix(window_s)}/{subject.resource}/{requester}/{sub_id}/{subject.topic_key}"
