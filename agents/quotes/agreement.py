@@ -96,10 +96,9 @@ def _is_welcome(turn: Turn, message: AgreementMessage) -> bool:
         case Action.ERROR:
             # A requester may withdraw, but not from a DFSP that waits for an answer itself: it would take the error
             # for that answer.
-            is_withdrawal = is_question_open(turn, subject, source, destination) and not waits_for_answer(
-                turn, subject, destination
-            )
-            return is_withdrawal or is_question_open(turn, subject, destination, source)
+            may_withdraw = not waits_for_answer(turn, subject, destination)
+            is_withdrawn = may_withdraw and is_question_open(turn, subject, source, destination)
+            return is_withdrawn or is_question_open(turn, subject, destination, source)
 
 
 def _what_is_read(message: AgreementMessage) -> Message:

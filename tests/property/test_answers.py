@@ -56,10 +56,10 @@ class Model:
     def may_arrive(self, step: Step, now_ms: int) -> bool:
         if step.kind == "question":
             return True
-        is_asked = self._is_open(step.destination, step.source, step, now_ms, 2 * WITHIN_MS)
+        is_open = self._is_open(step.destination, step.source, step, now_ms, 2 * WITHIN_MS)
         if step.resource == "parties":
-            return is_asked and self._owed_since(0, step) > 0
-        return is_asked or (step.kind == "error" and self._is_withdrawal(step, now_ms))
+            return is_open and self._owed_since(0, step) > 0
+        return is_open or (step.kind == "error" and self._is_withdrawal(step, now_ms))
 
     def must_arrive(self, step: Step, now_ms: int) -> bool:
         if step.kind == "question":

@@ -311,8 +311,8 @@ MUTANTS: Final = (
     Mutant(
         "withdrawn-from-who-waits",
         "agents/quotes/agreement.py",
-        " and not waits_for_answer(turn, subject, destination)",
-        "",
+        "not waits_for_answer(turn, subject, destination)",
+        "True",
     ),
     # -- two releases in one group
     Mutant(

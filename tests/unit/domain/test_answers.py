@@ -58,8 +58,8 @@ def test_a_question_does_not_grow_without_end() -> None:
 def test_a_question_is_open_for_its_time_and_at_most_twice_as_long() -> None:
     rules = AnswerRules(within_s=60)
 
-    for asked_ms in (600_000, 630_500, 659_999):
-        window = rules.window_of(asked_ms)
-        assert window in rules.open_windows(asked_ms)
-        assert window in rules.open_windows(asked_ms + 60_000)
-        assert window not in rules.open_windows(asked_ms + 120_000)
+    for sent_ms in (600_000, 630_500, 659_999):
+        window = rules.window_of(sent_ms)
+        assert window in rules.open_windows(sent_ms)
+        assert window in rules.open_windows(sent_ms + 60_000)
+        assert window not in rules.open_windows(sent_ms + 120_000)
