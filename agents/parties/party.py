@@ -113,6 +113,9 @@ class _Decision(NamedTuple):
         elif accept_answer(self.turn, self.subject, destination, self.request.source):
             self.notifier.forward(destination, body)
         else:
+            log.info(
+                "answer-unrequested", source=self.request.source, receiver=destination, resource=self.subject.resource
+            )
             self.refuse(UNREQUESTED)
 
     def ask(self, fsps: Collection[str]) -> None:

@@ -68,7 +68,10 @@ def _decide(turn: Turn, message: AgreementMessage, body: bytes) -> StoredOutcome
     find, rules, read = turn.context.participants.get, turn.context.quotes, _what_is_read(message)
     if not rules.stored or message.resource not in STORED:
         outcome = decide(read, find, rules.policy)
-        return Refused(UNREQUESTED) if isinstance(outcome, Forwarded) and not _is_welcome(turn, message) else outcome
+        if not isinstance(outcome, Forwarded) or _is_welcome(turn, message):
+            return outcome
+        log.info("answer-unrequested", source=message.source, receiver=message.destination, resource=message.resource)
+        return Refused(UNREQUESTED)
     return decide_stored(
         read,
         turn.view.get(QUOTES, quote_key(message.resource, message.id)),
