@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
 
 from clearinghub.clock import system_now_ms
+from clearinghub.config import Settings
 from clearinghub.domain.participants.credential import (
     Credential,
     CredentialForm,
@@ -24,6 +25,7 @@ from clearinghub.domain.participants.credential import (
     owners,
 )
 from clearinghub.domain.participants.participant import Participant
+from clearinghub.security.key_directory import KeyDirectory
 from clearinghub.security.key_files import JoseKey, jose_key
 
 _UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
@@ -40,6 +42,15 @@ class ParticipantsCopy(Protocol):
 
     def all(self) -> list[Participant]:
         """Return all participants."""
+
+
+class _NoParticipants:
+    """A copy without participants, for a process that has none yet."""
+
+    changes = 0
+
+    def all(self) -> list[Participant]:
+        return []
 
 
 class SigningKey(NamedTuple):
@@ -139,6 +150,38 @@ class CredentialDirectory:
         self._keys = {credential_id: key for credential_id, key in self._keys.items() if credential_id in owner}
         self._changes = changes
         _log_foreign_keys(credentials_of, owner)
+
+
+NO_CREDENTIALS: Final = CredentialDirectory(_NoParticipants())
+
+
+class ParticipantKeys:
+    """`PublicKeys` from credentials, and from a folder for participants without a credential for signatures.
+
+    Who has one, or had one, is never looked for in the folder: a key that was revoked must not come back from there.
+    """
+
+    def __init__(self, credentials: CredentialDirectory, folder: KeyDirectory | None = None) -> None:
+        self._credentials = credentials
+        self._folder = folder
+
+    def of(self, name: str) -> Sequence[JoseKey]:
+        """Return the keys that are valid for a participant now; see `PublicKeys.of`."""
+        if self._folder is None or self._credentials.has_jws(name):
+            return self._credentials.jws_keys(name)
+        return self._folder.of(name)
+
+
+def participant_keys_of(settings: Settings, credentials: CredentialDirectory = NO_CREDENTIALS) -> ParticipantKeys:
+    """Return the participants' keys for signatures: their credentials', and those of the folder in the settings.
+
+    Raises:
+        KeyFileError: a file of the folder cannot be used.
+    """
+    folder = None
+    if settings.jws_validate and settings.jws_keys_dir is not None:
+        folder = KeyDirectory(settings.jws_keys_dir, settings.jws_keys_interval_ms)
+    return ParticipantKeys(credentials, folder)
 
 
 def _log_foreign_keys(credentials_of: Mapping[str, Iterable[Credential]], owner: Mapping[str, str]) -> None:
