@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import structlog
+from prometheus_client import REGISTRY
 
 from clearinghub.config import Settings
 from clearinghub.engine.partitioner import Partitioner
@@ -23,7 +24,7 @@ from clearinghub.queries.packets import KafkaPacketReader
 from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.roles.admission import Admission
 from clearinghub.roles.serving import Listener
-from clearinghub.security.credentials import CredentialDirectory, participant_keys_of
+from clearinghub.security.credentials import CredentialCollector, CredentialDirectory, participant_keys_of
 from clearinghub.security.key_set import key_set_of
 from clearinghub.security.signature import verifier_of
 from web.admin.app import build_admin_app
@@ -106,6 +107,7 @@ async def run_ingress(settings: Settings) -> None:
     load = LoadView(settings, recorder.waiting_ms)
     processes = ProcessesView(settings)
     announcer = ProcessAnnouncer(settings, "ingress", participants)
+    REGISTRY.register(CredentialCollector(credentials))
     health = IngressHealth(settings, recorder, participants, ledger)
     started: list[_Started] = [recorder, participants, announcer, processes, ledger, commands, load]
     for one in started:

@@ -14,6 +14,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
@@ -115,6 +117,21 @@ class CredentialDirectory:
         active = sorted(one.name for one in self._participants.all() if one.active)
         return [key for name in active for key in self._signing_keys(name)]
 
+    def ends_at_ms(self) -> dict[tuple[str, CredentialUse], int]:
+        """Return when a participant has no valid credential for a use any more, in milliseconds since 1970.
+
+        Those that are pending now, or never end, do not count; a use with one that never ends is left out.
+        """
+        self._follow()
+        now_ms = self._now_ms()
+        ends: dict[tuple[str, CredentialUse], int | None] = {}
+        for name, credentials in self._by_name.items():
+            for one in credentials:
+                if one.is_valid(now_ms):
+                    known, end_ms = ends.get((name, one.use), 0), one.ends_at_ms
+                    ends[name, one.use] = None if known is None or end_ms is None else max(known, end_ms)
+        return {place: end_ms for place, end_ms in ends.items() if end_ms is not None}
+
     def _signing_keys(self, name: str) -> Iterator[SigningKey]:
         self._follow()
         now_ms = self._now_ms()
@@ -182,6 +199,29 @@ def participant_keys_of(settings: Settings, credentials: CredentialDirectory = N
     if settings.jws_validate and settings.jws_keys_dir is not None:
         folder = KeyDirectory(settings.jws_keys_dir, settings.jws_keys_interval_ms)
     return ParticipantKeys(credentials, folder)
+
+
+class CredentialCollector(Collector):
+    """Shows, each time that Prometheus scrapes, in how many seconds a participant will be without a valid credential.
+
+    There are at most three series for each participant.
+    """
+
+    def __init__(self, credentials: CredentialDirectory, now_ms: Callable[[], int] = system_now_ms) -> None:
+        self._credentials = credentials
+        self._now_ms = now_ms
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the seconds by participant and use."""
+        ends = GaugeMetricFamily(
+            "clearinghub_credential_expires_seconds",
+            "Until the last valid credential of a participant for a use ends",
+            labels=["participant", "use"],
+        )
+        now_ms = self._now_ms()
+        for (name, use), end_ms in self._credentials.ends_at_ms().items():
+            ends.add_metric([name, use.value], (end_ms - now_ms) / 1000)
+        yield ends
 
 
 def _log_foreign_keys(credentials_of: Mapping[str, Iterable[Credential]], owner: Mapping[str, str]) -> None:

@@ -22,7 +22,8 @@ JWS_MAX: Final = 4  # at a time; a message without `kid` is tried with each
 TLS_MAX: Final = 8  # at a time
 EVER_MAX: Final = 250  # ids that a row keeps: twenty years of replacing all of them every year
 RETIRING_MS_MAX: Final = 90 * 86_400_000  # a key that is being replaced is no longer in use by then
-REASON_LENGTH_MAX: Final = 512
+NOTICE_DAYS: Final = (1, 7, 14, 30)  # before the end of an active credential, the operators are notified
+DAY_MS: Final = 86_400_000
 
 _NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "Credential does not exist")
 
@@ -70,7 +71,7 @@ class Credential(msgspec.Struct, frozen=True, array_like=True):
 
     `pem` is what was registered, in the form of `form`; it is empty once the credential has ended. The dates are the
     certificate's, None without one. `until_ms` is when a retiring credential ends. `changed_at_ms` and `reason` belong
-    to the last change of `state`. `noticed_days` is of the last notice of its end (ends.py), None before the first.
+    to the last change of `state`. `noticed_days` is that of the last notice of its end, None before the first.
     """
 
     credential_id: str
@@ -159,7 +160,7 @@ def retire(
     if known.state is CredentialState.PENDING:
         return _refused("it is not active, so it cannot retire; revoke it")
     if not now_ms < until_ms <= now_ms + RETIRING_MS_MAX:
-        return _refused(f"until must be within {RETIRING_MS_MAX // 86_400_000} days from now")
+        return _refused(f"until must be within {RETIRING_MS_MAX // DAY_MS} days from now")
     if known.until_ms is not None and until_ms > known.until_ms:
         return _refused("it retires earlier already; activate it instead")
     if until_ms == known.until_ms:
@@ -177,6 +178,17 @@ def revoke(credentials: Credentials, credential_id: str, reason: str, now_ms: in
         return credentials
     revoked = replace(known, state=CredentialState.REVOKED, pem="", changed_at_ms=now_ms, reason=reason)
     return _replaced(credentials, revoked)
+
+
+def due_notice(credential: Credential, now_ms: int) -> int | None:
+    """Return of how many days before its end a notice is due, or None. A credential that retires ends on purpose."""
+    end_ms = credential.not_after_ms
+    if credential.state is not CredentialState.ACTIVE or end_ms is None or now_ms >= end_ms:
+        return None
+    days = next((days for days in NOTICE_DAYS if end_ms - now_ms <= days * DAY_MS), None)
+    if days is None or (credential.noticed_days is not None and credential.noticed_days <= days):
+        return None
+    return days
 
 
 def find(credentials: Credentials, credential_id: str) -> Credential | None:
