@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, NotRequired
 
@@ -15,7 +15,7 @@ from typing_extensions import TypedDict  # pydantic takes typing's only from Pyt
 
 from clearinghub.clock import system_now_ms
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.participants.credential import Credential, CredentialUse, NewCredential
+from clearinghub.domain.participants.credential import Credential, CredentialUse, NewCredential, find
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.domain.time import timestamp_text
 from clearinghub.messages.commands import (
@@ -37,7 +37,7 @@ SCHEME_AUTHORITY: Final = "public/scheme-ca.pem"  # in SECURE_DIR; may hold seve
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _NO_ID: Final = Rejection(ErrorCode.VALIDATION_ERROR, "'id' URI path parameter")
-_NOT_ITS_OWN: Final = Rejection(ErrorCode.VALIDATION_ERROR, "the key is another participant's, or was")
+_NOT_ITS_OWN: Final = Rejection(ErrorCode.VALIDATION_ERROR, "the key is another participant's, or was; make a new one")
 _NO_AUTHORITY: Final = Rejection(
     ErrorCode.SERVICE_UNAVAILABLE, "the certificate of the scheme's authority cannot be read"
 )
@@ -78,7 +78,8 @@ class CredentialsResource:
     async def get_credentials(self, request: Request) -> Response:
         """Answer with all credentials that the participant has, or had, in the order of registration."""
         participant = self._context.find(name_in_path(request))
-        return json_response([self._shown(one) for one in participant.credentials])
+        others = self._ids_of_others(participant.name)
+        return json_response([self._shown(one, others) for one in participant.credentials])
 
     async def post_credential(self, request: Request) -> Response:
         """Examine a certificate, a request or a key, and register it: it counts when it is activated."""
@@ -86,6 +87,7 @@ class CredentialsResource:
         body = (await read_body(request, _NEW)).fields
         self._context.find(name)
         new = self._examined(name, CredentialUse(body["use"]), body["pem"])
+        self._check_is_no_others(name, new.credential_id, new.use)
         participant = await self._context.change(name, RegisterCredential(credential=new))
         return json_response(self._one(participant, new.credential_id), status=201)
 
@@ -95,18 +97,18 @@ class CredentialsResource:
         if _ID.fullmatch(credential_id) is None:
             raise ApiError(_NO_ID)
         body = (await read_body(request, _CHANGE)).fields
-        participant = await self._context.change(name, _command(credential_id, body))
-        return json_response(self._one(participant, credential_id))
+        command = _command(credential_id, body)
+        known = find(self._context.find(name).credentials, credential_id)
+        if known is not None and isinstance(command, ActivateCredential):
+            self._check_is_no_others(name, credential_id, known.use)
+        return json_response(self._one(await self._context.change(name, command), credential_id))
 
     def _examined(self, name: str, use: CredentialUse, pem: str) -> NewCredential:
         now = datetime.fromtimestamp(self._now_ms() / 1000, UTC)
         try:
-            new = examine(pem, use, name, self._authorities(), now)
+            return examine(pem, use, name, self._authorities(), now)
         except EnrolmentError as error:
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, str(error))) from error
-        if use.identifies and self._is_known_elsewhere(name, new.credential_id):
-            raise ApiError(_NOT_ITS_OWN)
-        return new
 
     def _authorities(self) -> tuple[Certificate, ...]:
         """Return who may issue certificates; read at each use, so that a new authority counts at once."""
@@ -119,24 +121,33 @@ class CredentialsResource:
             _log.error("authority-unusable", error=str(error))
             raise ApiError(_NO_AUTHORITY) from error
 
-    def _is_known_elsewhere(self, name: str, credential_id: str) -> bool:
-        return any(
-            one.credential_id == credential_id and one.use.identifies
+    def _check_is_no_others(self, name: str, credential_id: str, use: CredentialUse) -> None:
+        if use.identifies and credential_id in self._ids_of_others(name):
+            raise ApiError(_NOT_ITS_OWN)
+
+    def _ids_of_others(self, name: str) -> set[str]:
+        """Return the ids of all keys that tell that somebody is another participant, or did."""
+        return {
+            one.credential_id
             for participant in self._context.participants.all()
             if participant.name != name
             for one in participant.credentials
-        )
+            if one.use.identifies
+        }
 
     def _one(self, participant: Participant, credential_id: str) -> dict[str, Any]:
-        return next(self._shown(one) for one in participant.credentials if one.credential_id == credential_id)
+        known = find(participant.credentials, credential_id)
+        assert known is not None
+        return self._shown(known, self._ids_of_others(participant.name))
 
-    def _shown(self, credential: Credential) -> dict[str, Any]:
+    def _shown(self, credential: Credential, ids_of_others: Container[str]) -> dict[str, Any]:
+        is_shared = credential.use.identifies and credential.credential_id in ids_of_others
         return {
             "id": credential.credential_id,
             "use": credential.use.value,
             "form": credential.form.value,
             "state": credential.state.value,
-            "isValid": credential.is_valid(self._now_ms()),
+            "isValid": credential.is_valid(self._now_ms()) and not is_shared,
             "registered": timestamp_text(credential.registered_at_ms),
             "notBefore": _moment(credential.not_before_ms),
             "notAfter": _moment(credential.not_after_ms),

@@ -3,13 +3,13 @@
 They are fields of the participant's row, so every process has a change within milliseconds (ADR 35). The admin API has
 examined the certificate or key that was sent; what follows from its facts is decided here.
 
-A key belongs for good to the participant that registered it first. The row keeps the id of every key that the
-participant ever had, so that one that was revoked never comes back.
+A key is of one participant, and of no other ever. The row keeps the id of every key that the participant ever had, so
+that one that was revoked never comes back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final, TypeAlias
 
@@ -196,19 +196,19 @@ def find(credentials: Credentials, credential_id: str) -> Credential | None:
     return next((one for one in credentials if one.credential_id == credential_id), None)
 
 
-def owners(credentials_of: Mapping[str, Iterable[Credential]]) -> dict[str, str]:
-    """Return, by id, the participant to whom each key belongs that tells who somebody is.
+def shared_ids(credentials_of: Iterable[Iterable[Credential]]) -> set[str]:
+    """Return the ids of keys that are in several participants' rows, among those that tell who somebody is.
 
-    Each participant's row is decided alone, so two commands at the same moment can register one key for two. It belongs
-    to the one whose row has it first, also when that one has revoked it; of two with the same time, to the first name.
+    The admin API refuses a key that another participant has or had. But each row is decided alone, so two commands at
+    one moment can register a key for two. Such a key counts for neither of them, whatever becomes of it in one row.
     """
-    first: dict[str, tuple[int, str]] = {}
-    for name, credentials in credentials_of.items():
-        for one in credentials:
-            if one.use.identifies:
-                claim = (one.registered_at_ms, name)
-                first[one.credential_id] = min(claim, first.get(one.credential_id, claim))
-    return {credential_id: name for credential_id, (_at_ms, name) in first.items()}
+    seen: set[str] = set()
+    shared: set[str] = set()
+    for credentials in credentials_of:
+        ids = {one.credential_id for one in credentials if one.use.identifies}
+        shared |= ids & seen
+        seen |= ids
+    return shared
 
 
 def _register_again(
