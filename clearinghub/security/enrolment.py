@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -21,6 +21,7 @@ from cryptography.x509 import (
     ExtendedKeyUsage,
     ExtensionNotFound,
     Extensions,
+    ExtensionType,
     InvalidVersion,
     KeyUsage,
     SubjectAlternativeName,
@@ -34,6 +35,8 @@ from cryptography.x509 import (
 from clearinghub.domain.participants.credential import CredentialForm, CredentialUse, NewCredential
 from clearinghub.security.certificates import CLIENT, FSP_URI, spki_id, tls_key_fault
 from clearinghub.security.key_files import KeyFileError, PublicKey, key_fault
+
+AnyExtension = TypeVar("AnyExtension", bound=ExtensionType)
 
 PEM_LENGTH_MAX: Final = 16_384
 _HASHES: Final = ("sha256", "sha384", "sha512")
@@ -171,7 +174,8 @@ def _check_leaf(certificate: Certificate, use: CredentialUse) -> None:
     """Check that a certificate is its holder's own, for this use."""
     if _is_authority(certificate):
         raise EnrolmentError("the certificate is an authority's (CA), which must not be a participant's key")
-    usage, extended = _usages(certificate.extensions)
+    usage = _extension(certificate.extensions, KeyUsage)
+    extended = _extension(certificate.extensions, ExtendedKeyUsage)
     may_sign = usage is None or usage.digital_signature or (use is CredentialUse.JWS and usage.content_commitment)
     if not may_sign:
         raise EnrolmentError("the certificate's KeyUsage has no digitalSignature")
@@ -184,33 +188,22 @@ def _check_leaf(certificate: Certificate, use: CredentialUse) -> None:
 
 def _check_name(extensions: Extensions, name: str) -> None:
     """Check that a certificate or request, if it names a participant, names this one."""
-    try:
-        names = extensions.get_extension_for_class(SubjectAlternativeName).value
-    except ExtensionNotFound:
-        return
-    uris = names.get_values_for_type(UniformResourceIdentifier)
+    names = _extension(extensions, SubjectAlternativeName)
+    uris = [] if names is None else names.get_values_for_type(UniformResourceIdentifier)
     if any(uri.lower().startswith(FSP_URI) and uri != FSP_URI + name for uri in uris):
         raise EnrolmentError(f"it names another participant than {FSP_URI}{name}")
 
 
-def _usages(extensions: Extensions) -> tuple[KeyUsage | None, ExtendedKeyUsage | None]:
-    found: list[KeyUsage | ExtendedKeyUsage | None] = []
-    for kind in (KeyUsage, ExtendedKeyUsage):
-        try:
-            found.append(extensions.get_extension_for_class(kind).value)
-        except ExtensionNotFound:
-            found.append(None)
-    usage, extended = found
-    assert usage is None or isinstance(usage, KeyUsage)
-    assert extended is None or isinstance(extended, ExtendedKeyUsage)
-    return usage, extended
-
-
 def _is_authority(certificate: Certificate) -> bool:
+    constraints = _extension(certificate.extensions, BasicConstraints)
+    return constraints is not None and constraints.ca
+
+
+def _extension(extensions: Extensions, kind: type[AnyExtension]) -> AnyExtension | None:
     try:
-        return certificate.extensions.get_extension_for_class(BasicConstraints).value.ca
+        return extensions.get_extension_for_class(kind).value
     except ExtensionNotFound:
-        return False
+        return None
 
 
 def _has_issued(authority: Certificate, certificate: Certificate, now: datetime) -> bool:
