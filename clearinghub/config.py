@@ -120,6 +120,7 @@ class Settings(BaseSettings):
     jws_keys_interval_ms: int = Field(1_000, ge=100)  # how often the folder is checked for changes
     # How far the signed date may be from the time of receipt; 0 accepts any date, and messages that do not sign theirs.
     jws_date_skew_s: int = Field(300, ge=0)
+    jws_certificates: Literal["optional", "required"] = "optional"  # whether a credential may be a bare public key
     jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
 

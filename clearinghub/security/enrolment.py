@@ -81,7 +81,13 @@ def read_authorities(path: Path) -> tuple[Certificate, ...]:
 
 
 def examine(
-    pem: str, use: CredentialUse, name: str, authorities: Sequence[Certificate], now: datetime
+    pem: str,
+    use: CredentialUse,
+    name: str,
+    authorities: Sequence[Certificate],
+    now: datetime,
+    *,
+    needs_certificate: bool = False,
 ) -> NewCredential:
     """Return the facts of what a participant wants to use as its credential.
 
@@ -91,12 +97,13 @@ def examine(
         name: the participant.
         authorities: who may have issued its certificate; none: anybody may.
         now: the time, for dates.
+        needs_certificate: whether a bare public key is refused.
 
     Raises:
         EnrolmentError: it may not be used.
     """
     form = _form_of(pem)
-    if form not in _FORMS_OF[use]:
+    if form not in _FORMS_OF[use] or (needs_certificate and form is CredentialForm.KEY):
         raise EnrolmentError(f"a {form.value} cannot be used as {use.value}")
     try:
         if form is CredentialForm.CERTIFICATE:

@@ -155,6 +155,15 @@ async def test_who_may_have_issued_a_certificate(secured: Operator, secrets: Pat
     assert (503, "2003") == answer.error[:2], "nothing is accepted that cannot be examined"
 
 
+async def test_signatures_may_need_certificates() -> None:
+    async with an_operator(jws_certificates="required") as operator:
+        await at_a_scheme(operator)
+
+        answer = await operator.post(PATH, KEY)
+
+    assert (400, "3100", "Generic validation error - a key cannot be used as jws") == answer.error
+
+
 async def test_a_key_is_of_one_participant(scheme: Operator) -> None:
     anothers = (400, "3100", "Generic validation error - the key is another participant's, or was; make a new one")
     other = "/participants/other/credentials"

@@ -73,6 +73,7 @@ class CredentialsResource:
 
     def __init__(self, context: AdminContext, now_ms: Callable[[], int] = system_now_ms) -> None:
         self._context = context
+        self._needs_certificate = context.settings.jws_certificates == "required"
         self._now_ms = now_ms
 
     async def get_credentials(self, request: Request) -> Response:
@@ -106,7 +107,7 @@ class CredentialsResource:
     def _examined(self, name: str, use: CredentialUse, pem: str) -> NewCredential:
         now = datetime.fromtimestamp(self._now_ms() / 1000, UTC)
         try:
-            return examine(pem, use, name, self._authorities(), now)
+            return examine(pem, use, name, self._authorities(), now, needs_certificate=self._needs_certificate)
         except EnrolmentError as error:
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, str(error))) from error
 

@@ -109,6 +109,13 @@ def test_a_bare_key_may_sign_messages() -> None:
     assert (CredentialForm.KEY, pem_of(ec_key()).decode()) == (facts.form, facts.pem)
 
 
+def test_a_bare_key_is_refused_where_certificates_are_required() -> None:
+    with pytest.raises(EnrolmentError, match="a key cannot be used as jws"):
+        examine(pem_of(ec_key()).decode(), JWS, "alphabank", (), NOW, needs_certificate=True)
+    for pem in (issued(), signing_request(ec_key(), ALPHA).decode()):
+        assert examine(pem, JWS, "alphabank", (), NOW, needs_certificate=True).use is JWS
+
+
 def test_without_authorities_anybody_may_issue() -> None:
     assert examine(self_signed(), TLS, "alphabank", (), NOW).form is CredentialForm.CERTIFICATE
 

@@ -19,7 +19,7 @@ from clearinghub.domain.participants.credential import (
 )
 from clearinghub.domain.participants.participant import Participant
 from tables.participants import PARTICIPANTS
-from tests.fakes import MemoryView
+from tests.fakes import MemoryView, fields_of
 from tests.unit.agents.commands import NOW_MS, REGISTER, Ledger
 
 END_MS = NOW_MS + 365 * DAY_MS
@@ -107,11 +107,11 @@ def credential(name: str, **changes: Any) -> Credential:
     return msgspec.structs.replace(usual, not_after_ms=END_MS, **changes)
 
 
-def view_of(*credentials: Credential, names: int = 1) -> MemoryView:
+def view_of(*credentials: Credential, names: int = 1, **endpoints: str) -> MemoryView:
     view = MemoryView()
     for number in range(names):
         name = f"dfsp{number:03}"
-        row = Participant(number, name, True, 0, version=5, credentials=credentials)
+        row = Participant(number, name, True, 0, version=5, credentials=credentials, endpoints=endpoints)
         view.put(PARTICIPANTS, name, row)
     return view
 
@@ -122,7 +122,7 @@ def credentials_of(view: MemoryView, name: str = "dfsp000") -> Credentials:
 
 def test_a_notice_is_an_event_and_is_noted_in_the_row() -> None:
     view = view_of(credential("a"), credential("b", state=CredentialState.PENDING))
-    punctuate = make_credential_punctuator()
+    punctuate = make_credential_punctuator("Hub")
 
     punctuate(view, END_MS - 13 * DAY_MS)
 
@@ -139,18 +139,35 @@ def test_a_notice_is_an_event_and_is_noted_in_the_row() -> None:
         "ends": "2024-11-13T22:13:20.000Z",
         "at": "2024-10-31T22:13:20.000Z",
     } == json.loads(event.value)
+    assert [] == view.on("notification"), "it has no URL for alarms"
     [published] = view.on("participants")
     row = PARTICIPANTS.decode(published.value)
     assert (6, [14, None]) == (row.version, [one.noticed_days for one in row.credentials])
     assert row == view.rows(PARTICIPANTS)["dfsp000"]
 
 
+def test_a_participant_with_an_alarm_url_is_notified_too() -> None:
+    view = view_of(credential("a"), ALARM_NOTIFICATION_URL="http://a")
+
+    make_credential_punctuator("Hub")(view, END_MS - 6 * DAY_MS)
+
+    [event], [callback] = view.on("events"), view.on("notification")
+    header, body = fields_of(callback.value)
+    assert ("dfsp000", "dfsp000", "Hub", "credential-ends-a-7") == (
+        callback.key,
+        header["receiver"],
+        header["source"],
+        header["notification_id"],
+    )
+    assert json.loads(event.value) == {"v": 1, **json.loads(body)}
+
+
 def test_each_notice_is_written_once() -> None:
-    view, punctuate = view_of(credential("a")), make_credential_punctuator()
+    view, punctuate = view_of(credential("a")), make_credential_punctuator("Hub")
 
     for hour in range(32 * 24):
         punctuate(view, END_MS - 31 * DAY_MS + hour * 3_600_000)
-        make_credential_punctuator()(view, END_MS - 31 * DAY_MS + hour * 3_600_000)  # as after a restart
+        make_credential_punctuator("Hub")(view, END_MS - 31 * DAY_MS + hour * 3_600_000)  # as after a restart
 
     assert [30, 14, 7, 1] == [json.loads(one.value)["days"] for one in view.on("events")]
     assert 5 + 4 == view.rows(PARTICIPANTS)["dfsp000"].version
@@ -158,7 +175,7 @@ def test_each_notice_is_written_once() -> None:
 
 def test_many_participants_are_visited_in_steps() -> None:
     count = 2 * ROWS_AT_ONCE + 1
-    view, punctuate = view_of(credential("a"), names=count), make_credential_punctuator()
+    view, punctuate = view_of(credential("a"), names=count), make_credential_punctuator("Hub")
     at_ms = END_MS - DAY_MS
 
     written = []
@@ -170,7 +187,7 @@ def test_many_participants_are_visited_in_steps() -> None:
 
 
 def test_between_two_visits_nothing_is_read() -> None:
-    view, punctuate = view_of(), make_credential_punctuator()
+    view, punctuate = view_of(), make_credential_punctuator("Hub")
     at_ms = END_MS - DAY_MS
     punctuate(view, at_ms)
     view.put(PARTICIPANTS, "late", Participant(9, "late", True, 0, credentials=(credential("z"),)))
