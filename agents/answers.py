@@ -1,4 +1,4 @@
-"""Notes which questions have gone to which DFSPs, and decides who may answer them (protocol 6.5, ADR 35)."""
+"""Notes which questions have gone to which DFSPs, and decides who may answer them (protocol 6.5, ADR 36)."""
 
 from __future__ import annotations
 
