@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from agents.context import LedgerContext
 from agents.turn import Turn
-from clearinghub.domain.answers import AnswerRules, ask, may_answer, take_answer
+from clearinghub.domain.answers import ask, may_answer, take_answer
 from clearinghub.engine.record import Punctuator, PunctuatorView
 from tables.questions import PREFIX, QUESTIONS, Subject, question_key, window_prefix
 
 ROWS_AT_ONCE: Final = 1_000  # of questions that are over, in one run
+BACK_MS_MAX: Final = 10_000  # by which the time of records may go back, when another broker leads the partition
 
 
 def note_question(turn: Turn, subject: Subject, requester: str, dfsps: Iterable[str]) -> None:
     """Note that the hub passes a question of `requester` on to these DFSPs."""
-    rules = turn.context.answers
-    if rules.need_questions:
-        key = question_key(rules.window_of(turn.now_ms), subject, requester)
+    if turn.context.answers.need_questions:
+        _earlier, key = _open_keys(turn, subject, requester)
         turn.view.put(QUESTIONS, key, ask(turn.view.get(QUESTIONS, key), dfsps))
 
 
@@ -48,12 +49,19 @@ def accept_answer(turn: Turn, subject: Subject, requester: str, dfsp: str) -> bo
     return True
 
 
-def make_answer_punctuator(rules: AnswerRules) -> Punctuator:
-    """Return the punctuator that removes questions that may no longer be answered."""
+def make_answer_punctuator(context: LedgerContext) -> Punctuator:
+    """Return the punctuator that removes questions that may no longer be answered.
+
+    It goes by the time of the records that were decided, not by the worker's clock: one that is ahead would close
+    questions too early. So the last questions of a partition stay until another record about questions comes.
+    """
     finished: dict[int, int] = {}  # by partition: the window before which nothing is left
 
-    def punctuate(view: PunctuatorView, now_ms: int) -> None:
-        oldest_open, _current = rules.open_windows(now_ms)
+    def punctuate(view: PunctuatorView, _now_ms: int) -> None:
+        latest_ms = context.latest_question_ms.get(view.partition)
+        if latest_ms is None:
+            return
+        oldest_open, _current = context.answers.open_windows(latest_ms - BACK_MS_MAX)
         if finished.get(view.partition) == oldest_open:
             return
         end = window_prefix(oldest_open)
@@ -75,5 +83,8 @@ def _key_of_open(turn: Turn, subject: Subject, requester: str, dfsp: str) -> str
 
 
 def _open_keys(turn: Turn, subject: Subject, requester: str) -> tuple[str, ...]:
+    """Return the row keys that an open question may have, the earlier window's first."""
+    latest_ms, partition = turn.context.latest_question_ms, turn.view.partition
+    latest_ms[partition] = max(turn.now_ms, latest_ms.get(partition, 0))
     windows = turn.context.answers.open_windows(turn.now_ms)
     return tuple(question_key(window, subject, requester) for window in windows)

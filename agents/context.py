@@ -56,7 +56,9 @@ class LedgerContext:
     count_alarm: Callable[[str], None] = lambda _event: None
     answers: AnswerRules = field(default_factory=AnswerRules)
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
-    reminders: Reminders = field(default_factory=Reminders, compare=False)  # the process's memory, no rule
+    # The process's memory, no rules: reminders, and by partition the time of the last record about a question.
+    reminders: Reminders = field(default_factory=Reminders, compare=False)
+    latest_question_ms: dict[int, int] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(

@@ -86,7 +86,7 @@ def ledger_parts(settings: Settings, context: LedgerContext, archive: Archive | 
             make_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_bulk_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_claims_punctuator(settings.transfer_retention_s * 1000),
-            make_answer_punctuator(context.answers),
+            make_answer_punctuator(context),
             make_quote_punctuator(settings.quote_retention_s * 1000),
             make_credential_punctuator(settings.hub_name),
             make_scheme_punctuator(coordinator, settings.hub_name),

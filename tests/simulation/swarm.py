@@ -110,7 +110,7 @@ class Swarm:
         self.reuses_ids = self._ids.random() < 0.5
         self.questions = random.Random(f"questions {seed}")  # no draw of the others' for them either
         self.has_questions = self.questions.random() < 0.3
-        self.answer_within_s = self.questions.choice((2, 300))
+        self.answer_within_s = self.questions.choice((5, 300))
         self.mixes_releases = random.Random(f"mixed {seed}").random() < 0.5  # no draw of the others' for it
 
     def settings(self) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import count
 
-from agents.answers import ROWS_AT_ONCE, make_answer_punctuator
+from agents.answers import BACK_MS_MAX, ROWS_AT_ONCE, make_answer_punctuator
+from agents.context import LedgerContext
 from clearinghub.config import Settings
 from clearinghub.domain.answers import AnswerRules, Question
 from clearinghub.domain.parties.party import PartyId
@@ -12,7 +13,7 @@ from clearinghub.domain.quotes.agreement import Action
 from clearinghub.messages import AgreementMessage, encode
 from clearinghub.messages.parties import PartyMessage
 from tables.questions import QUESTIONS, Subject, question_key, topic_key_of
-from tests.fakes import MemoryView
+from tests.fakes import FakeParticipants, MemoryView
 from tests.in_memory_hub import START_MS, InMemoryHub
 from tests.unit.domain.quotes.test_agreement import SCHEME
 
@@ -84,30 +85,39 @@ def test_no_question_is_kept_where_everybody_may_answer() -> None:
 def test_a_question_leaves_the_table_when_nobody_may_answer_it_any_more() -> None:
     hub = a_hub()
     lookup(hub)
-    first_of_window_ms = START_MS - START_MS % (WITHIN_S * 1000)
-    hub.now_ms = first_of_window_ms + 2 * WITHIN_S * 1000 - 1
-    hub.punctuate()
-    assert 1 == len(hub.rows(QUESTIONS))
+    window_ms = WITHIN_S * 1000
+    over_ms = START_MS - START_MS % window_ms + 2 * window_ms
+    for now_ms, left in ((over_ms + BACK_MS_MAX - 1, 2), (over_ms + BACK_MS_MAX, 1)):
+        hub.now_ms = now_ms
+        lookup(hub)
+        hub.punctuate()
+        assert left == len(hub.rows(QUESTIONS))
 
-    hub.now_ms += 1
+
+def test_a_workers_clock_closes_no_question() -> None:
+    hub = a_hub()
+    lookup(hub)
+    hub.now_ms += 100 * WITHIN_S * 1000
     hub.punctuate()
-    assert {} == hub.rows(QUESTIONS)
+
+    assert 1 == len(hub.rows(QUESTIONS))
 
 
 def test_many_questions_leave_the_table_in_steps_and_open_ones_stay() -> None:
-    view, rules = MemoryView(), AnswerRules(within_s=WITHIN_S)
-    numbers = count()
+    context = LedgerContext("Hub", FakeParticipants(), answers=AnswerRules(within_s=WITHIN_S))
+    view, numbers = MemoryView(), count()
     for window in (0, 0, WITHIN_S):
         for _ in range(ROWS_AT_ONCE):
-            view.put(
-                QUESTIONS, question_key(window, Subject("quotes", f"q{next(numbers)}"), "payer"), Question({"payee": 1})
-            )
-    punctuate, now_ms = make_answer_punctuator(rules), 2 * WITHIN_S * 1000
+            key = question_key(window, Subject("quotes", f"q{next(numbers)}"), "payer")
+            view.put(QUESTIONS, key, Question({"payee": 1}))
+    punctuate = make_answer_punctuator(context)
+    context.latest_question_ms[view.partition] = 2 * WITHIN_S * 1000 + BACK_MS_MAX
 
     left = []
     for _ in range(4):
-        punctuate(view, now_ms)
+        punctuate(view, 0)
         left.append(len(view.rows(QUESTIONS)))
     assert [2 * ROWS_AT_ONCE, ROWS_AT_ONCE, ROWS_AT_ONCE, ROWS_AT_ONCE] == left
-    punctuate(view, now_ms + WITHIN_S * 1000)
+    context.latest_question_ms[view.partition] += WITHIN_S * 1000
+    punctuate(view, 0)
     assert {} == view.rows(QUESTIONS)
