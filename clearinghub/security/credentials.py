@@ -45,7 +45,7 @@ class ParticipantsCopy(Protocol):
         """A number that grows with every change of the copy."""
 
     def all(self) -> list[Participant]:
-        """Return all participants."""
+        """Return all participants, the hub included."""
 
 
 class _NoParticipants:

@@ -82,7 +82,7 @@ async def _revoke(hub: Hub, name: Name, credential_id: CredentialId, *, reason: 
 
 
 def add_credential_commands(app: App) -> None:
-    """Declare the commands."""
+    """Declare the commands on credentials as some of the app's."""
     app.add("enrol", examples=["secure enrol alphabank alphabank.pem --use tls-client"])(_enrol)
     app.add("credentials", examples=["secure credentials alphabank"])(_list)
     changes = {"activate": _activate, "retire": _retire, "revoke": _revoke}

@@ -80,11 +80,11 @@ async def test_a_key_is_registered_activated_retired_and_revoked(scheme: Operato
     assert [None] * 3 == [shown["notBefore"], shown["notAfter"], shown["until"]]
     assert [shown] == (await scheme.get(PATH)).json
 
-    assert ("ACTIVE", True) == tuple((await change(scheme, "ACTIVE")).json[name] for name in ("state", "isValid"))
+    activated = (await change(scheme, "ACTIVE")).json
+    assert ("ACTIVE", True) == (activated["state"], activated["isValid"])
     until = in_days(30)
-    assert ("RETIRING", until) == tuple(
-        (await change(scheme, "RETIRING", until=until)).json[name] for name in ("state", "until")
-    )
+    retiring = (await change(scheme, "RETIRING", until=until)).json
+    assert ("RETIRING", until) == (retiring["state"], retiring["until"])
     revoked = (await change(scheme, "REVOKED")).json
     assert ("REVOKED", False, "", "test") == tuple(revoked[name] for name in ("state", "isValid", "pem", "reason"))
     assert [revoked] == (await scheme.get(PATH)).json

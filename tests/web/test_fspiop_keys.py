@@ -90,7 +90,7 @@ async def test_a_reader_of_jwk_sets_can_use_it(keys: Keys) -> None:
         read = JwkSet.import_key_set(await response.json(content_type=None))
 
     for key in (ec_key(), rsa_key()):
-        assert key.public_key() == read.get_by_kid(kid(key)).public_key  # type: ignore[union-attr]
+        assert key.public_key() == read.get_by_kid(kid(key)).public_key
     assert not any(one.is_private for one in read.keys)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.hashes import SHA224, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import Certificate, SubjectAlternativeName, UniformResourceIdentifier
 
@@ -188,7 +188,7 @@ REFUSED: list[tuple[str, str, CredentialUse]] = [
         self_signed((usage(key_encipherment=True), True)),
         TLS,
     ),
-    ("the certificate is not signed with SHA-256, SHA-384 or SHA-512", self_signed(algorithm=SHA1()), TLS),
+    ("the certificate is not signed with SHA-256, SHA-384 or SHA-512", self_signed(algorithm=SHA224()), TLS),
 ]
 
 
