@@ -59,7 +59,7 @@ class Roller:
         """Roll there, and back; then nothing of the newer release runs."""
         try:
             await asyncio.sleep(max(0.0, began_at_s - time.monotonic()))
-            order = sorted(process_names(), key=lambda name: ("ledger", "callbacks", "ingress").index(name[:-2]))
+            order = process_names()
             for name in order:
                 await self._roll(name, self._newer)
                 if name == order[0]:
@@ -86,7 +86,7 @@ class Roller:
         await asyncio.sleep(BETWEEN_S)
 
     async def _is_announced(self, name: str, checkout: Checkout) -> bool:
-        role, _, instance = name.partition("-")
+        role, _, instance = name.rpartition("-")
         deadline_s = time.monotonic() + ROLLED_WITHIN_S
         while time.monotonic() < deadline_s:
             for urls in self._hub.urls:
