@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     ledger_url: str = ""  # where the ingress reaches this ledger worker; default http://127.0.0.1:<ledger_port>
     archive_port: int = Field(4004, ge=0, le=65535)  # metrics of `clearinghub archive --follow`
     admin_url: str = ""  # where operators' commands find the admin API; default http://<bind_host>:<admin_port>
+    admin_cert_file: Path | None = None  # by which operators' commands are known to it, where it has TLS
+    admin_key_file: Path | None = None  # the certificate's key, not encrypted; default: it is in the same file
+    admin_ca_file: Path | None = None  # who has issued its certificate; default: those that the machine trusts
     settlement_base_path: str = Field("/v2", pattern=r"^/[A-Za-z0-9._-]+$")  # of the settlement API, on the admin port
     instance: str = "0"  # name of this process among its role's replicas, the same after a restart
 
@@ -245,7 +248,16 @@ class Settings(BaseSettings):
         """Return the version of the hub's own messages about the resource."""
         return self.resource_content_version_default.get(resource, self.content_version_default)
 
-    @field_validator("interchange_fees_file", "kafka_ca_file", "kafka_cert_file", "kafka_key_file", mode="before")
+    @field_validator(
+        "interchange_fees_file",
+        "admin_cert_file",
+        "admin_key_file",
+        "admin_ca_file",
+        "kafka_ca_file",
+        "kafka_cert_file",
+        "kafka_key_file",
+        mode="before",
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -43,6 +43,7 @@ from tables.settlements import (
 )
 from tests.fakes import Emitted, FakeHealth, Row
 from tests.in_memory_hub import InMemoryHub
+from web.admin.access import Authenticate
 from web.admin.app import build_admin_app
 
 TRANSFERS_READ_AT_ONCE: Final = 2
@@ -81,7 +82,7 @@ class InMemoryPorts:
         self.failing[name] = error
         return self.failing
 
-    async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
+    async def execute(self, participant: str, command: Command, result_type: type[Result], by: str = "") -> Result:
         name = name_of(command)
         if self.fails_with is not None:
             raise self.fails_with
@@ -91,7 +92,7 @@ class InMemoryPorts:
         if name in self.failing:
             raise self.failing[name]
         self.sent.append((name, participant))
-        result = await self._client.execute(participant, command, result_type)
+        result = await self._client.execute(participant, command, result_type, by)
         if name == self.loses_answer_to:
             raise CommandTimeoutError(name)
         return result
@@ -252,7 +253,7 @@ def transfer_of(partition: int, offset: int, row: dict[str, Any]) -> WindowTrans
     )
 
 
-def admin_app(hub: InMemoryHub, ports: InMemoryPorts) -> Application:
+def admin_app(hub: InMemoryHub, ports: InMemoryPorts, authenticate: Authenticate | None = None) -> Application:
     """The operators' surface over a hub."""
     return build_admin_app(
         hub.settings,
@@ -266,4 +267,5 @@ def admin_app(hub: InMemoryHub, ports: InMemoryPorts) -> Application:
         window_transfers=ports.window_transfers,
         processes=ports,
         partitions=ports,
+        authenticate=authenticate,
     )

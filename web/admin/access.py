@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import structlog
 from aiohttp.typedefs import Handler, Middleware
-from aiohttp.web import Request, StreamResponse, SystemRoute, middleware
+from aiohttp.web import Request, StreamResponse, middleware
 
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.security.roles import Permission, allows
@@ -53,7 +53,7 @@ def make_access_middleware(authenticate: Authenticate | None) -> Middleware:
         subject = authenticate(request)
         if subject is None:
             raise ApiError(_UNKNOWN)
-        if not isinstance(request.match_info.route, SystemRoute):  # that one answers 404 or 405
+        if request.match_info.http_exception is None:  # else it will be answered 404 or 405
             _check_permission(request, subject, permission)
         token = _SUBJECT.set(subject.name)
         try:

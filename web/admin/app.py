@@ -26,6 +26,7 @@ from web.admin.enums import EnumsResource
 from web.admin.features import FeaturesResource
 from web.admin.limits import LimitsResource
 from web.admin.models import ModelsResource
+from web.admin.operators import OperatorsResource
 from web.admin.oracles import OraclesResource
 from web.admin.participants import ParticipantsResource
 from web.admin.partitions import PartitionsResource
@@ -71,6 +72,10 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     features = FeaturesResource(context, processes)
     routes.add(Permission.READ, "GET", "/features", features.get_features)
     routes.add(Permission.MANAGE_SCHEME, "PUT", "/features", features.put_features)
+    operators = OperatorsResource(context)
+    routes.add(Permission.READ_OPERATORS, "GET", "/operators", operators.get_operators)
+    routes.add(Permission.MANAGE_OPERATORS, "PUT", "/operators/{name}", operators.put_operator)
+    routes.add(Permission.MANAGE_OPERATORS, "DELETE", "/operators/{name}", operators.delete_operator)
     routes.add(Permission.READ, "GET", "/partitions", PartitionsResource(partitions).get_partitions)
     base_path = settings.settlement_base_path
     add_settlement_routes(routes, base_path, context, settlement, window_transfers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,7 +17,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeVar
 
-from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector
 from pydantic import TypeAdapter, ValidationError
 
 from clearinghub.tools.client.responses import BALANCES, AccountBalance
@@ -92,10 +93,12 @@ def parsed(reply: Reply, kind: TypeAdapter[Content]) -> Content:
 class AdminClient:
     """A session with the admin API, as an async context manager; all methods may raise HubNotReadyError."""
 
-    def __init__(self, url: str, *, timeout_s: int = REQUEST_TIMEOUT_S) -> None:
+    def __init__(self, url: str, *, timeout_s: int = REQUEST_TIMEOUT_S, tls: ssl.SSLContext | None = None) -> None:
         self.url = url.rstrip("/")
         self._timeout_s = timeout_s
-        self._session = ClientSession(timeout=ClientTimeout(total=timeout_s))
+        self._session = ClientSession(
+            timeout=ClientTimeout(total=timeout_s), connector=None if tls is None else TCPConnector(ssl=tls)
+        )
 
     async def __aenter__(self) -> Self:
         return self
