@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     callbacks_port: int = Field(4003, ge=0, le=65535)
     ledger_url: str = ""  # where the ingress reaches this ledger worker; default http://127.0.0.1:<ledger_port>
     archive_port: int = Field(4004, ge=0, le=65535)  # metrics of `clearinghub archive --follow`
+    ops_port: int = Field(4005, ge=0, le=65535)  # health and metrics of the ingress, where 4000 needs a certificate
     admin_url: str = ""  # where operators' commands find the admin API; default http://<bind_host>:<admin_port>
     settlement_base_path: str = Field("/v2", pattern=r"^/[A-Za-z0-9._-]+$")  # of the settlement API, on the admin port
     instance: str = "0"  # name of this process among its role's replicas, the same after a restart
@@ -111,6 +112,15 @@ class Settings(BaseSettings):
     oracle_breaker_open_ms: int = Field(5_000, ge=1)
 
     forward_headers_extra: tuple[str, ...] = ()  # headers that travel with a message besides those that FSPIOP defines
+
+    # Who is believed (docs/security.md). clearinghub/security/profile.py derives everything else from these.
+    security: Literal["open", "gateway", "full"] = "open"
+    secure_dir: Path | None = None  # as `clearinghub secure init` makes it
+    open_on_network: bool = False  # with security=open: serve others than this machine nevertheless
+    tls_min: Literal["1.2", "1.3"] = "1.3"  # the lowest version of TLS on the FSPIOP port
+    # With security=gateway: the header in which the gateway names the DFSP, and the certificates of gateways (PEM).
+    gateway_identity: Literal["x-client-id", "x-forwarded-client-cert", "x-client-cert"] | None = None
+    gateway_credentials: Path | None = None
 
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
@@ -245,7 +255,16 @@ class Settings(BaseSettings):
         """Return the version of the hub's own messages about the resource."""
         return self.resource_content_version_default.get(resource, self.content_version_default)
 
-    @field_validator("interchange_fees_file", "kafka_ca_file", "kafka_cert_file", "kafka_key_file", mode="before")
+    @field_validator(
+        "interchange_fees_file",
+        "kafka_ca_file",
+        "kafka_cert_file",
+        "kafka_key_file",
+        "secure_dir",
+        "gateway_identity",
+        "gateway_credentials",
+        mode="before",
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -17,6 +17,7 @@ from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.process import running_pid, stop_event
 from clearinghub.roles.supervisor import RestartBudget, Supervisor
 from clearinghub.security.key_files import new_key, write_key_pair
+from clearinghub.security.profile import profile
 from clearinghub.security.signature import signer_of, verifier_of
 from clearinghub.tools.client.hub_urls import HubDownError, HubUrls
 
@@ -97,7 +98,7 @@ def _signing(settings: Settings) -> dict[str, str]:
     Clients made for Mojaloop expect a signature on every callback of the hub. If the settings say something about
     signing, they count and nothing is returned.
     """
-    if "jws_sign" in settings.model_fields_set:
+    if "jws_sign" in settings.model_fields_set or profile(settings).signing_key is not None:
         return {}
     folder = settings.data_dir / "keys"
     private_key = folder / f"{settings.hub_name}.key"
