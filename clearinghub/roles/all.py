@@ -143,7 +143,8 @@ def _check_free(settings: Settings) -> None:
         pid = running_pid(settings.run_dir / f"{role}.pid", f"clearinghub {role}")
         if pid is not None:
             raise CannotStartError(f"{role} of an earlier start still runs. Stop it first: kill {pid}")
-    for name in ("fspiop_port", "admin_port", "ledger_port", "callbacks_port"):
+    ports = ["fspiop_port", "admin_port", "ledger_port", "callbacks_port"]
+    for name in ports if settings.security == "open" else [*ports, "ops_port"]:
         port = getattr(settings, name)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

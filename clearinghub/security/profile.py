@@ -50,7 +50,8 @@ class Profile:
     secure_dir: Path | None
     listener: ListenerFiles | None  # of the FSPIOP port; None: plain HTTP
     identity_header: str | None  # in which the gateway names the DFSP; None: there is no gateway that is believed
-    keys_dir: Path | None  # of the participants' signatures; None: signatures are not checked
+    validates_signatures: bool
+    keys_dir: Path | None  # public keys of participants, by name
     signing_key: Path | None  # of the hub's own messages; None: they are not signed
     quotes: Quotes
 
@@ -79,7 +80,8 @@ def profile(settings: Settings) -> Profile:
             settings.secure_dir,
             None,
             None,
-            settings.jws_keys_dir if settings.jws_validate else None,
+            settings.jws_validate,
+            settings.jws_keys_dir,
             settings.jws_private_key_file if settings.jws_sign else None,
             settings.quotes,
         )
@@ -91,6 +93,7 @@ def profile(settings: Settings) -> Profile:
         folder,
         ListenerFiles(folder / "hub/server.pem", folder / "hub/server.key", authorities),
         settings.gateway_identity,
+        True,  # noqa: FBT003 - validates_signatures
         settings.jws_keys_dir,
         settings.jws_private_key_file or folder / "hub/jws.key",
         settings.quotes if "quotes" in settings.model_fields_set or settings.security == "gateway" else "stored",
@@ -146,8 +149,6 @@ def _secure_faults(settings: Settings) -> Iterator[str]:
             yield f"{name.upper()}=false contradicts {security}: every message is signed there; remove it"
     if settings.jws_date_skew_s == 0:
         yield f"JWS_DATE_SKEW_S=0 contradicts {security}: a message that is valid for ever can be sent for ever"
-    if settings.jws_keys_dir is None:
-        yield f"{security} needs JWS_KEYS_DIR: the folder of the participants' public keys for signatures"
     for name in _GATEWAY_ALONE:
         if settings.security == "gateway" and not _is_set(settings, name):
             yield f"{security} needs {name.upper()} (docs/security.md)"

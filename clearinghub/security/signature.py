@@ -25,7 +25,7 @@ from joserfc.util import urlsafe_b64decode
 from clearinghub.config import Settings
 from clearinghub.security.key_directory import KeyDirectory
 from clearinghub.security.key_files import JoseKey, PrivateKey, jose_key, read_private_key
-from clearinghub.security.profile import profile
+from clearinghub.security.profile import ProfileError, profile
 
 HEADER: Final = "fspiop-signature"
 HEADER_CHARACTERS_MAX: Final = 8_192  # four times what the longest key and path need
@@ -221,10 +221,12 @@ def verifier_of(settings: Settings) -> Verifier | None:
         KeyFileError: a key cannot be used.
         ProfileError: the settings contradict each other.
     """
-    keys_dir = profile(settings).keys_dir
-    if keys_dir is None:
+    required = profile(settings)
+    if not required.validates_signatures:
         return None
-    keys = KeyDirectory(keys_dir, settings.jws_keys_interval_ms)
+    if required.keys_dir is None:
+        raise ProfileError([f"SECURITY={settings.security} needs JWS_KEYS_DIR: the participants' keys for signatures"])
+    keys = KeyDirectory(required.keys_dir, settings.jws_keys_interval_ms)
     return Verifier(keys, settings.jws_date_skew_s or None)
 
 

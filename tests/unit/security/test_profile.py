@@ -12,6 +12,7 @@ import pytest
 from clearinghub.config import Settings
 from clearinghub.security.profile import ProfileError, is_loopback, profile, ready_profile
 from clearinghub.security.secret_folder import SecretFolder
+from clearinghub.security.signature import verifier_of
 from clearinghub.tools.cli import main
 from clearinghub.tools.command_line import EXIT_WRONG_USAGE
 
@@ -57,7 +58,7 @@ def test_the_default_is_open_and_requires_nothing() -> None:
     required = profile(Settings())
 
     assert not required.is_secure
-    assert (None, None, None) == (required.listener, required.keys_dir, required.signing_key)
+    assert (None, False, None) == (required.listener, required.validates_signatures, required.signing_key)
     assert ("stateless", False) == (required.quotes, required.guards_egress)
 
 
@@ -67,6 +68,7 @@ def test_full_requires_certificates_of_the_scheme_and_signatures() -> None:
     assert required.listener is not None
     assert Path("secrets/public/scheme-ca.pem") == required.listener.authorities
     assert Path("secrets/hub/server.key") == required.listener.key
+    assert required.validates_signatures
     assert (Path("keys"), Path("secrets/hub/jws.key")) == (required.keys_dir, required.signing_key)
     assert ("stored", True, None) == (required.quotes, required.guards_egress, required.identity_header)
 
@@ -83,11 +85,15 @@ def test_what_the_operator_says_of_quotes_counts() -> None:
     assert profile(Settings(**FULL, quotes="stateless")).quotes == "stateless"
 
 
+def test_signatures_are_never_left_unchecked_for_want_of_keys() -> None:
+    with pytest.raises(ProfileError, match="SECURITY=full needs JWS_KEYS_DIR"):
+        verifier_of(Settings(**FULL | {"jws_keys_dir": None}))
+
+
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
         (FULL | {"secure_dir": None}, "SECURITY=full needs SECURE_DIR"),
-        (FULL | {"jws_keys_dir": None}, "SECURITY=full needs JWS_KEYS_DIR"),
         (FULL | {"open_on_network": True}, "OPEN_ON_NETWORK=true contradicts SECURITY=full"),
         (FULL | {"jws_validate": False}, "JWS_VALIDATE=false contradicts SECURITY=full"),
         (FULL | {"jws_sign": False}, "JWS_SIGN=false contradicts SECURITY=full"),
