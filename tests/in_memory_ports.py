@@ -54,13 +54,14 @@ class InMemoryPorts:
     """CommandClient, LedgerReader, SettlementReader and PacketReader of the admin surface.
 
     Commands go the production client's way, over topics `command` and `reply`. `sent` has the name and the participant
-    of each that was carried out, `commands` the last command of each name, carried out or not. `fails_with` is
-    raised by everything, what is in `failing` by the command of that name; the command `loses_answer_to` is carried out
-    and its answer lost; the command `stalls_at` never ends.
+    of each that was carried out, and `operators` whose it was; `commands` the last command of each name, carried out or
+    not. `fails_with` is raised by everything, what is in `failing` by the command of that name; the command
+    `loses_answer_to` is carried out and its answer lost; the command `stalls_at` never ends.
     """
 
     def __init__(self, hub: InMemoryHub) -> None:
         self.sent: list[tuple[str, str]] = []
+        self.operators: list[str] = []
         self.commands: dict[str, Command] = {}
         self.fails_with: Exception | None = None
         self.failing: dict[str, Exception] = {}
@@ -92,6 +93,7 @@ class InMemoryPorts:
         if name in self.failing:
             raise self.failing[name]
         self.sent.append((name, participant))
+        self.operators.append(by)
         result = await self._client.execute(participant, command, result_type, by)
         if name == self.loses_answer_to:
             raise CommandTimeoutError(name)

@@ -50,6 +50,11 @@ class OperatorDirectory:
             known = (*self._first, *known)
         return next((one for one in known if one.key == key), None)
 
+    def name_of(self, key: str) -> str | None:
+        """Return the name of that operator, or None."""
+        operator = self.of_key(key)
+        return None if operator is None else operator.name
+
 
 def first_operators(folder: Path) -> list[Operator]:
     """Return the operators whose certificates are in `operators/` of the folder of keys; each may appoint others.

@@ -60,6 +60,14 @@ class Profile:
         return self.security != "open"
 
     @property
+    def admin_listener(self) -> ListenerFiles | None:
+        """The files of the operators' port; None: plain HTTP, and whoever reaches it may do everything."""
+        if not self.is_secure or self.secure_dir is None:
+            return None
+        roles, authorities = self.secure_dir / "roles", self.secure_dir / "public/internal-ca.pem"
+        return ListenerFiles(roles / "admin-api.pem", roles / "admin-api.key", authorities)
+
+    @property
     def guards_egress(self) -> bool:
         """Whether addresses inside this network are refused for callbacks and oracles."""
         return self.is_secure
@@ -177,11 +185,12 @@ def _file_faults(required: Profile, role: str) -> Iterator[str]:
     if not required.is_secure:
         return
     keys = []
-    if role in ("ingress", "all") and required.listener is not None:
-        keys.append(required.listener.key)
-        for path in (required.listener.certificate, required.listener.authorities):
-            if not os.access(path, os.R_OK):
-                yield f"{path} is missing, or this user may not read it"
+    for its_role, files in (("ingress", required.listener), ("admin-api", required.admin_listener)):
+        if files is not None and role in (its_role, "all"):
+            keys.append(files.key)
+            for path in (files.certificate, files.authorities):
+                if not os.access(path, os.R_OK):
+                    yield f"{path} is missing, or this user may not read it"
     if role in ("callbacks", "all") and required.signing_key is not None:
         keys.append(required.signing_key)
     for path in keys:

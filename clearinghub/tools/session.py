@@ -113,7 +113,7 @@ class HubOptions:
             KeyFileError: a certificate or key cannot be used.
         """
         url = self.url or admin_url(settings)
-        files = self.files.over(ClientFiles(settings.admin_cert_file, settings.admin_key_file, settings.admin_ca_file))
+        files = self.files.over(ClientFiles.of(settings))
         tls = files.context() if url.startswith("https:") else None
         async with AdminClient(url, timeout_s=self.timeout_s or REQUEST_TIMEOUT_S, tls=tls) as admin:
             yield admin

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
+from clearinghub.config import Settings
 from clearinghub.security.key_files import KeyFileError
 
 
@@ -20,6 +21,14 @@ class ClientFiles:
     certificate: Path | None = None
     key: Path | None = None
     authority: Path | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return what the settings say; where the hub itself is set up, its folder of keys has the authority."""
+        authority = settings.admin_ca_file
+        if authority is None and settings.security != "open" and settings.secure_dir is not None:
+            authority = settings.secure_dir / "public/internal-ca.pem"
+        return cls(settings.admin_cert_file, settings.admin_key_file, authority)
 
     def over(self, others: ClientFiles) -> ClientFiles:
         """Return these files, and the others where these are not given; a certificate comes with its own key."""
