@@ -26,9 +26,8 @@ from clearinghub.roles.serving import Listener
 from clearinghub.security.listener_tls import ListenerTls
 from clearinghub.security.operators import OperatorDirectory, first_operators
 from clearinghub.security.profile import profile
-from web.admin.access import Authenticate
+from web.admin.access import Authenticate, by_certificate
 from web.admin.app import build_admin_app
-from web.admin.certificates import by_certificate
 from web.http.protocol import Owners
 
 log = structlog.get_logger(__name__)

@@ -15,9 +15,11 @@ from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web import Request, StreamResponse, middleware
 
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.security.operators import OperatorDirectory
 from clearinghub.security.roles import Permission, allows
 from web.admin.routes import permission_of
 from web.http.errors import ApiError
+from web.http.protocol import JsonRequestHandler
 
 
 class Subject(NamedTuple):
@@ -40,6 +42,22 @@ _log = structlog.get_logger(__name__)
 def current_subject() -> str:
     """Return the name of the operator whose request is being answered; "" with security=open."""
     return _SUBJECT.get()
+
+
+def by_certificate(operators: OperatorDirectory) -> Authenticate:
+    """Return what finds the operator of a connection by the key of its certificate.
+
+    TLS has checked, when the connection began, that the operators' authority issued it. Whose key it is, is looked up
+    for each request: an operator who is removed is refused with the next one.
+    """
+
+    def authenticate(request: Request) -> Subject | None:
+        connection = request.protocol
+        key = connection.key_id if isinstance(connection, JsonRequestHandler) else None
+        operator = None if key is None else operators.of_key(key)
+        return None if operator is None else Subject(operator.name, operator.roles)
+
+    return authenticate
 
 
 def make_access_middleware(authenticate: Authenticate | None) -> Middleware:
