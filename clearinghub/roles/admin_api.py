@@ -54,8 +54,9 @@ class OperatorsFront:
         self._tls: ListenerTls | None = None
         self._owners: Owners | None = None
         self.authenticate: Authenticate | None = None
-        if required.admin_listener is None or required.secure_dir is None:
+        if required.admin_listener is None:
             return
+        assert required.secure_dir is not None
         operators = OperatorDirectory(participants, settings.hub_name, first_operators(required.secure_dir))
         # Probes and Prometheus have no certificate: they get what is public, and nothing else.
         self._tls = ListenerTls(required.admin_listener, requires_client=False)

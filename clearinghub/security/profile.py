@@ -62,8 +62,9 @@ class Profile:
     @property
     def admin_listener(self) -> ListenerFiles | None:
         """The files of the operators' port; None: plain HTTP, and whoever reaches it may do everything."""
-        if not self.is_secure or self.secure_dir is None:
+        if not self.is_secure:
             return None
+        assert self.secure_dir is not None
         roles, authorities = self.secure_dir / "roles", self.secure_dir / "public/internal-ca.pem"
         return ListenerFiles(roles / "admin-api.pem", roles / "admin-api.key", authorities)
 
