@@ -35,7 +35,7 @@ class SecureHub:
     def __init__(self, bootstrap: str, prefix: str, folder: Path) -> None:
         self.keys, self._people = folder / "secrets", folder / "people"
         self._people.mkdir()
-        SecretFolder(self.keys).create("Hub", ["localhost"], ["alice", "bob"], datetime.now(UTC))
+        SecretFolder(self.keys).create("Hub", ["localhost", "127.0.0.1"], ["alice", "bob"], datetime.now(UTC))
         self.processes = HubUnderTest(
             bootstrap, prefix, folder, security="full", secure_dir=self.keys, ops_port=free_port()
         )
