@@ -194,6 +194,8 @@ class _AcceptLoop:
             self._pausing.cancel()
         self._loop.remove_reader(self._listening)
         self._listening.close()
+        for task in self._connecting:
+            task.cancel()
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS_AT_ONCE):
