@@ -160,9 +160,8 @@ async def measure(folder: Path) -> None:
         for _ in range(ROUNDS):
             for mode in MODES:
                 best[mode] = min(best[mode], await cost_us(folder, mode, ports[mode], what))
-        print(
-            f"{what:<12} open {best['open']:>6.0f} us   full {best['full']:>6.0f} us   {best['full'] - best['open']:+.0f} us"
-        )
+        opened, full = best["open"], best["full"]
+        print(f"{what:<12} open {opened:>6.0f} us   full {full:>6.0f} us   {full - opened:+.0f} us")
     for listener in listeners:
         await listener.stop()
 

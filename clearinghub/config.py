@@ -228,7 +228,7 @@ class Settings(BaseSettings):
         switch = "jws_validate" if info.field_name == "jws_keys_dir" else "jws_sign"
         if value not in (None, ""):
             return value
-        if info.data.get(switch):
+        if info.data.get(switch) and info.data.get("security") == "open":  # others have keys of their own
             raise ValueError(f"is needed when {switch} is on")
         return None
 
