@@ -199,7 +199,7 @@ class _AcceptLoop:
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS_AT_ONCE):
-            if not (self._has_room() and self._may_begin_handshake()):
+            if not self._has_room() or self._has_only_young_handshakes():
                 self._pause()
                 return
             try:
@@ -217,6 +217,8 @@ class _AcceptLoop:
             task = self._loop.create_task(self._connect(connection))
             self._connecting[task] = _Handshake(str(address[0]), self._loop.time())
             task.add_done_callback(self._connected)
+            if self._tls is not None and len(self._connecting) > HANDSHAKES_MAX:
+                self._give_up_oldest()
 
     async def _connect(self, connection: socket.socket) -> object:
         if self._tls is None:
@@ -229,20 +231,22 @@ class _AcceptLoop:
             ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
         )
 
-    def _may_begin_handshake(self) -> bool:
-        """Return whether there is room for one more handshake; the oldest makes room if it has had its time.
+    def _has_only_young_handshakes(self) -> bool:
+        """Return whether there are as many handshakes as there may be, and none has had its time yet.
 
-        So clients that connect and say nothing do not keep others out for as long as a handshake may take.
+        Then new clients wait. If the oldest has had its time it makes room: clients that connect and say nothing must
+        not keep others out for as long as a handshake may take.
         """
-        if len(self._connecting) < HANDSHAKES_MAX:
-            return True
-        task, oldest = next(iter(self._connecting.items()))
-        if self._loop.time() - oldest.began_at_s < HANDSHAKE_UNDISTURBED_S:
+        if self._tls is None or len(self._connecting) < HANDSHAKES_MAX:
             return False
+        oldest = next(iter(self._connecting.values()))
+        return self._loop.time() - oldest.began_at_s < HANDSHAKE_UNDISTURBED_S
+
+    def _give_up_oldest(self) -> None:
+        task, oldest = next(iter(self._connecting.items()))
+        del self._connecting[task]
         task.cancel()
         self._failures.note(TimeoutError(), oldest.address)
-        del self._connecting[task]
-        return True
 
     def _connected(self, task: asyncio.Task[object]) -> None:
         handshake = self._connecting.pop(task, None)
