@@ -124,10 +124,11 @@ class Settings(BaseSettings):
 
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
-    jws_keys_dir: Path | None = Field(None, validate_default=True)  # NAME.pem of each participant
+    jws_keys_dir: Path | None = None  # NAME.pem of each participant that has no credential for signatures
     jws_keys_interval_ms: int = Field(1_000, ge=100)  # how often the folder is checked for changes
     # How far the signed date may be from the time of receipt; 0 accepts any date, and messages that do not sign theirs.
     jws_date_skew_s: int = Field(300, ge=0)
+    jws_certificates: Literal["optional", "required"] = "optional"  # whether a credential may be a bare public key
     jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
 
@@ -222,14 +223,13 @@ class Settings(BaseSettings):
             raise ValueError("needs kafka_cert_file")
         return value
 
-    @field_validator("jws_keys_dir", "jws_private_key_file", mode="before")
+    @field_validator("jws_private_key_file", mode="before")
     @classmethod
-    def _needed_by_its_switch(cls, value: object, info: ValidationInfo) -> object:
-        switch = "jws_validate" if info.field_name == "jws_keys_dir" else "jws_sign"
+    def _needed_to_sign(cls, value: object, info: ValidationInfo) -> object:
         if value not in (None, ""):
             return value
-        if info.data.get(switch) and info.data.get("security") == "open":  # others have keys of their own
-            raise ValueError(f"is needed when {switch} is on")
+        if info.data.get("jws_sign") and info.data.get("security") == "open":  # others have a key of their own
+            raise ValueError("is needed when jws_sign is on")
         return None
 
     @field_validator("overload_none_ms")
@@ -263,6 +263,7 @@ class Settings(BaseSettings):
         "secure_dir",
         "gateway_identity",
         "gateway_credentials",
+        "jws_keys_dir",
         mode="before",
     )
     @classmethod

@@ -12,9 +12,11 @@ from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.ports import FrontHealth, Participants, Recorder
 from clearinghub.security.identity import IdentityRule
+from clearinghub.security.key_set import KeySet, key_set_of
 from web.documentation.page import add_documentation_routes
 from web.fspiop.admission import AdmissionMiddlewares
 from web.fspiop.bulk import BulkTransfersResource
+from web.fspiop.keys import KeysResource
 from web.fspiop.parties import PartiesResource
 from web.fspiop.quotes import agreement_resources
 from web.fspiop.routes import (
@@ -48,6 +50,7 @@ def build_fspiop_app(
     *,
     participants: Participants,
     identities: IdentityRule = ANY_CLIENT,
+    keys: KeySet | None = None,
 ) -> Application:
     """Return the application.
 
@@ -60,6 +63,7 @@ def build_fspiop_app(
         admits: returns whether the DFSP of that name may begin something new now.
         participants: a copy of the scheme's participants.
         identities: finds out whose request it is.
+        keys: what GET /keys answers; without it, the keys of the participants' credentials.
     """
     admission = _make_admission(settings, admits)
     app = Application(
@@ -82,6 +86,8 @@ def build_fspiop_app(
     add_party_routes(
         app, *(PartiesResource(name, settings, recorder, participants, signatures, sources) for name in PARTY_RESOURCES)
     )
+    published = keys or key_set_of(settings, participants)
+    app.router.add_get("/keys", KeysResource(published).get_keys, allow_head=False)
     add_readiness_route(app, health, __version__)
     if settings.security == "open":
         add_operations_routes(app, health, __version__)
