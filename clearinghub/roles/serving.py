@@ -123,7 +123,7 @@ class _Site(BaseSite):
             return JsonRequestHandler(
                 server,
                 loop=loop,
-                access_log=None,  # type: ignore[arg-type]  # None: there is none
+                access_log=None,  # there is none
                 keepalive_timeout=KEEP_ALIVE_S,
                 max_field_size=HEADER_BYTES_MAX,
                 max_line_size=HEADER_BYTES_MAX,

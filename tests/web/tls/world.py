@@ -142,7 +142,7 @@ class SecureHub:
             self.pins = folder / "gateways.pem"
             self.pins.write_bytes(scheme.gateway.certificate.read_bytes())
             values["gateway_credentials"] = self.pins
-        self.settings = Settings(security=security, **values | dict(settings))  # type: ignore[arg-type]
+        self.settings = Settings(security=security, **values | dict(settings))
         self.participants = scheme.participants()
         self.recorder = FakeRecorder()
         front = self._front = SecureFront(self.settings, CredentialDirectory(self.participants))
