@@ -239,7 +239,7 @@ class Deliverer:
         outcome = await self._sender.send(delivery.notification, request)
         queue.metrics.attempt_seconds.observe(self._loop.time() - started_s)
         if isinstance(outcome, Failed):
-            self._note_failure(queue)
+            self._note_failure(queue, outcome.kind)
             self._try_again(queue, delivery, outcome)
         elif isinstance(outcome, Delivered):
             self._note_answer(queue)
@@ -258,7 +258,8 @@ class Deliverer:
             _log.info("receiver-back", receiver=queue.receiver, pending=queue.pending)
             self._workers.start(queue, len(queue.ready))
 
-    def _note_failure(self, queue: ReceiverQueue) -> None:
+    def _note_failure(self, queue: ReceiverQueue, kind: str) -> None:
+        queue.metrics.count_failure(kind)
         was_closed = queue.breaker.state is BreakerState.CLOSED
         queue.breaker.failed(self._now_ms())
         if was_closed and queue.breaker.state is BreakerState.OPEN:
@@ -273,7 +274,7 @@ class Deliverer:
             random=self._jitter,
         )
         if delivery.attempts > settings.callback_retries_max or self._is_worthless(message, delay_ms):
-            self._abandon(queue, delivery, Reason(ReasonCode.RETRIES_EXHAUSTED, failed.detail, failed.status))
+            self._abandon(queue, delivery, Reason(failed.reason, failed.detail, failed.status))
             return
         queue.metrics.retries.inc()
         if not delivery.home.is_open:  # read again by the partition's owner

@@ -20,6 +20,11 @@ ATTEMPT_SECONDS: Final = Histogram(
 )
 PENDING: Final = Gauge("clearinghub_callback_pending", "Callbacks of a receiver that are not settled.", ("receiver",))
 RETRIES: Final = Counter("clearinghub_callback_retries", "Attempts that failed and are repeated.", ("receiver",))
+FAILURES: Final = Counter(
+    "clearinghub_callback_failures",
+    "Attempts that failed: timeout, unreachable, broken, untrusted; answered with a status that is no success.",
+    ("receiver", "kind"),
+)
 BREAKER: Final = Gauge("clearinghub_callback_breaker_state", "0 closed, 1 half open, 2 open.", ("receiver",))
 DEAD_LETTERS: Final = Counter(
     "clearinghub_callback_dead_letters",
@@ -49,6 +54,9 @@ class ReceiverMetrics:
         self.retries = RETRIES.labels(receiver)
         PENDING.labels(receiver).set_function(pending)
         BREAKER.labels(receiver).set_function(breaker_state)
+
+    def count_failure(self, kind: str) -> None:
+        FAILURES.labels(self._receiver, kind).inc()
 
     def count_dead_letter(self, reason: str) -> None:
         self.undelivered.inc()
