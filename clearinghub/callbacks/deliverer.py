@@ -237,9 +237,11 @@ class Deliverer:
         delivery.attempts += 1
         started_s = self._loop.time()
         outcome = await self._sender.send(delivery.notification, request)
-        queue.metrics.attempt_seconds.observe(self._loop.time() - started_s)
+        queue.metrics.count_attempt(
+            self._loop.time() - started_s, outcome.kind if isinstance(outcome, Failed) else None
+        )
         if isinstance(outcome, Failed):
-            self._note_failure(queue, outcome.kind)
+            self._note_failure(queue)
             self._try_again(queue, delivery, outcome)
         elif isinstance(outcome, Delivered):
             self._note_answer(queue)
@@ -258,8 +260,7 @@ class Deliverer:
             _log.info("receiver-back", receiver=queue.receiver, pending=queue.pending)
             self._workers.start(queue, len(queue.ready))
 
-    def _note_failure(self, queue: ReceiverQueue, kind: str) -> None:
-        queue.metrics.count_failure(kind)
+    def _note_failure(self, queue: ReceiverQueue) -> None:
         was_closed = queue.breaker.state is BreakerState.CLOSED
         queue.breaker.failed(self._now_ms())
         if was_closed and queue.breaker.state is BreakerState.OPEN:

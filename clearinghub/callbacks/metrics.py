@@ -55,8 +55,11 @@ class ReceiverMetrics:
         PENDING.labels(receiver).set_function(pending)
         BREAKER.labels(receiver).set_function(breaker_state)
 
-    def count_failure(self, kind: str) -> None:
-        FAILURES.labels(self._receiver, kind).inc()
+    def count_attempt(self, seconds: float, failure: str | None) -> None:
+        """Count an attempt with its duration and, if it failed, the kind of its failure."""
+        self.attempt_seconds.observe(seconds)
+        if failure is not None:
+            FAILURES.labels(self._receiver, failure).inc()
 
     def count_dead_letter(self, reason: str) -> None:
         self.undelivered.inc()
