@@ -237,9 +237,7 @@ class Deliverer:
         delivery.attempts += 1
         started_s = self._loop.time()
         outcome = await self._sender.send(delivery.notification, request)
-        queue.metrics.count_attempt(
-            self._loop.time() - started_s, outcome.kind if isinstance(outcome, Failed) else None
-        )
+        queue.metrics.count_attempt(self._loop.time() - started_s, outcome)
         if isinstance(outcome, Failed):
             self._note_failure(queue)
             self._try_again(queue, delivery, outcome)

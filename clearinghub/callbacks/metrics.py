@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from clearinghub.callbacks.parked_index import Amount
+from clearinghub.callbacks.sender import Failed, Outcome
 
 DELIVERIES: Final = Counter(
     "clearinghub_callback_deliveries", "Callbacks settled: delivered or given up.", ("receiver", "outcome")
@@ -55,11 +56,11 @@ class ReceiverMetrics:
         PENDING.labels(receiver).set_function(pending)
         BREAKER.labels(receiver).set_function(breaker_state)
 
-    def count_attempt(self, seconds: float, failure: str | None) -> None:
+    def count_attempt(self, seconds: float, outcome: Outcome) -> None:
         """Count an attempt with its duration and, if it failed, the kind of its failure."""
         self.attempt_seconds.observe(seconds)
-        if failure is not None:
-            FAILURES.labels(self._receiver, failure).inc()
+        if isinstance(outcome, Failed):
+            FAILURES.labels(self._receiver, outcome.kind).inc()
 
     def count_dead_letter(self, reason: str) -> None:
         self.undelivered.inc()
