@@ -33,7 +33,7 @@ async def backup(
     """
     console = Console(stderr=True)
     settings = on_running_broker(Settings())
-    _give_way()
+    _yield_to_others()
     try:
         with shown_progress(console) as show:
             manifest = await back_up(settings, folder, show)
@@ -47,7 +47,7 @@ async def backup(
     return EXIT_OK
 
 
-def _give_way() -> None:
+def _yield_to_others() -> None:
     """Let every other process of this machine go first: the hub's own may be among them."""
     if sys.platform == "linux":
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
