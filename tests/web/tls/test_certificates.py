@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.web.tls.world import PAYEE, PAYER, REQUESTS, Connection, Scheme, SecureHub, request
+from tests.web.tls.world import PAYEE, PAYER, REQUESTS, Scheme, SecureHub, request
 
 CLOSED: Final = "closed"
 NOT_REGISTERED: Final = "401 3000 Generic client error - credential is not registered"
@@ -90,7 +90,7 @@ async def test_suites_without_forward_secrecy_are_refused_in_tls_1_2(
 
 
 async def test_plain_http_is_refused(hub: SecureHub) -> None:
-    plain = await Connection.open(hub.port, None)
+    plain = await hub.connect(None)
 
     assert CLOSED == await plain.ask(request(*REQUESTS["POST"]))
     assert [] == hub.recorder.records
