@@ -51,6 +51,7 @@ from clearinghub.callbacks.workers import Workers
 from clearinghub.config import Settings
 from clearinghub.messages import NotificationMessage
 from clearinghub.ports import Participants
+from clearinghub.security.log_values import without_persons
 from clearinghub.security.signature import Signer
 
 HOLD_CHECK_S: Final = 0.5  # how often to look for callbacks that have waited so long that they are parked
@@ -284,7 +285,7 @@ class Deliverer:
         _log.warning(
             "callback-failed",
             receiver=queue.receiver,
-            transfer_id=message.id,
+            subject=_shown(message),
             notification_id=message.notification_id,
             attempt=delivery.attempts,
             status=failed.status,
@@ -380,7 +381,7 @@ class Deliverer:
         _log.warning(
             "callback-given-up",
             receiver=queue.receiver,
-            transfer_id=delivery.notification.message.id,
+            subject=_shown(delivery.notification.message),
             notification_id=delivery.notification.message.notification_id,
             reason=reason.code.value,
             error=reason.detail,
@@ -398,3 +399,8 @@ class Deliverer:
     def _now_ms(self) -> int:
         """Return the milliseconds of the event loop's clock."""
         return int(self._loop.time() * 1000)
+
+
+def _shown(message: NotificationMessage) -> str:
+    """Return a callback's subject as logs show it: one about a party is called by its path."""
+    return without_persons(message.id) if message.id.startswith("/") else message.id
