@@ -38,7 +38,7 @@ def make_origin_middleware(settings: Settings) -> Middleware:
     has there; one that listens to its own machine only is not.
     """
     public = urlsplit(settings.admin_url).netloc.lower()
-    own = {_LOCALHOST, settings.bind_host.lower(), _host_name(public), *map(str.lower, settings.admin_hosts)}
+    own = {_LOCALHOST, settings.bind_host.lower(), _host_name(public), *map(str.lower, settings.admin_hosts)} - {""}
     any_name = not settings.admin_hosts and not _is_loopback(settings.bind_host)
     if any_name:
         _log.warning("admin-serves-any-host-name", remedy=_SET_HOSTS)

@@ -91,7 +91,7 @@ class HeaderRules:
         if source is None:
             raise ApiError(self._source_unknown)
         if not source.active and (request.method, self._resource) not in _OF_INACTIVE:
-            raise ApiError(inactive(source.name))
+            raise ApiError(_inactive(source.name))
         await self._signatures.check(request, headers)
         return forwarded_headers(headers, self._forwarded_extra)
 
@@ -127,7 +127,7 @@ class HeaderRules:
             raise ApiError(Rejection(ErrorCode.UNACCEPTABLE_VERSION, detail), self._content_extensions)
 
 
-def inactive(name: str) -> Rejection:
+def _inactive(name: str) -> Rejection:
     """Return the refusal of what an inactive participant may not do."""
     return Rejection(ErrorCode.CLIENT_ERROR, f"Participant {name} is inactive", http_status=HTTPStatus.FORBIDDEN)
 
