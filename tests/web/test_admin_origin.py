@@ -14,7 +14,11 @@ from tests.web.admin_world import Answer, Operator, an_operator
 
 FOREIGN_HOST = (421, "3000", "Generic client error - Host is not one of CLEARINGHUB_ADMIN_HOSTS")
 FOREIGN_PAGE = (403, "3000", "Generic client error - Sent by a web page of another site")
-PUBLIC = {"bind_host": "0.0.0.0", "admin_hosts": ("hub.example", "Admin"), "admin_url": "https://console.example"}
+PUBLIC: Mapping[str, Any] = {
+    "bind_host": "0.0.0.0",
+    "admin_hosts": ("hub.example", "Admin"),
+    "admin_url": "https://console.example",
+}
 LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
 
@@ -161,7 +165,7 @@ async def test_a_body_that_a_form_could_send_is_refused(local: Operator, content
 
     answer = await local.send("POST", "/participants", data=body, headers=headers, skip_auto_headers=("Content-Type",))
 
-    assert (400, "3101", "Malformed syntax - Invalid request payload JSON format") == answer.error
+    assert (400, "3101", "Malformed syntax - Unsupported Media Type") == answer.error
 
 
 @pytest.mark.parametrize("name", ["http://hub.example", "hub.example:4001", "hub.example/", "", "*.example"])
