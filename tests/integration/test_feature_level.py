@@ -10,7 +10,6 @@ from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
 
 from clearinghub import __version__
-from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import FeatureRaise, Participant
 from clearinghub.features import HIGHEST_LEVEL
 from clearinghub.kafka.view import ParticipantsView
@@ -18,6 +17,7 @@ from clearinghub.rows import encode_row
 from clearinghub.tools.client.admin import AdminClient
 from clearinghub.tools.client.operations import Operations
 from sandbox.scheme import Scheme
+from tests.apart import settings_apart
 from tests.integration.hub_under_test import CURRENCY, PARTITIONS, HubUnderTest, running_hub
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
@@ -44,7 +44,7 @@ async def test_a_level_of_a_later_release(kafka_bootstrap: str, topic_prefix: st
 
 async def publish_hub_at_later_level(bootstrap: str, prefix: str) -> None:
     """Publish the hub's row as a later release would, after its operator has raised the level."""
-    view = ParticipantsView(Settings(kafka_bootstrap=bootstrap, topic_prefix=prefix, partitions=PARTITIONS))
+    view = ParticipantsView(settings_apart(bootstrap, prefix, partitions=PARTITIONS))
     await view.start()
     stored = view.get("Hub")
     await view.stop()
