@@ -35,7 +35,6 @@ ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
         ("/parties/MSISDN/", "/parties/MSISDN"),
         ("/", "/"),
         ("", "/"),
-        ("/error", "/error"),
     ],
 )
 def test_what_names_nobody_is_shown(path: str, shown: str) -> None:
