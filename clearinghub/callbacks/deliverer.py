@@ -51,7 +51,6 @@ from clearinghub.callbacks.workers import Workers
 from clearinghub.config import Settings
 from clearinghub.messages import NotificationMessage
 from clearinghub.ports import Participants
-from clearinghub.security.log_values import without_persons
 from clearinghub.security.signature import Signer
 
 HOLD_CHECK_S: Final = 0.5  # how often to look for callbacks that have waited so long that they are parked
@@ -285,7 +284,7 @@ class Deliverer:
         _log.warning(
             "callback-failed",
             receiver=queue.receiver,
-            subject=_shown(message),
+            subject=delivery.notification.shown_subject,
             notification_id=message.notification_id,
             attempt=delivery.attempts,
             status=failed.status,
@@ -381,7 +380,7 @@ class Deliverer:
         _log.warning(
             "callback-given-up",
             receiver=queue.receiver,
-            subject=_shown(delivery.notification.message),
+            subject=delivery.notification.shown_subject,
             notification_id=delivery.notification.message.notification_id,
             reason=reason.code.value,
             error=reason.detail,
@@ -399,8 +398,3 @@ class Deliverer:
     def _now_ms(self) -> int:
         """Return the milliseconds of the event loop's clock."""
         return int(self._loop.time() * 1000)
-
-
-def _shown(message: NotificationMessage) -> str:
-    """Return a callback's subject as logs show it: one about a party is called by its path."""
-    return without_persons(message.id) if message.id.startswith("/") else message.id

@@ -151,7 +151,7 @@ async def test_a_link_changes_nothing(local: Operator) -> None:
     assert FOREIGN_PAGE == answer.error
 
 
-async def test_behind_a_proxy_the_page_s_origin_is_that_of_admin_url(public: Operator) -> None:
+async def test_through_a_proxy_the_page_s_origin_is_that_of_admin_url(public: Operator) -> None:
     headers = {"Host": "admin:4001", "Sec-Fetch-Site": "same-origin"}
 
     assert 200 == (await get(public, {**headers, "Origin": "https://console.example"})).status
