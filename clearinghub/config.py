@@ -116,12 +116,15 @@ class Settings(BaseSettings):
 
     forward_headers_extra: tuple[str, ...] = ()  # headers that travel with a message besides those that FSPIOP defines
 
+    secure_dir: Path | None = None  # as `clearinghub secure init` makes it
+
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
-    jws_keys_dir: Path | None = Field(None, validate_default=True)  # NAME.pem of each participant
+    jws_keys_dir: Path | None = None  # NAME.pem of each participant that has no credential for signatures
     jws_keys_interval_ms: int = Field(1_000, ge=100)  # how often the folder is checked for changes
     # How far the signed date may be from the time of receipt; 0 accepts any date, and messages that do not sign theirs.
     jws_date_skew_s: int = Field(300, ge=0)
+    jws_certificates: Literal["optional", "required"] = "optional"  # whether a credential may be a bare public key
     jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
 
@@ -223,14 +226,13 @@ class Settings(BaseSettings):
             raise ValueError("needs kafka_cert_file")
         return value
 
-    @field_validator("jws_keys_dir", "jws_private_key_file", mode="before")
+    @field_validator("jws_private_key_file", mode="before")
     @classmethod
-    def _needed_by_its_switch(cls, value: object, info: ValidationInfo) -> object:
-        switch = "jws_validate" if info.field_name == "jws_keys_dir" else "jws_sign"
+    def _needed_to_sign(cls, value: object, info: ValidationInfo) -> object:
         if value not in (None, ""):
             return value
-        if info.data.get(switch):
-            raise ValueError(f"is needed when {switch} is on")
+        if info.data.get("jws_sign"):
+            raise ValueError("is needed when jws_sign is on")
         return None
 
     @field_validator("overload_none_ms")
@@ -256,7 +258,15 @@ class Settings(BaseSettings):
         """Return the version of the hub's own messages about the resource."""
         return self.resource_content_version_default.get(resource, self.content_version_default)
 
-    @field_validator("interchange_fees_file", "kafka_ca_file", "kafka_cert_file", "kafka_key_file", mode="before")
+    @field_validator(
+        "interchange_fees_file",
+        "kafka_ca_file",
+        "kafka_cert_file",
+        "kafka_key_file",
+        "secure_dir",
+        "jws_keys_dir",
+        mode="before",
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -137,6 +137,10 @@ class FakeParticipants:
     def get(self, name: str) -> Participant | None:
         return self.by_name.get(name)
 
+    @property
+    def changes(self) -> int:
+        return sum(one.version + 1 for one in self.by_name.values())
+
     def all(self) -> list[Participant]:
         return sorted(self.by_name.values(), key=lambda one: (one.created_at_ms, one.participant_id))
 

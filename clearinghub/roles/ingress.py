@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import structlog
+from prometheus_client import REGISTRY
 
 from clearinghub.config import Settings
 from clearinghub.engine.partitioner import Partitioner
@@ -23,6 +24,8 @@ from clearinghub.queries.packets import KafkaPacketReader
 from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.roles.admission import Admission
 from clearinghub.roles.serving import Listener
+from clearinghub.security.credentials import CredentialCollector, CredentialDirectory, participant_keys_of
+from clearinghub.security.key_set import key_set_of
 from clearinghub.security.signature import verifier_of
 from web.admin.app import build_admin_app
 from web.fspiop.app import build_fspiop_app
@@ -94,14 +97,17 @@ def make_admits(settings: Settings, admission: Admission) -> Callable[[str], boo
 async def run_ingress(settings: Settings) -> None:
     """Serve requests until SIGTERM or SIGINT."""
     stop = stop_event()
-    signatures = signature_check(verifier_of(settings), settings.hub_name)
-    recorder = KafkaRecorder(settings)
     participants = ParticipantsView(settings)
+    credentials = CredentialDirectory(participants)
+    keys = participant_keys_of(settings, credentials)
+    signatures = signature_check(verifier_of(settings, keys), settings.hub_name)
+    recorder = KafkaRecorder(settings)
     ledger = HttpLedgerReader(settings)
     commands = KafkaCommandClient(settings, recorder)
     load = LoadView(settings, recorder.waiting_ms)
     processes = ProcessesView(settings)
     announcer = ProcessAnnouncer(settings, "ingress", participants)
+    REGISTRY.register(CredentialCollector(credentials))
     health = IngressHealth(settings, recorder, participants, ledger)
     started: list[_Started] = [recorder, participants, announcer, processes, ledger, commands, load]
     for one in started:
@@ -113,6 +119,7 @@ async def run_ingress(settings: Settings) -> None:
         signatures=signatures,
         admits=make_admits(settings, Admission(load.waiting_ms, settings.overload_full_ms, settings.overload_none_ms)),
         participants=participants,
+        keys=key_set_of(settings, participants, credentials, keys),
     )
     admin = build_admin_app(
         settings,

@@ -20,6 +20,7 @@ from clearinghub.ports import (
 )
 from web.admin.accounts import AccountsResource
 from web.admin.context import AdminContext
+from web.admin.credentials import CredentialsResource
 from web.admin.enums import EnumsResource
 from web.admin.features import FeaturesResource
 from web.admin.limits import LimitsResource
@@ -74,6 +75,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
 def _add_routes(app: Application, context: AdminContext) -> None:
     """Add the paths of the API; a fixed path comes before a path with a name in the same place."""
     participants = ParticipantsResource(context)
+    credentials = CredentialsResource(context)
     limits = LimitsResource(context)
     accounts = AccountsResource(context)
     models = ModelsResource(context)
@@ -88,6 +90,10 @@ def _add_routes(app: Application, context: AdminContext) -> None:
     add("PUT", "/participants/{name}", participants.put_participant)
     add("GET", "/participants/{name}/endpoints", participants.get_endpoints)
     add("POST", "/participants/{name}/endpoints", participants.post_endpoints)
+
+    add("GET", "/participants/{name}/credentials", credentials.get_credentials)
+    add("POST", "/participants/{name}/credentials", credentials.post_credential)
+    add("PUT", "/participants/{name}/credentials/{id}", credentials.put_credential)
 
     add("POST", "/participants/{name}/initialPositionAndLimits", limits.post_initial_limit)
     add("GET", "/participants/{name}/limits", limits.get_limits)

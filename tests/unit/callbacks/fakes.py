@@ -67,6 +67,10 @@ class Endpoints:
             return None
         return Participant(1, name, active=True, created_at_ms=0, endpoints={PUT_TYPE: template} if template else {})
 
+    @property
+    def changes(self) -> int:
+        return len(self._templates)
+
     def all(self) -> list[Participant]:
         return [participant for name in self._templates if (participant := self.get(name)) is not None]
 
