@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import available_timezones
@@ -127,6 +128,10 @@ class Settings(BaseSettings):
     jws_certificates: Literal["optional", "required"] = "optional"  # whether a credential may be a bare public key
     jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
+
+    # Where callbacks and requests to oracles may go (docs/security.md). As JSON in the environment.
+    egress_allow: tuple[IPv4Network | IPv6Network, ...] = ()  # networks within which participants and oracles are
+    egress_guard: bool = False  # refuse all other addresses that are not public; on if egress_allow has networks
 
     # Ingress: a request is answered once the broker has confirmed its record.
     record_timeout_ms: int = Field(5_000, ge=100)  # for the confirmation; then 503, 2003
