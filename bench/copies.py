@@ -63,6 +63,7 @@ async def hub_of(bootstrap: str, prefix: str, folder: Path, partitions: int) -> 
     hub = HubUnderTest(bootstrap, prefix, folder, partitions=partitions, **PATIENCE)
     try:
         hub.start("ledger")
+        hub.start("admin-api")
         hub.start("ingress")
         await hub.urls.wait_until_healthy(HEALTHY_WITHIN_S, lambda _what: None)
         yield hub
