@@ -18,6 +18,7 @@ from tests.web.admin_world import Operator
 from web.admin.access import Subject
 from web.admin.routes import required_permissions
 
+CREDENTIALS = {"POST /participants/{name}/credentials", "PUT /participants/{name}/credentials/{id}"}
 # What each role may do beside the GETs that everybody may. The permissions in the code are judged by this list.
 ALLOWED = {
     "reader": set[str](),
@@ -37,6 +38,7 @@ ALLOWED = {
         "PUT /oracles/{id}",
         "DELETE /oracles/{id}",
         "PUT /features",
+        *CREDENTIALS,
     },
     "settlement": {
         "POST /v2/settlementWindows/{id}",
@@ -49,7 +51,7 @@ ALLOWED = {
         "POST /participants/{name}/accounts/{id}",
         "PUT /participants/{name}/accounts/{id}/transfers/{transferId}",
     },
-    "security": {"GET /operators", "PUT /operators/{name}", "DELETE /operators/{name}"},
+    "security": {"GET /operators", "PUT /operators/{name}", "DELETE /operators/{name}", *CREDENTIALS},
 }
 PUBLIC = {f"GET {path}" for path in ("/health", "/metrics", "/ready", "/v2/health", "/v2/metrics")}
 NOT_ALLOWED = (403, "3000", "Generic client error - your roles do not allow to")
