@@ -78,8 +78,7 @@ class ChaosHub:
         self._stopping = asyncio.Event()
         self._keeping: list[asyncio.Task[None]] = []
         self.urls = [
-            HubUrls(self._url(f"ingress-{number}"), self._url(f"admin-api-{number}"))
-            for number in range(INSTANCES)
+            HubUrls(self._url(f"ingress-{number}"), self._url(f"admin-api-{number}")) for number in range(INSTANCES)
         ]
 
     @property
