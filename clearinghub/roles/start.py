@@ -36,6 +36,7 @@ ROLE_ENTRIES: Final = {
     "ingress": ("clearinghub.roles.ingress", "run_ingress"),
     "ledger": ("clearinghub.roles.ledger", "run_ledger"),
     "callbacks": ("clearinghub.roles.callbacks", "run_callbacks"),
+    "admin-api": ("clearinghub.roles.admin_api", "run_admin_api"),
 }
 
 
@@ -47,7 +48,7 @@ def role(name: str) -> Coroutine[Any, Any, None]:
 
 
 def everything(*, with_sandbox: bool) -> None:
-    """Run a broker and the three roles under this process."""
+    """Run a broker and all roles under this process."""
     settings = Settings()
     set_up_logs(settings, "all")
     import_module("clearinghub.roles.all").run_all(settings, with_sandbox=with_sandbox)

@@ -12,6 +12,7 @@ from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.ports import FrontHealth, Participants, Recorder
 from clearinghub.security.key_set import KeySet, key_set_of
+from clearinghub.security.log_values import without_persons
 from web.documentation.page import add_documentation_routes
 from web.fspiop.admission import AdmissionMiddlewares
 from web.fspiop.bulk import BulkTransfersResource
@@ -28,7 +29,7 @@ from web.fspiop.routes import (
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.sources import Sources
 from web.fspiop.transfers import TransfersResource
-from web.http.errors import make_error_middleware
+from web.http.errors import SHOWN_PATH, make_error_middleware
 from web.http.json_body import BODY_BYTES_MAX, BODY_TIMEOUT_S
 from web.http.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
 
@@ -68,6 +69,7 @@ def build_fspiop_app(
         ],
     )
     app[BODY_TIMEOUT_S] = settings.body_timeout_ms / 1000
+    app[SHOWN_PATH] = without_persons
     sources = Sources(participants)
     add_transfer_routes(app, TransfersResource(settings, recorder, now_ms, signatures, sources))
     add_bulk_routes(app, BulkTransfersResource(settings, recorder, now_ms, signatures, sources))
