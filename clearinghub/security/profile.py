@@ -21,7 +21,6 @@ from cryptography.x509 import load_pem_x509_certificates
 from clearinghub.config import Settings
 
 Security: TypeAlias = Literal["open", "gateway", "full"]
-Quotes: TypeAlias = Literal["stateless", "stored"]
 
 _GATEWAY_ALONE: Final = ("gateway_identity", "gateway_credentials")
 _SECURE_ALONE: Final = ("tls_min", *_GATEWAY_ALONE)
@@ -66,7 +65,6 @@ class Profile:
     validates_signatures: bool
     keys_dir: Path | None  # public keys of participants, by name
     signing_key: Path | None  # of the hub's own messages; None: they are not signed
-    quotes: Quotes
 
     @property
     def is_secure(self) -> bool:
@@ -105,7 +103,6 @@ def profile(settings: Settings) -> Profile:
             settings.jws_validate,
             settings.jws_keys_dir,
             settings.jws_private_key_file if settings.jws_sign else None,
-            settings.quotes,
         )
     folder = settings.secure_dir
     assert folder is not None  # one of the faults above
@@ -118,7 +115,6 @@ def profile(settings: Settings) -> Profile:
         True,  # noqa: FBT003 - validates_signatures
         settings.jws_keys_dir,
         settings.jws_private_key_file or folder / "hub/jws.key",
-        settings.quotes if "quotes" in settings.model_fields_set or settings.security == "gateway" else "stored",
     )
 
 
