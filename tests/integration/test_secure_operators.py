@@ -88,7 +88,7 @@ async def test_a_new_hub_is_steered_by_its_operators(kafka_bootstrap: str, topic
             await secure.appoint(bob, "tom", "treasury")
             scheme = Scheme(bob, "Hub", CURRENCY)
             await scheme.ensure_currency()
-            await scheme.ensure_dfsp("dfsp", 100, {})
+            await scheme.ensure_dfsp("dfsp", 100 * UNIT, {})
             with pytest.raises(RefusedError, match="credential is not registered"):
                 await alice.call("GET", "/participants")  # somebody is appointed, and she is not
         async with secure.client("tina") as tina, secure.client("tom") as tom:
