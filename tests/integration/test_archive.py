@@ -143,7 +143,7 @@ async def test_it_waits_for_a_lost_broker_and_can_be_stopped_meanwhile(topic_pre
         process = topics.start("--follow", "--every-s", "1", archive_port=free_port())
         await rows_are(topics, 1)
         broker.stop(timeout_s=5)
-        await asyncio.sleep(10)
+        await asyncio.sleep(6)
         assert process.poll() is None, topics.output
         broker.start()
         async with topics.producer() as producer:

@@ -36,6 +36,7 @@ BULKS = 10
 WITHIN_S = 10.0
 GROWTH_MB_MAX = 64  # growth of a process from the third bulk to the last: caches may still fill
 KILLS = int(os.environ.get("BULK_KILLS") or 2)
+KILLED_LIFETIME_S = 24  # the silent items end with it; the ledger is back within a third of it
 KILLED_BULKS_MAX = 15  # the limit of bulks answered too late on a slow machine
 AUDIT_TIMEOUT_S = 180
 SEED = int(os.environ.get("BULK_SEED") or 1)
@@ -173,7 +174,7 @@ async def test_kills_of_the_ledger(kafka_bootstrap: str, topic_prefix: str, tmp_
         async def keep_sending() -> None:
             while not done.is_set() and len(bulk_ids) < KILLED_BULKS_MAX:
                 bulk_id = new_transfer_id()
-                items = orders(payer, payee, 200, MIXED, lifetime_s=60)
+                items = orders(payer, payee, 200, MIXED, lifetime_s=KILLED_LIFETIME_S)
                 answer = await payer.client.post_bulk(bulk_id, payee.name, bulk_body(bulk_id, items))
                 assert answer.status in (202, 503), answer.text  # 503: not accepted
                 if answer.status == 202:
