@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaProducer
 
 from clearinghub.engine.transaction import PartitionProducer
 from tests.engine.harness import Outputs, Worker, check_tables, create_toy_topics, order, producing, send_orders
-from tests.engine.toy import toy_config
+from tests.engine.toy import PARTITIONS, toy_config
+from tests.topics import records_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -146,27 +147,10 @@ async def test_record_that_raises(kafka_bootstrap: str, topic_prefix: str, tmp_p
     assert 0 == await worker.stop()
 
     outputs.check(numbers)
-    dead = await read_all(kafka_bootstrap, topic_prefix + "dead")
+    dead = await records_of(kafka_bootstrap, topic_prefix + "dead", PARTITIONS)
     assert 20 == len(dead)
-    assert all(b"PoisonError" in value for value in dead)
+    assert all(b"PoisonError" in record.value for record in dead)
     await check_tables(kafka_bootstrap, topic_prefix, tmp_path / "empty", numbers)
-
-
-async def read_all(bootstrap: str, topic: str) -> list[bytes]:
-    """Return every committed value of a topic."""
-    from aiokafka import AIOKafkaConsumer  # noqa: PLC0415
-
-    consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
-    )
-    await consumer.start()
-    try:
-        values: list[bytes] = []
-        while fetched := await consumer.getmany(timeout_ms=3_000):
-            values.extend(record.value for records in fetched.values() for record in records)
-        return values
-    finally:
-        await consumer.stop()
 
 
 async def test_fenced_without_a_rebalance(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets
 from clearinghub.engine.transaction import NO_HEADERS, PartitionProducer
 from clearinghub.rows import ROW_FORMAT
 from tests.engine.harness import Outputs, Worker, create_toy_topics, send_orders
 from tests.engine.toy import ACCOUNTS, COUNTS, PARTITIONS, toy_config
+from tests.topics import records_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -26,21 +26,6 @@ LATER = (msgspec.Raw(b'"of a later release"'),)
 DECIDED = DecidedOffsets(row_format=ROW_FORMAT, next_offsets={"in": 0}, later=LATER)
 ROWS_PER_S_MIN = 2_000  # a fault that makes it slow for long, not a busy machine
 READY = re.compile(r"partitions-ready .*?rows=(\d+)\s+seconds=([\d.]+)")
-
-
-async def last_values(bootstrap: str, topic: str, key: bytes) -> dict[int, bytes]:
-    """Return the last committed value under a key, by partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
-    async with consumer:
-        places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
-        found: dict[int, bytes] = {}
-        while any([await consumer.position(place) < end for place, end in ends.items()]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                found |= {one.partition: one.value for one in records if one.key == key}
-    return found
 
 
 def recoveries(worker: Worker) -> list[tuple[int, float]]:
@@ -71,7 +56,8 @@ async def test_recovery_of_200_000_rows(kafka_bootstrap: str, topic_prefix: str,
         await send_orders(kafka_bootstrap, topic_prefix, range(ACCOUNTS))
         await outputs.read_until(ACCOUNTS, within_s=60)
     assert 0 == await worker.stop()
-    stored = await last_values(kafka_bootstrap, config.changelog(OFFSETS.name), INPUTS.encode())
+    offsets = await records_of(kafka_bootstrap, config.changelog(OFFSETS.name), PARTITIONS)
+    stored = {one.partition: one.value for one in offsets if one.key == INPUTS.encode()}
     assert PARTITIONS == len(stored)
     for value in stored.values():
         row = OFFSETS.decode(value)

@@ -15,7 +15,6 @@ from typing import Any
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.tools.client.admin import AdminClient, AdminError
 from sandbox.scheme import Scheme
@@ -27,6 +26,7 @@ from tests.integration.hub_under_test import (
     free_port,
 )
 from tests.integration.ledger_load import LedgerLoad
+from tests.topics import records_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(1_800)]
 
@@ -100,19 +100,7 @@ async def all_closed(hub: HubUnderTest, within_s: float) -> list[dict[str, Any]]
 
 async def committed_transfers(bootstrap: str, prefix: str) -> list[dict[str, Any]]:
     """Return all committed transfers between DFSPs, from topic `transfers`."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
-    await consumer.start()
-    try:
-        places = [TopicPartition(f"{prefix}transfers", number) for number in range(PARTITIONS)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
-        rows: list[dict[str, Any]] = []
-        while any([await consumer.position(place) < end for place, end in ends.items()]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                rows += [orjson.loads(record.value) for record in records]
-    finally:
-        await consumer.stop()
+    rows = [orjson.loads(record.value) for record in await records_of(bootstrap, f"{prefix}transfers", PARTITIONS)]
     return [row for row in rows if row["state"] == "COMMITTED" and row["kind"] == "transfer"]
 
 
