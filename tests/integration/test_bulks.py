@@ -6,8 +6,6 @@ import asyncio
 import os
 import random
 import statistics
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -20,9 +18,9 @@ from sandbox.dfsp.behaviour import Behaviour
 from sandbox.dfsp.messages import Callback
 from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from sandbox.dfsp.wire import TransferOrder, bulk_body, new_transfer_id
+from tests.commands import run_process
 from tests.integration.hub_under_test import (
     CURRENCY,
-    REPOSITORY,
     HubUnderTest,
     eventually,
     running_hub,
@@ -87,17 +85,9 @@ def resident_mb(hub: HubUnderTest) -> dict[str, int]:
 
 def audit(hub: HubUnderTest) -> str:
     """Audit the hub from the topics alone; fail if anything is wrong."""
-    done = subprocess.run(
-        [sys.executable, "-m", "clearinghub", "audit"],
-        cwd=REPOSITORY,
-        env=hub.environment,
-        timeout=AUDIT_TIMEOUT_S,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert 0 == done.returncode, done.stdout + done.stderr
-    return done.stdout
+    ended = run_process(hub.environment, "audit", within_s=AUDIT_TIMEOUT_S)
+    assert 0 == ended.code, ended.out + ended.said
+    return ended.out
 
 
 async def test_ten_bulks_of_a_thousand_items(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,26 +15,19 @@ from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.tools.requeue import dead_letters
 from tests.apart import environment_of, settings_apart
+from tests.commands import run_process
 from tests.topics import records_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
-REPOSITORY = Path(__file__).parents[2]
 PATIENCE_MS = 30_000  # leaders of topics that were just created may take their time
 VALUE = b'{"v":1,"kind":"prepare"}\nbody'
 
 
 def requeue(settings: Settings, *arguments: str) -> tuple[int, str]:
     """Run the command as an operator does; return its exit code and its output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "clearinghub", "requeue", *arguments],
-        cwd=REPOSITORY,
-        env=environment_of(settings, record_timeout_ms=settings.record_timeout_ms) | {"COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode, done.stdout + done.stderr
+    environment = environment_of(settings, record_timeout_ms=settings.record_timeout_ms) | {"COLUMNS": "200"}
+    ended = run_process(environment, "requeue", *arguments)
+    return ended.code, ended.out + ended.said
 
 
 async def values(settings: Settings, partition: int) -> list[tuple[bytes, bytes]]:

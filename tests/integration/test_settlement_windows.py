@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,10 +16,10 @@ import pytest
 
 from clearinghub.tools.client.admin import AdminClient, AdminError
 from sandbox.scheme import Scheme
+from tests.commands import run_aside
 from tests.integration.hub_under_test import (
     CURRENCY,
     PARTITIONS,
-    REPOSITORY,
     HubUnderTest,
     free_port,
 )
@@ -161,15 +159,6 @@ async def test_windows_close_while_workers_die(kafka_bootstrap: str, topic_prefi
         ids = Counter(row["transferId"] for row in rows)
         assert set(load.committed) == set(ids)
         assert {1} == set(ids.values())
-        audit = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "clearinghub", "audit"],
-            cwd=REPOSITORY,
-            env=hub.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert 0 == audit.returncode, audit.stdout[-3_000:]
+        audit = await run_aside(hub.environment, "audit")
+        assert 0 == audit.code, audit.out[-3_000:]
     print(f"\nwindows: {len(windows)} closed, {kills} kills with -9, {len(rows)} transfers, missing 0, twice 0")
