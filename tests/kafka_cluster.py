@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -112,7 +113,10 @@ class KafkaCluster:
     async def until_in_sync(self, topic: str, partition: int, replicas: int) -> None:
         """Wait until that many replicas of a partition are in sync."""
         async with asyncio.timeout(WHOLE_WITHIN_S):
-            while len((await self._partition(topic, partition))["isr"]) != replicas:
+            while True:
+                with contextlib.suppress(KafkaError, OSError):  # the nodes name one that was killed just now
+                    if len((await self._partition(topic, partition))["isr"]) == replicas:
+                        return
                 await asyncio.sleep(POLL_S)
 
     async def _partition(self, topic: str, partition: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ RATE = 60
 
 @pytest.mark.parametrize(("brokers", "count"), [(1, 6), (3, 14)])
 def test_every_kind_of_fault_comes_before_any_comes_again(brokers: int, count: int) -> None:
-    kinds = [fault.kind for fault in plan_faults(SEED, 840, INTERVAL_S, 6.0, brokers)]
+    kinds = [fault.kind for fault in plan_faults(SEED, 840, 10, 6.0, brokers)]
 
     assert 84 == len(kinds)
     assert count == len(kinds_of(brokers))
