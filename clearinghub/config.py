@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import available_timezones
@@ -13,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PARTY_TYPES = ("MSISDN", "EMAIL", "PERSONAL_ID", "BUSINESS", "DEVICE", "ACCOUNT_ID", "IBAN", "ALIAS")
 CRON_FIELDS: Final = 5
+HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 
 class Settings(BaseSettings):
@@ -52,7 +55,13 @@ class Settings(BaseSettings):
     callbacks_port: int = Field(4003, ge=0, le=65535)
     ledger_url: str = ""  # where the ingress reaches this ledger worker; default http://127.0.0.1:<ledger_port>
     archive_port: int = Field(4004, ge=0, le=65535)  # metrics of `clearinghub archive --follow`
+    ops_port: int = Field(4005, ge=0, le=65535)  # health and metrics of the ingress, where 4000 needs a certificate
     admin_url: str = ""  # where operators' commands find the admin API; default http://<bind_host>:<admin_port>
+    admin_cert_file: Path | None = None  # by which operators' commands are known to it, where it has TLS
+    admin_key_file: Path | None = None  # the certificate's key, not encrypted; default: it is in the same file
+    admin_ca_file: Path | None = None  # who has issued its certificate; default: those that the machine trusts
+    # Names by which the admin port is reached, besides localhost, bind_host and that of admin_url (docs/security.md).
+    admin_hosts: tuple[str, ...] = ()
     settlement_base_path: str = Field("/v2", pattern=r"^/[A-Za-z0-9._-]+$")  # of the settlement API, on the admin port
     instance: str = "0"  # name of this process among its role's replicas, the same after a restart
 
@@ -115,7 +124,14 @@ class Settings(BaseSettings):
 
     forward_headers_extra: tuple[str, ...] = ()  # headers that travel with a message besides those that FSPIOP defines
 
+    # Who is believed (docs/security.md). clearinghub/security/profile.py derives everything else from these.
+    security: Literal["open", "gateway", "full"] = "open"
     secure_dir: Path | None = None  # as `clearinghub secure init` makes it
+    open_on_network: bool = False  # with security=open: serve others than this machine nevertheless
+    tls_min: Literal["1.2", "1.3"] = "1.3"  # the lowest version of TLS on the FSPIOP port
+    # With security=gateway: the header in which the gateway names the DFSP, and the certificates of gateways (PEM).
+    gateway_identity: Literal["x-client-id", "x-forwarded-client-cert", "x-client-cert"] | None = None
+    gateway_credentials: Path | None = None
 
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
@@ -126,6 +142,10 @@ class Settings(BaseSettings):
     jws_certificates: Literal["optional", "required"] = "optional"  # whether a credential may be a bare public key
     jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
+
+    # Where callbacks and requests to oracles may go (docs/security.md). As JSON in the environment.
+    egress_allow: tuple[IPv4Network | IPv6Network, ...] = ()  # networks within which participants and oracles are
+    egress_guard: bool = False  # refuse all other addresses that are not public; on if egress_allow has networks
 
     # Ingress: a request is answered once the broker has confirmed its record.
     record_timeout_ms: int = Field(5_000, ge=100)  # for the confirmation; then 503, 2003
@@ -193,6 +213,13 @@ class Settings(BaseSettings):
             raise ValueError("needs KAFKA_BOOTSTRAP: a broker that the hub starts itself speaks PLAINTEXT")
         return value
 
+    @field_validator("admin_hosts")
+    @classmethod
+    def _are_host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(HOST_NAME.fullmatch(one) for one in value):
+            raise ValueError("must be names of hosts, without scheme, port and path")
+        return value
+
     @field_validator("local_brokers")
     @classmethod
     def _alone_or_with_a_majority(cls, value: int) -> int:
@@ -223,7 +250,7 @@ class Settings(BaseSettings):
     def _needed_to_sign(cls, value: object, info: ValidationInfo) -> object:
         if value not in (None, ""):
             return value
-        if info.data.get("jws_sign"):
+        if info.data.get("jws_sign") and info.data.get("security") == "open":  # others have a key of their own
             raise ValueError("is needed when jws_sign is on")
         return None
 
@@ -252,10 +279,15 @@ class Settings(BaseSettings):
 
     @field_validator(
         "interchange_fees_file",
+        "admin_cert_file",
+        "admin_key_file",
+        "admin_ca_file",
         "kafka_ca_file",
         "kafka_cert_file",
         "kafka_key_file",
         "secure_dir",
+        "gateway_identity",
+        "gateway_credentials",
         "jws_keys_dir",
         mode="before",
     )

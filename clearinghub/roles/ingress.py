@@ -1,4 +1,4 @@
-"""The role `ingress`: turns HTTP requests into records. Its only state are copies of compacted topics."""
+"""The role `ingress`: turns DFSPs' requests into records. Its only state are copies of compacted topics."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import structlog
+from aiohttp.web import Application
 from prometheus_client import REGISTRY
 
+from clearinghub import __version__
 from clearinghub.config import Settings
 from clearinghub.engine.partitioner import Partitioner
-from clearinghub.kafka.commands import KafkaCommandClient
 from clearinghub.kafka.load import LoadView
-from clearinghub.kafka.processes import ProcessAnnouncer, ProcessesView
+from clearinghub.kafka.processes import ProcessAnnouncer
 from clearinghub.kafka.recorder import KafkaRecorder
-from clearinghub.kafka.statements import KafkaStatementReader
 from clearinghub.kafka.view import ParticipantsView
-from clearinghub.kafka.window_transfers import KafkaWindowTransfers
-from clearinghub.ports import StoppedPart
+from clearinghub.ports import FrontHealth
 from clearinghub.process import stop_event, until_stopped
-from clearinghub.queries.packets import KafkaPacketReader
 from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.roles.admission import Admission
+from clearinghub.roles.front_health import FrontRoleHealth
 from clearinghub.roles.serving import Listener
 from clearinghub.security.credentials import CredentialCollector, CredentialDirectory, participant_keys_of
+from clearinghub.security.identity import CertifiedClient, Credentials, ForwardedClient, IdentityRule
 from clearinghub.security.key_set import key_set_of
+from clearinghub.security.listener_tls import ListenerTls
+from clearinghub.security.profile import profile
 from clearinghub.security.signature import verifier_of
-from web.admin.app import build_admin_app
 from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import signature_check
+from web.http.operations import add_operations_routes, add_readiness_route
+from web.http.protocol import Owners
+from web.security.identity import ANY_CLIENT
 
 log = structlog.get_logger(__name__)
 
@@ -42,49 +46,6 @@ class _Started(Protocol):
     async def stop(self) -> None: ...
 
 
-class _Broker(Protocol):
-    async def is_up(self) -> bool: ...
-
-
-class _Copy(Protocol):
-    is_caught_up: bool
-
-
-class _Ledger(Protocol):
-    async def answers_for_all(self, partitions: int) -> bool: ...
-
-    def stopped(self) -> list[StoppedPart]: ...
-
-
-class IngressHealth:
-    """UP if requests can be recorded, and a healthy ledger worker has every partition."""
-
-    def __init__(self, settings: Settings, recorder: _Broker, participants: _Copy, ledger: _Ledger) -> None:
-        self._partitions = settings.partitions
-        self._recorder = recorder
-        self._participants = participants
-        self._ledger = ledger
-
-    async def services(self) -> dict[str, bool]:
-        """Return whether the broker is up, and whether the whole ledger is (`datastore`)."""
-        datastore = self._participants.is_caught_up and await self._ledger.answers_for_all(self._partitions)
-        return {"datastore": datastore, "broker": await self._recorder.is_up()}
-
-    async def own_services(self) -> dict[str, bool]:
-        """Return what this ingress needs by itself, without the ledger.
-
-        While some partitions of the ledger are down, requests for the others must still come in.
-        """
-        return {
-            "broker": await self._recorder.is_up(),
-            "participantEndpointService": self._participants.is_caught_up,
-        }
-
-    def stopped(self) -> list[StoppedPart]:
-        """Return the partitions and inputs that the ledger's workers have announced as stopped."""
-        return self._ledger.stopped()
-
-
 def make_admits(settings: Settings, admission: Admission) -> Callable[[str], bool]:
     """Return the function that says, by name, whether a DFSP may begin something new now.
 
@@ -94,22 +55,62 @@ def make_admits(settings: Settings, admission: Admission) -> Callable[[str], boo
     return lambda source: admission.admits(partition_of("prepare", source[:FSP_ID_LENGTH_MAX]))
 
 
+class SecureFront:
+    """The FSPIOP port as the profile has it: its TLS, and how it is found out whose a request is."""
+
+    def __init__(self, settings: Settings, credentials: Credentials) -> None:
+        """Read the files of TLS, if the profile has any.
+
+        Raises:
+            KeyFileError: a file cannot be used.
+            ProfileError: the settings contradict each other.
+        """
+        required = profile(settings)
+        self._settings = settings
+        self._tls: ListenerTls | None = None
+        self._owners: Owners | None = None
+        self.identities: IdentityRule = ANY_CLIENT
+        if required.listener is None:
+            return
+        header = required.identity_header
+        self._tls = ListenerTls(required.listener, settings.tls_min, pinned=header is not None)
+        if header is None:
+            self.identities = CertifiedClient(credentials)
+            self._owners = Owners(credentials.participant_of)
+        else:
+            self.identities = ForwardedClient(header, self._tls.has_pinned, credentials)
+
+    def listener(self, app: Application) -> Listener:
+        """Return the listener of the FSPIOP application."""
+        settings = self._settings
+        return Listener(app, settings.bind_host, settings.fspiop_port, tls=self._tls, owners=self._owners)
+
+
+def operations_listener(settings: Settings, health: FrontHealth) -> list[Listener]:
+    """Return the listener for probes and Prometheus, which have no certificate; none if the FSPIOP port serves them."""
+    if settings.security == "open":
+        return []
+    app = Application()
+    add_operations_routes(app, health, __version__)
+    add_readiness_route(app, health, __version__)
+    return [Listener(app, settings.bind_host, settings.ops_port)]
+
+
 async def run_ingress(settings: Settings) -> None:
-    """Serve requests until SIGTERM or SIGINT."""
+    """Serve FSPIOP until SIGTERM or SIGINT."""
     stop = stop_event()
     participants = ParticipantsView(settings)
     credentials = CredentialDirectory(participants)
+    front = SecureFront(settings, credentials)
     keys = participant_keys_of(settings, credentials)
     signatures = signature_check(verifier_of(settings, keys), settings.hub_name)
     recorder = KafkaRecorder(settings)
     ledger = HttpLedgerReader(settings)
-    commands = KafkaCommandClient(settings, recorder)
     load = LoadView(settings, recorder.waiting_ms)
-    processes = ProcessesView(settings)
     announcer = ProcessAnnouncer(settings, "ingress", participants)
     REGISTRY.register(CredentialCollector(credentials))
-    health = IngressHealth(settings, recorder, participants, ledger)
-    started: list[_Started] = [recorder, participants, announcer, processes, ledger, commands, load]
+    health = FrontRoleHealth(settings, recorder, participants, ledger)
+    started: list[_Started] = [recorder, participants, announcer, ledger, load]
     for one in started:
         await one.start()
     fspiop = build_fspiop_app(
@@ -119,25 +120,10 @@ async def run_ingress(settings: Settings) -> None:
         signatures=signatures,
         admits=make_admits(settings, Admission(load.waiting_ms, settings.overload_full_ms, settings.overload_none_ms)),
         participants=participants,
+        identities=front.identities,
         keys=key_set_of(settings, participants, credentials, keys),
     )
-    admin = build_admin_app(
-        settings,
-        commands,
-        participants,
-        ledger,
-        KafkaPacketReader(settings, ledger),
-        KafkaStatementReader(settings),
-        ledger,
-        health,
-        window_transfers=KafkaWindowTransfers(settings),
-        processes=processes,
-        partitions=ledger,
-    )
-    listeners = [
-        Listener(fspiop, settings.bind_host, settings.fspiop_port),
-        Listener(admin, settings.bind_host, settings.admin_port),
-    ]
+    listeners = [front.listener(fspiop), *operations_listener(settings, health)]
     try:
         for listener in listeners:
             await listener.start()
