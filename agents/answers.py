@@ -1,4 +1,4 @@
-"""Notes which questions have gone to which DFSPs, and decides who may answer them (protocol 6.5, ADR 36)."""
+"""Notes which questions have gone to which DFSPs, and decides who may answer them (protocol 6.5, ADR 40)."""
 
 from __future__ import annotations
 
