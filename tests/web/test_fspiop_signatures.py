@@ -164,6 +164,21 @@ async def test_a_party_is_removed_only_by_its_own_dfsps_signature(dfsp: Dfsp, ta
     assert ["party"] == [topic for topic, _key, _value in dfsp.recorder.records]
 
 
+@pytest.mark.parametrize(
+    ("proves", "client", "status"), [(True, "payerfsp", 202), (True, None, 400), (False, "payerfsp", 400)]
+)
+async def test_a_proven_connection_removes_its_own_party(proves: bool, client: str | None, status: int) -> None:
+    check = JwsCheck(CHECK._verifier, "Hub", connection_proves=proves)
+    media = "application/vnd.interoperability.participants+json;version=1"
+    headers = {"Accept": media, "Content-Type": f"{media}.1", "FSPIOP-Source": "payerfsp", "Date": DATE}
+    async with a_dfsp(check) as dfsp:
+        named = headers if client is None else {**headers, "x-client-id": client}
+        answer = await exchange(dfsp, "DELETE", "/participants/MSISDN/1", named, b"")
+        assert status == answer.status
+        unsigned = {**HEADERS, "x-client-id": "payerfsp"}
+        assert MISSING == (await exchange(dfsp, "POST", "/transfers", unsigned, encoded(PREPARE))).error
+
+
 async def test_a_good_message_sent_again_to_another_path_is_refused(dfsp: Dfsp) -> None:
     other = f"/transfers/{TRANSFER_ID.replace('b', 'a')}"
     headers = signed(PAYEE, "PUT", PATH, encoded(FULFIL))
