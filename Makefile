@@ -25,7 +25,7 @@ RATE ?= 150
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz chaos blackout pairs simulate mutants proofs drills backup-proof check lint format clean-data bench bench-engine bench-jws slow-receiver lock docs messages golden upgrade
+.PHONY: help setup run demo test conformance fuzz chaos blackout pairs simulate mutants proofs drills backup-proof check lint format clean-data bench bench-engine bench-jws bench-tls slow-receiver lock docs messages golden upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -111,6 +111,9 @@ bench: $(STAMP) ## load on a hub of its own, a report in bench/out/; SCENARIOS="
 
 bench-jws: $(STAMP) ## measure what a signature costs
 	$(BIN)/python -m bench.jws
+
+bench-tls: $(STAMP) ## measure what TLS with identity costs the ingress
+	$(BIN)/python -m bench.tls
 
 slow-receiver: $(STAMP) ## measure what a receiver that answers after 15 s costs the callbacks of others, on a real broker
 	$(BIN)/python -m bench.slow_receiver

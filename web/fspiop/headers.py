@@ -17,6 +17,7 @@ from web.fspiop.signatures import SignatureCheck
 from web.fspiop.sources import Sources
 from web.fspiop.versions import accepted_versions, content_version, extension_list, is_readable_media_type
 from web.http.errors import PAYLOAD_TOO_LARGE, ApiError
+from web.security.identity import IDENTITY
 
 HEADERS_LENGTH_MAX: Final = 64 * 1024  # of all together (protocol 1.1); they are recorded with the message
 SOURCE_UNKNOWN: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "invalid fspiop-source header")  # protocol 6.3
@@ -73,7 +74,7 @@ class HeaderRules:
             ApiError: the first thing wrong with the headers or the signature.
         """
         headers = _lower_case(request)
-        _check_client(headers)
+        _check_speaker(request[IDENTITY], headers)
         self._check_accept(request.method, headers.get("accept"))
         _check_date(headers.get("date"))
         if (request.content_length or 0) > self._body_bytes_max:
@@ -148,17 +149,16 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _check_client(headers: Mapping[str, str]) -> None:
-    """Check x-client-id, by which the gateway names who is connected: the source, or the proxy that speaks for it."""
-    client = headers.get("x-client-id")
-    if not client:
+def _check_speaker(identity: str | None, headers: Mapping[str, str]) -> None:
+    """Check that whose request it is, if that is known, is the source, or the proxy that speaks for the source."""
+    if identity is None:
         return
     source = headers.get("fspiop-source")
     proxy = headers.get("fspiop-proxy")
     if proxy:
-        if proxy != client or proxy == source:
+        if proxy != identity or proxy == source:
             raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, "Invalid fspiop-proxy header"))
-    elif source != client:
+    elif source != identity:
         raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, "Invalid fspiop-source header"))
 
 
