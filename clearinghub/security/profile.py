@@ -24,7 +24,7 @@ Security: TypeAlias = Literal["open", "gateway", "full"]
 Quotes: TypeAlias = Literal["stateless", "stored"]
 
 _GATEWAY_ALONE: Final = ("gateway_identity", "gateway_credentials")
-_SECURE_ALONE: Final = ("tls_min", *_GATEWAY_ALONE)
+_SECURE_ALONE: Final = ("tls_min", "callback_tls_min", *_GATEWAY_ALONE)
 _SIGNATURES: Final = ("jws_validate", "jws_sign")
 _SAFE_TLS: Final = "1.3"
 _DATE_SKEW_SAFE_S: Final = 600
@@ -56,6 +56,15 @@ class ListenerFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientFiles:
+    """The files of TLS to others: the hub's client certificate and key, and by which authorities oracles are believed."""
+
+    certificate: Path
+    key: Path
+    authorities: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """What is required of whom. `is_secure` is False in profile `open` alone."""
 
@@ -67,6 +76,7 @@ class Profile:
     keys_dir: Path | None  # public keys of participants, by name
     signing_key: Path | None  # of the hub's own messages; None: they are not signed
     quotes: Quotes
+    client: ClientFiles | None  # None: participants and oracles are believed as the machine believes anybody
 
     @property
     def is_secure(self) -> bool:
@@ -76,6 +86,11 @@ class Profile:
     def guards_egress(self) -> bool:
         """Whether addresses inside this network are refused for callbacks and oracles."""
         return self.is_secure
+
+    @property
+    def https_only(self) -> bool:
+        """Whether participants and oracles are called over TLS alone; a gateway may do the TLS itself."""
+        return self.security == "full"
 
 
 def profile(settings: Settings) -> Profile:
@@ -97,6 +112,7 @@ def profile(settings: Settings) -> Profile:
             settings.jws_keys_dir,
             settings.jws_private_key_file if settings.jws_sign else None,
             settings.quotes,
+            None,
         )
     folder = settings.secure_dir
     assert folder is not None  # one of the faults above
@@ -110,6 +126,7 @@ def profile(settings: Settings) -> Profile:
         settings.jws_keys_dir,
         settings.jws_private_key_file or folder / "hub/jws.key",
         settings.quotes if "quotes" in settings.model_fields_set or settings.security == "gateway" else "stored",
+        ClientFiles(folder / "hub/client.pem", folder / "hub/client.key", folder / "public/scheme-ca.pem"),
     )
 
 
@@ -216,6 +233,11 @@ def _file_faults(required: Profile, role: str, now: datetime) -> Iterator[str]:
     if role in ("ingress", "all") and required.listener is not None:
         keys.append(required.listener.key)
         for path in (required.listener.certificate, required.listener.authorities):
+            if (fault := _certificate_fault(path, now)) is not None:
+                yield fault
+    if role in ("callbacks", "all") and required.client is not None:
+        keys.append(required.client.key)
+        for path in (required.client.certificate, required.client.authorities):
             if (fault := _certificate_fault(path, now)) is not None:
                 yield fault
     if role in ("callbacks", "all") and required.signing_key is not None:
