@@ -57,7 +57,7 @@ class ListenerFiles:
 
 @dataclass(frozen=True, slots=True)
 class ClientFiles:
-    """The files of TLS to others: the hub's client certificate and key, and by which authorities oracles are believed."""
+    """The files of TLS to others: the hub's own certificate and key, and by which authorities oracles are believed."""
 
     certificate: Path
     key: Path
