@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -18,10 +17,8 @@ _FINAL_STATUS_MIN: Final = 200  # after a lower one another answer to the same r
 class NoAnswerError(Exception):
     """No status came: the connection was closed, the answer was not HTTP, or time was up."""
 
-    def __init__(self, *, timed_out: bool, alert: str = "") -> None:
-        """`alert` is what the server said over TLS as it closed the connection."""
-        closed = f"closed by the server, which said: {alert}" if alert else "closed without an answer"
-        super().__init__("no answer in time" if timed_out else closed)
+    def __init__(self, *, timed_out: bool) -> None:
+        super().__init__("no answer in time" if timed_out else "closed without an answer")
         self.timed_out = timed_out
 
 
@@ -45,7 +42,6 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._status = 0
         self._body_bytes = 0
-        self._alert = ""
 
     def request(self, request: bytes, timeout_s: float) -> asyncio.Future[int]:
         """Send a request and return a future of its answer's status, which may raise NoAnswerError."""
@@ -82,7 +78,7 @@ class Connection(asyncio.Protocol):
         if self._status:
             answer.set_result(self._status)
         else:
-            answer.set_exception(NoAnswerError(timed_out=timed_out, alert=self._alert))
+            answer.set_exception(NoAnswerError(timed_out=timed_out))
 
     # Called by asyncio.
 
@@ -90,8 +86,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.WriteTransport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if isinstance(exc, ssl.SSLError):  # in TLS 1.3 a server that refuses the hub's certificate says so afterwards
-            self._alert = exc.reason or ""
+        del exc
         self.close()
 
     def data_received(self, data: bytes) -> None:

@@ -91,13 +91,6 @@ async def test_what_the_machine_trusts_counts_by_default_and_the_hub_shows_nothi
         assert [None] == server.clients
 
 
-async def test_a_server_that_refuses_the_hub_is_quoted(hub: Hub, tmp_path: Path) -> None:
-    files = write_certificate(tmp_path, "server", OURS)
-    async with serving(files, clients=OTHERS) as server, sending(hub.contexts.of) as client:
-        with pytest.raises(DestinationError, match=r"broken: closed by the server, which said: \w*UNKNOWN_CA"):
-            await client.send("PUT", server.url, {}, b"", "payerbank")
-
-
 async def test_participants_share_no_connection_even_at_one_host(hub: Hub, tmp_path: Path) -> None:
     files = write_certificate(tmp_path, "server", OURS)
     async with serving(files) as server, sending(hub.contexts.of) as client:
