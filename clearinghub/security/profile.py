@@ -229,15 +229,15 @@ def _file_faults(required: Profile, role: str, now: datetime) -> Iterator[str]:
     """
     if not required.is_secure:
         return
+    needed: list[ListenerFiles | ClientFiles | None] = []
+    if role in ("ingress", "all"):
+        needed.append(required.listener)
+    if role in ("callbacks", "all"):
+        needed.append(required.client)
     keys = []
-    if role in ("ingress", "all") and required.listener is not None:
-        keys.append(required.listener.key)
-        for path in (required.listener.certificate, required.listener.authorities):
-            if (fault := _certificate_fault(path, now)) is not None:
-                yield fault
-    if role in ("callbacks", "all") and required.client is not None:
-        keys.append(required.client.key)
-        for path in (required.client.certificate, required.client.authorities):
+    for files in filter(None, needed):
+        keys.append(files.key)
+        for path in (files.certificate, files.authorities):
             if (fault := _certificate_fault(path, now)) is not None:
                 yield fault
     if role in ("callbacks", "all") and required.signing_key is not None:
