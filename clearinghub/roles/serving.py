@@ -123,7 +123,7 @@ class _Site(BaseSite):
             return JsonRequestHandler(
                 server,
                 loop=loop,
-                access_log=None,  # type: ignore[arg-type]  # None: there is none
+                access_log=None,  # there is none
                 keepalive_timeout=KEEP_ALIVE_S,
                 max_field_size=HEADER_BYTES_MAX,
                 max_line_size=HEADER_BYTES_MAX,
@@ -218,7 +218,7 @@ class _AcceptLoop:
             self._connecting[task] = _Handshake(str(address[0]), self._loop.time())
             task.add_done_callback(self._connected)
             if self._tls is not None and len(self._connecting) > HANDSHAKES_MAX:
-                self._give_up_oldest()
+                self._abandon_oldest()
 
     async def _connect(self, connection: socket.socket) -> object:
         if self._tls is None:
@@ -242,7 +242,7 @@ class _AcceptLoop:
         oldest = next(iter(self._connecting.values()))
         return self._loop.time() - oldest.began_at_s < HANDSHAKE_UNDISTURBED_S
 
-    def _give_up_oldest(self) -> None:
+    def _abandon_oldest(self) -> None:
         task, oldest = next(iter(self._connecting.items()))
         del self._connecting[task]
         task.cancel()

@@ -263,4 +263,4 @@ def _certificate_fault(path: Path, now: datetime) -> str | None:
 
 
 def _is_set(settings: Settings, name: str) -> bool:
-    return getattr(settings, name) != Settings.model_fields[name].default
+    return bool(getattr(settings, name) != Settings.model_fields[name].default)

@@ -40,7 +40,7 @@ from web.http.operations import (
 from web.security.identity import ANY_CLIENT, make_identity_middleware
 
 
-def build_fspiop_app(
+def build_fspiop_app(  # noqa: PLR0913 - what the parts need is handed to them here
     settings: Settings,
     recorder: Recorder,
     health: FrontHealth,

@@ -126,7 +126,6 @@ def test_all_faults_are_said_at_once_with_exit_code_2(
         "SECURE_DIR",
         "OPEN_ON_NETWORK",
         "JWS_SIGN",
-        "JWS_KEYS_DIR",
         "GATEWAY_IDENTITY",
         "GATEWAY_CREDENTIALS",
     ):

@@ -50,7 +50,10 @@ async def port(hub: SecureHub, scheme: Scheme, tmp_path: Path) -> AsyncIterator[
 
 
 async def ask(port: int, scheme: Scheme, kind: str, content: bytes) -> str:
-    return await (await Connection.open(port, scheme.context(scheme.clients[kind]))).ask(content)
+    connection = await Connection.open(port, scheme.context(scheme.clients[kind]))
+    answer = await connection.ask(content)
+    connection.close()
+    return answer
 
 
 async def test_a_request_is_of_the_client_whose_certificate_nginx_has_seen(
