@@ -229,13 +229,13 @@ def _file_faults(required: Profile, role: str, now: datetime) -> Iterator[str]:
     """
     if not required.is_secure:
         return
-    needed: list[ListenerFiles | ClientFiles | None] = []
-    if role in ("ingress", "all"):
+    needed: list[ListenerFiles | ClientFiles] = []
+    if role in ("ingress", "all") and required.listener is not None:
         needed.append(required.listener)
-    if role in ("callbacks", "all"):
+    if role in ("callbacks", "all") and required.client is not None:
         needed.append(required.client)
     keys = []
-    for files in filter(None, needed):
+    for files in needed:
         keys.append(files.key)
         for path in (files.certificate, files.authorities):
             if (fault := _certificate_fault(path, now)) is not None:

@@ -46,7 +46,7 @@ class WatchedFiles:
         Raises:
             KeyFileError: one of them is not there.
         """
-        self.paths = tuple(paths)
+        self._paths = tuple(paths)
         self._monotonic_s = monotonic_s
         self._check_at_s = monotonic_s() + CHECK_INTERVAL_S
         try:
@@ -66,7 +66,7 @@ class WatchedFiles:
         return self._version
 
     def _look(self) -> tuple[int, ...]:
-        found = [path.stat() for path in self.paths]
+        found = [path.stat() for path in self._paths]
         return tuple(number for one in found for number in (one.st_mtime_ns, one.st_ctime_ns, one.st_size, one.st_ino))
 
 
@@ -108,7 +108,8 @@ class ClientCertificate:
         Raises:
             KeyFileError: they cannot be read, or do not belong together.
         """
-        self._files = WatchedFiles((certificate, key), monotonic_s)
+        self._paths = (certificate, key)
+        self._files = WatchedFiles(self._paths, monotonic_s)
         try:
             self.load_into(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         except OSError as error:
@@ -124,7 +125,8 @@ class ClientCertificate:
         Raises:
             OSError: the files cannot be used now, for instance between the replacement of one and the other.
         """
-        context.load_cert_chain(*self._files.paths, password=_no_password)
+        certificate, key = self._paths
+        context.load_cert_chain(certificate, key, password=_no_password)
 
 
 def _no_password() -> str:
