@@ -142,7 +142,7 @@ def ready_profile(settings: Settings, role: str, now: datetime) -> Profile:
         ProfileError: with all faults of settings and files.
     """
     required = profile(settings)
-    if faults := list(_file_faults(required, role, now)):
+    if faults := list(dict.fromkeys(_file_faults(required, role, now))):
         raise ProfileError(faults)
     return required
 
