@@ -284,7 +284,7 @@ class Deliverer:
         _log.warning(
             "callback-failed",
             receiver=queue.receiver,
-            transfer_id=message.id,
+            subject=delivery.notification.shown_subject,
             notification_id=message.notification_id,
             attempt=delivery.attempts,
             status=failed.status,
@@ -380,7 +380,7 @@ class Deliverer:
         _log.warning(
             "callback-given-up",
             receiver=queue.receiver,
-            transfer_id=delivery.notification.message.id,
+            subject=delivery.notification.shown_subject,
             notification_id=delivery.notification.message.notification_id,
             reason=reason.code.value,
             error=reason.detail,

@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
@@ -20,7 +21,7 @@ from clearinghub.security.listener_tls import (
     HandshakeFailures,
     ListenerTls,
 )
-from web.http.protocol import JsonRequestHandler, Owners
+from web.http.protocol import JsonRequestHandler, Owners, PlainRequest
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +84,7 @@ class Listener:
 class _Site(BaseSite):
     """A site for aiohttp's runner, with `_AcceptLoop` in place of the event loop's own server."""
 
-    __slots__ = ("_accepting", "_connections_max", "_host", "_looking", "_owners", "_port", "_tls")
+    __slots__ = ("_accepting", "_app", "_connections_max", "_host", "_looking", "_owners", "_port", "_tls")
 
     def __init__(
         self,
@@ -94,6 +95,7 @@ class _Site(BaseSite):
         owners: Owners | None,
     ) -> None:
         super().__init__(runner, backlog=BACKLOG)
+        self._app = runner.app
         self._host, self._port = address
         self._connections_max = connections_max
         self._tls = tls
@@ -111,6 +113,7 @@ class _Site(BaseSite):
         await super().start()
         server = self._runner.server
         assert server is not None
+        server.request_factory = partial(self._app._make_request, _cls=PlainRequest)  # noqa: SLF001 - aiohttp's only way
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         try:
             listening = socket.create_server((self._host, self._port), family=family, backlog=BACKLOG)

@@ -13,6 +13,7 @@ from clearinghub import __version__
 from clearinghub.domain.participants.participant import FeatureRaise, Participant
 from clearinghub.features import HIGHEST_LEVEL
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.roles.all import ROLES
 from clearinghub.rows import encode_row
 from clearinghub.tools.client.admin import AdminClient
 from clearinghub.tools.client.operations import Operations
@@ -32,11 +33,11 @@ async def test_a_level_of_a_later_release(kafka_bootstrap: str, topic_prefix: st
             features = await Operations(admin).features()
         assert HIGHEST_LEVEL == features.level
         shown = [(one.role, one.release, one.highest_level) for one in features.processes]
-        assert [(role, __version__, HIGHEST_LEVEL) for role in ("callbacks", "ingress", "ledger")] == shown
+        assert [(role, __version__, HIGHEST_LEVEL) for role in sorted(ROLES)] == shown
 
         await publish_hub_at_later_level(kafka_bootstrap, topic_prefix)
 
-        for role in ("ledger", "callbacks", "ingress"):
+        for role in ROLES:
             await ended(hub, role)
         hub.start("ledger", "again")
         await ended(hub, "again")

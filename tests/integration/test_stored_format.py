@@ -62,7 +62,7 @@ def sentences(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if "data of an earlier release" in line]
 
 
-@pytest.mark.parametrize("role", ["ledger", "ingress", "callbacks", "all"])
+@pytest.mark.parametrize("role", ["ledger", "ingress", "admin-api", "callbacks", "all"])
 async def test_a_start_on_old_rows_ends_with_a_sentence(settings: Settings, role: str) -> None:
     await write(settings, "offsets", b"inputs", OLD_OFFSETS)
     await write(settings, "positions", b"payerfsp/USD/POSITION", OLD_POSITION)

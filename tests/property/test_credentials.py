@@ -65,6 +65,13 @@ class CredentialMachine(RuleBasedStateMachine):
         new = NewCredential(key, use, form, f"{key} {form.value} {end_ms}", None, end_ms)
         self.put(name, register(self.rows[name], new, self.now_ms))
 
+    @rule(key=KEYS, uses=st.tuples(st.sampled_from(CredentialUse), st.sampled_from(CredentialUse)))
+    def register_for_both_at_one_moment(self, key: str, uses: tuple[CredentialUse, CredentialUse]) -> None:
+        """Two processes of the admin API take a key, and neither sees the other's command."""
+        for name, use in zip(self.rows, uses, strict=True):
+            self.register(name, key, use, CredentialForm.KEY, None)
+            self.activate(name, key)
+
     @rule(name=NAMES, key=KEYS)
     def activate(self, name: str, key: str) -> None:
         self.put(name, activate(self.rows[name], key, "test", self.now_ms))

@@ -199,8 +199,8 @@ async def test_a_key_that_two_registered_at_one_moment_counts_for_neither(scheme
     [
         ({"state": "PENDING", "reason": "r"}, "3101", '"state" must be one of [ACTIVE, RETIRING, REVOKED]'),
         ({"state": "ACTIVE"}, "3102", '"reason" is required'),
-        ({"state": "RETIRING", "reason": "r"}, "3102", '"until" is required'),
-        ({"state": "ACTIVE", "reason": "r", "until": "2030-01-01T00:00:00Z"}, "3100", '"until" goes with RETIRING'),
+        ({"state": "RETIRING", "reason": "r"}, "3100", "RETIRING needs until"),
+        ({"state": "ACTIVE", "reason": "r", "until": "2030-01-01T00:00:00Z"}, "3100", "until goes with RETIRING alone"),
         ({"state": "RETIRING", "reason": "r", "until": "soon"}, "3101", '"until"'),
         ({"state": "RETIRING", "reason": "r", "until": "2030-02-30T00:00:00Z"}, "3100", "There is no such day"),
         ({"state": "RETIRING", "reason": "r", "until": "2100-01-01T00:00:00Z"}, "3100", "until must be within 90 days"),

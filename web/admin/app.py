@@ -26,6 +26,7 @@ from web.admin.features import FeaturesResource
 from web.admin.limits import LimitsResource
 from web.admin.models import ModelsResource
 from web.admin.oracles import OraclesResource
+from web.admin.origin import make_origin_middleware
 from web.admin.participants import ParticipantsResource
 from web.admin.partitions import PartitionsResource
 from web.admin.statement import StatementResource
@@ -53,7 +54,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     """Return the application. It authenticates nobody: it must be reachable from the network of the operators only."""
     app = Application(
         client_max_size=settings.body_bytes_max,
-        middlewares=[make_metrics_middleware(), make_error_middleware()],
+        middlewares=[make_metrics_middleware(), make_error_middleware(), make_origin_middleware(settings)],
     )
     context = AdminContext(settings, commands, participants, ledger)
     _add_routes(app, context)

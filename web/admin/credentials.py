@@ -41,8 +41,8 @@ _NOT_ITS_OWN: Final = Rejection(ErrorCode.VALIDATION_ERROR, "the key is another 
 _NO_AUTHORITY: Final = Rejection(
     ErrorCode.SERVICE_UNAVAILABLE, "the certificate of the scheme's authority cannot be read"
 )
-_NO_UNTIL: Final = Rejection(ErrorCode.MISSING_ELEMENT, '"until" is required')
-_UNTIL: Final = Rejection(ErrorCode.VALIDATION_ERROR, '"until" goes with RETIRING alone')
+_NO_UNTIL: Final = Rejection(ErrorCode.VALIDATION_ERROR, "RETIRING needs until, the time of its end")
+_UNTIL: Final = Rejection(ErrorCode.VALIDATION_ERROR, "until goes with RETIRING alone")
 
 _log = structlog.get_logger(__name__)
 

@@ -13,6 +13,7 @@ from clearinghub.config import Settings
 from clearinghub.ports import FrontHealth, Participants, Recorder
 from clearinghub.security.identity import IdentityRule
 from clearinghub.security.key_set import KeySet, key_set_of
+from clearinghub.security.log_values import without_persons
 from web.documentation.page import add_documentation_routes
 from web.fspiop.admission import AdmissionMiddlewares
 from web.fspiop.bulk import BulkTransfersResource
@@ -29,7 +30,7 @@ from web.fspiop.routes import (
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.sources import Sources
 from web.fspiop.transfers import TransfersResource
-from web.http.errors import make_error_middleware
+from web.http.errors import SHOWN_PATH, make_error_middleware
 from web.http.json_body import BODY_BYTES_MAX, BODY_TIMEOUT_S
 from web.http.operations import (
     add_health_route,
@@ -78,6 +79,7 @@ def build_fspiop_app(  # noqa: PLR0913 - what the parts need is handed to them h
         ],
     )
     app[BODY_TIMEOUT_S] = settings.body_timeout_ms / 1000
+    app[SHOWN_PATH] = without_persons
     sources = Sources(participants)
     add_transfer_routes(app, TransfersResource(settings, recorder, now_ms, signatures, sources))
     add_bulk_routes(app, BulkTransfersResource(settings, recorder, now_ms, signatures, sources))

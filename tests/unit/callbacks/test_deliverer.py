@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from clearinghub.callbacks.dead_letters import DeadLetterQueue
 from clearinghub.callbacks.deliverer import Deliverer
@@ -294,3 +295,24 @@ async def test_a_header_that_cannot_be_sent_is_given_up(start: Start) -> None:
     broken = notification("a").changed(headers={"tracestate": "a\r\nb"})
     await start(transport, dead_letters, Endpoints("a")).submit(broken)
     assert ([], [(broken, Reason(ReasonCode.UNSAFE_HEADER, "tracestate"))]) == (transport.sent, dead_letters.letters)
+
+
+async def test_no_line_in_the_log_names_a_person(start: Start) -> None:
+    """A callback about a party is called by its path."""
+    transport, dead_letters = ScriptedTransport(a=[500, 500, 500]), FakeDeadLetters()
+    sent = notification("a").changed(id="/parties/MSISDN/27710101999", resource="parties")
+
+    with capture_logs() as logs:
+        await start(transport, dead_letters, Endpoints("a")).submit(sent)
+
+    assert ["callback-failed", "callback-failed", "callback-given-up"] == [log["event"] for log in logs]
+    assert [] == [log for log in logs if "27710101999" in repr(log)]
+    assert 1 == len({log["subject"] for log in logs})
+    assert logs[0]["subject"].startswith("/parties/MSISDN/#")
+
+
+async def test_a_transfer_s_callback_is_called_by_its_id(start: Start) -> None:
+    with capture_logs() as logs:
+        await start(ScriptedTransport(a=[400]), FakeDeadLetters(), Endpoints("a")).submit(notification("a", "t-9"))
+
+    assert ["t-9"] == [log["subject"] for log in logs]
