@@ -180,7 +180,7 @@ class TestFiles:
 
         with pytest.raises(ProfileError) as raised:
             ready_profile(settings, "all", NOW)
-        assert ["server.key has mode 644", "jws.key has mode 644"] == [
+        assert [f"{name} has mode 644" for name in ("server.key", "client.key", "jws.key")] == [
             fault.partition(":")[0].rpartition("/")[2] for fault in raised.value.faults
         ]
 
