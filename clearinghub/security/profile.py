@@ -21,7 +21,6 @@ from cryptography.x509 import load_pem_x509_certificates
 from clearinghub.config import Settings
 
 Security: TypeAlias = Literal["open", "gateway", "full"]
-Quotes: TypeAlias = Literal["stateless", "stored"]
 
 _GATEWAY_ALONE: Final = ("gateway_identity", "gateway_credentials")
 _SECURE_ALONE: Final = ("tls_min", "callback_tls_min", *_GATEWAY_ALONE)
@@ -75,7 +74,6 @@ class Profile:
     validates_signatures: bool
     keys_dir: Path | None  # public keys of participants, by name
     signing_key: Path | None  # of the hub's own messages; None: they are not signed
-    quotes: Quotes
     client: ClientFiles | None  # None: participants and oracles are believed as the machine believes anybody
 
     @property
@@ -111,7 +109,6 @@ def profile(settings: Settings) -> Profile:
             settings.jws_validate,
             settings.jws_keys_dir,
             settings.jws_private_key_file if settings.jws_sign else None,
-            settings.quotes,
             None,
         )
     folder = settings.secure_dir
@@ -125,7 +122,6 @@ def profile(settings: Settings) -> Profile:
         True,  # noqa: FBT003 - validates_signatures
         settings.jws_keys_dir,
         settings.jws_private_key_file or folder / "hub/jws.key",
-        settings.quotes if "quotes" in settings.model_fields_set or settings.security == "gateway" else "stored",
         ClientFiles(folder / "hub/client.pem", folder / "hub/client.key", folder / "public/scheme-ca.pem"),
     )
 

@@ -89,7 +89,7 @@ def build_fspiop_app(  # noqa: PLR0913 - what the parts need is handed to them h
         app, *(PartiesResource(name, settings, recorder, participants, signatures, sources) for name in PARTY_RESOURCES)
     )
     published = keys or key_set_of(settings, participants)
-    app.router.add_get("/keys", KeysResource(published).get_keys, allow_head=False)
+    app.router.add_get("/keys", KeysResource(published).get_keys)
     add_readiness_route(app, health, __version__)
     if settings.security == "open":
         add_operations_routes(app, health, __version__)

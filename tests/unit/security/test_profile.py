@@ -60,7 +60,7 @@ def test_the_default_is_open_and_requires_nothing() -> None:
 
     assert not required.is_secure
     assert (None, False, None) == (required.listener, required.validates_signatures, required.signing_key)
-    assert ("stateless", False) == (required.quotes, required.guards_egress)
+    assert not required.guards_egress
 
 
 def test_full_requires_certificates_of_the_scheme_and_signatures() -> None:
@@ -71,7 +71,7 @@ def test_full_requires_certificates_of_the_scheme_and_signatures() -> None:
     assert Path("secrets/hub/server.key") == required.listener.key
     assert required.validates_signatures
     assert (Path("keys"), Path("secrets/hub/jws.key")) == (required.keys_dir, required.signing_key)
-    assert ("stored", True, None) == (required.quotes, required.guards_egress, required.identity_header)
+    assert (True, None) == (required.guards_egress, required.identity_header)
 
 
 def test_a_gateway_requires_its_own_certificates() -> None:
@@ -79,11 +79,7 @@ def test_a_gateway_requires_its_own_certificates() -> None:
 
     assert required.listener is not None
     assert Path("gateway.pem") == required.listener.authorities
-    assert ("stateless", "x-client-id") == (required.quotes, required.identity_header)
-
-
-def test_what_the_operator_says_of_quotes_counts() -> None:
-    assert profile(Settings(**FULL, quotes="stateless")).quotes == "stateless"
+    assert required.identity_header == "x-client-id"
 
 
 def test_signatures_are_checked_also_without_a_folder_of_keys() -> None:
