@@ -1,3 +1,3 @@
 """Clearing hub for instant payments, wire-compatible with Mojaloop's FSPIOP API v1.1."""
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"

@@ -89,6 +89,10 @@ class CommandClient(Protocol):
 class Participants(ParticipantDirectory, Protocol):
     """All participants, as this process's copy of topic `participants` knows them."""
 
+    @property
+    def changes(self) -> int:
+        """A number that grows with every change of the copy; what was derived from the copy is current until then."""
+
     def all(self) -> list[Participant]:
         """Return all participants, including the hub, in order of creation."""
 

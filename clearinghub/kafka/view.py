@@ -27,7 +27,7 @@ READ_AGAIN_S: Final = 1.0
 
 
 class CompactedView(Generic[Value]):
-    """The last value of each key of a topic, updated as records are committed."""
+    """The last value of each key of a topic, updated as records are committed; `changes` counts the records."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class CompactedView(Generic[Value]):
         make_consumer: Callable[..., Any] = AIOKafkaConsumer,
     ) -> None:
         self.values: dict[str, Value] = {}
+        self.changes = 0
         self.is_caught_up = False
         self._settings = settings
         self._topic = settings.topic(topic)
@@ -102,6 +103,7 @@ class CompactedView(Generic[Value]):
                 self._changed.notify_all()
 
     def _take(self, raw_key: bytes, value: bytes | None) -> None:
+        self.changes += 1
         try:
             key = raw_key.decode()
             if value is None:

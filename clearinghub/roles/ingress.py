@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import structlog
+from prometheus_client import REGISTRY
 
 from clearinghub.config import Settings
 from clearinghub.engine.partitioner import Partitioner
@@ -18,6 +19,8 @@ from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.roles.admission import Admission
 from clearinghub.roles.front_health import FrontRoleHealth
 from clearinghub.roles.serving import Listener
+from clearinghub.security.credentials import CredentialCollector, CredentialDirectory, participant_keys_of
+from clearinghub.security.key_set import key_set_of
 from clearinghub.security.signature import verifier_of
 from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import signature_check
@@ -45,12 +48,15 @@ def make_admits(settings: Settings, admission: Admission) -> Callable[[str], boo
 async def run_ingress(settings: Settings) -> None:
     """Serve FSPIOP until SIGTERM or SIGINT."""
     stop = stop_event()
-    signatures = signature_check(verifier_of(settings), settings.hub_name)
-    recorder = KafkaRecorder(settings)
     participants = ParticipantsView(settings)
+    credentials = CredentialDirectory(participants)
+    keys = participant_keys_of(settings, credentials)
+    signatures = signature_check(verifier_of(settings, keys), settings.hub_name)
+    recorder = KafkaRecorder(settings)
     ledger = HttpLedgerReader(settings)
     load = LoadView(settings, recorder.waiting_ms)
     announcer = ProcessAnnouncer(settings, "ingress", participants)
+    REGISTRY.register(CredentialCollector(credentials))
     health = FrontRoleHealth(settings, recorder, participants, ledger)
     started: list[_Started] = [recorder, participants, announcer, ledger, load]
     for one in started:
@@ -62,6 +68,7 @@ async def run_ingress(settings: Settings) -> None:
         signatures=signatures,
         admits=make_admits(settings, Admission(load.waiting_ms, settings.overload_full_ms, settings.overload_none_ms)),
         participants=participants,
+        keys=key_set_of(settings, participants, credentials, keys),
     )
     listener = Listener(fspiop, settings.bind_host, settings.fspiop_port)
     try:

@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -14,7 +15,7 @@ from aiohttp.web import Application, AppRunner
 from aiohttp.web_runner import BaseSite
 
 from clearinghub.process import RoleFailedError
-from web.http.protocol import JsonRequestHandler
+from web.http.protocol import JsonRequestHandler, PlainRequest
 
 log = structlog.get_logger(__name__)
 
@@ -61,10 +62,11 @@ class Listener:
 class _Site(BaseSite):
     """A site for aiohttp's runner, with `_AcceptLoop` in place of the event loop's own server."""
 
-    __slots__ = ("_accepting", "_connections_max", "_host", "_port")
+    __slots__ = ("_accepting", "_app", "_connections_max", "_host", "_port")
 
     def __init__(self, runner: AppRunner, host: str, port: int, connections_max: int) -> None:
         super().__init__(runner, backlog=BACKLOG)
+        self._app = runner.app
         self._host = host
         self._port = port
         self._connections_max = connections_max
@@ -80,6 +82,7 @@ class _Site(BaseSite):
         await super().start()
         server = self._runner.server
         assert server is not None
+        server.request_factory = partial(self._app._make_request, _cls=PlainRequest)  # noqa: SLF001 - aiohttp's only way
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         try:
             listening = socket.create_server((self._host, self._port), family=family, backlog=BACKLOG)

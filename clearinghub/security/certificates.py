@@ -7,6 +7,8 @@ hub reads them. The name that counts is a URI among the subject alternative name
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from typing import Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import (
     AuthorityKeyIdentifier,
     BasicConstraints,
@@ -173,6 +175,12 @@ def requested_key(pem: bytes, uri: str) -> PublicKey:
         raise SigningRequestError(f"asks for another name than {uri}")
     assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
     return key
+
+
+def spki_id(key: PublicKey) -> str:
+    """Return what a key is known by: the SHA-256 of its SubjectPublicKeyInfo, in base64url without padding."""
+    info = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.urlsafe_b64encode(hashlib.sha256(info).digest()).rstrip(b"=").decode()
 
 
 def tls_key_fault(key: object) -> str | None:

@@ -23,7 +23,7 @@ from joserfc.registry import JWS_HEADER_REGISTRY
 from joserfc.util import urlsafe_b64decode
 
 from clearinghub.config import Settings
-from clearinghub.security.key_directory import KeyDirectory
+from clearinghub.security.credentials import participant_keys_of
 from clearinghub.security.key_files import JoseKey, PrivateKey, jose_key, read_private_key
 
 HEADER: Final = "fspiop-signature"
@@ -214,17 +214,17 @@ def signer_of(settings: Settings) -> Signer | None:
     return Signer(read_private_key(settings.jws_private_key_file))
 
 
-def verifier_of(settings: Settings) -> Verifier | None:
-    """Return what verifies incoming messages; None if the settings turn that off.
+def verifier_of(settings: Settings, keys: PublicKeys | None = None) -> Verifier | None:
+    """Return what verifies incoming messages with these keys; None if the settings turn that off.
+
+    Without `keys` it knows those of the settings' folder alone.
 
     Raises:
         KeyFileError: a key cannot be used.
     """
     if not settings.jws_validate:
         return None
-    assert settings.jws_keys_dir is not None  # the settings' own check
-    keys = KeyDirectory(settings.jws_keys_dir, settings.jws_keys_interval_ms)
-    return Verifier(keys, settings.jws_date_skew_s or None)
+    return Verifier(keys or participant_keys_of(settings), settings.jws_date_skew_s or None)
 
 
 def _token_in(value: str, body: bytes) -> jws.CompactSignature | Fault:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-NEXT_RELEASE: Final = "1.1.0"
+NEXT_RELEASE: Final = "1.2.0"
 ADDED: Final = "written by the next release"
 
 

@@ -11,9 +11,12 @@ from clearinghub import __version__
 from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.ports import FrontHealth, Participants, Recorder
+from clearinghub.security.key_set import KeySet, key_set_of
+from clearinghub.security.log_values import without_persons
 from web.documentation.page import add_documentation_routes
 from web.fspiop.admission import AdmissionMiddlewares
 from web.fspiop.bulk import BulkTransfersResource
+from web.fspiop.keys import KeysResource
 from web.fspiop.parties import PartiesResource
 from web.fspiop.quotes import agreement_resources
 from web.fspiop.routes import (
@@ -26,7 +29,7 @@ from web.fspiop.routes import (
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.sources import Sources
 from web.fspiop.transfers import TransfersResource
-from web.http.errors import make_error_middleware
+from web.http.errors import SHOWN_PATH, make_error_middleware
 from web.http.json_body import BODY_BYTES_MAX, BODY_TIMEOUT_S
 from web.http.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
 
@@ -40,6 +43,7 @@ def build_fspiop_app(
     admits: Callable[[str], bool] = lambda _source: True,
     *,
     participants: Participants,
+    keys: KeySet | None = None,
 ) -> Application:
     """Return the application.
 
@@ -51,6 +55,7 @@ def build_fspiop_app(
         signatures: checks that the source has signed a message, after the headers and before the body is parsed.
         admits: returns whether the DFSP of that name may begin something new now.
         participants: a copy of the scheme's participants.
+        keys: what GET /keys answers; without it, the keys of the participants' credentials.
     """
     admission = _make_admission(settings, admits)
     app = Application(
@@ -64,6 +69,7 @@ def build_fspiop_app(
         ],
     )
     app[BODY_TIMEOUT_S] = settings.body_timeout_ms / 1000
+    app[SHOWN_PATH] = without_persons
     sources = Sources(participants)
     add_transfer_routes(app, TransfersResource(settings, recorder, now_ms, signatures, sources))
     add_bulk_routes(app, BulkTransfersResource(settings, recorder, now_ms, signatures, sources))
@@ -72,6 +78,8 @@ def build_fspiop_app(
     add_party_routes(
         app, *(PartiesResource(name, settings, recorder, participants, signatures, sources) for name in PARTY_RESOURCES)
     )
+    published = keys or key_set_of(settings, participants)
+    app.router.add_get("/keys", KeysResource(published).get_keys, allow_head=False)
     add_operations_routes(app, health, __version__)
     add_readiness_route(app, health, __version__)
     add_documentation_routes(app, "fspiop")

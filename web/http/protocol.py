@@ -1,12 +1,13 @@
-"""Answers to what is no HTTP request: as JSON too, for clients parse every answer of the hub (protocol 2.1)."""
+"""What every connection has in common: no answer says which software gave it, and each is JSON (protocol 2.1)."""
 
 from __future__ import annotations
 
 from typing import Final
 
 import structlog
+from aiohttp.hdrs import SERVER
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web import BaseRequest, RequestHandler, Response
+from aiohttp.web import BaseRequest, Request, RequestHandler, Response, StreamResponse
 
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from web.http.errors import error_response
@@ -19,6 +20,14 @@ _HTTP_BAD_REQUEST: Final = 400
 _HTTP_TIMED_OUT: Final = 504
 
 _log = structlog.get_logger(__name__)
+
+
+class PlainRequest(Request):
+    """aiohttp's request, whose answer has no header `Server`: versions of libraries help only those who attack them."""
+
+    async def _prepare_hook(self, response: StreamResponse) -> None:
+        await super()._prepare_hook(response)
+        response.headers.pop(SERVER, None)
 
 
 class JsonRequestHandler(RequestHandler):

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from clearinghub.domain.participants.credential import Credential
 from clearinghub.features import FIRST_LEVEL
 from clearinghub.rows import Row
 
@@ -112,7 +113,7 @@ class FeatureRaise(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Participant(Row, frozen=True, array_like=True):
-    """A participant with its accounts and endpoints: a row, and the record that every process of the hub reads.
+    """A participant with its accounts, endpoints and credentials: a row, and the record that every process reads.
 
     `version` counts changes and tells an older record from a newer one. `models`, `account_types`, `oracles` and
     `feature_raises` are the scheme's, and only the hub has any.
@@ -130,6 +131,7 @@ class Participant(Row, frozen=True, array_like=True):
     version: int = 0
     oracles: tuple[Oracle, ...] = ()
     feature_raises: tuple[FeatureRaise, ...] = ()
+    credentials: tuple[Credential, ...] = ()
 
     @property
     def feature_level(self) -> int:

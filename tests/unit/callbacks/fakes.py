@@ -67,6 +67,10 @@ class Endpoints:
             return None
         return Participant(1, name, active=True, created_at_ms=0, endpoints={PUT_TYPE: template} if template else {})
 
+    @property
+    def changes(self) -> int:
+        return len(self._templates)
+
     def all(self) -> list[Participant]:
         return [participant for name in self._templates if (participant := self.get(name)) is not None]
 
@@ -86,7 +90,7 @@ class ScriptedTransport:
     def hold(self, host: str) -> asyncio.Event:
         return self._held.setdefault(host, asyncio.Event())
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, peer: str) -> int:
         host = url.split("/")[2]
         self.sent.append((url, body))
         self.in_flight[host] += 1
