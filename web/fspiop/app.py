@@ -79,7 +79,7 @@ def build_fspiop_app(
         app, *(PartiesResource(name, settings, recorder, participants, signatures, sources) for name in PARTY_RESOURCES)
     )
     published = keys or key_set_of(settings, participants)
-    app.router.add_get("/keys", KeysResource(published).get_keys, allow_head=False)
+    app.router.add_get("/keys", KeysResource(published).get_keys)
     add_operations_routes(app, health, __version__)
     add_readiness_route(app, health, __version__)
     add_documentation_routes(app, "fspiop")
