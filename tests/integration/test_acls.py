@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ AMOUNT = 10_000
 PARTITIONS = 4
 PREFIX = "guarded-"
 STRANGER = "stranger"
+NOT_LEADER = 6  # of the broker's error codes
 ALLOWED_USERS = [one for one in USERS if one != RESTORE]
 # Whose rules are set by Kafka's own command, which takes seconds for each line; `make proofs` sets all so.
 BY_COMMAND = os.environ.get("ACLS_BY_COMMAND", "analysts").split(",")
@@ -185,7 +187,7 @@ async def test_no_user_writes_or_reads_anything_else(broker: AuthorizedBroker, r
         settings = settings_of(broker, user)
         async with client_of(settings.kafka_bootstrap, **kafka_access(settings)) as client:
             for operation, attempt in (("Write", written_to), ("Read", read_from)):
-                for topic, code in (await attempt(client, topics)).items():
+                for topic, code in (await settled(partial(attempt, client, topics))).items():
                     may = (f"User:{user}", operation, topic) in allowed
                     counts[f"{operation} {'allowed' if may else 'denied'}"] += 1
                     if code != (0 if may else DENIED):
@@ -195,6 +197,14 @@ async def test_no_user_writes_or_reads_anything_else(broker: AuthorizedBroker, r
     assert [] == wrong
     assert 2 * len(topics) * (len(ALLOWED_USERS) + 1) == counts.total()
     assert len(topics) <= counts["Write allowed"] < counts["Write denied"] / 4
+
+
+async def settled(attempt: Callable[[], Awaitable[Mapping[str, int]]]) -> Mapping[str, int]:
+    """Try until the broker leads all partitions: topics may have been created just now."""
+    async with asyncio.timeout(20):
+        while NOT_LEADER in (codes := await attempt()).values():
+            await asyncio.sleep(0.1)
+    return codes
 
 
 async def test_only_setup_creates_topics_and_only_the_ledger_is_the_ledger(
