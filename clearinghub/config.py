@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     callbacks_port: int = Field(4003, ge=0, le=65535)
     ledger_url: str = ""  # where the ingress reaches this ledger worker; default http://127.0.0.1:<ledger_port>
     archive_port: int = Field(4004, ge=0, le=65535)  # metrics of `clearinghub archive --follow`
+    ops_port: int = Field(4005, ge=0, le=65535)  # health and metrics of the ingress, where 4000 needs a certificate
     admin_url: str = ""  # where operators' commands find the admin API; default http://<bind_host>:<admin_port>
     # Names by which the admin port is reached, besides localhost, bind_host and that of admin_url (docs/security.md).
     admin_hosts: tuple[str, ...] = ()
@@ -118,7 +119,14 @@ class Settings(BaseSettings):
 
     forward_headers_extra: tuple[str, ...] = ()  # headers that travel with a message besides those that FSPIOP defines
 
+    # Who is believed (docs/security.md). clearinghub/security/profile.py derives everything else from these.
+    security: Literal["open", "gateway", "full"] = "open"
     secure_dir: Path | None = None  # as `clearinghub secure init` makes it
+    open_on_network: bool = False  # with security=open: serve others than this machine nevertheless
+    tls_min: Literal["1.2", "1.3"] = "1.3"  # the lowest version of TLS on the FSPIOP port
+    # With security=gateway: the header in which the gateway names the DFSP, and the certificates of gateways (PEM).
+    gateway_identity: Literal["x-client-id", "x-forwarded-client-cert", "x-client-cert"] | None = None
+    gateway_credentials: Path | None = None
 
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
@@ -251,7 +259,7 @@ class Settings(BaseSettings):
     def _needed_to_sign(cls, value: object, info: ValidationInfo) -> object:
         if value not in (None, ""):
             return value
-        if info.data.get("jws_sign"):
+        if info.data.get("jws_sign") and info.data.get("security") == "open":  # others have a key of their own
             raise ValueError("is needed when jws_sign is on")
         return None
 
@@ -285,6 +293,8 @@ class Settings(BaseSettings):
         "kafka_cert_file",
         "kafka_key_file",
         "secure_dir",
+        "gateway_identity",
+        "gateway_credentials",
         "jws_keys_dir",
         mode="before",
     )

@@ -17,6 +17,7 @@ from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.process import running_pid, stop_event
 from clearinghub.roles.supervisor import RestartBudget, Supervisor
 from clearinghub.security.key_files import new_key, write_key_pair
+from clearinghub.security.profile import profile
 from clearinghub.security.signature import signer_of, verifier_of
 from clearinghub.tools.client.hub_urls import HubDownError, HubUrls
 
@@ -97,7 +98,7 @@ def _signing(settings: Settings) -> dict[str, str]:
     Clients made for Mojaloop expect a signature on every callback of the hub. If the settings say something about
     signing, they count and nothing is returned.
     """
-    if "jws_sign" in settings.model_fields_set:
+    if "jws_sign" in settings.model_fields_set or profile(settings).signing_key is not None:
         return {}
     folder = settings.data_dir / "keys"
     private_key = folder / f"{settings.hub_name}.key"
@@ -142,7 +143,8 @@ def _check_free(settings: Settings) -> None:
         pid = running_pid(settings.run_dir / f"{role}.pid", f"clearinghub {role}")
         if pid is not None:
             raise CannotStartError(f"{role} of an earlier start still runs. Stop it first: kill {pid}")
-    for name in ("fspiop_port", "admin_port", "ledger_port", "callbacks_port"):
+    ports = ["fspiop_port", "admin_port", "ledger_port", "callbacks_port"]
+    for name in ports if settings.security == "open" else [*ports, "ops_port"]:
         port = getattr(settings, name)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -18,6 +18,7 @@ from clearinghub.roles.all import CannotStartError
 from clearinghub.roles.fees import FeesFileError
 from clearinghub.roles.supervisor import ChildLostError
 from clearinghub.security.key_files import KeyFileError
+from clearinghub.security.profile import ProfileError
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_WRONG_USAGE
 from clearinghub.tools.topics import TopicsMissingError
 
@@ -50,6 +51,8 @@ def explained(error: Exception) -> tuple[list[str], int]:
     """
     if isinstance(error, ValidationError) and error.title == Settings.__name__:
         return [_wrong_setting(problem) for problem in error.errors()], EXIT_WRONG_USAGE
+    if isinstance(error, ProfileError):
+        return error.faults, EXIT_WRONG_USAGE
     if isinstance(error, _WRONG_SETTINGS):
         return [str(error)], EXIT_WRONG_USAGE
     if isinstance(error, _NO_BROKER):

@@ -10,8 +10,12 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final
+
+import structlog
+from prometheus_client import Gauge
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
@@ -26,10 +30,17 @@ from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.kafka.topology.render import markdown
 from clearinghub.logs import set_up_logs
 from clearinghub.process import keep_files_private, stop_event
+from clearinghub.security.profile import ready_profile
 from clearinghub.tools.command_line import tell
 
 BROKER_WATCH_INTERVAL_S: Final = 1.0
 GARBAGE_THRESHOLD: Final = 20_000
+
+_INSECURE: Final = Gauge(
+    "clearinghub_insecure", "1 with SECURITY=open: whoever reaches the ports may speak for anybody"
+)
+
+_log = structlog.get_logger(__name__)
 
 # The function of each role that runs until it is stopped. Its module is imported only by the process that plays it.
 ROLE_ENTRIES: Final = {
@@ -44,6 +55,7 @@ def role(name: str) -> Coroutine[Any, Any, None]:
     """Return a role that runs until SIGTERM or SIGINT, on a broker that answers."""
     settings = Settings()
     set_up_logs(settings, name)
+    _require_profile(settings, name)
     return _run_role(_with_broker(settings), name)
 
 
@@ -51,6 +63,7 @@ def everything(*, with_sandbox: bool) -> None:
     """Run a broker and all roles under this process."""
     settings = Settings()
     set_up_logs(settings, "all")
+    _require_profile(settings, "all")
     import_module("clearinghub.roles.all").run_all(settings, with_sandbox=with_sandbox)
 
 
@@ -73,6 +86,18 @@ def create_topics() -> Coroutine[Any, Any, None]:
 def print_topics() -> None:
     """Print topics.yaml as a table."""
     print(markdown(load_topology()), end="")  # noqa: T201 - the answer
+
+
+def _require_profile(settings: Settings, name: str) -> None:
+    """Say whether this process believes everybody.
+
+    Raises:
+        ProfileError: the profile's settings or files are wrong.
+    """
+    required = ready_profile(settings, name, datetime.now(UTC))
+    _INSECURE.set(not required.is_secure)
+    if not required.is_secure:
+        _log.warning("insecure", security=required.security, bind_host=settings.bind_host)
 
 
 def _with_broker(settings: Settings) -> Settings:

@@ -29,6 +29,7 @@ from clearinghub.domain.participants.credential import (
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.security.key_directory import KeyDirectory
 from clearinghub.security.key_files import JoseKey, jose_key
+from clearinghub.security.profile import profile
 
 _UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
 
@@ -197,10 +198,12 @@ def participant_keys_of(settings: Settings, credentials: CredentialDirectory = N
 
     Raises:
         KeyFileError: a file of the folder cannot be used.
+        ProfileError: the settings contradict each other.
     """
     folder = None
-    if settings.jws_validate and settings.jws_keys_dir is not None:
-        folder = KeyDirectory(settings.jws_keys_dir, settings.jws_keys_interval_ms)
+    required = profile(settings)
+    if required.validates_signatures and required.keys_dir is not None:
+        folder = KeyDirectory(required.keys_dir, settings.jws_keys_interval_ms)
     return ParticipantKeys(credentials, folder)
 
 

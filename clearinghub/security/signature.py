@@ -25,6 +25,7 @@ from joserfc.util import urlsafe_b64decode
 from clearinghub.config import Settings
 from clearinghub.security.credentials import participant_keys_of
 from clearinghub.security.key_files import JoseKey, PrivateKey, jose_key, read_private_key
+from clearinghub.security.profile import profile
 
 HEADER: Final = "fspiop-signature"
 HEADER_CHARACTERS_MAX: Final = 8_192  # four times what the longest key and path need
@@ -207,11 +208,10 @@ def signer_of(settings: Settings) -> Signer | None:
 
     Raises:
         KeyFileError: the key cannot be used.
+        ProfileError: the settings contradict each other.
     """
-    if not settings.jws_sign:
-        return None
-    assert settings.jws_private_key_file is not None  # the settings' own check
-    return Signer(read_private_key(settings.jws_private_key_file))
+    signing_key = profile(settings).signing_key
+    return None if signing_key is None else Signer(read_private_key(signing_key))
 
 
 def verifier_of(settings: Settings, keys: PublicKeys | None = None) -> Verifier | None:
@@ -221,8 +221,9 @@ def verifier_of(settings: Settings, keys: PublicKeys | None = None) -> Verifier 
 
     Raises:
         KeyFileError: a key cannot be used.
+        ProfileError: the settings contradict each other.
     """
-    if not settings.jws_validate:
+    if not profile(settings).validates_signatures:
         return None
     return Verifier(keys or participant_keys_of(settings), settings.jws_date_skew_s or None)
 

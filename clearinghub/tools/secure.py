@@ -10,9 +10,11 @@ import typer
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import ObjectIdentifier
 
+from clearinghub.config import Settings
 from clearinghub.security.certificates import (
     CLIENT,
     FSP_URI,
+    GATEWAY_URI,
     OPERATOR_URI,
     ROLE_URI,
     SERVER,
@@ -23,6 +25,7 @@ from clearinghub.security.certificates import (
     signing_request,
 )
 from clearinghub.security.key_files import PRIVATE_MODE, PUBLIC_MODE, KeyFileError, new_key, write_new
+from clearinghub.security.profile import rules
 from clearinghub.security.secret_folder import INTERNAL, SCHEME, SecretFolder
 from clearinghub.tools.acls import add_acl_command
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_OK, App
@@ -31,11 +34,12 @@ from clearinghub.tools.options import one_of, participant_name, whole
 
 DAYS_MAX: Final = 730
 _YEAR: Final = 365
-_TLS_CLIENT, _TLS_SERVER, _OPERATOR, _ROLE = "tls-client", "tls-server", "operator", "role"
+_TLS_CLIENT, _TLS_SERVER, _OPERATOR, _GATEWAY, _ROLE = "tls-client", "tls-server", "operator", "gateway", "role"
 _USES: Final[dict[str, tuple[str, str, tuple[ObjectIdentifier, ...]]]] = {
     _TLS_CLIENT: (SCHEME, FSP_URI, (CLIENT,)),
     _TLS_SERVER: (SCHEME, FSP_URI, (SERVER,)),
     _OPERATOR: (INTERNAL, OPERATOR_URI, (CLIENT,)),
+    _GATEWAY: (INTERNAL, GATEWAY_URI, (CLIENT,)),
     _ROLE: (INTERNAL, ROLE_URI, (SERVER, CLIENT)),
 }
 
@@ -126,11 +130,15 @@ def sign(
 
 @app.add()
 def check(folder: Folder) -> int:
-    """List each key and certificate as ok, weak, missing or ended; exit 1 if one is missing or has ended."""
-    findings = list(SecretFolder(folder).check(datetime.now(UTC)))
-    for finding in findings:
-        _say(f"{finding.state:8} {finding.path.relative_to(folder)!s:24} {finding.detail}")
-    return EXIT_FAILED if any(finding.state in ("missing", "ended") for finding in findings) else EXIT_OK
+    """List each key, certificate and setting as ok, weak, missing or ended; exit 1 if one is missing or has ended."""
+    found = [
+        (finding.state, str(finding.path.relative_to(folder)), finding.detail)
+        for finding in SecretFolder(folder).check(datetime.now(UTC))
+    ]
+    found += [(rule.state, rule.setting, rule.detail) for rule in rules(Settings())]
+    for state, what, detail in found:
+        _say(f"{state:8} {what:24} {detail}")
+    return EXIT_FAILED if any(state in ("missing", "ended") for state, _what, _detail in found) else EXIT_OK
 
 
 add_credential_commands(app)

@@ -11,6 +11,7 @@ from clearinghub import __version__
 from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.ports import FrontHealth, Participants, Recorder
+from clearinghub.security.identity import IdentityRule
 from clearinghub.security.key_set import KeySet, key_set_of
 from clearinghub.security.log_values import without_persons
 from web.documentation.page import add_documentation_routes
@@ -31,10 +32,16 @@ from web.fspiop.sources import Sources
 from web.fspiop.transfers import TransfersResource
 from web.http.errors import SHOWN_PATH, make_error_middleware
 from web.http.json_body import BODY_BYTES_MAX, BODY_TIMEOUT_S
-from web.http.operations import add_operations_routes, add_readiness_route, make_metrics_middleware
+from web.http.operations import (
+    add_health_route,
+    add_operations_routes,
+    add_readiness_route,
+    make_metrics_middleware,
+)
+from web.security.identity import ANY_CLIENT, make_identity_middleware
 
 
-def build_fspiop_app(
+def build_fspiop_app(  # noqa: PLR0913 - what the parts need is handed to them here
     settings: Settings,
     recorder: Recorder,
     health: FrontHealth,
@@ -43,6 +50,7 @@ def build_fspiop_app(
     admits: Callable[[str], bool] = lambda _source: True,
     *,
     participants: Participants,
+    identities: IdentityRule = ANY_CLIENT,
     keys: KeySet | None = None,
 ) -> Application:
     """Return the application.
@@ -55,12 +63,14 @@ def build_fspiop_app(
         signatures: checks that the source has signed a message, after the headers and before the body is parsed.
         admits: returns whether the DFSP of that name may begin something new now.
         participants: a copy of the scheme's participants.
+        identities: finds out whose request it is.
         keys: what GET /keys answers; without it, the keys of the participants' credentials.
     """
     admission = _make_admission(settings, admits)
     app = Application(
         client_max_size=settings.body_bytes_max,
         middlewares=[
+            make_identity_middleware(identities),
             admission.refuse,
             make_metrics_middleware(),
             make_error_middleware(),
@@ -80,9 +90,12 @@ def build_fspiop_app(
     )
     published = keys or key_set_of(settings, participants)
     app.router.add_get("/keys", KeysResource(published).get_keys)
-    add_operations_routes(app, health, __version__)
     add_readiness_route(app, health, __version__)
-    add_documentation_routes(app, "fspiop")
+    if settings.security == "open":
+        add_operations_routes(app, health, __version__)
+        add_documentation_routes(app, "fspiop")
+    else:
+        add_health_route(app, health, __version__)
     return app
 
 

@@ -18,6 +18,7 @@ from web.fspiop.signatures import SignatureCheck
 from web.fspiop.sources import Sources
 from web.fspiop.versions import accepted_versions, content_version, extension_list, is_readable_media_type
 from web.http.errors import PAYLOAD_TOO_LARGE, ApiError
+from web.security.identity import IDENTITY
 
 HEADERS_LENGTH_MAX: Final = 64 * 1024  # of all together (protocol 1.1); they are recorded with the message
 SOURCE_UNKNOWN: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "invalid fspiop-source header")  # protocol 6.3
@@ -78,7 +79,7 @@ class HeaderRules:
             ApiError: the first thing wrong with the headers or the signature.
         """
         headers = _lower_case(request)
-        self._check_speaker(headers)
+        self._check_speaker(request[IDENTITY], headers)
         self._check_accept(request.method, headers.get("accept"))
         _check_date(headers.get("date"))
         if (request.content_length or 0) > self._body_bytes_max:
@@ -95,10 +96,10 @@ class HeaderRules:
         await self._signatures.check(request, headers)
         return forwarded_headers(headers, self._forwarded_extra)
 
-    def _check_speaker(self, headers: Mapping[str, str]) -> None:
-        """Check who speaks. In x-client-id a gateway names the participant whose connection it is."""
+    def _check_speaker(self, identity: str | None, headers: Mapping[str, str]) -> None:
+        """Check who speaks; `identity` is the participant whose request it is, if that is known."""
         refusal = self._sources.refusal(
-            source=headers.get("fspiop-source"), proxy=headers.get("fspiop-proxy"), client=headers.get("x-client-id")
+            source=headers.get("fspiop-source"), proxy=headers.get("fspiop-proxy"), client=identity
         )
         if refusal is not None:
             raise ApiError(refusal)

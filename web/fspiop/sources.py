@@ -35,13 +35,13 @@ class Sources:
     def refusal(self, *, source: str | None, proxy: str | None, client: str | None) -> Rejection | None:
         """Return why nobody may speak so, or None.
 
-        `client` is the participant whose connection it is, if that is known. It must be the one that speaks: the proxy
+        `client` is the participant whose request it is, if that is known. It must be the one that speaks: the proxy
         if there is one, else the source. A proxy is an active participant that operators have registered as a proxy.
         """
         if proxy:
-            is_other = proxy == source or client not in (None, "", proxy)
+            is_other = proxy == source or client not in (None, proxy)
             return _PROXY_INVALID if is_other or not self._is_proxy(proxy) else None
-        return _SOURCE_INVALID if client and client != source else None
+        return _SOURCE_INVALID if client is not None and client != source else None
 
     async def find(self, name: str) -> Participant | None:
         """Return the participant that sends under that name, active or not; the hub is one too.

@@ -51,6 +51,11 @@ def add_operations_routes(
         app.router.add_get(f"{base_path}/metrics", get_metrics)
 
 
+def add_health_route(app: Application, health: Health, version: str) -> None:
+    """Serve GET /health alone: where every client has a certificate, /metrics is on a port of its own."""
+    app.router.add_get("/health", _reporting(health.services, health.stopped, version))
+
+
 def add_readiness_route(app: Application, health: FrontHealth, version: str) -> None:
     """Serve GET /ready: a report like that of /health, about what this process needs by itself.
 

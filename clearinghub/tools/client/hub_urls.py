@@ -24,16 +24,20 @@ class HubDownError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HubUrls:
-    """The base URLs of the hub's two listeners, without a slash at the end."""
+    """The base URLs of the hub's listeners, without a slash at the end."""
 
     fspiop: str
     admin: str
+    operations: str = ""  # of the ingress's health, if the FSPIOP port requires a certificate
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the URLs on this machine."""
         host = "127.0.0.1" if settings.bind_host in EVERYWHERE else settings.bind_host
-        return cls(f"http://{host}:{settings.fspiop_port}", f"http://{host}:{settings.admin_port}")
+        admin = f"http://{host}:{settings.admin_port}"
+        if settings.security == "open":
+            return cls(f"http://{host}:{settings.fspiop_port}", admin)
+        return cls(f"https://{host}:{settings.fspiop_port}", admin, f"http://{host}:{settings.ops_port}")
 
     async def wait_until_healthy(self, timeout_s: float, tell: Callable[[str], None]) -> None:
         """Wait until /health is OK on both listeners; `tell` is called with what is missing.
@@ -47,7 +51,7 @@ class HubUrls:
                 asyncio.timeout(timeout_s),
                 ClientSession(timeout=ClientTimeout(total=PROBE_TIMEOUT_S)) as session,
             ):
-                for url in (self.fspiop, self.admin):
+                for url in (self.operations or self.fspiop, self.admin):
                     while True:
                         problem = await _problem(session, f"{url}/health")
                         if problem is None:
