@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     archive_port: int = Field(4004, ge=0, le=65535)  # metrics of `clearinghub archive --follow`
     ops_port: int = Field(4005, ge=0, le=65535)  # health and metrics of the ingress, where 4000 needs a certificate
     admin_url: str = ""  # where operators' commands find the admin API; default http://<bind_host>:<admin_port>
+    admin_cert_file: Path | None = None  # by which operators' commands are known to it, where it has TLS
+    admin_key_file: Path | None = None  # the certificate's key, not encrypted; default: it is in the same file
+    admin_ca_file: Path | None = None  # who has issued its certificate; default: those that the machine trusts
     # Names by which the admin port is reached, besides localhost, bind_host and that of admin_url (docs/security.md).
     admin_hosts: tuple[str, ...] = ()
     settlement_base_path: str = Field("/v2", pattern=r"^/[A-Za-z0-9._-]+$")  # of the settlement API, on the admin port
@@ -288,6 +291,9 @@ class Settings(BaseSettings):
 
     @field_validator(
         "interchange_fees_file",
+        "admin_cert_file",
+        "admin_key_file",
+        "admin_ca_file",
         "kafka_sasl_password_file",
         "kafka_ca_file",
         "kafka_cert_file",
