@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     kafka_sasl_username: str = Field("", validate_default=True)
+    kafka_sasl_password_file: Path | None = None  # has the password, so that no environment shows it
     kafka_sasl_password: SecretStr = Field(SecretStr(""), validate_default=True)
     kafka_ca_file: Path | None = None  # CA of the broker's certificate; default: those that the machine trusts
     kafka_cert_file: Path | None = None  # certificate of the clients, if the broker requires one
@@ -143,9 +144,10 @@ class Settings(BaseSettings):
     jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
 
-    # Where callbacks and requests to oracles may go (docs/security.md). As JSON in the environment.
+    # Where callbacks and requests to oracles may go (docs/security.md). Networks are JSON in the environment.
     egress_allow: tuple[IPv4Network | IPv6Network, ...] = ()  # networks within which participants and oracles are
     egress_guard: bool = False  # refuse all other addresses that are not public; on if egress_allow has networks
+    callback_tls_min: Literal["1.2", "1.3"] = "1.3"  # with security=gateway or full: the lowest version of TLS there
 
     # Ingress: a request is answered once the broker has confirmed its record.
     record_timeout_ms: int = Field(5_000, ge=100)  # for the confirmation; then 503, 2003
@@ -227,6 +229,20 @@ class Settings(BaseSettings):
             raise ValueError("must be 1 or 3")
         return value
 
+    @field_validator("kafka_sasl_password", mode="before")
+    @classmethod
+    def _from_its_file(cls, value: object, info: ValidationInfo) -> object:
+        path = info.data.get("kafka_sasl_password_file")
+        if path is None:
+            return value
+        if (value.get_secret_value() if isinstance(value, SecretStr) else value) != "":
+            raise ValueError("is set, and so is kafka_sasl_password_file: one of them is enough")
+        try:
+            secret = path.read_text()
+        except (OSError, ValueError) as error:
+            raise ValueError(f"kafka_sasl_password_file {path} cannot be read") from error
+        return secret.removesuffix("\n").removesuffix("\r")
+
     @field_validator("kafka_sasl_username", "kafka_sasl_password")
     @classmethod
     def _as_the_protocol_has_names(cls, value: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
@@ -282,6 +298,7 @@ class Settings(BaseSettings):
         "admin_cert_file",
         "admin_key_file",
         "admin_ca_file",
+        "kafka_sasl_password_file",
         "kafka_ca_file",
         "kafka_cert_file",
         "kafka_key_file",
