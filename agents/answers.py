@@ -1,4 +1,4 @@
-"""Notes which questions have gone to which DFSPs, and decides who may answer them (protocol 6.5, ADR 40)."""
+"""Notes which questions have gone to which DFSPs, and decides who may answer them (protocol 6.5, ADR 42)."""
 
 from __future__ import annotations
 

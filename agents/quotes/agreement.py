@@ -1,7 +1,7 @@
 """Topic `agreement`: forward what DFSPs agree on before a transfer, or refuse it (protocol 7).
 
 That is quotes, bulk quotes, transaction requests, transactions and authorizations. All messages about one id are on one
-partition, so their order is kept, and an answer finds its question (ADR 40). With `quotes=stored` quotes and bulk
+partition, so their order is kept, and an answer finds its question (ADR 42). With `quotes=stored` quotes and bulk
 quotes are stored on that partition too, until a punctuator deletes them.
 """
 

@@ -1,4 +1,4 @@
-"""Who may answer: the hub passes an answer on only from a DFSP to which it has passed the question on (ADR 40).
+"""Who may answer: the hub passes an answer on only from a DFSP to which it has passed the question on (ADR 42).
 
 Otherwise any DFSP could answer a lookup or a quote of another one, and the first answer would win.
 """
