@@ -30,6 +30,7 @@ COPIED: Final = (
     "tests/simulation",
     "tests/model",
     "tests/analysts.py",
+    "tests/topics.py",
     "topics.yaml",
 )
 SEEDS_MAX: Final = 400

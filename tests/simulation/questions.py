@@ -104,8 +104,8 @@ class Questions:
         self._dfsps.later(0.0, question.sent())
         if draw.random() < 0.3:
             self._dfsps.later(draw.uniform(0.0, 4.0), question.sent())
-        if draw.random() < 0.2:  # in the other direction too, under the same id
-            turned = Question(question.resource, number, receiver, asker)
+        if draw.random() < 0.3:  # somebody sends the requester a question under the same id
+            turned = Question(question.resource, number, draw.choice([one for one in names if one != asker]), asker)
             self._dfsps.later(draw.uniform(0.0, 1.0), turned.sent())
         for _ in range(draw.choice((0, 1, 3))):
             source, destination = draw.choice((*names, self._dfsps.stranger)), draw.choice((asker, asker, *names))
