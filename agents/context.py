@@ -31,6 +31,7 @@ class LedgerContext:
     time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12). Settlement reads and
     writes at most `settlement_entries_at_once` nets, accounts or legs with one record (design 7). `highest_level` is
     the last feature level that this release knows.
+    With a command of `four_eyes` another operator must agree (ADR 37).
     `count_alarm` counts an alarm of operators by its event.
     """
 
@@ -47,6 +48,7 @@ class LedgerContext:
     settlement_entries_at_once: int = 500
     fee_rules: tuple[FeeRule, ...] = ()
     highest_level: int = HIGHEST_LEVEL
+    four_eyes: frozenset[str] = frozenset()
     count_alarm: Callable[[str], None] = lambda _event: None
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
     reminders: Reminders = field(default_factory=Reminders, compare=False)  # the process's memory, no rule
@@ -69,6 +71,7 @@ class LedgerContext:
             built_in_oracle_types=frozenset(settings.built_in_oracle_types),
             participants_reference_shapes=settings.participants_reference_shapes,
             fee_rules=fee_rules,
+            four_eyes=frozenset(settings.four_eyes),
             quotes=QuoteRules(
                 Policy(settings.hub_name, parties_must_match=settings.quote_parties_must_match),
                 stored=settings.quotes == "stored",

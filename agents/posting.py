@@ -14,7 +14,7 @@ from clearinghub.domain.time import timestamp_text
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.record import View
 from clearinghub.messages import encode
-from clearinghub.messages.commands import ReplyError, ReplyMessage, encode_result
+from clearinghub.messages.commands import ApprovalPending, ReplyError, ReplyMessage, encode_result
 from clearinghub.messages.published import PositionRecord, TransferRecord, encode_published
 from tables.counters import next_number, next_sequence
 from tables.positions import POSITIONS, position_key
@@ -96,6 +96,8 @@ def emit_reply(view: View, waiting: Waiting, answer: msgspec.Struct | Rejection)
     if isinstance(answer, Rejection):
         error = ReplyError(answer.code, answer.description, answer.status)
         reply = msgspec.structs.replace(reply, error=error)
+    elif isinstance(answer, ApprovalPending):
+        reply = msgspec.structs.replace(reply, approval=answer.approval_id)
     else:
         reply = msgspec.structs.replace(reply, result=encode_result(answer))
     value = encode(reply)

@@ -11,6 +11,8 @@ from cronsim import CronSim, CronSimError
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from clearinghub.domain.participants.approval import APPROVABLE
+
 PARTY_TYPES = ("MSISDN", "EMAIL", "PERSONAL_ID", "BUSINESS", "DEVICE", "ACCOUNT_ID", "IBAN", "ALIAS")
 CRON_FIELDS: Final = 5
 
@@ -120,6 +122,7 @@ class Settings(BaseSettings):
     security: Literal["open", "gateway", "full"] = "open"
     secure_dir: Path | None = None  # as `clearinghub secure init` makes it
     open_on_network: bool = False  # with security=open: serve others than this machine nevertheless
+    four_eyes: tuple[str, ...] = ()  # commands that wait until a second operator approves them
     tls_min: Literal["1.2", "1.3"] = "1.3"  # the lowest version of TLS on the FSPIOP port
     # With security=gateway: the header in which the gateway names the DFSP, and the certificates of gateways (PEM).
     gateway_identity: Literal["x-client-id", "x-forwarded-client-cert", "x-client-cert"] | None = None
@@ -234,6 +237,13 @@ class Settings(BaseSettings):
         if info.data.get(switch):
             raise ValueError(f"is needed when {switch} is on")
         return None
+
+    @field_validator("four_eyes")
+    @classmethod
+    def _can_be_approved(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(value) - APPROVABLE):
+            raise ValueError(f"{unknown[0]} is none of {', '.join(sorted(APPROVABLE))}")
+        return value
 
     @field_validator("overload_none_ms")
     @classmethod

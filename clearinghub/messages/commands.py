@@ -44,12 +44,16 @@ class ReplyError(msgspec.Struct, frozen=True):
 
 
 class ReplyMessage(Message, frozen=True, kw_only=True, tag="reply"):
-    """The outcome of a command, keyed by `reply_to`: an encoded result, or an error."""
+    """The outcome of a command, keyed by `reply_to`: an encoded result, or an error.
+
+    `approval` is the id under which the command waits for another operator; then nothing has been done.
+    """
 
     correlation_id: str
     reply_to: str
     result: msgspec.Raw = msgspec.Raw(b"null")
     error: ReplyError | None = None
+    approval: str | None = None
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="name"):
@@ -172,6 +176,14 @@ class RemoveOperator(Command, frozen=True, kw_only=True, tag="remove-operator"):
     operator: str
 
 
+class DecideApproval(Command, frozen=True, kw_only=True, tag="decide-approval"):
+    """Run a command that waits for a second operator, or drop it. The result is a `DecisionResult`."""
+
+    approval: str
+    approves: bool
+    reason: str
+
+
 class RecordFundsIn(Command, frozen=True, kw_only=True, tag="record-funds-in"):
     """Book money that a DFSP has paid in. The result is a `FundsResult`."""
 
@@ -234,6 +246,18 @@ class ParticipantResult(msgspec.Struct, frozen=True):
     participant: msgspec.Raw
 
 
+class ApprovalPending(msgspec.Struct, frozen=True):
+    """The command waits for another operator, under this id."""
+
+    approval_id: str
+
+
+class DecisionResult(msgspec.Struct, frozen=True):
+    """A decision was carried out; `version` is that of the participant's row afterwards."""
+
+    version: int
+
+
 class FundsResult(msgspec.Struct, frozen=True):
     """The state that the transfer of funds has reached, None if nothing was done; and the reason, if there is one."""
 
@@ -277,6 +301,7 @@ AnyCommand: TypeAlias = (
     | RaiseFeatureLevel
     | SetOperator
     | RemoveOperator
+    | DecideApproval
     | RecordFundsIn
     | ReserveFundsOut
     | CommitFundsOut
@@ -286,7 +311,7 @@ AnyCommand: TypeAlias = (
     | AdvanceSettlement
     | AbortSettlement
 )
-CommandReply: TypeAlias = ParticipantResult | FundsResult | WindowResult | SettlementResult
+CommandReply: TypeAlias = ParticipantResult | DecisionResult | FundsResult | WindowResult | SettlementResult
 Result = TypeVar("Result", bound=msgspec.Struct)
 
 

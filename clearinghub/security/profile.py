@@ -21,7 +21,7 @@ Security: TypeAlias = Literal["open", "gateway", "full"]
 Quotes: TypeAlias = Literal["stateless", "stored"]
 
 _GATEWAY_ALONE: Final = ("gateway_identity", "gateway_credentials")
-_SECURE_ALONE: Final = ("tls_min", *_GATEWAY_ALONE)
+_SECURE_ALONE: Final = ("tls_min", "four_eyes", *_GATEWAY_ALONE)
 _SIGNATURES: Final = ("jws_validate", "jws_sign")
 
 
