@@ -54,7 +54,7 @@ def propose_command(rows: ParticipantRows, message: CommandMessage) -> Answer:
 def decide_approval(rows: ParticipantRows, message: CommandMessage, decision: DecideApproval, run: Run) -> Answer:
     """Run a command that waits, or drop it. If the command is refused now, it is dropped too.
 
-    Anybody may drop it, also who has asked for it; another operator runs it, in the name of who has asked.
+    Anybody may drop it, also who has requested it; another operator runs it, in the name of who has requested it.
     """
     participant = rows.known
     if participant is None:

@@ -69,7 +69,7 @@ async def test_another_operator_approves_and_it_is_done(guarded: Operator) -> No
     assert UNKNOWN == (await decides(guarded, where, BOB)).error, "once"
 
 
-async def test_who_has_asked_may_not_approve_and_may_drop_it(guarded: Operator) -> None:
+async def test_who_has_requested_it_may_not_approve_and_may_drop_it(guarded: Operator) -> None:
     where = await lowered(guarded)
 
     assert NEEDS_ANOTHER == (await decides(guarded, where, ALICE)).error
@@ -143,12 +143,12 @@ STEPS = st.lists(
 def test_no_order_of_commands_lets_one_operator_ask_and_approve(steps: list[tuple[str, str]]) -> None:
     hub = InMemoryHub(Settings(partitions=PARTITIONS, four_eyes=("set-active",)))
     hub.enroll(Participant(1, "dfsp", True, 0))
-    asked_by: dict[str, str] = {}
+    requested_by: dict[str, str] = {}
     active = True
     for step, who in steps:
         waiting = hub.participants.by_name["dfsp"].approvals
         if step == "ask":
-            asked_by[hub.command("set-active", "dfsp", {"active": not active}, by=who)] = who
+            requested_by[hub.command("set-active", "dfsp", {"active": not active}, by=who)] = who
             assert active == hub.participants.by_name["dfsp"].active
         elif waiting:
             first = waiting[0]
@@ -156,5 +156,5 @@ def test_no_order_of_commands_lets_one_operator_ask_and_approve(steps: list[tupl
             hub.command("decide-approval", "dfsp", decision, by=who)
             after = hub.participants.by_name["dfsp"]
             is_done = first not in after.approvals
-            assert is_done == (step == "reject" or who != asked_by[first.approval_id])
+            assert is_done == (step == "reject" or who != requested_by[first.approval_id])
             active = after.active

@@ -56,7 +56,7 @@ def find_approval(participant: Participant, approval_id: str) -> Approval | Reje
 
 
 def approval_fault(approval: Approval, by: str, now_ms: int) -> Rejection | None:
-    """Return why `by` may not approve it now; None if that is another operator than asked for it, and it is in time."""
+    """Return why `by` may not approve it now; None if that is another operator than requested it, and it is in time."""
     if by and by == approval.by:
         return NEEDS_ANOTHER
     return _EXPIRED if approval.until_ms <= now_ms else None

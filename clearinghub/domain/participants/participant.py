@@ -126,7 +126,7 @@ class Operator(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Approval(msgspec.Struct, frozen=True, array_like=True):
-    """A command, encoded as it came, that waits for a second operator; `by` has asked for it."""
+    """A command, encoded as it came, that waits for a second operator; `by` has requested it."""
 
     approval_id: str
     command: str

@@ -38,7 +38,7 @@ NOUNS: Final = {"approvals": _approvals}
 @_approvals.add("list")
 @on_hub
 async def list_approvals(hub: Hub) -> Answer:
-    """List what waits, with who has asked for it."""
+    """List what waits, with who has requested it."""
     found = await hub.operations.approvals()
     rows = [
         (
@@ -57,7 +57,7 @@ async def list_approvals(hub: Hub) -> Answer:
 @_approvals.add("approve")
 @on_hub
 async def approve(hub: Hub, approval: Id, *, reason: Why) -> Answer:
-    """Run what another operator has asked for."""
+    """Run what another operator has requested."""
     await hub.operations.decide_approval(approval, "approve", reason)
     return Answer({"id": approval, "decision": "approve"}, sentences=["approved and done"])
 
@@ -65,6 +65,6 @@ async def approve(hub: Hub, approval: Id, *, reason: Why) -> Answer:
 @_approvals.add("reject")
 @on_hub
 async def reject(hub: Hub, approval: Id, *, reason: Why) -> Answer:
-    """Drop what waits; whoever has asked for it may do so too."""
+    """Drop what waits; whoever has requested it may do so too."""
     await hub.operations.decide_approval(approval, "reject", reason)
     return Answer({"id": approval, "decision": "reject"}, sentences=["dropped"])
