@@ -25,7 +25,7 @@ RATE ?= 150
 PARTITIONS := $(or $(CLEARINGHUB_PARTITIONS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test conformance fuzz chaos blackout pairs simulate mutants proofs drills backup-proof check lint format clean-data bench bench-engine bench-jws slow-receiver lock docs messages golden upgrade
+.PHONY: help setup run demo test conformance fuzz chaos blackout pairs simulate mutants proofs drills backup-proof check lint format clean-data bench bench-engine bench-jws bench-tls slow-receiver lock docs messages golden upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-14s %s\n", $$1, $$2}'
@@ -77,8 +77,8 @@ simulate: $(STAMP) ## the hub under faults of all kinds, simulated; SEEDS=1000, 
 	@exec $(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
 proofs: $(STAMP) ## the tests that `make test` runs with small counts, with large ones: kills, windows, records; half an hour
-	SIMULATED_SEEDS=200 SETTLEMENT_WINDOWS=50 BULK_KILLS=5 ARCHIVE_KILLS=10 CLOSING_TRANSFERS=100000 BROKER_LOSSES=3 $(BIN)/python -m pytest -s \
-		tests/simulation/test_simulation.py tests/integration/test_settlement_windows.py tests/integration/test_bulks.py \
+	SIMULATED_SEEDS=200 SETTLEMENT_WINDOWS=50 BULK_KILLS=5 ARCHIVE_KILLS=10 ENGINE_KILLS=30 CLOSING_TRANSFERS=100000 BROKER_LOSSES=3 $(BIN)/python -m pytest -s \
+		tests/simulation/test_simulation.py tests/engine/test_kills.py tests/integration/test_settlement_windows.py tests/integration/test_bulks.py \
 		tests/integration/test_archive.py tests/integration/test_broker_loss.py tests/integration/test_hub_on_three_brokers.py \
 		tests/unit/agents/settlement/test_closing_cost.py
 
@@ -111,6 +111,9 @@ bench: $(STAMP) ## load on a hub of its own, a report in bench/out/; SCENARIOS="
 
 bench-jws: $(STAMP) ## measure what a signature costs
 	$(BIN)/python -m bench.jws
+
+bench-tls: $(STAMP) ## measure what TLS with identity costs the ingress
+	$(BIN)/python -m bench.tls
 
 slow-receiver: $(STAMP) ## measure what a receiver that answers after 15 s costs the callbacks of others, on a real broker
 	$(BIN)/python -m bench.slow_receiver

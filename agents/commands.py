@@ -5,8 +5,11 @@ Commands were validated by the admin API; here they meet the state of the partit
 
 from __future__ import annotations
 
+from typing import Final
+
 from agents.approvals import decide_approval, propose_command
 from agents.participants.commands import PARTICIPANT_COMMANDS, Answer, ParticipantRows
+from agents.participants.credentials import CREDENTIAL_COMMANDS
 from agents.posting import emit_reply
 from agents.settlement.commands import SETTLEMENT_COMMANDS
 from agents.turn import Turn
@@ -19,6 +22,8 @@ from clearinghub.messages.commands import (
     name_of,
     read_command,
 )
+
+_OF_PARTICIPANTS: Final = {**PARTICIPANT_COMMANDS, **CREDENTIAL_COMMANDS}
 
 
 def on_command(turn: Turn, message: CommandMessage, _body: bytes) -> None:
@@ -46,4 +51,4 @@ def _decide(rows: ParticipantRows, message: CommandMessage, command: AnyCommand)
 
 
 def _run(rows: ParticipantRows, command: AnyCommand) -> Answer:
-    return PARTICIPANT_COMMANDS[type(command)](rows, command)
+    return _OF_PARTICIPANTS[type(command)](rows, command)

@@ -74,6 +74,7 @@ SMALL_FILES: dict[str, str] = {
     "clearinghub/engine/environment.py": "what tests replace to simulate a process",
     "clearinghub/roles/schedule.py": "cron expressions, tested alone",
     "web/admin/transactions.py": "the handlers of one path",
+    "web/fspiop/keys.py": "the handler of one path",
 }
 
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import structlog
 from aiohttp.web import Application
+from prometheus_client import REGISTRY
 
 from clearinghub import __version__
 from clearinghub.config import Settings
@@ -22,8 +23,9 @@ from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.roles.admission import Admission
 from clearinghub.roles.front_health import FrontRoleHealth
 from clearinghub.roles.serving import Listener
-from clearinghub.security.credentials import CredentialDirectory
+from clearinghub.security.credentials import CredentialCollector, CredentialDirectory, participant_keys_of
 from clearinghub.security.identity import CertifiedClient, Credentials, ForwardedClient, IdentityRule
+from clearinghub.security.key_set import key_set_of
 from clearinghub.security.listener_tls import ListenerTls
 from clearinghub.security.profile import profile
 from clearinghub.security.signature import verifier_of
@@ -97,13 +99,16 @@ def operations_listener(settings: Settings, health: FrontHealth) -> list[Listene
 async def run_ingress(settings: Settings) -> None:
     """Serve FSPIOP until SIGTERM or SIGINT."""
     stop = stop_event()
-    signatures = signature_check(verifier_of(settings), settings.hub_name)
-    recorder = KafkaRecorder(settings)
     participants = ParticipantsView(settings)
-    front = SecureFront(settings, CredentialDirectory(participants))
+    credentials = CredentialDirectory(participants)
+    front = SecureFront(settings, credentials)
+    keys = participant_keys_of(settings, credentials)
+    signatures = signature_check(verifier_of(settings, keys), settings.hub_name)
+    recorder = KafkaRecorder(settings)
     ledger = HttpLedgerReader(settings)
     load = LoadView(settings, recorder.waiting_ms)
     announcer = ProcessAnnouncer(settings, "ingress", participants)
+    REGISTRY.register(CredentialCollector(credentials))
     health = FrontRoleHealth(settings, recorder, participants, ledger)
     started: list[_Started] = [recorder, participants, announcer, ledger, load]
     for one in started:
@@ -116,6 +121,7 @@ async def run_ingress(settings: Settings) -> None:
         admits=make_admits(settings, Admission(load.waiting_ms, settings.overload_full_ms, settings.overload_none_ms)),
         participants=participants,
         identities=front.identities,
+        keys=key_set_of(settings, participants, credentials, keys),
     )
     listeners = [front.listener(fspiop), *operations_listener(settings, health)]
     try:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final
 
@@ -93,7 +94,7 @@ def _require_profile(settings: Settings, name: str) -> None:
     Raises:
         ProfileError: the profile's settings or files are wrong.
     """
-    required = ready_profile(settings, name)
+    required = ready_profile(settings, name, datetime.now(UTC))
     _INSECURE.set(not required.is_secure)
     if not required.is_secure:
         _log.warning("insecure", security=required.security, bind_host=settings.bind_host)

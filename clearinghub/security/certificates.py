@@ -46,6 +46,7 @@ from clearinghub.security.key_files import RSA_BITS_MAX, RSA_BITS_MIN, PrivateKe
 
 FSP_URI: Final = "urn:fspiop:fsp:"
 OPERATOR_URI: Final = "urn:clearinghub:operator:"
+GATEWAY_URI: Final = "urn:clearinghub:gateway:"
 ROLE_URI: Final = "urn:clearinghub:role:"
 
 SERVER: Final = ExtendedKeyUsageOID.SERVER_AUTH

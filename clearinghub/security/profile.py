@@ -12,17 +12,21 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from cryptography.x509 import load_pem_x509_certificates
 
 from clearinghub.config import Settings
 
 Security: TypeAlias = Literal["open", "gateway", "full"]
-Quotes: TypeAlias = Literal["stateless", "stored"]
 
 _GATEWAY_ALONE: Final = ("gateway_identity", "gateway_credentials")
 _SECURE_ALONE: Final = ("tls_min", "four_eyes", *_GATEWAY_ALONE)
 _SIGNATURES: Final = ("jws_validate", "jws_sign")
+_SAFE_TLS: Final = "1.3"
+_DATE_SKEW_SAFE_S: Final = 600
 
 
 class ProfileError(Exception):
@@ -31,6 +35,14 @@ class ProfileError(Exception):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
         self.faults = faults
+
+
+class Rule(NamedTuple):
+    """What is to be said of a setting: `state` is ok, weak or missing."""
+
+    setting: str
+    state: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,6 @@ class Profile:
     validates_signatures: bool
     keys_dir: Path | None  # public keys of participants, by name
     signing_key: Path | None  # of the hub's own messages; None: they are not signed
-    quotes: Quotes
 
     @property
     def is_secure(self) -> bool:
@@ -92,7 +103,6 @@ def profile(settings: Settings) -> Profile:
             settings.jws_validate,
             settings.jws_keys_dir,
             settings.jws_private_key_file if settings.jws_sign else None,
-            settings.quotes,
         )
     folder = settings.secure_dir
     assert folder is not None  # one of the faults above
@@ -105,24 +115,46 @@ def profile(settings: Settings) -> Profile:
         True,  # noqa: FBT003 - validates_signatures
         settings.jws_keys_dir,
         settings.jws_private_key_file or folder / "hub/jws.key",
-        settings.quotes if "quotes" in settings.model_fields_set or settings.security == "gateway" else "stored",
     )
 
 
-def ready_profile(settings: Settings, role: str) -> Profile:
+def ready_profile(settings: Settings, role: str, now: datetime) -> Profile:
     """Return the profile of a process that starts, after a look at the files that it needs.
 
     Args:
         settings: the hub's settings.
         role: the process's role; `all` needs the files of all roles.
+        now: the time, for the dates of certificates.
 
     Raises:
         ProfileError: with all faults of settings and files.
     """
     required = profile(settings)
-    if faults := list(_file_faults(required, role)):
+    if faults := list(_file_faults(required, role, now)):
         raise ProfileError(faults)
     return required
+
+
+def rules(settings: Settings) -> Iterator[Rule]:
+    """Yield the profile's rules for `clearinghub secure check`: what is missing, and what is weak."""
+    if settings.security == "open":
+        detail = "open: whoever reaches the ports may speak for every DFSP; set SECURITY=full and SECURE_DIR"
+        yield Rule("SECURITY", "weak", detail)
+        return
+    try:
+        profile(settings)
+    except ProfileError as error:
+        for fault in error.faults:
+            yield Rule("SECURITY", "missing", fault)
+    else:
+        yield Rule("SECURITY", "ok", settings.security)
+    if settings.tls_min != _SAFE_TLS:
+        yield Rule("TLS_MIN", "weak", f"{settings.tls_min}: keep it only until all DFSPs speak {_SAFE_TLS}")
+    if settings.gateway_identity == "x-client-id":
+        detail = "x-client-id: the gateway's word alone; the certificates that DFSPs have registered are not compared"
+        yield Rule("GATEWAY_IDENTITY", "weak", detail)
+    if settings.jws_date_skew_s > _DATE_SKEW_SAFE_S:
+        yield Rule("JWS_DATE_SKEW_S", "weak", f"a signed message can be sent again for {settings.jws_date_skew_s} s")
 
 
 def is_loopback(host: str) -> bool:
@@ -178,7 +210,7 @@ def _broker_faults(settings: Settings) -> Iterator[str]:
             )
 
 
-def _file_faults(required: Profile, role: str) -> Iterator[str]:
+def _file_faults(required: Profile, role: str, now: datetime) -> Iterator[str]:
     """Yield what is wrong with the files that a role needs in a secure profile.
 
     A file that its group may read is accepted: so Kubernetes mounts secrets for a user that is not root.
@@ -190,8 +222,8 @@ def _file_faults(required: Profile, role: str) -> Iterator[str]:
         if files is not None and role in (its_role, "all"):
             keys.append(files.key)
             for path in (files.certificate, files.authorities):
-                if not os.access(path, os.R_OK):
-                    yield f"{path} is missing, or this user may not read it"
+                if (fault := _certificate_fault(path, now)) is not None:
+                    yield fault
     if role in ("callbacks", "all") and required.signing_key is not None:
         keys.append(required.signing_key)
     for path in keys:
@@ -201,5 +233,18 @@ def _file_faults(required: Profile, role: str) -> Iterator[str]:
             yield f"{path} has mode {stat.S_IMODE(path.stat().st_mode):03o}: every user may read it; set 600"
 
 
+def _certificate_fault(path: Path, now: datetime) -> str | None:
+    """Return why the first certificate of a file cannot be used now; None if it can."""
+    try:
+        certificate = load_pem_x509_certificates(path.read_bytes())[0]
+    except OSError as error:
+        return f"{path} is missing, or this user may not read it: {error.strerror}"
+    except ValueError:
+        return f"{path}: no certificate in PEM"
+    if certificate.not_valid_after_utc <= now:
+        return f"{path} has ended on {certificate.not_valid_after_utc:%Y-%m-%d}; issue a new one (docs/keys.md)"
+    return None
+
+
 def _is_set(settings: Settings, name: str) -> bool:
-    return getattr(settings, name) != Settings.model_fields[name].default
+    return bool(getattr(settings, name) != Settings.model_fields[name].default)

@@ -1,4 +1,4 @@
-"""`clearinghub secure ...`: the keys and certificates of a scheme (docs/keys.md)."""
+"""`clearinghub secure ...`: the keys and certificates of a scheme, and of its participants (docs/keys.md)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import typer
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import ObjectIdentifier
 
+from clearinghub.config import Settings
 from clearinghub.security.certificates import (
     CLIENT,
     FSP_URI,
+    GATEWAY_URI,
     OPERATOR_URI,
     SERVER,
     SigningRequestError,
@@ -22,17 +24,20 @@ from clearinghub.security.certificates import (
     signing_request,
 )
 from clearinghub.security.key_files import PRIVATE_MODE, PUBLIC_MODE, KeyFileError, new_key, write_new
+from clearinghub.security.profile import rules
 from clearinghub.security.secret_folder import INTERNAL, SCHEME, SecretFolder
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_OK, App
+from clearinghub.tools.credentials import add_credential_commands, set_options
 from clearinghub.tools.options import one_of, participant_name, whole
 
 DAYS_MAX: Final = 730
 _YEAR: Final = 365
-_TLS_CLIENT, _TLS_SERVER, _OPERATOR = "tls-client", "tls-server", "operator"
+_TLS_CLIENT, _TLS_SERVER, _OPERATOR, _GATEWAY = "tls-client", "tls-server", "operator", "gateway"
 _USES: Final[dict[str, tuple[str, str, ObjectIdentifier]]] = {
     _TLS_CLIENT: (SCHEME, FSP_URI, CLIENT),
     _TLS_SERVER: (SCHEME, FSP_URI, SERVER),
     _OPERATOR: (INTERNAL, OPERATOR_URI, CLIENT),
+    _GATEWAY: (INTERNAL, GATEWAY_URI, CLIENT),
 }
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the scheme's keys.")]
@@ -40,20 +45,20 @@ Who = Annotated[str, typer.Option("--as", metavar="NAME", parser=participant_nam
 Use = Annotated[str, typer.Option("--use", help="What it is for.", **one_of(*_USES))]
 
 app = App(
-    "Keys and certificates of a scheme: make them, issue others', see which end.",
+    "Keys and certificates of a scheme: make and issue them, register participants', see which end.",
     examples=[
         "secure init secrets --host hub.example --operators alice,bob",
         "secure request --as alphabank --out alphabank",
         "secure sign secrets alphabank.csr --as alphabank --use tls-client --out alphabank.pem",
         "secure check secrets",
+        "secure enrol alphabank alphabank.pem --use tls-client",
+        "secure credentials alphabank",
     ],
-    exits="0 done, 1 something is missing or has ended, 2 wrong usage, or a file that cannot be used",
+    exits="0 done, 1 refused, missing or ended, 2 wrong usage, or a file that cannot be used, 3 hub unreachable",
 )
 
 
-@app.callback()
-def _group() -> None:
-    pass
+app.callback()(set_options)
 
 
 @app.add()
@@ -121,11 +126,18 @@ def sign(
 
 @app.add()
 def check(folder: Folder) -> int:
-    """List each key and certificate as ok, weak, missing or ended; exit 1 if one is missing or has ended."""
-    findings = list(SecretFolder(folder).check(datetime.now(UTC)))
-    for finding in findings:
-        _say(f"{finding.state:8} {finding.path.relative_to(folder)!s:24} {finding.detail}")
-    return EXIT_FAILED if any(finding.state in ("missing", "ended") for finding in findings) else EXIT_OK
+    """List each key, certificate and setting as ok, weak, missing or ended; exit 1 if one is missing or has ended."""
+    found = [
+        (finding.state, str(finding.path.relative_to(folder)), finding.detail)
+        for finding in SecretFolder(folder).check(datetime.now(UTC))
+    ]
+    found += [(rule.state, rule.setting, rule.detail) for rule in rules(Settings())]
+    for state, what, detail in found:
+        _say(f"{state:8} {what:24} {detail}")
+    return EXIT_FAILED if any(state in ("missing", "ended") for state, _what, _detail in found) else EXIT_OK
+
+
+add_credential_commands(app)
 
 
 def _say(line: str) -> None:

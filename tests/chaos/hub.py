@@ -78,8 +78,7 @@ class ChaosHub:
         self._stopping = asyncio.Event()
         self._keeping: list[asyncio.Task[None]] = []
         self.urls = [
-            HubUrls(*(f"http://127.0.0.1:{self._ports[f'{role}-{number}']}" for role in ("ingress", "admin-api")))
-            for number in range(INSTANCES)
+            HubUrls(self._url(f"ingress-{number}"), self._url(f"admin-api-{number}")) for number in range(INSTANCES)
         ]
 
     @property
@@ -118,9 +117,9 @@ class ChaosHub:
         elif self.cluster is not None:
             await asyncio.to_thread(self.cluster.start_all)
         for name, port in self._ports.items():
-            role, _, instance = name.rpartition("-")
-            own = {"CLEARINGHUB_INSTANCE": instance, f"CLEARINGHUB_{PORT_SETTINGS[role]}": str(port)}
-            self._supervisor.start(name, self._command(name, role), self.environment | own, RestartBudget())
+            role = name.rpartition("-")[0]
+            environment = self.environment | self._settings_of(name, port)
+            self._supervisor.start(name, self._command(name, role), environment, RestartBudget())
         self._keeping.append(asyncio.create_task(self._supervisor.wait(self._stopping)))
         await self.healthy()
 
@@ -170,6 +169,14 @@ class ChaosHub:
         """Return the last 3,000 characters that a process has logged."""
         path = self.folder / f"{name}.log"
         return path.read_text()[-3_000:] if path.exists() else ""
+
+    def _url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._ports[name]}"
+
+    def _settings_of(self, name: str, port: int) -> dict[str, str]:
+        """Return the settings of one process, which listens on that port."""
+        role, _, instance = name.rpartition("-")
+        return {"CLEARINGHUB_INSTANCE": instance, f"CLEARINGHUB_{PORT_SETTINGS[role]}": str(port)}
 
     def _command(self, name: str, role: str) -> list[str]:
         command = shlex.join([sys.executable, "-m", "clearinghub", role])

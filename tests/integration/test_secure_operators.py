@@ -35,7 +35,7 @@ class SecureHub:
     def __init__(self, bootstrap: str, prefix: str, folder: Path) -> None:
         self.keys, self._people = folder / "secrets", folder / "people"
         self._people.mkdir()
-        SecretFolder(self.keys).create("Hub", ["localhost"], ["alice", "bob"], datetime.now(UTC))
+        SecretFolder(self.keys).create("Hub", ["localhost", "127.0.0.1"], ["alice", "bob"], datetime.now(UTC))
         self.processes = HubUnderTest(
             bootstrap, prefix, folder, security="full", secure_dir=self.keys, ops_port=free_port()
         )
@@ -88,7 +88,7 @@ async def test_a_new_hub_is_steered_by_its_operators(kafka_bootstrap: str, topic
             await secure.appoint(bob, "tom", "treasury")
             scheme = Scheme(bob, "Hub", CURRENCY)
             await scheme.ensure_currency()
-            await scheme.ensure_dfsp("dfsp", 100, {})
+            await scheme.ensure_dfsp("dfsp", 100 * UNIT, {})
             with pytest.raises(RefusedError, match="credential is not registered"):
                 await alice.call("GET", "/participants")  # somebody is appointed, and she is not
         async with secure.client("tina") as tina, secure.client("tom") as tom:

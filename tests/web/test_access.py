@@ -19,6 +19,7 @@ from tests.web.admin_world import Operator
 from web.admin.access import Authenticate, Subject
 from web.admin.routes import required_permissions
 
+CREDENTIALS = {"POST /participants/{name}/credentials", "PUT /participants/{name}/credentials/{id}"}
 # What each role may do beside the GETs that everybody may. The permissions in the code are judged by this list.
 ALLOWED = {
     "reader": set[str](),
@@ -38,6 +39,7 @@ ALLOWED = {
         "PUT /oracles/{id}",
         "DELETE /oracles/{id}",
         "PUT /features",
+        *CREDENTIALS,
     },
     "settlement": {
         "POST /v2/settlementWindows/{id}",
@@ -50,7 +52,7 @@ ALLOWED = {
         "POST /participants/{name}/accounts/{id}",
         "PUT /participants/{name}/accounts/{id}/transfers/{transferId}",
     },
-    "security": {"GET /operators", "PUT /operators/{name}", "DELETE /operators/{name}"},
+    "security": {"GET /operators", "PUT /operators/{name}", "DELETE /operators/{name}", *CREDENTIALS},
 }
 # Who may approve a command depends on the command: tests/web/test_approvals.py.
 OF_ITS_CONTENT = {"PUT /approvals/{id}"}

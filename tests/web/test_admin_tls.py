@@ -60,7 +60,7 @@ async def secure(tmp_path: Path) -> AsyncIterator[SecureHub]:
 @asynccontextmanager
 async def a_secure_hub(tmp_path: Path) -> AsyncIterator[SecureHub]:
     folder = tmp_path / "secrets"
-    SecretFolder(folder).create("Hub", ["localhost"], ["alice", "bob"], datetime.now(UTC))
+    SecretFolder(folder).create("Hub", ["localhost", "127.0.0.1"], ["alice", "bob"], datetime.now(UTC))
     settings = Settings(security="full", secure_dir=folder, partitions=PARTITIONS, admin_port=free_port())
     hub = InMemoryHub(settings)
     front = OperatorsFront(settings, hub.participants)
@@ -156,6 +156,15 @@ async def test_the_command_line_is_known_by_its_certificate(
     assert 0 == await run_command(by_settings, "admin", "operators", "list")
     assert 1 == await run_command(secure.settings, "admin", "operators", "list")
     assert "refused by the hub: 3000 Generic client error - credential is not registered" in capsys.readouterr().err
+
+
+async def test_a_hub_that_another_authority_vouches_for_is_refused_with_the_reason(
+    secure: SecureHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority = str(secure.folder / "public/scheme-ca.pem")
+
+    assert 3 == await run_command(secure.settings, "admin", "operators", "list", "--ca", authority)
+    assert "its certificate is not accepted: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ PROXY_IS_SOURCE = {"x-client-id": "payerfsp", "fspiop-proxy": "payerfsp"}
 # In the order of the checks: every row must be answered before all rows below it.
 LADDER: list[tuple[Mapping[str, str | None], tuple[int, str, str]]] = [
     (CLIENT_OTHER, (400, "3100", "Generic validation error - Invalid fspiop-source header")),
+    ({"x-client-id": ""}, (400, "3100", "Generic validation error - Invalid fspiop-source header")),
     ({"Accept": None}, (400, "3102", "Missing mandatory element - Accept is required")),
     ({"Date": None}, (400, "3102", "Missing mandatory element - Missing required date header")),
     ({"Content-Type": None}, (400, "3102", "Missing mandatory element - Content-type is required")),
@@ -89,7 +90,6 @@ async def test_a_wrong_header_is_refused(
     [
         {"x-client-id": "payerfsp"},
         {"x-client-id": "proxy1", "fspiop-proxy": "proxy1"},
-        {"x-client-id": ""},
         {"Accept": f"{MEDIA};version=1"},
         {"Accept": f"{MEDIA} ; version=1.1"},
         {"Accept": f"{MEDIA};version=9,{MEDIA};version=2.0"},

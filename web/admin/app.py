@@ -23,12 +23,14 @@ from web.admin.access import Authenticate, make_access_middleware
 from web.admin.accounts import AccountsResource
 from web.admin.approvals import ApprovalsResource
 from web.admin.context import AdminContext
+from web.admin.credentials import CredentialsResource
 from web.admin.enums import EnumsResource
 from web.admin.features import FeaturesResource
 from web.admin.limits import LimitsResource
 from web.admin.models import ModelsResource
 from web.admin.operators import OperatorsResource
 from web.admin.oracles import OraclesResource
+from web.admin.origin import make_origin_middleware
 from web.admin.participants import ParticipantsResource
 from web.admin.partitions import PartitionsResource
 from web.admin.routes import GuardedRoutes
@@ -62,7 +64,12 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     """
     app = Application(
         client_max_size=settings.body_bytes_max,
-        middlewares=[make_metrics_middleware(), make_error_middleware(), make_access_middleware(authenticate)],
+        middlewares=[
+            make_metrics_middleware(),
+            make_error_middleware(),
+            make_origin_middleware(settings),
+            make_access_middleware(authenticate),
+        ],
     )
     context = AdminContext(settings, commands, participants, ledger)
     routes = GuardedRoutes(app)
@@ -94,6 +101,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
 def _add_routes(routes: GuardedRoutes, context: AdminContext) -> None:
     """Add the paths of the API; a fixed path comes before a path with a name in the same place."""
     participants = ParticipantsResource(context)
+    credentials = CredentialsResource(context)
     limits = LimitsResource(context)
     accounts = AccountsResource(context)
     models = ModelsResource(context)
@@ -108,6 +116,10 @@ def _add_routes(routes: GuardedRoutes, context: AdminContext) -> None:
     add(Permission.MANAGE_SCHEME, "PUT", "/participants/{name}", participants.put_participant)
     add(Permission.READ, "GET", "/participants/{name}/endpoints", participants.get_endpoints)
     add(Permission.MANAGE_SCHEME, "POST", "/participants/{name}/endpoints", participants.post_endpoints)
+
+    add(Permission.READ, "GET", "/participants/{name}/credentials", credentials.get_credentials)
+    add(Permission.MANAGE_CREDENTIALS, "POST", "/participants/{name}/credentials", credentials.post_credential)
+    add(Permission.MANAGE_CREDENTIALS, "PUT", "/participants/{name}/credentials/{id}", credentials.put_credential)
 
     add(Permission.MANAGE_SCHEME, "POST", "/participants/{name}/initialPositionAndLimits", limits.post_initial_limit)
     add(Permission.READ, "GET", "/participants/{name}/limits", limits.get_limits)

@@ -42,7 +42,9 @@ class OperatorsResource:
     async def get_operators(self, _request: Request) -> Response:
         """Answer with all operators that have been appointed, in the order of their names."""
         hub = self._context.hub
-        return json_response([_body(one) for one in sorted(() if hub is None else hub.operators)])
+        return json_response(
+            [_body(one) for one in sorted(() if hub is None else hub.operators, key=lambda one: one.name)]
+        )
 
     async def put_operator(self, request: Request) -> Response:
         """Appoint an operator, or replace its roles and key."""

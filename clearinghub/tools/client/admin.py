@@ -18,7 +18,15 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeVar
 
-from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    TCPConnector,
+)
 from pydantic import TypeAdapter, ValidationError
 
 from clearinghub.tools.client.responses import BALANCES, AccountBalance
@@ -213,6 +221,8 @@ async def _reply(response: ClientResponse) -> Reply:
 
 def _cause(error: Exception) -> str:
     """Return why there is no answer, in words."""
+    if isinstance(error, ClientConnectorCertificateError):
+        return f"its certificate is not accepted: {error.certificate_error}"
     if isinstance(error, ClientConnectorError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return str(error) or repr(error)

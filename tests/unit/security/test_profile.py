@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clearinghub.config import Settings
-from clearinghub.security.profile import ProfileError, is_loopback, profile, ready_profile
+from clearinghub.security.profile import ProfileError, is_loopback, profile, ready_profile, rules
 from clearinghub.security.secret_folder import SecretFolder
 from clearinghub.security.signature import verifier_of
 from clearinghub.tools.cli import main
-from clearinghub.tools.command_line import EXIT_WRONG_USAGE
+from clearinghub.tools.command_line import EXIT_FAILED, EXIT_OK, EXIT_WRONG_USAGE
 
+NOW = datetime.now(UTC)
 FULL: dict[str, Any] = {"security": "full", "secure_dir": Path("secrets"), "jws_keys_dir": Path("keys")}
 GATEWAY: dict[str, Any] = {
     **FULL,
@@ -59,7 +60,7 @@ def test_the_default_is_open_and_requires_nothing() -> None:
 
     assert not required.is_secure
     assert (None, False, None) == (required.listener, required.validates_signatures, required.signing_key)
-    assert ("stateless", False) == (required.quotes, required.guards_egress)
+    assert not required.guards_egress
 
 
 def test_full_requires_certificates_of_the_scheme_and_signatures() -> None:
@@ -70,7 +71,7 @@ def test_full_requires_certificates_of_the_scheme_and_signatures() -> None:
     assert Path("secrets/hub/server.key") == required.listener.key
     assert required.validates_signatures
     assert (Path("keys"), Path("secrets/hub/jws.key")) == (required.keys_dir, required.signing_key)
-    assert ("stored", True, None) == (required.quotes, required.guards_egress, required.identity_header)
+    assert (True, None) == (required.guards_egress, required.identity_header)
 
 
 def test_a_gateway_requires_its_own_certificates() -> None:
@@ -78,16 +79,11 @@ def test_a_gateway_requires_its_own_certificates() -> None:
 
     assert required.listener is not None
     assert Path("gateway.pem") == required.listener.authorities
-    assert ("stateless", "x-client-id") == (required.quotes, required.identity_header)
+    assert required.identity_header == "x-client-id"
 
 
-def test_what_the_operator_says_of_quotes_counts() -> None:
-    assert profile(Settings(**FULL, quotes="stateless")).quotes == "stateless"
-
-
-def test_signatures_are_never_left_unchecked_for_want_of_keys() -> None:
-    with pytest.raises(ProfileError, match="SECURITY=full needs JWS_KEYS_DIR"):
-        verifier_of(Settings(**FULL | {"jws_keys_dir": None}))
+def test_signatures_are_checked_also_without_a_folder_of_keys() -> None:
+    assert verifier_of(Settings(**FULL | {"jws_keys_dir": None})) is not None
 
 
 @pytest.mark.parametrize(
@@ -126,7 +122,6 @@ def test_all_faults_are_said_at_once_with_exit_code_2(
         "SECURE_DIR",
         "OPEN_ON_NETWORK",
         "JWS_SIGN",
-        "JWS_KEYS_DIR",
         "GATEWAY_IDENTITY",
         "GATEWAY_CREDENTIALS",
     ):
@@ -145,12 +140,12 @@ class TestFiles:
     @pytest.fixture
     def settings(self, tmp_path: Path) -> Settings:
         folder = tmp_path / "secrets"
-        SecretFolder(folder).create("Hub", ["hub.example"], ["alice", "bob"], datetime.now(UTC))
+        SecretFolder(folder).create("Hub", ["hub.example"], ["alice", "bob"], NOW)
         return Settings(security="full", secure_dir=folder, jws_keys_dir=tmp_path)
 
     @pytest.mark.parametrize("role", ["ingress", "ledger", "callbacks", "all"])
     def test_a_new_scheme_has_all_that_a_role_needs(self, settings: Settings, role: str) -> None:
-        assert ready_profile(settings, role).is_secure
+        assert ready_profile(settings, role, NOW).is_secure
 
     @pytest.mark.parametrize(
         ("name", "roles"),
@@ -168,9 +163,9 @@ class TestFiles:
         for role in ("ingress", "ledger", "callbacks", "all"):
             if role in roles:
                 with pytest.raises(ProfileError, match=f"{name} is missing"):
-                    ready_profile(settings, role)
+                    ready_profile(settings, role, NOW)
             else:
-                ready_profile(settings, role)
+                ready_profile(settings, role, NOW)
 
     def test_a_key_that_every_user_may_read_is_refused(self, settings: Settings) -> None:
         assert settings.secure_dir is not None
@@ -178,7 +173,38 @@ class TestFiles:
             (settings.secure_dir / "hub" / name).chmod(0o644)
 
         with pytest.raises(ProfileError) as raised:
-            ready_profile(settings, "all")
+            ready_profile(settings, "all", NOW)
         assert ["server.key has mode 644", "jws.key has mode 644"] == [
             fault.partition(":")[0].rpartition("/")[2] for fault in raised.value.faults
         ]
+
+    def test_a_certificate_that_has_ended_is_refused(self, settings: Settings) -> None:
+        with pytest.raises(ProfileError, match=r"hub/server.pem has ended on .*docs/keys.md"):
+            ready_profile(settings, "ingress", NOW + timedelta(days=366))
+
+
+def states(**settings: Any) -> dict[str, str]:
+    return {rule.setting: rule.state for rule in rules(Settings(**settings))}
+
+
+def test_rules_tell_what_is_missing_and_what_is_weak() -> None:
+    assert {"SECURITY": "weak"} == states()
+    assert {"SECURITY": "ok"} == states(**FULL)
+    assert {"SECURITY": "missing"} == states(**FULL | {"secure_dir": None})
+    assert {"SECURITY": "ok", "GATEWAY_IDENTITY": "weak"} == states(**GATEWAY)
+    assert {"SECURITY": "ok"} == states(**GATEWAY | {"gateway_identity": "x-client-cert"})
+    weak = {"tls_min": "1.2", "jws_date_skew_s": 3_600}
+    assert {"SECURITY": "ok", "TLS_MIN": "weak", "JWS_DATE_SKEW_S": "weak"} == states(**FULL, **weak)
+
+
+def test_check_says_what_the_settings_lack(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "secrets"
+    SecretFolder(folder).create("Hub", ["hub.example"], ["alice", "bob"], NOW)
+
+    assert EXIT_OK == main(["secure", "check", str(folder)])
+    assert "weak     SECURITY                 open: whoever reaches" in capsys.readouterr().out
+    monkeypatch.setenv("CLEARINGHUB_SECURITY", "full")
+    assert EXIT_FAILED == main(["secure", "check", str(folder)])
+    assert "missing  SECURITY                 SECURITY=full needs SECURE_DIR" in capsys.readouterr().out
