@@ -12,6 +12,7 @@ from agents.participants.commands import Answer, ParticipantRows, store_change
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.domain.participants.approval import (
     VALID_MS,
+    ApprovalPending,
     approval_fault,
     find_approval,
     propose,
@@ -22,7 +23,6 @@ from clearinghub.domain.participants.participant import Approval
 from clearinghub.domain.participants.registration import NOT_FOUND, Change
 from clearinghub.messages.commands import (
     AnyCommand,
-    ApprovalPending,
     CommandMessage,
     DecideApproval,
     DecisionResult,

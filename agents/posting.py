@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.approval import ApprovalPending
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.time import timestamp_text
 from clearinghub.domain.transfers.transfer import State, Transfer
 from clearinghub.engine.record import View
 from clearinghub.messages import encode
-from clearinghub.messages.commands import ApprovalPending, ReplyError, ReplyMessage, encode_result
+from clearinghub.messages.commands import ReplyError, ReplyMessage, encode_result
 from clearinghub.messages.published import PositionRecord, TransferRecord, encode_published
 from tables.counters import next_number, next_sequence
 from tables.positions import POSITIONS, position_key

@@ -1,7 +1,6 @@
 """Commands of operators to the ledger, on topic `command`, and the replies to them, on topic `reply`.
 
-`CommandMessage` is the envelope: who is concerned and who waits for the reply. The command inside it is decoded second,
-so that a worker can still reply to a command of a newer release, which it does not know.
+`CommandMessage` is the envelope; the command in it is decoded second, so that one of a newer release can be answered.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from clearinghub.messages.codec import MalformedMessageError, Message
 class CommandMessage(Message, frozen=True, kw_only=True, tag="command"):
     """A command, keyed by the participant, on whose partition it is decided.
 
-    `reply_to` is the process that waits, and finds its request by `correlation_id`. `command` is the encoded `Command`.
-    `by` is the operator whose command it is; "" with security=open, where the hub does not know who that is.
+    `reply_to` is the process that waits, and finds its request by `correlation_id`. `command` is the encoded `Command`,
+    `by` the operator whose it is; "" with security=open.
     """
 
     participant: str
@@ -45,10 +44,7 @@ class ReplyError(msgspec.Struct, frozen=True):
 
 
 class ReplyMessage(Message, frozen=True, kw_only=True, tag="reply"):
-    """The outcome of a command, keyed by `reply_to`: an encoded result, or an error.
-
-    `approval` is the id under which the command waits for another operator; then nothing has been done.
-    """
+    """The outcome of a command, keyed by `reply_to`: a result, an error, or the `approval` that it waits for."""
 
     correlation_id: str
     reply_to: str
@@ -273,12 +269,6 @@ class ParticipantResult(msgspec.Struct, frozen=True):
     """The participant after a command, encoded as its row."""
 
     participant: msgspec.Raw
-
-
-class ApprovalPending(msgspec.Struct, frozen=True):
-    """The command waits for another operator, under this id."""
-
-    approval_id: str
 
 
 class DecisionResult(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from clearinghub.domain.errors import ErrorCode, Rejection
@@ -37,6 +38,12 @@ _UNKNOWN: Final = Rejection(ErrorCode.ID_NOT_FOUND, "Approval does not exist")
 _EXPIRED: Final = Rejection(ErrorCode.CLIENT_ERROR, "the approval has expired; ask for it again", http_status=403)
 _TOO_MANY: Final = Rejection(ErrorCode.VALIDATION_ERROR, f"{PENDING_MAX} approvals are pending; decide some first")
 _TOO_LONG: Final = Rejection(ErrorCode.TOO_LARGE_PAYLOAD, "too long to wait for an approval")
+
+
+class ApprovalPending(msgspec.Struct, frozen=True):
+    """The command waits for another operator, under this id."""
+
+    approval_id: str
 
 
 def propose(participant: Participant, approval: Approval) -> Participant | Rejection:
