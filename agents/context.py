@@ -31,7 +31,7 @@ class LedgerContext:
     time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12). Settlement reads and
     writes at most `settlement_entries_at_once` nets, accounts or legs with one record (design 7). `highest_level` is
     the last feature level that this release knows.
-    With a command of `four_eyes` another operator must agree (ADR 40).
+    With a command of `four_eyes` another operator must agree (ADR 42).
     `count_alarm` counts an alarm of operators by its event.
     """
 

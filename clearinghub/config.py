@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     kafka_sasl_username: str = Field("", validate_default=True)
+    kafka_sasl_password_file: Path | None = None  # has the password, so that no environment shows it
     kafka_sasl_password: SecretStr = Field(SecretStr(""), validate_default=True)
     kafka_ca_file: Path | None = None  # CA of the broker's certificate; default: those that the machine trusts
     kafka_cert_file: Path | None = None  # certificate of the clients, if the broker requires one
@@ -227,6 +228,20 @@ class Settings(BaseSettings):
             raise ValueError("must be 1 or 3")
         return value
 
+    @field_validator("kafka_sasl_password", mode="before")
+    @classmethod
+    def _from_its_file(cls, value: object, info: ValidationInfo) -> object:
+        path = info.data.get("kafka_sasl_password_file")
+        if path is None:
+            return value
+        if (value.get_secret_value() if isinstance(value, SecretStr) else value) != "":
+            raise ValueError("is set, and so is kafka_sasl_password_file: one of them is enough")
+        try:
+            secret = path.read_text()
+        except (OSError, ValueError) as error:
+            raise ValueError(f"kafka_sasl_password_file {path} cannot be read") from error
+        return secret.removesuffix("\n").removesuffix("\r")
+
     @field_validator("kafka_sasl_username", "kafka_sasl_password")
     @classmethod
     def _as_the_protocol_has_names(cls, value: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
@@ -289,6 +304,7 @@ class Settings(BaseSettings):
         "admin_cert_file",
         "admin_key_file",
         "admin_ca_file",
+        "kafka_sasl_password_file",
         "kafka_ca_file",
         "kafka_cert_file",
         "kafka_key_file",
