@@ -1,4 +1,4 @@
-"""Commands that wait for a second operator (ADR 42): the proposal, and the decision on it."""
+"""Commands that wait for a second operator (ADR 43): the proposal, and the decision on it."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from agents.reminders import Reminders
 from clearinghub.config import Settings
+from clearinghub.domain.answers import AnswerRules
 from clearinghub.domain.participants.participant import Oracle, Participant, ParticipantDirectory
 from clearinghub.domain.parties.party import PARTY_TYPES
 from clearinghub.domain.quotes.agreement import Policy
@@ -23,6 +24,11 @@ class QuoteRules:
     lifetime_ms: int = 0
 
 
+def answer_rules(settings: Settings) -> AnswerRules:
+    """Return the rules of answers that the settings describe."""
+    return AnswerRules(settings.answers == "requested", settings.answer_within_s)
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerContext:
     """The rules by which every partition of one hub decides; the same in production, in tests and in the simulation.
@@ -31,7 +37,7 @@ class LedgerContext:
     time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12). Settlement reads and
     writes at most `settlement_entries_at_once` nets, accounts or legs with one record (design 7). `highest_level` is
     the last feature level that this release knows.
-    With a command of `four_eyes` another operator must agree (ADR 42).
+    With a command of `four_eyes` another operator must agree (ADR 43).
     `count_alarm` counts an alarm of operators by its event.
     """
 
@@ -50,8 +56,11 @@ class LedgerContext:
     highest_level: int = HIGHEST_LEVEL
     four_eyes: frozenset[str] = frozenset()
     count_alarm: Callable[[str], None] = lambda _event: None
+    answers: AnswerRules = field(default_factory=AnswerRules)
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
-    reminders: Reminders = field(default_factory=Reminders, compare=False)  # the process's memory, no rule
+    # The process's memory, no rules: reminders, and by partition the time of the last record about a question.
+    reminders: Reminders = field(default_factory=Reminders, compare=False)
+    latest_question_ms: dict[int, int] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -72,6 +81,7 @@ class LedgerContext:
             participants_reference_shapes=settings.participants_reference_shapes,
             fee_rules=fee_rules,
             four_eyes=frozenset(settings.four_eyes),
+            answers=answer_rules(settings),
             quotes=QuoteRules(
                 Policy(settings.hub_name, parties_must_match=settings.quote_parties_must_match),
                 stored=settings.quotes == "stored",

@@ -1,4 +1,4 @@
-"""Commands that wait for a second operator, kept on the row that they are to change (ADR 42).
+"""Commands that wait for a second operator, kept on the row that they are to change (ADR 43).
 
 The settings say which commands need approval. Whoever approves runs the stored command, which is then decided against
 what there is at that moment, as if it had just come.
