@@ -23,7 +23,7 @@ from clearinghub.config import Settings
 Security: TypeAlias = Literal["open", "gateway", "full"]
 
 _GATEWAY_ALONE: Final = ("gateway_identity", "gateway_credentials")
-_SECURE_ALONE: Final = ("tls_min", "callback_tls_min", "four_eyes", *_GATEWAY_ALONE)
+_SECURE_ALONE: Final = ("tls_min", "callback_tls_min", *_GATEWAY_ALONE)
 _SIGNATURES: Final = ("jws_validate", "jws_sign")
 _SAFE_TLS: Final = "1.3"
 _DATE_SKEW_SAFE_S: Final = 600
