@@ -19,9 +19,13 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from cryptography.x509 import load_pem_x509_certificates
 
 from clearinghub.config import Settings
+from clearinghub.security.limits import Rates
 
 Security: TypeAlias = Literal["open", "gateway", "full"]
 Quotes: TypeAlias = Literal["stateless", "stored"]
+
+# Above what one DFSP needs in a scheme of a thousand payments a second: it stops who runs wild, not who is busy.
+SECURE_RATES: Final = Rates(begun=2_000, answers=2_000, bytes=20_000_000)
 
 _GATEWAY_ALONE: Final = ("gateway_identity", "gateway_credentials")
 _SECURE_ALONE: Final = ("tls_min", *_GATEWAY_ALONE)
@@ -67,6 +71,7 @@ class Profile:
     keys_dir: Path | None  # public keys of participants, by name
     signing_key: Path | None  # of the hub's own messages; None: they are not signed
     quotes: Quotes
+    rates: Rates  # of one participant
 
     @property
     def is_secure(self) -> bool:
@@ -97,6 +102,7 @@ def profile(settings: Settings) -> Profile:
             settings.jws_keys_dir,
             settings.jws_private_key_file if settings.jws_sign else None,
             settings.quotes,
+            _rates(settings, Rates()),
         )
     folder = settings.secure_dir
     assert folder is not None  # one of the faults above
@@ -110,6 +116,7 @@ def profile(settings: Settings) -> Profile:
         settings.jws_keys_dir,
         settings.jws_private_key_file or folder / "hub/jws.key",
         settings.quotes if "quotes" in settings.model_fields_set or settings.security == "gateway" else "stored",
+        _rates(settings, SECURE_RATES),
     )
 
 
@@ -238,6 +245,11 @@ def _certificate_fault(path: Path, now: datetime) -> str | None:
     if certificate.not_valid_after_utc <= now:
         return f"{path} has ended on {certificate.not_valid_after_utc:%Y-%m-%d}; issue a new one (docs/keys.md)"
     return None
+
+
+def _rates(settings: Settings, usual: Rates) -> Rates:
+    said = (settings.rate_begun, settings.rate_answers, settings.rate_bytes)
+    return Rates(*(default if value is None else value for value, default in zip(said, usual, strict=True)))
 
 
 def _is_set(settings: Settings, name: str) -> bool:

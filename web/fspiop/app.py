@@ -12,6 +12,7 @@ from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.ports import FrontHealth, Participants, Recorder
 from clearinghub.security.identity import IdentityRule
+from clearinghub.security.profile import profile
 from web.documentation.page import add_documentation_routes
 from web.fspiop.admission import AdmissionMiddlewares
 from web.fspiop.bulk import BulkTransfersResource
@@ -36,6 +37,7 @@ from web.http.operations import (
     make_metrics_middleware,
 )
 from web.security.identity import ANY_CLIENT, make_identity_middleware
+from web.security.limits import make_rate_middleware
 
 
 def build_fspiop_app(
@@ -66,6 +68,7 @@ def build_fspiop_app(
         client_max_size=settings.body_bytes_max,
         middlewares=[
             make_identity_middleware(identities),
+            make_rate_middleware(profile(settings).rates),
             admission.refuse,
             make_metrics_middleware(),
             make_error_middleware(),
