@@ -76,20 +76,31 @@ def _emit(turn: Turn, event_type: str, participant: str, event: dict[str, object
 
 
 def _notify(turn: Turn, breach: ThresholdBreach, body: bytes) -> None:
-    message = NotificationMessage(
-        notification_id=f"{turn.place}-alarm",
-        id=f"{BREACH}-{breach.currency}",  # an order of its own: no payment's callback waits for an alarm
-        receiver=breach.participant,
-        source=turn.hub_name,
+    place = f"{BREACH}-{breach.currency}"
+    message = alarm_callback(turn.hub_name, breach.participant, f"{turn.place}-alarm", place, turn.trace)
+    turn.view.emit_to_partition("notification", turn.view.partition, breach.participant, encode(message, body))
+
+
+def alarm_callback(
+    hub_name: str, participant: str, notification_id: str, alarm: str, trace: str | None
+) -> NotificationMessage:
+    """Return the callback with an alarm to a participant that has an ALARM_NOTIFICATION_URL.
+
+    Callbacks of one `alarm` keep their order. No payment's callback waits for them.
+    """
+    return NotificationMessage(
+        notification_id=notification_id,
+        id=alarm,
+        receiver=participant,
+        source=hub_name,
         method="POST",
         resource=ALARM_RESOURCE,
         endpoint=ALARM_URL_TYPE,
         path="/",
         variables={},
         headers={},
-        trace=turn.trace,
+        trace=trace,
     )
-    turn.view.emit_to_partition("notification", turn.view.partition, breach.participant, encode(message, body))
 
 
 def _endpoints(turn: Turn, name: str) -> Mapping[str, str]:

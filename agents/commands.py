@@ -5,12 +5,17 @@ Commands were validated by the admin API; here they meet the state of the partit
 
 from __future__ import annotations
 
+from typing import Final
+
 from agents.participants.commands import PARTICIPANT_COMMANDS, ParticipantRows
+from agents.participants.credentials import CREDENTIAL_COMMANDS
 from agents.posting import emit_reply
 from agents.settlement.commands import SETTLEMENT_COMMANDS
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.messages.commands import CommandMessage, UnknownCommand, read_command
+
+_OF_PARTICIPANTS: Final = {**PARTICIPANT_COMMANDS, **CREDENTIAL_COMMANDS}
 
 
 def on_command(turn: Turn, message: CommandMessage, _body: bytes) -> None:
@@ -24,6 +29,6 @@ def on_command(turn: Turn, message: CommandMessage, _body: bytes) -> None:
     if settle is not None:
         answer = settle(turn, message, command)
     else:
-        answer = PARTICIPANT_COMMANDS[type(command)](ParticipantRows(turn, message.participant), command)
+        answer = _OF_PARTICIPANTS[type(command)](ParticipantRows(turn, message.participant), command)
     if answer is not None:
         emit_reply(turn.view, message, answer)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from rich.table import Table
 
 from bench.filled_copy import fill_copy
 from clearinghub.kafka.broker import LocalBroker
+from tests.integration.copies import command
 from tests.integration.hub_under_test import HubUnderTest
 from tests.integration.ledger_load import LedgerLoad
 from tests.integration.test_settlement_windows import NAMES, PATIENCE, set_up
@@ -63,6 +63,7 @@ async def hub_of(bootstrap: str, prefix: str, folder: Path, partitions: int) -> 
     hub = HubUnderTest(bootstrap, prefix, folder, partitions=partitions, **PATIENCE)
     try:
         hub.start("ledger")
+        hub.start("admin-api")
         hub.start("ingress")
         await hub.urls.wait_until_healthy(HEALTHY_WITHIN_S, lambda _what: None)
         yield hub
@@ -76,21 +77,13 @@ async def hub_of(bootstrap: str, prefix: str, folder: Path, partitions: int) -> 
 async def run(proof: Proof, step: str, environment: Mapping[str, str], *arguments: str | Path) -> str:
     """Run a command of the hub to its end; note how long it took, and whether it failed."""
     started = time.monotonic()
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "clearinghub", *map(str, arguments)],
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=COMMAND_WITHIN_S,
-    )
+    code, out, said = await command(environment, *arguments, within_s=COMMAND_WITHIN_S)
     proof.seconds[step] = time.monotonic() - started
-    last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+    last = (said or out).strip().splitlines()[-1:]
     console.print(f"{step}: {proof.seconds[step]:.1f} s; {last[0] if last else ''}")
-    if done.returncode:
-        proof.faults.append(f"{step}: exit code {done.returncode}: {(done.stdout + done.stderr)[-2_000:]}")
-    return done.stdout
+    if code:
+        proof.faults.append(f"{step}: exit code {code}: {(out + said)[-2_000:]}")
+    return out
 
 
 async def in_turns(proof: Proof, hub: HubUnderTest, load: LedgerLoad, rate: int, seconds: int, folder: Path) -> None:

@@ -23,6 +23,7 @@ from typing import Final
 
 import psutil
 
+from clearinghub.roles.all import ROLES
 from clearinghub.tools.client.admin import AdminClient
 from sandbox.scheme import Scheme
 from tests.integration.hub_under_test import CURRENCY, REPOSITORY, HubUnderTest
@@ -50,7 +51,7 @@ async def run(parties: int, lookups: int, at_once: int) -> None:
         folder = Path(scratch)
         hub = HubUnderTest(os.environ["KAFKA_BOOTSTRAP"], f"parties{uuid.uuid4().hex[:6]}-", folder)
         try:
-            for role in ("ledger", "callbacks", "ingress"):
+            for role in ROLES:
                 hub.start(role)
             await hub.urls.wait_until_healthy(HEALTHY_WITHIN_S, lambda _what: None)
             await _measure(hub, folder, parties, lookups, at_once)

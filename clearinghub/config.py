@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import available_timezones
@@ -13,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PARTY_TYPES = ("MSISDN", "EMAIL", "PERSONAL_ID", "BUSINESS", "DEVICE", "ACCOUNT_ID", "IBAN", "ALIAS")
 CRON_FIELDS: Final = 5
+HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 
 class Settings(BaseSettings):
@@ -54,6 +57,8 @@ class Settings(BaseSettings):
     archive_port: int = Field(4004, ge=0, le=65535)  # metrics of `clearinghub archive --follow`
     ops_port: int = Field(4005, ge=0, le=65535)  # health and metrics of the ingress, where 4000 needs a certificate
     admin_url: str = ""  # where operators' commands find the admin API; default http://<bind_host>:<admin_port>
+    # Names by which the admin port is reached, besides localhost, bind_host and that of admin_url (docs/security.md).
+    admin_hosts: tuple[str, ...] = ()
     settlement_base_path: str = Field("/v2", pattern=r"^/[A-Za-z0-9._-]+$")  # of the settlement API, on the admin port
     instance: str = "0"  # name of this process among its role's replicas, the same after a restart
 
@@ -129,12 +134,17 @@ class Settings(BaseSettings):
 
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
-    jws_keys_dir: Path | None = Field(None, validate_default=True)  # NAME.pem of each participant
+    jws_keys_dir: Path | None = None  # NAME.pem of each participant that has no credential for signatures
     jws_keys_interval_ms: int = Field(1_000, ge=100)  # how often the folder is checked for changes
     # How far the signed date may be from the time of receipt; 0 accepts any date, and messages that do not sign theirs.
     jws_date_skew_s: int = Field(300, ge=0)
+    jws_certificates: Literal["optional", "required"] = "optional"  # whether a credential may be a bare public key
     jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
+
+    # Where callbacks and requests to oracles may go (docs/security.md). As JSON in the environment.
+    egress_allow: tuple[IPv4Network | IPv6Network, ...] = ()  # networks within which participants and oracles are
+    egress_guard: bool = False  # refuse all other addresses that are not public; on if egress_allow has networks
 
     # Ingress: a request is answered once the broker has confirmed its record.
     record_timeout_ms: int = Field(5_000, ge=100)  # for the confirmation; then 503, 2003
@@ -202,6 +212,13 @@ class Settings(BaseSettings):
             raise ValueError("needs KAFKA_BOOTSTRAP: a broker that the hub starts itself speaks PLAINTEXT")
         return value
 
+    @field_validator("admin_hosts")
+    @classmethod
+    def _are_host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(HOST_NAME.fullmatch(one) for one in value):
+            raise ValueError("must be names of hosts, without scheme, port and path")
+        return value
+
     @field_validator("local_brokers")
     @classmethod
     def _alone_or_with_a_majority(cls, value: int) -> int:
@@ -227,14 +244,13 @@ class Settings(BaseSettings):
             raise ValueError("needs kafka_cert_file")
         return value
 
-    @field_validator("jws_keys_dir", "jws_private_key_file", mode="before")
+    @field_validator("jws_private_key_file", mode="before")
     @classmethod
-    def _needed_by_its_switch(cls, value: object, info: ValidationInfo) -> object:
-        switch = "jws_validate" if info.field_name == "jws_keys_dir" else "jws_sign"
+    def _needed_to_sign(cls, value: object, info: ValidationInfo) -> object:
         if value not in (None, ""):
             return value
-        if info.data.get(switch) and info.data.get("security") == "open":  # others have keys of their own
-            raise ValueError(f"is needed when {switch} is on")
+        if info.data.get("jws_sign") and info.data.get("security") == "open":  # others have a key of their own
+            raise ValueError("is needed when jws_sign is on")
         return None
 
     @field_validator("overload_none_ms")
@@ -268,6 +284,7 @@ class Settings(BaseSettings):
         "secure_dir",
         "gateway_identity",
         "gateway_credentials",
+        "jws_keys_dir",
         mode="before",
     )
     @classmethod

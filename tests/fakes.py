@@ -129,6 +129,11 @@ class FakeParticipants:
         """Return a copy that has these participants, without accounts."""
         return cls({name: Participant(number, name, True, number) for number, name in enumerate(names, 1)})
 
+    def add(self, name: str, *, active: bool = True, is_proxy: bool = False) -> None:
+        """Add a participant without accounts, or replace the one of that name."""
+        number = len(self.by_name) + 1
+        self.by_name[name] = Participant(number, name, active, number, is_proxy)
+
     def get(self, name: str) -> Participant | None:
         return self.by_name.get(name)
 

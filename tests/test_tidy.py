@@ -74,6 +74,7 @@ SMALL_FILES: dict[str, str] = {
     "clearinghub/engine/environment.py": "what tests replace to simulate a process",
     "clearinghub/roles/schedule.py": "cron expressions, tested alone",
     "web/admin/transactions.py": "the handlers of one path",
+    "web/fspiop/keys.py": "the handler of one path",
 }
 
 
@@ -110,6 +111,13 @@ def imports(path: Path) -> Iterator[str]:
             assert node.level == 0, f"{name_of(path)}:{node.lineno}: write the whole name of the module"
             assert node.module is not None
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def names_given(node: ast.Call | ast.Dict) -> set[object]:
+    """The names of a call's keyword arguments, or the keys of a display of a dict."""
+    if isinstance(node, ast.Call):
+        return {keyword.arg for keyword in node.keywords}
+    return {key.value for key in node.keys if isinstance(key, ast.Constant)}
 
 
 def is_within(module: str, prefixes: Iterable[str]) -> bool:
@@ -207,6 +215,21 @@ def test_small_files_have_a_reason() -> None:
     }
 
     assert set() == small - set(SMALL_FILES)
+
+
+def test_a_prefix_comes_with_an_application_id() -> None:
+    """With the default id a test gets other tests' changelogs; tests/apart.py makes settings with both."""
+    pairs = (("topic_prefix", "application_id"), ("CLEARINGHUB_TOPIC_PREFIX", "CLEARINGHUB_APPLICATION_ID"))
+
+    assert [] == [
+        f"{name_of(path)}:{node.lineno}: {prefix} without {application}"
+        for path in SOURCES
+        if name_of(path).startswith(("bench/", "tests/"))
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call | ast.Dict)
+        for prefix, application in pairs
+        if prefix in names_given(node) and application not in names_given(node)
+    ]
 
 
 def test_messages_and_rows_are_typed() -> None:

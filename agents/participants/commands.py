@@ -157,13 +157,14 @@ def _open_hub_account(rows: ParticipantRows, command: OpenHubAccount) -> Answer:
     return _store(rows, change)
 
 
-def _change(rows: ParticipantRows, decide: Callable[[Participant], Change | Rejection]) -> Answer:
+def change_participant(rows: ParticipantRows, decide: Callable[[Participant], Change | Rejection]) -> Answer:
+    """Store and publish what a decision about the participant has changed."""
     participant = rows.known
     return NOT_FOUND if participant is None else _store(rows, decide(participant))
 
 
 def _open_accounts(rows: ParticipantRows, command: OpenAccounts) -> Answer:
-    return _change(
+    return change_participant(
         rows,
         lambda participant: registration.open_accounts(
             participant, command.accounts, active=False, next_id=rows.next_id, now_ms=rows.turn.now_ms
@@ -172,17 +173,17 @@ def _open_accounts(rows: ParticipantRows, command: OpenAccounts) -> Answer:
 
 
 def _set_active(rows: ParticipantRows, command: SetActive) -> Answer:
-    return _change(rows, lambda participant: registration.set_active(participant, active=command.active))
+    return change_participant(rows, lambda participant: registration.set_active(participant, active=command.active))
 
 
 def _set_endpoint(rows: ParticipantRows, command: SetEndpoint) -> Answer:
-    return _change(
+    return change_participant(
         rows, lambda participant: registration.set_endpoint(participant, command.endpoint_type, command.value)
     )
 
 
 def _set_account_active(rows: ParticipantRows, command: SetAccountActive) -> Answer:
-    return _change(
+    return change_participant(
         rows,
         lambda participant: registration.set_account_active(
             participant, command.account_id, rows.position, active=command.active
@@ -191,7 +192,7 @@ def _set_account_active(rows: ParticipantRows, command: SetAccountActive) -> Ans
 
 
 def _set_initial_limit(rows: ParticipantRows, command: SetInitialLimit) -> Answer:
-    return _change(
+    return change_participant(
         rows,
         lambda participant: registration.set_initial_limit(
             participant,
@@ -205,7 +206,7 @@ def _set_initial_limit(rows: ParticipantRows, command: SetInitialLimit) -> Answe
 
 
 def _adjust_limit(rows: ParticipantRows, command: AdjustLimit) -> Answer:
-    return _change(
+    return change_participant(
         rows,
         lambda participant: registration.adjust_limit(
             participant, command.currency, rows.position, command.net_debit_cap, command.alarm_percent

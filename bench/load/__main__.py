@@ -22,11 +22,12 @@ from bench.load import BenchError
 from bench.load.bench import Bench
 from bench.load.generator import ROOT
 from bench.load.goals import Verdict, checks_of
-from bench.load.hub import ROLES, Hub, own_hub, running_hub
+from bench.load.hub import Hub, own_hub, running_hub
 from bench.load.plot import draw
 from bench.load.report import markdown
 from bench.load.results import Run
 from bench.load.scenarios import CONCURRENCY, MILLION, SETS, Choice, Scenario, chosen_scenarios
+from clearinghub.roles.all import ROLES
 
 EXIT_OK: Final = 0
 EXIT_MISSED: Final = 1

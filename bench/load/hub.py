@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +22,9 @@ from bench.load.generator import ROOT
 from clearinghub.config import Settings
 from clearinghub.kafka.broker import BrokerUnavailableError, LocalBroker, find_running_broker
 from clearinghub.process import running_pid, write_pid
+from clearinghub.roles.all import ROLES
 from clearinghub.tools.client.hub_urls import HubDownError, HubUrls
 
-ROLES: Final = ("ledger", "callbacks", "ingress")
 HEALTHY_WITHIN_S: Final = 120
 STOP_WITHIN_S: Final = 30
 LOG_BYTES_SHOWN: Final = 2_000
@@ -112,7 +112,7 @@ def own_hub(folder: Path, processes: Mapping[str, int]) -> Iterator[Hub]:
                 extra = stack.enter_context(_process([role], environment | its_own, folder / f"{role}-{number}.log"))
                 write_pid(run_dir / f"{role}-{number}.pid", extra.pid)
                 if role == "ingress":
-                    others.append(_urls(environment | its_own))
+                    others.append(replace(_urls(environment), fspiop=_urls(environment | its_own).fspiop))
             urls = _urls(environment)
             for one in (urls, *others):
                 try:

@@ -16,7 +16,7 @@ from bench.load.results import BROKER, GENERATOR, HUB_ROLES, Measured, Run, Seco
 mpl.use("agg")  # draws to files; needs no display
 
 ROLES = (*HUB_ROLES, BROKER, GENERATOR)
-COLOURS = dict(zip(ROLES, ("#4477aa", "#ee6677", "#228833", "#aa3377", "#ccbb44", "#bbbbbb"), strict=True))
+COLOURS = dict(zip(ROLES, ("#4477aa", "#ee6677", "#228833", "#66ccee", "#aa3377", "#ccbb44", "#bbbbbb"), strict=True))
 OVER_TIME_S = 60.0  # a scenario at least this long gets a plot over time
 BUSY_PER_S = 100.0  # below this rate the CPU of idle processes, shared by few transfers, would dwarf the other bars
 DOTS_PER_INCH = 110

@@ -10,7 +10,7 @@ import math
 from pydantic import BaseModel
 
 SUPERVISOR = "supervisor"
-HUB_ROLES = ("ingress", "ledger", "callbacks", SUPERVISOR)
+HUB_ROLES = ("ingress", "ledger", "callbacks", "admin-api", SUPERVISOR)
 BROKER = "kafka"
 GENERATOR = "generator"
 

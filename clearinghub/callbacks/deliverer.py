@@ -237,7 +237,7 @@ class Deliverer:
         delivery.attempts += 1
         started_s = self._loop.time()
         outcome = await self._sender.send(delivery.notification, request)
-        queue.metrics.attempt_seconds.observe(self._loop.time() - started_s)
+        queue.metrics.count_attempt(self._loop.time() - started_s, outcome)
         if isinstance(outcome, Failed):
             self._note_failure(queue)
             self._try_again(queue, delivery, outcome)
@@ -273,7 +273,7 @@ class Deliverer:
             random=self._jitter,
         )
         if delivery.attempts > settings.callback_retries_max or self._is_worthless(message, delay_ms):
-            self._abandon(queue, delivery, Reason(ReasonCode.RETRIES_EXHAUSTED, failed.detail, failed.status))
+            self._abandon(queue, delivery, Reason(failed.reason, failed.detail, failed.status))
             return
         queue.metrics.retries.inc()
         if not delivery.home.is_open:  # read again by the partition's owner
@@ -284,7 +284,7 @@ class Deliverer:
         _log.warning(
             "callback-failed",
             receiver=queue.receiver,
-            transfer_id=message.id,
+            subject=delivery.notification.shown_subject,
             notification_id=message.notification_id,
             attempt=delivery.attempts,
             status=failed.status,
@@ -380,7 +380,7 @@ class Deliverer:
         _log.warning(
             "callback-given-up",
             receiver=queue.receiver,
-            transfer_id=delivery.notification.message.id,
+            subject=delivery.notification.shown_subject,
             notification_id=delivery.notification.message.notification_id,
             reason=reason.code.value,
             error=reason.detail,

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
+from clearinghub.callbacks.destinations import Destinations, ForbiddenDestinationError
 from clearinghub.callbacks.http_connection import Connection, NoAnswerError
+from clearinghub.security.egress import Egress
 
 KEEP_ALIVE_S: Final = 4.0
 """How long a connection may be idle: less than the 5 s after which Node.js servers, which most DFSPs run, close it."""
@@ -22,10 +25,20 @@ KEEP_ALIVE_S: Final = 4.0
 _ORIGINS_MAX: Final = 4_096
 
 
-class DestinationError(Exception):
-    """There was no answer: `kind` is `timeout`, `unreachable` (no connection) or `broken` (connection lost)."""
+class FailureKind(StrEnum):
+    """Why there was no answer, as the log and the metrics have it."""
 
-    def __init__(self, kind: str, detail: str) -> None:
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"  # no connection
+    BROKEN = "broken"  # the connection was lost
+    UNTRUSTED = "untrusted"  # the server could not show that it is the participant's
+    FORBIDDEN = "forbidden"  # the hub does not send there
+
+
+class DestinationError(Exception):
+    """There was no answer; `kind` says why."""
+
+    def __init__(self, kind: FailureKind, detail: str) -> None:
         super().__init__(f"{kind}: {detail}")
         self.kind = kind
 
@@ -33,8 +46,8 @@ class DestinationError(Exception):
 class Transport(Protocol):
     """Sends requests to DFSPs; `HttpTransport` over the network, others in tests."""
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """Send a request and return the HTTP status of the answer.
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, peer: str) -> int:
+        """Send a request to a server of the participant `peer`, and return the HTTP status of the answer.
 
         Raises:
             DestinationError: there was no answer.
@@ -45,8 +58,12 @@ class Transport(Protocol):
 
 
 class _Origin(NamedTuple):
-    """The scheme, host and port of a URL: one pool of connections for each."""
+    """A participant, with the scheme, host and port of its URL: one pool of connections for each.
 
+    Participants share no connection, not even to one host.
+    """
+
+    peer: str
     is_tls: bool
     host: str
     port: int
@@ -60,29 +77,40 @@ class HttpTransport:
     host must not wait for each other.
     """
 
-    def __init__(self, timeout_ms: int, tls: ssl.SSLContext | None = None, keep_alive_s: float = KEEP_ALIVE_S) -> None:
+    def __init__(
+        self,
+        timeout_ms: int,
+        tls: ssl.SSLContext | None = None,
+        keep_alive_s: float = KEEP_ALIVE_S,
+        *,
+        egress: Egress | None = None,
+        destinations: Destinations | None = None,
+    ) -> None:
         """Call within a running event loop.
 
         Args:
             timeout_ms: the longest wait for a connection, and for an answer.
             tls: the hub's certificate and the authorities that it trusts; None for the system's.
             keep_alive_s: how long a connection may be idle.
+            egress: where the hub may send to.
+            destinations: resolves names; by default as the system does.
         """
         self._loop = asyncio.get_running_loop()
         self._timeout_s = timeout_ms / 1000
         self._keep_alive_s = keep_alive_s
         self._tls = ssl.create_default_context() if tls is None else tls
+        self._destinations = Destinations(egress or Egress()) if destinations is None else destinations
         self._idle: dict[_Origin, deque[Connection]] = {}
         self._open: dict[Connection, _Origin] = {}
         self._idle_timer = self._loop.call_later(self._keep_alive_s / 4, self._close_idle)
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, peer: str) -> int:
         """See `Transport.send`.
 
         The receiver may close a kept connection just when it is used. Then the request is sent again over a new
         connection: callbacks are delivered at least once anyway.
         """
-        origin, target = _parts(url)
+        origin, target = _parts(url, peer)
         request = _request(method, origin.authority, target, headers, body)
         connection = self._kept(origin)
         try:
@@ -94,7 +122,8 @@ class HttpTransport:
                         raise
             return await self._exchange(await self._connect(origin), request)
         except NoAnswerError as error:
-            raise DestinationError("timeout" if error.timed_out else "broken", str(error)) from error
+            kind = FailureKind.TIMEOUT if error.timed_out else FailureKind.BROKEN
+            raise DestinationError(kind, str(error)) from error
 
     async def close(self) -> None:
         self._idle_timer.cancel()
@@ -109,18 +138,37 @@ class HttpTransport:
             raise
 
     async def _connect(self, origin: _Origin) -> Connection:
-        tls = self._tls if origin.is_tls else None
         try:
             async with asyncio.timeout(self._timeout_s):
-                _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._keep, self._forget), origin.host, origin.port, ssl=tls
-                )
+                addresses = await self._destinations.addresses(origin.host, origin.port)
+                connection = await self._connect_to_one_of(addresses, origin)
         except TimeoutError as error:
-            raise DestinationError("timeout", f"no connection to {origin.authority} in time") from error
+            raise DestinationError(FailureKind.TIMEOUT, f"no connection to {origin.authority} in time") from error
+        except ForbiddenDestinationError as error:
+            raise DestinationError(FailureKind.FORBIDDEN, f"{origin.authority}: {error}") from error
+        except ssl.SSLCertVerificationError as error:
+            raise DestinationError(FailureKind.UNTRUSTED, f"{origin.authority}: {error.verify_message}") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: the host is no valid name
-            raise DestinationError("unreachable", f"{origin.authority}: {error}") from error
+            raise DestinationError(FailureKind.UNREACHABLE, f"{origin.authority}: {error}") from error
         self._open[connection] = origin
         return connection
+
+    async def _connect_to_one_of(self, addresses: Sequence[str], origin: _Origin) -> Connection:
+        """Connect to the first address that answers. A server must have the host's name, not only its address."""
+        tls, name = (self._tls, origin.host.rstrip(".")) if origin.is_tls else (None, None)
+        failure: OSError | None = None
+        for address in addresses:
+            try:
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self._keep, self._forget), address, origin.port, ssl=tls, server_hostname=name
+                )
+            except ssl.SSLError:
+                raise
+            except OSError as error:
+                failure = error
+            else:
+                return connection
+        raise failure or OSError("no address")
 
     # Idle connections: the most recently used is used first, so that surplus ones become old and are closed.
 
@@ -156,18 +204,18 @@ def _request(method: str, authority: str, target: str, headers: Mapping[str, str
     return "\r\n".join(head).encode() + body
 
 
-def _parts(url: str) -> tuple[_Origin, str]:
+def _parts(url: str, peer: str) -> tuple[_Origin, str]:
     """Return the origin of a URL, and the request target: its path and query."""
     end = url.find("/", url.index("://") + 3)
     if end < 0 or "?" in url[:end]:
         parts = urlsplit(url)
-        return _origin(f"{parts.scheme}://{parts.netloc}"), f"/?{parts.query}" if parts.query else "/"
-    return _origin(url[:end]), url[end:]
+        return _origin(peer, f"{parts.scheme}://{parts.netloc}"), f"/?{parts.query}" if parts.query else "/"
+    return _origin(peer, url[:end]), url[end:]
 
 
 @lru_cache(maxsize=_ORIGINS_MAX)
-def _origin(base: str) -> _Origin:
+def _origin(peer: str, base: str) -> _Origin:
     parts = urlsplit(base)
     is_tls = parts.scheme == "https"
     assert parts.hostname is not None  # such a URL could not be registered
-    return _Origin(is_tls, parts.hostname, parts.port or (443 if is_tls else 80), parts.netloc)
+    return _Origin(peer, is_tls, parts.hostname, parts.port or (443 if is_tls else 80), parts.netloc)

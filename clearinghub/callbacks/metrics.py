@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from clearinghub.callbacks.parked_index import Amount
+from clearinghub.callbacks.sender import Failed, Outcome
 
 DELIVERIES: Final = Counter(
     "clearinghub_callback_deliveries", "Callbacks settled: delivered or given up.", ("receiver", "outcome")
@@ -20,6 +21,11 @@ ATTEMPT_SECONDS: Final = Histogram(
 )
 PENDING: Final = Gauge("clearinghub_callback_pending", "Callbacks of a receiver that are not settled.", ("receiver",))
 RETRIES: Final = Counter("clearinghub_callback_retries", "Attempts that failed and are repeated.", ("receiver",))
+FAILURES: Final = Counter(
+    "clearinghub_callback_failures",
+    "Attempts that failed: timeout, unreachable, broken, untrusted; answered with a status that is no success.",
+    ("receiver", "kind"),
+)
 BREAKER: Final = Gauge("clearinghub_callback_breaker_state", "0 closed, 1 half open, 2 open.", ("receiver",))
 DEAD_LETTERS: Final = Counter(
     "clearinghub_callback_dead_letters",
@@ -49,6 +55,12 @@ class ReceiverMetrics:
         self.retries = RETRIES.labels(receiver)
         PENDING.labels(receiver).set_function(pending)
         BREAKER.labels(receiver).set_function(breaker_state)
+
+    def count_attempt(self, seconds: float, outcome: Outcome) -> None:
+        """Count an attempt with its duration and, if it failed, the kind of its failure."""
+        self.attempt_seconds.observe(seconds)
+        if isinstance(outcome, Failed):
+            FAILURES.labels(self._receiver, outcome.kind).inc()
 
     def count_dead_letter(self, reason: str) -> None:
         self.undelivered.inc()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from clearinghub.messages import NotificationMessage, decode_as, encode, encode_changed
+from clearinghub.security.log_values import without_persons
 
 
 class Notification(NamedTuple):
@@ -37,6 +38,12 @@ class Notification(NamedTuple):
         if self.header is not None:
             return self.header + b"\n" + self.body
         return encode(self.message, self.body)
+
+    @property
+    def shown_subject(self) -> str:
+        """What the callback is about, as logs show it: an id, or a party's path without the party."""
+        subject = self.message.id
+        return without_persons(subject) if subject.startswith("/") else subject
 
     def changed(self, **fields: Any) -> Notification:
         """Return a copy with other values for some fields of its message."""

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from clearinghub.callbacks.headers import UnsafeHeader, outbound_headers
-from clearinghub.callbacks.http_client import DestinationError, Transport
+from clearinghub.callbacks.http_client import DestinationError, FailureKind, Transport
 from clearinghub.callbacks.notification import Notification
 from clearinghub.config import Settings
 from clearinghub.domain.participants.endpoints import Unrenderable, render_url
@@ -33,10 +33,11 @@ class ReasonCode(StrEnum):
 
     UNKNOWN_RECEIVER = "unknown-receiver"  # no such participant
     NO_ENDPOINT = "no-endpoint"  # the participant has registered no URL of the type
-    BAD_ENDPOINT = "bad-endpoint"  # the registered template cannot be rendered
+    BAD_ENDPOINT = "bad-endpoint"  # the registered template cannot be rendered, or leads to where the hub may not send
     UNSAFE_HEADER = "unsafe-header"  # a header that could end the request early, e.g. by a newline
     REFUSED = "refused"  # the receiver answered; a repetition would get the same answer
     RETRIES_EXHAUSTED = "retries-exhausted"
+    UNTRUSTED = "untrusted"  # likewise; at the last attempt the server could not show that it is the receiver's
     RECEIVER_DOWN = "receiver-down"  # the breaker is open, and the callback is worthless later
     WAITED_TOO_LONG = "waited-too-long"  # longer than callback_wait_ms_max, or until it was worthless
     RECEIVER_OVERLOADED = "receiver-overloaded"  # more callbacks wait for it than the hub holds for one receiver
@@ -68,10 +69,19 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The receiver could not process the request now: `status` is its answer's, or None if there was no answer."""
+    """The receiver could not process the request now: `status` is its answer's, or None if there was no answer.
+
+    `kind` says why there was none, or is `answered`.
+    """
 
     status: int | None
     detail: str = ""
+    kind: str = "answered"
+
+    @property
+    def reason(self) -> ReasonCode:
+        """Why the callback is given up if this was the last attempt."""
+        return ReasonCode.UNTRUSTED if self.kind == FailureKind.UNTRUSTED else ReasonCode.RETRIES_EXHAUSTED
 
 
 Outcome = Delivered | Failed | Reason
@@ -126,11 +136,15 @@ class CallbackSender:
         message = notification.message
         try:
             async with asyncio.timeout(self._time_left_s(message)):
-                status = await self._transport.send(message.method, request.url, request.headers, notification.body)
+                status = await self._transport.send(
+                    message.method, request.url, request.headers, notification.body, message.receiver
+                )
         except DestinationError as error:
-            return Failed(None, str(error))
+            if error.kind is FailureKind.FORBIDDEN:
+                return Reason(ReasonCode.BAD_ENDPOINT, str(error))
+            return Failed(None, str(error), error.kind)
         except TimeoutError:
-            return Failed(None, "timeout: no answer while it was worth anything")
+            return Failed(None, "timeout: no answer while it was worth anything", FailureKind.TIMEOUT)
         except Exception as error:  # noqa: BLE001 - as above
             return _bug(message, error)
         if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers

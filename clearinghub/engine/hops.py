@@ -127,9 +127,10 @@ class _ReceivedCount:
 class _Peer:
     """The counts of what goes to another partition and comes from it, by topic."""
 
-    __slots__ = ("received", "sent")
+    __slots__ = ("later", "received", "sent")
 
     def __init__(self, row: HopsRow | None) -> None:
+        self.later = () if row is None else row.later
         sent, received = ({}, {}) if row is None else (row.sent, row.received)
         self.sent = {topic: _SentCount(one.next, one.chain) for topic, one in sent.items()}
         self.received = {topic: _ReceivedCount(one.last, one.chains) for topic, one in received.items()}
@@ -256,4 +257,4 @@ class Hops:
                 topic: Sent(count.next, count.chain, *passed_on(topic, number)) for topic, count in peer.sent.items()
             }
             received = {topic: Received(one.last, list(one.chains)) for topic, one in peer.received.items()}
-            yield number, HopsRow(sent=sent, received=received)
+            yield number, HopsRow(sent=sent, received=received, later=peer.later)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from clearinghub.engine.batch import Batch
 from clearinghub.engine.loss import TRANSACTION_MARKERS, checksum
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, LastRecord
@@ -20,12 +22,14 @@ class PartitionPlace(NamedTuple):
     """Where a partition begins to work: in its inputs, by topic, and in its changelogs, by table.
 
     `changelog_offsets` are the offsets of the last records that are known, `changelog_ends` those of the next ones.
+    `later` has the fields of the row of offsets that a later release has added (ADR 26).
     """
 
     next_offsets: Mapping[str, int]
     last_records: Mapping[str, LastRecord]
     changelog_offsets: Mapping[str, int]
     changelog_ends: Mapping[str, int]
+    later: tuple[msgspec.Raw, ...] = ()
 
 
 class PartitionOffsets:
@@ -37,6 +41,7 @@ class PartitionOffsets:
         self._last_records = dict(place.last_records)
         self._changelog_offsets = dict(place.changelog_offsets)
         self._changelog_ends = dict(place.changelog_ends)
+        self._later = place.later
         self._step_over_markers = step_over_markers
 
     def is_next(self, topic: str, batch: Batch) -> bool:
@@ -76,6 +81,7 @@ class PartitionOffsets:
             last_records=self._last_records,
             changelog_offsets=self._changelog_offsets,
             committed_ms=now_ms,
+            later=self._later,
         )
         changed.rows[INPUTS.encode()] = OFFSETS.encode(row)
         return foreseen

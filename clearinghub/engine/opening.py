@@ -80,7 +80,8 @@ class PartitionOpening:
         noted |= {
             table: offset for table, offset in known.items() if noted.get(table, -1) < offset < reader.ends()[table]
         }
-        return PartitionPlace(next_offsets, last_records, noted, reader.ends()), rows
+        later = () if decided is None else decided.later
+        return PartitionPlace(next_offsets, last_records, noted, reader.ends(), later), rows
 
     def _check(self, fault: PartitionStoppedError | None) -> bool:
         """Raise a fault unless an operator has decided to go on past it. Return whether there is one."""

@@ -141,9 +141,9 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
         """Return the next keys that begin with `prefix` after the key `after`, in their order."""
         keys: list[str] = []
         iterator = self._db_for_partition(partition).iter()
-        iterator.seek(max(prefix, after))
+        iterator.seek(max(prefix, after, FIRST_KEY))
         while len(keys) < count_max and iterator.valid() and (key := iterator.key()).startswith(prefix):
-            if key != after:
+            if key not in (after, self.offset_key):
                 keys.append(key.decode())
             iterator.next()
         return keys
@@ -152,9 +152,9 @@ class LedgerStore(RocksDBStore):  # type: ignore[misc]
         """Return the next keys and rows whose keys begin with `prefix`, after the key `after`, in their order."""
         rows: list[tuple[bytes, bytes]] = []
         iterator = self._db_for_partition(partition).iter()
-        iterator.seek(max(prefix, after))
+        iterator.seek(max(prefix, after, FIRST_KEY))
         while len(rows) < count_max and iterator.valid() and (key := iterator.key()).startswith(prefix):
-            if key != after:
+            if key not in (after, self.offset_key):
                 rows.append((key, iterator.value()))
             iterator.next()
         return rows

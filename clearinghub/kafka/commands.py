@@ -30,7 +30,7 @@ class KafkaCommandClient:
     def __init__(self, settings: Settings, recorder: Recorder) -> None:
         self._settings = settings
         self._recorder = recorder
-        self._name = f"ingress-{uuid.uuid4()}"
+        self._name = f"commands-{uuid.uuid4()}"
         self._places = [TopicPartition(settings.topic("reply"), number) for number in range(settings.partitions)]
         self._waiting: dict[str, asyncio.Future[ReplyMessage]] = {}
         self._consumer: AIOKafkaConsumer | None = None

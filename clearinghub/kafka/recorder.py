@@ -101,7 +101,7 @@ class KafkaRecorder:
         timeout_ms = max(REQUEST_TIMEOUT_MS_MIN, self._settings.record_timeout_ms // 2)
         self._client = AIOKafkaClient(
             bootstrap_servers=self._settings.kafka_bootstrap,
-            client_id=f"{self._settings.application_id}-ingress-{self._settings.instance}",
+            client_id=f"{self._settings.application_id}-recorder-{self._settings.instance}",
             request_timeout_ms=timeout_ms,
             retry_backoff_ms=50,
             **kafka_access(self._settings),

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
+from clearinghub.domain.participants.credential import NewCredential
 from clearinghub.domain.participants.funds_request import FundsRequest
 from clearinghub.domain.participants.participant import (
     LedgerAccountType,
@@ -86,6 +87,34 @@ class SetEndpoint(Command, frozen=True, kw_only=True, tag="set-endpoint"):
 
     endpoint_type: str
     value: str
+
+
+class RegisterCredential(Command, frozen=True, kw_only=True, tag="register-credential"):
+    """Add a key to a participant, pending. The result is a `ParticipantResult`."""
+
+    credential: NewCredential
+
+
+class ActivateCredential(Command, frozen=True, kw_only=True, tag="activate-credential"):
+    """Let a participant's key count. The result is a `ParticipantResult`."""
+
+    credential_id: str
+    reason: str
+
+
+class RetireCredential(Command, frozen=True, kw_only=True, tag="retire-credential"):
+    """Let a participant's key count until a time only. The result is a `ParticipantResult`."""
+
+    credential_id: str
+    until_ms: int
+    reason: str
+
+
+class RevokeCredential(Command, frozen=True, kw_only=True, tag="revoke-credential"):
+    """Let a participant's key never count again. The result is a `ParticipantResult`."""
+
+    credential_id: str
+    reason: str
 
 
 class SetAccountActive(Command, frozen=True, kw_only=True, tag="set-account-active"):
@@ -249,6 +278,10 @@ AnyCommand: TypeAlias = (
     | OpenAccounts
     | SetActive
     | SetEndpoint
+    | RegisterCredential
+    | ActivateCredential
+    | RetireCredential
+    | RevokeCredential
     | SetAccountActive
     | SetInitialLimit
     | AdjustLimit

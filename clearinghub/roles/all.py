@@ -1,4 +1,4 @@
-"""`clearinghub all`: a broker, the topics and the three roles under one parent process; optionally the sandbox."""
+"""`clearinghub all`: a broker, the topics and the roles under one parent process; optionally the sandbox."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from clearinghub.security.profile import profile
 from clearinghub.security.signature import signer_of, verifier_of
 from clearinghub.tools.client.hub_urls import HubDownError, HubUrls
 
-ROLES: Final = ("ledger", "callbacks", "ingress")  # in this order, readers start before writers
+ROLES: Final = ("ledger", "callbacks", "admin-api", "ingress")  # in this order, readers start before writers
 READY_TIMEOUT_S: Final = 120
 BROKER_WATCH_INTERVAL_S: Final = 1.0
 

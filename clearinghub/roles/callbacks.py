@@ -43,6 +43,7 @@ from clearinghub.kafka.view import ParticipantsView
 from clearinghub.ports import StoppedPart
 from clearinghub.process import stop_event, until_stopped
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
+from clearinghub.security.egress import egress_of
 from clearinghub.security.signature import signer_of
 from web.http.operations import add_operations_routes
 
@@ -262,10 +263,11 @@ async def run_callbacks(settings: Settings) -> None:
 
     clock = BrokerClock()  # callbacks that are worthless later are judged by the clock that wrote their records' times
     letters = DeadLetterWriter(settings.hub_name, recorder, clock.now_ms)
-    transport = HttpTransport(settings.callback_timeout_ms)
+    egress = egress_of(settings)
+    transport = HttpTransport(settings.callback_timeout_ms, egress=egress)
     deliverer = Deliverer(settings, participants, transport, letters.write_undelivered, clock.now_ms, signer=signer)
     load = LoadReporter(settings, "callbacks", dict, clock.now_ms)
-    oracle_transport = HttpOracleTransport()
+    oracle_transport = HttpOracleTransport(egress)
     oracles = OracleClient(settings, oracle_transport)
     agents = AgentFactory(settings, recorder, parked, deliverer, oracles, letters, clock.now_ms)
     announcer = ProcessAnnouncer(settings, "callbacks", participants, clock)

@@ -1,4 +1,4 @@
-"""The role `ingress`: turns HTTP requests into records. Its only state are copies of compacted topics."""
+"""The role `ingress`: turns DFSPs' requests into records. Its only state are copies of compacted topics."""
 
 from __future__ import annotations
 
@@ -8,29 +8,27 @@ from typing import Final, Protocol
 
 import structlog
 from aiohttp.web import Application
+from prometheus_client import REGISTRY
 
 from clearinghub import __version__
 from clearinghub.config import Settings
 from clearinghub.engine.partitioner import Partitioner
-from clearinghub.kafka.commands import KafkaCommandClient
 from clearinghub.kafka.load import LoadView
-from clearinghub.kafka.processes import ProcessAnnouncer, ProcessesView
+from clearinghub.kafka.processes import ProcessAnnouncer
 from clearinghub.kafka.recorder import KafkaRecorder
-from clearinghub.kafka.statements import KafkaStatementReader
 from clearinghub.kafka.view import ParticipantsView
-from clearinghub.kafka.window_transfers import KafkaWindowTransfers
-from clearinghub.ports import FrontHealth, StoppedPart
+from clearinghub.ports import FrontHealth
 from clearinghub.process import stop_event, until_stopped
-from clearinghub.queries.packets import KafkaPacketReader
 from clearinghub.queries.reader import HttpLedgerReader
 from clearinghub.roles.admission import Admission
+from clearinghub.roles.front_health import FrontRoleHealth
 from clearinghub.roles.serving import Listener
-from clearinghub.security.credentials import CredentialDirectory
+from clearinghub.security.credentials import CredentialCollector, CredentialDirectory, participant_keys_of
 from clearinghub.security.identity import CertifiedClient, Credentials, ForwardedClient, IdentityRule
+from clearinghub.security.key_set import key_set_of
 from clearinghub.security.listener_tls import ListenerTls
 from clearinghub.security.profile import profile
 from clearinghub.security.signature import verifier_of
-from web.admin.app import build_admin_app
 from web.fspiop.app import build_fspiop_app
 from web.fspiop.signatures import signature_check
 from web.http.operations import add_operations_routes, add_readiness_route
@@ -46,49 +44,6 @@ class _Started(Protocol):
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
-
-
-class _Broker(Protocol):
-    async def is_up(self) -> bool: ...
-
-
-class _Copy(Protocol):
-    is_caught_up: bool
-
-
-class _Ledger(Protocol):
-    async def answers_for_all(self, partitions: int) -> bool: ...
-
-    def stopped(self) -> list[StoppedPart]: ...
-
-
-class IngressHealth:
-    """UP if requests can be recorded, and a healthy ledger worker has every partition."""
-
-    def __init__(self, settings: Settings, recorder: _Broker, participants: _Copy, ledger: _Ledger) -> None:
-        self._partitions = settings.partitions
-        self._recorder = recorder
-        self._participants = participants
-        self._ledger = ledger
-
-    async def services(self) -> dict[str, bool]:
-        """Return whether the broker is up, and whether the whole ledger is (`datastore`)."""
-        datastore = self._participants.is_caught_up and await self._ledger.answers_for_all(self._partitions)
-        return {"datastore": datastore, "broker": await self._recorder.is_up()}
-
-    async def own_services(self) -> dict[str, bool]:
-        """Return what this ingress needs by itself, without the ledger.
-
-        While some partitions of the ledger are down, requests for the others must still come in.
-        """
-        return {
-            "broker": await self._recorder.is_up(),
-            "participantEndpointService": self._participants.is_caught_up,
-        }
-
-    def stopped(self) -> list[StoppedPart]:
-        """Return the partitions and inputs that the ledger's workers have announced as stopped."""
-        return self._ledger.stopped()
 
 
 def make_admits(settings: Settings, admission: Admission) -> Callable[[str], bool]:
@@ -142,19 +97,20 @@ def operations_listener(settings: Settings, health: FrontHealth) -> list[Listene
 
 
 async def run_ingress(settings: Settings) -> None:
-    """Serve requests until SIGTERM or SIGINT."""
+    """Serve FSPIOP until SIGTERM or SIGINT."""
     stop = stop_event()
-    signatures = signature_check(verifier_of(settings), settings.hub_name)
-    recorder = KafkaRecorder(settings)
     participants = ParticipantsView(settings)
-    front = SecureFront(settings, CredentialDirectory(participants))
+    credentials = CredentialDirectory(participants)
+    front = SecureFront(settings, credentials)
+    keys = participant_keys_of(settings, credentials)
+    signatures = signature_check(verifier_of(settings, keys), settings.hub_name)
+    recorder = KafkaRecorder(settings)
     ledger = HttpLedgerReader(settings)
-    commands = KafkaCommandClient(settings, recorder)
     load = LoadView(settings, recorder.waiting_ms)
-    processes = ProcessesView(settings)
     announcer = ProcessAnnouncer(settings, "ingress", participants)
-    health = IngressHealth(settings, recorder, participants, ledger)
-    started: list[_Started] = [recorder, participants, announcer, processes, ledger, commands, load]
+    REGISTRY.register(CredentialCollector(credentials))
+    health = FrontRoleHealth(settings, recorder, participants, ledger)
+    started: list[_Started] = [recorder, participants, announcer, ledger, load]
     for one in started:
         await one.start()
     fspiop = build_fspiop_app(
@@ -165,25 +121,9 @@ async def run_ingress(settings: Settings) -> None:
         admits=make_admits(settings, Admission(load.waiting_ms, settings.overload_full_ms, settings.overload_none_ms)),
         participants=participants,
         identities=front.identities,
+        keys=key_set_of(settings, participants, credentials, keys),
     )
-    admin = build_admin_app(
-        settings,
-        commands,
-        participants,
-        ledger,
-        KafkaPacketReader(settings, ledger),
-        KafkaStatementReader(settings),
-        ledger,
-        health,
-        window_transfers=KafkaWindowTransfers(settings),
-        processes=processes,
-        partitions=ledger,
-    )
-    listeners = [
-        front.listener(fspiop),
-        Listener(admin, settings.bind_host, settings.admin_port),
-        *operations_listener(settings, health),
-    ]
+    listeners = [front.listener(fspiop), *operations_listener(settings, health)]
     try:
         for listener in listeners:
             await listener.start()

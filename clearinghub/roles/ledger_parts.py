@@ -12,6 +12,7 @@ from agents.claims import make_claims_punctuator
 from agents.context import LedgerContext
 from agents.dead_letter import make_on_poison_record
 from agents.handlers import ledger_inputs
+from agents.participants.credential_ends import make_credential_punctuator
 from agents.quotes.agreement import make_quote_punctuator
 from agents.settlement.retention import make_settlement_retention_punctuator
 from agents.settlement.schedule import make_window_punctuator
@@ -83,6 +84,7 @@ def ledger_parts(settings: Settings, context: LedgerContext, archive: Archive | 
             make_bulk_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_claims_punctuator(settings.transfer_retention_s * 1000),
             make_quote_punctuator(settings.quote_retention_s * 1000),
+            make_credential_punctuator(settings.hub_name),
             make_scheme_punctuator(coordinator, settings.hub_name),
             make_window_punctuator(coordinator, next_due_of(settings), number_of(settings)),
             make_settlement_retention_punctuator(coordinator, settings.settlement_retention_s * 1000, show_states),

@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
@@ -20,7 +21,7 @@ from clearinghub.security.listener_tls import (
     HandshakeFailures,
     ListenerTls,
 )
-from web.http.protocol import JsonRequestHandler, Owners
+from web.http.protocol import JsonRequestHandler, Owners, PlainRequest
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +84,7 @@ class Listener:
 class _Site(BaseSite):
     """A site for aiohttp's runner, with `_AcceptLoop` in place of the event loop's own server."""
 
-    __slots__ = ("_accepting", "_connections_max", "_host", "_looking", "_owners", "_port", "_tls")
+    __slots__ = ("_accepting", "_app", "_connections_max", "_host", "_looking", "_owners", "_port", "_tls")
 
     def __init__(
         self,
@@ -94,6 +95,7 @@ class _Site(BaseSite):
         owners: Owners | None,
     ) -> None:
         super().__init__(runner, backlog=BACKLOG)
+        self._app = runner.app
         self._host, self._port = address
         self._connections_max = connections_max
         self._tls = tls
@@ -111,6 +113,7 @@ class _Site(BaseSite):
         await super().start()
         server = self._runner.server
         assert server is not None
+        server.request_factory = partial(self._app._make_request, _cls=PlainRequest)  # noqa: SLF001 - aiohttp's only way
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         try:
             listening = socket.create_server((self._host, self._port), family=family, backlog=BACKLOG)
@@ -123,7 +126,7 @@ class _Site(BaseSite):
             return JsonRequestHandler(
                 server,
                 loop=loop,
-                access_log=None,  # type: ignore[arg-type]  # None: there is none
+                access_log=None,  # there is none
                 keepalive_timeout=KEEP_ALIVE_S,
                 max_field_size=HEADER_BYTES_MAX,
                 max_line_size=HEADER_BYTES_MAX,
@@ -199,7 +202,7 @@ class _AcceptLoop:
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS_AT_ONCE):
-            if not (self._has_room() and self._may_begin_handshake()):
+            if not self._has_room() or self._has_only_young_handshakes():
                 self._pause()
                 return
             try:
@@ -217,6 +220,8 @@ class _AcceptLoop:
             task = self._loop.create_task(self._connect(connection))
             self._connecting[task] = _Handshake(str(address[0]), self._loop.time())
             task.add_done_callback(self._connected)
+            if self._tls is not None and len(self._connecting) > HANDSHAKES_MAX:
+                self._abandon_oldest()
 
     async def _connect(self, connection: socket.socket) -> object:
         if self._tls is None:
@@ -229,20 +234,22 @@ class _AcceptLoop:
             ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
         )
 
-    def _may_begin_handshake(self) -> bool:
-        """Return whether there is room for one more handshake; the oldest makes room if it has had its time.
+    def _has_only_young_handshakes(self) -> bool:
+        """Return whether there are as many handshakes as there may be, and none has had its time yet.
 
-        So clients that connect and say nothing do not keep others out for as long as a handshake may take.
+        Then new clients wait. If the oldest has had its time it makes room: clients that connect and say nothing must
+        not keep others out for as long as a handshake may take.
         """
-        if len(self._connecting) < HANDSHAKES_MAX:
-            return True
-        task, oldest = next(iter(self._connecting.items()))
-        if self._loop.time() - oldest.began_at_s < HANDSHAKE_UNDISTURBED_S:
+        if self._tls is None or len(self._connecting) < HANDSHAKES_MAX:
             return False
+        oldest = next(iter(self._connecting.values()))
+        return self._loop.time() - oldest.began_at_s < HANDSHAKE_UNDISTURBED_S
+
+    def _abandon_oldest(self) -> None:
+        task, oldest = next(iter(self._connecting.items()))
+        del self._connecting[task]
         task.cancel()
         self._failures.note(TimeoutError(), oldest.address)
-        del self._connecting[task]
-        return True
 
     def _connected(self, task: asyncio.Task[object]) -> None:
         handshake = self._connecting.pop(task, None)

@@ -47,6 +47,7 @@ ROLE_ENTRIES: Final = {
     "ingress": ("clearinghub.roles.ingress", "run_ingress"),
     "ledger": ("clearinghub.roles.ledger", "run_ledger"),
     "callbacks": ("clearinghub.roles.callbacks", "run_callbacks"),
+    "admin-api": ("clearinghub.roles.admin_api", "run_admin_api"),
 }
 
 
@@ -59,7 +60,7 @@ def role(name: str) -> Coroutine[Any, Any, None]:
 
 
 def everything(*, with_sandbox: bool) -> None:
-    """Run a broker and the three roles under this process."""
+    """Run a broker and all roles under this process."""
     settings = Settings()
     set_up_logs(settings, "all")
     _require_profile(settings, "all")

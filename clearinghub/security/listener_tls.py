@@ -160,7 +160,7 @@ def failure_reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE_FAULTS.get(error.verify_code, "certificate")
     if isinstance(error, ssl.SSLError):
-        return _FAULTS.get(error.reason or "", "other")
+        return _FAULTS.get(getattr(error, "reason", None) or "", "other")
     if isinstance(error, TimeoutError | ConnectionAbortedError):
         return "too slow"
     return "connection lost" if isinstance(error, OSError) else "other"

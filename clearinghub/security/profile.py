@@ -22,7 +22,6 @@ from clearinghub.config import Settings
 from clearinghub.security.limits import Rates
 
 Security: TypeAlias = Literal["open", "gateway", "full"]
-Quotes: TypeAlias = Literal["stateless", "stored"]
 
 # Above what one DFSP needs in a scheme of a thousand payments a second: it stops who runs wild, not who is busy.
 SECURE_RATES: Final = Rates(begun=2_000, answers=2_000, bytes=20_000_000)
@@ -70,7 +69,6 @@ class Profile:
     validates_signatures: bool
     keys_dir: Path | None  # public keys of participants, by name
     signing_key: Path | None  # of the hub's own messages; None: they are not signed
-    quotes: Quotes
     rates: Rates  # of one participant
 
     @property
@@ -101,7 +99,6 @@ def profile(settings: Settings) -> Profile:
             settings.jws_validate,
             settings.jws_keys_dir,
             settings.jws_private_key_file if settings.jws_sign else None,
-            settings.quotes,
             _rates(settings, Rates()),
         )
     folder = settings.secure_dir
@@ -115,7 +112,6 @@ def profile(settings: Settings) -> Profile:
         True,  # noqa: FBT003 - validates_signatures
         settings.jws_keys_dir,
         settings.jws_private_key_file or folder / "hub/jws.key",
-        settings.quotes if "quotes" in settings.model_fields_set or settings.security == "gateway" else "stored",
         _rates(settings, SECURE_RATES),
     )
 
@@ -253,4 +249,4 @@ def _rates(settings: Settings, usual: Rates) -> Rates:
 
 
 def _is_set(settings: Settings, name: str) -> bool:
-    return getattr(settings, name) != Settings.model_fields[name].default
+    return bool(getattr(settings, name) != Settings.model_fields[name].default)

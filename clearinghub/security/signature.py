@@ -23,9 +23,9 @@ from joserfc.registry import JWS_HEADER_REGISTRY
 from joserfc.util import urlsafe_b64decode
 
 from clearinghub.config import Settings
-from clearinghub.security.key_directory import KeyDirectory
+from clearinghub.security.credentials import participant_keys_of
 from clearinghub.security.key_files import JoseKey, PrivateKey, jose_key, read_private_key
-from clearinghub.security.profile import ProfileError, profile
+from clearinghub.security.profile import profile
 
 HEADER: Final = "fspiop-signature"
 HEADER_CHARACTERS_MAX: Final = 8_192  # four times what the longest key and path need
@@ -214,20 +214,18 @@ def signer_of(settings: Settings) -> Signer | None:
     return None if signing_key is None else Signer(read_private_key(signing_key))
 
 
-def verifier_of(settings: Settings) -> Verifier | None:
-    """Return what verifies incoming messages; None if the settings turn that off.
+def verifier_of(settings: Settings, keys: PublicKeys | None = None) -> Verifier | None:
+    """Return what verifies incoming messages with these keys; None if the settings turn that off.
+
+    Without `keys` it knows those of the settings' folder alone.
 
     Raises:
         KeyFileError: a key cannot be used.
         ProfileError: the settings contradict each other.
     """
-    required = profile(settings)
-    if not required.validates_signatures:
+    if not profile(settings).validates_signatures:
         return None
-    if required.keys_dir is None:
-        raise ProfileError([f"SECURITY={settings.security} needs JWS_KEYS_DIR: the participants' keys for signatures"])
-    keys = KeyDirectory(required.keys_dir, settings.jws_keys_interval_ms)
-    return Verifier(keys, settings.jws_date_skew_s or None)
+    return Verifier(keys or participant_keys_of(settings), settings.jws_date_skew_s or None)
 
 
 def _token_in(value: str, body: bytes) -> jws.CompactSignature | Fault:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from aiokafka.errors import KafkaError
@@ -19,8 +20,6 @@ from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_OK, Ap
 from clearinghub.tools.copy_progress import shown_progress
 from clearinghub.tools.screen import money
 
-NICENESS: Final = 10  # the hub's own processes on this machine come first
-
 app = App(exits="0 the copy is whole, 1 it could not be made, 2 wrong usage or settings, 3 no broker")
 
 
@@ -34,7 +33,7 @@ async def backup(
     """
     console = Console(stderr=True)
     settings = on_running_broker(Settings())
-    os.nice(NICENESS)
+    _yield_to_others()
     try:
         with shown_progress(console) as show:
             manifest = await back_up(settings, folder, show)
@@ -46,6 +45,14 @@ async def backup(
         return EXIT_NO_HUB
     _show(manifest, folder, console)
     return EXIT_OK
+
+
+def _yield_to_others() -> None:
+    """Let every other process of this machine go first: the hub's own may be among them."""
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
 
 
 def _show(manifest: Manifest, folder: Path, console: Console) -> None:

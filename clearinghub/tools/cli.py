@@ -110,7 +110,7 @@ def options(
 
 @app.add(rich_help_panel=ROLES)
 def ingress() -> Callable[[], Coroutine[Any, Any, None]]:
-    """Serve HTTP: FSPIOP, admin and settlement API."""
+    """Serve FSPIOP to DFSPs over HTTP."""
     return partial(_start().role, "ingress")
 
 
@@ -126,11 +126,17 @@ def callbacks() -> Callable[[], Coroutine[Any, Any, None]]:
     return partial(_start().role, "callbacks")
 
 
+@app.add("admin-api", rich_help_panel=ROLES)
+def admin_api() -> Callable[[], Coroutine[Any, Any, None]]:
+    """Serve the admin and settlement API to operators over HTTP."""
+    return partial(_start().role, "admin-api")
+
+
 @app.add("all", rich_help_panel=ROLES)
 def everything(
     *, sandbox: Annotated[bool, typer.Option("--sandbox", help="Add two simulated DFSPs to play with.")] = False
 ) -> Callable[[], None]:
-    """Run a broker and the three roles, for one machine."""
+    """Run a broker and all roles, for one machine."""
     return partial(_start().everything, with_sandbox=sandbox)
 
 

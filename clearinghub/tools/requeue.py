@@ -24,6 +24,7 @@ from clearinghub.tools.command_line import EXIT_FAILED, EXIT_OK, EXIT_WRONG_USAG
 
 FETCH_TIMEOUT_MS: Final = 2_000
 REASON_CHARACTERS_MAX: Final = 512
+_FRONT_ROLES: Final = frozenset({"ingress", "admin-api"})  # they write what others ask of the hub
 
 app = App(exits="0 done, 1 no such letter or it was requeued before, 2 wrong usage, 3 no broker")
 
@@ -114,11 +115,11 @@ async def _requeue(settings: Settings, letter: Letter, note: Requeued) -> None:
 
 
 async def dead_letters(settings: Settings) -> Found:
-    """Return the dead letters of topics that the ingress writes, up to the topic's present end.
+    """Return the dead letters of topics that requests are written to, up to the topic's present end.
 
     What the ledger writes itself becomes a dead letter by an operator's decision alone (ADR 25).
     """
-    topics = {name for name, topic in load_topology().topics.items() if "ingress" in topic.writers}
+    topics = {name for name, topic in load_topology().topics.items() if _FRONT_ROLES & set(topic.writers)}
     letters: dict[str, Letter] = {}
     requeued: dict[str, Requeued] = {}
     for key, value in await _records(settings):

@@ -1,4 +1,4 @@
-"""`clearinghub secure ...`: the keys and certificates of a scheme (docs/keys.md)."""
+"""`clearinghub secure ...`: the keys and certificates of a scheme, and of its participants (docs/keys.md)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from clearinghub.security.key_files import PRIVATE_MODE, PUBLIC_MODE, KeyFileErr
 from clearinghub.security.profile import rules
 from clearinghub.security.secret_folder import INTERNAL, SCHEME, SecretFolder
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_OK, App
+from clearinghub.tools.credentials import add_credential_commands, set_options
 from clearinghub.tools.options import one_of, participant_name, whole
 
 DAYS_MAX: Final = 730
@@ -44,20 +45,20 @@ Who = Annotated[str, typer.Option("--as", metavar="NAME", parser=participant_nam
 Use = Annotated[str, typer.Option("--use", help="What it is for.", **one_of(*_USES))]
 
 app = App(
-    "Keys and certificates of a scheme: make them, issue others', see which end.",
+    "Keys and certificates of a scheme: make and issue them, register participants', see which end.",
     examples=[
         "secure init secrets --host hub.example --operators alice,bob",
         "secure request --as alphabank --out alphabank",
         "secure sign secrets alphabank.csr --as alphabank --use tls-client --out alphabank.pem",
         "secure check secrets",
+        "secure enrol alphabank alphabank.pem --use tls-client",
+        "secure credentials alphabank",
     ],
-    exits="0 done, 1 something is missing or has ended, 2 wrong usage, or a file that cannot be used",
+    exits="0 done, 1 refused, missing or ended, 2 wrong usage, or a file that cannot be used, 3 hub unreachable",
 )
 
 
-@app.callback()
-def _group() -> None:
-    pass
+app.callback()(set_options)
 
 
 @app.add()
@@ -134,6 +135,9 @@ def check(folder: Folder) -> int:
     for state, what, detail in found:
         _say(f"{state:8} {what:24} {detail}")
     return EXIT_FAILED if any(state in ("missing", "ended") for state, _what, _detail in found) else EXIT_OK
+
+
+add_credential_commands(app)
 
 
 def _say(line: str) -> None:

@@ -31,6 +31,12 @@ HEALTHY_WITHIN_S: Final = 90.0
 HORIZON: Final = {"CLEARINGHUB_CALLBACK_WAIT_MS_MAX": "600000", "CLEARINGHUB_CALLBACK_RETRIES_MAX": "20"}
 # Below the ports of outgoing connections: a listener must find its port free after a restart.
 PORTS: Final = range(25_000, 30_000)
+PORT_SETTINGS: Final = {
+    "ledger": "LEDGER_PORT",
+    "callbacks": "CALLBACKS_PORT",
+    "admin-api": "ADMIN_PORT",
+    "ingress": "FSPIOP_PORT",
+}
 KILLED: Final = -9
 _ENDED: Final = re.compile(r"(\S+) ended with code (-?\d+)")
 
@@ -58,7 +64,7 @@ class ChaosHub:
         self.folder = folder
         self.exits: Counter[tuple[str, int]] = Counter()
         names = process_names()
-        ports = fixed_ports(len(names) + INSTANCES + brokers)
+        ports = fixed_ports(len(names) + brokers)
         broker_ports = tuple(ports.pop() for _ in range(brokers))
         self._broker: LocalBroker | None = None
         self.cluster: KafkaCluster | None = None
@@ -67,14 +73,13 @@ class ChaosHub:
         else:
             self.cluster = KafkaCluster(folder / "kafka", run_dir=folder / "run", ports=broker_ports)
         self.broker_names = ["broker"] if brokers == 1 else [f"broker-{number}" for number in range(1, brokers + 1)]
-        self._admin_ports = [ports.pop() for _ in range(INSTANCES)]
         self._ports = dict(zip(names, ports, strict=True))
         self._supervisor = Supervisor(folder / "run", STOP_TIMEOUT_S, self._note_end)
         self._stopping = asyncio.Event()
         self._keeping: list[asyncio.Task[None]] = []
         self.urls = [
-            HubUrls(f"http://127.0.0.1:{self._ports[f'ingress-{number}']}", f"http://127.0.0.1:{admin_port}")
-            for number, admin_port in enumerate(self._admin_ports)
+            HubUrls(*(f"http://127.0.0.1:{self._ports[f'{role}-{number}']}" for role in ("ingress", "admin-api")))
+            for number in range(INSTANCES)
         ]
 
     @property
@@ -113,12 +118,9 @@ class ChaosHub:
         elif self.cluster is not None:
             await asyncio.to_thread(self.cluster.start_all)
         for name, port in self._ports.items():
-            role, _, instance = name.partition("-")
-            own = {"CLEARINGHUB_INSTANCE": instance}
-            own["CLEARINGHUB_FSPIOP_PORT" if role == "ingress" else f"CLEARINGHUB_{role.upper()}_PORT"] = str(port)
-            if role == "ingress":
-                own["CLEARINGHUB_ADMIN_PORT"] = str(self._admin_ports[int(instance)])
-            self._supervisor.start(name, self._command(name, role), self.environment | own, RestartBudget())
+            role = name.rpartition("-")[0]
+            environment = self.environment | self._settings_of(name, port)
+            self._supervisor.start(name, self._command(name, role), environment, RestartBudget())
         self._keeping.append(asyncio.create_task(self._supervisor.wait(self._stopping)))
         await self.healthy()
 
@@ -134,7 +136,7 @@ class ChaosHub:
             await asyncio.to_thread(self.cluster.start_all)
 
     async def healthy(self) -> None:
-        """Wait until every ingress reports that all services are up."""
+        """Wait until every ingress and every admin API reports that all services are up."""
         for urls in self.urls:
             await urls.wait_until_healthy(HEALTHY_WITHIN_S, lambda _what: None)
 
@@ -168,6 +170,11 @@ class ChaosHub:
         """Return the last 3,000 characters that a process has logged."""
         path = self.folder / f"{name}.log"
         return path.read_text()[-3_000:] if path.exists() else ""
+
+    def _settings_of(self, name: str, port: int) -> dict[str, str]:
+        """Return the settings of one process, which listens on that port."""
+        role, _, instance = name.rpartition("-")
+        return {"CLEARINGHUB_INSTANCE": instance, f"CLEARINGHUB_{PORT_SETTINGS[role]}": str(port)}
 
     def _command(self, name: str, role: str) -> list[str]:
         command = shlex.join([sys.executable, "-m", "clearinghub", role])

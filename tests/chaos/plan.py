@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
+from clearinghub.roles.all import ROLES
 from tests.integration.hub_under_test import PARTITIONS
 
 BROKERS: Final = 3  # of a cluster
@@ -98,7 +99,7 @@ def other_of(victim: str) -> str:
 
 def process_names() -> Sequence[str]:
     """Return all processes of the hub, readers of a topic before its writers."""
-    return [f"{role}-{number}" for role in ("ledger", "callbacks", "ingress") for number in range(INSTANCES)]
+    return [f"{role}-{number}" for role in ROLES for number in range(INSTANCES)]
 
 
 def _kinds(chance: random.Random, kinds: list[FaultKind]) -> Iterator[FaultKind]:

@@ -75,6 +75,7 @@ def running_hub(bootstrap: str, folder: Path, ledgers: int) -> Iterator[HubUnder
             ports.append(free_port())
             hub.start("ledger", f"ledger-{number}", instance=number, ledger_port=ports[-1])
         hub.start("callbacks")
+        hub.start("admin-api")
         hub.start("ingress")
         try:
             asyncio.run(hub.healthy())

@@ -55,7 +55,7 @@ class FuzzedHub:
 
     def start(self) -> None:
         """Start the roles and set the scheme up."""
-        for role in ("ledger", "ingress"):
+        for role in ("ledger", "admin-api", "ingress"):
             self._hub.start(role)
         self._runner.run(self._start())
 
@@ -94,7 +94,7 @@ class FuzzedHub:
 
     def logs(self) -> str:
         """Return the end of the roles' logs."""
-        return "\n".join(self._hub.logs(role) for role in ("ledger", "ingress"))
+        return "\n".join(self._hub.logs(role) for role in ("ledger", "admin-api", "ingress"))
 
     async def _start(self) -> None:
         await self._hub.healthy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import subprocess
 import sys
@@ -15,11 +14,11 @@ from pathlib import Path
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from clearinghub.config import Settings
 from clearinghub.messages.archived import decode_archived
 from clearinghub.tools.archive.datasets import DATASETS
 from clearinghub.tools.archive.files import INCOMING
 from tests.analysts import TOPICS
+from tests.apart import environment_of, settings_apart
 from tests.archived import NOON_MS, final, places_in, record, rows_in
 from tests.integration.hub_under_test import REPOSITORY
 
@@ -30,20 +29,14 @@ class Topics:
     """The four topics of a test, and the command that archives them."""
 
     def __init__(self, bootstrap: str, prefix: str, folder: Path) -> None:
-        self.settings = Settings(
-            kafka_bootstrap=bootstrap, topic_prefix=prefix, application_id=f"{prefix}hub", partitions=PARTITIONS
+        self.settings = settings_apart(
+            bootstrap, prefix, partitions=PARTITIONS, data_dir=folder, run_dir=folder / "run"
         )
         self.root = folder / "archive"
         self.sequences: Counter[int] = Counter()
         self._log = folder / "archive.log"
         self._started: list[subprocess.Popen[bytes]] = []
-        self.environment = {
-            **os.environ,
-            "KAFKA_BOOTSTRAP": bootstrap,
-            "CLEARINGHUB_TOPIC_PREFIX": prefix,
-            "CLEARINGHUB_DATA_DIR": str(folder),
-            "CLEARINGHUB_RUN_DIR": str(folder / "run"),
-        }
+        self.environment = environment_of(self.settings)
 
     def start(self, *options: str, **settings: object) -> subprocess.Popen[bytes]:
         extra = {f"CLEARINGHUB_{name.upper()}": str(value) for name, value in settings.items()}

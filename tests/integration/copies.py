@@ -10,10 +10,12 @@ from pathlib import Path
 
 from tests.integration.hub_under_test import REPOSITORY
 
-WITHIN_S = 300
+WITHIN_S = 300.0
 
 
-async def command(environment: Mapping[str, str], *arguments: str | Path) -> tuple[int, str, str]:
+async def command(
+    environment: Mapping[str, str], *arguments: str | Path, within_s: float = WITHIN_S
+) -> tuple[int, str, str]:
     """Run a command of the hub; return its exit code, stdout and stderr."""
     done = await asyncio.to_thread(
         subprocess.run,
@@ -23,6 +25,6 @@ async def command(environment: Mapping[str, str], *arguments: str | Path) -> tup
         capture_output=True,
         text=True,
         check=False,
-        timeout=WITHIN_S,
+        timeout=within_s,
     )
     return done.returncode, done.stdout, done.stderr

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
+from clearinghub.roles.all import ROLES
 from clearinghub.tools.client.admin import AdminClient
 from clearinghub.tools.client.hub_urls import HubUrls
 from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
@@ -103,10 +104,10 @@ class HubUnderTest:
 
 @asynccontextmanager
 async def running_hub(bootstrap: str, prefix: str, folder: Path, **settings: object) -> AsyncIterator[HubUnderTest]:
-    """Yield a healthy hub of all three roles; at the end, check all records for analysts."""
+    """Yield a healthy hub of all roles; at the end, check all records for analysts."""
     hub = HubUnderTest(bootstrap, prefix, folder, **settings)
     try:
-        for role in ("ledger", "callbacks", "ingress"):
+        for role in ROLES:
             hub.start(role)
         try:
             await hub.healthy()

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from clearinghub.config import Settings
 from clearinghub.tools.audit.reader import FIRST, KEPT_MARGIN_MS, MERGED, TopicsReader
 from clearinghub.tools.topics import TopicsMissingError
+from tests.apart import settings_apart
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
 START_MS = 1_700_000_000_000
@@ -22,7 +23,7 @@ MARKERS_WITHIN_S = 10.0
 @pytest.fixture
 async def settings(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[Settings]:
     """Create all topics, empty, with two partitions each."""
-    settings = Settings(kafka_bootstrap=kafka_bootstrap, topic_prefix=topic_prefix)
+    settings = settings_apart(kafka_bootstrap, topic_prefix)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
     # No retention: the times below are years ago, and the broker deletes old records every five minutes.
@@ -153,7 +154,7 @@ async def test_records_that_retention_has_deleted(settings: Settings, producer: 
 
 
 async def test_missing_topics(settings: Settings) -> None:
-    reader = TopicsReader(settings.model_copy(update={"topic_prefix": "nobodys-"}))
+    reader = TopicsReader(settings_apart(settings.kafka_bootstrap, "nobodys-"))
     try:
         with pytest.raises(TopicsMissingError, match="nobodys-"):
             await reader.start()

@@ -14,9 +14,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from clearinghub.config import Settings
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.ports import RecorderBusyError, RecorderUnavailableError, RecordOutcomeUnknownError
+from tests.apart import settings_apart
 from tests.kafka_cluster import LOSSES_TRIED, KafkaCluster
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -65,7 +65,7 @@ class Load:
 @asynccontextmanager
 async def started_recorder(cluster: KafkaCluster, prefix: str, **options: Any) -> AsyncIterator[KafkaRecorder]:
     """A recorder with its topic, on a cluster that is whole before and after."""
-    settings = Settings(kafka_bootstrap=cluster.bootstrap, topic_prefix=prefix, partitions=PARTITIONS, **options)
+    settings = settings_apart(cluster.bootstrap, prefix, partitions=PARTITIONS, **options)
     admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap)
     await admin.start()
     configs = {"min.insync.replicas": "2"}

@@ -14,6 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from clearinghub.config import Settings
 from clearinghub.kafka.broker.find import find_running_broker, local_cluster, with_local_brokers
 from clearinghub.kafka.topology import ensure_topics, load_topology
+from tests.apart import settings_apart
 from tests.kafka_cluster import KafkaCluster
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -21,13 +22,7 @@ LEADER_WITHIN_S = 10.0
 
 
 async def create_topics(cluster: KafkaCluster, prefix: str) -> Settings:
-    settings = Settings(
-        kafka_bootstrap=cluster.bootstrap,
-        topic_prefix=prefix,
-        application_id=f"{prefix}hub",
-        partitions=3,
-        replication_factor=3,
-    )
+    settings = settings_apart(cluster.bootstrap, prefix, partitions=3, replication_factor=3)
     await ensure_topics(settings, load_topology())
     return settings
 

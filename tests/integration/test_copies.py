@@ -37,6 +37,7 @@ async def hub_of(bootstrap: str, prefix: str, folder: Path, **settings: object) 
     hub = HubUnderTest(bootstrap, prefix, folder, **{**PATIENCE, **settings})
     try:
         hub.start("ledger")
+        hub.start("admin-api")
         hub.start("ingress")
         await hub.healthy()
         yield hub

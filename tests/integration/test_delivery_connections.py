@@ -63,7 +63,7 @@ async def serving(
 
 
 async def send(server: Server, transport: HttpTransport, body: bytes = b"{}") -> int:
-    return await transport.send("PUT", server.url, {"x-a": "1"}, body)
+    return await transport.send("PUT", server.url, {"x-a": "1"}, body, "dfsp")
 
 
 async def test_a_connection_carries_one_request_after_the_other() -> None:
@@ -170,7 +170,7 @@ async def test_an_idle_connection_is_closed_before_its_server_does() -> None:
 async def test_an_unknown_host_is_unreachable(host: str) -> None:
     transport = HttpTransport(timeout_ms=2_000)
     with pytest.raises(DestinationError, match=r"unreachable|timeout"):
-        await transport.send("PUT", f"http://{host}/a", {}, b"{}")
+        await transport.send("PUT", f"http://{host}/a", {}, b"{}", "dfsp")
     await transport.close()
 
 

@@ -285,6 +285,6 @@ async def test_the_status_counts_whatever_follows_it(answer: bytes) -> None:
     transport = HttpTransport(timeout_ms=300)
     async with raw_server(answer) as (base, requests):
         for _ in range(2):
-            assert 200 == await transport.send("PUT", base + "/", {"x-a": "1"}, b"{}")
+            assert 200 == await transport.send("PUT", base + "/", {"x-a": "1"}, b"{}", "payerfsp")
         await transport.close()
     assert {"host", "x-a", "content-length"} == set(parsed(requests[-1])[1])

@@ -10,14 +10,15 @@ from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
 
 from clearinghub import __version__
-from clearinghub.config import Settings
 from clearinghub.domain.participants.participant import FeatureRaise, Participant
 from clearinghub.features import HIGHEST_LEVEL
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.roles.all import ROLES
 from clearinghub.rows import encode_row
 from clearinghub.tools.client.admin import AdminClient
 from clearinghub.tools.client.operations import Operations
 from sandbox.scheme import Scheme
+from tests.apart import settings_apart
 from tests.integration.hub_under_test import CURRENCY, PARTITIONS, HubUnderTest, running_hub
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
@@ -32,11 +33,11 @@ async def test_a_level_of_a_later_release(kafka_bootstrap: str, topic_prefix: st
             features = await Operations(admin).features()
         assert HIGHEST_LEVEL == features.level
         shown = [(one.role, one.release, one.highest_level) for one in features.processes]
-        assert [(role, __version__, HIGHEST_LEVEL) for role in ("callbacks", "ingress", "ledger")] == shown
+        assert [(role, __version__, HIGHEST_LEVEL) for role in sorted(ROLES)] == shown
 
         await publish_hub_at_later_level(kafka_bootstrap, topic_prefix)
 
-        for role in ("ledger", "callbacks", "ingress"):
+        for role in ROLES:
             await ended(hub, role)
         hub.start("ledger", "again")
         await ended(hub, "again")
@@ -44,7 +45,7 @@ async def test_a_level_of_a_later_release(kafka_bootstrap: str, topic_prefix: st
 
 async def publish_hub_at_later_level(bootstrap: str, prefix: str) -> None:
     """Publish the hub's row as a later release would, after its operator has raised the level."""
-    view = ParticipantsView(Settings(kafka_bootstrap=bootstrap, topic_prefix=prefix, partitions=PARTITIONS))
+    view = ParticipantsView(settings_apart(bootstrap, prefix, partitions=PARTITIONS))
     await view.start()
     stored = view.get("Hub")
     await view.stop()

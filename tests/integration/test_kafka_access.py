@@ -16,6 +16,7 @@ from clearinghub.kafka.access import kafka_access
 from clearinghub.kafka.broker.probe import broker_answers
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.kafka.view import ParticipantsView
+from clearinghub.roles.all import ROLES
 from sandbox.dfsp.behaviour import Behaviour
 from tests.integration.hub_under_test import CURRENCY, HubUnderTest, eventually, request, scheme_of
 from tests.integration.secured_broker import PASSWORD, SecuredBroker
@@ -73,10 +74,10 @@ async def test_topics_are_created_and_read_on_it(broker: SecuredBroker) -> None:
 
 @pytest.fixture
 async def hub(broker: SecuredBroker, topic_prefix: str, tmp_path: Path) -> AsyncIterator[HubUnderTest]:
-    """Start all three roles on the secured broker."""
+    """Start all roles on the secured broker."""
     hub = HubUnderTest(broker.access["kafka_bootstrap"], topic_prefix, tmp_path, **broker.access)
     try:
-        for role in ("ledger", "callbacks", "ingress"):
+        for role in ROLES:
             hub.start(role)
         await hub.healthy()
         yield hub
@@ -98,7 +99,7 @@ async def test_a_hub_works_on_it(hub: HubUnderTest, topic_prefix: str) -> None:
         _status, metrics = await request("GET", f"http://127.0.0.1:{hub.ports['ledger']}/metrics", None, {})
         assert f'clearinghub_ledger_backlog{{topic="{topic_prefix}prepare-0"}} 0.0' in metrics.decode()
         assert (0, True) == await audited(hub)
-        assert PASSWORD not in "".join(hub.logs(role) for role in ("ledger", "callbacks", "ingress"))
+        assert PASSWORD not in "".join(hub.logs(role) for role in ROLES)
 
 
 async def audited(hub: HubUnderTest) -> tuple[int, bool]:

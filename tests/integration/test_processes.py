@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from clearinghub.kafka.broker import LocalBroker
+from clearinghub.roles.all import ROLES
 from sandbox.dfsp.behaviour import Behaviour
 from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from tests.integration.hub_under_test import (
@@ -51,9 +52,9 @@ async def test_a_second_start_continues_where_the_first_ended(
         order = payer.order(payee, 5 * UNIT, CURRENCY, behaviour=Behaviour.SILENT, lifetime_s=120)
         await payer.post_transfer(order)
         await payee.wait_for(order.transfer_id)
-        took_s = [await hub.stop(role) for role in ("ingress", "callbacks", "ledger")]
+        took_s = [await hub.stop(role) for role in reversed(ROLES)]
         assert max(took_s) < STOP_WITHIN_S
-        for role in ("ledger", "callbacks", "ingress"):
+        for role in ROLES:
             hub.start(role)
         await hub.healthy()
         assert 5 * UNIT == await position_units(scheme, payer.name)
@@ -84,7 +85,7 @@ async def test_kills_under_load(kafka_bootstrap: str, topic_prefix: str, tmp_pat
                 await asyncio.sleep(0.02)
 
         async def kill() -> None:
-            for role in ("ledger", "callbacks", "ingress"):
+            for role in ROLES:
                 await asyncio.sleep(1.5)
                 hub.kill(role)
                 hub.start(role)

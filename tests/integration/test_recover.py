@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,6 +18,7 @@ from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.kafka.view import RecoveriesView
 from clearinghub.messages.recoveries import Stopped, WorkerAnnouncement, encode_worker
 from clearinghub.roles.ledger import make_announcement, make_stop_announcement
+from tests.apart import environment_of, settings_apart
 from tests.engine.harness import Outputs, create_toy_topics, send_orders
 from tests.engine.test_broker_losses import delete_all
 from tests.engine.toy import PARTITIONS, toy_config
@@ -33,14 +33,7 @@ def recover(settings: Settings, *arguments: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "clearinghub", "recover", *arguments],
         cwd=REPOSITORY,
-        env={
-            **os.environ,
-            "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-            "CLEARINGHUB_TOPIC_PREFIX": settings.topic_prefix,
-            "CLEARINGHUB_PARTITIONS": str(settings.partitions),
-            "CLEARINGHUB_RECORD_TIMEOUT_MS": "30000",
-            "COLUMNS": "300",
-        },
+        env=environment_of(settings, record_timeout_ms=settings.record_timeout_ms) | {"COLUMNS": "300"},
         capture_output=True,
         text=True,
         check=False,
@@ -71,9 +64,9 @@ async def announce_a_later_message(settings: Settings) -> None:
 async def test_the_command_lets_a_stopped_partition_go_on(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
-    settings = Settings(
-        kafka_bootstrap=kafka_bootstrap,
-        topic_prefix=topic_prefix,
+    settings = settings_apart(
+        kafka_bootstrap,
+        topic_prefix,
         partitions=PARTITIONS,
         data_dir=tmp_path,
         record_timeout_ms=30_000,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from clearinghub.engine.stopped_inputs import input_stop
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.tools.requeue import dead_letters
+from tests.apart import environment_of, settings_apart
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 REPOSITORY = Path(__file__).parents[2]
@@ -30,14 +30,7 @@ def requeue(settings: Settings, *arguments: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "clearinghub", "requeue", *arguments],
         cwd=REPOSITORY,
-        env={
-            **os.environ,
-            "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-            "CLEARINGHUB_TOPIC_PREFIX": settings.topic_prefix,
-            "CLEARINGHUB_PARTITIONS": str(settings.partitions),
-            "CLEARINGHUB_RECORD_TIMEOUT_MS": str(PATIENCE_MS),
-            "COLUMNS": "200",
-        },
+        env=environment_of(settings, record_timeout_ms=settings.record_timeout_ms) | {"COLUMNS": "200"},
         capture_output=True,
         text=True,
         check=False,
@@ -65,9 +58,9 @@ async def values(settings: Settings, partition: int) -> list[tuple[bytes, bytes]
 
 
 async def test_a_letter_is_requeued_once_unless_forced(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    settings = Settings(
-        kafka_bootstrap=kafka_bootstrap,
-        topic_prefix=topic_prefix,
+    settings = settings_apart(
+        kafka_bootstrap,
+        topic_prefix,
         partitions=3,
         data_dir=tmp_path,
         record_timeout_ms=PATIENCE_MS,

@@ -94,7 +94,7 @@ def test_it_becomes_ready_and_stops_without_leaving_a_process(hub: RunningHub, t
 
     exit_code = hub.stop()
 
-    assert ["callbacks.pid", "ingress.pid", "ledger.pid"] == running
+    assert ["admin-api.pid", "callbacks.pid", "ingress.pid", "ledger.pid"] == running
     assert 0 == exit_code
     assert [] == list((tmp_path / "run").iterdir())
     assert "clearinghub: stopped" == hub.said[-1]

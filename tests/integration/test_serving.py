@@ -11,6 +11,7 @@ import pytest
 from aiohttp.web import Application, Request, Response
 
 from clearinghub.roles.serving import CannotListenError, Listener
+from clearinghub.tools.archive.main import serve_metrics
 
 
 def free_port() -> int:
@@ -90,3 +91,17 @@ async def test_a_stopped_listener_frees_its_port() -> None:
 async def test_a_port_in_use_is_named(port: int) -> None:
     with pytest.raises(CannotListenError, match=f"cannot listen on http://127.0.0.1:{port}: Address already in use"):
         await listen(port, connections_max=1)
+
+
+async def test_no_port_says_which_software_serves_it(port: int) -> None:
+    archive_port = free_port()
+    server, thread = serve_metrics("127.0.0.1", archive_port)
+    try:
+        for path, number in (("/", port), ("/nothing", port), ("/metrics", archive_port)):
+            async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{number}{path}") as answer:
+                assert answer.status in (200, 404)
+                assert "Server" not in answer.headers
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+        thread.join()

@@ -47,6 +47,7 @@ async def two_ledgers(bootstrap: str, prefix: str, folder: Path) -> AsyncIterato
     second = free_port()
     try:
         hub.start("ledger")
+        hub.start("admin-api")
         hub.start("ingress")
         await asyncio.sleep(1)  # start one after the other: one rebalance at a time
         start_second(hub, second)

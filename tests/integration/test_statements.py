@@ -16,6 +16,7 @@ from clearinghub.domain.participants.statement import Statement
 from clearinghub.engine.partitioner import Partitioner
 from clearinghub.kafka.statements import KafkaStatementReader
 from clearinghub.ports import LedgerUnavailableError
+from tests.apart import settings_apart
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
 PARTITIONS = 2
@@ -77,7 +78,7 @@ class History:
 @pytest.fixture
 async def history(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[History]:
     """Write four changes of the account among those of others."""
-    settings = Settings(kafka_bootstrap=kafka_bootstrap, topic_prefix=topic_prefix, partitions=PARTITIONS)
+    settings = settings_apart(kafka_bootstrap, topic_prefix, partitions=PARTITIONS)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
     await admin.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from clearinghub.engine.hops import HOPS, HopsRow, Sent
 from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets
 from clearinghub.kafka.topology import changelog_name, ensure_topics, load_topology
 from clearinghub.rows import ROW_FORMAT
+from tests.apart import environment_of, settings_apart
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +25,9 @@ OLD_POSITION = b'[1,"payerfsp","USD","POSITION",7,1,0,0,null,0,1700000000000,10]
 
 @pytest.fixture
 async def settings(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Settings:
-    settings = Settings(
-        kafka_bootstrap=kafka_bootstrap,
-        topic_prefix=topic_prefix,
-        application_id=f"{topic_prefix}hub",
+    settings = settings_apart(
+        kafka_bootstrap,
+        topic_prefix,
         partitions=2,
         data_dir=tmp_path / "data",
         run_dir=tmp_path / "run",
@@ -54,16 +53,8 @@ async def end_of(settings: Settings, table: str) -> int:
 
 
 def start(settings: Settings, role: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {
-        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "CLEARINGHUB_TOPIC_PREFIX": settings.topic_prefix,
-        "CLEARINGHUB_APPLICATION_ID": settings.application_id,
-        "CLEARINGHUB_PARTITIONS": str(settings.partitions),
-        "CLEARINGHUB_DATA_DIR": str(settings.data_dir),
-        "CLEARINGHUB_RUN_DIR": str(settings.run_dir),
-        **{f"CLEARINGHUB_{name}_PORT": "0" for name in ("FSPIOP", "ADMIN", "LEDGER", "CALLBACKS")},
-    }
-    command = [sys.executable, "-m", "clearinghub", role]
+    ports = {f"{name}_port": 0 for name in ("fspiop", "admin", "ledger", "callbacks")}
+    command, environment = [sys.executable, "-m", "clearinghub", role], environment_of(settings, **ports)
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -71,7 +62,7 @@ def sentences(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if "data of an earlier release" in line]
 
 
-@pytest.mark.parametrize("role", ["ledger", "ingress", "callbacks", "all"])
+@pytest.mark.parametrize("role", ["ledger", "ingress", "admin-api", "callbacks", "all"])
 async def test_a_start_on_old_rows_ends_with_a_sentence(settings: Settings, role: str) -> None:
     await write(settings, "offsets", b"inputs", OLD_OFFSETS)
     await write(settings, "positions", b"payerfsp/USD/POSITION", OLD_POSITION)

@@ -20,19 +20,14 @@ from clearinghub.kafka.topology import (
     ensure_topics,
     load_topology,
 )
+from tests.apart import settings_apart
 
 pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture
 def settings(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Settings:
-    return Settings(
-        kafka_bootstrap=kafka_bootstrap,
-        topic_prefix=topic_prefix,
-        application_id=f"{topic_prefix}hub",
-        partitions=3,
-        data_dir=tmp_path,
-    )
+    return settings_apart(kafka_bootstrap, topic_prefix, partitions=3, data_dir=tmp_path)
 
 
 @pytest.fixture

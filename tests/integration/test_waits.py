@@ -23,6 +23,7 @@ from clearinghub.ports import (
     RecorderUnavailableError,
     RecordOutcomeUnknownError,
 )
+from tests.apart import settings_apart
 from tests.fakes import FakeParticipants
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
@@ -30,13 +31,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 @pytest.fixture
 async def settings(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Settings:
-    made = Settings(
-        kafka_bootstrap=kafka_bootstrap,
-        topic_prefix=topic_prefix,
-        application_id=f"{topic_prefix}hub",
-        partitions=3,
-        data_dir=tmp_path,
-    )
+    made = settings_apart(kafka_bootstrap, topic_prefix, partitions=3, data_dir=tmp_path)
     await ensure_topics(made, load_topology())
     return made
 

@@ -17,6 +17,7 @@ from clearinghub.domain.settlement.window import Content, Window, WindowState
 from clearinghub.domain.settlement.window_transfer import Place, WindowTransfer
 from clearinghub.kafka.window_transfers import CLOCK_SLACK_MS, KafkaWindowTransfers
 from clearinghub.ports import LedgerUnavailableError
+from tests.apart import settings_apart
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 PARTITIONS = 2
@@ -82,7 +83,7 @@ class Topic:
 @pytest.fixture
 async def topic(kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[Topic]:
     """Write three windows; on partition 1 the second begins later, and funds and aborted records are in between."""
-    settings = Settings(kafka_bootstrap=kafka_bootstrap, topic_prefix=topic_prefix, partitions=PARTITIONS)
+    settings = settings_apart(kafka_bootstrap, topic_prefix, partitions=PARTITIONS)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
     kept = {"retention.ms": "-1"}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from clearinghub.callbacks.http_client import DestinationError
+from clearinghub.callbacks.http_client import DestinationError, FailureKind
 from tests.simulation import bulks, wire
 from tests.simulation.bus import Bus
 from tests.simulation.loop import START_S, Process
@@ -221,13 +221,13 @@ class SimulatedTransport:
         self._process = process
         self._timeout_s = timeout_s
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, peer: str) -> int:
         """Send a request; return the status, or raise DestinationError."""
         self._process.reach("request")
         swarm, host = self._swarm, urlsplit(url).netloc.partition(".")[0]
         await asyncio.sleep(swarm.delay_s())
         if self._dfsps.down_until_s.get(host, 0.0) > asyncio.get_running_loop().time():
-            raise DestinationError("unreachable", host)
+            raise DestinationError(FailureKind.UNREACHABLE, host)
         slow_until_s, late_s = self._dfsps.slow_until_s.get(host, (0.0, 0.0))
         if slow_until_s > asyncio.get_running_loop().time():
             await asyncio.sleep(min(late_s, self._timeout_s))
@@ -241,7 +241,7 @@ class SimulatedTransport:
         await asyncio.sleep(swarm.delay_s())
         if failure in ("lost request", "lost answer"):
             await asyncio.sleep(self._timeout_s)
-            raise DestinationError("timeout", host)
+            raise DestinationError(FailureKind.TIMEOUT, host)
         self._process.reach("answered")
         return {"": 200, "refused": 400}.get(failure, 503)
 

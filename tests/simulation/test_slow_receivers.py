@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.callback_delivery import NotificationAgent
 from clearinghub.callbacks.deliverer import Deliverer
-from clearinghub.callbacks.http_client import DestinationError
+from clearinghub.callbacks.http_client import DestinationError, FailureKind
 from clearinghub.callbacks.offsets import OffsetTracker
 from clearinghub.config import Settings
 from clearinghub.engine.record import Record
@@ -32,15 +32,15 @@ class Receivers:
     def answer_in(self, name: str, seconds: float) -> None:
         self._answers_in_s[name] = seconds
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        del method, headers, body
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, peer: str) -> int:
+        del method, headers, body, peer
         loop = asyncio.get_running_loop()
         self._free_s = max(self._free_s, loop.time()) + self._sending_s
         await asyncio.sleep(self._free_s - loop.time())
         name, transfer_id = url.split("/")[2], url.rpartition("/")[2]
         after_s = self._answers_in_s[name]
         if after_s is None:
-            raise DestinationError("unreachable", name)
+            raise DestinationError(FailureKind.UNREACHABLE, name)
         self.received_s[name].append((transfer_id, loop.time()))
         await asyncio.sleep(after_s)
         return 200

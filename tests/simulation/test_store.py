@@ -104,6 +104,16 @@ def test_rows_are_found_by_their_prefix_in_order(table: Any) -> None:
     assert [b"1", b"2"] == list(table.data.rows_with_prefix(0, b"a"))
 
 
+def test_all_keys_are_those_of_rows(table: Any) -> None:
+    """The store's own keys, of its offset, its index and its checkpoint, are none."""
+    put(table, 1, b=b"1", a=b"2")
+    table.data.write_checkpoint(0, 1_700_000_000_000)
+
+    assert ["a", "b"] == table.data.keys_after(0, b"", b"", 10)
+    assert ["b"] == table.data.keys_after(0, b"", b"a", 10)
+    assert ["a"] == table.data.keys_after(0, b"a", b"", 10)
+
+
 def test_partitions_are_separate(table: Any) -> None:
     put(table, 1, partition=0, a=b"1")
     put(table, 2, partition=1, a=b"2")

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from clearinghub.config import Settings
-from clearinghub.logs import QUIET_LIBRARIES, set_up_logs
+from clearinghub.logs import QUIET_LIBRARIES, VALUE_LENGTH_MAX, set_up_logs
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +58,46 @@ def test_events_below_the_level_are_dropped(capsys: pytest.CaptureFixture[str]) 
     structlog.get_logger().info("unseen")
 
     assert [] == lines(capsys)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_long_value_is_cut_and_a_sentence_is_not(
+    capsys: pytest.CaptureFixture[str], log_format: Literal["json", "console"]
+) -> None:
+    set_up_logs(Settings(log_format=log_format), "ledger")
+
+    structlog.get_logger().info("request-refused", path="p" * 100_000, remedy="r" * 300)
+    said = capsys.readouterr().out
+
+    assert "p" * VALUE_LENGTH_MAX in said
+    assert "p" * (VALUE_LENGTH_MAX + 1) not in said
+    assert "r" * 300 in said
+
+
+def test_the_console_obeys_nothing_that_comes_from_outside(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs(Settings(log_format="console"), "ingress")
+    log, evil = structlog.get_logger(), "\x1b[2J\x07\r\n\x7f\x9b\u2028\u202e\udcff"
+
+    log.info("request-refused", path=evil)
+    log.info(evil)
+    logging.getLogger("aiohttp.server").warning("lost %s", evil)
+    try:
+        raise ValueError(evil)  # noqa: TRY301 - it is caught to be logged
+    except ValueError:
+        log.exception("request-failed")
+    said = capsys.readouterr().out
+
+    assert [] == [character for character in said if character != "\n" and not character.isprintable()]
+    assert 4 == said.count("\\x1b[2J\\x07\\r")
+
+
+def test_what_is_no_unicode_is_logged_too(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs(Settings(), "ingress")
+
+    structlog.get_logger().info("request-refused", source="\udcff")
+    (line,) = lines(capsys)
+
+    assert "\udcff" == line["source"]
 
 
 @pytest.mark.parametrize("library", QUIET_LIBRARIES)

@@ -14,7 +14,7 @@ from typing import Final
 
 from clearinghub.tools.client.admin import AdminClient, AdminError, RefusedError
 from clearinghub.tools.client.operations import Operations
-from tests.chaos.hub import ChaosHub
+from tests.chaos.hub import ChaosHub, fixed_ports
 from tests.chaos.injector import Injected
 from tests.chaos.plan import process_names
 from tests.upgrade.releases import Checkout
@@ -22,6 +22,9 @@ from tests.upgrade.releases import Checkout
 BETWEEN_S: Final = 2.0  # both releases at work together
 ROLLED_WITHIN_S: Final = 60.0
 LATER_LEVEL: Final = 2
+# Release 1.0.0 has no such role: in its place runs an ingress, which served operators as well.
+ADMIN_API: Final = "admin-api"
+ADMIN_API_MODULE: Final = "clearinghub/roles/admin_api.py"
 
 
 class RollingHub(ChaosHub):
@@ -29,6 +32,7 @@ class RollingHub(ChaosHub):
 
     def __init__(self, folder: Path, checkout: Checkout) -> None:
         super().__init__(folder)
+        self._spare_ports = iter(fixed_ports(10 * len(process_names())))
         for name in process_names():
             self.set_checkout(name, checkout)
 
@@ -36,10 +40,19 @@ class RollingHub(ChaosHub):
         """Let the process run from that checkout when it starts again."""
         (self.folder / f"{name}.code").write_text(str(checkout.folder))
 
+    def _settings_of(self, name: str, port: int) -> dict[str, str]:
+        # An ingress of release 1.0.0 listens on the operators' port too, and has one of its own here.
+        others = {f"CLEARINGHUB_{setting}": str(self._spare_port()) for setting in ("FSPIOP_PORT", "ADMIN_PORT")}
+        return others | super()._settings_of(name, port)
+
+    def _spare_port(self) -> int:
+        return next(port for port in self._spare_ports if port not in self._ports.values())
+
     def _command(self, name: str, role: str) -> list[str]:
-        command = shlex.join([sys.executable, "-m", "clearinghub", role])
+        command = shlex.join([sys.executable, "-m", "clearinghub"])
         code, log = (shlex.quote(str(self.folder / f"{name}.{kind}")) for kind in ("code", "log"))
-        return ["/bin/sh", "-c", f'cd "$(cat {code})" && exec {command} >>{log} 2>&1']
+        choice = f"role={role}; [ {role} != {ADMIN_API} ] || [ -e {ADMIN_API_MODULE} ] || role=ingress"
+        return ["/bin/sh", "-c", f'cd "$(cat {code})" && {{ {choice}; exec {command} $role >>{log} 2>&1; }}']
 
 
 class Roller:
@@ -59,7 +72,7 @@ class Roller:
         """Roll there, and back; then nothing of the newer release runs."""
         try:
             await asyncio.sleep(max(0.0, began_at_s - time.monotonic()))
-            order = sorted(process_names(), key=lambda name: ("ledger", "callbacks", "ingress").index(name[:-2]))
+            order = process_names()
             for name in order:
                 await self._roll(name, self._newer)
                 if name == order[0]:
@@ -86,7 +99,9 @@ class Roller:
         await asyncio.sleep(BETWEEN_S)
 
     async def _is_announced(self, name: str, checkout: Checkout) -> bool:
-        role, _, instance = name.partition("-")
+        role, _, instance = name.rpartition("-")
+        if role == ADMIN_API and not (checkout.folder / ADMIN_API_MODULE).exists():
+            role = "ingress"
         deadline_s = time.monotonic() + ROLLED_WITHIN_S
         while time.monotonic() < deadline_s:
             for urls in self._hub.urls:

@@ -115,7 +115,7 @@ async def an_exchange(**settings: Any) -> AsyncIterator[Exchange]:
         hub.records.clear()
         hub.written.clear()
         async with TestClient(HubServer(hub.fspiop_app(now_ms=lambda: NOW_MS))) as http:
-            yield Exchange(Dfsp(http, hub, FakeHealth()), operator, hub)
+            yield Exchange(Dfsp(http, hub, FakeHealth(), hub.participants), operator, hub)
 
 
 async def fund(operator: Operator, name: str, amount: int, transfer_id: str, action: str = "recordFundsIn") -> None:

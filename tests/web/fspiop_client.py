@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
@@ -73,6 +73,7 @@ class Dfsp:
     http: TestClient[Any, Any]
     recorder: FakeRecorder
     health: FakeHealth
+    participants: FakeParticipants = field(default_factory=FakeParticipants)
 
     async def send(
         self, method: str, path: str, headers: Mapping[str, str | None] | None = None, data: Any = None
@@ -100,18 +101,20 @@ class HubServer(TestServer):
 
 @asynccontextmanager
 async def a_dfsp(signatures: SignatureCheck = NO_SIGNATURES, **settings: Any) -> AsyncIterator[Dfsp]:
-    """Yield a DFSP at a hub with these settings, whose clock is stopped at NOW_MS."""
+    """Yield a DFSP at a hub with these settings, whose clock is stopped at NOW_MS. `proxy1` is a proxy."""
     recorder, health = FakeRecorder(), FakeHealth()
+    participants = FakeParticipants.of("payerfsp", "payeefsp", "otherfsp", "Hub")
+    participants.add("proxy1", is_proxy=True)
     app = build_fspiop_app(
         Settings(**settings),
         recorder,
         health,
         now_ms=lambda: NOW_MS,
         signatures=signatures,
-        participants=FakeParticipants.of("payerfsp", "payeefsp", "otherfsp", "Hub"),
+        participants=participants,
     )
     async with TestClient(HubServer(app)) as http:
-        yield Dfsp(http, recorder, health)
+        yield Dfsp(http, recorder, health, participants)
 
 
 async def send_raw(dfsp: Dfsp, request: bytes, *, half_close: bool = False, until: bytes = b"") -> bytes:

@@ -6,48 +6,49 @@ from typing import Any
 
 import pytest
 
-from tests.web.admin_world import MODEL, Operator
+from tests.web.admin_world import MODEL, Operator, an_operator
 
 NOT_THERE = (400, "3200", "Generic ID not found - Participant does not exist")
 
 
-async def test_a_participant_as_it_is_shown(operator: Operator) -> None:
-    await operator.currency()
+async def test_a_participant_as_it_is_shown() -> None:
+    async with an_operator(admin_hosts=("hub.example",)) as operator:
+        await operator.currency()
 
-    answer = await operator.send(
-        "POST", "/participants", {"name": "dfsp", "currency": "USD"}, headers={"Host": "hub.example:4001"}
-    )
+        answer = await operator.send(
+            "POST", "/participants", {"name": "dfsp", "currency": "USD"}, headers={"Host": "hub.example:4001"}
+        )
 
-    ids = [account["id"] for account in answer.json["accounts"]]
-    assert 201 == answer.status
-    assert {
-        "name": "dfsp",
-        "id": "http://hub.example:4001/participants/dfsp",
-        "created": "2023-11-14T22:13:20.007Z",
-        "isActive": 1,
-        "links": {"self": "http://hub.example:4001/participants/dfsp"},
-        "accounts": [
-            {
-                "id": ids[0],
-                "ledgerAccountType": "POSITION",
-                "currency": "USD",
-                "isActive": 0,
-                "createdDate": "2023-11-14T22:13:20.007Z",
-                "createdBy": "unknown",
-            },
-            {
-                "id": ids[1],
-                "ledgerAccountType": "SETTLEMENT",
-                "currency": "USD",
-                "isActive": 0,
-                "createdDate": "2023-11-14T22:13:20.007Z",
-                "createdBy": "unknown",
-            },
-        ],
-        "isProxy": 0,
-    } == answer.json
-    shown = await operator.send("GET", "/participants/dfsp", headers={"Host": "hub.example:4001"})
-    assert (200, answer.json) == (shown.status, shown.json)
+        ids = [account["id"] for account in answer.json["accounts"]]
+        assert 201 == answer.status
+        assert {
+            "name": "dfsp",
+            "id": "http://hub.example:4001/participants/dfsp",
+            "created": "2023-11-14T22:13:20.007Z",
+            "isActive": 1,
+            "links": {"self": "http://hub.example:4001/participants/dfsp"},
+            "accounts": [
+                {
+                    "id": ids[0],
+                    "ledgerAccountType": "POSITION",
+                    "currency": "USD",
+                    "isActive": 0,
+                    "createdDate": "2023-11-14T22:13:20.007Z",
+                    "createdBy": "unknown",
+                },
+                {
+                    "id": ids[1],
+                    "ledgerAccountType": "SETTLEMENT",
+                    "currency": "USD",
+                    "isActive": 0,
+                    "createdDate": "2023-11-14T22:13:20.007Z",
+                    "createdBy": "unknown",
+                },
+            ],
+            "isProxy": 0,
+        } == answer.json
+        shown = await operator.send("GET", "/participants/dfsp", headers={"Host": "hub.example:4001"})
+        assert (200, answer.json) == (shown.status, shown.json)
 
 
 async def test_who_has_changed_something_waits_to_see_it(operator: Operator) -> None:

@@ -156,7 +156,8 @@ async def test_a_timestamp_within_bounds_is_accepted(exchange: Exchange) -> None
 async def test_a_timestamp_sent_through_a_proxy_is_not_judged(exchange: Exchange) -> None:
     await accepted(exchange, 1)
 
-    headers = {"FSPIOP-Proxy": "proxy"}
+    exchange.hub.participants.add("proxy1", is_proxy=True)
+    headers = {"FSPIOP-Proxy": "proxy1"}
     await put(exchange, fulfilled(1), headers, completedTimestamp="2023-11-14T22:03:20.000Z")
 
     assert ("COMPLETED", 0, 0, 1, 0, 0) == tally(exchange)

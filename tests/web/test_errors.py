@@ -165,3 +165,22 @@ async def test_a_mistake_is_one_line_in_the_log_without_the_body(dfsp: Dfsp) -> 
             ),
         }
     ] == logs
+
+
+@pytest.mark.parametrize("resource", ["parties", "participants"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
+async def test_no_line_in_the_log_names_a_person(dfsp: Dfsp, method: str, resource: str) -> None:
+    """Whatever goes wrong: a refusal, a method that is not there, a broker that is away, a bug."""
+    path, shown = f"/{resource}/MSISDN/27710101999", f"/{resource}/MSISDN/#"
+    headers = {"Content-Type": f"application/vnd.interoperability.{resource}+json;version=1.1", "Accept": None}
+    if method != "PUT":
+        headers["Accept"] = headers["Content-Type"]
+    with capture_logs() as logs:
+        await dfsp.send(method, path, {**headers, "FSPIOP-Source": "nobody"}, b"{}")
+        await dfsp.send(method, f"{path}/a/b/error", headers, b"{}")
+        for failure in (RecorderUnavailableError("why"), RuntimeError("why")):
+            dfsp.recorder.fails_with = failure
+            await dfsp.send(method, f"{path}/100", headers, b'{"fspId": "payeefsp", "party": {}}')
+
+    assert len(logs) >= 3
+    assert [] == [log for log in logs if "27710101999" in repr(log) or not log["path"].startswith(shown)]

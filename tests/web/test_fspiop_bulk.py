@@ -104,7 +104,7 @@ async def test_the_record_of_an_answer(dfsp: Dfsp, destination: str | None, key:
     completed = {"completedTimestamp": "2023-11-14T22:13:20.001Z"}
     await send(dfsp, "PUT", PATH, headers, {**ANSWER, **completed, "unknown": 1})
     await send(dfsp, "PUT", f"{PATH}/error", headers, {**ERROR, "unknown": 1})
-    await send(dfsp, "PUT", PATH, {**headers, "FSPIOP-Proxy": "proxy"}, {**ANSWER, **completed})
+    await send(dfsp, "PUT", PATH, {**headers, "FSPIOP-Proxy": "proxy1"}, {**ANSWER, **completed})
 
     records = [(topic, key, *fields_of(value)) for topic, key, value in dfsp.recorder.records]
     assert [("bulk-fulfil", key)] * 3 == [one[:2] for one in records]

@@ -19,7 +19,7 @@ from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
 from tests.in_memory_hub import InMemoryHub
 from tests.in_memory_ports import InMemoryPorts, admin_app
 from tests.web.admin_world import MODEL, Operator
-from web.admin import features, oracles, statement
+from web.admin import credentials, features, oracles, statement
 from web.admin import schemas as bodies
 from web.admin.schema_types import TransferId
 from web.fspiop import schemas as models
@@ -143,6 +143,8 @@ ADMIN_BODIES: list[tuple[str, str, Any]] = [
     ("POST", "/participants", bodies.NewParticipant),
     ("PUT", "/participants/{name}", bodies.Activity),
     ("POST", "/participants/{name}/endpoints", bodies.Endpoint),
+    ("POST", "/participants/{name}/credentials", credentials.NewCredentialBody),
+    ("PUT", "/participants/{name}/credentials/{id}", credentials.CredentialChange),
     ("POST", "/participants/{name}/initialPositionAndLimits", bodies.InitialLimit),
     ("PUT", "/participants/{name}/limits", bodies.Limit),
     ("POST", "/participants/{name}/accounts", bodies.HubAccount),

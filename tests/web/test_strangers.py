@@ -54,22 +54,34 @@ def count_of_series() -> int:
 async def test_a_name_may_be_spelled_otherwise() -> None:
     sources = Sources(FakeParticipants.of("PayerFSP"))
 
-    assert await sources.is_known("payerfsp")
-    assert not await sources.is_known("payerfsp2")
+    found = await sources.find("payerfsp")
+    assert found is not None
+    assert "PayerFSP" == found.name
+    assert await sources.find("payerfsp2") is None
+
+
+async def test_of_two_that_differ_in_case_only_the_inactive_one_speaks() -> None:
+    participants = FakeParticipants.of("BankA", "banka")
+    participants.add("BANKA", active=False)
+
+    found = await Sources(participants).find("bankA")
+
+    assert found is not None
+    assert not found.active
 
 
 async def test_a_participant_that_was_created_just_now_is_waited_for() -> None:
-    assert await Sources(LateParticipants("new", 0.01)).is_known("new")
-    assert not await Sources(LateParticipants("other", 0.01)).is_known("new")
+    assert await Sources(LateParticipants("new", 0.01)).find("new") is not None
+    assert await Sources(LateParticipants("other", 0.01)).find("new") is None
 
 
 async def test_a_stranger_does_not_wait_for_ever_and_a_crowd_not_at_all() -> None:
     sources = Sources(LateParticipants("new", 60), patience_s=0.2)
 
     async with asyncio.timeout(5):
-        waiting = [asyncio.create_task(sources.is_known(f"a{number}")) for number in range(WAITING_MAX)]
+        waiting = [asyncio.create_task(sources.find(f"a{number}")) for number in range(WAITING_MAX)]
         await asyncio.sleep(0)
         began_at = asyncio.get_running_loop().time()
-        assert not await sources.is_known("one-more")
+        assert await sources.find("one-more") is None
         assert asyncio.get_running_loop().time() - began_at < 0.1
-        assert [False] * WAITING_MAX == await asyncio.gather(*waiting)
+        assert [None] * WAITING_MAX == await asyncio.gather(*waiting)

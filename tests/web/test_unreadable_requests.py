@@ -15,7 +15,7 @@ from tests.in_memory_ports import InMemoryPorts, admin_app
 from tests.web.fspiop_client import raw_prepare
 
 GOOD = raw_prepare()
-HEAD = b"GET /health HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n"
+HEAD = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 UNREADABLE = {
     "two lengths": (GOOD.replace(b"Host: hub", b"Host: hub\r\nContent-Length: 3"), "The request is not valid HTTP"),
     "a length that is no number": (HEAD + b"Content-Length: x\r\n\r\n", "The request is not valid HTTP"),
@@ -75,6 +75,27 @@ async def test_what_cannot_be_read_is_refused_as_json(port: int, name: str) -> N
 
 async def test_what_can_be_read_is_answered_as_before(port: int) -> None:
     assert (await answer_to(port, HEAD + b"\r\n")).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HEAD + b"\r\n",
+        HEAD.replace(b"/health", b"/nothing") + b"\r\n",
+        HEAD.replace(b"/health", b"/documentation") + b"\r\n",
+        HEAD.replace(b"/health", b"/v2/settlementWindows/1/report") + b"\r\n",
+        HEAD.replace(b"GET", b"POST") + b"\r\n",
+        UNREADABLE["TLS"][0],
+        UNREADABLE["no request line"][0],
+        UNREADABLE["too many headers"][0],
+    ],
+    ids=lambda sent: sent[:24].decode(errors="replace"),
+)
+async def test_no_answer_says_which_software_gave_it(port: int, sent: bytes) -> None:
+    head, _, _ = (await answer_to(port, sent)).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1."), head
+    assert [] == [line for line in head.lower().split(b"\r\n") if line.startswith(b"server") or b"aiohttp" in line]
 
 
 async def answer_to(port: int, sent: bytes) -> bytes:

@@ -20,11 +20,13 @@ from clearinghub.ports import (
 )
 from web.admin.accounts import AccountsResource
 from web.admin.context import AdminContext
+from web.admin.credentials import CredentialsResource
 from web.admin.enums import EnumsResource
 from web.admin.features import FeaturesResource
 from web.admin.limits import LimitsResource
 from web.admin.models import ModelsResource
 from web.admin.oracles import OraclesResource
+from web.admin.origin import make_origin_middleware
 from web.admin.participants import ParticipantsResource
 from web.admin.partitions import PartitionsResource
 from web.admin.statement import StatementResource
@@ -52,7 +54,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     """Return the application. It authenticates nobody: it must be reachable from the network of the operators only."""
     app = Application(
         client_max_size=settings.body_bytes_max,
-        middlewares=[make_metrics_middleware(), make_error_middleware()],
+        middlewares=[make_metrics_middleware(), make_error_middleware(), make_origin_middleware(settings)],
     )
     context = AdminContext(settings, commands, participants, ledger)
     _add_routes(app, context)
@@ -73,6 +75,7 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
 def _add_routes(app: Application, context: AdminContext) -> None:
     """Add the paths of the API; a fixed path comes before a path with a name in the same place."""
     participants = ParticipantsResource(context)
+    credentials = CredentialsResource(context)
     limits = LimitsResource(context)
     accounts = AccountsResource(context)
     models = ModelsResource(context)
@@ -87,6 +90,10 @@ def _add_routes(app: Application, context: AdminContext) -> None:
     add("PUT", "/participants/{name}", participants.put_participant)
     add("GET", "/participants/{name}/endpoints", participants.get_endpoints)
     add("POST", "/participants/{name}/endpoints", participants.post_endpoints)
+
+    add("GET", "/participants/{name}/credentials", credentials.get_credentials)
+    add("POST", "/participants/{name}/credentials", credentials.post_credential)
+    add("PUT", "/participants/{name}/credentials/{id}", credentials.put_credential)
 
     add("POST", "/participants/{name}/initialPositionAndLimits", limits.post_initial_limit)
     add("GET", "/participants/{name}/limits", limits.get_limits)

@@ -18,6 +18,7 @@ from clearinghub.domain.participants.position import Position
 from clearinghub.messages.commands import Command, ParticipantResult, Result, name_of
 from clearinghub.ports import CommandClient, LedgerReader, Participants
 from clearinghub.rows import make_row_decoder
+from clearinghub.security.egress import Egress, egress_of
 from web.http.errors import CONTENT_TYPE, ApiError
 
 QUERIES_MAX: Final = 16  # a listing of all participants asks the ledger for one after the other, so many at a time
@@ -38,8 +39,10 @@ class AdminContext:
     participants: Participants
     ledger: LedgerReader
     currencies: frozenset[str] = field(init=False)
+    egress: Egress = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "egress", egress_of(self.settings))
         object.__setattr__(self, "currencies", frozenset(currencies_with(self.settings.currencies_extra)))
 
     @property
@@ -74,6 +77,16 @@ class AdminContext:
         if participant is None:
             raise ApiError(_NOT_FOUND)
         return participant
+
+    def check_destination(self, url: str) -> None:
+        """Refuse a URL to which the hub would never send anything.
+
+        Raises:
+            ApiError: with the reason (3100).
+        """
+        fault = self.egress.url_refusal(url)
+        if fault is not None:
+            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, f"value is not accepted: {fault}"))
 
     async def positions(self, name: str) -> list[Position]:
         """Return a participant's accounts in their current state, in the order in which they were opened."""

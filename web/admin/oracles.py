@@ -87,7 +87,7 @@ class OraclesResource:
         body = await self._read(request, _NEW)
         oracle = OracleDefinition(
             body["oracleIdType"],
-            _url(body["endpoint"]),
+            self._url(body["endpoint"]),
             body["endpoint"]["endpointType"],
             body.get("currency"),
             body.get("isDefault", False),
@@ -102,7 +102,7 @@ class OraclesResource:
         endpoint = body.get("endpoint")
         change = OracleFields(
             body.get("oracleIdType"),
-            None if endpoint is None else _url(endpoint),
+            None if endpoint is None else self._url(endpoint),
             None if endpoint is None else endpoint["endpointType"],
             body.get("currency"),
             body.get("isDefault"),
@@ -114,6 +114,18 @@ class OraclesResource:
         await self._context.change(self._context.hub_name, RemoveOracle(oracle_id=id_in_path(request)))
         return Response(status=204)
 
+    def _url(self, endpoint: OracleEndpoint) -> str:
+        """Return the URL of an oracle.
+
+        Raises:
+            ApiError: it is none that the hub would call (3100).
+        """
+        fault = check_base_url(endpoint["value"])
+        if fault is not None:
+            raise ApiError(fault)
+        self._context.check_destination(endpoint["value"])
+        return endpoint["value"]
+
     async def _read(self, request: Request, adapter: TypeAdapter[Body]) -> Body:
         if request.content_type != "application/json" and not request.content_type.endswith("+json"):
             raise ApiError(_NOT_JSON)  # what a web page's form could send to a hub on the same machine
@@ -122,18 +134,6 @@ class OraclesResource:
             return adapter.validate_python(body.parsed, strict=True, context=self._currencies)
         except ValidationError as error:
             raise ApiError(first_rejection(error)) from error
-
-
-def _url(endpoint: OracleEndpoint) -> str:
-    """Return the URL of an oracle.
-
-    Raises:
-        ApiError: it is none that the hub would call (3100).
-    """
-    fault = check_base_url(endpoint["value"])
-    if fault is not None:
-        raise ApiError(fault)
-    return endpoint["value"]
 
 
 def _shape(oracle: Oracle) -> dict[str, Any]:

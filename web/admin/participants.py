@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp.web import Request, Response
 
 from clearinghub.domain.errors import ErrorCode, Rejection
-from clearinghub.domain.participants.endpoints import check_endpoint
+from clearinghub.domain.participants.endpoints import check_endpoint, is_url_type
 from clearinghub.domain.participants.scheme import account_types_for
 from clearinghub.messages.commands import RegisterParticipant, SetActive, SetEndpoint
 from web.admin.context import AdminContext, json_response
@@ -82,6 +82,8 @@ class ParticipantsResource:
         fault = check_endpoint(body["type"], body["value"])
         if fault is not None:
             raise ApiError(fault)
+        if is_url_type(body["type"]):
+            self._context.check_destination(body["value"])
         await self._context.change(name, SetEndpoint(endpoint_type=body["type"], value=body["value"]))
         return Response(status=201)
 

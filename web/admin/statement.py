@@ -82,8 +82,8 @@ class StatementResource:
         name, account_id = name_in_path(request), id_in_path(request)
         query = read_query(request, QUERY)
         form = chosen_format(request, query)
-        to_ms = _milliseconds(query["to"]) if "to" in query else self._clock()
-        from_ms = _milliseconds(query["from"]) if "from" in query else max(to_ms - PERIOD_DEFAULT_MS, 0)
+        to_ms = milliseconds(query["to"]) if "to" in query else self._clock()
+        from_ms = milliseconds(query["from"]) if "from" in query else max(to_ms - PERIOD_DEFAULT_MS, 0)
         if from_ms > to_ms:
             raise ApiError(_BACKWARDS)
         # Before the history is read: what is in no record of it from then on, the account still holds.
@@ -128,7 +128,7 @@ class StatementResource:
         raise ApiError(_MISMATCH if any(one.account_by_id(account_id) for one in others) else _ACCOUNT_NOT_FOUND)
 
 
-def _milliseconds(moment: str) -> int:
+def milliseconds(moment: str) -> int:
     """Return a timestamp as milliseconds since 1970, within the limits of what can be represented."""
     try:
         at_ms = (datetime.fromisoformat(moment) - _EPOCH) // timedelta(milliseconds=1)

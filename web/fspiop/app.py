@@ -12,10 +12,13 @@ from clearinghub.clock import system_now_ms
 from clearinghub.config import Settings
 from clearinghub.ports import FrontHealth, Participants, Recorder
 from clearinghub.security.identity import IdentityRule
+from clearinghub.security.key_set import KeySet, key_set_of
+from clearinghub.security.log_values import without_persons
 from clearinghub.security.profile import profile
 from web.documentation.page import add_documentation_routes
 from web.fspiop.admission import AdmissionMiddlewares
 from web.fspiop.bulk import BulkTransfersResource
+from web.fspiop.keys import KeysResource
 from web.fspiop.parties import PartiesResource
 from web.fspiop.quotes import agreement_resources
 from web.fspiop.routes import (
@@ -28,7 +31,7 @@ from web.fspiop.routes import (
 from web.fspiop.signatures import NO_SIGNATURES, SignatureCheck
 from web.fspiop.sources import Sources
 from web.fspiop.transfers import TransfersResource
-from web.http.errors import make_error_middleware
+from web.http.errors import SHOWN_PATH, make_error_middleware
 from web.http.json_body import BODY_BYTES_MAX, BODY_TIMEOUT_S
 from web.http.operations import (
     add_health_route,
@@ -40,7 +43,7 @@ from web.security.identity import ANY_CLIENT, make_identity_middleware
 from web.security.limits import make_rate_middleware
 
 
-def build_fspiop_app(
+def build_fspiop_app(  # noqa: PLR0913 - what the parts need is handed to them here
     settings: Settings,
     recorder: Recorder,
     health: FrontHealth,
@@ -50,6 +53,7 @@ def build_fspiop_app(
     *,
     participants: Participants,
     identities: IdentityRule = ANY_CLIENT,
+    keys: KeySet | None = None,
 ) -> Application:
     """Return the application.
 
@@ -62,6 +66,7 @@ def build_fspiop_app(
         admits: returns whether the DFSP of that name may begin something new now.
         participants: a copy of the scheme's participants.
         identities: finds out whose request it is.
+        keys: what GET /keys answers; without it, the keys of the participants' credentials.
     """
     admission = _make_admission(settings, admits)
     app = Application(
@@ -77,6 +82,7 @@ def build_fspiop_app(
         ],
     )
     app[BODY_TIMEOUT_S] = settings.body_timeout_ms / 1000
+    app[SHOWN_PATH] = without_persons
     sources = Sources(participants)
     add_transfer_routes(app, TransfersResource(settings, recorder, now_ms, signatures, sources))
     add_bulk_routes(app, BulkTransfersResource(settings, recorder, now_ms, signatures, sources))
@@ -85,6 +91,8 @@ def build_fspiop_app(
     add_party_routes(
         app, *(PartiesResource(name, settings, recorder, participants, signatures, sources) for name in PARTY_RESOURCES)
     )
+    published = keys or key_set_of(settings, participants)
+    app.router.add_get("/keys", KeysResource(published).get_keys)
     add_readiness_route(app, health, __version__)
     if settings.security == "open":
         add_operations_routes(app, health, __version__)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Final, NoReturn
 
 from aiohttp.web import Request
@@ -21,6 +22,10 @@ from web.security.identity import IDENTITY
 
 HEADERS_LENGTH_MAX: Final = 64 * 1024  # of all together (protocol 1.1); they are recorded with the message
 SOURCE_UNKNOWN: Final = Rejection(ErrorCode.MALFORMED_SYNTAX, "invalid fspiop-source header")  # protocol 6.3
+# All that an inactive participant may send: what ends reservations, and prepares, which the ledger refuses by callback.
+_OF_INACTIVE: Final = frozenset(
+    {("PUT", "transfers"), ("POST", "transfers"), ("PUT", "bulkTransfers"), ("POST", "bulkTransfers")}
+)
 _ACCEPT_REQUIRED: Final = frozenset({"GET", "POST", "DELETE"})
 _IMF_DATE: Final = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -74,7 +79,7 @@ class HeaderRules:
             ApiError: the first thing wrong with the headers or the signature.
         """
         headers = _lower_case(request)
-        _check_speaker(request[IDENTITY], headers)
+        self._check_speaker(request[IDENTITY], headers)
         self._check_accept(request.method, headers.get("accept"))
         _check_date(headers.get("date"))
         if (request.content_length or 0) > self._body_bytes_max:
@@ -83,10 +88,21 @@ class HeaderRules:
         _check_name("fspiop-source", headers.get("fspiop-source"))
         if self._destination_required:
             _check_name("fspiop-destination", headers.get("fspiop-destination"))
-        if not await self._sources.is_known(headers["fspiop-source"]):
+        source = await self._sources.find(headers["fspiop-source"])
+        if source is None:
             raise ApiError(self._source_unknown)
+        if not source.active and (request.method, self._resource) not in _OF_INACTIVE:
+            raise ApiError(_inactive(source.name))
         await self._signatures.check(request, headers)
         return forwarded_headers(headers, self._forwarded_extra)
+
+    def _check_speaker(self, identity: str | None, headers: Mapping[str, str]) -> None:
+        """Check who speaks; `identity` is the participant whose request it is, if that is known."""
+        refusal = self._sources.refusal(
+            source=headers.get("fspiop-source"), proxy=headers.get("fspiop-proxy"), client=identity
+        )
+        if refusal is not None:
+            raise ApiError(refusal)
 
     def _check_accept(self, method: str, accept: str | None) -> None:
         if accept is None:
@@ -110,6 +126,11 @@ class HeaderRules:
         if version not in self._content_versions:
             detail = "Client supplied a protocol version which is not supported by the server"
             raise ApiError(Rejection(ErrorCode.UNACCEPTABLE_VERSION, detail), self._content_extensions)
+
+
+def _inactive(name: str) -> Rejection:
+    """Return the refusal of what an inactive participant may not do."""
+    return Rejection(ErrorCode.CLIENT_ERROR, f"Participant {name} is inactive", http_status=HTTPStatus.FORBIDDEN)
 
 
 @lru_cache(maxsize=1024)  # all requests of one second have the same text
@@ -147,19 +168,6 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _check_speaker(identity: str | None, headers: Mapping[str, str]) -> None:
-    """Check that whose request it is, if that is known, is the source, or the proxy that speaks for the source."""
-    if identity is None:
-        return
-    source = headers.get("fspiop-source")
-    proxy = headers.get("fspiop-proxy")
-    if proxy:
-        if proxy != identity or proxy == source:
-            raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, "Invalid fspiop-proxy header"))
-    elif source != identity:
-        raise ApiError(Rejection(ErrorCode.VALIDATION_ERROR, "Invalid fspiop-source header"))
 
 
 def _check_date(date: str | None) -> None:

@@ -1,7 +1,7 @@
-"""Strangers: requests whose FSPIOP-Source is no participant are refused before anything is written for them.
+"""Who may speak: the participant that FSPIOP-Source names, or a proxy of the scheme for it (protocol 1.2).
 
-What a stranger is sent could not be delivered anyway, and each name that it makes up would be a row, a dead letter and
-a metric's label.
+Strangers are refused before anything is written for them: what they are sent could not be delivered anyway, and each
+name that they make up would be a row, a dead letter and a metric's label.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from typing import Final
 
 from prometheus_client import Counter
 
+from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.participant import Participant
 from clearinghub.ports import Participants
 
 PATIENCE_S: Final = 0.05
 """How long this process waits for a participant that it does not know: another ingress may have created it just now."""
 WAITING_MAX: Final = 64  # requests of strangers that wait so; further ones are refused at once
 
+_PROXY_INVALID: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Invalid fspiop-proxy header")
+_SOURCE_INVALID: Final = Rejection(ErrorCode.VALIDATION_ERROR, "Invalid fspiop-source header")
 _REFUSED: Final = Counter("clearinghub_requests_of_strangers_total", "Requests whose FSPIOP-Source is no participant")
 
 
@@ -28,32 +32,47 @@ class Sources:
         self._patience_s = patience_s
         self._waiting = 0
 
-    async def is_known(self, name: str) -> bool:
-        """Return whether the sender is a participant, active or not; the hub is one too.
+    def refusal(self, *, source: str | None, proxy: str | None, client: str | None) -> Rejection | None:
+        """Return why nobody may speak so, or None.
 
-        The spelling may differ in case: so the ledger compares the sender of a fulfil (protocol 3.4).
+        `client` is the participant whose request it is, if that is known. It must be the one that speaks: the proxy
+        if there is one, else the source. A proxy is an active participant that operators have registered as a proxy.
         """
-        if self._participants.get(name) is not None:
-            return True
-        if self._is_spelled_otherwise(name) or await self._appears(name):
-            return True
-        _REFUSED.inc()
-        return False
+        if proxy:
+            is_other = proxy == source or client not in (None, proxy)
+            return _PROXY_INVALID if is_other or not self._is_proxy(proxy) else None
+        return _SOURCE_INVALID if client is not None and client != source else None
 
-    def _is_spelled_otherwise(self, name: str) -> bool:
+    async def find(self, name: str) -> Participant | None:
+        """Return the participant that sends under that name, active or not; the hub is one too.
+
+        The spelling may differ in case: so the ledger compares the sender of a fulfil (protocol 3.4). Of several that
+        differ only so, an inactive one is returned.
+        """
+        found = self._participants.get(name) or self._spelled_otherwise(name) or await self._appearing(name)
+        if found is None:
+            _REFUSED.inc()
+        return found
+
+    def _is_proxy(self, name: str) -> bool:
+        participant = self._participants.get(name)
+        return participant is not None and participant.is_proxy and participant.active
+
+    def _spelled_otherwise(self, name: str) -> Participant | None:
         lower = name.lower()
-        return any(one.name.lower() == lower for one in self._participants.all())
+        same = (one for one in self._participants.all() if one.name.lower() == lower)
+        return min(same, key=lambda one: one.active, default=None)
 
-    async def _appears(self, name: str) -> bool:
+    async def _appearing(self, name: str) -> Participant | None:
         """Wait until the copy of the participants has the name, if it was created by another process just now."""
         if self._waiting >= WAITING_MAX:
-            return False
+            return None
         self._waiting += 1
         try:
             async with asyncio.timeout(self._patience_s):
                 await self._participants.reach(name, 0)
         except TimeoutError:
-            return False
+            return None
         finally:
             self._waiting -= 1
-        return self._participants.get(name) is not None
+        return self._participants.get(name)

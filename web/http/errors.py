@@ -12,13 +12,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import orjson
 import structlog
 from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web import (
+    AppKey,
     HTTPException,
     HTTPMethodNotAllowed,
     HTTPNotFound,
@@ -60,6 +61,9 @@ _HUB_FAULTS: Final[Mapping[type[Exception], Rejection]] = {
 }
 _HUB_FAULT_KINDS: Final = tuple(_HUB_FAULTS)
 
+# An application's entry: the function that returns a request's path as logs show it.
+SHOWN_PATH: Final[AppKey[Callable[[str], str]]] = AppKey("shown_path")
+
 _log = structlog.get_logger(__name__)
 
 
@@ -92,7 +96,10 @@ def busy_response(retry_after_s: int = RETRY_AFTER_S) -> Response:
 
 
 def make_error_middleware() -> Middleware:
-    """Return the middleware that turns exceptions into answers. Only the metrics' middleware is outside it."""
+    """Return the middleware that turns exceptions into answers. Only the metrics' middleware is outside it.
+
+    It logs every refusal; an application whose paths name people says by SHOWN_PATH how a path is shown there.
+    """
 
     @middleware
     async def errors_as_json(request: Request, handler: Handler) -> StreamResponse:
@@ -130,10 +137,11 @@ def _log_refusal(request: Request, code: str, description: str, status: int) -> 
 
 
 def _about(request: Request) -> dict[str, str | None]:
-    """Return what a log line says of a request: enough to find it in the client's logs too."""
+    """Return what a log line says of a request: enough to find it in the client's logs too, and nobody's name."""
+    shown = request.config_dict.get(SHOWN_PATH)
     return {
         "method": request.method,
-        "path": request.path,
+        "path": request.path if shown is None else shown(request.path),
         "source": request.headers.get("FSPIOP-Source"),
         "trace": request.headers.get("traceparent"),
     }

@@ -1,6 +1,7 @@
 """One connection of a client: whose certificate it has, how long it may take, and what is no HTTP request.
 
-The last is answered as JSON too, for clients parse every answer of the hub (protocol 2.1).
+The last is answered as JSON too, for clients parse every answer of the hub (protocol 2.1); and no answer says which
+software sent it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
+from aiohttp.hdrs import SERVER
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web import BaseRequest, RequestHandler, Response, Server
+from aiohttp.web import BaseRequest, Request, RequestHandler, Response, Server, StreamResponse
 
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.security.listener_tls import shown_key
@@ -52,6 +54,14 @@ class Owners:
         self._counts[owner] -= 1
         if self._counts[owner] <= 0:
             del self._counts[owner]
+
+
+class PlainRequest(Request):
+    """aiohttp's request, whose answer has no header `Server`: versions of libraries help only those who attack them."""
+
+    async def _prepare_hook(self, response: StreamResponse) -> None:
+        await super()._prepare_hook(response)
+        response.headers.pop(SERVER, None)
 
 
 class JsonRequestHandler(RequestHandler):

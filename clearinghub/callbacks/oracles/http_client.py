@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Final, NamedTuple, Protocol
 
 import aiohttp
 import msgspec
+import structlog
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from clearinghub.callbacks.destinations import Destinations
 from clearinghub.messages import decode_as, encode, encode_changed, field_of
 from clearinghub.messages.headers import is_safe
 from clearinghub.messages.parties import OracleAnswerMessage, OracleMessage
+from clearinghub.security.egress import Egress
 
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024  # a batch of 10,000; must fit into one record together with its request
 # The signature and the two headers that it names cover the original request, and we send another.
 _NOT_SENT: Final = frozenset({"fspiop-signature", "fspiop-uri", "fspiop-http-method"})
 _NOT_ADDED: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+
+_log = structlog.get_logger(__name__)
 
 
 class OracleAnswer(NamedTuple):
@@ -61,13 +69,51 @@ class OracleTransport(Protocol):
         """Return the answer, or NO_ANSWER if the oracle cannot be reached, breaks off, or answers too much."""
 
 
+class CheckedResolver(AbstractResolver):
+    """Resolves names for aiohttp, and refuses those that lead to where the hub may not go."""
+
+    def __init__(self, destinations: Destinations) -> None:
+        self._destinations = destinations
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        del family
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in await self._destinations.addresses(host, port)
+        ]
+
+    async def close(self) -> None:
+        return None
+
+
 class HttpOracleTransport:
     """An `OracleTransport` on aiohttp's client. It follows no redirects: an oracle answers where it is registered."""
 
-    def __init__(self) -> None:
-        """Call within a running event loop."""
+    def __init__(
+        self,
+        egress: Egress | None = None,
+        destinations: Destinations | None = None,
+    ) -> None:
+        """Call within a running event loop.
+
+        Args:
+            egress: where the hub may send to.
+            destinations: resolves names; by default as the system does.
+        """
+        self._destinations = Destinations(egress or Egress()) if destinations is None else destinations
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0),
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=4.0, resolver=CheckedResolver(self._destinations)
+            ),
             timeout=aiohttp.ClientTimeout(total=None),
             skip_auto_headers=_NOT_ADDED,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -76,17 +122,32 @@ class HttpOracleTransport:
     async def send(self, question: OracleQuestion) -> OracleAnswer:
         message = question.message
         try:
+            url = URL(message.url, encoded=True)
+            self._check(url)
             async with self._session.request(
                 message.method,
-                URL(message.url, encoded=True),
+                url,
                 headers=sent_headers(message.headers),
                 data=question.body or None,
                 allow_redirects=False,
             ) as response:
                 body = await _read(response)
                 return NO_ANSWER if body is None else OracleAnswer(response.status, body)
-        except (aiohttp.ClientError, OSError, ValueError):
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            _log.warning("oracle-not-reached", oracle=message.oracle, error=str(error))
             return NO_ANSWER
+
+    def _check(self, url: URL) -> None:
+        """Check a host that is an address, which aiohttp does not resolve.
+
+        Raises:
+            ForbiddenDestinationError: the hub may not send there.
+        """
+        try:
+            address = str(ip_address(url.raw_host or ""))
+        except ValueError:
+            return  # a name
+        self._destinations.check([address], url.port or 0)
 
     async def close(self) -> None:
         await self._session.close()

@@ -3,13 +3,13 @@
 They are fields of the participant's row, so every process has a change within milliseconds (ADR 35). The admin API has
 examined the certificate or key that was sent; what follows from its facts is decided here.
 
-A key belongs for good to the participant that registered it first. The row keeps the id of every key that the
-participant ever had, so that one that was revoked never comes back.
+A key is of one participant, and of no other ever. The row keeps the id of every key that the participant ever had, so
+that one that was revoked never comes back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final, TypeAlias
 
@@ -22,7 +22,8 @@ JWS_MAX: Final = 4  # at a time; a message without `kid` is tried with each
 TLS_MAX: Final = 8  # at a time
 EVER_MAX: Final = 250  # ids that a row keeps: twenty years of replacing all of them every year
 RETIRING_MS_MAX: Final = 90 * 86_400_000  # a key that is being replaced is no longer in use by then
-REASON_LENGTH_MAX: Final = 512
+NOTICE_DAYS: Final = (1, 7, 14, 30)  # before the end of an active credential, the operators are notified
+DAY_MS: Final = 86_400_000
 
 _NOT_FOUND: Final = Rejection(ErrorCode.ID_NOT_FOUND, "Credential does not exist")
 
@@ -70,7 +71,7 @@ class Credential(msgspec.Struct, frozen=True, array_like=True):
 
     `pem` is what was registered, in the form of `form`; it is empty once the credential has ended. The dates are the
     certificate's, None without one. `until_ms` is when a retiring credential ends. `changed_at_ms` and `reason` belong
-    to the last change of `state`. `noticed_days` is of the last notice of its end (ends.py), None before the first.
+    to the last change of `state`. `noticed_days` is that of the last notice of its end, None before the first.
     """
 
     credential_id: str
@@ -159,7 +160,7 @@ def retire(
     if known.state is CredentialState.PENDING:
         return _refused("it is not active, so it cannot retire; revoke it")
     if not now_ms < until_ms <= now_ms + RETIRING_MS_MAX:
-        return _refused(f"until must be within {RETIRING_MS_MAX // 86_400_000} days from now")
+        return _refused(f"until must be within {RETIRING_MS_MAX // DAY_MS} days from now")
     if known.until_ms is not None and until_ms > known.until_ms:
         return _refused("it retires earlier already; activate it instead")
     if until_ms == known.until_ms:
@@ -179,24 +180,35 @@ def revoke(credentials: Credentials, credential_id: str, reason: str, now_ms: in
     return _replaced(credentials, revoked)
 
 
+def due_notice(credential: Credential, now_ms: int) -> int | None:
+    """Return of how many days before its end a notice is due, or None. A credential that retires ends on purpose."""
+    end_ms = credential.not_after_ms
+    if credential.state is not CredentialState.ACTIVE or end_ms is None or now_ms >= end_ms:
+        return None
+    days = next((days for days in NOTICE_DAYS if end_ms - now_ms <= days * DAY_MS), None)
+    if days is None or (credential.noticed_days is not None and credential.noticed_days <= days):
+        return None
+    return days
+
+
 def find(credentials: Credentials, credential_id: str) -> Credential | None:
     """Return the credential of that id, or None."""
     return next((one for one in credentials if one.credential_id == credential_id), None)
 
 
-def owners(credentials_of: Mapping[str, Iterable[Credential]]) -> dict[str, str]:
-    """Return, by id, the participant to whom each key belongs that tells who somebody is.
+def shared_ids(credentials_of: Iterable[Iterable[Credential]]) -> set[str]:
+    """Return the ids of keys that are in several participants' rows, among those that tell who somebody is.
 
-    Each participant's row is decided alone, so two commands at the same moment can register one key for two. It belongs
-    to the one whose row has it first, also when that one has revoked it; of two with the same time, to the first name.
+    The admin API refuses a key that another participant has or had. But each row is decided alone, so two commands at
+    one moment can register a key for two. Such a key counts for neither of them, whatever becomes of it in one row.
     """
-    first: dict[str, tuple[int, str]] = {}
-    for name, credentials in credentials_of.items():
-        for one in credentials:
-            if one.use.identifies:
-                claim = (one.registered_at_ms, name)
-                first[one.credential_id] = min(claim, first.get(one.credential_id, claim))
-    return {credential_id: name for credential_id, (_at_ms, name) in first.items()}
+    seen: set[str] = set()
+    shared: set[str] = set()
+    for credentials in credentials_of:
+        ids = {one.credential_id for one in credentials if one.use.identifies}
+        shared |= ids & seen
+        seen |= ids
+    return shared
 
 
 def _register_again(

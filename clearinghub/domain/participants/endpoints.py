@@ -94,6 +94,11 @@ def is_endpoint_type(name: str) -> bool:
     return name in ENDPOINT_TYPES or _THIRD_PARTY_TYPE.match(name) is not None
 
 
+def is_url_type(name: str) -> bool:
+    """Return whether the value of a type is a URL to which the hub sends."""
+    return name not in EMAIL_TYPES and name != ALARM_TOPIC_TYPE
+
+
 def render_url(endpoint_type: str, value: str, variables: Mapping[str, str], path: str) -> str | Unrenderable:
     """Return the URL of one callback: the template with its variables, or the base URL with the service path."""
     if endpoint_type in BASE_URL_TYPES:

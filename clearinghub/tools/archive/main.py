@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextlib import suppress
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Final
 
 import structlog
 import typer
 from aiokafka.errors import KafkaError
-from prometheus_client import start_http_server
+from prometheus_client import MetricsHandler
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -126,11 +129,37 @@ def _show(tally: Tally, root: Path, console: Console) -> int:
     return EXIT_OK
 
 
+class _PlainMetricsHandler(MetricsHandler):
+    """Answers with the metrics, and without the header `Server`, as all ports of the hub."""
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword != "Server":
+            super().send_header(keyword, value)
+
+
+class _MetricsServer(ThreadingHTTPServer):
+    def __init__(self, host: str, port: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _PlainMetricsHandler)
+
+
+def serve_metrics(host: str, port: int) -> tuple[_MetricsServer, Thread]:
+    """Serve the metrics in a thread until the server is shut down.
+
+    Raises:
+        OSError: the address or port cannot be used.
+    """
+    server = _MetricsServer(host, port)
+    thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
+    return server, thread
+
+
 async def _follow(settings: Settings, archiver: Archiver, every_s: int, stop: asyncio.Event) -> None:
     """Run a pass every `every_s` seconds until stopped; wait for a broker that is away."""
     set_up_logs(settings, "archive")
     try:
-        server, thread = start_http_server(settings.archive_port, settings.bind_host)
+        server, thread = serve_metrics(settings.bind_host, settings.archive_port)
     except OSError as error:
         raise ArchiveError(f"port {settings.archive_port} cannot be listened on: {error.strerror}") from error
     log.info("following", port=settings.archive_port, every_s=every_s)

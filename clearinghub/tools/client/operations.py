@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from clearinghub.tools.client.responses import (
     SETTLEMENT,
     AccountBalance,
     CallbacksWorker,
+    Credential,
     Endpoint,
     Features,
     Limit,
@@ -44,6 +45,8 @@ _PARTICIPANT: Final = TypeAdapter(Participant)
 _PARTICIPANTS: Final = TypeAdapter(list[Participant])
 _LIMITS: Final = TypeAdapter(list[Limit])
 _ENDPOINTS: Final = TypeAdapter(list[Endpoint])
+_CREDENTIAL: Final = TypeAdapter(Credential)
+_CREDENTIALS: Final = TypeAdapter(list[Credential])
 _FEATURES: Final = TypeAdapter(Features)
 _PARTITIONS: Final = TypeAdapter(list[Partition])
 _CALLBACKS_WORKER: Final = TypeAdapter(CallbacksWorker)
@@ -189,6 +192,20 @@ class Operations:
 
     async def set_endpoint(self, name: str, endpoint_type: str, value: str) -> None:
         await self._admin.call("POST", f"{_path(name)}/endpoints", {"type": endpoint_type, "value": value})
+
+    async def credentials(self, name: str) -> list[Credential]:
+        """Return a participant's credentials, also those that count no more."""
+        return await self._read(f"{_path(name)}/credentials", _CREDENTIALS)
+
+    async def add_credential(self, name: str, use: str, pem: str) -> Credential:
+        """Register a certificate, a request or a public key, pending."""
+        reply = await self._admin.call("POST", f"{_path(name)}/credentials", {"use": use, "pem": pem})
+        return parsed(reply, _CREDENTIAL)
+
+    async def change_credential(self, name: str, credential_id: str, change: Mapping[str, str]) -> Credential:
+        """Change a credential's state; `change` is the body of the PUT."""
+        path = f"{_path(name)}/credentials/{quote(credential_id, safe='')}"
+        return parsed(await self._admin.call("PUT", path, dict(change)), _CREDENTIAL)
 
     async def request_funds(self, action: str, funds: Funds) -> FundsAnswer:
         """Record funds in, or reserve funds out (`action`)."""

@@ -85,6 +85,23 @@ class Endpoint(Response):
     value: str
 
 
+class Credential(Response):
+    """A key of a participant; `until` is when a retiring one ends, the other dates are its certificate's."""
+
+    credential_id: str = Field(alias="id")
+    use: str
+    form: str
+    state: str
+    is_valid: bool = Field(alias="isValid")
+    registered: str
+    not_before: str | None = Field(alias="notBefore")
+    not_after: str | None = Field(alias="notAfter")
+    until: str | None
+    changed: str
+    reason: str
+    pem: str
+
+
 class FeatureLevel(Response):
     """A feature level that the hub's release knows, and what is written only from it on."""
 

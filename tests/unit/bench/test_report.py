@@ -57,7 +57,10 @@ def test_report_of_a_run() -> None:
     assert "| closed-10 (closed 10, 10 s) | 100.0 | 20.0 | 30.0 | 40.0 | 55.5 | 0 | 0 |" in text
     assert "| overload (open 200/s, 10 s) | 100.0 | 20.0 | 30.0 | 40.0 | 55.5 | 20 | 0 |" in text
     assert "| overload | 1,180 | POST 503: 20 |" in text
-    assert "| closed-10 | 3.00 | not seen | 1.00 | not seen | not seen | 2.00 | 0.50 | 1.50 | 0.01 | 2.5 |" in text
+    assert (
+        "| closed-10 | 3.00 | not seen | 1.00 | not seen | not seen | not seen | 2.00 | 0.50 | 1.50 | 0.01 | 2.5 |"
+        in text
+    )
     assert "| closed, 10 | 24 | 412 / 609 / 687 |  | 100.0 | 20.0 / 30.0 / 40.0 | 3.00 ms |" in text
     assert "| 1,200 | 100.0 | 20.0 | 40.0 | 0 |" in text
     assert "warm-up (" not in text

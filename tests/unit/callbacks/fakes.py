@@ -90,7 +90,7 @@ class ScriptedTransport:
     def hold(self, host: str) -> asyncio.Event:
         return self._held.setdefault(host, asyncio.Event())
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, peer: str) -> int:
         host = url.split("/")[2]
         self.sent.append((url, body))
         self.in_flight[host] += 1

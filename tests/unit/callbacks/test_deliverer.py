@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from clearinghub.callbacks.dead_letters import DeadLetterQueue
 from clearinghub.callbacks.deliverer import Deliverer
-from clearinghub.callbacks.http_client import DestinationError
+from clearinghub.callbacks.http_client import DestinationError, FailureKind
 from clearinghub.callbacks.receiver_queue import IDLE_MS
 from clearinghub.callbacks.sender import Reason, ReasonCode
 from tests.unit.callbacks.fakes import Endpoints, FakeDeadLetters, ScriptedTransport, notification, settings
 
 Start = Callable[..., Deliverer]
-REFUSED = DestinationError("unreachable", "refused")
+REFUSED = DestinationError(FailureKind.UNREACHABLE, "refused")
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ async def test_a_2xx_settles(start: Start) -> None:
     assert before + 1 == sample("deliveries_total", receiver="a", outcome="delivered")
 
 
-@pytest.mark.parametrize("failure", [500, 503, 408, 429, REFUSED, DestinationError("timeout", "20 s")])
+@pytest.mark.parametrize("failure", [500, 503, 408, 429, REFUSED, DestinationError(FailureKind.TIMEOUT, "20 s")])
 async def test_what_may_pass_is_repeated(start: Start, failure: Any) -> None:
     transport, dead_letters = ScriptedTransport(a=[failure, failure, 200]), FakeDeadLetters()
     await start(transport, dead_letters, Endpoints("a")).submit(notification("a"))
@@ -72,6 +73,25 @@ async def test_after_the_last_retry_it_is_given_up(start: Start) -> None:
     await start(transport, dead_letters, Endpoints("a")).submit(sent)
     assert [(sent, Reason(ReasonCode.RETRIES_EXHAUSTED, status=503, attempts=3))] == dead_letters.letters
     assert before + 1 == sample("dead_letters_total", receiver="a", reason="retries-exhausted")
+
+
+async def test_a_server_that_is_not_believed_is_tried_again_and_has_a_reason_of_its_own(start: Start) -> None:
+    untrusted = DestinationError(FailureKind.UNTRUSTED, "certificate has expired")
+    transport, dead_letters = ScriptedTransport(a=[untrusted] * 3, b=[untrusted, 200]), FakeDeadLetters()
+    before = sample("failures_total", receiver="a", kind="untrusted")
+    deliverer = start(transport, dead_letters, Endpoints("a", "b"))
+    await asyncio.gather(deliverer.submit(notification("a")), deliverer.submit(notification("b")))
+    ((_, reason),) = dead_letters.letters
+    assert Reason(ReasonCode.UNTRUSTED, "untrusted: certificate has expired", attempts=3) == reason
+    assert before + 3 == sample("failures_total", receiver="a", kind="untrusted")
+
+
+async def test_a_forbidden_address_ends_a_callback_at_once(start: Start) -> None:
+    forbidden = DestinationError(FailureKind.FORBIDDEN, "a: 10.0.0.1 is a private address")
+    transport, dead_letters = ScriptedTransport(a=[forbidden]), FakeDeadLetters()
+    await start(transport, dead_letters, Endpoints("a")).submit(notification("a"))
+    ((_, reason),) = dead_letters.letters
+    assert Reason(ReasonCode.BAD_ENDPOINT, f"{forbidden}", attempts=1) == reason
 
 
 @pytest.mark.parametrize(
@@ -275,3 +295,24 @@ async def test_a_header_that_cannot_be_sent_is_given_up(start: Start) -> None:
     broken = notification("a").changed(headers={"tracestate": "a\r\nb"})
     await start(transport, dead_letters, Endpoints("a")).submit(broken)
     assert ([], [(broken, Reason(ReasonCode.UNSAFE_HEADER, "tracestate"))]) == (transport.sent, dead_letters.letters)
+
+
+async def test_no_line_in_the_log_names_a_person(start: Start) -> None:
+    """A callback about a party is called by its path."""
+    transport, dead_letters = ScriptedTransport(a=[500, 500, 500]), FakeDeadLetters()
+    sent = notification("a").changed(id="/parties/MSISDN/27710101999", resource="parties")
+
+    with capture_logs() as logs:
+        await start(transport, dead_letters, Endpoints("a")).submit(sent)
+
+    assert ["callback-failed", "callback-failed", "callback-given-up"] == [log["event"] for log in logs]
+    assert [] == [log for log in logs if "27710101999" in repr(log)]
+    assert 1 == len({log["subject"] for log in logs})
+    assert logs[0]["subject"].startswith("/parties/MSISDN/#")
+
+
+async def test_a_transfer_s_callback_is_called_by_its_id(start: Start) -> None:
+    with capture_logs() as logs:
+        await start(ScriptedTransport(a=[400]), FakeDeadLetters(), Endpoints("a")).submit(notification("a", "t-9"))
+
+    assert ["t-9"] == [log["subject"] for log in logs]

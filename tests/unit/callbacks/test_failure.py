@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from clearinghub.callbacks.deliverer import Deliverer
 from clearinghub.callbacks.failure import failure_callback, for_dead_letter
-from clearinghub.callbacks.http_client import DestinationError
+from clearinghub.callbacks.http_client import DestinationError, FailureKind
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.sender import Reason, ReasonCode
 from clearinghub.messages import FailureMessage, MalformedMessageError, NotificationMessage, encode, split
@@ -193,7 +193,7 @@ async def test_it_is_not_repeated_beyond_its_end() -> None:
 
 
 async def test_while_the_receiver_is_known_to_be_down_it_is_given_up_at_once() -> None:
-    refused = DestinationError("unreachable", "refused")
+    refused = DestinationError(FailureKind.UNREACHABLE, "refused")
     transport, dead_letters = ScriptedTransport(a=[refused] * 3), FakeDeadLetters()
     changes = settings(callback_breaker_failures=3, callback_breaker_open_ms=60_000, callback_retries_max=0)
     deliverer = Deliverer(changes, Endpoints("a"), transport, dead_letters.write, Clock())

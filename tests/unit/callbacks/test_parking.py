@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 
 from agents.callback_delivery import ParkedAgent
 from clearinghub.callbacks.deliverer import Deliverer
-from clearinghub.callbacks.http_client import DestinationError
+from clearinghub.callbacks.http_client import DestinationError, FailureKind
 from clearinghub.callbacks.notification import Notification
 from clearinghub.callbacks.parking import Parking
 from clearinghub.engine.record import Record
@@ -26,7 +26,7 @@ from tests.unit.callbacks.fakes import (
     settings,
 )
 
-REFUSED = DestinationError("unreachable", "refused")
+REFUSED = DestinationError(FailureKind.UNREACHABLE, "refused")
 
 
 class Scene:

@@ -6,7 +6,8 @@ import pytest
 
 from clearinghub.engine.errors import StoredFormatError
 from clearinghub.engine.offsets import PartitionOffsets, PartitionPlace
-from clearinghub.engine.record import OFFSETS, DecidedOffsets, LastRecord, read_decided_offsets
+from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets, LastRecord, read_decided_offsets
+from clearinghub.engine.store import TableChanges
 from clearinghub.rows import ROW_FORMAT
 
 
@@ -25,6 +26,18 @@ def test_a_row_of_this_format_is_read() -> None:
 def test_a_row_of_another_format_is_refused(data: bytes) -> None:
     with pytest.raises(StoredFormatError, match="partition 3: "):
         read_decided_offsets(3, data)
+
+
+def test_fields_of_a_later_release_are_written_again_in_every_round() -> None:
+    stored = OFFSETS.decode(b'[7,1,{"prepare":5},{},{},1,"added",[2]]')
+    place = PartitionPlace(stored.next_offsets, stored.last_records, {}, {"offsets": 0}, stored.later)
+    offsets = PartitionOffsets(0, place, lambda _topic, _number, offset: offset)
+
+    for now_ms in (2, 3):
+        changes: dict[str, TableChanges] = {}
+        offsets.note(changes, now_ms)
+        written = b'[7,1,{"prepare":5},{},{"offsets":0},%d,"added",[2]]' % now_ms
+        assert written == changes[OFFSETS.name].rows[INPUTS.encode()]
 
 
 def offsets_at(next_offsets: dict[str, int], markers: dict[str, int]) -> PartitionOffsets:

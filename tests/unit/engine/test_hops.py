@@ -164,6 +164,15 @@ def test_only_rows_that_changed_are_written() -> None:
     assert [3] == [number for number, _row in hops.take_changed((3,), lambda _topic, _receiver: (1, 7))]
 
 
+def test_fields_of_a_later_release_are_written_again() -> None:
+    stored = b'[4,{"credit":[3,"00ff",1,40]},{},"added",[2]]'
+    hops = Hops(1, {2: HOPS.decode(stored)})
+
+    ((number, row),) = hops.take_changed((2,), lambda _topic, _receiver: (1, 40))
+
+    assert (2, stored) == (number, HOPS.encode(row))
+
+
 def test_the_row_and_the_header_are_stored_like_this() -> None:
     row = HopsRow(sent={TOPIC: Sent(3, "00ff", 1, 40)}, received={TOPIC: Received(9, ["aa", "bb"])})
 

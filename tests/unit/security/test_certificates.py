@@ -130,7 +130,7 @@ def test_check_tells_what_must_be_done(folder: Path) -> None:
 
 
 def test_check_tells_what_ends(folder: Path) -> None:
-    roles = [f"roles/{role}.pem" for role in ("ingress", "admin", "ledger", "callbacks", "archive")]
+    roles = [f"roles/{role}.pem" for role in ("ingress", "admin-api", "ledger", "callbacks", "archive")]
 
     soon = findings(folder, datetime.now(UTC) + timedelta(days=61))
     late = findings(folder, datetime.now(UTC) + timedelta(days=91))

@@ -60,7 +60,7 @@ def test_the_default_is_open_and_requires_nothing() -> None:
 
     assert not required.is_secure
     assert (None, False, None) == (required.listener, required.validates_signatures, required.signing_key)
-    assert ("stateless", False) == (required.quotes, required.guards_egress)
+    assert not required.guards_egress
 
 
 def test_full_requires_certificates_of_the_scheme_and_signatures() -> None:
@@ -71,7 +71,7 @@ def test_full_requires_certificates_of_the_scheme_and_signatures() -> None:
     assert Path("secrets/hub/server.key") == required.listener.key
     assert required.validates_signatures
     assert (Path("keys"), Path("secrets/hub/jws.key")) == (required.keys_dir, required.signing_key)
-    assert ("stored", True, None) == (required.quotes, required.guards_egress, required.identity_header)
+    assert (True, None) == (required.guards_egress, required.identity_header)
 
 
 def test_a_gateway_requires_its_own_certificates() -> None:
@@ -79,16 +79,11 @@ def test_a_gateway_requires_its_own_certificates() -> None:
 
     assert required.listener is not None
     assert Path("gateway.pem") == required.listener.authorities
-    assert ("stateless", "x-client-id") == (required.quotes, required.identity_header)
+    assert required.identity_header == "x-client-id"
 
 
-def test_what_the_operator_says_of_quotes_counts() -> None:
-    assert profile(Settings(**FULL, quotes="stateless")).quotes == "stateless"
-
-
-def test_signatures_are_never_left_unchecked_for_want_of_keys() -> None:
-    with pytest.raises(ProfileError, match="SECURITY=full needs JWS_KEYS_DIR"):
-        verifier_of(Settings(**FULL | {"jws_keys_dir": None}))
+def test_signatures_are_checked_also_without_a_folder_of_keys() -> None:
+    assert verifier_of(Settings(**FULL | {"jws_keys_dir": None})) is not None
 
 
 @pytest.mark.parametrize(
@@ -127,7 +122,6 @@ def test_all_faults_are_said_at_once_with_exit_code_2(
         "SECURE_DIR",
         "OPEN_ON_NETWORK",
         "JWS_SIGN",
-        "JWS_KEYS_DIR",
         "GATEWAY_IDENTITY",
         "GATEWAY_CREDENTIALS",
     ):

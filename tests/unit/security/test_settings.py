@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clearinghub.config import Settings
-from clearinghub.security.signature import signer_of, verifier_of
+from clearinghub.security.signature import Fault, signer_of, verifier_of
 from clearinghub.tools.cli import main
 from clearinghub.tools.command_line import EXIT_WRONG_USAGE
 from tests.unit.security.samples import pem_of, rsa_key
@@ -19,17 +19,26 @@ def test_off_by_default() -> None:
     assert (None, None) == (signer_of(settings), verifier_of(settings))
 
 
-@pytest.mark.parametrize(("switch", "needed"), [("JWS_VALIDATE", "jws_keys_dir"), ("JWS_SIGN", "jws_private_key_file")])
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_switch_needs_its_path(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], switch: str, needed: str, value: str | None
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str | None
 ) -> None:
-    monkeypatch.setenv(f"CLEARINGHUB_{switch}", "true")
+    monkeypatch.setenv("CLEARINGHUB_JWS_SIGN", "true")
     if value is not None:
-        monkeypatch.setenv(f"CLEARINGHUB_{needed.upper()}", value)
+        monkeypatch.setenv("CLEARINGHUB_JWS_PRIVATE_KEY_FILE", value)
 
     assert EXIT_WRONG_USAGE == main(["ingress"])
-    assert f"setting {needed}: Value error, is needed when {switch.lower()} is on" in capsys.readouterr().err
+    assert "setting jws_private_key_file: Value error, is needed when jws_sign is on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", [None, ""])
+def test_signatures_are_checked_without_a_folder_of_keys(folder: str | None) -> None:
+    """The keys are the participants' credentials; who has none is refused."""
+    verifier = verifier_of(Settings(jws_validate=True, jws_keys_dir=folder))
+
+    assert verifier is not None
+    fault = verifier.fault("POST", "/transfers", {"fspiop-source": "payerfsp"}, b"{}")
+    assert fault == Fault("no public key for FSPIOP-Source")
 
 
 def test_a_key_that_cannot_be_used_is_said_before_anything_starts(

@@ -31,7 +31,7 @@ async def make_hub(scheme: Scheme, tmp_path: Path) -> AsyncIterator[Callable[...
         async def make(security: str = "full", **settings: Any) -> SecureHub:
             hub = SecureHub(scheme, security, tmp_path, settings)
             await hub.listener.start()
-            stack.push_async_callback(hub.listener.stop)
+            stack.push_async_callback(hub.stop)
             return hub
 
         yield make

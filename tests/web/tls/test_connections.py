@@ -16,7 +16,7 @@ from clearinghub.roles.serving import HANDSHAKES_MAX, LOOK_INTERVAL_S
 from clearinghub.security.certificates import FSP_URI, SERVER, Subject, issue
 from clearinghub.security.listener_tls import HANDSHAKE_TIMEOUT_S
 from tests.unit.security.samples import ec_key
-from tests.web.tls.world import PAYEE, PAYER, REQUESTS, Connection, Scheme, SecureHub, register, request
+from tests.web.tls.world import PAYEE, PAYER, REQUESTS, Scheme, SecureHub, register, request
 from web.http.protocol import CONNECTIONS_OF_ONE_MAX, HEAD_TIMEOUT_S
 
 GOOD = request(*REQUESTS["POST"])
@@ -64,12 +64,10 @@ async def test_a_participant_has_so_many_connections_and_leaves_others_theirs(hu
     connections[0].close()
     await asyncio.sleep(0.2)
     assert "202" == await (await hub.open("good, RSA")).ask(GOOD)
-    for connection in connections:
-        connection.close()
 
 
 async def test_clients_that_say_nothing_do_not_keep_others_out(hub: SecureHub) -> None:
-    silent = [await Connection.open(hub.port, None) for _ in range(HANDSHAKES_MAX + 20)]
+    silent = [await hub.connect(None) for _ in range(HANDSHAKES_MAX + 20)]
     began_at_s = time.monotonic()
 
     assert "202" == await (await hub.open()).ask(GOOD)
@@ -130,11 +128,10 @@ async def test_a_file_that_goes_away_changes_nothing(hub: SecureHub, name: str) 
 
 
 async def served_certificate(hub: SecureHub, scheme: Scheme) -> bytes:
-    connection = await Connection.open(hub.port, scheme.context(scheme.clients["good"]))
+    connection = await hub.connect(scheme.context(scheme.clients["good"]))
     assert connection.writer is not None
     served: ssl.SSLObject = connection.writer.get_extra_info("ssl_object")
     certificate = served.getpeercert(binary_form=True)
-    connection.close()
     assert certificate is not None
     return certificate
 

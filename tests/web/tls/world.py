@@ -142,9 +142,10 @@ class SecureHub:
             self.pins = folder / "gateways.pem"
             self.pins.write_bytes(scheme.gateway.certificate.read_bytes())
             values["gateway_credentials"] = self.pins
-        self.settings = Settings(security=security, **values | dict(settings))  # type: ignore[arg-type]
+        self.settings = Settings(security=security, **values | dict(settings))
         self.participants = scheme.participants()
         self.recorder = FakeRecorder()
+        self._opened: list[Connection] = []
         front = self._front = SecureFront(self.settings, CredentialDirectory(self.participants))
         app = build_fspiop_app(
             self.settings,
@@ -168,12 +169,21 @@ class SecureHub:
     async def open(self, kind: str | None = "good") -> Connection:
         """Open a connection with one of the scheme's certificates, or with none."""
         client = None if kind is None else self.scheme.clients[kind]
-        return await Connection.open(self.port, self.scheme.context(client))
+        return await self.connect(self.scheme.context(client))
+
+    async def connect(self, context: ssl.SSLContext | None) -> Connection:
+        """Open a connection, in plain HTTP without a context; it is closed at the end of the test at the latest."""
+        self._opened.append(await Connection.open(self.port, context))
+        return self._opened[-1]
+
+    async def stop(self) -> None:
+        for connection in self._opened:
+            connection.close()
+        await self.listener.stop()
 
     async def ask(self, context: ssl.SSLContext, request: bytes) -> str:
         """Return the answer to a request on a connection of its own; see `Connection.ask`."""
-        connection = await Connection.open(self.port, context)
-        return await connection.ask(request)
+        return await (await self.connect(context)).ask(request)
 
 
 class Connection:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from agents.participants.commands import PARTICIPANT_COMMANDS
+from agents.participants.credentials import CREDENTIAL_COMMANDS
 from agents.settlement.commands import SETTLEMENT_COMMANDS
 from clearinghub.domain.participants.participant import Participant
 from clearinghub.messages import MalformedMessageError
@@ -196,4 +197,7 @@ def test_a_command_that_is_not_of_its_form_is_a_poison_record(ledger: Ledger) ->
 
 
 def test_every_command_has_a_handler() -> None:
-    assert set(get_args(AnyCommand)) == PARTICIPANT_COMMANDS.keys() | SETTLEMENT_COMMANDS.keys()
+    assert (
+        set(get_args(AnyCommand))
+        == PARTICIPANT_COMMANDS.keys() | CREDENTIAL_COMMANDS.keys() | SETTLEMENT_COMMANDS.keys()
+    )

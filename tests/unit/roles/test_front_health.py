@@ -1,4 +1,4 @@
-"""The health of the hub as an ingress sees it, and the ingress' own readiness."""
+"""The health of the hub as a role that takes requests sees it, and that role's own readiness."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 
 from clearinghub.config import Settings
 from clearinghub.ports import StoppedPart
-from clearinghub.roles.ingress import IngressHealth
+from clearinghub.roles.front_health import FrontRoleHealth
 
 
 @dataclass
 class Around:
-    """The broker, the participants and the ledger, as an ingress sees them."""
+    """The broker, the participants and the ledger, as a role that takes requests sees them."""
 
     broker: bool = True
     is_caught_up: bool = True
@@ -39,10 +39,10 @@ class Around:
     ],
     ids=["all there", "no ledger", "no broker", "participants unknown"],
 )
-async def test_an_ingress_is_ready_by_itself_and_healthy_with_the_ledger(
+async def test_a_role_is_ready_by_itself_and_healthy_with_the_ledger(
     around: Around, is_healthy: bool, is_ready: bool
 ) -> None:
-    health = IngressHealth(Settings(), around, around, around)
+    health = FrontRoleHealth(Settings(), around, around, around)
 
     assert is_healthy == all((await health.services()).values())
     assert is_ready == all((await health.own_services()).values())
