@@ -77,10 +77,11 @@ simulate: $(STAMP) ## the hub under faults of all kinds, simulated; SEEDS=1000, 
 	@exec $(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
 proofs: $(STAMP) ## the tests that `make test` runs with small counts, with large ones: kills, windows, records; half an hour
-	SIMULATED_SEEDS=200 SETTLEMENT_WINDOWS=50 BULK_KILLS=5 ARCHIVE_KILLS=10 CLOSING_TRANSFERS=100000 BROKER_LOSSES=3 $(BIN)/python -m pytest -s \
-		tests/simulation/test_simulation.py tests/integration/test_settlement_windows.py tests/integration/test_bulks.py \
+	SIMULATED_SEEDS=200 SETTLEMENT_WINDOWS=50 BULK_KILLS=5 ARCHIVE_KILLS=10 ENGINE_KILLS=30 CLOSING_TRANSFERS=100000 BROKER_LOSSES=3 \
+		ACLS_BY_COMMAND=ingress,admin-api,ledger,callbacks,setup $(BIN)/python -m pytest -s \
+		tests/simulation/test_simulation.py tests/engine/test_kills.py tests/integration/test_settlement_windows.py tests/integration/test_bulks.py \
 		tests/integration/test_archive.py tests/integration/test_broker_loss.py tests/integration/test_hub_on_three_brokers.py \
-		tests/unit/agents/settlement/test_closing_cost.py
+		tests/unit/agents/settlement/test_closing_cost.py tests/integration/test_acls.py
 
 drills: $(STAMP) ## the drills of docs/recovery.md on a real broker: a broker lost, topics lost, a copy restored, growth
 	$(BIN)/python -m pytest -s tests/integration/test_copies.py tests/engine/test_broker_losses.py \

@@ -29,6 +29,6 @@ def on_command(turn: Turn, message: CommandMessage, _body: bytes) -> None:
     if settle is not None:
         answer = settle(turn, message, command)
     else:
-        answer = _OF_PARTICIPANTS[type(command)](ParticipantRows(turn, message.participant), command)
+        answer = _OF_PARTICIPANTS[type(command)](ParticipantRows(turn, message.participant, message.by), command)
     if answer is not None:
         emit_reply(turn.view, message, answer)

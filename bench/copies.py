@@ -28,7 +28,7 @@ from rich.table import Table
 
 from bench.filled_copy import fill_copy
 from clearinghub.kafka.broker import LocalBroker
-from tests.integration.copies import command
+from tests.commands import run_aside
 from tests.integration.hub_under_test import HubUnderTest
 from tests.integration.ledger_load import LedgerLoad
 from tests.integration.test_settlement_windows import NAMES, PATIENCE, set_up
@@ -77,7 +77,7 @@ async def hub_of(bootstrap: str, prefix: str, folder: Path, partitions: int) -> 
 async def run(proof: Proof, step: str, environment: Mapping[str, str], *arguments: str | Path) -> str:
     """Run a command of the hub to its end; note how long it took, and whether it failed."""
     started = time.monotonic()
-    code, out, said = await command(environment, *arguments, within_s=COMMAND_WITHIN_S)
+    code, out, said = await run_aside(environment, *arguments, within_s=COMMAND_WITHIN_S)
     proof.seconds[step] = time.monotonic() - started
     last = (said or out).strip().splitlines()[-1:]
     console.print(f"{step}: {proof.seconds[step]:.1f} s; {last[0] if last else ''}")

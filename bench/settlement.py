@@ -26,7 +26,7 @@ from rich.table import Table
 from bench.filled_copy import fill_copy
 from clearinghub.kafka.broker import LocalBroker
 from clearinghub.tools.client.admin import AdminClient
-from tests.integration.copies import command
+from tests.commands import run_aside
 from tests.integration.hub_under_test import HubUnderTest
 from tests.integration.ledger_load import LedgerLoad
 from tests.integration.test_settlement_windows import NAMES, all_closed, close_open_window, set_up, two_ledgers
@@ -87,7 +87,7 @@ async def closings(bootstrap: str, copies: Mapping[int, Path], folder: Path) -> 
 
 async def ran(environment: Mapping[str, str], what: str, copy: Path) -> None:
     """Make or restore a copy."""
-    code, _out, said = await command(environment, what, copy, within_s=COMMAND_WITHIN_S)
+    code, _out, said = await run_aside(environment, what, copy, within_s=COMMAND_WITHIN_S)
     if code:
         raise RuntimeError(f"{what} ended with exit code {code}: {said}")
 

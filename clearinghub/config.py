@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     kafka_sasl_username: str = Field("", validate_default=True)
+    kafka_sasl_password_file: Path | None = None  # has the password, so that no environment shows it
     kafka_sasl_password: SecretStr = Field(SecretStr(""), validate_default=True)
     kafka_ca_file: Path | None = None  # CA of the broker's certificate; default: those that the machine trusts
     kafka_cert_file: Path | None = None  # certificate of the clients, if the broker requires one
@@ -57,6 +58,9 @@ class Settings(BaseSettings):
     archive_port: int = Field(4004, ge=0, le=65535)  # metrics of `clearinghub archive --follow`
     ops_port: int = Field(4005, ge=0, le=65535)  # health and metrics of the ingress, where 4000 needs a certificate
     admin_url: str = ""  # where operators' commands find the admin API; default http://<bind_host>:<admin_port>
+    admin_cert_file: Path | None = None  # by which operators' commands are known to it, where it has TLS
+    admin_key_file: Path | None = None  # the certificate's key, not encrypted; default: it is in the same file
+    admin_ca_file: Path | None = None  # who has issued its certificate; default: those that the machine trusts
     # Names by which the admin port is reached, besides localhost, bind_host and that of admin_url (docs/security.md).
     admin_hosts: tuple[str, ...] = ()
     settlement_base_path: str = Field("/v2", pattern=r"^/[A-Za-z0-9._-]+$")  # of the settlement API, on the admin port
@@ -226,6 +230,20 @@ class Settings(BaseSettings):
             raise ValueError("must be 1 or 3")
         return value
 
+    @field_validator("kafka_sasl_password", mode="before")
+    @classmethod
+    def _from_its_file(cls, value: object, info: ValidationInfo) -> object:
+        path = info.data.get("kafka_sasl_password_file")
+        if path is None:
+            return value
+        if (value.get_secret_value() if isinstance(value, SecretStr) else value) != "":
+            raise ValueError("is set, and so is kafka_sasl_password_file: one of them is enough")
+        try:
+            secret = path.read_text()
+        except (OSError, ValueError) as error:
+            raise ValueError(f"kafka_sasl_password_file {path} cannot be read") from error
+        return secret.removesuffix("\n").removesuffix("\r")
+
     @field_validator("kafka_sasl_username", "kafka_sasl_password")
     @classmethod
     def _as_the_protocol_has_names(cls, value: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
@@ -278,6 +296,10 @@ class Settings(BaseSettings):
 
     @field_validator(
         "interchange_fees_file",
+        "admin_cert_file",
+        "admin_key_file",
+        "admin_ca_file",
+        "kafka_sasl_password_file",
         "kafka_ca_file",
         "kafka_cert_file",
         "kafka_key_file",

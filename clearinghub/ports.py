@@ -76,8 +76,8 @@ class Recorder(Protocol):
 class CommandClient(Protocol):
     """Sends commands to the ledger and waits for their answers."""
 
-    async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
-        """Run a command on the partition of `participant` and return its result.
+    async def execute(self, participant: str, command: Command, result_type: type[Result], by: str = "") -> Result:
+        """Run a command of the operator `by` on the partition of `participant` and return its result.
 
         Raises:
             CommandRejectedError: the ledger refused.

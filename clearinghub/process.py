@@ -7,6 +7,10 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Final
+
+OTHERS_NOTHING: Final = 0o077
+"""The mask with which new files are readable by their owner alone."""
 
 
 class RoleFailedError(Exception):
@@ -14,6 +18,11 @@ class RoleFailedError(Exception):
 
     def __init__(self, what: str = "stopped after a failure; see the log above") -> None:
         super().__init__(what)
+
+
+def keep_files_private() -> None:
+    """Let this user alone read the files that this process makes from now on: tables have all payments."""
+    os.umask(OTHERS_NOTHING)
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from jsonschema_rs import Draft202012Validator
+
+from tests.topics import records_of
 
 FOLDER: Final = Path(__file__).parents[1] / "docs/topics"
 TOPICS: Final = ("transfers", "positions", "settlement-windows", "settlements")
-FETCH_TIMEOUT_MS: Final = 200
 
 
 @cache
@@ -38,26 +38,13 @@ def check_record(topic: str, value: bytes) -> None:
 
 async def check_written(bootstrap: str, prefix: str, partitions: int) -> dict[str, int]:
     """Check all committed records of the four topics, as `check_record`; return the number of records by topic."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
-    await consumer.start()
-    try:
-        return {topic: await _check_topic(consumer, topic, prefix, partitions) for topic in TOPICS}
-    finally:
-        await consumer.stop()
-
-
-async def _check_topic(consumer: AIOKafkaConsumer, topic: str, prefix: str, partitions: int) -> int:
-    places = [TopicPartition(prefix + topic, number) for number in range(partitions)]
-    consumer.assign(places)
-    await consumer.seek_to_beginning(*places)
-    ends = await consumer.end_offsets(places)
-    count = 0
-    for place, end in ends.items():
-        while await consumer.position(place) < end:
-            for record in (await consumer.getmany(place, timeout_ms=FETCH_TIMEOUT_MS)).get(place, ()):
-                check_record(topic, record.value)
-                count += 1
-    return count
+    counts = {}
+    for topic in TOPICS:
+        records = await records_of(bootstrap, prefix + topic, partitions)
+        for record in records:
+            check_record(topic, record.value)
+        counts[topic] = len(records)
+    return counts
 
 
 def _closed(schema: Any) -> Any:

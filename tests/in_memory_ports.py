@@ -43,6 +43,7 @@ from tables.settlements import (
 )
 from tests.fakes import Emitted, FakeHealth, Row
 from tests.in_memory_hub import InMemoryHub
+from web.admin.access import Authenticate
 from web.admin.app import build_admin_app
 
 TRANSFERS_READ_AT_ONCE: Final = 2
@@ -53,13 +54,14 @@ class InMemoryPorts:
     """CommandClient, LedgerReader, SettlementReader and PacketReader of the admin surface.
 
     Commands go the production client's way, over topics `command` and `reply`. `sent` has the name and the participant
-    of each that was carried out, `commands` the last command of each name, carried out or not. `fails_with` is
-    raised by everything, what is in `failing` by the command of that name; the command `loses_answer_to` is carried out
-    and its answer lost; the command `stalls_at` never ends.
+    of each that was carried out, and `operators` whose it was; `commands` the last command of each name, carried out or
+    not. `fails_with` is raised by everything, what is in `failing` by the command of that name; the command
+    `loses_answer_to` is carried out and its answer lost; the command `stalls_at` never ends.
     """
 
     def __init__(self, hub: InMemoryHub) -> None:
         self.sent: list[tuple[str, str]] = []
+        self.operators: list[str] = []
         self.commands: dict[str, Command] = {}
         self.fails_with: Exception | None = None
         self.failing: dict[str, Exception] = {}
@@ -81,7 +83,7 @@ class InMemoryPorts:
         self.failing[name] = error
         return self.failing
 
-    async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
+    async def execute(self, participant: str, command: Command, result_type: type[Result], by: str = "") -> Result:
         name = name_of(command)
         if self.fails_with is not None:
             raise self.fails_with
@@ -91,7 +93,8 @@ class InMemoryPorts:
         if name in self.failing:
             raise self.failing[name]
         self.sent.append((name, participant))
-        result = await self._client.execute(participant, command, result_type)
+        self.operators.append(by)
+        result = await self._client.execute(participant, command, result_type, by)
         if name == self.loses_answer_to:
             raise CommandTimeoutError(name)
         return result
@@ -252,7 +255,7 @@ def transfer_of(partition: int, offset: int, row: dict[str, Any]) -> WindowTrans
     )
 
 
-def admin_app(hub: InMemoryHub, ports: InMemoryPorts) -> Application:
+def admin_app(hub: InMemoryHub, ports: InMemoryPorts, authenticate: Authenticate | None = None) -> Application:
     """The operators' surface over a hub."""
     return build_admin_app(
         hub.settings,
@@ -266,4 +269,5 @@ def admin_app(hub: InMemoryHub, ports: InMemoryPorts) -> Application:
         window_transfers=ports.window_transfers,
         processes=ports,
         partitions=ports,
+        authenticate=authenticate,
     )

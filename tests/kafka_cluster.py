@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import struct
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -107,12 +108,24 @@ class KafkaCluster:
 
     async def leader(self, topic: str, partition: int) -> int:
         """Return the number of the node that leads a partition; -1 if none does."""
+        return int((await self._partition(topic, partition))["leader"])
+
+    async def until_in_sync(self, topic: str, partition: int, replicas: int) -> None:
+        """Wait until that many replicas of a partition are in sync."""
+        async with asyncio.timeout(WHOLE_WITHIN_S):
+            while True:
+                with contextlib.suppress(KafkaError, OSError):  # the nodes name one that was killed just now
+                    if len((await self._partition(topic, partition))["isr"]) == replicas:
+                        return
+                await asyncio.sleep(POLL_S)
+
+    async def _partition(self, topic: str, partition: int) -> dict[str, Any]:
         deadline_s = time.monotonic() + WHOLE_WITHIN_S
         while True:  # a node may know of a new topic some moments after the others
             for described in await self._describe([topic]):
                 for one in described["partitions"]:
                     if one["partition"] == partition:
-                        return int(one["leader"])
+                        return dict(one)
             assert time.monotonic() < deadline_s, f"there is no {topic}/{partition}"
             await asyncio.sleep(POLL_S)
 

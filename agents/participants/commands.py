@@ -19,7 +19,8 @@ from agents.turn import Turn
 from clearinghub.domain.errors import Rejection
 from clearinghub.domain.participants import registration
 from clearinghub.domain.participants.funds_request import FundsRequest
-from clearinghub.domain.participants.participant import Account, Participant
+from clearinghub.domain.participants.operator import remove_operator, set_operator
+from clearinghub.domain.participants.participant import Account, Operator, Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.registration import NOT_FOUND, Change
 from clearinghub.domain.participants.scheme import HUB_RECONCILIATION, SETTLEMENT, raise_feature_level
@@ -58,12 +59,14 @@ from clearinghub.messages.commands import (
     RaiseFeatureLevel,
     RecordFundsIn,
     RegisterParticipant,
+    RemoveOperator,
     RemoveOracle,
     ReserveFundsOut,
     SetAccountActive,
     SetActive,
     SetEndpoint,
     SetInitialLimit,
+    SetOperator,
     SetSettlementModelActive,
 )
 from clearinghub.messages.transfers import CreditMessage
@@ -78,10 +81,11 @@ _INITIAL_POSITION: Final = "INITIAL_POSITION"
 
 
 class ParticipantRows(NamedTuple):
-    """The rows of one participant on its partition, as a command finds them."""
+    """The rows of one participant on its partition, as a command of the operator `by` finds them."""
 
     turn: Turn
     name: str
+    by: str
 
     @property
     def stored(self) -> Participant | None:
@@ -243,6 +247,19 @@ def _raise_feature_level(rows: ParticipantRows, command: RaiseFeatureLevel) -> A
     return _store_hub(rows, raise_feature_level(rows.hub, command.level, command.reason, highest, rows.turn.now_ms))
 
 
+def _set_operator(rows: ParticipantRows, command: SetOperator) -> Answer:
+    operator = Operator(command.operator, command.roles, command.key, rows.turn.now_ms, rows.by)
+    return _change_operators(rows, set_operator(rows.hub, operator))
+
+
+def _remove_operator(rows: ParticipantRows, command: RemoveOperator) -> Answer:
+    return _change_operators(rows, remove_operator(rows.hub, command.operator, rows.by))
+
+
+def _change_operators(rows: ParticipantRows, hub: Participant | Rejection) -> Answer:
+    return hub if isinstance(hub, Rejection) else _store(rows, Change(hub))
+
+
 def _store_hub(rows: ParticipantRows, hub: Participant | Rejection) -> Answer:
     """Store the hub, and tell every partition how the scheme settles from now on."""
     if isinstance(hub, Rejection):
@@ -267,8 +284,8 @@ def _abort_funds_out(rows: ParticipantRows, command: AbortFundsOut) -> Answer:
     return _complete_funds_out(rows, command, abort_funds_out)
 
 
-_RequestDecision: TypeAlias = Callable[[FundsRequest, Transfer | None, Position, int], FundsOutcome | Rejection]
-_CompletionDecision: TypeAlias = Callable[[Transfer | None, Account, str, int], FundsOutcome]
+_RequestDecision: TypeAlias = Callable[[FundsRequest, Transfer | None, Position, int, str], FundsOutcome | Rejection]
+_CompletionDecision: TypeAlias = Callable[[Transfer | None, Account, str, int, str], FundsOutcome | Rejection]
 
 
 def _request_funds(rows: ParticipantRows, request: FundsRequest, decide: _RequestDecision, entry_type: str) -> Answer:
@@ -283,7 +300,7 @@ def _request_funds(rows: ParticipantRows, request: FundsRequest, decide: _Reques
         kind = FUNDS_IN if entry_type == RECORD_FUNDS_IN else FUNDS_OUT
         return _book_funds(rows, repeat_past_funds(request, rows.name, kind, past), entry_type)
     stored = view.get(TRANSFERS, request.transfer_id)
-    outcome = decide(request, stored, settlement, rows.turn.now_ms)
+    outcome = decide(request, stored, settlement, rows.turn.now_ms, rows.by)
     return outcome if isinstance(outcome, Rejection) else _book_funds(rows, outcome, entry_type)
 
 
@@ -297,7 +314,8 @@ def _complete_funds_out(
     if past is not None:
         return _book_funds(rows, complete_past_funds(past, rows.name), RECORD_FUNDS_OUT)
     stored = rows.turn.view.get(TRANSFERS, command.transfer_id)
-    return _book_funds(rows, decide(stored, account, rows.name, rows.turn.now_ms), RECORD_FUNDS_OUT)
+    outcome = decide(stored, account, rows.name, rows.turn.now_ms, rows.by)
+    return outcome if isinstance(outcome, Rejection) else _book_funds(rows, outcome, RECORD_FUNDS_OUT)
 
 
 def _book_funds(rows: ParticipantRows, outcome: FundsOutcome, entry_type: str) -> FundsResult:
@@ -342,6 +360,8 @@ PARTICIPANT_COMMANDS: Final[Mapping[type[Command], Callable[[ParticipantRows, An
     ChangeOracle: _change_oracle,
     RemoveOracle: _remove_oracle,
     RaiseFeatureLevel: _raise_feature_level,
+    SetOperator: _set_operator,
+    RemoveOperator: _remove_operator,
     RecordFundsIn: _record_funds_in,
     ReserveFundsOut: _reserve_funds_out,
     CommitFundsOut: _commit_funds_out,

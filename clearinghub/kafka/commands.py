@@ -62,7 +62,7 @@ class KafkaCommandClient:
             if not future.done():
                 future.set_exception(CommandTimeoutError())
 
-    async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
+    async def execute(self, participant: str, command: Command, result_type: type[Result], by: str = "") -> Result:
         """Run a command; see `clearinghub.ports.CommandClient`."""
         correlation_id = str(uuid.uuid4())
         message = CommandMessage(
@@ -70,6 +70,7 @@ class KafkaCommandClient:
             correlation_id=correlation_id,
             reply_to=self._name,
             command=encode_command(command),
+            by=by,
         )
         reply = await self._ask("command", participant, correlation_id, encode(message))
         return read_result(reply, result_type)

@@ -26,12 +26,14 @@ class CommandMessage(Message, frozen=True, kw_only=True, tag="command"):
     """A command, keyed by the participant, on whose partition it is decided.
 
     `reply_to` is the process that waits, and finds its request by `correlation_id`. `command` is the encoded `Command`.
+    `by` is the operator whose command it is; "" with security=open, where the hub does not know who that is.
     """
 
     participant: str
     correlation_id: str
     reply_to: str
     command: msgspec.Raw
+    by: str = ""
 
 
 class ReplyError(msgspec.Struct, frozen=True):
@@ -185,6 +187,20 @@ class RaiseFeatureLevel(Command, frozen=True, kw_only=True, tag="raise-feature-l
     reason: str
 
 
+class SetOperator(Command, frozen=True, kw_only=True, tag="set-operator"):
+    """Appoint an operator, or replace its roles and key. The result is a `ParticipantResult` with the hub."""
+
+    operator: str
+    roles: tuple[str, ...]
+    key: str
+
+
+class RemoveOperator(Command, frozen=True, kw_only=True, tag="remove-operator"):
+    """Remove an operator. The result is a `ParticipantResult` with the hub."""
+
+    operator: str
+
+
 class RecordFundsIn(Command, frozen=True, kw_only=True, tag="record-funds-in"):
     """Book money that a DFSP has paid in. The result is a `FundsResult`."""
 
@@ -292,6 +308,8 @@ AnyCommand: TypeAlias = (
     | ChangeOracle
     | RemoveOracle
     | RaiseFeatureLevel
+    | SetOperator
+    | RemoveOperator
     | RecordFundsIn
     | ReserveFundsOut
     | CommitFundsOut

@@ -12,7 +12,7 @@ from clearinghub.engine.errors import StoredFormatError
 from clearinghub.features import UnknownLevelError
 from clearinghub.kafka.access import KafkaAccessError
 from clearinghub.kafka.broker import BrokerUnavailableError
-from clearinghub.kafka.topology import TopicCreationError, TopologyError, TopologyMismatchError
+from clearinghub.kafka.topology import TopicAccessError, TopicCreationError, TopologyError, TopologyMismatchError
 from clearinghub.process import RoleFailedError
 from clearinghub.roles.all import CannotStartError
 from clearinghub.roles.fees import FeesFileError
@@ -35,6 +35,7 @@ _FAILED: Final = (
     CannotStartError,
     ChildLostError,
     RoleFailedError,
+    TopicAccessError,
     TopicCreationError,
     TopologyError,
     TopologyMismatchError,

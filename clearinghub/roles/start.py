@@ -29,7 +29,7 @@ from clearinghub.kafka.broker import (
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.kafka.topology.render import markdown
 from clearinghub.logs import set_up_logs
-from clearinghub.process import stop_event
+from clearinghub.process import keep_files_private, stop_event
 from clearinghub.security.profile import ready_profile
 from clearinghub.tools.command_line import tell
 
@@ -56,7 +56,7 @@ def role(name: str) -> Coroutine[Any, Any, None]:
     settings = Settings()
     set_up_logs(settings, name)
     _require_profile(settings, name)
-    return _run_role(_with_broker(settings), *ROLE_ENTRIES[name])
+    return _run_role(_with_broker(settings), name)
 
 
 def everything(*, with_sandbox: bool) -> None:
@@ -107,9 +107,11 @@ def _with_broker(settings: Settings) -> Settings:
     return running
 
 
-async def _run_role(settings: Settings, module: str, function: str) -> None:
+async def _run_role(settings: Settings, name: str) -> None:
     # Every topic must be there before a role starts: a transaction on a missing one waits for ever (design 5).
-    await ensure_topics(settings, load_topology())
+    await ensure_topics(settings, load_topology(), role=name)
+    keep_files_private()
+    module, function = ROLE_ENTRIES[name]
     entry: Callable[[Settings], Coroutine[Any, Any, None]] = getattr(import_module(module), function)
     # The imported modules live as long as the process, and a payment leaves few cycles: the collector runs seldom.
     gc.freeze()

@@ -48,6 +48,7 @@ FSP_URI: Final = "urn:fspiop:fsp:"
 OPERATOR_URI: Final = "urn:clearinghub:operator:"
 GATEWAY_URI: Final = "urn:clearinghub:gateway:"
 ROLE_URI: Final = "urn:clearinghub:role:"
+ROLE_UNIT: Final = "role"
 
 SERVER: Final = ExtendedKeyUsageOID.SERVER_AUTH
 CLIENT: Final = ExtendedKeyUsageOID.CLIENT_AUTH
@@ -81,6 +82,14 @@ class Subject:
     def common_name(self) -> str:
         """The name for people: the last part of the URI."""
         return self.uri.rpartition(":")[2]
+
+    def subject_name(self) -> Name:
+        """Return the subject of a certificate.
+
+        A role's has a unit: Kafka knows users by their subjects, and an operator may have a role's name.
+        """
+        unit = [NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, ROLE_UNIT)] if self.uri.startswith(ROLE_URI) else []
+        return Name([*unit, *_name(self.common_name)])
 
     def names(self) -> SubjectAlternativeName:
         """Return the names as a certificate has them."""
@@ -118,7 +127,7 @@ def issue(
     """
     end = min(now + timedelta(days=days), authority.certificate.not_valid_after_utc)
     builder = (
-        _builder(_name(subject.common_name), authority.certificate.subject, public_key, now, end)
+        _builder(subject.subject_name(), authority.certificate.subject, public_key, now, end)
         .add_extension(BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(ExtendedKeyUsage(usages), critical=False)

@@ -76,6 +76,15 @@ class Profile:
         return self.security != "open"
 
     @property
+    def admin_listener(self) -> ListenerFiles | None:
+        """The files of the operators' port; None: plain HTTP, and whoever reaches it may do everything."""
+        if not self.is_secure:
+            return None
+        assert self.secure_dir is not None
+        roles, authorities = self.secure_dir / "roles", self.secure_dir / "public/internal-ca.pem"
+        return ListenerFiles(roles / "admin-api.pem", roles / "admin-api.key", authorities)
+
+    @property
     def guards_egress(self) -> bool:
         """Whether addresses inside this network are refused for callbacks and oracles."""
         return self.is_secure
@@ -216,11 +225,12 @@ def _file_faults(required: Profile, role: str, now: datetime) -> Iterator[str]:
     if not required.is_secure:
         return
     keys = []
-    if role in ("ingress", "all") and required.listener is not None:
-        keys.append(required.listener.key)
-        for path in (required.listener.certificate, required.listener.authorities):
-            if (fault := _certificate_fault(path, now)) is not None:
-                yield fault
+    for its_role, files in (("ingress", required.listener), ("admin-api", required.admin_listener)):
+        if files is not None and role in (its_role, "all"):
+            keys.append(files.key)
+            for path in (files.certificate, files.authorities):
+                if (fault := _certificate_fault(path, now)) is not None:
+                    yield fault
     if role in ("callbacks", "all") and required.signing_key is not None:
         keys.append(required.signing_key)
     for path in keys:

@@ -38,7 +38,7 @@ from clearinghub.security.key_files import PRIVATE_MODE, PUBLIC_MODE, KeyFileErr
 
 SCHEME: Final = "scheme-ca"
 INTERNAL: Final = "internal-ca"
-ROLES: Final = ("ingress", "admin-api", "ledger", "callbacks", "archive")
+ROLES: Final = ("ingress", "admin-api", "ledger", "callbacks", "archive", "setup")
 FOLDER_MODE: Final = 0o700
 
 _YEAR: Final = 365

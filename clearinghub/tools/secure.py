@@ -16,6 +16,7 @@ from clearinghub.security.certificates import (
     FSP_URI,
     GATEWAY_URI,
     OPERATOR_URI,
+    ROLE_URI,
     SERVER,
     SigningRequestError,
     Subject,
@@ -26,18 +27,20 @@ from clearinghub.security.certificates import (
 from clearinghub.security.key_files import PRIVATE_MODE, PUBLIC_MODE, KeyFileError, new_key, write_new
 from clearinghub.security.profile import rules
 from clearinghub.security.secret_folder import INTERNAL, SCHEME, SecretFolder
+from clearinghub.tools.acls import add_acl_command
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_OK, App
 from clearinghub.tools.credentials import add_credential_commands, set_options
 from clearinghub.tools.options import one_of, participant_name, whole
 
 DAYS_MAX: Final = 730
 _YEAR: Final = 365
-_TLS_CLIENT, _TLS_SERVER, _OPERATOR, _GATEWAY = "tls-client", "tls-server", "operator", "gateway"
-_USES: Final[dict[str, tuple[str, str, ObjectIdentifier]]] = {
-    _TLS_CLIENT: (SCHEME, FSP_URI, CLIENT),
-    _TLS_SERVER: (SCHEME, FSP_URI, SERVER),
-    _OPERATOR: (INTERNAL, OPERATOR_URI, CLIENT),
-    _GATEWAY: (INTERNAL, GATEWAY_URI, CLIENT),
+_TLS_CLIENT, _TLS_SERVER, _OPERATOR, _GATEWAY, _ROLE = "tls-client", "tls-server", "operator", "gateway", "role"
+_USES: Final[dict[str, tuple[str, str, tuple[ObjectIdentifier, ...]]]] = {
+    _TLS_CLIENT: (SCHEME, FSP_URI, (CLIENT,)),
+    _TLS_SERVER: (SCHEME, FSP_URI, (SERVER,)),
+    _OPERATOR: (INTERNAL, OPERATOR_URI, (CLIENT,)),
+    _GATEWAY: (INTERNAL, GATEWAY_URI, (CLIENT,)),
+    _ROLE: (INTERNAL, ROLE_URI, (SERVER, CLIENT)),
 }
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the scheme's keys.")]
@@ -53,6 +56,7 @@ app = App(
         "secure check secrets",
         "secure enrol alphabank alphabank.pem --use tls-client",
         "secure credentials alphabank",
+        "secure acls > acls.sh",
     ],
     exits="0 done, 1 refused, missing or ended, 2 wrong usage, or a file that cannot be used, 3 hub unreachable",
 )
@@ -104,14 +108,14 @@ def sign(
     *,
     name: Who,
     use: Use = _TLS_CLIENT,
-    hosts: Annotated[str, typer.Option("--host", metavar="NAME[,NAME]", help="With tls-server: its names.")] = "",
+    hosts: Annotated[str, typer.Option("--host", metavar="NAME[,NAME]", help="A server's names.")] = "",
     days: Annotated[
         int, typer.Option("--days", metavar="N", parser=whole(1, DAYS_MAX), help="How long it is valid.")
     ] = _YEAR,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The certificate.")],
 ) -> None:
     """Issue a certificate. Run it where the authority's key is; the names in it are yours, not the request's."""
-    authority, prefix, usage = _USES[use]
+    authority, prefix, usages = _USES[use]
     subject = Subject(prefix + name, tuple(hosts.split(",")) if hosts else ())
     try:
         key = requested_key(requested.read_bytes(), subject.uri)
@@ -119,7 +123,7 @@ def sign(
         raise KeyFileError(f"{requested}: {error.strerror}") from error
     except SigningRequestError as error:
         raise KeyFileError(f"{requested}: {error}") from error
-    certificate = issue(SecretFolder(folder).authority(authority), key, subject, [usage], days, datetime.now(UTC))
+    certificate = issue(SecretFolder(folder).authority(authority), key, subject, usages, days, datetime.now(UTC))
     write_new(out, certificate.public_bytes(Encoding.PEM), PUBLIC_MODE)
     _say(f"{out}  for {name}, valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
 
@@ -138,6 +142,7 @@ def check(folder: Folder) -> int:
 
 
 add_credential_commands(app)
+add_acl_command(app)
 
 
 def _say(line: str) -> None:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Concatenate, Final, ParamSpec
 
 import typer
@@ -22,6 +23,7 @@ from clearinghub.tools.client.admin import (
 from clearinghub.tools.client.hub_urls import admin_url
 from clearinghub.tools.client.operations import Operations
 from clearinghub.tools.client.settlement import SettlementOperations
+from clearinghub.tools.client.tls import NO_FILES, ClientFiles
 from clearinghub.tools.command_line import EXIT_FAILED, EXIT_NO_HUB, EXIT_OK, EXIT_STOPPED, share_parameters, tell
 from clearinghub.tools.options import base_url, seconds
 from clearinghub.tools.screen import Answer, print_answer
@@ -49,6 +51,33 @@ Timeout = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Certificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--cert",
+        metavar="FILE",
+        help="The operator's certificate; without it CLEARINGHUB_ADMIN_CERT_FILE.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Key = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="FILE",
+        help="Its key; without it CLEARINGHUB_ADMIN_KEY_FILE, or the certificate's file.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Authority = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        metavar="FILE",
+        help="Who has issued the hub's certificate; without it CLEARINGHUB_ADMIN_CA_FILE.",
+        rich_help_panel=_PANEL,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.", rich_help_panel=_PANEL)]
 
 P = ParamSpec("P")
@@ -64,19 +93,29 @@ class HubOptions:
 
     url: str | None = None
     timeout_s: int | None = None
+    files: ClientFiles = NO_FILES
     as_json: bool = False
 
     def over(self, others: HubOptions) -> HubOptions:
         """Return these options, and the others where these are not given."""
         return HubOptions(
-            self.url or others.url, self.timeout_s or others.timeout_s, as_json=self.as_json or others.as_json
+            self.url or others.url,
+            self.timeout_s or others.timeout_s,
+            self.files.over(others.files),
+            as_json=self.as_json or others.as_json,
         )
 
     @asynccontextmanager
     async def client(self, settings: Settings) -> AsyncIterator[AdminClient]:
-        """Open a client of the hub's admin API."""
-        timeout_s = self.timeout_s or REQUEST_TIMEOUT_S
-        async with AdminClient(self.url or admin_url(settings), timeout_s=timeout_s) as admin:
+        """Open a client of the hub's admin API.
+
+        Raises:
+            KeyFileError: a certificate or key cannot be used.
+        """
+        url = self.url or admin_url(settings)
+        files = self.files.over(ClientFiles.of(settings))
+        tls = files.context() if url.startswith("https:") else None
+        async with AdminClient(url, timeout_s=self.timeout_s or REQUEST_TIMEOUT_S, tls=tls) as admin:
             yield admin
 
 
@@ -90,10 +129,17 @@ class Hub:
 
 
 def remember_options(
-    ctx: typer.Context, *, url: Url = None, timeout_s: Timeout = None, as_json: AsJson = False
+    ctx: typer.Context,
+    *,
+    url: Url = None,
+    timeout_s: Timeout = None,
+    cert: Certificate = None,
+    key: Key = None,
+    ca: Authority = None,
+    as_json: AsJson = False,
 ) -> None:
     """Keep the options that are given before a command's name."""
-    ctx.obj = HubOptions(url, timeout_s, as_json=as_json)
+    ctx.obj = HubOptions(url, timeout_s, ClientFiles(cert, key, ca), as_json=as_json)
 
 
 def on_hub(
@@ -105,9 +151,17 @@ def on_hub(
     """
 
     async def run(
-        ctx: typer.Context, *, url: Url = None, timeout_s: Timeout = None, as_json: AsJson = False, **values: Any
+        ctx: typer.Context,
+        *,
+        url: Url = None,
+        timeout_s: Timeout = None,
+        cert: Certificate = None,
+        key: Key = None,
+        ca: Authority = None,
+        as_json: AsJson = False,
+        **values: Any,
     ) -> int:
-        options = HubOptions(url, timeout_s, as_json=as_json).over(ctx.obj)
+        options = HubOptions(url, timeout_s, ClientFiles(cert, key, ca), as_json=as_json).over(ctx.obj)
 
         async def ask() -> int:
             settings = Settings()

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from clearinghub.config import Settings
 from clearinghub.kafka.access import kafka_access
 
 
 class TopicsMissingError(Exception):
-    """The broker has no such topics; the sentence names the first."""
+    """The broker has no such topics, or does not show them; the sentence names the first."""
 
 
 @asynccontextmanager
@@ -36,6 +37,11 @@ async def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[st
     async with kafka_admin(settings) as admin:
         described = await admin.describe_topics(list(names))
     counts = {names[one["topic"]]: len(one["partitions"]) for one in described if one["error_code"] == 0}
+    denied = [one["topic"] for one in described if one["error_code"] == TopicAuthorizationFailedError.errno]
+    if denied:
+        raise TopicsMissingError(
+            f"the broker does not show topic {denied[0]} to this user: allow it what `clearinghub secure acls` says"
+        )
     missing = [name for name, topic in names.items() if topic not in counts]
     if missing:
         raise TopicsMissingError(f"the broker has no topic {missing[0]}: no hub has run with these settings")

@@ -78,8 +78,7 @@ class ChaosHub:
         self._stopping = asyncio.Event()
         self._keeping: list[asyncio.Task[None]] = []
         self.urls = [
-            HubUrls(*(f"http://127.0.0.1:{self._ports[f'{role}-{number}']}" for role in ("ingress", "admin-api")))
-            for number in range(INSTANCES)
+            HubUrls(self._url(f"ingress-{number}"), self._url(f"admin-api-{number}")) for number in range(INSTANCES)
         ]
 
     @property
@@ -170,6 +169,9 @@ class ChaosHub:
         """Return the last 3,000 characters that a process has logged."""
         path = self.folder / f"{name}.log"
         return path.read_text()[-3_000:] if path.exists() else ""
+
+    def _url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._ports[name]}"
 
     def _settings_of(self, name: str, port: int) -> dict[str, str]:
         """Return the settings of one process, which listens on that port."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,19 +13,20 @@ from aiokafka import AIOKafkaProducer
 
 from clearinghub.engine.transaction import PartitionProducer
 from tests.engine.harness import Outputs, Worker, check_tables, create_toy_topics, order, producing, send_orders
-from tests.engine.toy import toy_config
+from tests.engine.toy import PARTITIONS, toy_config
+from tests.topics import records_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
-KILLS = 12
-RECORDS = 100_000
+KILLS = int(os.environ.get("ENGINE_KILLS") or 6)
+RECORDS_A_KILL = 8_000
 SEED = 20_260_101
 
 
 async def test_kills_at_random_points(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    """12 kills with -9 in 100,000 records; then the tables from the same data and from none."""
+    """The worker is killed with -9, again and again; then the tables from the same data and from none."""
     chance = random.Random(SEED)
-    numbers = range(RECORDS)
+    numbers = range(KILLS * RECORDS_A_KILL)
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     sending = asyncio.create_task(send_orders(kafka_bootstrap, topic_prefix, numbers, rate_per_s=4_000))
     kills = 0
@@ -38,18 +40,18 @@ async def test_kills_at_random_points(kafka_bootstrap: str, topic_prefix: str, t
             await outputs.read(timeout_ms=0)
             worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "kept")
         await sending
-        await outputs.read_until(RECORDS, within_s=180)
+        await outputs.read_until(len(numbers), within_s=180)
         assert 0 == await worker.stop()
 
     outputs.check(numbers)
     await check_tables(kafka_bootstrap, topic_prefix, tmp_path / "kept", numbers)
     await check_tables(kafka_bootstrap, topic_prefix, tmp_path / "empty", numbers)
-    print(f"\nkill test: {kills} kills with -9, {RECORDS} records, lost 0, twice 0")
+    print(f"\nkill test: {kills} kills with -9, {len(numbers)} records, lost 0, twice 0")
 
 
 async def test_paused_worker_is_fenced(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
     """A worker that is paused past the session timeout is replaced; when it resumes, its writes are refused."""
-    numbers = range(30_000)
+    numbers = range(22_000)
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
         first = Worker(kafka_bootstrap, topic_prefix, tmp_path / "first", "first")
@@ -57,12 +59,12 @@ async def test_paused_worker_is_fenced(kafka_bootstrap: str, topic_prefix: str, 
         second = Worker(kafka_bootstrap, topic_prefix, tmp_path / "second", "second")
         await second.ready()
         sending = asyncio.create_task(send_orders(kafka_bootstrap, topic_prefix, numbers, rate_per_s=2_000))
-        await asyncio.sleep(3)
+        await asyncio.sleep(1)
         first.pause()
         reports = len(second.ready_lines())
         await second.ready(reports + 1)
         assert {0, 1, 2, 3} == second.ready_lines()[-1]
-        await asyncio.sleep(2)
+        await asyncio.sleep(1)
         first.resume()
         await sending
         await outputs.read_until(len(numbers), within_s=120)
@@ -75,20 +77,20 @@ async def test_paused_worker_is_fenced(kafka_bootstrap: str, topic_prefix: str, 
 
 async def test_scaling_under_load(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
     """1 worker, 3 workers, 1 worker, while orders keep coming."""
-    numbers = range(40_000)
+    numbers = range(24_000)
     await create_toy_topics(kafka_bootstrap, topic_prefix)
     async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
         workers = [Worker(kafka_bootstrap, topic_prefix, tmp_path / "0", "0")]
         await workers[0].ready()
         sending = asyncio.create_task(send_orders(kafka_bootstrap, topic_prefix, numbers, rate_per_s=1_500))
         for name in ("1", "2"):
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
             workers.append(Worker(kafka_bootstrap, topic_prefix, tmp_path / name, name))
             await workers[-1].ready()
-        await asyncio.sleep(4)
+        await asyncio.sleep(2)
         assert 3 == len([worker for worker in workers if worker.ready_lines()[-1]]), "each worker has partitions"
         for worker in workers[1:]:
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
             assert 0 == await worker.stop()
         await sending
         await outputs.read_until(len(numbers), within_s=120)
@@ -145,27 +147,10 @@ async def test_record_that_raises(kafka_bootstrap: str, topic_prefix: str, tmp_p
     assert 0 == await worker.stop()
 
     outputs.check(numbers)
-    dead = await read_all(kafka_bootstrap, topic_prefix + "dead")
+    dead = await records_of(kafka_bootstrap, topic_prefix + "dead", PARTITIONS)
     assert 20 == len(dead)
-    assert all(b"PoisonError" in value for value in dead)
+    assert all(b"PoisonError" in record.value for record in dead)
     await check_tables(kafka_bootstrap, topic_prefix, tmp_path / "empty", numbers)
-
-
-async def read_all(bootstrap: str, topic: str) -> list[bytes]:
-    """Return every committed value of a topic."""
-    from aiokafka import AIOKafkaConsumer  # noqa: PLC0415
-
-    consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
-    )
-    await consumer.start()
-    try:
-        values: list[bytes] = []
-        while fetched := await consumer.getmany(timeout_ms=3_000):
-            values.extend(record.value for records in fetched.values() for record in records)
-        return values
-    finally:
-        await consumer.stop()
 
 
 async def test_fenced_without_a_rebalance(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:

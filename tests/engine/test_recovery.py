@@ -6,6 +6,7 @@ import asyncio
 import re
 from pathlib import Path
 
+import msgspec
 import orjson
 import pytest
 
@@ -13,14 +14,16 @@ from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets
 from clearinghub.engine.transaction import NO_HEADERS, PartitionProducer
 from clearinghub.rows import ROW_FORMAT
 from tests.engine.harness import Outputs, Worker, create_toy_topics, send_orders
-from tests.engine.toy import COUNTS, PARTITIONS, toy_config
+from tests.engine.toy import ACCOUNTS, COUNTS, PARTITIONS, toy_config
+from tests.topics import records_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 ROWS = 200_000
 ROWS_OF_A_ROUND = 500
 ROW = orjson.dumps("r" * 400)
-DECIDED = DecidedOffsets(row_format=ROW_FORMAT, next_offsets={"in": 0})
+LATER = (msgspec.Raw(b'"of a later release"'),)
+DECIDED = DecidedOffsets(row_format=ROW_FORMAT, next_offsets={"in": 0}, later=LATER)
 ROWS_PER_S_MIN = 2_000  # a fault that makes it slow for long, not a busy machine
 READY = re.compile(r"partitions-ready .*?rows=(\d+)\s+seconds=([\d.]+)")
 
@@ -49,8 +52,16 @@ async def test_recovery_of_200_000_rows(kafka_bootstrap: str, topic_prefix: str,
     await asyncio.gather(*(write(partition) for partition in range(PARTITIONS)))
     worker = Worker(kafka_bootstrap, topic_prefix, tmp_path / "empty")
     await worker.ready()
-    await asyncio.sleep(0.5)
+    async with Outputs.of(kafka_bootstrap, topic_prefix) as outputs:
+        await send_orders(kafka_bootstrap, topic_prefix, range(ACCOUNTS))
+        await outputs.read_until(ACCOUNTS, within_s=60)
     assert 0 == await worker.stop()
+    offsets = await records_of(kafka_bootstrap, config.changelog(OFFSETS.name), PARTITIONS)
+    stored = {one.partition: one.value for one in offsets if one.key == INPUTS.encode()}
+    assert PARTITIONS == len(stored)
+    for value in stored.values():
+        row = OFFSETS.decode(value)
+        assert (LATER, True) == (row.later, row.next_offsets["in"] > 0), "a round writes what it does not know too"
 
     rows, seconds = recoveries(worker)[0]
     print(f"\nrecovery: {rows} rows of {len(ROW)} bytes, ready after {seconds:.2f} s = {rows / seconds:,.0f} rows/s")

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from clearinghub.messages.archived import decode_archived
 from clearinghub.tools.archive.datasets import DATASETS
@@ -21,6 +21,7 @@ from tests.analysts import TOPICS
 from tests.apart import environment_of, settings_apart
 from tests.archived import NOON_MS, final, places_in, record, rows_in
 from tests.integration.hub_under_test import REPOSITORY
+from tests.topics import records_of
 
 PARTITIONS = 3
 
@@ -115,23 +116,9 @@ class Topics:
 
     async def committed(self, topic: str) -> dict[tuple[int, int], bytes]:
         """Return what a read-committed consumer reads of a topic."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka_bootstrap, isolation_level="read_committed", enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            count = 1 if topic == "archived" else PARTITIONS
-            places = [TopicPartition(self.settings.topic(topic), number) for number in range(count)]
-            consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
-            ends = await consumer.end_offsets(places)
-            found: dict[tuple[int, int], bytes] = {}
-            while any([await consumer.position(place) < end for place, end in ends.items()]):
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found |= {(one.partition, one.offset): one.value for one in records}
-        finally:
-            await consumer.stop()
-        return found
+        count = 1 if topic == "archived" else PARTITIONS
+        records = await records_of(self.settings.kafka_bootstrap, self.settings.topic(topic), count)
+        return {(one.partition, one.offset): one.value for one in records}
 
     async def check_whole(self) -> dict[str, int]:
         """Assert that the archive has each record of the topics exactly once."""

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -58,6 +58,7 @@ class HubUnderTest:
             **{f"CLEARINGHUB_{name.upper()}": str(value) for name, value in settings.items()},
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.modules: dict[str, str] = {}  # of roles that a test replaces, in place of `clearinghub ROLE`
 
     def start(self, role: str, name: str | None = None, **settings: object) -> None:
         """Start a process of a role; `name` distinguishes several processes of one role."""
@@ -66,7 +67,7 @@ class HubUnderTest:
         extra = {f"CLEARINGHUB_{key.upper()}": str(value) for key, value in settings.items()}
         with log.open("wb") as output:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "clearinghub", role],
+                [sys.executable, "-m", *([self.modules[role]] if role in self.modules else ["clearinghub", role])],
                 cwd=REPOSITORY,
                 env=self.environment | extra,
                 stdout=output,
@@ -103,9 +104,15 @@ class HubUnderTest:
 
 
 @asynccontextmanager
-async def running_hub(bootstrap: str, prefix: str, folder: Path, **settings: object) -> AsyncIterator[HubUnderTest]:
-    """Yield a healthy hub of all roles; at the end, check all records for analysts."""
+async def running_hub(
+    bootstrap: str, prefix: str, folder: Path, modules: Mapping[str, str] | None = None, /, **settings: object
+) -> AsyncIterator[HubUnderTest]:
+    """Yield a healthy hub of all roles; at the end, check all records for analysts.
+
+    `modules` are run in place of `clearinghub ROLE`, by role.
+    """
     hub = HubUnderTest(bootstrap, prefix, folder, **settings)
+    hub.modules.update(modules or {})
     try:
         for role in ROLES:
             hub.start(role)

@@ -6,8 +6,6 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,8 +21,9 @@ from clearinghub.tools.archive.files import Span
 from clearinghub.tools.archive.folder import opened
 from clearinghub.tools.archive.reader import Reader, cluster_id
 from tests.archived import final, places_in, record, rows_in
+from tests.commands import run_aside
 from tests.integration.archived_topics import Topics
-from tests.integration.hub_under_test import REPOSITORY, free_port, request
+from tests.integration.hub_under_test import free_port, request
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -122,8 +121,8 @@ async def test_it_follows_until_it_is_stopped_and_reports_its_progress(topics: T
             for _ in range(3):
                 await topics.write(producer, topics.some(chance, 10))
                 await rows_are(topics, len(await topics.committed("transfers")))
-        busy, output = await asyncio.to_thread(second, topics)
-        assert (1, True) == (busy, "in use" in output), output
+        second = await run_aside(topics.environment, "archive")
+        assert (1, True) == (second.code, "in use" in second.said), second.said
         status, metrics = await request("GET", f"http://127.0.0.1:{port}/metrics", None, {})
         assert 200 == status
         assert b'clearinghub_archived_records_total{topic="transfers"} 30.0' in metrics
@@ -143,7 +142,7 @@ async def test_it_waits_for_a_lost_broker_and_can_be_stopped_meanwhile(topic_pre
         process = topics.start("--follow", "--every-s", "1", archive_port=free_port())
         await rows_are(topics, 1)
         broker.stop(timeout_s=5)
-        await asyncio.sleep(10)
+        await asyncio.sleep(6)
         assert process.poll() is None, topics.output
         broker.start()
         async with topics.producer() as producer:
@@ -162,20 +161,6 @@ async def rows_are(topics: Topics, count: int) -> None:
     async with asyncio.timeout(120):
         while places_in(topics.root, "transfers").total() < count:
             await asyncio.sleep(0.2)
-
-
-def second(topics: Topics) -> tuple[int, str]:
-    """A second archive of the same folder."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "clearinghub", "archive"],
-        cwd=REPOSITORY,
-        env=topics.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return ended.returncode, ended.stderr
 
 
 async def test_records_that_a_topic_has_dropped_are_reported(topics: Topics) -> None:

@@ -12,10 +12,12 @@ from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from tests.archived import rows_in
 from tests.integration.archived_topics import Topics
 from tests.integration.hub_under_test import CURRENCY, PARTITIONS, running_hub, scheme_of
+from tests.integration.short_retention import RETENTION_S
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
 
-RETENTION_S = 60
+LIFETIME_S = 8  # transfers are kept until they have expired, and then for the retention
+OVERDUE_S = 3
 UNIT = 10_000
 COUNT = 5
 
@@ -35,20 +37,21 @@ async def test_finished_transfers_leave_the_table_once_they_are_archived(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     topics = Topics(kafka_bootstrap, topic_prefix, tmp_path)
-    settings = {"archiving": "true", "transfer_retention_s": RETENTION_S, "partitions": PARTITIONS}
+    settings = {"archiving": "true", "partitions": PARTITIONS}
+    modules = {"ledger": "tests.integration.short_retention"}
     async with (
-        running_hub(kafka_bootstrap, topic_prefix, tmp_path / "hub", **settings) as hub,
+        running_hub(kafka_bootstrap, topic_prefix, tmp_path / "hub", modules, **settings) as hub,
         scheme_of(hub, "payer1", "payee1", cap_units=1_000 * UNIT, funds_units=1_000 * UNIT) as (_scheme, dfsps),
     ):
         payer, payee = dfsps
-        orders = [payer.order(payee, UNIT, CURRENCY) for _ in range(COUNT)]
+        orders = [payer.order(payee, UNIT, CURRENCY, lifetime_s=LIFETIME_S) for _ in range(COUNT)]
         ids = [order.transfer_id for order in orders]
         for order in orders:
             assert 202 == (await payer.post_transfer(order)).status
         async with asyncio.timeout(60):
             while not all(payer.callbacks_of(one) for one in ids):
                 await asyncio.sleep(0.05)
-        await asyncio.sleep(RETENTION_S + 5)
+        await asyncio.sleep(LIFETIME_S + RETENTION_S + OVERDUE_S)
         assert set(ids) == await known(payer, ids), "not archived: they stay"
 
         code, said = await topics.archive()

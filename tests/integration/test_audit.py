@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,9 +22,9 @@ from sandbox.dfsp.behaviour import Behaviour
 from sandbox.dfsp.messages import Callback
 from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from sandbox.scheme import Scheme
+from tests.commands import run_aside
 from tests.integration.hub_under_test import (
     CURRENCY,
-    REPOSITORY,
     HubUnderTest,
     request,
     running_hub,
@@ -48,18 +46,9 @@ MIX = (
 
 async def audited(hub: HubUnderTest, *options: str) -> tuple[int, str]:
     """Run the command; return its exit code and stdout."""
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "clearinghub", "audit", *options],
-        cwd=REPOSITORY,
-        env=hub.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=AUDIT_WITHIN_S,
-    )
-    assert not done.stderr, done.stderr
-    return done.returncode, done.stdout
+    ended = await run_aside(hub.environment, "audit", *options, within_s=AUDIT_WITHIN_S)
+    assert not ended.said, ended.said
+    return ended.code, ended.out
 
 
 async def report(hub: HubUnderTest, *options: str) -> tuple[int, Any]:

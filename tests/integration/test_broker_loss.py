@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.ports import RecorderBusyError, RecorderUnavailableError, RecordOutcomeUnknownError
 from tests.apart import settings_apart
 from tests.kafka_cluster import LOSSES_TRIED, KafkaCluster
+from tests.topics import records_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 PARTITIONS = 6
@@ -91,19 +91,7 @@ def keys_of(recorder: KafkaRecorder) -> list[str]:
 
 async def stored(cluster: KafkaCluster, topic: str) -> Counter[bytes]:
     """All values on the topic, by how often."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        found: Counter[bytes] = Counter()
-        while [place for place in places if await consumer.position(place) < ends[place]]:
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                found.update(record.value for record in records)
-        return found
-    finally:
-        await consumer.stop()
+    return Counter(record.value for record in await records_of(cluster.bootstrap, topic, PARTITIONS))
 
 
 async def run_load(recorder: KafkaRecorder, lose: Callable[[], Awaitable[None]]) -> Load:

@@ -6,8 +6,6 @@ import asyncio
 import os
 import random
 import statistics
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -20,9 +18,9 @@ from sandbox.dfsp.behaviour import Behaviour
 from sandbox.dfsp.messages import Callback
 from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from sandbox.dfsp.wire import TransferOrder, bulk_body, new_transfer_id
+from tests.commands import run_process
 from tests.integration.hub_under_test import (
     CURRENCY,
-    REPOSITORY,
     HubUnderTest,
     eventually,
     running_hub,
@@ -36,6 +34,7 @@ BULKS = 10
 WITHIN_S = 10.0
 GROWTH_MB_MAX = 64  # growth of a process from the third bulk to the last: caches may still fill
 KILLS = int(os.environ.get("BULK_KILLS") or 2)
+KILLED_LIFETIME_S = 24  # the silent items end with it; the ledger is back within a third of it
 KILLED_BULKS_MAX = 15  # the limit of bulks answered too late on a slow machine
 AUDIT_TIMEOUT_S = 180
 SEED = int(os.environ.get("BULK_SEED") or 1)
@@ -86,17 +85,9 @@ def resident_mb(hub: HubUnderTest) -> dict[str, int]:
 
 def audit(hub: HubUnderTest) -> str:
     """Audit the hub from the topics alone; fail if anything is wrong."""
-    done = subprocess.run(
-        [sys.executable, "-m", "clearinghub", "audit"],
-        cwd=REPOSITORY,
-        env=hub.environment,
-        timeout=AUDIT_TIMEOUT_S,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert 0 == done.returncode, done.stdout + done.stderr
-    return done.stdout
+    ended = run_process(hub.environment, "audit", within_s=AUDIT_TIMEOUT_S)
+    assert 0 == ended.code, ended.out + ended.said
+    return ended.out
 
 
 async def test_ten_bulks_of_a_thousand_items(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
@@ -173,7 +164,7 @@ async def test_kills_of_the_ledger(kafka_bootstrap: str, topic_prefix: str, tmp_
         async def keep_sending() -> None:
             while not done.is_set() and len(bulk_ids) < KILLED_BULKS_MAX:
                 bulk_id = new_transfer_id()
-                items = orders(payer, payee, 200, MIXED, lifetime_s=60)
+                items = orders(payer, payee, 200, MIXED, lifetime_s=KILLED_LIFETIME_S)
                 answer = await payer.client.post_bulk(bulk_id, payee.name, bulk_body(bulk_id, items))
                 assert answer.status in (202, 503), answer.text  # 503: not accepted
                 if answer.status == 202:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clearinghub.copies.folder import MANIFEST, Copy
-from tests.integration.copies import command
+from tests.commands import run_aside
 from tests.integration.hub_under_test import PARTITIONS, HubUnderTest
 from tests.integration.ledger_load import LedgerLoad
 from tests.integration.test_settlement_windows import (
@@ -64,7 +64,7 @@ async def test_a_hub_is_copied_under_load_and_grows(kafka_bootstrap: str, topic_
         await set_up(hub)
         load.start(RATE_PER_S)
         await asyncio.sleep(1)
-        copying = asyncio.create_task(command(hub.environment, "backup", copy))
+        copying = asyncio.create_task(run_aside(hub.environment, "backup", copy))
         await asyncio.sleep(1.5)
         hub.kill("ledger")
         hub.start("ledger")
@@ -78,7 +78,7 @@ async def test_a_hub_is_copied_under_load_and_grows(kafka_bootstrap: str, topic_
 
 async def check_missing(hub: HubUnderTest, copy: Path, load: LedgerLoad) -> None:
     """What the copy has, and what `--missing` tells, is together all that was committed, and nothing twice."""
-    code, out, said = await command(hub.environment, "restore", "--missing", copy)
+    code, out, said = await run_aside(hub.environment, "restore", "--missing", copy)
     assert 0 == code, said
     after = [row["transfer"] for row in csv.DictReader(io.StringIO(out)) if row["state"] == "COMMITTED"]
     opened = Copy.open(copy)
@@ -96,10 +96,10 @@ async def check_missing(hub: HubUnderTest, copy: Path, load: LedgerLoad) -> None
 async def check_grown(hub: HubUnderTest, bootstrap: str, prefix: str, copy: Path, folder: Path) -> None:
     """The copy becomes a hub of more partitions, which goes on working; it is restored to empty topics only."""
     environment = environment_of(hub, prefix, MORE_PARTITIONS)
-    code, _out, said = await command(environment, "restore", copy)
+    code, _out, said = await run_aside(environment, "restore", copy)
     assert 0 == code, said
     assert "the books add up" in said
-    code, _out, said = await command(environment, "restore", copy)
+    code, _out, said = await run_aside(environment, "restore", copy)
     assert (1, True) == (code, "is not empty" in said), said
     settings = {"partitions": MORE_PARTITIONS, "application_id": f"{prefix}hub"}
     async with (
@@ -113,7 +113,7 @@ async def check_grown(hub: HubUnderTest, bootstrap: str, prefix: str, copy: Path
         assert number in [one["settlementWindowId"] for one in await all_closed(grown, within_s=30)]
         nets, _debits = await reported_nets(grown, number)
         assert 0 == nets.total()
-        code, out, _said = await command(grown.environment, "audit")
+        code, out, _said = await run_aside(grown.environment, "audit")
         assert 0 == code, out
 
 
@@ -122,12 +122,12 @@ async def test_a_copy_that_cannot_be_finished_leaves_nothing(
 ) -> None:
     """The topics are there, and no ledger has ever worked on them."""
     hub = HubUnderTest(kafka_bootstrap, topic_prefix, tmp_path / "hub")
-    code, out, said = await command(hub.environment, "topics")
+    code, out, said = await run_aside(hub.environment, "topics")
     assert 0 == code, out + said
     more = {**hub.environment, "CLEARINGHUB_PARTITIONS": "12"}
-    code, _out, said = await command(more, "backup", tmp_path / "copy")
+    code, _out, said = await run_aside(more, "backup", tmp_path / "copy")
     assert (1, True) == (code, "the hub has 4 partitions, and CLEARINGHUB_PARTITIONS is 12" in said), said
-    code, _out, said = await command(hub.environment, "backup", tmp_path / "copy")
+    code, _out, said = await run_aside(hub.environment, "backup", tmp_path / "copy")
 
     assert (1, True) == (code, "have no round that can be copied" in said), said
     assert not (tmp_path / "copy" / MANIFEST).exists()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -14,7 +12,8 @@ import pytest
 
 from clearinghub.tools.client.admin import AdminClient
 from sandbox.scheme import Scheme
-from tests.integration.hub_under_test import CURRENCY, REPOSITORY, HubUnderTest, running_hub
+from tests.commands import run_aside
+from tests.integration.hub_under_test import CURRENCY, HubUnderTest, running_hub
 from tests.integration.lookup_dfsp import LookupDfsp, SlowOracle, shown, side_by_side
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -32,17 +31,10 @@ class Discovery:
         self.payer, self.payee, self.dead = dfsps
         self.oracle = oracle
 
-    def parties(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `clearinghub parties`; return the completed process."""
-        command = [sys.executable, "-m", "clearinghub", "parties", *arguments]
-        return subprocess.run(
-            command, cwd=REPOSITORY, env=self.hub.environment, capture_output=True, text=True, timeout=120, check=False
-        )
-
     async def run(self, *arguments: str) -> tuple[int, str]:
-        """Run `clearinghub parties` in a thread; return its exit code and output."""
-        done = await asyncio.to_thread(self.parties, *arguments)
-        return done.returncode, done.stdout + done.stderr
+        """Run `clearinghub parties`; return its exit code and output."""
+        ended = await run_aside(self.hub.environment, "parties", *arguments)
+        return ended.code, ended.out + ended.said
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,27 +17,20 @@ from clearinghub.kafka.view import RecoveriesView
 from clearinghub.messages.recoveries import Stopped, WorkerAnnouncement, encode_worker
 from clearinghub.roles.ledger import make_announcement, make_stop_announcement
 from tests.apart import environment_of, settings_apart
+from tests.commands import run_process
 from tests.engine.harness import Outputs, create_toy_topics, send_orders
 from tests.engine.test_broker_losses import delete_all
 from tests.engine.toy import PARTITIONS, toy_config
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
-REPOSITORY = Path(__file__).parents[2]
 URL = "http://127.0.0.1:1"
 
 
 def recover(settings: Settings, *arguments: str) -> tuple[int, str]:
     """Run the command as an operator does; return its exit code and its output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "clearinghub", "recover", *arguments],
-        cwd=REPOSITORY,
-        env=environment_of(settings, record_timeout_ms=settings.record_timeout_ms) | {"COLUMNS": "300"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode, done.stdout + done.stderr
+    environment = environment_of(settings, record_timeout_ms=settings.record_timeout_ms) | {"COLUMNS": "300"}
+    ended = run_process(environment, "recover", *arguments)
+    return ended.code, ended.out + ended.said
 
 
 async def started(config: EngineConfig) -> EngineApp:

@@ -53,7 +53,7 @@ async def test_a_partition_without_its_followers_delays_only_its_own_messages(
     await consumer.start()
     try:
         kafka_cluster.kill(LOST_NODE)
-        await asyncio.sleep(15.0)  # until the broker has removed the node from the replicas in sync
+        await kafka_cluster.until_in_sync(broker_topic, STUCK, replicas=1)
         consumer.assign([TopicPartition(broker_topic, HEALTHY)])
         reading = asyncio.create_task(_ages(consumer, MESSAGES))
         for number in range(MESSAGES):

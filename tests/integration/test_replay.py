@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.integration.hub_under_test import CURRENCY, REPOSITORY, HubUnderTest, running_hub, scheme_of
+from tests.commands import run_process
+from tests.integration.hub_under_test import CURRENCY, HubUnderTest, running_hub, scheme_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
 UNIT = 10_000
@@ -18,17 +17,9 @@ UNIT = 10_000
 
 def replay(hub: HubUnderTest, *arguments: str) -> str:
     """Run the command as an operator does; return its output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "clearinghub", "replay", *arguments],
-        cwd=REPOSITORY,
-        env=hub.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert 0 == done.returncode, done.stdout + done.stderr
-    return done.stdout
+    ended = run_process(hub.environment, "replay", *arguments)
+    assert 0 == ended.code, ended.out + ended.said
+    return ended.out
 
 
 async def test_replay_delivers_dead_lettered_callbacks(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:

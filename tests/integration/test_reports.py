@@ -6,8 +6,6 @@ import asyncio
 import csv
 import io
 import json
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,7 +17,8 @@ from clearinghub.tools.client.settlement import SettlementOperations
 from sandbox.dfsp.messages import Callback
 from sandbox.dfsp.simulated_dfsp import SimulatedDfsp
 from sandbox.scheme import Scheme
-from tests.integration.hub_under_test import CURRENCY, REPOSITORY, HubUnderTest, eventually, running_hub, scheme_of
+from tests.commands import Ended, run_aside
+from tests.integration.hub_under_test import CURRENCY, HubUnderTest, eventually, running_hub, scheme_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 UNIT = 10_000
@@ -27,19 +26,9 @@ NAMES = ("alpha", "beta", "gamma")
 WITHIN_S = 90
 
 
-async def reported(hub: HubUnderTest, *arguments: str) -> tuple[int, str, str]:
-    """Run the command; return exit code, stdout and stderr."""
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "clearinghub", "report", *arguments],
-        cwd=REPOSITORY,
-        env=hub.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=WITHIN_S,
-    )
-    return done.returncode, done.stdout, done.stderr
+async def reported(hub: HubUnderTest, *arguments: str) -> Ended:
+    """Run the command with the hub's environment."""
+    return await run_aside(hub.environment, "report", *arguments, within_s=WITHIN_S)
 
 
 def _committed(callback: Callback) -> bool:

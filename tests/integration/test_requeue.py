@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.config import Settings
 from clearinghub.engine.dead_letter import poison_record_letter
@@ -18,43 +15,25 @@ from clearinghub.kafka.recorder import KafkaRecorder
 from clearinghub.kafka.topology import ensure_topics, load_topology
 from clearinghub.tools.requeue import dead_letters
 from tests.apart import environment_of, settings_apart
+from tests.commands import run_process
+from tests.topics import records_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
-REPOSITORY = Path(__file__).parents[2]
 PATIENCE_MS = 30_000  # leaders of topics that were just created may take their time
 VALUE = b'{"v":1,"kind":"prepare"}\nbody'
 
 
 def requeue(settings: Settings, *arguments: str) -> tuple[int, str]:
     """Run the command as an operator does; return its exit code and its output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "clearinghub", "requeue", *arguments],
-        cwd=REPOSITORY,
-        env=environment_of(settings, record_timeout_ms=settings.record_timeout_ms) | {"COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode, done.stdout + done.stderr
+    environment = environment_of(settings, record_timeout_ms=settings.record_timeout_ms) | {"COLUMNS": "200"}
+    ended = run_process(environment, "requeue", *arguments)
+    return ended.code, ended.out + ended.said
 
 
 async def values(settings: Settings, partition: int) -> list[tuple[bytes, bytes]]:
     """Return what is on a partition of topic `prepare`."""
-    place = TopicPartition(settings.topic("prepare"), partition)
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        consumer.assign([place])
-        end = (await consumer.end_offsets([place]))[place]
-        consumer.seek(place, 0)
-        found: list[tuple[bytes, bytes]] = []
-        while len(found) < end:
-            for records in (await consumer.getmany(timeout_ms=1_000)).values():
-                found.extend((one.key, one.value) for one in records)
-        return found
-    finally:
-        await consumer.stop()
+    records = await records_of(settings.kafka_bootstrap, settings.topic("prepare"), settings.partitions)
+    return [(one.key, one.value) for one in records if one.partition == partition]
 
 
 async def test_a_letter_is_requeued_once_unless_forced(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:

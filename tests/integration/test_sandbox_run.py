@@ -184,7 +184,7 @@ async def test_the_demo_fails_on_a_wrong_hub(defect: Defect, reported: str, caps
     await hub.start()
     try:
         counts = ["--transfers", "30", "--payments", "0"]
-        code = await run_command(settings_of(hub), "demo", *counts, "--seed", "7", "--timeout", "10")
+        code = await run_command(settings_of(hub), "demo", *counts, "--seed", "7", "--timeout", "8")
     finally:
         await hub.stop()
 
@@ -210,7 +210,7 @@ async def test_the_demo_fails_on_wrong_payments(
     hub = FakeHub(defect)
     await hub.start()
     try:
-        timeout_s = "12" if defect is Defect.FORGETS_CONFIRMATION else "60"  # every payment waits for one
+        timeout_s = "10" if defect is Defect.FORGETS_CONFIRMATION else "27"  # every payment waits for one
         code = await run_command(
             settings_of(hub), "demo", "--transfers", "20", "--payments", "1", "--timeout", timeout_s
         )

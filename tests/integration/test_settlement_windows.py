@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,18 +13,18 @@ from typing import Any
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.tools.client.admin import AdminClient, AdminError
 from sandbox.scheme import Scheme
+from tests.commands import run_aside
 from tests.integration.hub_under_test import (
     CURRENCY,
     PARTITIONS,
-    REPOSITORY,
     HubUnderTest,
     free_port,
 )
 from tests.integration.ledger_load import LedgerLoad
+from tests.topics import records_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(1_800)]
 
@@ -100,19 +98,7 @@ async def all_closed(hub: HubUnderTest, within_s: float) -> list[dict[str, Any]]
 
 async def committed_transfers(bootstrap: str, prefix: str) -> list[dict[str, Any]]:
     """Return all committed transfers between DFSPs, from topic `transfers`."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
-    await consumer.start()
-    try:
-        places = [TopicPartition(f"{prefix}transfers", number) for number in range(PARTITIONS)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
-        rows: list[dict[str, Any]] = []
-        while any([await consumer.position(place) < end for place, end in ends.items()]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                rows += [orjson.loads(record.value) for record in records]
-    finally:
-        await consumer.stop()
+    rows = [orjson.loads(record.value) for record in await records_of(bootstrap, f"{prefix}transfers", PARTITIONS)]
     return [row for row in rows if row["state"] == "COMMITTED" and row["kind"] == "transfer"]
 
 
@@ -173,15 +159,6 @@ async def test_windows_close_while_workers_die(kafka_bootstrap: str, topic_prefi
         ids = Counter(row["transferId"] for row in rows)
         assert set(load.committed) == set(ids)
         assert {1} == set(ids.values())
-        audit = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "clearinghub", "audit"],
-            cwd=REPOSITORY,
-            env=hub.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert 0 == audit.returncode, audit.stdout[-3_000:]
+        audit = await run_aside(hub.environment, "audit")
+        assert 0 == audit.code, audit.out[-3_000:]
     print(f"\nwindows: {len(windows)} closed, {kills} kills with -9, {len(rows)} transfers, missing 0, twice 0")

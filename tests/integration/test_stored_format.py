@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from clearinghub.engine.record import INPUTS, OFFSETS, DecidedOffsets
 from clearinghub.kafka.topology import changelog_name, ensure_topics, load_topology
 from clearinghub.rows import ROW_FORMAT
 from tests.apart import environment_of, settings_apart
+from tests.commands import Ended, run_process
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,10 +51,9 @@ async def end_of(settings: Settings, table: str) -> int:
     return end
 
 
-def start(settings: Settings, role: str) -> subprocess.CompletedProcess[str]:
+def start(settings: Settings, role: str) -> Ended:
     ports = {f"{name}_port": 0 for name in ("fspiop", "admin", "ledger", "callbacks")}
-    command, environment = [sys.executable, "-m", "clearinghub", role], environment_of(settings, **ports)
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return run_process(environment_of(settings, **ports), role, within_s=60)
 
 
 def sentences(stderr: str) -> list[str]:
@@ -69,9 +67,9 @@ async def test_a_start_on_old_rows_ends_with_a_sentence(settings: Settings, role
 
     ended = start(settings, role)
 
-    assert 1 == ended.returncode, ended.stderr
-    assert 1 == len(sentences(ended.stderr)), ended.stderr
-    assert "make clean-data" in sentences(ended.stderr)[0]
+    assert 1 == ended.code, ended.said
+    assert 1 == len(sentences(ended.said)), ended.said
+    assert "make clean-data" in sentences(ended.said)[0]
     assert 1 == await end_of(settings, "offsets")
 
 

@@ -18,7 +18,6 @@ from typing import Final
 
 import msgspec
 import uvloop
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from clearinghub.kafka.broker import BrokerUnavailableError
 from clearinghub.tools.client.hub_urls import HubDownError
@@ -32,6 +31,7 @@ from tests.chaos.report import Report
 from tests.chaos.run import EXIT_BROKEN, EXIT_CANNOT_RUN, EXIT_HELD, _interrupt
 from tests.chaos.scenario import Scenario
 from tests.integration.hub_under_test import PARTITIONS
+from tests.topics import records_of
 from tests.upgrade.next_release import NotMadeError
 from tests.upgrade.releases import Checkout, CheckoutError, check_out, check_out_next, golden_faults, remove
 from tests.upgrade.rolling import Roller, RollingHub
@@ -97,30 +97,19 @@ async def rows_of_the_newer(bootstrap: str) -> tuple[int, list[str]]:
     """
     changed, lost = 0, []
     for table in CHANGELOGS:
-        places = [TopicPartition(f"clearinghub-{table}-changelog", number) for number in range(PARTITIONS)]
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level="read_committed"
-        )
-        await consumer.start()
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        await consumer.seek_to_beginning(*places)
         widths: dict[bytes, int] = {}
         narrowest: int | None = None
-        while any([await consumer.position(place) < ends[place] for place in places]):
-            for records in (await consumer.getmany(timeout_ms=1_000)).values():
-                for record in records:
-                    if record.value is None:
-                        widths.pop(record.key, None)
-                        continue
-                    width = int(msgspec.json.decode(record.value)[0])
-                    narrowest = width if narrowest is None else min(narrowest, width)
-                    before = widths.get(record.key, 0)
-                    if width < before:
-                        lost.append(f"{table} {record.key!r}: {before} fields, then {width}")
-                    changed += before > narrowest
-                    widths[record.key] = width
-        await consumer.stop()
+        for record in await records_of(bootstrap, f"clearinghub-{table}-changelog", PARTITIONS):
+            if record.value is None:
+                widths.pop(record.key, None)
+                continue
+            width = int(msgspec.json.decode(record.value)[0])
+            narrowest = width if narrowest is None else min(narrowest, width)
+            before = widths.get(record.key, 0)
+            if width < before:
+                lost.append(f"{table} {record.key!r}: {before} fields, then {width}")
+            changed += before > narrowest
+            widths[record.key] = width
     return changed, lost
 
 

@@ -103,6 +103,12 @@ async def test_a_hub_on_the_network_without_named_hosts_is_right_by_any_name_and
     assert "CLEARINGHUB_ADMIN_HOSTS" in warning["remedy"]
 
 
+@pytest.mark.parametrize("security", ["gateway", "full"])
+async def test_a_secure_hub_is_right_by_no_name_that_nobody_has_named(security: str) -> None:
+    async with an_operator(bind_host="0.0.0.0", security=security) as operator:
+        assert FOREIGN_HOST == (await operator.send("GET", "/participants", headers={"Host": "hub.example"})).error
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -19,6 +19,7 @@ from clearinghub.messages.commands import Command, ParticipantResult, Result, na
 from clearinghub.ports import CommandClient, LedgerReader, Participants
 from clearinghub.rows import make_row_decoder
 from clearinghub.security.egress import Egress, egress_of
+from web.admin.access import current_subject
 from web.http.errors import CONTENT_TYPE, ApiError
 
 QUERIES_MAX: Final = 16  # a listing of all participants asks the ledger for one after the other, so many at a time
@@ -55,9 +56,10 @@ class AdminContext:
         return self.participants.get(self.hub_name)
 
     async def execute(self, participant: str, command: Command, result_type: type[Result]) -> Result:
-        """Run a command on the partition of `participant` and return its result."""
-        result = await self.commands.execute(participant, command, result_type)
-        _log.info("command-done", command=name_of(command), participant=participant)
+        """Run a command, of whose request it is, on the partition of `participant` and return its result."""
+        by = current_subject()
+        result = await self.commands.execute(participant, command, result_type, by)
+        _log.info("command-done", command=name_of(command), participant=participant, by=by)
         return result
 
     async def change(self, name: str, command: Command) -> Participant:

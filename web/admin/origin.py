@@ -34,12 +34,12 @@ def make_origin_middleware(settings: Settings) -> Middleware:
     """Return the middleware that refuses requests to another host name (421), and those of other sites' pages (403).
 
     An address is right as `Host`: no page has the hub's address as its name but the hub's own. Without
-    CLEARINGHUB_ADMIN_HOSTS a hub that listens to other machines is right by any name, since nobody has said which it
-    has there; one that listens to its own machine only is not.
+    CLEARINGHUB_ADMIN_HOSTS a hub of profile `open` that listens to other machines is right by any name, since nobody
+    has said which it has there; one that listens to its own machine only is not.
     """
     public = urlsplit(settings.admin_url).netloc.lower()
     own = {_LOCALHOST, settings.bind_host.lower(), _host_name(public), *map(str.lower, settings.admin_hosts)} - {""}
-    any_name = not settings.admin_hosts and not _is_loopback(settings.bind_host)
+    any_name = settings.security == "open" and not settings.admin_hosts and not _is_loopback(settings.bind_host)
     if any_name:
         _log.warning("admin-serves-any-host-name", remedy=_SET_HOSTS)
 

@@ -112,11 +112,24 @@ class FeatureRaise(msgspec.Struct, frozen=True, array_like=True):
     reason: str
 
 
+class Operator(msgspec.Struct, frozen=True, array_like=True):
+    """An operator with its roles; `key` is the SHA-256 of its certificate's public key (SPKI) in base64url.
+
+    `changed_by` is the operator who has said so last, "" if the hub did not know who it was.
+    """
+
+    name: str
+    roles: tuple[str, ...]
+    key: str
+    changed_at_ms: int
+    changed_by: str
+
+
 class Participant(Row, frozen=True, array_like=True):
     """A participant with its accounts, endpoints and credentials: a row, and the record that every process reads.
 
-    `version` counts changes and tells an older record from a newer one. `models`, `account_types`, `oracles` and
-    `feature_raises` are the scheme's, and only the hub has any.
+    `version` counts changes and tells an older record from a newer one. `models`, `account_types`, `oracles`,
+    `feature_raises` and `operators` are the scheme's, and only the hub has any.
     """
 
     participant_id: int
@@ -132,6 +145,7 @@ class Participant(Row, frozen=True, array_like=True):
     oracles: tuple[Oracle, ...] = ()
     feature_raises: tuple[FeatureRaise, ...] = ()
     credentials: tuple[Credential, ...] = ()
+    operators: tuple[Operator, ...] = ()
 
     @property
     def feature_level(self) -> int:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.money import AMOUNT_LIMIT
 from clearinghub.domain.participants.funds_request import FundsRequest
+from clearinghub.domain.participants.operator import NEEDS_ANOTHER
 from clearinghub.domain.participants.participant import Account, Participant
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.participants.registration import NOT_FOUND
@@ -86,9 +87,9 @@ def settlement_account(participant: Participant | None, account_id: int, currenc
 
 
 def record_funds_in(
-    request: FundsRequest, stored: Transfer | None, settlement: Position, now_ms: int
+    request: FundsRequest, stored: Transfer | None, settlement: Position, now_ms: int, by: str = ""
 ) -> FundsOutcome | Rejection:
-    """Book money that has come in: the transfer is COMMITTED at once.
+    """Book money that has come in, as the operator `by` says: the transfer is COMMITTED at once.
 
     The SETTLEMENT account falls, for the scheme holds more funds; the reconciliation account rises.
     """
@@ -96,14 +97,14 @@ def record_funds_in(
         return _repeated(request, settlement, stored, FUNDS_IN)
     if settlement.value - request.amount <= -AMOUNT_LIMIT:
         return _TOO_MUCH
-    transfer = _first_row(request, settlement, FUNDS_IN, now_ms)
+    transfer = _first_row(request, settlement, FUNDS_IN, now_ms, by)
     for step in (Step.RESERVE, Step.ACCEPT_FULFIL, Step.COMMIT):
         transfer = transfer.step(step, now_ms)
     return Recorded(transfer, settlement_change=-request.amount, reconciliation_change=request.amount)
 
 
 def reserve_funds_out(
-    request: FundsRequest, stored: Transfer | None, settlement: Position, now_ms: int
+    request: FundsRequest, stored: Transfer | None, settlement: Position, now_ms: int, by: str = ""
 ) -> FundsOutcome:
     """Reserve money that is to go out; abort at once if the funds do not cover it.
 
@@ -111,17 +112,19 @@ def reserve_funds_out(
     """
     if stored is not None:
         return _repeated(request, settlement, stored, FUNDS_OUT)
-    received = _first_row(request, settlement, FUNDS_OUT, now_ms)
+    received = _first_row(request, settlement, FUNDS_OUT, now_ms, by)
     if settlement.value + request.amount > 0:
         aborted = replace(received.step(Step.REFUSE, now_ms), error=ErrorInformation.of(_INSUFFICIENT))
         return Recorded(aborted)
     return Recorded(received.step(Step.RESERVE, now_ms), settlement_change=request.amount)
 
 
-def commit_funds_out(stored: Transfer | None, account: Account, participant: str, now_ms: int) -> FundsOutcome:
+def commit_funds_out(
+    stored: Transfer | None, account: Account, participant: str, now_ms: int, by: str = ""
+) -> FundsOutcome | Rejection:
     """Commit a reserved withdrawal; after five days it is too late (protocol 5.2).
 
-    The hub's reconciliation account follows.
+    Money leaves by two operators: whoever has reserved it may not commit it. The hub's reconciliation account follows.
     """
     fault = _funds_out_fault(stored, account, participant)
     if fault is not None:
@@ -129,11 +132,19 @@ def commit_funds_out(stored: Transfer | None, account: Account, participant: str
     assert stored is not None
     if stored.expires_at_ms <= now_ms:
         return Unchanged("expired")
+    if by and by == stored.by:
+        return NEEDS_ANOTHER
     committed = stored.step(Step.ACCEPT_FULFIL, now_ms).step(Step.COMMIT, now_ms)
     return Recorded(committed, reconciliation_change=-stored.amount)
 
 
-def abort_funds_out(stored: Transfer | None, account: Account, participant: str, now_ms: int) -> FundsOutcome:
+def abort_funds_out(
+    stored: Transfer | None,
+    account: Account,
+    participant: str,
+    now_ms: int,
+    by: str = "",  # noqa: ARG001 - whoever it is: anybody may close, two must open
+) -> FundsOutcome | Rejection:
     """Cancel a reserved withdrawal: the funds are back. It is never too late, or they would be held for ever."""
     fault = _funds_out_fault(stored, account, participant)
     if fault is not None:
@@ -162,7 +173,7 @@ def _repeated(request: FundsRequest, settlement: Position, stored: Transfer, kin
     return Unchanged(_already(stored) if same else _ANOTHER)
 
 
-def _first_row(request: FundsRequest, settlement: Position, kind: str, now_ms: int) -> Transfer:
+def _first_row(request: FundsRequest, settlement: Position, kind: str, now_ms: int, by: str) -> Transfer:
     return Transfer(
         transfer_id=request.transfer_id,
         payer=settlement.participant,
@@ -175,6 +186,7 @@ def _first_row(request: FundsRequest, settlement: Position, kind: str, now_ms: i
         prepare_hash=request.hash,
         extensions=_extensions(request),
         kind=kind,
+        by=by,
     )
 
 

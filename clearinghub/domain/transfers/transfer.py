@@ -125,6 +125,7 @@ class Transfer(Row, frozen=True, array_like=True):
         sequence: counts the final states of its partition, from 1; None while the transfer is open.
         trace: the trace context of the prepare, for the callbacks of an expiry; None once the transfer is final.
         number: counts the transfers of its partition, from 1, in the order in which they were stored.
+        by: the operator who has recorded or reserved funds; "" for transfers of DFSPs, and with security=open.
     """
 
     transfer_id: str
@@ -151,6 +152,7 @@ class Transfer(Row, frozen=True, array_like=True):
     sequence: int | None = None
     trace: str | None = None
     number: int | None = None
+    by: str = ""
 
     @property
     def state(self) -> State:

@@ -22,7 +22,7 @@ from clearinghub.kafka.broker.probe import (
     broker_ids,
     port_answers,
 )
-from clearinghub.process import running_pid, write_pid
+from clearinghub.process import OTHERS_NOTHING, running_pid, write_pid
 
 HOST: Final = "127.0.0.1"
 PORT_DEFAULT: Final = 9092
@@ -249,7 +249,12 @@ class LocalBroker:
         with (self._folder / "log" / "console.log").open("ab") as console:
             # A session of its own: Ctrl-C in the terminal must stop the hub's roles first, and the broker after them.
             self._process = subprocess.Popen(  # noqa: S603 - a fixed command with our own files
-                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+                umask=OTHERS_NOTHING,
             )
         write_pid(self._pid_file, self._process.pid)
 

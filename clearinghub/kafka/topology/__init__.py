@@ -11,12 +11,19 @@ from clearinghub.kafka.topology.declared import (
     load_topology,
     topic_configs,
 )
-from clearinghub.kafka.topology.ensure import TopicCreationError, TopologyMismatchError, declared_topics, ensure_topics
+from clearinghub.kafka.topology.ensure import (
+    TopicAccessError,
+    TopicCreationError,
+    TopologyMismatchError,
+    declared_topics,
+    ensure_topics,
+)
 
 __all__ = [
     "COMPACTION_LAG_MS",
     "Table",
     "Topic",
+    "TopicAccessError",
     "TopicCreationError",
     "Topology",
     "TopologyError",

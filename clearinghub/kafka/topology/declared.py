@@ -54,6 +54,10 @@ class Topic:
         """Return the topic's number of partitions in a deployment with that number."""
         return deployment_partitions if self.partitions is None else self.partitions
 
+    def is_used_by(self, user: str) -> bool:
+        """Return whether a role, or another user of the broker, writes or reads it."""
+        return user in self.writers or user in self.readers
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -20,6 +20,7 @@ from clearinghub.tools.apply.report import Outcome, StepResult, count_of, docume
 from clearinghub.tools.apply.steps import Step
 from clearinghub.tools.client.admin import AdminError
 from clearinghub.tools.client.operations import Operations
+from clearinghub.tools.client.tls import ClientFiles
 from clearinghub.tools.command_line import (
     EXIT_FAILED,
     EXIT_OK,
@@ -29,7 +30,18 @@ from clearinghub.tools.command_line import (
     tell,
 )
 from clearinghub.tools.screen import console, print_json
-from clearinghub.tools.session import AsJson, HubOptions, NotDoneError, Timeout, Url, ending, sentence_of
+from clearinghub.tools.session import (
+    AsJson,
+    Authority,
+    Certificate,
+    HubOptions,
+    Key,
+    NotDoneError,
+    Timeout,
+    Url,
+    ending,
+    sentence_of,
+)
 from clearinghub.yaml_file import Document, Fault, UnreadableError, read_document
 
 app = App(
@@ -49,13 +61,18 @@ async def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, send nothing.")] = False,
     url: Url = None,
     timeout_s: Timeout = None,
+    cert: Certificate = None,
+    key: Key = None,
+    ca: Authority = None,
     as_json: AsJson = False,
 ) -> int:
     """Make a running hub what a scheme's file says; what the file does not mention is left alone.
 
     A second run finds nothing to do. deploy/scheme.example.yaml shows all that a file may hold.
     """
-    return await ending(_apply(file, HubOptions(url, timeout_s, as_json=as_json), dry_run=dry_run))
+    return await ending(
+        _apply(file, HubOptions(url, timeout_s, ClientFiles(cert, key, ca), as_json=as_json), dry_run=dry_run)
+    )
 
 
 async def _apply(file: Path, options: HubOptions, *, dry_run: bool) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,7 +17,15 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeVar
 
-from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    TCPConnector,
+)
 from pydantic import TypeAdapter, ValidationError
 
 from clearinghub.tools.client.responses import BALANCES, AccountBalance
@@ -92,10 +101,12 @@ def parsed(reply: Reply, kind: TypeAdapter[Content]) -> Content:
 class AdminClient:
     """A session with the admin API, as an async context manager; all methods may raise HubNotReadyError."""
 
-    def __init__(self, url: str, *, timeout_s: int = REQUEST_TIMEOUT_S) -> None:
+    def __init__(self, url: str, *, timeout_s: int = REQUEST_TIMEOUT_S, tls: ssl.SSLContext | None = None) -> None:
         self.url = url.rstrip("/")
         self._timeout_s = timeout_s
-        self._session = ClientSession(timeout=ClientTimeout(total=timeout_s))
+        self._session = ClientSession(
+            timeout=ClientTimeout(total=timeout_s), connector=None if tls is None else TCPConnector(ssl=tls)
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -202,6 +213,8 @@ async def _reply(response: ClientResponse) -> Reply:
 
 def _cause(error: Exception) -> str:
     """Return why there is no answer, in words."""
+    if isinstance(error, ClientConnectorCertificateError):
+        return f"its certificate is not accepted: {error.certificate_error}"
     if isinstance(error, ClientConnectorError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return str(error) or repr(error)

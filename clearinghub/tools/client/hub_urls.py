@@ -7,11 +7,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final, Self
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from clearinghub.config import Settings
+from clearinghub.tools.client.tls import ClientFiles
 
 PROBE_TIMEOUT_S: Final = 5
 PROBE_INTERVAL_S: Final = 0.5
@@ -29,15 +31,20 @@ class HubUrls:
     fspiop: str
     admin: str
     operations: str = ""  # of the ingress's health, if the FSPIOP port requires a certificate
+    authority: Path | None = None  # who has issued the certificate of the admin API
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the URLs on this machine."""
         host = "127.0.0.1" if settings.bind_host in EVERYWHERE else settings.bind_host
-        admin = f"http://{host}:{settings.admin_port}"
         if settings.security == "open":
-            return cls(f"http://{host}:{settings.fspiop_port}", admin)
-        return cls(f"https://{host}:{settings.fspiop_port}", admin, f"http://{host}:{settings.ops_port}")
+            return cls(f"http://{host}:{settings.fspiop_port}", f"http://{host}:{settings.admin_port}")
+        return cls(
+            f"https://{host}:{settings.fspiop_port}",
+            f"https://{host}:{settings.admin_port}",
+            f"http://{host}:{settings.ops_port}",
+            ClientFiles.of(settings).authority,
+        )
 
     async def wait_until_healthy(self, timeout_s: float, tell: Callable[[str], None]) -> None:
         """Wait until /health is OK on both listeners; `tell` is called with what is missing.
@@ -49,7 +56,7 @@ class HubUrls:
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                ClientSession(timeout=ClientTimeout(total=PROBE_TIMEOUT_S)) as session,
+                ClientSession(timeout=ClientTimeout(total=PROBE_TIMEOUT_S), connector=self._connector()) as session,
             ):
                 for url in (self.operations or self.fspiop, self.admin):
                     while True:
@@ -61,6 +68,9 @@ class HubUrls:
                         await asyncio.sleep(PROBE_INTERVAL_S)
         except TimeoutError:
             raise HubDownError(f"the hub is not healthy after {timeout_s:.0f} s - {missing}") from None
+
+    def _connector(self) -> TCPConnector | None:
+        return TCPConnector(ssl=ClientFiles(authority=self.authority).context()) if self.authority else None
 
 
 def admin_url(settings: Settings) -> str:

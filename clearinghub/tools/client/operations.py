@@ -23,6 +23,7 @@ from clearinghub.tools.client.responses import (
     Features,
     Limit,
     LimitValue,
+    Operator,
     Participant,
     Partition,
     SettlementModel,
@@ -45,6 +46,8 @@ _PARTICIPANT: Final = TypeAdapter(Participant)
 _PARTICIPANTS: Final = TypeAdapter(list[Participant])
 _LIMITS: Final = TypeAdapter(list[Limit])
 _ENDPOINTS: Final = TypeAdapter(list[Endpoint])
+_OPERATOR: Final = TypeAdapter(Operator)
+_OPERATORS: Final = TypeAdapter(list[Operator])
 _CREDENTIAL: Final = TypeAdapter(Credential)
 _CREDENTIALS: Final = TypeAdapter(list[Credential])
 _FEATURES: Final = TypeAdapter(Features)
@@ -146,6 +149,18 @@ class Operations:
     async def raise_features(self, level: int, reason: str) -> Features:
         """Raise the scheme's feature level; it is never lowered."""
         return parsed(await self._admin.call("PUT", "/features", {"level": level, "reason": reason}), _FEATURES)
+
+    async def operators(self) -> list[Operator]:
+        """Return the operators that have been appointed."""
+        return await self._read("/operators", _OPERATORS)
+
+    async def set_operator(self, name: str, roles: Iterable[str], certificate: str) -> Operator:
+        """Appoint an operator, or replace its roles and key; the certificate is in PEM."""
+        body = {"roles": list(roles), "certificate": certificate}
+        return parsed(await self._admin.call("PUT", f"/operators/{quote(name, safe='')}", body), _OPERATOR)
+
+    async def remove_operator(self, name: str) -> None:
+        await self._admin.call("DELETE", f"/operators/{quote(name, safe='')}")
 
     async def add_hub_account(self, hub_name: str, currency: str, account_type: str) -> None:
         await self._admin.call("POST", f"{_path(hub_name)}/accounts", {"currency": currency, "type": account_type})

@@ -85,6 +85,16 @@ class Endpoint(Response):
     value: str
 
 
+class Operator(Response):
+    """An operator of the hub; `changed_by` is empty if the hub did not know who it was."""
+
+    name: str
+    roles: tuple[str, ...]
+    key: str
+    changed_at: str = Field(alias="changedDate")
+    changed_by: str = Field(alias="changedBy")
+
+
 class Credential(Response):
     """A key of a participant; `until` is when a retiring one ends, the other dates are its certificate's."""
 

@@ -18,6 +18,7 @@ from clearinghub.domain.participants.scheme import POSITION
 from clearinghub.kafka.broker import on_running_broker
 from clearinghub.tools.audit.main import audit
 from clearinghub.tools.client.reports import Form, ReportPaths
+from clearinghub.tools.client.tls import ClientFiles
 from clearinghub.tools.command_line import (
     EXIT_FAILED,
     EXIT_OK,
@@ -30,7 +31,7 @@ from clearinghub.tools.options import SETTLE_S, Currency, Name, SettleS, moment,
 from clearinghub.tools.report.figures import Figures
 from clearinghub.tools.report.queries import NetsQuery, ReportQuery, Source, StatementQuery, TransfersQuery
 from clearinghub.tools.screen import print_answer
-from clearinghub.tools.session import HubOptions, NotDoneError, Timeout, Url, ending
+from clearinghub.tools.session import Authority, Certificate, HubOptions, Key, NotDoneError, Timeout, Url, ending
 
 TEXT: Final = "text"
 _WRONG: Final = "the report does not add up"
@@ -74,7 +75,7 @@ def reporting(
 ) -> Callable[..., Coroutine[Any, Any, int]]:
     """Make a command of a function that returns a report's query: it gets the options that all reports have."""
 
-    async def run(
+    async def run(  # noqa: PLR0913 - one argument for each option
         ctx: typer.Context,
         *,
         form: Format = TEXT,
@@ -83,6 +84,9 @@ def reporting(
         settle_s: SettleS = SETTLE_S,
         url: Url = None,
         timeout_s: Timeout = None,
+        cert: Certificate = None,
+        key: Key = None,
+        ca: Authority = None,
         **values: Any,
     ) -> int:
         if output is not None and form == TEXT:
@@ -90,7 +94,7 @@ def reporting(
 
         async def report() -> int:
             settings = Settings()
-            async with HubOptions(url, timeout_s).client(settings) as admin:
+            async with HubOptions(url, timeout_s, ClientFiles(cert, key, ca)).client(settings) as admin:
                 source = Source(admin, ReportPaths(settings.settlement_base_path), verifies=verify)
                 query = await command(source, **values)  # type: ignore[call-arg]
                 faults = [f"{_WRONG}: {fault}" for fault in await _write(query, form, output)]

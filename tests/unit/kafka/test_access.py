@@ -37,6 +37,24 @@ def test_plaintext_needs_nothing() -> None:
     assert {} == kafka_access(Settings())
 
 
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_the_password_may_be_in_a_file(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(b" hidden word " + ending.encode())
+
+    access = kafka_access(Settings(**{**SASL, "kafka_sasl_password": "", "kafka_sasl_password_file": path}))
+
+    assert " hidden word " == access["sasl_plain_password"]
+
+
+def test_a_password_in_a_file_that_cannot_be_read_is_said_without_it(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"kafka_sasl_password_file .*missing cannot be read"):
+        Settings(**{**SASL, "kafka_sasl_password": "", "kafka_sasl_password_file": tmp_path / "missing"})
+    with pytest.raises(ValidationError, match="one of them is enough") as raised:
+        Settings(**SASL, kafka_sasl_password_file=tmp_path / "missing")
+    assert "hidden-word" not in str(raised.value)
+
+
 def test_sasl_over_tls() -> None:
     access = kafka_access(Settings(**SASL, kafka_sasl_mechanism="SCRAM-SHA-512"))
 

@@ -193,7 +193,9 @@ def test_the_maps_table_has_a_row_for_each_topic_and_table() -> None:
     lines = markdown(topology).splitlines()
 
     assert len(topology.topics) + len(topology.tables) == sum(line.startswith("| `") for line in lines)
-    assert any(line.startswith("| `prepare` | payer | N | participants | 7 d | broker | ingress |") for line in lines)
+    assert any(
+        line.startswith("| `prepare` | payer | N | participants | 7 d | broker | ingress, repairs |") for line in lines
+    )
 
 
 def test_architecture_shows_the_topics_as_they_are() -> None:

@@ -16,6 +16,8 @@ from cryptography.x509 import BasicConstraints, SubjectAlternativeName, UniformR
 from clearinghub.security.certificates import (
     CLIENT,
     FSP_URI,
+    OPERATOR_URI,
+    ROLE_URI,
     SERVER,
     Authority,
     SigningRequestError,
@@ -56,6 +58,16 @@ def test_a_certificate_names_its_subject_as_a_uri_and_is_no_authority(authority:
     assert NOW - timedelta(minutes=5) == certificate.not_valid_before_utc
     assert NOW + timedelta(days=365) == certificate.not_valid_after_utc
     certificate.verify_directly_issued_by(authority.certificate)
+
+
+def test_an_operator_with_a_roles_name_is_another_subject_than_the_role(authority: Authority) -> None:
+    """Kafka knows a user by the subject alone, and both have certificates of the internal authority."""
+    role, operator = (
+        issue(authority, ec_key().public_key(), Subject(prefix + "ledger"), [CLIENT], 90, NOW).subject.rfc4514_string()
+        for prefix in (ROLE_URI, OPERATOR_URI)
+    )
+
+    assert ("CN=ledger,OU=role", "CN=ledger") == (role, operator)
 
 
 def test_no_certificate_is_valid_for_longer_than_its_issuer(authority: Authority) -> None:
@@ -130,13 +142,13 @@ def test_check_tells_what_must_be_done(folder: Path) -> None:
 
 
 def test_check_tells_what_ends(folder: Path) -> None:
-    roles = [f"roles/{role}.pem" for role in ("ingress", "admin-api", "ledger", "callbacks", "archive")]
+    roles = [f"roles/{role}.pem" for role in ("ingress", "admin-api", "ledger", "callbacks", "archive", "setup")]
 
     soon = findings(folder, datetime.now(UTC) + timedelta(days=61))
     late = findings(folder, datetime.now(UTC) + timedelta(days=91))
 
-    assert ["weak"] * 5 == [soon[role] for role in roles]
-    assert ["ended"] * 5 == [late[role] for role in roles]
+    assert ["weak"] * 6 == [soon[role] for role in roles]
+    assert ["ended"] * 6 == [late[role] for role in roles]
 
 
 async def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> bytes:

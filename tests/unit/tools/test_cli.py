@@ -100,8 +100,8 @@ def test_the_shell_completes_commands_nouns_and_options() -> None:
             command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60
         ).stdout.split()
 
-    assert ["admin", "apply", "audit", "all", "archive"] == sorted(
-        completed("clearinghub a"), key="admin apply audit all archive".index
+    assert ["admin", "admin-api", "apply", "audit", "all", "archive"] == sorted(
+        completed("clearinghub a"), key="admin admin-api apply audit all archive".index
     )
     assert ["positions", "partitions", "participants"] == sorted(completed("clearinghub admin p"), reverse=True)
     assert ["--dry-run"] == completed("clearinghub apply --d")

@@ -28,7 +28,7 @@ Row = TypeVar("Row")
 HUB: Final = "Hub"
 GROUP: Final = NettingGroup("EUR", "POSITION", "NET")
 STATES: Final = ("PS_TRANSFERS_RECORDED", "PS_TRANSFERS_RESERVED", "PS_TRANSFERS_COMMITTED", "SETTLED")
-MANY: Final = int(os.environ.get("DFSPS", "520"))
+MANY: Final = int(os.environ.get("DFSPS", "300"))  # a row with all pairs of so many is too large
 RECORD_BYTES_MAX: Final = 512 * 1024  # of any row and any record; the engine refuses more than 7 MiB
 DECISION_BYTES_MAX: Final = 1024 * 1024  # of all that one record's decision writes
 

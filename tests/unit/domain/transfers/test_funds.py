@@ -147,6 +147,31 @@ def test_too_late_to_commit_and_never_too_late_to_abort() -> None:
     assert isinstance(abort_funds_out(reserved(), ACCOUNT, "dfsp", due_ms), Recorded)
 
 
+def test_money_leaves_by_two_operators() -> None:
+    by_alice = recorded(reserve_funds_out(REQUEST, None, settlement(-1_000_000), NOW_MS, "alice")).transfer
+
+    refused = commit_funds_out(by_alice, ACCOUNT, "dfsp", NOW_MS, "alice")
+    assert isinstance(refused, Rejection)
+    assert (403, "3000", "Generic client error - needs another operator") == (
+        refused.status,
+        refused.code,
+        refused.description,
+    )
+    assert isinstance(commit_funds_out(by_alice, ACCOUNT, "dfsp", NOW_MS, "bob"), Recorded)
+    assert isinstance(abort_funds_out(by_alice, ACCOUNT, "dfsp", NOW_MS, "alice"), Recorded), "anybody may close"
+
+
+def test_without_identities_one_operator_does_both() -> None:
+    assert isinstance(commit_funds_out(reserved(), ACCOUNT, "dfsp", NOW_MS, ""), Recorded)
+    assert isinstance(commit_funds_out(reserved(), ACCOUNT, "dfsp", NOW_MS, "alice"), Recorded)
+
+
+def test_who_has_recorded_funds_is_kept() -> None:
+    transfer = recorded(record_funds_in(REQUEST, None, settlement(), NOW_MS, "alice")).transfer
+
+    assert "alice" == transfer.by
+
+
 @pytest.mark.parametrize("complete", [commit_funds_out, abort_funds_out])
 def test_nothing_is_completed_twice_or_for_another(complete: Any) -> None:
     committed = recorded(commit_funds_out(reserved(), ACCOUNT, "dfsp", NOW_MS)).transfer
