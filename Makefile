@@ -113,8 +113,9 @@ bench: $(STAMP) ## load on a hub of its own, a report in bench/out/; SCENARIOS="
 bench-jws: $(STAMP) ## measure what a signature costs
 	$(BIN)/python -m bench.jws
 
-bench-tls: $(STAMP) ## measure what TLS with identity costs the ingress
+bench-tls: $(STAMP) ## measure what TLS costs the ingress, and the sender of callbacks
 	$(BIN)/python -m bench.tls
+	$(BIN)/python -m bench.callback_tls
 
 slow-receiver: $(STAMP) ## measure what a receiver that answers after 15 s costs the callbacks of others, on a real broker
 	$(BIN)/python -m bench.slow_receiver

@@ -146,9 +146,10 @@ class Settings(BaseSettings):
     jws_sign: bool = False  # sign the hub's own messages
     jws_private_key_file: Path | None = Field(None, validate_default=True)
 
-    # Where callbacks and requests to oracles may go (docs/security.md). As JSON in the environment.
+    # Where callbacks and requests to oracles may go (docs/security.md). Networks are JSON in the environment.
     egress_allow: tuple[IPv4Network | IPv6Network, ...] = ()  # networks within which participants and oracles are
     egress_guard: bool = False  # refuse all other addresses that are not public; on if egress_allow has networks
+    callback_tls_min: Literal["1.2", "1.3"] = "1.3"  # with security=gateway or full: the lowest version of TLS there
 
     # Ingress: a request is answered once the broker has confirmed its record.
     record_timeout_ms: int = Field(5_000, ge=100)  # for the confirmation; then 503, 2003

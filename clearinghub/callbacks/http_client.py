@@ -9,20 +9,25 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from clearinghub.callbacks.destinations import Destinations, ForbiddenDestinationError
 from clearinghub.callbacks.http_connection import Connection, NoAnswerError
-from clearinghub.security.egress import Egress
+from clearinghub.security.egress import HTTPS_ONLY, Egress
+from clearinghub.security.tls import NobodyTrustedError
 
 KEEP_ALIVE_S: Final = 4.0
 """How long a connection may be idle: less than the 5 s after which Node.js servers, which most DFSPs run, close it."""
 
 _ORIGINS_MAX: Final = 4_096
+
+
+TlsOf: TypeAlias = Callable[[str], ssl.SSLContext]
+"""Returns the current context for the servers of a participant; may raise NobodyTrustedError, and OSError."""
 
 
 class FailureKind(StrEnum):
@@ -60,7 +65,7 @@ class Transport(Protocol):
 class _Origin(NamedTuple):
     """A participant, with the scheme, host and port of its URL: one pool of connections for each.
 
-    Participants share no connection, not even to one host.
+    Participants share no connection, not even to one host: whose server it is, each judges by its own authorities.
     """
 
     peer: str
@@ -68,6 +73,13 @@ class _Origin(NamedTuple):
     host: str
     port: int
     authority: str  # as in the URL, for the Host header
+
+
+class _Opened(NamedTuple):
+    """What a connection was opened for, and by which context its server was believed."""
+
+    origin: _Origin
+    tls: ssl.SSLContext | None
 
 
 class HttpTransport:
@@ -80,7 +92,7 @@ class HttpTransport:
     def __init__(
         self,
         timeout_ms: int,
-        tls: ssl.SSLContext | None = None,
+        tls: TlsOf | None = None,
         keep_alive_s: float = KEEP_ALIVE_S,
         *,
         egress: Egress | None = None,
@@ -90,7 +102,7 @@ class HttpTransport:
 
         Args:
             timeout_ms: the longest wait for a connection, and for an answer.
-            tls: the hub's certificate and the authorities that it trusts; None for the system's.
+            tls: returns the context for a participant; None to believe whom the machine believes.
             keep_alive_s: how long a connection may be idle.
             egress: where the hub may send to.
             destinations: resolves names; by default as the system does.
@@ -98,10 +110,11 @@ class HttpTransport:
         self._loop = asyncio.get_running_loop()
         self._timeout_s = timeout_ms / 1000
         self._keep_alive_s = keep_alive_s
-        self._tls = ssl.create_default_context() if tls is None else tls
-        self._destinations = Destinations(egress or Egress()) if destinations is None else destinations
+        self._tls_of = _trusting_the_machine() if tls is None else tls
+        self._egress = Egress() if egress is None else egress
+        self._destinations = Destinations(self._egress) if destinations is None else destinations
         self._idle: dict[_Origin, deque[Connection]] = {}
-        self._open: dict[Connection, _Origin] = {}
+        self._open: dict[Connection, _Opened] = {}
         self._idle_timer = self._loop.call_later(self._keep_alive_s / 4, self._close_idle)
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, peer: str) -> int:
@@ -112,7 +125,8 @@ class HttpTransport:
         """
         origin, target = _parts(url, peer)
         request = _request(method, origin.authority, target, headers, body)
-        connection = self._kept(origin)
+        tls = self._tls(origin)
+        connection = self._kept(origin, tls)
         try:
             if connection is not None:
                 try:
@@ -120,7 +134,7 @@ class HttpTransport:
                 except NoAnswerError as error:
                     if error.timed_out:
                         raise
-            return await self._exchange(await self._connect(origin), request)
+            return await self._exchange(await self._connect(origin, tls), request)
         except NoAnswerError as error:
             kind = FailureKind.TIMEOUT if error.timed_out else FailureKind.BROKEN
             raise DestinationError(kind, str(error)) from error
@@ -137,11 +151,24 @@ class HttpTransport:
             connection.close()
             raise
 
-    async def _connect(self, origin: _Origin) -> Connection:
+    def _tls(self, origin: _Origin) -> ssl.SSLContext | None:
+        """Return the context for a request; None for one over plain HTTP."""
+        if not origin.is_tls:
+            if self._egress.https_only:
+                raise DestinationError(FailureKind.FORBIDDEN, HTTPS_ONLY)
+            return None
+        try:
+            return self._tls_of(origin.peer)
+        except NobodyTrustedError as error:
+            raise DestinationError(FailureKind.UNTRUSTED, str(error)) from error
+        except OSError as error:
+            raise DestinationError(FailureKind.UNREACHABLE, f"the hub's certificate: {error}") from error
+
+    async def _connect(self, origin: _Origin, tls: ssl.SSLContext | None) -> Connection:
         try:
             async with asyncio.timeout(self._timeout_s):
                 addresses = await self._destinations.addresses(origin.host, origin.port)
-                connection = await self._connect_to_one_of(addresses, origin)
+                connection = await self._connect_to_one_of(addresses, origin, tls)
         except TimeoutError as error:
             raise DestinationError(FailureKind.TIMEOUT, f"no connection to {origin.authority} in time") from error
         except ForbiddenDestinationError as error:
@@ -150,12 +177,14 @@ class HttpTransport:
             raise DestinationError(FailureKind.UNTRUSTED, f"{origin.authority}: {error.verify_message}") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: the host is no valid name
             raise DestinationError(FailureKind.UNREACHABLE, f"{origin.authority}: {error}") from error
-        self._open[connection] = origin
+        self._open[connection] = _Opened(origin, tls)
         return connection
 
-    async def _connect_to_one_of(self, addresses: Sequence[str], origin: _Origin) -> Connection:
+    async def _connect_to_one_of(
+        self, addresses: Sequence[str], origin: _Origin, tls: ssl.SSLContext | None
+    ) -> Connection:
         """Connect to the first address that answers. A server must have the host's name, not only its address."""
-        tls, name = (self._tls, origin.host.rstrip(".")) if origin.is_tls else (None, None)
+        name = None if tls is None else origin.host.rstrip(".")
         failure: OSError | None = None
         for address in addresses:
             try:
@@ -172,17 +201,23 @@ class HttpTransport:
 
     # Idle connections: the most recently used is used first, so that surplus ones become old and are closed.
 
-    def _kept(self, origin: _Origin) -> Connection | None:
+    def _kept(self, origin: _Origin, tls: ssl.SSLContext | None) -> Connection | None:
+        """Return an idle connection whose server is believed by the current context; close those before it."""
         idle = self._idle.get(origin)
-        return idle.pop() if idle else None
+        while idle:
+            connection = idle.pop()
+            if self._open[connection].tls is tls:
+                return connection
+            connection.close()
+        return None
 
     def _keep(self, connection: Connection) -> None:
         connection.idle_since_s = self._loop.time()
-        self._idle.setdefault(self._open[connection], deque()).append(connection)
+        self._idle.setdefault(self._open[connection].origin, deque()).append(connection)
 
     def _forget(self, connection: Connection) -> None:
-        origin = self._open.pop(connection, None)
-        idle = None if origin is None else self._idle.get(origin)
+        opened = self._open.pop(connection, None)
+        idle = None if opened is None else self._idle.get(opened.origin)
         if idle is not None and connection in idle:
             idle.remove(connection)
 
@@ -191,9 +226,26 @@ class HttpTransport:
         for origin, idle in list(self._idle.items()):
             while idle and idle[0].idle_since_s <= oldest_s:
                 idle[0].close()
+            self._close_outdated(origin, idle)
             if not idle:
                 del self._idle[origin]
         self._idle_timer = self._loop.call_later(self._keep_alive_s / 4, self._close_idle)
+
+    def _close_outdated(self, origin: _Origin, idle: deque[Connection]) -> None:
+        """Close idle connections of a former context: of an authority that was withdrawn, or an old certificate."""
+        if not idle:
+            return
+        try:
+            current = self._tls(origin)
+        except DestinationError:
+            current = None
+        for connection in [one for one in idle if self._open[one].tls is not current]:
+            connection.close()
+
+
+def _trusting_the_machine() -> TlsOf:
+    context = ssl.create_default_context()
+    return lambda _peer: context
 
 
 def _request(method: str, authority: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:

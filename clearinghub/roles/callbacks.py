@@ -43,8 +43,11 @@ from clearinghub.kafka.view import ParticipantsView
 from clearinghub.ports import StoppedPart
 from clearinghub.process import stop_event, until_stopped
 from clearinghub.roles.serving import AGE_BUCKETS_S, Listener
+from clearinghub.security.credentials import CredentialDirectory
 from clearinghub.security.egress import egress_of
+from clearinghub.security.profile import profile
 from clearinghub.security.signature import signer_of
+from clearinghub.security.tls import outbound_tls
 from web.http.operations import add_operations_routes
 
 log = structlog.get_logger(__name__)
@@ -255,6 +258,7 @@ async def run_callbacks(settings: Settings) -> None:
     stop = stop_event()
     signer = signer_of(settings)
     participants = ParticipantsView(settings)
+    tls = outbound_tls(profile(settings).client, CredentialDirectory(participants), settings.callback_tls_min)
     recorder = KafkaRecorder(settings)
     parked = KafkaParkedLog(settings, recorder)
     await participants.start()
@@ -264,10 +268,10 @@ async def run_callbacks(settings: Settings) -> None:
     clock = BrokerClock()  # callbacks that are worthless later are judged by the clock that wrote their records' times
     letters = DeadLetterWriter(settings.hub_name, recorder, clock.now_ms)
     egress = egress_of(settings)
-    transport = HttpTransport(settings.callback_timeout_ms, egress=egress)
+    transport = HttpTransport(settings.callback_timeout_ms, tls.of_participant, egress=egress)
     deliverer = Deliverer(settings, participants, transport, letters.write_undelivered, clock.now_ms, signer=signer)
     load = LoadReporter(settings, "callbacks", dict, clock.now_ms)
-    oracle_transport = HttpOracleTransport(egress)
+    oracle_transport = HttpOracleTransport(egress, tls.of_oracles)
     oracles = OracleClient(settings, oracle_transport)
     agents = AgentFactory(settings, recorder, parked, deliverer, oracles, letters, clock.now_ms)
     announcer = ProcessAnnouncer(settings, "callbacks", participants, clock)

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from clearinghub.config import Settings
+from clearinghub.security.profile import profile
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -35,6 +36,7 @@ _KINDS: Final[tuple[tuple[str, tuple[Network, ...]], ...]] = tuple(
 _GLOBAL_IPV6: Final = IPv6Network("2000::/3")  # all that is assigned for use in the whole internet lies in it
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
+HTTPS_ONLY: Final = "this hub sends over https only"
 METADATA: Final[frozenset[Address]] = frozenset(
     map(
         ip_address,
@@ -115,6 +117,7 @@ class Egress:
 
     is_guarded: bool = False
     allowed: tuple[Network, ...] = ()
+    https_only: bool = False
     own_ports: frozenset[int] = frozenset()  # on this machine
     own_addresses: frozenset[Address] = frozenset()  # besides loopback
     own_places: frozenset[tuple[str, int]] = frozenset()  # host and port of the broker and of other processes
@@ -125,6 +128,8 @@ class Egress:
         No name is resolved: what a name leads to is checked at each connection.
         """
         parts = urlsplit(url)
+        if self.https_only and parts.scheme != "https":
+            return HTTPS_ONLY
         port = parts.port or _PORTS.get(parts.scheme, 0)
         host = (parts.hostname or "").rstrip(".")
         if self.is_own(host, port):
@@ -167,7 +172,12 @@ class Egress:
 
 
 def egress_of(settings: Settings) -> Egress:
-    """Return the rules that the settings ask for."""
+    """Return the rules that the settings ask for.
+
+    Raises:
+        ProfileError: the settings contradict each other.
+    """
+    required = profile(settings)
     places = frozenset(_places(settings))
     ports = {
         settings.fspiop_port,
@@ -175,11 +185,13 @@ def egress_of(settings: Settings) -> Egress:
         settings.ledger_port,
         settings.callbacks_port,
         settings.archive_port,
+        settings.ops_port,
         *(port for host, port in places if _is_loopback(host)),
     }
     return Egress(
-        is_guarded=settings.egress_guard or bool(settings.egress_allow),
+        is_guarded=required.guards_egress or settings.egress_guard or bool(settings.egress_allow),
         allowed=settings.egress_allow,
+        https_only=required.https_only,
         own_ports=frozenset(ports - {0}),
         own_addresses=frozenset(_bound(settings.bind_host)),
         own_places=places,

@@ -27,7 +27,7 @@ Security: TypeAlias = Literal["open", "gateway", "full"]
 SECURE_RATES: Final = Rates(begun=2_000, answers=2_000, bytes=20_000_000)
 
 _GATEWAY_ALONE: Final = ("gateway_identity", "gateway_credentials")
-_SECURE_ALONE: Final = ("tls_min", *_GATEWAY_ALONE)
+_SECURE_ALONE: Final = ("tls_min", "callback_tls_min", *_GATEWAY_ALONE)
 _SIGNATURES: Final = ("jws_validate", "jws_sign")
 _SAFE_TLS: Final = "1.3"
 _DATE_SKEW_SAFE_S: Final = 600
@@ -59,6 +59,15 @@ class ListenerFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientFiles:
+    """The files of TLS to others: the hub's own certificate and key, and by which authorities oracles are believed."""
+
+    certificate: Path
+    key: Path
+    authorities: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """What is required of whom. `is_secure` is False in profile `open` alone."""
 
@@ -70,6 +79,7 @@ class Profile:
     keys_dir: Path | None  # public keys of participants, by name
     signing_key: Path | None  # of the hub's own messages; None: they are not signed
     rates: Rates  # of one participant
+    client: ClientFiles | None  # None: participants and oracles are believed as the machine believes anybody
 
     @property
     def is_secure(self) -> bool:
@@ -88,6 +98,11 @@ class Profile:
     def guards_egress(self) -> bool:
         """Whether addresses inside this network are refused for callbacks and oracles."""
         return self.is_secure
+
+    @property
+    def https_only(self) -> bool:
+        """Whether participants and oracles are called over TLS alone; a gateway may do the TLS itself."""
+        return self.security == "full"
 
 
 def profile(settings: Settings) -> Profile:
@@ -109,6 +124,7 @@ def profile(settings: Settings) -> Profile:
             settings.jws_keys_dir,
             settings.jws_private_key_file if settings.jws_sign else None,
             _rates(settings, Rates()),
+            None,
         )
     folder = settings.secure_dir
     assert folder is not None  # one of the faults above
@@ -122,6 +138,7 @@ def profile(settings: Settings) -> Profile:
         settings.jws_keys_dir,
         settings.jws_private_key_file or folder / "hub/jws.key",
         _rates(settings, SECURE_RATES),
+        ClientFiles(folder / "hub/client.pem", folder / "hub/client.key", folder / "public/scheme-ca.pem"),
     )
 
 
@@ -137,7 +154,7 @@ def ready_profile(settings: Settings, role: str, now: datetime) -> Profile:
         ProfileError: with all faults of settings and files.
     """
     required = profile(settings)
-    if faults := list(_file_faults(required, role, now)):
+    if faults := list(dict.fromkeys(_file_faults(required, role, now))):
         raise ProfileError(faults)
     return required
 
@@ -224,8 +241,13 @@ def _file_faults(required: Profile, role: str, now: datetime) -> Iterator[str]:
     """
     if not required.is_secure:
         return
+    needed: tuple[tuple[str, ListenerFiles | ClientFiles | None], ...] = (
+        ("ingress", required.listener),
+        ("admin-api", required.admin_listener),
+        ("callbacks", required.client),
+    )
     keys = []
-    for its_role, files in (("ingress", required.listener), ("admin-api", required.admin_listener)):
+    for its_role, files in needed:
         if files is not None and role in (its_role, "all"):
             keys.append(files.key)
             for path in (files.certificate, files.authorities):

@@ -144,3 +144,12 @@ async def test_unguarded_the_hubs_own_ports_are_refused_and_nothing_else_is(serv
     async with transport(Egress()) as client:
         assert 200 == await send(client, url)
     assert 200 == (await ask_oracle(url, Egress())).status
+
+
+async def test_with_https_only_nothing_is_sent_in_plain(server: Server) -> None:
+    private = Egress(allowed=GUARD.allowed, is_guarded=True, https_only=True)
+    url = f"http://127.0.0.2:{server.port}/"
+    async with transport(private) as client:
+        assert FailureKind.FORBIDDEN is await send(client, url)
+    assert NO_ANSWER == await ask_oracle(url, private)
+    assert [] == server.requests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,3 +77,12 @@ async def test_by_default_only_the_hub_itself_is_refused() -> None:
             assert 201 == (await register(operator, url)).status
         for url in ("http://127.0.0.1:4001", "http://169.254.169.254"):
             assert (400, "3100") == (await register(operator, url)).error[:2]
+
+
+async def test_a_full_hub_registers_https_alone(tmp_path: Path) -> None:
+    async with an_operator(security="full", secure_dir=tmp_path) as operator:
+        await operator.currency()
+        await operator.dfsp()
+        expected = "Generic validation error - value is not accepted: this hub sends over https only"
+        assert (400, "3100", expected) == (await register(operator, "http://dfsp.example")).error
+        assert 201 == (await register(operator, "https://dfsp.example")).status

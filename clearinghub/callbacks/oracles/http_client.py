@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Final, NamedTuple, Protocol
 
@@ -13,11 +14,11 @@ import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from clearinghub.callbacks.destinations import Destinations
+from clearinghub.callbacks.destinations import Destinations, ForbiddenDestinationError
 from clearinghub.messages import decode_as, encode, encode_changed, field_of
 from clearinghub.messages.headers import is_safe
 from clearinghub.messages.parties import OracleAnswerMessage, OracleMessage
-from clearinghub.security.egress import Egress
+from clearinghub.security.egress import HTTPS_ONLY, Egress
 
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024  # a batch of 10,000; must fit into one record together with its request
 # The signature and the two headers that it names cover the original request, and we send another.
@@ -101,15 +102,19 @@ class HttpOracleTransport:
     def __init__(
         self,
         egress: Egress | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
         destinations: Destinations | None = None,
     ) -> None:
         """Call within a running event loop.
 
         Args:
             egress: where the hub may send to.
+            tls: returns the current context for oracles; None to believe whom the machine believes.
             destinations: resolves names; by default as the system does.
         """
-        self._destinations = Destinations(egress or Egress()) if destinations is None else destinations
+        self._egress = Egress() if egress is None else egress
+        self._tls = tls
+        self._destinations = Destinations(self._egress) if destinations is None else destinations
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=4.0, resolver=CheckedResolver(self._destinations)
@@ -130,6 +135,7 @@ class HttpOracleTransport:
                 headers=sent_headers(message.headers),
                 data=question.body or None,
                 allow_redirects=False,
+                ssl=True if self._tls is None else self._tls(),
             ) as response:
                 body = await _read(response)
                 return NO_ANSWER if body is None else OracleAnswer(response.status, body)
@@ -138,11 +144,13 @@ class HttpOracleTransport:
             return NO_ANSWER
 
     def _check(self, url: URL) -> None:
-        """Check a host that is an address, which aiohttp does not resolve.
+        """Check what aiohttp does not resolve: the scheme, and a host that is an address.
 
         Raises:
             ForbiddenDestinationError: the hub may not send there.
         """
+        if self._egress.https_only and url.scheme != "https":
+            raise ForbiddenDestinationError(HTTPS_ONLY)
         try:
             address = str(ip_address(url.raw_host or ""))
         except ValueError:

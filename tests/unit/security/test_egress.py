@@ -227,6 +227,7 @@ def test_a_scheme_on_a_private_network_may_use_its_names() -> None:
 def test_the_hubs_own_ports_are_refused_whatever_is_allowed(url: str, guard: bool) -> None:
     own = Settings(
         bind_host="10.1.1.1",
+        open_on_network=True,
         kafka_bootstrap="kafka.example:9092,localhost:9093",
         ledger_url="http://ledger-0:4002",
         egress_allow=(IPv4Network("0.0.0.0/0"),) if guard else (),

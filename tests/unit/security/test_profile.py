@@ -152,7 +152,9 @@ class TestFiles:
         [
             ("hub/server.pem", {"ingress", "all"}),
             ("hub/server.key", {"ingress", "all"}),
-            ("public/scheme-ca.pem", {"ingress", "all"}),
+            ("public/scheme-ca.pem", {"ingress", "callbacks", "all"}),
+            ("hub/client.pem", {"callbacks", "all"}),
+            ("hub/client.key", {"callbacks", "all"}),
             ("hub/jws.key", {"callbacks", "all"}),
         ],
     )
@@ -169,12 +171,12 @@ class TestFiles:
 
     def test_a_key_that_every_user_may_read_is_refused(self, settings: Settings) -> None:
         assert settings.secure_dir is not None
-        for name in ("server.key", "jws.key"):
+        for name in ("server.key", "client.key", "jws.key"):
             (settings.secure_dir / "hub" / name).chmod(0o644)
 
         with pytest.raises(ProfileError) as raised:
             ready_profile(settings, "all", NOW)
-        assert ["server.key has mode 644", "jws.key has mode 644"] == [
+        assert [f"{name} has mode 644" for name in ("server.key", "client.key", "jws.key")] == [
             fault.partition(":")[0].rpartition("/")[2] for fault in raised.value.faults
         ]
 
