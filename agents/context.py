@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from agents.reminders import Reminders
 from clearinghub.config import Settings
+from clearinghub.domain.answers import AnswerRules
 from clearinghub.domain.participants.participant import Oracle, Participant, ParticipantDirectory
 from clearinghub.domain.parties.party import PARTY_TYPES
 from clearinghub.domain.quotes.agreement import Policy
@@ -21,6 +22,11 @@ class QuoteRules:
     policy: Policy
     stored: bool = False
     lifetime_ms: int = 0
+
+
+def answer_rules(settings: Settings) -> AnswerRules:
+    """Return the rules of answers that the settings describe."""
+    return AnswerRules(settings.answers == "requested", settings.answer_within_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,11 @@ class LedgerContext:
     fee_rules: tuple[FeeRule, ...] = ()
     highest_level: int = HIGHEST_LEVEL
     count_alarm: Callable[[str], None] = lambda _event: None
+    answers: AnswerRules = field(default_factory=AnswerRules)
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
-    reminders: Reminders = field(default_factory=Reminders, compare=False)  # the process's memory, no rule
+    # The process's memory, no rules: reminders, and by partition the time of the last record about a question.
+    reminders: Reminders = field(default_factory=Reminders, compare=False)
+    latest_question_ms: dict[int, int] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -69,6 +78,7 @@ class LedgerContext:
             built_in_oracle_types=frozenset(settings.built_in_oracle_types),
             participants_reference_shapes=settings.participants_reference_shapes,
             fee_rules=fee_rules,
+            answers=answer_rules(settings),
             quotes=QuoteRules(
                 Policy(settings.hub_name, parties_must_match=settings.quote_parties_must_match),
                 stored=settings.quotes == "stored",

@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     quote_parties_must_match: bool = False  # refuse bodies that name other FSPs than the headers do
     # A message that could not be passed on in this time is given up, and its sender is notified (ADR 12).
     forward_patience_ms: int = Field(10_000, ge=100)
+    # Pass on only answers of DFSPs to which a question of the receiver has gone (ADR 42); `any`: all answers.
+    answers: Literal["requested", "any"] = "requested"
+    answer_within_s: int = Field(300, ge=1)  # how long a question may be answered; at most twice as long
 
     # Parties (protocol 6; docs/operators.md).
     built_in_oracle_types: tuple[str, ...] = PARTY_TYPES  # party types that need no registered oracle

@@ -7,14 +7,17 @@ back, so nothing is kept in between.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import structlog
 
+from agents.answers import accept_answer, note_question
 from agents.parties.batch import on_batch_answer
 from agents.parties.notify import PartyNotifier
 from agents.parties.oracle_question import ask_oracle
 from agents.turn import Turn
+from clearinghub.domain.answers import UNREQUESTED
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.domain.participants.participant import Oracle
 from clearinghub.domain.parties.oracle import BuiltIn, read_change, read_lookup, select_oracle
@@ -31,6 +34,7 @@ from clearinghub.domain.parties.party import (
 )
 from clearinghub.messages.parties import OracleAnswerMessage, OracleBatchPart, OracleStep, PartyMessage
 from tables.parties import entries_of, put_entries
+from tables.questions import Subject
 
 log = structlog.get_logger(__name__)
 
@@ -93,12 +97,32 @@ class _Decision(NamedTuple):
             return False
         return (resource, method) in (("parties", "GET"), ("participants", "PUT"))
 
+    @property
+    def subject(self) -> Subject:
+        """What the request asks about, or answers."""
+        party = self.request.party
+        return Subject(self.request.resource, party.key, party.sub_id)
+
     def forward(self, body: bytes) -> None:
+        """Pass a lookup on to the DFSP that it names, or an answer to the DFSP that waits for it."""
         destination = self.request.destination
-        if destination is not None and self.turn.context.is_dfsp(destination):
+        if destination is None or not self.turn.context.is_dfsp(destination):
+            self.refuse(_NO_DESTINATION)
+        elif self.request.method == "GET":
+            self.ask((destination,))
+        elif accept_answer(self.turn, self.subject, destination, self.request.source):
             self.notifier.forward(destination, body)
         else:
-            self.refuse(_NO_DESTINATION)
+            log.info(
+                "answer-unrequested", source=self.request.source, receiver=destination, resource=self.subject.resource
+            )
+            self.refuse(UNREQUESTED)
+
+    def ask(self, fsps: Collection[str]) -> None:
+        """Pass a lookup on to these DFSPs, which may answer it then."""
+        note_question(self.turn, self.subject, self.request.source, fsps)
+        for fsp in fsps:
+            self.notifier.forward(fsp, b"")
 
     def refuse(self, rejection: Rejection) -> None:
         self.notifier.error(self.request.source, ErrorInformation.of(rejection))
@@ -128,9 +152,8 @@ class _Decision(NamedTuple):
         fsps = fsps_to_ask(entries, sub_id, self.turn.context.is_dfsp)
         if isinstance(fsps, Rejection):
             self.refuse(fsps)
-            return
-        for fsp in fsps:
-            self.notifier.forward(fsp, b"")
+        else:
+            self.ask(fsps)
 
     def remove_at_oracle(self, entries: Entries) -> None:
         """Have an external oracle remove the party, if all of its entries are the sender's own."""

@@ -1,8 +1,8 @@
 """Topic `agreement`: forward what DFSPs agree on before a transfer, or refuse it (protocol 7).
 
 That is quotes, bulk quotes, transaction requests, transactions and authorizations. All messages about one id are on one
-partition, so their order is kept. With `quotes=stored` quotes and bulk quotes are stored on that partition too, until a
-punctuator deletes them.
+partition, so their order is kept, and an answer finds its question (ADR 42). With `quotes=stored` quotes and bulk
+quotes are stored on that partition too, until a punctuator deletes them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from typing import Final
 
 import structlog
 
+from agents.answers import is_question_open, note_question, waits_for_answer
 from agents.quotes.notify import AgreementNotifier
 from agents.turn import Turn
+from clearinghub.domain.answers import UNREQUESTED
 from clearinghub.domain.errors import ErrorInformation
-from clearinghub.domain.quotes.agreement import Dropped, Forwarded, Message, Refused, decide
+from clearinghub.domain.quotes.agreement import Action, Dropped, Forwarded, Message, Refused, decide
 from clearinghub.domain.quotes.stored_quote import STORED, Answered, Stored, StoredOutcome, decide_stored
 from clearinghub.engine.record import Punctuator, PunctuatorView
 from clearinghub.messages import AgreementMessage
+from tables.questions import Subject
 from tables.quotes import QUOTES, expires_at, quote_key
 
 log = structlog.get_logger(__name__)
@@ -64,7 +67,11 @@ def make_quote_punctuator(retention_ms: int) -> Punctuator:
 def _decide(turn: Turn, message: AgreementMessage, body: bytes) -> StoredOutcome:
     find, rules, read = turn.context.participants.get, turn.context.quotes, _what_is_read(message)
     if not rules.stored or message.resource not in STORED:
-        return decide(read, find, rules.policy)
+        outcome = decide(read, find, rules.policy)
+        if not isinstance(outcome, Forwarded) or _is_welcome(turn, message):
+            return outcome
+        log.info("answer-unrequested", source=message.source, receiver=message.destination, resource=message.resource)
+        return Refused(UNREQUESTED)
     return decide_stored(
         read,
         turn.view.get(QUOTES, quote_key(message.resource, message.id)),
@@ -75,6 +82,26 @@ def _decide(turn: Turn, message: AgreementMessage, body: bytes) -> StoredOutcome
         lifetime_ms=rules.lifetime_ms,
         now_ms=turn.now_ms,
     )
+
+
+def _is_welcome(turn: Turn, message: AgreementMessage) -> bool:
+    """Note a question, which is always welcome; return whether the receiver of an answer waits for it.
+
+    A question may have several answers: a transaction request is received first, and accepted later.
+    """
+    subject, source, destination = Subject(message.resource, message.id), message.source, message.destination
+    match message.action:
+        case Action.REQUEST | Action.QUERY:
+            note_question(turn, subject, source, (destination,))
+            return True
+        case Action.ANSWER:
+            return is_question_open(turn, subject, destination, source)
+        case Action.ERROR:
+            # A requester may withdraw, but not from a DFSP that waits for an answer itself: it would take the error
+            # for that answer.
+            may_withdraw = not waits_for_answer(turn, subject, destination)
+            is_withdrawn = may_withdraw and is_question_open(turn, subject, source, destination)
+            return is_withdrawn or is_question_open(turn, subject, destination, source)
 
 
 def _what_is_read(message: AgreementMessage) -> Message:

@@ -103,7 +103,9 @@ async def run_ingress(settings: Settings) -> None:
     credentials = CredentialDirectory(participants)
     front = SecureFront(settings, credentials)
     keys = participant_keys_of(settings, credentials)
-    signatures = signature_check(verifier_of(settings, keys), settings.hub_name)
+    signatures = signature_check(
+        verifier_of(settings, keys), settings.hub_name, connection_proves=profile(settings).is_secure
+    )
     recorder = KafkaRecorder(settings)
     ledger = HttpLedgerReader(settings)
     load = LoadView(settings, recorder.waiting_ms)

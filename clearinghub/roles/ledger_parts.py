@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from agents.answers import make_answer_punctuator
 from agents.claims import make_claims_punctuator
 from agents.context import LedgerContext
 from agents.dead_letter import make_on_poison_record
@@ -34,6 +35,7 @@ from tables.nets import NETS
 from tables.participants import PARTICIPANTS
 from tables.parties import PARTIES
 from tables.positions import POSITIONS
+from tables.questions import QUESTIONS
 from tables.quotes import QUOTES
 from tables.settlements import SETTLEMENTS
 from tables.transfers import TRANSFERS
@@ -52,6 +54,7 @@ TABLES: Final = (
     PARTIES,
     BATCHES,
     CLAIMS,
+    QUESTIONS,
 )
 
 
@@ -83,6 +86,7 @@ def ledger_parts(settings: Settings, context: LedgerContext, archive: Archive | 
             make_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_bulk_retention_punctuator(settings.transfer_retention_s * 1000, archive),
             make_claims_punctuator(settings.transfer_retention_s * 1000),
+            make_answer_punctuator(context),
             make_quote_punctuator(settings.quote_retention_s * 1000),
             make_credential_punctuator(settings.hub_name),
             make_scheme_punctuator(coordinator, settings.hub_name),

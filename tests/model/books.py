@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.model import journal, ring
+from tests.model.answers import PartitionAnswers
 from tests.model.auditor import Auditor, Case
 from tests.model.bulks import PartitionBulks
 from tests.model.conditions import decoded, fulfils, is_hash
@@ -41,6 +42,7 @@ class PartitionBooks:
         hub_partition: int = 0,
         by_schedule: bool = False,
         at_once: int = 500,
+        answer_within_s: int = 300,
     ) -> None:
         """Start with an empty ledger.
 
@@ -54,6 +56,7 @@ class PartitionBooks:
             hub_partition: the partition that coordinates settlement.
             by_schedule: whether windows also close by a schedule.
             at_once: how many nets are reported, published or removed with one record.
+            answer_within_s: how long a question may be answered at least.
         """
         self.partition = partition
         self.auditor = Auditor(
@@ -63,6 +66,7 @@ class PartitionBooks:
         self.bulks = PartitionBulks(self, partition, partitions, activity)
         self.windows = PartitionWindows(partition, partitions, hub_partition, at_once)
         self.coordinator = Coordinator(partition, partitions, by_schedule=by_schedule, at_once=at_once)
+        self.answers = PartitionAnswers(dfsps, answer_within_s)
         self.decided = dict.fromkeys(INPUTS, 0)
         self.records = 0
         self.credited: dict[str, int] = {}
@@ -156,6 +160,8 @@ class PartitionBooks:
             self._get(message, effects)
         elif message["kind"] == "credit":
             self._credit(message, effects)
+        elif message["kind"] in ("party", "agreement"):
+            self.answers.decide(message, seen.at_ms, effects)
         elif message["kind"].startswith("bulk-"):
             self.bulks.decide(message, seen, effects, refused)
         elif message["kind"] == "command":
@@ -352,5 +358,7 @@ _KINDS = {
     ),
     "bulk-prepare": ("bulk-prepare",),
     "bulk-fulfil": ("bulk-fulfil", "bulk-get", "bulk-timeout"),
+    "agreement": ("agreement",),
+    "party": ("party",),
 }
 _BY_PUNCTUATORS = ("timeout", "lookup", "bulk-fulfil", "workers", "settlement", "settlement-windows")

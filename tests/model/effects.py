@@ -189,7 +189,7 @@ def _notification(seen: Seen, bodies: set[bytes]) -> Effect:
     if header["resource"] == "bulkTransfers":
         content = text_of(json.loads(body))
     else:
-        content = "forward" if body in bodies else _content(json.loads(body))
+        content = "forward" if not body or body in bodies else _content(json.loads(body))
     by_hub = "hub: " if header["source"] == "Hub" else ""
     return header["receiver"], header["method"], header["id"], by_hub + content
 

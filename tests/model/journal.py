@@ -17,6 +17,8 @@ INPUTS: Final = (
     "bulk-fulfil",
     "prepare",
     "bulk-prepare",
+    "agreement",
+    "party",
 )
 """The order in which a round takes its inputs."""
 

@@ -52,6 +52,7 @@ def check(world: World) -> None:
             hub_partition=world.hub_partition,
             by_schedule=world.swarm.closes_by_schedule,
             at_once=world.settings.settlement_entries_at_once,
+            answer_within_s=world.settings.answer_within_s,
         )
         for partition in range(world.swarm.partitions)
     ]
@@ -153,6 +154,7 @@ def _count(world: World, books: list[PartitionBooks]) -> None:
         for case in one.auditor.cases.values():
             counts[f"transfers {case.fate}"] += 1
         counts["records decided once"] += one.records
+        counts.update(one.answers.counts)
         for item in (item for bulk in one.bulks.cases.values() for item in bulk.items):
             counts[f"items {item.fate}"] += 1
         counts["windows closed"] += len(one.coordinator.closed)

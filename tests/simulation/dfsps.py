@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from clearinghub.callbacks.http_client import DestinationError, FailureKind
-from tests.simulation import bulks, wire
+from tests.simulation import bulks, questions, wire
 from tests.simulation.bus import Bus
 from tests.simulation.loop import START_S, Process
+from tests.simulation.questions import Questions
 from tests.simulation.wire import InputRecord, Terms
 
 ENDPOINTS: Final = {
@@ -55,6 +56,8 @@ class Dfsps:
         self._count = 0
         self._silent: set[str] = set()
         self.bulks = bulks.Bulks(self, bus.swarm)
+        self.questions = Questions(self, bus.swarm.questions)
+        self.endpoints = ENDPOINTS | (questions.ENDPOINTS if bus.swarm.has_questions else {})
 
     @property
     def is_quiet(self) -> bool:
@@ -164,7 +167,8 @@ class Dfsps:
     def receive(self, callback: Callback) -> None:
         """Take note of a callback that has reached its receiver; a payee answers a request."""
         self.received.append(callback)
-        if callback.method != "POST":
+        is_of_question = self.questions.receive(callback.method, callback.url, callback.receiver, callback.body)
+        if callback.method != "POST" or is_of_question:
             return
         if callback.url.endswith("/bulkTransfers"):
             self.bulks.receive(callback.body)

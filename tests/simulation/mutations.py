@@ -296,6 +296,12 @@ MUTANTS: Final = (
         "view.put(COUNTERS, REPORTED, last)",
         "view.put(COUNTERS, REPORTED, last + 1)",
     ),
+    Mutant("answer-of-anybody", "clearinghub/domain/answers.py", " and dfsp in question.owed", ""),
+    Mutant("answer-ends-no-question", "clearinghub/domain/answers.py", "owed[dfsp] -= 1", "owed[dfsp] -= 0"),
+    Mutant("withdrawn-from-who-waits", "agents/quotes/agreement.py", "may_withdraw and ", ""),
+    Mutant(
+        "question-over-by-own-clock", "agents/answers.py", "context.latest_question_ms.get(view.partition)", "_now_ms"
+    ),
     # -- two releases in one group
     Mutant(
         "fields-of-a-later-release-dropped",

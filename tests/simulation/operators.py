@@ -9,7 +9,7 @@ import orjson
 
 from tests.simulation import wire
 from tests.simulation.bus import Bus, Entry
-from tests.simulation.dfsps import ENDPOINTS, Dfsps
+from tests.simulation.dfsps import Dfsps
 
 ACCOUNTS = ["POSITION", "SETTLEMENT"]
 MODELS = (("NET", "MULTILATERAL", "DEFERRED"), ("NET", "BILATERAL", "DEFERRED"), ("GROSS", "BILATERAL", "IMMEDIATE"))
@@ -73,7 +73,7 @@ class Operators:
         await asyncio.gather(
             *(
                 self.command("set-endpoint", name, endpoint_type=kind, value=url.format(name))
-                for kind, url in ENDPOINTS.items()
+                for kind, url in self._dfsps.endpoints.items()
             ),
             self.command("set-initial-limit", name, currency=wire.CURRENCY, net_debit_cap=room, initial_position=0),
         )

@@ -35,6 +35,8 @@ OUTCOMES: Final = (
     "items committed",
     "items aborted",
     "items expired",
+    "answers passed on",
+    "answers refused",
 )
 
 

@@ -108,6 +108,9 @@ class Swarm:
         self.closes_by_schedule = draw.random() < 0.3
         self._ids = random.Random(f"ids {seed}")  # its own draws, so that the others' are as they were
         self.reuses_ids = self._ids.random() < 0.5
+        self.questions = random.Random(f"questions {seed}")  # no draw of the others' for them either
+        self.has_questions = self.questions.random() < 0.3
+        self.answer_within_s = self.questions.choice((5, 300))
         self.mixes_releases = random.Random(f"mixed {seed}").random() < 0.5  # no draw of the others' for it
 
     def settings(self) -> dict[str, Any]:
@@ -116,6 +119,7 @@ class Swarm:
         return {
             "partitions": self.partitions,
             "settlement_entries_at_once": (1, 2, 3, 500)[self.seed % 4],  # no draw: older seeds stay what they were
+            "answer_within_s": self.answer_within_s,
             "round_records_max": draw.choice((1, 2, 7, 50, 500)),
             "round_interval_ms": draw.choice((0, 10, 30)),
             "batch_backlog_records_max": draw.choice((2, 10, 2_000)),

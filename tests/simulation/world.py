@@ -136,6 +136,8 @@ class World:
             self.dfsps.pay()
             if swarm.chance(swarm.bulks / swarm.transfers):
                 self.dfsps.bulks.pay()
+            if swarm.has_questions:
+                self.dfsps.questions.ask()
             if swarm.has("commands") and swarm.chance(0.2):
                 commands.add(loop.create_task(self.operators.interfere()))
             if swarm.happens("closing windows", 0.15):

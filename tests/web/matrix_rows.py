@@ -126,9 +126,13 @@ _ENDPOINTS: Mapping[str, tuple[str, str]] = {
 }
 
 
+UNREQUESTED = error("3100", f"{INVALID}FSPIOP-Destination has not asked FSPIOP-Source for this")
+
+
 def _agreement() -> dict[str, Row]:
-    """Section 7: bodies are forwarded unread, whatever the id; an unknown sender is ignored."""
+    """Section 7: bodies are forwarded unread; a question whatever the id, an answer if its receiver waits for it."""
     rows = {}
+    questions = {one.resource: one for one in agreement_bodies.SENT if one.method == "GET"}
     for one in agreement_bodies.SENT:
         source, destination = (PAYEE, PAYER) if one.answering else (PAYER, PAYEE)
         what, whose = _ENDPOINTS[one.resource]
@@ -136,11 +140,14 @@ def _agreement() -> dict[str, Row]:
         nowhere = f"No FSPIOP_CALLBACK_URL_{what} {agreement_bodies.ID}{role} {NOBODY}"
         is_judged = one.method == "POST" and one.resource in ("quotes", "bulkQuotes")
         detail = f"Unsupported participant '{NOBODY}'" if is_judged else nowhere
+        question = questions[one.resource]
+        of_answer = (Sent("GET", question.path, destination, source, query=question.query),)
         rows[f"{one.method} {one.path.replace(agreement_bodies.ID, '{ID}')}"] = Row(
             Sent(one.method, one.path, source, destination, one.body, one.query),
+            before=of_answer if one.answering else (),
             good=forwarded(),
             for_stranger=error("3201", f"Destination FSP Error - {detail}"),
-            id_unknown=None if one.method == "POST" else forwarded(),
+            id_unknown={"POST": None, "GET": forwarded()}.get(one.method, UNREQUESTED),
         )
     return rows
 
@@ -152,7 +159,7 @@ NO_ORACLE = error("3003", f"Add Party information error - Oracle type: {UNKNOWN_
 
 
 def _parties(tail: str, identifier: str, not_found: Expected, register: Sent) -> dict[str, Row]:
-    """Section 6.3: an answer is forwarded unchanged, without a check for its request."""
+    """Section 6.3: an answer is forwarded unchanged, if its receiver waits for it."""
     path = f"/parties{identifier}"
     answers = {
         f"PUT /parties{tail}": Sent("PUT", path, PAYEE, PAYER, PARTY),
@@ -170,10 +177,11 @@ def _parties(tail: str, identifier: str, not_found: Expected, register: Sent) ->
         **{
             name: Row(
                 sent,
+                before=(Sent("GET", path, PAYER, PAYEE),),
                 good=forwarded(),
                 for_stranger=NO_DESTINATION,
-                id_unknown=forwarded(),
-                type_unknown=forwarded(),
+                id_unknown=UNREQUESTED,
+                type_unknown=UNREQUESTED,
             )
             for name, sent in answers.items()
         },
@@ -210,10 +218,10 @@ def _participants(tail: str, identifier: str, register: Sent) -> dict[str, Row]:
         ),
         f"PUT /participants{tail}/error": Row(
             Sent("PUT", f"{path}/error", PAYEE, PAYER, ERROR),
-            good=forwarded(),
+            good=UNREQUESTED,  # the hub asks no DFSP for participants: it answers itself
             for_stranger=NO_DESTINATION,
-            id_unknown=forwarded(),
-            type_unknown=forwarded(),
+            id_unknown=UNREQUESTED,
+            type_unknown=UNREQUESTED,
         ),
         f"DELETE /participants{tail}": Row(
             Sent("DELETE", path, PAYEE),

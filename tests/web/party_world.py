@@ -17,6 +17,7 @@ ERROR = {"errorInformation": {"errorCode": "3204", "errorDescription": "Party no
 REQUEST_ID = "b51ec534-ee48-4575-b6a9-ead2955b8069"
 NOT_FOUND = ("3204", "Party not found")
 NO_PROXY = ("3204", "Party not found - No proxy found to start inter-scheme discovery flow")
+UNREQUESTED = ("3100", "Generic validation error - FSPIOP-Destination has not asked FSPIOP-Source for this")
 NO_DESTINATION = ("3201", "Destination FSP Error - Destination FSP not found")
 
 

@@ -15,6 +15,7 @@ from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder, fields_of
 from tests.unit.security.samples import FixedKeys, ec_key, rsa_key
 from tests.web.fspiop_client import (
     CALLBACK_HEADERS,
+    DATE,
     ERROR,
     FULFIL,
     HEADERS,
@@ -141,6 +142,41 @@ async def test_a_get_needs_no_signature_but_one_that_is_there_must_be_good(dfsp:
     spoilt = {"fspiop-signature": "{}", "fspiop-uri": PATH, "fspiop-http-method": "GET"}
     reason = "Invalid signature - signature and protectedHeader must be base64url"
     assert (400, "3105", reason) == (await dfsp.send("GET", PATH, spoilt)).error
+
+
+@pytest.mark.parametrize("tail", ["", "/personal"])
+async def test_a_party_is_removed_only_by_its_own_dfsps_signature(dfsp: Dfsp, tail: str) -> None:
+    path = f"/participants/MSISDN/27710101999{tail}"
+    media = "application/vnd.interoperability.participants+json;version=1"
+    headers = {"Accept": media, "Content-Type": f"{media}.1", "FSPIOP-Source": "payerfsp", "Date": DATE}
+    lower = {name.lower(): value for name, value in headers.items()}
+
+    for unproven in (headers, {**headers, "x-client-id": "payerfsp"}):
+        assert MISSING == (await exchange(dfsp, "DELETE", path, unproven, b"")).error
+    lower |= {"fspiop-uri": path, "fspiop-http-method": "DELETE"}
+    for signer, error in ((Signer(rsa_key(5)), NOT_HIS), (PAYER, None)):
+        answer = await exchange(dfsp, "DELETE", path, lower | {"fspiop-signature": signer.sign(lower, b"")}, b"")
+        if error is not None:
+            assert error == answer.error
+            assert [] == dfsp.recorder.records
+        else:
+            assert 202 == answer.status
+    assert ["party"] == [topic for topic, _key, _value in dfsp.recorder.records]
+
+
+@pytest.mark.parametrize(
+    ("proves", "client", "status"), [(True, "payerfsp", 202), (True, None, 400), (False, "payerfsp", 400)]
+)
+async def test_a_proven_connection_removes_its_own_party(proves: bool, client: str | None, status: int) -> None:
+    check = JwsCheck(CHECK._verifier, "Hub", connection_proves=proves)
+    media = "application/vnd.interoperability.participants+json;version=1"
+    headers = {"Accept": media, "Content-Type": f"{media}.1", "FSPIOP-Source": "payerfsp", "Date": DATE}
+    async with a_dfsp(check) as dfsp:
+        named = headers if client is None else {**headers, "x-client-id": client}
+        answer = await exchange(dfsp, "DELETE", "/participants/MSISDN/1", named, b"")
+        assert status == answer.status
+        unsigned = {**HEADERS, "x-client-id": "payerfsp"}
+        assert MISSING == (await exchange(dfsp, "POST", "/transfers", unsigned, encoded(PREPARE))).error
 
 
 async def test_a_good_message_sent_again_to_another_path_is_refused(dfsp: Dfsp) -> None:

@@ -19,6 +19,7 @@ from tests.web.party_world import (
     PAYER,
     STRANGER,
     SUB,
+    UNREQUESTED,
     PartyDfsps,
     error_of,
     media,
@@ -43,8 +44,47 @@ async def test_a_lookup_goes_to_the_fsp_and_its_answer_back(dfsps: PartyDfsps, p
     )
     answer = await dfsps.callbacks_of("PUT", f"/parties{path}", PAYEE, PARTY, FSPIOP_Destination=PAYER)
     assert [Callback(PAYER, PAYEE, "PUT", f"/parties{path}", PARTY)] == answer
+    await dfsps.callbacks_of("GET", f"/parties{path}")
     answer = await dfsps.callbacks_of("PUT", f"/parties{path}/error", PAYEE, ERROR, FSPIOP_Destination=PAYER)
     assert [Callback(PAYER, PAYEE, "PUT", f"/parties{path}/error", ERROR)] == answer
+
+
+@pytest.mark.parametrize(("tail", "body"), [("", PARTY), ("/error", ERROR)])
+async def test_a_third_dfsp_answers_no_lookup(dfsps: PartyDfsps, tail: str, body: Any) -> None:
+    await dfsps.register()
+    await dfsps.callbacks_of("GET", f"/parties{ID}")
+
+    for path in (ID, SUB):
+        received = await dfsps.callbacks_of("PUT", f"/parties{path}{tail}", STRANGER, body, FSPIOP_Destination=PAYER)
+        assert error_of(f"/parties{path}", *UNREQUESTED, STRANGER) == received
+    received = await dfsps.callbacks_of("PUT", f"/parties{SUB}{tail}", PAYEE, body, FSPIOP_Destination=PAYER)
+    assert error_of(f"/parties{SUB}", *UNREQUESTED, PAYEE) == received, "asked without the sub-id"
+    received = await dfsps.callbacks_of("PUT", f"/parties{ID}{tail}", PAYEE, body, FSPIOP_Destination=STRANGER)
+    assert error_of(f"/parties{ID}", *UNREQUESTED, PAYEE) == received, "asked by another one"
+    received = await dfsps.callbacks_of("PUT", f"/parties{ID}{tail}", PAYEE, body, FSPIOP_Destination=PAYER)
+    assert [Callback(PAYER, PAYEE, "PUT", f"/parties{ID}{tail}", body)] == received
+
+
+async def test_the_answer_ends_the_question_and_each_of_several_fsps_may_answer(dfsps: PartyDfsps) -> None:
+    await dfsps.register(currency="USD")
+    await dfsps.register(fsp=STRANGER, currency="EUR")
+    await dfsps.callbacks_of("GET", f"/parties{ID}")
+
+    for fsp in (PAYEE, STRANGER):
+        received = await dfsps.callbacks_of("PUT", f"/parties{ID}", fsp, PARTY, FSPIOP_Destination=PAYER)
+        assert [PAYER] == [one.receiver for one in received]
+        again = await dfsps.callbacks_of("PUT", f"/parties{ID}", fsp, PARTY, FSPIOP_Destination=PAYER)
+        assert error_of(f"/parties{ID}", *UNREQUESTED, fsp) == again
+
+
+async def test_no_question_about_participants_goes_to_a_dfsp(dfsps: PartyDfsps) -> None:
+    await dfsps.register()
+    await dfsps.callbacks_of("GET", f"/participants{ID}")
+    await dfsps.callbacks_of("GET", f"/parties{ID}")
+
+    for tail, body in (("", {"fspId": PAYEE}), ("/error", ERROR)):
+        received = await dfsps.callbacks_of("PUT", f"/participants{ID}{tail}", PAYEE, body, FSPIOP_Destination=PAYER)
+        assert error_of(f"/participants{ID}", *UNREQUESTED, PAYEE) == received
 
 
 async def test_a_forwarded_lookup_says_whom_to_tell_when_it_fails(dfsps: PartyDfsps) -> None:
@@ -75,7 +115,7 @@ async def test_what_is_passed_on_has_an_end_and_what_the_hub_says_has_none() -> 
             ("GET", ID, PAYER, None, {"FSPIOP-Destination": PAYEE}),
             ("PUT", ID, PAYEE, PARTY, answer),
             ("PUT", f"{ID}/error", PAYEE, ERROR, answer),
-        )
+        )  # two questions, and so two answers
         for method, path, source, body, headers in calls:
             await dfsps.send(method, f"/parties{path}", source, body, headers)
             [passed_on] = dfsps.exchange.notifications()
@@ -181,9 +221,11 @@ async def test_answers_to_nobody(dfsps: PartyDfsps, resource: str) -> None:
 async def test_an_error_code_may_be_a_number(dfsps: PartyDfsps) -> None:
     body = {"errorInformation": {"errorCode": 5100, "errorDescription": "Refused"}}
 
-    received = await dfsps.callbacks_of("PUT", f"/participants{ID}/error", PAYEE, body, FSPIOP_Destination=PAYER)
+    await dfsps.callbacks_of("GET", f"/parties{ID}", FSPIOP_Destination=PAYEE)
 
-    assert [Callback(PAYER, PAYEE, "PUT", f"/participants{ID}/error", body)] == received
+    received = await dfsps.callbacks_of("PUT", f"/parties{ID}/error", PAYEE, body, FSPIOP_Destination=PAYER)
+
+    assert [Callback(PAYER, PAYEE, "PUT", f"/parties{ID}/error", body)] == received
 
 
 async def test_an_empty_sub_id_is_none(dfsps: PartyDfsps) -> None:

@@ -21,6 +21,7 @@ from tests.web.party_world import (
     REQUEST_ID,
     STRANGER,
     SUB,
+    UNREQUESTED,
     PartyDfsps,
     error_of,
     hub_put,
@@ -114,12 +115,12 @@ async def test_an_update_replaces_what_the_fsp_has(dfsps: PartyDfsps) -> None:
     assert ["3204", PAYEE] == [await found(dfsps, ID, "USD"), await found(dfsps, ID, "EUR")]
 
 
-async def test_an_answer_to_another_dfsp_changes_nothing(dfsps: PartyDfsps) -> None:
+async def test_an_answer_to_another_dfsp_changes_nothing_and_reaches_nobody(dfsps: PartyDfsps) -> None:
     path, body = f"/participants{ID}", {"fspId": PAYEE}
 
     received = await dfsps.callbacks_of("PUT", path, PAYEE, body, FSPIOP_Destination=PAYER)
 
-    assert [Callback(PAYER, PAYEE, "PUT", path, body)] == received
+    assert error_of(path, *UNREQUESTED, PAYEE) == received
     assert {} == kept(dfsps)
     received = await dfsps.callbacks_of("PUT", path, PAYEE, body, FSPIOP_Destination="nobody")
     assert error_of(path, *NO_DESTINATION, PAYEE) == received

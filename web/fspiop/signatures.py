@@ -11,9 +11,11 @@ from clearinghub.domain.errors import ErrorCode, Rejection
 from clearinghub.security.signature import HEADER, Verifier
 from web.http.errors import ApiError
 from web.http.json_body import read_body
+from web.security.identity import IDENTITY
 
-# Other methods have no body and need no signature; but one that is there must be valid.
-_ALWAYS_SIGNED: Final = frozenset({"POST", "PUT", "PATCH"})
+# A GET changes nothing and needs no signature; but one that is there must be valid. A DELETE is signed over its empty
+# body: unsigned, anybody could remove another DFSP's party and register it as its own.
+_ALWAYS_SIGNED: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class SignatureCheck(Protocol):
@@ -35,15 +37,17 @@ class NoSignatures:
 
 
 class JwsCheck:
-    """Require the source's signature on every message with a body."""
+    """Require the source's signature on every message that may change something."""
 
-    def __init__(self, verifier: Verifier, hub_name: str) -> None:
+    def __init__(self, verifier: Verifier, hub_name: str, *, connection_proves: bool = False) -> None:
+        """With `connection_proves` a DELETE of the participant that the connection proves needs no signature."""
         self._verifier = verifier
         self._hub_name = hub_name
+        self._connection_proves = connection_proves
 
     async def check(self, request: Request, headers: Mapping[str, str]) -> None:
         """Check the signature; see `SignatureCheck.check`."""
-        if request.method not in _ALWAYS_SIGNED and HEADER not in headers:
+        if HEADER not in headers and not self._must_be_signed(request, headers["fspiop-source"]):
             return
         if headers["fspiop-source"] == self._hub_name:
             # The hub sends itself nothing: somebody has sent one of its own callbacks back.
@@ -53,13 +57,20 @@ class JwsCheck:
         if fault is not None:
             raise _invalid(fault.reason)
 
+    def _must_be_signed(self, request: Request, source: str) -> bool:
+        if request.method == "DELETE" and self._connection_proves:
+            return request.get(IDENTITY) != source
+        return request.method in _ALWAYS_SIGNED
+
 
 NO_SIGNATURES: Final = NoSignatures()
 
 
-def signature_check(verifier: Verifier | None, hub_name: str) -> SignatureCheck:
-    """Return the check by that verifier, or none without a verifier."""
-    return NO_SIGNATURES if verifier is None else JwsCheck(verifier, hub_name)
+def signature_check(verifier: Verifier | None, hub_name: str, *, connection_proves: bool = False) -> SignatureCheck:
+    """Return the check by that verifier, or none without a verifier; see `JwsCheck` for `connection_proves`."""
+    if verifier is None:
+        return NO_SIGNATURES
+    return JwsCheck(verifier, hub_name, connection_proves=connection_proves)
 
 
 def _invalid(reason: str) -> ApiError:

@@ -17,6 +17,7 @@ from clearinghub.engine.partitioner import Partitioner
 from tables.batches import split_batch_key
 from tables.bulks import BULKS
 from tables.claims import CLAIMS, home_of
+from tables.questions import topic_key_of
 from tables.transfers import TRANSFERS
 
 NameOf = Callable[[str, bytes], str]
@@ -44,6 +45,7 @@ RULES: Final[Mapping[str, NameOf]] = {
     "participants": lambda key, _value: key,
     "quotes": _second_part,  # resource/id; the topic's key is the id
     "parties": lambda key, _value: key,  # type/identifier
+    "questions": lambda key, _value: topic_key_of(key),  # window/resource/requester/sub-id/subject
     "batches": lambda key, _value: split_batch_key(key)[0],
 }
 # Claims of transfers and bulks are on their id's home, which no name finds; those of funds are with their payer.

@@ -10,9 +10,10 @@ from msgspec import structs
 
 from clearinghub.callbacks.notification import Notification
 from clearinghub.config import Settings
-from clearinghub.domain.quotes.agreement import Action
+from clearinghub.domain.quotes.agreement import ENDPOINTS, Action
 from clearinghub.domain.quotes.stored_quote import StoredQuote
 from clearinghub.messages import AgreementMessage, encode
+from tables.questions import QUESTIONS
 from tables.quotes import QUOTES, expires_at, index_entries
 from tests.fakes import MemoryView
 from tests.in_memory_hub import START_MS, InMemoryHub
@@ -26,8 +27,9 @@ HEADERS = {"fspiop-source": "payer", "fspiop-destination": "payee", "date": "d",
 class Quoting:
     """A hub with a payer and a payee; `send` returns the callbacks that follow from a message on partition 2."""
 
-    def __init__(self, *, stored: bool = False) -> None:
-        self.hub = InMemoryHub(Settings(partitions=3, quotes="stored" if stored else "stateless"))
+    def __init__(self, *, stored: bool = False, answers: str = "requested") -> None:
+        quotes = "stored" if stored else "stateless"
+        self.hub = InMemoryHub(Settings(partitions=3, quotes=quotes, answers=answers))
         self.hub.participants.by_name.update(SCHEME)
         self.hub.tick_ms = 0
 
@@ -100,7 +102,9 @@ def test_a_request_is_forwarded_unchanged_and_names_who_is_notified_of_a_failure
     ],
 )
 def test_each_message_has_its_method(action: Action, method: str, path: str) -> None:
-    [forwarded] = Quoting().send(action, b"{}")
+    quoting = Quoting()
+    quoting.send(Action.REQUEST, b"1")
+    [forwarded] = quoting.send(action, b"{}")
     assert (method, path) == (forwarded.message.method, forwarded.message.path)
     assert (forwarded.message.failure is None) == (action is Action.ERROR)
 
@@ -181,6 +185,72 @@ def test_a_quote_is_dropped_when_its_time_is_over() -> None:
     quoting.hub.now_ms = expires_ms + 1
     quoting.hub.punctuate()
     assert {} == quoting.view.rows(QUOTES)
+
+
+def errors_of(callbacks: list[Notification]) -> list[tuple[str, str, str]]:
+    """Return receiver, path and code of the hub's own errors."""
+    assert {"Hub"} >= {one.message.source for one in callbacks}
+    return [
+        (one.message.receiver, one.message.path, orjson.loads(one.body)["errorInformation"]["errorCode"])
+        for one in callbacks
+    ]
+
+
+@pytest.mark.parametrize("resource", ENDPOINTS)
+@pytest.mark.parametrize("action", [Action.ANSWER, Action.ERROR])
+def test_a_third_dfsp_answers_nobody(resource: str, action: Action) -> None:
+    quoting = Quoting()
+    quoting.send(Action.QUERY, resource=resource)
+    refused = [("third", f"/{resource}/q-1/error", "3100")]
+
+    assert refused == errors_of(quoting.send(action, b"{}", resource=resource, source="third"))
+    # Nor if it asks the payer itself, or under another id or resource.
+    quoting.send(Action.QUERY, resource=resource, source="third", destination="payer")
+    assert refused == errors_of(quoting.send(action, b"{}", resource=resource, source="third"))
+    [answered] = quoting.send(action, b"{}", resource=resource)
+    assert ("payee", "payer") == (answered.message.source, answered.message.receiver)
+
+
+def test_an_answer_is_of_its_own_resource_and_id() -> None:
+    quoting = Quoting()
+    quoting.send(Action.REQUEST, b"1")
+
+    assert [("payee", "/bulkQuotes/q-1/error", "3100")] == errors_of(
+        quoting.send(Action.ANSWER, b"{}", resource="bulkQuotes")
+    )
+    assert [("payee", "/quotes/q-2/error", "3100")] == errors_of(quoting.send(Action.ANSWER, b"{}", id="q-2"))
+
+
+def test_a_request_may_be_answered_in_steps_and_withdrawn() -> None:
+    quoting = Quoting()
+    quoting.send(Action.REQUEST, b"1", resource="transactionRequests")
+
+    for action in (Action.ANSWER, Action.ANSWER, Action.ERROR):
+        [answered] = quoting.send(action, b"{}", resource="transactionRequests")
+        assert "payer" == answered.message.receiver
+    [withdrawn] = quoting.send(Action.ERROR, b"{}", resource="transactionRequests", source="payer", destination="payee")
+    assert ("payer", "payee") == (withdrawn.message.source, withdrawn.message.receiver)
+    assert [("payer", "/transactionRequests/q-1/error", "3100")] == errors_of(
+        quoting.send(Action.ANSWER, b"{}", resource="transactionRequests", source="payer", destination="payee")
+    )
+
+
+def test_an_answer_after_its_time_is_refused_until_there_is_another_question() -> None:
+    quoting = Quoting()
+    quoting.send(Action.REQUEST, b"1")
+    quoting.hub.now_ms += 2 * quoting.hub.settings.answer_within_s * 1000
+
+    assert [("payee", "/quotes/q-1/error", "3100")] == errors_of(quoting.send(Action.ANSWER, b"{}"))
+    quoting.send(Action.QUERY)
+    [answered] = quoting.send(Action.ANSWER, b"{}")
+    assert "payer" == answered.message.receiver
+
+
+def test_a_scheme_may_pass_on_whatever_is_sent() -> None:
+    quoting = Quoting(answers="any")
+    [answered] = quoting.send(Action.ANSWER, b"{}", source="third")
+    assert ("third", "payer") == (answered.message.source, answered.message.receiver)
+    assert {} == quoting.hub.rows(QUESTIONS)
 
 
 @pytest.mark.parametrize("row", [REQUESTED, ANSWERED])
