@@ -137,6 +137,11 @@ class Settings(BaseSettings):
     gateway_identity: Literal["x-client-id", "x-forwarded-client-cert", "x-client-cert"] | None = None
     gateway_credentials: Path | None = None
 
+    # What one participant may send a second; 0 is without a limit, and the default without security=open has one.
+    rate_begun: int | None = Field(None, ge=0)  # requests that begin something
+    rate_answers: int | None = Field(None, ge=0)  # PUT and PATCH
+    rate_bytes: int | None = Field(None, ge=0)  # of bodies
+
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
     jws_keys_dir: Path | None = None  # NAME.pem of each participant that has no credential for signatures
