@@ -37,6 +37,7 @@ class LedgerContext:
     time. A forwarded message is not delivered any more after `forward_patience_ms` (ADR 12). Settlement reads and
     writes at most `settlement_entries_at_once` nets, accounts or legs with one record (design 7). `highest_level` is
     the last feature level that this release knows.
+    With a command of `four_eyes` another operator must agree (ADR 43).
     `count_alarm` counts an alarm of operators by its event.
     """
 
@@ -53,6 +54,7 @@ class LedgerContext:
     settlement_entries_at_once: int = 500
     fee_rules: tuple[FeeRule, ...] = ()
     highest_level: int = HIGHEST_LEVEL
+    four_eyes: frozenset[str] = frozenset()
     count_alarm: Callable[[str], None] = lambda _event: None
     answers: AnswerRules = field(default_factory=AnswerRules)
     quotes: QuoteRules = field(default_factory=lambda: QuoteRules(Policy("Hub")))
@@ -78,6 +80,7 @@ class LedgerContext:
             built_in_oracle_types=frozenset(settings.built_in_oracle_types),
             participants_reference_shapes=settings.participants_reference_shapes,
             fee_rules=fee_rules,
+            four_eyes=frozenset(settings.four_eyes),
             answers=answer_rules(settings),
             quotes=QuoteRules(
                 Policy(settings.hub_name, parties_must_match=settings.quote_parties_must_match),

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from agents.turn import Turn
 from clearinghub.domain.errors import ErrorCode, Rejection
+from clearinghub.domain.participants.approval import ApprovalPending
 from clearinghub.domain.participants.position import Position
 from clearinghub.domain.time import timestamp_text
 from clearinghub.domain.transfers.transfer import State, Transfer
@@ -96,6 +97,8 @@ def emit_reply(view: View, waiting: Waiting, answer: msgspec.Struct | Rejection)
     if isinstance(answer, Rejection):
         error = ReplyError(answer.code, answer.description, answer.status)
         reply = msgspec.structs.replace(reply, error=error)
+    elif isinstance(answer, ApprovalPending):
+        reply = msgspec.structs.replace(reply, approval=answer.approval_id)
     else:
         reply = msgspec.structs.replace(reply, result=encode_result(answer))
     value = encode(reply)

@@ -36,6 +36,7 @@ CONNECTIONS: Final = 16
 NEW_CONNECTIONS: Final = 200
 ROUNDS: Final = 3
 MODES: Final = ("open", "full")
+NOW_MS: Final = 1_700_000_000_000  # shortly before the transfer expires
 
 MEDIA: Final = "application/vnd.interoperability.transfers+json;version=1"
 BODY: Final = json.dumps(
@@ -46,7 +47,7 @@ BODY: Final = json.dumps(
         "amount": {"currency": "USD", "amount": "123.45"},
         "ilpPacket": "AYIBgQAAAAAAAASwNGxldmVsb25lLmRmc3AxLm1lci45" * 24,
         "condition": "f5sqb7tBTWPd5Y8BDFdMm9BJR_MNI4isf8p8n4D5pHA",
-        "expiration": "2099-11-15T00:13:20.000Z",
+        "expiration": "2023-11-15T00:13:20.000Z",
     }
 ).encode()
 REQUEST: Final = (
@@ -152,7 +153,7 @@ async def measure(folder: Path) -> None:
         values = {"secure_dir": folder / "secrets", "jws_keys_dir": folder} if mode == "full" else {}
         settings = Settings(security=mode, fspiop_port=ports[mode], **values)  # type: ignore[arg-type]
         front = SecureFront(settings, CredentialDirectory(hub))
-        app = build_fspiop_app(settings, hub, hub, participants=hub, identities=front.identities)
+        app = build_fspiop_app(settings, hub, hub, lambda: NOW_MS, participants=hub, identities=front.identities)
         listeners.append(front.listener(app))
         await listeners[-1].start()
     for what in ("requests", "connections"):

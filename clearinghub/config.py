@@ -13,6 +13,8 @@ from cronsim import CronSim, CronSimError
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from clearinghub.domain.participants.approval import APPROVABLE
+
 PARTY_TYPES = ("MSISDN", "EMAIL", "PERSONAL_ID", "BUSINESS", "DEVICE", "ACCOUNT_ID", "IBAN", "ALIAS")
 CRON_FIELDS: Final = 5
 HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
@@ -129,10 +131,16 @@ class Settings(BaseSettings):
     security: Literal["open", "gateway", "full"] = "open"
     secure_dir: Path | None = None  # as `clearinghub secure init` makes it
     open_on_network: bool = False  # with security=open: serve others than this machine nevertheless
+    four_eyes: tuple[str, ...] = ()  # commands that wait until a second operator approves them
     tls_min: Literal["1.2", "1.3"] = "1.3"  # the lowest version of TLS on the FSPIOP port
     # With security=gateway: the header in which the gateway names the DFSP, and the certificates of gateways (PEM).
     gateway_identity: Literal["x-client-id", "x-forwarded-client-cert", "x-client-cert"] | None = None
     gateway_credentials: Path | None = None
+
+    # What one participant may send a second; 0 is without a limit, and the default without security=open has one.
+    rate_begun: int | None = Field(None, ge=0)  # requests that begin something
+    rate_answers: int | None = Field(None, ge=0)  # PUT and PATCH
+    rate_bytes: int | None = Field(None, ge=0)  # of bodies
 
     # Signatures (protocol 10.1, docs/security.md).
     jws_validate: bool = False  # refuse messages that their source has not signed
@@ -269,6 +277,13 @@ class Settings(BaseSettings):
         if info.data.get("jws_sign") and info.data.get("security") == "open":  # others have a key of their own
             raise ValueError("is needed when jws_sign is on")
         return None
+
+    @field_validator("four_eyes")
+    @classmethod
+    def _can_be_approved(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(value) - APPROVABLE):
+            raise ValueError(f"{unknown[0]} is none of {', '.join(sorted(APPROVABLE))}")
+        return value
 
     @field_validator("overload_none_ms")
     @classmethod

@@ -51,6 +51,14 @@ class CommandRejectedError(Exception):
         self.status = status
 
 
+class ApprovalNeededError(Exception):
+    """The command waits for a second operator, under this id; nothing has been done (202, Location)."""
+
+    def __init__(self, approval_id: str) -> None:
+        super().__init__(approval_id)
+        self.approval_id = approval_id
+
+
 class LedgerUnavailableError(Exception):
     """No ledger worker answers for the partition now, or the broker does not (503, 2003)."""
 
@@ -81,6 +89,7 @@ class CommandClient(Protocol):
 
         Raises:
             CommandRejectedError: the ledger refused.
+            ApprovalNeededError: it waits for a second operator.
             CommandTimeoutError: the ledger did not answer in time.
             RecorderUnavailableError: the command was not recorded.
         """

@@ -135,8 +135,10 @@ class InMemoryHub(FakeRecorder):
         self._append(Emitted(topic, key, value, partition))
         self._deliver_if_at_once()
 
-    def command(self, name: str, participant: str, args: dict[str, Any], partition: int | None = None) -> str:
-        """Write an operator's command, to its participant's partition unless another is given.
+    def command(
+        self, name: str, participant: str, args: dict[str, Any], partition: int | None = None, by: str = ""
+    ) -> str:
+        """Write a command of the operator `by`, to its participant's partition unless another is given.
 
         Return the correlation id that its reply will have.
         """
@@ -147,6 +149,7 @@ class InMemoryHub(FakeRecorder):
             reply_to="ingress-0",
             command=msgspec.Raw(msgspec.json.encode({"name": name, **args})),
             trace="00-trace",
+            by=by,
         )
         self.write("command", participant, encode(message), partition)
         return correlation_id

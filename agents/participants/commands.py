@@ -119,7 +119,7 @@ class ParticipantRows(NamedTuple):
 Answer: TypeAlias = msgspec.Struct | Rejection
 
 
-def _store(rows: ParticipantRows, change: Change | Rejection) -> Answer:
+def store_change(rows: ParticipantRows, change: Change | Rejection) -> Answer:
     """Store what a decision has changed and publish the participant, if it has changed itself."""
     if isinstance(change, Rejection):
         return change
@@ -151,20 +151,20 @@ def _store_account(rows: ParticipantRows, position: Position) -> None:
 def _register_participant(rows: ParticipantRows, command: RegisterParticipant) -> Answer:
     participant = rows.stored or rows.join(is_proxy=command.is_proxy)
     change = registration.register(participant, command.currency, command.account_types, rows.next_id, rows.turn.now_ms)
-    return _store(rows, change)
+    return store_change(rows, change)
 
 
 def _open_hub_account(rows: ParticipantRows, command: OpenHubAccount) -> Answer:
     change = registration.open_hub_account(
         rows.hub, command.currency, command.account_type, rows.next_id, rows.turn.now_ms
     )
-    return _store(rows, change)
+    return store_change(rows, change)
 
 
 def change_participant(rows: ParticipantRows, decide: Callable[[Participant], Change | Rejection]) -> Answer:
     """Store and publish what a decision about the participant has changed."""
     participant = rows.known
-    return NOT_FOUND if participant is None else _store(rows, decide(participant))
+    return NOT_FOUND if participant is None else store_change(rows, decide(participant))
 
 
 def _open_accounts(rows: ParticipantRows, command: OpenAccounts) -> Answer:
@@ -257,7 +257,7 @@ def _remove_operator(rows: ParticipantRows, command: RemoveOperator) -> Answer:
 
 
 def _change_operators(rows: ParticipantRows, hub: Participant | Rejection) -> Answer:
-    return hub if isinstance(hub, Rejection) else _store(rows, Change(hub))
+    return hub if isinstance(hub, Rejection) else store_change(rows, Change(hub))
 
 
 def _store_hub(rows: ParticipantRows, hub: Participant | Rejection) -> Answer:
@@ -265,7 +265,7 @@ def _store_hub(rows: ParticipantRows, hub: Participant | Rejection) -> Answer:
     if isinstance(hub, Rejection):
         return hub
     publish_scheme(rows.turn.view, hub)
-    return _store(rows, Change(hub))
+    return store_change(rows, Change(hub))
 
 
 def _record_funds_in(rows: ParticipantRows, command: RecordFundsIn) -> Answer:

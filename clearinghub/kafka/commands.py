@@ -16,7 +16,13 @@ from clearinghub.kafka.access import kafka_access
 from clearinghub.messages import MalformedMessageError, decode, encode
 from clearinghub.messages.commands import Command, CommandMessage, ReplyMessage, Result, encode_command, read_result
 from clearinghub.messages.parties import PartyImportMessage
-from clearinghub.ports import CommandRejectedError, CommandTimeoutError, Recorder, RecorderBusyError
+from clearinghub.ports import (
+    ApprovalNeededError,
+    CommandRejectedError,
+    CommandTimeoutError,
+    Recorder,
+    RecorderBusyError,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +103,8 @@ class KafkaCommandClient:
             del self._waiting[correlation_id]
         if reply.error is not None:
             raise CommandRejectedError(reply.error.code, reply.error.description, reply.error.status)
+        if reply.approval is not None:
+            raise ApprovalNeededError(reply.approval)
         return reply
 
     async def _listen(self, consumer: AIOKafkaConsumer) -> None:

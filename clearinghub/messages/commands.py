@@ -1,7 +1,6 @@
 """Commands of operators to the ledger, on topic `command`, and the replies to them, on topic `reply`.
 
-`CommandMessage` is the envelope: who is concerned and who waits for the reply. The command inside it is decoded second,
-so that a worker can still reply to a command of a newer release, which it does not know.
+`CommandMessage` is the envelope; the command in it is decoded second, so that one of a newer release can be answered.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from clearinghub.messages.codec import MalformedMessageError, Message
 class CommandMessage(Message, frozen=True, kw_only=True, tag="command"):
     """A command, keyed by the participant, on whose partition it is decided.
 
-    `reply_to` is the process that waits, and finds its request by `correlation_id`. `command` is the encoded `Command`.
-    `by` is the operator whose command it is; "" with security=open, where the hub does not know who that is.
+    `reply_to` is the process that waits, and finds its request by `correlation_id`. `command` is the encoded `Command`,
+    `by` the operator whose it is; "" with security=open.
     """
 
     participant: str
@@ -45,12 +44,13 @@ class ReplyError(msgspec.Struct, frozen=True):
 
 
 class ReplyMessage(Message, frozen=True, kw_only=True, tag="reply"):
-    """The outcome of a command, keyed by `reply_to`: an encoded result, or an error."""
+    """The outcome of a command, keyed by `reply_to`: a result, an error, or the `approval` that it waits for."""
 
     correlation_id: str
     reply_to: str
     result: msgspec.Raw = msgspec.Raw(b"null")
     error: ReplyError | None = None
+    approval: str | None = None
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="name"):
@@ -201,6 +201,14 @@ class RemoveOperator(Command, frozen=True, kw_only=True, tag="remove-operator"):
     operator: str
 
 
+class DecideApproval(Command, frozen=True, kw_only=True, tag="decide-approval"):
+    """Run a command that waits for a second operator, or drop it. The result is a `DecisionResult`."""
+
+    approval: str
+    approves: bool
+    reason: str
+
+
 class RecordFundsIn(Command, frozen=True, kw_only=True, tag="record-funds-in"):
     """Book money that a DFSP has paid in. The result is a `FundsResult`."""
 
@@ -263,6 +271,12 @@ class ParticipantResult(msgspec.Struct, frozen=True):
     participant: msgspec.Raw
 
 
+class DecisionResult(msgspec.Struct, frozen=True):
+    """A decision was carried out; `version` is that of the participant's row afterwards."""
+
+    version: int
+
+
 class FundsResult(msgspec.Struct, frozen=True):
     """The state that the transfer of funds has reached, None if nothing was done; and the reason, if there is one."""
 
@@ -310,6 +324,7 @@ AnyCommand: TypeAlias = (
     | RaiseFeatureLevel
     | SetOperator
     | RemoveOperator
+    | DecideApproval
     | RecordFundsIn
     | ReserveFundsOut
     | CommitFundsOut
@@ -319,7 +334,7 @@ AnyCommand: TypeAlias = (
     | AdvanceSettlement
     | AbortSettlement
 )
-CommandReply: TypeAlias = ParticipantResult | FundsResult | WindowResult | SettlementResult
+CommandReply: TypeAlias = ParticipantResult | DecisionResult | FundsResult | WindowResult | SettlementResult
 Result = TypeVar("Result", bound=msgspec.Struct)
 
 

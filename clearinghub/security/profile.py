@@ -19,8 +19,12 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from cryptography.x509 import load_pem_x509_certificates
 
 from clearinghub.config import Settings
+from clearinghub.security.limits import Rates
 
 Security: TypeAlias = Literal["open", "gateway", "full"]
+
+# Above what one DFSP needs in a scheme of a thousand payments a second: it stops who runs wild, not who is busy.
+SECURE_RATES: Final = Rates(begun=2_000, answers=2_000, bytes=20_000_000)
 
 _GATEWAY_ALONE: Final = ("gateway_identity", "gateway_credentials")
 _SECURE_ALONE: Final = ("tls_min", "callback_tls_min", *_GATEWAY_ALONE)
@@ -74,6 +78,7 @@ class Profile:
     validates_signatures: bool
     keys_dir: Path | None  # public keys of participants, by name
     signing_key: Path | None  # of the hub's own messages; None: they are not signed
+    rates: Rates  # of one participant
     client: ClientFiles | None  # None: participants and oracles are believed as the machine believes anybody
 
     @property
@@ -118,6 +123,7 @@ def profile(settings: Settings) -> Profile:
             settings.jws_validate,
             settings.jws_keys_dir,
             settings.jws_private_key_file if settings.jws_sign else None,
+            _rates(settings, Rates()),
             None,
         )
     folder = settings.secure_dir
@@ -131,6 +137,7 @@ def profile(settings: Settings) -> Profile:
         True,  # noqa: FBT003 - validates_signatures
         settings.jws_keys_dir,
         settings.jws_private_key_file or folder / "hub/jws.key",
+        _rates(settings, SECURE_RATES),
         ClientFiles(folder / "hub/client.pem", folder / "hub/client.key", folder / "public/scheme-ca.pem"),
     )
 
@@ -266,6 +273,11 @@ def _certificate_fault(path: Path, now: datetime) -> str | None:
     if certificate.not_valid_after_utc <= now:
         return f"{path} has ended on {certificate.not_valid_after_utc:%Y-%m-%d}; issue a new one (docs/keys.md)"
     return None
+
+
+def _rates(settings: Settings, usual: Rates) -> Rates:
+    said = (settings.rate_begun, settings.rate_answers, settings.rate_bytes)
+    return Rates(*(default if value is None else value for value, default in zip(said, usual, strict=True)))
 
 
 def _is_set(settings: Settings, name: str) -> bool:

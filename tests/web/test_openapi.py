@@ -19,7 +19,7 @@ from tests.fakes import FakeHealth, FakeParticipants, FakeRecorder
 from tests.in_memory_hub import InMemoryHub
 from tests.in_memory_ports import InMemoryPorts, admin_app
 from tests.web.admin_world import MODEL, Operator
-from web.admin import credentials, features, operators, oracles, statement
+from web.admin import approvals, credentials, features, operators, oracles, statement
 from web.admin import schemas as bodies
 from web.admin.schema_types import TransferId
 from web.fspiop import schemas as models
@@ -153,6 +153,7 @@ ADMIN_BODIES: list[tuple[str, str, Any]] = [
     ("PUT", "/participants/{name}/accounts/{id}/transfers/{transferId}", bodies.FundsOutCompletion),
     ("PUT", "/features", features.NewLevel),
     ("PUT", "/operators/{name}", operators.NewOperator),
+    ("PUT", "/approvals/{id}", approvals.Decision),
     ("POST", "/settlementModels", bodies.NewSettlementModel),
     ("PUT", "/settlementModels/{name}", bodies.Activity),
     ("POST", "/ledgerAccountTypes", bodies.NewLedgerAccountType),

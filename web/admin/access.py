@@ -32,8 +32,8 @@ class Subject(NamedTuple):
 # Returns who sends a request, or None if that is nobody's.
 Authenticate: TypeAlias = Callable[[Request], Subject | None]
 
-# The name of the operator whose request is being answered; "" where nobody has to say who they are.
-_SUBJECT: Final[ContextVar[str]] = ContextVar("operator", default="")
+# The operator whose request is being answered; None where nobody has to say who they are.
+_SUBJECT: Final[ContextVar[Subject | None]] = ContextVar("operator", default=None)
 _UNKNOWN: Final = Rejection(ErrorCode.CLIENT_ERROR, "credential is not registered", http_status=401)
 
 _log = structlog.get_logger(__name__)
@@ -41,7 +41,25 @@ _log = structlog.get_logger(__name__)
 
 def current_subject() -> str:
     """Return the name of the operator whose request is being answered; "" with security=open."""
-    return _SUBJECT.get()
+    subject = _SUBJECT.get()
+    return "" if subject is None else subject.name
+
+
+def may(permission: Permission) -> bool:
+    """Return whether the operator whose request is being answered has a permission."""
+    subject = _SUBJECT.get()
+    return subject is None or allows(subject.roles, permission)
+
+
+def require_permission(request: Request, permission: Permission) -> None:
+    """Check a permission that depends on what a request is about, beside that of its route.
+
+    Raises:
+        ApiError: the operator does not have it (403, 3000).
+    """
+    subject = _SUBJECT.get()
+    if subject is not None:
+        _check_permission(request, subject, permission)
 
 
 def by_certificate(operators: OperatorDirectory) -> Authenticate:
@@ -73,7 +91,7 @@ def make_access_middleware(authenticate: Authenticate | None) -> Middleware:
             raise ApiError(_UNKNOWN)
         if request.match_info.http_exception is None:  # else it will be answered 404 or 405
             _check_permission(request, subject, permission)
-        token = _SUBJECT.set(subject.name)
+        token = _SUBJECT.set(subject)
         try:
             return await handler(request)
         finally:

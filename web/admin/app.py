@@ -21,6 +21,7 @@ from clearinghub.ports import (
 from clearinghub.security.roles import Permission
 from web.admin.access import Authenticate, make_access_middleware
 from web.admin.accounts import AccountsResource
+from web.admin.approvals import ApprovalsResource
 from web.admin.context import AdminContext
 from web.admin.credentials import CredentialsResource
 from web.admin.enums import EnumsResource
@@ -83,6 +84,9 @@ def build_admin_app(  # noqa: PLR0913 - one port for each of its sources
     routes.add(Permission.READ_OPERATORS, "GET", "/operators", operators.get_operators)
     routes.add(Permission.MANAGE_OPERATORS, "PUT", "/operators/{name}", operators.put_operator)
     routes.add(Permission.MANAGE_OPERATORS, "DELETE", "/operators/{name}", operators.delete_operator)
+    approvals = ApprovalsResource(context)
+    routes.add(Permission.READ, "GET", "/approvals", approvals.get_approvals)
+    routes.add(Permission.READ, "PUT", "/approvals/{id}", approvals.put_approval)  # and that of the command
     routes.add(Permission.READ, "GET", "/partitions", PartitionsResource(partitions).get_partitions)
     base_path = settings.settlement_base_path
     add_settlement_routes(routes, base_path, context, settlement, window_transfers)

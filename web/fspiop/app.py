@@ -14,6 +14,7 @@ from clearinghub.ports import FrontHealth, Participants, Recorder
 from clearinghub.security.identity import IdentityRule
 from clearinghub.security.key_set import KeySet, key_set_of
 from clearinghub.security.log_values import without_persons
+from clearinghub.security.profile import profile
 from web.documentation.page import add_documentation_routes
 from web.fspiop.admission import AdmissionMiddlewares
 from web.fspiop.bulk import BulkTransfersResource
@@ -39,6 +40,7 @@ from web.http.operations import (
     make_metrics_middleware,
 )
 from web.security.identity import ANY_CLIENT, make_identity_middleware
+from web.security.limits import make_rate_middleware
 
 
 def build_fspiop_app(  # noqa: PLR0913 - what the parts need is handed to them here
@@ -71,6 +73,7 @@ def build_fspiop_app(  # noqa: PLR0913 - what the parts need is handed to them h
         client_max_size=settings.body_bytes_max,
         middlewares=[
             make_identity_middleware(identities),
+            make_rate_middleware(profile(settings).rates),
             admission.refuse,
             make_metrics_middleware(),
             make_error_middleware(),

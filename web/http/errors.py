@@ -6,6 +6,7 @@
   request now, and has accepted nothing
 - CommandTimeoutError (2004): the command is recorded, and its outcome is not known yet
 - RecordOutcomeUnknownError (2004): the request may be recorded; the client should repeat it with the same id
+- ApprovalNeededError (202, no error): the command waits for a second operator; Location says where it is decided
 - CommandRejectedError: the code and status that the ledger chose
 - anything else: 2001, a bug; logged with its traceback, which the client does not see
 """
@@ -32,6 +33,7 @@ from aiohttp.web import (
 
 from clearinghub.domain.errors import ErrorCode, ErrorInformation, Rejection
 from clearinghub.ports import (
+    ApprovalNeededError,
     CommandRejectedError,
     CommandTimeoutError,
     LedgerUnavailableError,
@@ -110,6 +112,8 @@ def make_error_middleware() -> Middleware:
             if error.closes:
                 response.force_close()
             return response
+        except ApprovalNeededError as error:
+            return Response(status=202, headers={"Location": f"/approvals/{error.approval_id}"})
         except CommandRejectedError as error:
             _log_refusal(request, error.code, error.description, error.status)
             return error_response(ErrorInformation(error.code, error.description), error.status)

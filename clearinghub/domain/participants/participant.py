@@ -125,6 +125,16 @@ class Operator(msgspec.Struct, frozen=True, array_like=True):
     changed_by: str
 
 
+class Approval(msgspec.Struct, frozen=True, array_like=True):
+    """A command, encoded as it came, that waits for a second operator; `by` has requested it."""
+
+    approval_id: str
+    command: str
+    by: str
+    at_ms: int
+    until_ms: int
+
+
 class Participant(Row, frozen=True, array_like=True):
     """A participant with its accounts, endpoints and credentials: a row, and the record that every process reads.
 
@@ -146,6 +156,7 @@ class Participant(Row, frozen=True, array_like=True):
     feature_raises: tuple[FeatureRaise, ...] = ()
     credentials: tuple[Credential, ...] = ()
     operators: tuple[Operator, ...] = ()
+    approvals: tuple[Approval, ...] = ()
 
     @property
     def feature_level(self) -> int:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from clearinghub.tools.admin import callbacks, features, funds, operators, participants, partitions, settlement
+from clearinghub.tools.admin import (
+    approvals,
+    callbacks,
+    features,
+    funds,
+    operators,
+    participants,
+    partitions,
+    settlement,
+)
 from clearinghub.tools.command_line import App
 from clearinghub.tools.session import EXITS, remember_options
 
@@ -19,6 +28,6 @@ app = App(
     exits=EXITS,
 )
 app.callback()(remember_options)
-for _part in (participants, funds, settlement, features, callbacks, partitions, operators):
+for _part in (participants, funds, settlement, features, callbacks, partitions, operators, approvals):
     for _name, _noun in _part.NOUNS.items():
         app.add_typer(_noun, name=_name)

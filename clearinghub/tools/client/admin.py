@@ -2,6 +2,7 @@
 
 - AdminError: the request failed; the text says why
   - HubNotReadyError: the API or the ledger does not answer yet; the request may be repeated
+  - ApprovalNeededError: a second operator must approve the request first
   - RefusedError: the hub refused it, with FSPIOP's code and description
 """
 
@@ -43,6 +44,10 @@ class AdminError(Exception):
 
 class HubNotReadyError(AdminError):
     """The admin API cannot be reached, or the ledger does not answer it yet; the request may be repeated."""
+
+
+class ApprovalNeededError(AdminError):
+    """The request waits for a second operator, and nothing has been done yet."""
 
 
 class RefusedError(AdminError):
@@ -192,6 +197,9 @@ class AdminClient:
             raise HubNotReadyError(f"{method} {self.url}{path} got no answer: {_cause(error)}") from error
         if reply.status in UNAVAILABLE:
             self._refuse(method, path, reply)
+        _, waits, approval_id = reply.headers.get("Location", "").partition("/approvals/")
+        if reply.status == HTTPStatus.ACCEPTED and waits:
+            raise ApprovalNeededError(f"waits for another operator: clearinghub admin approvals approve {approval_id}")
         return reply
 
     def _refuse(self, method: str, path: str, reply: Reply) -> NoReturn:

@@ -17,6 +17,7 @@ from clearinghub.tools.client.responses import (
     BALANCES,
     SETTLEMENT,
     AccountBalance,
+    Approval,
     CallbacksWorker,
     Credential,
     Endpoint,
@@ -48,6 +49,7 @@ _LIMITS: Final = TypeAdapter(list[Limit])
 _ENDPOINTS: Final = TypeAdapter(list[Endpoint])
 _OPERATOR: Final = TypeAdapter(Operator)
 _OPERATORS: Final = TypeAdapter(list[Operator])
+_APPROVALS: Final = TypeAdapter(list[Approval])
 _CREDENTIAL: Final = TypeAdapter(Credential)
 _CREDENTIALS: Final = TypeAdapter(list[Credential])
 _FEATURES: Final = TypeAdapter(Features)
@@ -161,6 +163,15 @@ class Operations:
 
     async def remove_operator(self, name: str) -> None:
         await self._admin.call("DELETE", f"/operators/{quote(name, safe='')}")
+
+    async def approvals(self) -> list[Approval]:
+        """Return the commands that wait for a second operator."""
+        return await self._read("/approvals", _APPROVALS)
+
+    async def decide_approval(self, approval_id: str, decision: str, reason: str) -> None:
+        """Run a command that waits (`approve`), or drop it (`reject`)."""
+        body = {"decision": decision, "reason": reason}
+        await self._admin.call("PUT", f"/approvals/{quote(approval_id, safe='')}", body)
 
     async def add_hub_account(self, hub_name: str, currency: str, account_type: str) -> None:
         await self._admin.call("POST", f"{_path(hub_name)}/accounts", {"currency": currency, "type": account_type})

@@ -95,6 +95,18 @@ class Operator(Response):
     changed_by: str = Field(alias="changedBy")
 
 
+class Approval(Response):
+    """A command that waits for a second operator."""
+
+    approval_id: str = Field(alias="id")
+    participant: str
+    command: str
+    arguments: dict[str, Any]
+    by: str
+    created_at: str = Field(alias="createdDate")
+    valid_until: str = Field(alias="validUntil")
+
+
 class Credential(Response):
     """A key of a participant; `until` is when a retiring one ends, the other dates are its certificate's."""
 

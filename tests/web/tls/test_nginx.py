@@ -96,4 +96,6 @@ async def test_the_gateway_may_be_withdrawn(hub: SecureHub, scheme: Scheme, port
     hub.follow()
 
     answer = await ask(port, scheme, "good", request(*REQUESTS["POST"]))
-    assert "401 3000 Generic client error - credential is not the gateway's" == answer
+    # By a connection that nginx has kept, or by a new one, which the hub does not take.
+    assert answer in ("401 3000 Generic client error - credential is not the gateway's", "502")
+    assert 1 == len(hub.recorder.records)
