@@ -43,6 +43,11 @@ class PayingHub:
     async def positions(self) -> dict[str, int]:
         return {one.name: await position_units(self.scheme, one.name) for one in (self.payer, self.payee, self.third)}
 
+    async def have_paid(self, before: dict[str, int], payer: SimulatedDfsp, payee: SimulatedDfsp) -> None:
+        """Wait until one UNIT has moved since `before`: the payee's credit follows the commit's callbacks."""
+        moved = {payer.name: before[payer.name] + UNIT, payee.name: before[payee.name] - UNIT}
+        await eventually(self.scheme, before | moved)
+
 
 @pytest.fixture
 async def paying(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[PayingHub]:
@@ -98,12 +103,14 @@ async def committed(paying: PayingHub) -> None:
 
 
 async def committed_after_reserved(paying: PayingHub) -> None:
+    before = await paying.positions()
     order = paying.payer.order(paying.payee, UNIT, CURRENCY, behaviour=Behaviour.RESERVE)
     await paying.payer.post_transfer(order)
     assert "Hub" == (await callback_of(paying.payer, order.transfer_id, "PUT COMMITTED")).source
     patch = await callback_of(paying.payee, order.transfer_id, "PATCH COMMITTED")
     assert "fulfilment" not in patch.content
     assert "accept" not in patch.headers
+    await paying.have_paid(before, paying.payer, paying.payee)
 
 
 async def rejected(paying: PayingHub) -> None:
@@ -165,6 +172,7 @@ async def duplicates(paying: PayingHub) -> None:
 
 async def lookups(paying: PayingHub) -> None:
     """Both sides find the transfer, wherever on the ring it is; strangers and unknown ids get their errors."""
+    before = await paying.positions()
     order = paying.payer.order(paying.payee, UNIT, CURRENCY)
     await paying.payer.post_transfer(order)
     await callback_of(paying.payer, order.transfer_id, "PUT COMMITTED")
@@ -179,10 +187,12 @@ async def lookups(paying: PayingHub) -> None:
     unknown = str(uuid.uuid4())
     await paying.third.get_transfer(unknown)
     await callback_of(paying.third, unknown, "ERROR 3208")
+    await paying.have_paid(before, paying.payer, paying.payee)
 
 
 async def what_was_agreed(paying: PayingHub) -> None:
     """The admin API shows the Transaction of the transfer's packet, wherever the transfer is; 3200 for no transfer."""
+    before = await paying.positions()
     order = paying.payee.order(paying.third, UNIT, CURRENCY)
     await paying.payee.post_transfer(order)
     await callback_of(paying.payee, order.transfer_id, "PUT COMMITTED")
@@ -190,6 +200,7 @@ async def what_was_agreed(paying: PayingHub) -> None:
     assert {"amount": "1", "currency": CURRENCY} == transaction["amount"]
     status, answer = await request("GET", f"{paying.hub.urls.admin}/transactions/{uuid.uuid4()}", None, {})
     assert (400, "3200") == (status, json.loads(answer)["errorInformation"]["errorCode"])
+    await paying.have_paid(before, paying.payee, paying.third)
 
 
 async def strangers(paying: PayingHub) -> None:
