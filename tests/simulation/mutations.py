@@ -143,12 +143,6 @@ MUTANTS: Final = (
         "passage.unread_from = sent.outbox_offset",
         "passage.confirmed = passage.queued = passage.committed",
     ),
-    Mutant(
-        "left-messages-in-part",
-        "clearinghub/engine/destination.py",
-        "            if not message.origin.is_closed:\n                size",
-        "            if batch or not message.origin.is_closed:\n                size",
-    ),
     # -- domain and agents
     Mutant(
         "add-instead-of-subtract",
