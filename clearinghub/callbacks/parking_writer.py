@@ -12,9 +12,6 @@ import structlog
 BATCH: Final = 500
 """Callbacks written at a time."""
 
-COLLECT_S: Final = 0.1
-"""How long callbacks are collected before they are written: one write of many costs the other receivers less."""
-
 PAUSE_S: Final = 0.5
 """After a write that failed: the broker is away, and comes back within seconds."""
 
@@ -38,10 +35,9 @@ class ParkedWrite(NamedTuple):
 class ParkingWriter:
     """A queue of writes. No batch has two callbacks of one subject: if one fails, none of them is ahead of it."""
 
-    def __init__(self, append: Append, pause_s: float = PAUSE_S, collect_s: float = COLLECT_S) -> None:
+    def __init__(self, append: Append, pause_s: float = PAUSE_S) -> None:
         self._append = append
         self._pause_s = pause_s
-        self._collect_s = collect_s
         self._queue: deque[ParkedWrite] = deque()
         self._task: asyncio.Task[None] | None = None
         self.bytes = 0
@@ -67,20 +63,15 @@ class ParkingWriter:
 
     async def _run(self) -> None:
         try:
-            pause_s = self._collect_s
             while self._queue:
-                await asyncio.sleep(pause_s)
-                pause_s = await self._write_some()
+                if not await self._write_some():
+                    await asyncio.sleep(self._pause_s)
         finally:
             self._task = None
 
-    async def _write_some(self) -> float:
-        """Write the next batch, and return how many seconds to wait before the next one.
-
-        What could not be written stays in the queue, in order.
-        """
+    async def _write_some(self) -> bool:
+        """Write the next batch, and return whether all of it was written; the others stay in the queue, in order."""
         batch = self._next_batch()
-        is_all = len(batch) == len(self._queue)
         errors = await asyncio.gather(
             *(self._append(one.partition, one.queue, one.value()) for one in batch), return_exceptions=True
         )
@@ -94,8 +85,7 @@ class ParkingWriter:
                 write.done()
         if failed:
             _log.error("callbacks-not-parked", count=len(failed), error=repr(failed[0][1]))
-            return self._pause_s
-        return self._collect_s if is_all else 0
+        return not failed
 
     def _next_batch(self) -> list[ParkedWrite]:
         batch: dict[tuple[int, str, str], ParkedWrite] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ FOREIGN_HOST = (421, "3000", "Generic client error - Host is not one of CLEARING
 FOREIGN_PAGE = (403, "3000", "Generic client error - Sent by a web page of another site")
 PUBLIC: Mapping[str, Any] = {
     "bind_host": "0.0.0.0",
+    "open_on_network": True,
     "admin_hosts": ("hub.example", "Admin"),
     "admin_url": "https://console.example",
 }
@@ -96,16 +98,24 @@ async def test_with_named_hosts_all_others_are_refused(public: Operator) -> None
 
 async def test_a_hub_on_the_network_without_named_hosts_is_right_by_any_name_and_says_so() -> None:
     with capture_logs() as logs:
-        async with an_operator(bind_host="0.0.0.0") as operator:
+        async with an_operator(bind_host="0.0.0.0", open_on_network=True) as operator:
             assert 200 == (await get(operator, {"Host": "whatever.example"})).status
 
     (warning,) = [one for one in logs if one["event"] == "admin-serves-any-host-name"]
     assert "CLEARINGHUB_ADMIN_HOSTS" in warning["remedy"]
 
 
-@pytest.mark.parametrize("security", ["gateway", "full"])
-async def test_a_secure_hub_is_right_by_no_name_that_nobody_has_named(security: str) -> None:
-    async with an_operator(bind_host="0.0.0.0", security=security) as operator:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"security": "gateway", "gateway_identity": "x-client-id", "gateway_credentials": "gateway.pem"},
+        {"security": "full"},
+    ],
+)
+async def test_a_secure_hub_is_right_by_no_name_that_nobody_has_named(
+    settings: Mapping[str, Any], tmp_path: Path
+) -> None:
+    async with an_operator(bind_host="0.0.0.0", secure_dir=tmp_path, **settings) as operator:
         assert FOREIGN_HOST == (await operator.send("GET", "/participants", headers={"Host": "hub.example"})).error
 
 

@@ -197,7 +197,7 @@ async def test_paths_from_outside(operator: Operator, path: str) -> None:
 
 async def test_a_host_from_outside_is_not_repeated() -> None:
     """By a hub that takes any name of a host."""
-    async with an_operator(bind_host="0.0.0.0") as operator:
+    async with an_operator(bind_host="0.0.0.0", open_on_network=True) as operator:
         await operator.currency()
         await operator.dfsp()
 
